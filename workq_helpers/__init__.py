@@ -1,0 +1,42 @@
+"""Helpers for a course on RabbitMQ work queues: start, watch, kill and restart the real thing.
+
+A notebook needs no more than ``from workq_helpers import Lesson, work``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workq_helpers.broker import Broker, find_broker
+    from workq_helpers.errors import CheckFailedError, WorkqError
+    from workq_helpers.lesson import Lesson
+    from workq_helpers.pace import work
+    from workq_helpers.publisher import Publisher
+    from workq_helpers.worker import Worker
+
+__all__ = ["Broker", "CheckFailedError", "Lesson", "Publisher", "Worker", "WorkqError", "find_broker", "work"]
+
+# Imported when first asked for: the process that keeps the broker imports this package too, and has no use
+# for most of it.
+_HOMES = {
+    "Broker": "broker",
+    "CheckFailedError": "errors",
+    "Lesson": "lesson",
+    "Publisher": "publisher",
+    "Worker": "worker",
+    "WorkqError": "errors",
+    "find_broker": "broker",
+    "work": "pace",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

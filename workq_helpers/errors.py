@@ -1,0 +1,240 @@
+"""Every exception the course raises on purpose.
+
+::
+
+    WorkqError
+    ├── InvalidArgumentError            an argument that makes no sense (also a ValueError)
+    ├── WaitTimeoutError                something awaited did not happen in time (also a TimeoutError)
+    ├── CheckFailedError                a lesson's claim was not observed (also an AssertionError)
+    ├── BrokerError                     the broker itself
+    │   ├── BrokerNotFoundError         no RabbitMQ to use, and none that could be started
+    │   ├── BrokerUnreachableError      nothing answers at the address
+    │   ├── ConnectionLostError         an open connection ended; also pika's AMQPConnectionError
+    │   ├── LoginRefusedError           wrong user name or password
+    │   ├── VirtualHostRefusedError     the virtual host is missing or closed to the user
+    │   ├── UnsupportedBrokerError      too old, or not a RabbitMQ
+    │   ├── ManagementError             the management API did not do what was asked
+    │   │   └── ManagementUnavailableError  it is not there, or not for this user
+    │   ├── BrokerNotOursError          restart, crash or stop of a broker the course did not start
+    │   ├── BrokerStartError            a broker of ours did not come up
+    │   │   ├── PortTakenError          another program listens on its port
+    │   │   ├── DockerUnavailableError  Docker is not installed, not running or not ours to use
+    │   │   ├── ImageUnavailableError   the image is not here and can't be pulled
+    │   │   └── PackagesError           RabbitMQ's packages can't be had or unpacked
+    │   │       └── DiskFullError       no room left to unpack them
+    │   └── StateFileError              the file that says which broker runs can't be used
+    │       ├── StaleStateError         it names a broker that is gone
+    │       └── StateVersionError       another version of the course wrote it
+    ├── QueueError                      a queue; each is also pika's own exception
+    │   ├── QueueMismatchError          406: it exists with other arguments
+    │   ├── QueueNotFoundError          404: there is no such queue
+    │   ├── TransientQueuesDeniedError  541: this broker refuses queues that are not durable
+    │   └── ChannelRefusedError         any other reason for which the broker closed a channel
+    └── WorkerError                     a worker
+        ├── CallbackSignatureError      the callback can't be called as pika calls it
+        ├── UnknownWorkerError          no worker of that name in the lesson
+        └── WorkerStartError            it could not begin to consume
+
+A message says what happened, the value seen and the next step, and never holds a password.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pika.exceptions
+
+__all__ = [
+    "BrokerError",
+    "BrokerNotFoundError",
+    "BrokerNotOursError",
+    "BrokerStartError",
+    "BrokerUnreachableError",
+    "CallbackSignatureError",
+    "ChannelRefusedError",
+    "CheckFailedError",
+    "ConnectionLostError",
+    "DiskFullError",
+    "DockerUnavailableError",
+    "ImageUnavailableError",
+    "InvalidArgumentError",
+    "LoginRefusedError",
+    "ManagementError",
+    "ManagementUnavailableError",
+    "PackagesError",
+    "PortTakenError",
+    "QueueError",
+    "QueueMismatchError",
+    "QueueNotFoundError",
+    "StaleStateError",
+    "StateFileError",
+    "StateVersionError",
+    "TransientQueuesDeniedError",
+    "UnknownWorkerError",
+    "UnsupportedBrokerError",
+    "VirtualHostRefusedError",
+    "WaitTimeoutError",
+    "WorkerError",
+    "WorkerStartError",
+    "WorkqError",
+]
+
+
+class WorkqError(Exception):
+    """Base of every exception the course raises on purpose."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else type(self).__name__
+
+    def _render_traceback_(self) -> list[str]:
+        """Show the sentence alone in a notebook: IPython asks an exception for its own traceback here."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class InvalidArgumentError(WorkqError, ValueError):
+    """An argument makes no sense; the message names it and the value seen."""
+
+
+class WaitTimeoutError(WorkqError, TimeoutError):
+    """Something awaited did not happen before its deadline; the message says what was seen instead."""
+
+
+class CheckFailedError(WorkqError, AssertionError):
+    """A lesson's claim was not observed; the message says what is missing."""
+
+
+class BrokerError(WorkqError):
+    """Base of what can go wrong with a broker."""
+
+
+class BrokerNotFoundError(BrokerError):
+    """There is no RabbitMQ to use and none could be started; the message lists the choices."""
+
+
+class BrokerUnreachableError(BrokerError):
+    """Nothing answers at the broker's address."""
+
+
+class ConnectionLostError(BrokerError, pika.exceptions.AMQPConnectionError):
+    """A connection that was open ended without our doing."""
+
+
+class LoginRefusedError(BrokerError):
+    """The broker refused the user name or the password."""
+
+
+class VirtualHostRefusedError(BrokerError):
+    """The virtual host does not exist, or the user may not use or create it."""
+
+
+class UnsupportedBrokerError(BrokerError):
+    """The broker is older than RabbitMQ 3.10, or not a RabbitMQ at all."""
+
+
+class ManagementError(BrokerError):
+    """The broker's management API did not do what was asked of it."""
+
+
+class ManagementUnavailableError(ManagementError):
+    """The broker has no management API, or none for this user; the message says what works without it."""
+
+
+class BrokerNotOursError(BrokerError):
+    """The course did not start this broker and so does not stop, restart or crash it."""
+
+
+class BrokerStartError(BrokerError):
+    """A broker that the course tried to start did not come up."""
+
+
+class PortTakenError(BrokerStartError):
+    """Another program already listens on a port the broker needs."""
+
+
+class DockerUnavailableError(BrokerStartError):
+    """Docker is not installed, does not run, or may not be used by this user."""
+
+
+class ImageUnavailableError(BrokerStartError):
+    """The image is not on this machine and can't be pulled."""
+
+
+class PackagesError(BrokerStartError):
+    """RabbitMQ's packages can't be downloaded, or can't be unpacked."""
+
+
+class DiskFullError(PackagesError):
+    """There is no room left for RabbitMQ's packages."""
+
+
+class StateFileError(BrokerError):
+    """The file that says which course broker runs can't be read."""
+
+
+class StaleStateError(StateFileError):
+    """The state file names a course broker that is gone."""
+
+
+class StateVersionError(StateFileError):
+    """Another version of the course wrote the state file."""
+
+
+class QueueError(WorkqError):
+    """Base of what a broker refuses about a queue."""
+
+
+class _ClosedByBroker(QueueError):
+    """Ours and pika's at once, so that ``except pika.exceptions...`` in a learner's code still catches it.
+
+    Args:
+        message: The sentence for the learner.
+        reply_code: AMQP's code, such as 406.
+        reply_text: The broker's own words.
+    """
+
+    def __init__(self, message: str, reply_code: int, reply_text: str) -> None:
+        # Sets args to (reply_code, reply_text), which pika's own properties read.
+        super().__init__(reply_code, reply_text)
+        self._message = message
+
+    def __str__(self) -> str:
+        return self._message
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._message!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions pickle as their args, which here are pika's and lack the message.
+        return type(self), (self._message, *self.args)
+
+
+class QueueMismatchError(_ClosedByBroker, pika.exceptions.ChannelClosedByBroker):
+    """406: the queue exists already, with other arguments."""
+
+
+class QueueNotFoundError(_ClosedByBroker, pika.exceptions.ChannelClosedByBroker):
+    """404: there is no queue of that name in the virtual host."""
+
+
+class TransientQueuesDeniedError(_ClosedByBroker, pika.exceptions.ConnectionClosedByBroker):
+    """541: this broker is configured to refuse shared queues that are not durable."""
+
+
+class ChannelRefusedError(_ClosedByBroker, pika.exceptions.ChannelClosedByBroker):
+    """The broker closed the channel for a reason of its own, such as a delivery acknowledged twice."""
+
+
+class WorkerError(WorkqError):
+    """Base of what can go wrong with a worker."""
+
+
+class CallbackSignatureError(WorkerError, TypeError):
+    """A callback does not take pika's four arguments: channel, method, properties, body."""
+
+
+class UnknownWorkerError(WorkerError, LookupError):
+    """The lesson has no worker of that name."""
+
+
+class WorkerStartError(WorkerError):
+    """A worker could not begin to consume."""
