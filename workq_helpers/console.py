@@ -1,0 +1,100 @@
+"""`Console`: what one worker printed, as in a terminal of its own.
+
+`print` in a background thread would land in whichever cell runs at that moment. While a worker's thread is
+captured, what it writes to ``sys.stdout`` and ``sys.stderr`` goes to the worker's console instead; every
+other thread writes where it always did.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+__all__ = ["Console"]
+
+#: A console keeps its last lines only, so that a worker that prints for hours needs no more memory.
+KEPT_LINES = 10_000
+
+_here = threading.local()
+
+
+class Console:
+    """The last lines of what a worker printed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._unfinished = ""
+
+    def write(self, text: str) -> int:
+        """Append text, as a file would."""
+        with self._lock:
+            *complete, self._unfinished = (self._unfinished + text).split("\n")
+            self._lines.extend(complete)
+        return len(text)
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines so far, without their line ends; the last may be unfinished."""
+        with self._lock:
+            return [*self._lines, self._unfinished] if self._unfinished else list(self._lines)
+
+    @property
+    def text(self) -> str:
+        """The lines so far as one string."""
+        return "\n".join(self.lines)
+
+    @contextlib.contextmanager
+    def capture(self) -> Iterator[None]:
+        """Send what this thread prints here, for as long as the context lasts."""
+        _route_standard_streams()
+        _here.console = self
+        try:
+            yield
+        finally:
+            _here.console = None
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+class _Router:
+    """Stands in for a standard stream and sends what a captured thread writes to its console."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        console: Console | None = getattr(_here, "console", None)
+        return self._stream.write(text) if console is None else console.write(text)
+
+    def writelines(self, lines: list[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        if getattr(_here, "console", None) is None:
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+_routing = threading.Lock()
+
+
+def _route_standard_streams() -> None:
+    """Put a router before both standard streams, unless one is there.
+
+    It stays: taking it away while another thread prints, or after somebody replaced the stream in turn,
+    would do more harm than a router that passes everything on.
+    """
+    with _routing:
+        if not isinstance(sys.stdout, _Router):
+            sys.stdout = _Router(sys.stdout)  # type: ignore[assignment]  # it has what print needs
+        if not isinstance(sys.stderr, _Router):
+            sys.stderr = _Router(sys.stderr)  # type: ignore[assignment]

@@ -1,0 +1,121 @@
+"""`work`: the pretended work of a task, a second for every dot, and what can interrupt it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+from workq_helpers.errors import InvalidArgumentError
+
+__all__ = ["Pace", "WorkerKilled", "seconds_per_dot", "work"]
+
+_here = threading.local()
+
+
+class WorkerKilled(BaseException):
+    """Unwinds a killed worker's callback; not an `Exception`, so that ``except Exception`` lets it pass."""
+
+
+def seconds_per_dot() -> float:
+    """Return how long a dot of work takes, in seconds.
+
+    Raises:
+        InvalidArgumentError: ``WORKQ_SECONDS_PER_DOT`` is not a number of seconds.
+    """
+    value = os.environ.get("WORKQ_SECONDS_PER_DOT", "1.0")
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise InvalidArgumentError(
+            f"WORKQ_SECONDS_PER_DOT is {value!r}, which is not a number of seconds. "
+            f"Set it to something like 1.0, or unset it."
+        )
+    return seconds
+
+
+def work(body: bytes | str) -> None:
+    """Pretend to work on a task: one second for every dot in its body.
+
+    Args:
+        body: The message body, as a callback gets it. ``WORKQ_SECONDS_PER_DOT`` scales the second.
+    """
+    dots = body.count(b".") if isinstance(body, bytes) else body.count(".")
+    pace: Pace | None = getattr(_here, "pace", None)
+    if pace is None:
+        time.sleep(dots * seconds_per_dot())
+    else:
+        pace.sleep(dots * seconds_per_dot())
+
+
+class Pace:
+    """Lets a worker's thread sleep, freezes it and ends it."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._frozen = False
+        self._killed = False
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the worker is frozen."""
+        return self._frozen
+
+    @property
+    def killed(self) -> bool:
+        """Whether the worker was killed."""
+        return self._killed
+
+    def enter(self) -> None:
+        """Make `work` in this thread follow this pace."""
+        _here.pace = self
+
+    def freeze(self) -> None:
+        """Have the worker hang at its next point of work."""
+        self._set(frozen=True)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._set(frozen=False)
+
+    def kill(self) -> None:
+        """End it: whatever waits here raises `WorkerKilled`, now and later."""
+        self._set(killed=True)
+
+    def _set(self, *, frozen: bool | None = None, killed: bool | None = None) -> None:
+        with self._changed:
+            self._frozen = self._frozen if frozen is None else frozen
+            self._killed = self._killed if killed is None else killed
+            self._changed.notify_all()
+
+    def check(self) -> None:
+        """Wait while frozen.
+
+        Raises:
+            WorkerKilled: The worker was killed.
+        """
+        if self._frozen or self._killed:
+            self.sleep(0)
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep; time spent frozen does not count.
+
+        Raises:
+            WorkerKilled: The worker was killed, before or meanwhile.
+        """
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            while True:
+                if self._killed:
+                    raise WorkerKilled
+                if self._frozen:
+                    began = time.monotonic()
+                    self._changed.wait()
+                    deadline += time.monotonic() - began
+                    continue
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
+                    return
+                self._changed.wait(remaining)

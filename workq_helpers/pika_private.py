@@ -1,0 +1,40 @@
+"""The private parts of pika that the course relies on, in one place.
+
+pika is pinned to one minor version for their sake, and ``tests/broker/test_pika_private.py`` holds them
+to what is said here.
+"""
+
+from __future__ import annotations
+
+import socket
+
+import pika
+
+__all__ = ["cut", "unsent_bytes"]
+
+
+def cut(connection: pika.SelectConnection) -> None:
+    """Cut a connection's TCP socket in both directions, as the death of its process would.
+
+    Nothing is said to the broker, which notices the end of the stream and requeues what was unacknowledged.
+    pika's own acceptance tests do it this way; `close` on the socket, or pika's own abort, would not look
+    like a crash to both sides.
+
+    Args:
+        connection: An open connection; only its owner may call this.
+    """
+    transport = connection._transport
+    sock: socket.socket | None = getattr(transport, "_sock", None)
+    if sock is None:
+        return
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        # The other side was faster: there is nothing left to cut.
+        return
+
+
+def unsent_bytes(connection: pika.SelectConnection) -> int:
+    """Return how many bytes pika holds for a connection that the socket has not taken yet."""
+    transport = connection._transport
+    return 0 if transport is None else int(transport.get_write_buffer_size())

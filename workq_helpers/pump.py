@@ -1,0 +1,198 @@
+"""`Pump`: one connection's I/O, kept going whatever the learner's code does.
+
+Two threads share one pika I/O loop, and a lock, the *baton*, says which of them owns it. The main thread
+polls the socket and, between polls, lays the baton down and does the work: a callback, or the next task of
+an iterable. Work that is quick costs no thread switch at all. When it takes longer than a few milliseconds
+the helper thread picks the baton up and polls in its place, so heartbeats, acknowledgments and new
+deliveries go on; when the work is done, the main thread asks for the baton back.
+
+Handing every message to another thread would be simpler, but two thread switches a message cost a quarter
+of the throughput at prefetch count 1 (``benchmarks/engine.py`` compares them).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from pika.adapters.select_connection import IOLoop
+
+__all__ = ["Job", "Pump"]
+
+#: How long work may keep the connection unattended before the helper thread takes over.
+TAKEOVER_SECONDS = 0.005
+
+#: After so many looks at an idle pump the helper thread goes to sleep until the next work.
+_QUIET_LOOKS = 20
+
+
+class Job(Protocol):
+    """What a pump does on behalf of its owner."""
+
+    def connect(self, loop: IOLoop) -> None:
+        """Begin to connect; called once, by the owner of the loop."""
+
+    def after_poll(self) -> None:
+        """Do what has come up on the connection; called by the owner of the loop, and quick."""
+
+    def has_work(self) -> bool:
+        """Whether there is something to do that may take long."""
+
+    def do_work(self) -> None:
+        """Do that work, without touching the connection."""
+
+    def failed(self, error: Exception) -> None:
+        """Learn that polling raised, after which the pump ends; called by the owner of the loop."""
+
+
+class Pump:
+    """Runs a job's connection in the background.
+
+    Args:
+        name: Names the threads.
+        job: What to do.
+    """
+
+    def __init__(self, name: str, job: Job) -> None:
+        self._name = name
+        self._job = job
+        self._loop = IOLoop()
+        self._baton = threading.Lock()
+        self._over = False
+        self._working = False
+        self._turns = 0
+        self._wanted = False
+        self._helper_owns = False
+        self._helper_sleeps = True
+        self._wake_helper = threading.Event()
+        self._helper: threading.Thread | None = None
+        self._main = threading.Thread(target=self._run, name=name, daemon=True)
+
+    @property
+    def main_thread(self) -> threading.Thread:
+        """The thread that does the work."""
+        return self._main
+
+    def start(self) -> None:
+        """Start the main thread, which begins by connecting."""
+        self._main.start()
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Have the owner of the loop call `function` soon; from any thread."""
+        self._loop.add_callback_threadsafe(function)
+
+    def nudge(self) -> None:
+        """See to it that `after_poll` runs soon.
+
+        From the main thread at work there is nothing to do unless the helper polls: the main thread comes
+        back to the loop by itself.
+        """
+        if self._helper_owns or threading.current_thread() is not self._main:
+            self.call(_nothing)
+
+    def finish(self) -> None:
+        """End both threads after the current turn; only the owner of the loop calls this."""
+        self._over = True
+        self._wake_helper.set()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for both threads to end.
+
+        Args:
+            timeout: Seconds to wait at most; ``None`` for as long as it takes.
+
+        Returns:
+            Whether they have ended. Work that never returns can't be ended from outside.
+        """
+        self._main.join(timeout)
+        return not self._main.is_alive()
+
+    def _run(self) -> None:
+        self._baton.acquire()
+        try:
+            self._loop.activate_poller()
+            self._job.connect(self._loop)
+            while not self._over:
+                self._poll()
+                if self._job.has_work() and not self._over:
+                    self._work_without_baton()
+                    self._job.after_poll()
+        finally:
+            self._over = True
+            self._baton.release()
+            self._wake_helper.set()
+            if self._helper is not None:
+                self._helper.join()
+            self._loop.close()
+
+    def _poll(self) -> None:
+        try:
+            self._loop.poll()
+            self._loop.process_timeouts()
+            self._job.after_poll()
+        except Exception as error:  # noqa: BLE001 - whatever it was, the job ends by it and says so
+            self._job.failed(error)
+            self.finish()
+
+    def _work_without_baton(self) -> None:
+        self._turns += 1
+        self._working = True
+        if self._helper_sleeps:
+            self._rouse_helper()
+        self._baton.release()
+        try:
+            self._job.do_work()
+        finally:
+            self._working = False
+            if not self._baton.acquire(blocking=False):
+                self._wanted = True
+                self.call(_nothing)
+                self._baton.acquire()
+                self._wanted = False
+
+    def _rouse_helper(self) -> None:
+        if self._helper is None:
+            self._helper = threading.Thread(target=self._help, name=f"{self._name} (I/O)", daemon=True)
+            self._helper.start()
+        self._wake_helper.set()
+
+    def _help(self) -> None:
+        while not self._over:
+            self._helper_sleeps = True
+            # Work that began before the main thread could see that we sleep must not go unwatched.
+            if not self._working:
+                self._wake_helper.wait()
+            self._wake_helper.clear()
+            self._helper_sleeps = False
+            self._watch()
+
+    def _watch(self) -> None:
+        """Look at the main thread every few milliseconds, and poll for it while its work is slow."""
+        quiet_looks, last_turn = 0, -1
+        while quiet_looks < _QUIET_LOOKS and not self._over:
+            if self._wake_helper.wait(TAKEOVER_SECONDS):
+                return
+            if self._turns != last_turn:
+                quiet_looks, last_turn = 0, self._turns
+            elif self._working:
+                self._poll_for_main()
+            else:
+                quiet_looks += 1
+
+    def _poll_for_main(self) -> None:
+        if not self._baton.acquire(blocking=False):
+            return
+        self._helper_owns = True
+        try:
+            # What the main thread left before it could see that the helper owns the loop.
+            self._job.after_poll()
+            while self._working and not self._wanted and not self._over:
+                self._poll()
+        finally:
+            self._helper_owns = False
+            self._baton.release()
+
+
+def _nothing() -> None:
+    """Wake a loop."""
