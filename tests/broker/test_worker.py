@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from workq_helpers import Lesson
+from workq_helpers.errors import (
+    CallbackSignatureError,
+    InvalidArgumentError,
+    QueueNotFoundError,
+    UnknownWorkerError,
+    WaitTimeoutError,
+)
+
+
+def kinds(lesson: Lesson, actor: str) -> list[str]:
+    return [event.kind for event in lesson.log if event.actor == actor]
+
+
+def events(lesson: Lesson, kind: str) -> list[Any]:
+    return [event for event in lesson.log if event.kind == kind]
+
+
+def test_every_step_of_a_task_is_an_event_in_order(lesson: Lesson, work_and_ack: Any) -> None:
+    lesson.start_worker(work_and_ack, "hello", name="w")
+    lesson.start_publisher(["one."], "hello")
+    lesson.wait_until_idle()
+    assert kinds(lesson, "w") == ["connected", "delivered", "started", "acked", "finished"]
+    of_task = [event for event in lesson.log if event.task == "one."]
+    assert [event.kind for event in of_task] == ["published", "delivered", "started", "acked", "finished"]
+    assert len({event.message_id for event in of_task}) == 1
+    assert {event.delivery_tag for event in of_task} == {None, 1}
+
+
+def test_two_workers_take_turns(lesson: Lesson, work_and_ack: Any) -> None:
+    lesson.start_workers(2, work_and_ack, "hello")
+    lesson.start_publisher([f"{number}" for number in range(6)], "hello")
+    lesson.wait_until_idle()
+    taken = {name: [] for name in ("worker-1", "worker-2")}
+    for event in events(lesson, "delivered"):
+        taken[event.actor].append(event.task)
+    assert taken == {"worker-1": ["0", "2", "4"], "worker-2": ["1", "3", "5"]}
+
+
+def test_what_a_worker_prints_goes_to_its_own_console(
+    lesson: Lesson, work_and_ack: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = lesson.start_workers(2, work_and_ack, "hello")
+    lesson.start_publisher(["one.", "two."], "hello")
+    lesson.wait_until_idle()
+    print("from the test")
+    assert capsys.readouterr().out == "from the test\n"
+    assert repr(first.console) == " [*] Waiting for messages.\n [x] Received one.\n [x] Done"
+    assert second.console.lines[1] == " [x] Received two."
+
+
+def test_a_task_may_take_longer_than_the_heartbeat(lesson: Lesson, poll_for: Any) -> None:
+    # The broker drops a connection after two missed heartbeats of one second each; the callback keeps the
+    # worker's thread for as long as it takes the broker to drop one that really misses them.
+    silent_is_dropped = threading.Event()
+
+    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        assert silent_is_dropped.wait(60)
+        ch.basic_ack(delivery_tag=method.delivery_tag)
+
+    lesson.broker.connection_parameters = _with_heartbeat(lesson.broker.connection_parameters, 1)  # type: ignore[method-assign]
+    try:
+        worker = lesson.start_worker(callback, "hello")
+    finally:
+        del lesson.broker.connection_parameters
+    lesson.start_publisher(["long"], "hello")
+    poll_for(lambda: worker.state == "busy")
+    silent = lesson.connect(heartbeat=1)
+    poll_for(lambda: _is_dropped(lesson, silent), timeout=60)
+    silent_is_dropped.set()
+    lesson.wait_until_idle()
+    assert kinds(lesson, worker.name) == ["connected", "delivered", "started", "acked", "finished"]
+    assert lesson.queue_counts()["hello"].unacknowledged == 0
+
+
+def _with_heartbeat(parameters: Any, seconds: int) -> Any:
+    return lambda virtual_host, **overrides: parameters(virtual_host, **overrides, heartbeat=seconds)
+
+
+def _is_dropped(lesson: Lesson, connection: Any) -> bool:
+    """Whether the broker has closed its end, looked at without answering its heartbeats."""
+    import socket
+
+    sock = connection._impl._transport._sock
+    try:
+        while data := sock.recv(4096, socket.MSG_DONTWAIT):
+            del data
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    connection._impl._transport.abort()
+    return True
+
+
+def test_a_callback_that_raises_ends_the_worker_and_leaves_the_message(lesson: Lesson) -> None:
+    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        raise ZeroDivisionError("oh no")
+
+    worker = lesson.start_worker(callback, "hello")
+    lesson.start_publisher(["bad"], "hello")
+    lesson.log.wait_for(lambda: not worker.alive, 30)
+    assert worker.state == "crashed"
+    assert "ZeroDivisionError: oh no" in worker.console.text
+    assert "workq_helpers" not in worker.console.text
+    assert events(lesson, "failed")[0].detail == "ZeroDivisionError: oh no"
+    assert events(lesson, "requeued")[0].task == "bad"
+    assert not events(lesson, "acked")
+    lesson.wait_until_idle()
+    assert lesson.queue_counts()["hello"].ready == 1
+
+
+def test_a_killed_workers_tasks_are_redelivered_to_the_other(lesson: Lesson, work_and_ack: Any) -> None:
+    holding = threading.Event()
+
+    def hold(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        holding.set()
+        work_and_ack(ch, method, properties, b"." * 10_000)
+
+    victim = lesson.start_worker(hold, "hello")
+    lesson.start_publisher(["a", "b", "c"], "hello").wait()
+    assert holding.wait(30)
+    heir = lesson.start_worker(work_and_ack, "hello")
+    victim.kill()
+    assert victim.state == "killed"
+    lesson.wait_until_idle()
+    assert [event.task for event in events(lesson, "requeued")] == ["a", "b", "c"]
+    again = [event for event in events(lesson, "delivered") if event.actor == heir.name]
+    assert [(event.task, event.redelivered) for event in again] == [("a", True), ("b", True), ("c", True)]
+    assert heir.done == 3
+    assert victim.done == 0
+
+
+def test_a_killed_auto_ack_worker_loses_what_it_held_by_name(lesson: Lesson, poll_for: Any) -> None:
+    holding = threading.Event()
+
+    def hold(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        if body != b"first":
+            holding.set()
+            threading.Event().wait(0.2)
+            while True:  # busy in Python code: a kill ends this too
+                pass
+
+    worker = lesson.start_worker(hold, "hello", auto_ack=True)
+    lesson.start_publisher(["first", "second", "third"], "hello").wait()
+    assert holding.wait(30)
+    poll_for(lambda: len(events(lesson, "delivered")) == 3)
+    worker.kill()
+    assert [event.task for event in events(lesson, "lost")] == ["second", "third"]
+    assert [event.task for event in events(lesson, "finished")] == ["first"]
+    lesson.wait_until_idle()
+    counts = lesson.queue_counts()["hello"]
+    assert (counts.ready, counts.unacknowledged) == (0, 0)
+
+
+def test_stop_finishes_the_task_in_hand_and_gives_the_rest_back(lesson: Lesson, work_and_ack: Any) -> None:
+    started, go_on = threading.Event(), threading.Event()
+
+    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        started.set()
+        assert go_on.wait(30)
+        work_and_ack(ch, method, properties, body)
+
+    worker = lesson.start_worker(callback, "hello")
+    lesson.start_publisher(["mine", "other"], "hello").wait()
+    assert started.wait(30)
+    with pytest.raises(WaitTimeoutError, match=r"worker-1 still works on 'mine'"):
+        worker.stop(timeout=0)
+    go_on.set()
+    worker.stop()
+    assert worker.state == "stopped"
+    assert [event.task for event in events(lesson, "acked")] == ["mine"]
+    assert [event.task for event in events(lesson, "requeued")] == ["other"]
+
+
+def test_a_frozen_worker_hangs_without_dying(lesson: Lesson, work_and_ack: Any, poll_for: Any) -> None:
+    worker = lesson.start_worker(work_and_ack, "hello")
+    worker.freeze()
+    lesson.start_publisher(["one", "two"], "hello").wait()
+    poll_for(lambda: lesson.queue_counts()["hello"].unacknowledged == 2)
+    assert worker.state == "frozen"
+    assert not events(lesson, "started")
+    with pytest.raises(WaitTimeoutError, match=r"worker-1 is frozen"):
+        worker.stop()
+    worker.thaw()
+    lesson.wait_until_idle()
+    assert worker.done == 2
+    assert [event.kind for event in lesson.log if event.kind in ("frozen", "thawed")] == ["frozen", "thawed"]
+
+
+def test_a_frozen_worker_can_be_killed(lesson: Lesson, work_and_ack: Any, poll_for: Any) -> None:
+    worker = lesson.start_worker(work_and_ack, "hello")
+    worker.freeze()
+    lesson.start_publisher(["one"], "hello").wait()
+    poll_for(lambda: worker.in_hand == 1)
+    worker.kill()
+    assert [event.task for event in events(lesson, "requeued")] == ["one"]
+
+
+def test_nack_with_and_without_requeue(lesson: Lesson) -> None:
+    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        if method.redelivered:
+            ch.basic_ack(delivery_tag=method.delivery_tag)
+        elif body == b"back":
+            ch.basic_nack(delivery_tag=method.delivery_tag, requeue=True)
+        else:
+            ch.basic_reject(delivery_tag=method.delivery_tag, requeue=False)
+
+    lesson.start_worker(callback, "hello", prefetch_count=1)
+    lesson.start_publisher(["back", "away"], "hello")
+    lesson.wait_until_idle()
+    assert [(event.task, event.detail) for event in events(lesson, "nacked")] == [("back", "requeue")]
+    assert [(event.task, event.detail) for event in events(lesson, "rejected")] == [("away", "discard")]
+    assert [event.task for event in events(lesson, "acked")] == ["back"]
+
+
+def test_multiple_acks_settle_everything_before(lesson: Lesson) -> None:
+    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        if body == b"3":
+            ch.basic_ack(delivery_tag=method.delivery_tag, multiple=True)
+
+    lesson.start_worker(callback, "hello")
+    lesson.start_publisher(["1", "2", "3"], "hello")
+    lesson.wait_until_idle()
+    assert [event.task for event in events(lesson, "acked")] == ["1", "2", "3"]
+
+
+def test_an_ack_too_many_closes_the_channel_and_says_how(lesson: Lesson) -> None:
+    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        ch.basic_ack(delivery_tag=method.delivery_tag)
+        ch.basic_ack(delivery_tag=method.delivery_tag)
+
+    worker = lesson.start_worker(callback, "hello")
+    lesson.start_publisher(["twice"], "hello")
+    lesson.log.wait_for(lambda: not worker.alive, 30)
+    assert worker.state == "crashed"
+    assert "unknown delivery tag 1" in worker.console.text
+    assert "406" in events(lesson, "channel closed")[0].detail
+
+
+def test_a_deleted_queue_cancels_the_consumer(lesson: Lesson, work_and_ack: Any) -> None:
+    worker = lesson.start_worker(work_and_ack, "hello")
+    with lesson.connect() as connection:
+        connection.channel().queue_delete("hello")
+    lesson.log.wait_for(lambda: not worker.alive, 30)
+    assert worker.state == "stopped"
+    assert kinds(lesson, worker.name) == ["connected", "cancelled", "stopped"]
+
+
+def test_a_callback_may_publish_the_next_task(lesson: Lesson, work_and_ack: Any) -> None:
+    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        if body == b"first":
+            ch.basic_publish(exchange="", routing_key="hello", body="second")
+        ch.basic_ack(delivery_tag=method.delivery_tag)
+
+    worker = lesson.start_worker(callback, "hello")
+    lesson.start_publisher(["first"], "hello")
+    lesson.log.wait_for(lambda: worker.done == 2, 30)
+    lesson.wait_until_idle()
+    assert [event.task for event in events(lesson, "acked")] == ["first", "second"]
+    assert [event.actor for event in events(lesson, "published")] == ["publisher-1", worker.name]
+
+
+def test_a_message_published_elsewhere_is_known_again_when_redelivered(lesson: Lesson, poll_for: Any) -> None:
+    import pika
+
+    parameters = lesson.broker.connection_parameters(lesson.virtual_host)
+    with pika.BlockingConnection(parameters) as outside:
+        outside.channel().basic_publish(exchange="", routing_key="hello", body=b"\xff\xfe stray")
+    victim = lesson.start_worker(lambda ch, method, properties, body: None, "hello")
+    poll_for(lambda: victim.done == 1)
+    victim.kill()
+    heir = lesson.start_worker(
+        lambda ch, method, properties, body: ch.basic_ack(delivery_tag=method.delivery_tag), "hello"
+    )
+    lesson.log.wait_for(lambda: heir.done == 1, 30)
+    first, again = events(lesson, "delivered")
+    assert first.message_id == again.message_id
+    assert (first.redelivered, again.redelivered) == (False, True)
+
+
+def test_fifty_workers_start_in_the_order_of_their_names(lesson: Lesson, work_and_ack: Any) -> None:
+    lesson.start_workers(50, work_and_ack, "hello")
+    connected = [event.actor for event in events(lesson, "connected")]
+    assert connected == [f"worker-{number}" for number in range(1, 51)]
+    lesson.stop_workers()
+    assert {worker.state for worker in lesson.workers} == {"stopped"}
+
+
+@pytest.mark.parametrize("callback", [lambda ch, method, properties: None, "no function", 5])
+def test_a_callback_with_the_wrong_signature(lesson: Lesson, callback: Any) -> None:
+    with pytest.raises(CallbackSignatureError, match=r"def callback\(ch, method, properties, body\)"):
+        lesson.start_worker(callback, "hello")
+    assert lesson.workers == []
+
+
+@pytest.mark.parametrize("prefetch_count", [-1, 65_536, 1.5, "one", True])
+def test_a_prefetch_count_that_makes_no_sense(lesson: Lesson, work_and_ack: Any, prefetch_count: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"prefetch_count is .* whole number from 1 to 65535"):
+        lesson.start_worker(work_and_ack, "hello", prefetch_count=prefetch_count)
+
+
+def test_a_queue_that_is_not_there(lesson: Lesson, work_and_ack: Any) -> None:
+    with pytest.raises(QueueNotFoundError, match=r"no queue 'helo'.*queue_declare"):
+        lesson.start_worker(work_and_ack, "helo")
+
+
+def test_an_unknown_worker(lesson: Lesson, work_and_ack: Any) -> None:
+    lesson.start_worker(work_and_ack, "hello")
+    with pytest.raises(UnknownWorkerError, match=r"no worker named 'worker-7'.*Its workers: worker-1"):
+        lesson.kill("worker-7")
+
+
+def test_a_second_live_worker_of_the_same_name(lesson: Lesson, work_and_ack: Any) -> None:
+    lesson.start_worker(work_and_ack, "hello", name="alice").stop()
+    lesson.start_worker(work_and_ack, "hello", name="alice")
+    with pytest.raises(InvalidArgumentError, match=r"live worker named 'alice'"):
+        lesson.start_worker(work_and_ack, "hello", name="alice")
