@@ -61,7 +61,7 @@ def _sockets(ignored_port: int | None) -> set[str]:
     links = set()
     for descriptor in folder.iterdir():
         try:
-            target = os.readlink(descriptor)
+            target = str(descriptor.readlink())
         except OSError:
             continue  # the one that lists the folder is gone by now
         if target.startswith("socket:") and int(descriptor.name) not in pooled:
@@ -130,4 +130,3 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def _stack_of(thread: threading.Thread) -> str:
     frame = sys._current_frames().get(thread.ident or 0)
     return "".join(traceback.format_stack(frame)) if frame else "(no stack)"
-

@@ -10,7 +10,7 @@ __all__ = ["need"]
 
 
 def need(condition: object, reason: str) -> None:
-    """Skip the test on somebody's laptop where a prerequisite is missing; fail it in CI, where none may be."""
+    """Skip the test on a laptop where a prerequisite is missing; fail it in CI, where none may be."""
     if condition:
         return
     if os.environ.get("CI"):

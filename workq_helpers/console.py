@@ -95,6 +95,6 @@ def _route_standard_streams() -> None:
     """
     with _routing:
         if not isinstance(sys.stdout, _Router):
-            sys.stdout = _Router(sys.stdout)  # type: ignore[assignment]  # it has what print needs
+            sys.stdout = _Router(sys.stdout)
         if not isinstance(sys.stderr, _Router):
-            sys.stderr = _Router(sys.stderr)  # type: ignore[assignment]
+            sys.stderr = _Router(sys.stderr)

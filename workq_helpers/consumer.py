@@ -246,9 +246,7 @@ class Consumer:
 
     # -- deliveries -----------------------------------------------------------------------------------
 
-    def _on_message(
-        self, _raw: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes
-    ) -> None:
+    def _on_message(self, _raw: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
         channel = self._channel
         assert channel is not None  # noqa: S101 - set before the consumer existed
         tag = method.delivery_tag

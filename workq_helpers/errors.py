@@ -183,7 +183,7 @@ class QueueError(WorkqError):
     """Base of what a broker refuses about a queue."""
 
 
-class _ClosedByBroker(QueueError):
+class _ClosedByBrokerError(QueueError):
     """Ours and pika's at once, so that ``except pika.exceptions...`` in a learner's code still catches it.
 
     Args:
@@ -208,19 +208,19 @@ class _ClosedByBroker(QueueError):
         return type(self), (self._message, *self.args)
 
 
-class QueueMismatchError(_ClosedByBroker, pika.exceptions.ChannelClosedByBroker):
+class QueueMismatchError(_ClosedByBrokerError, pika.exceptions.ChannelClosedByBroker):
     """406: the queue exists already, with other arguments."""
 
 
-class QueueNotFoundError(_ClosedByBroker, pika.exceptions.ChannelClosedByBroker):
+class QueueNotFoundError(_ClosedByBrokerError, pika.exceptions.ChannelClosedByBroker):
     """404: there is no queue of that name in the virtual host."""
 
 
-class TransientQueuesDeniedError(_ClosedByBroker, pika.exceptions.ConnectionClosedByBroker):
+class TransientQueuesDeniedError(_ClosedByBrokerError, pika.exceptions.ConnectionClosedByBroker):
     """541: this broker is configured to refuse shared queues that are not durable."""
 
 
-class ChannelRefusedError(_ClosedByBroker, pika.exceptions.ChannelClosedByBroker):
+class ChannelRefusedError(_ClosedByBrokerError, pika.exceptions.ChannelClosedByBroker):
     """The broker closed the channel for a reason of its own, such as a delivery acknowledged twice."""
 
 

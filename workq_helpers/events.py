@@ -155,8 +155,14 @@ class EventLog:
         end = len(self) * _WIDTH
         return {field: self._cells[position:end:_WIDTH] for position, field in enumerate(Event._fields)}
 
+    def poke(self) -> None:
+        """Have those who wait look again: something changed that is no event."""
+        if self._waiting:
+            with self._lock:
+                self._grew.notify_all()
+
     def wait_for(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Wait until `condition` holds, asking again whenever an event was recorded.
+        """Wait until `condition` holds, asking again after every event and every `poke`.
 
         Args:
             condition: Called with the log locked against writers, so it must be quick and must not record.

@@ -61,9 +61,7 @@ class Lesson:
 
     def __init__(self, name: str, broker: Broker | None = None) -> None:
         if not isinstance(name, str) or not name.strip():
-            raise InvalidArgumentError(
-                f'A lesson needs a name, not {name!r}: Lesson("round-robin"), for example.'
-            )
+            raise InvalidArgumentError(f'A lesson needs a name, not {name!r}: Lesson("round-robin"), for example.')
         self.name = name
         with _opening:
             earlier = _open_lessons.pop(name, None)
@@ -105,9 +103,7 @@ class Lesson:
         """
         self._check_open()
         parameters = self.broker.connection_parameters(self.virtual_host, **({"heartbeat": 0} | overrides))
-        connection = RecordingConnection(
-            parameters, endpoint=self.broker.endpoint, log=self.log, ids=self._ids
-        )
+        connection = RecordingConnection(parameters, endpoint=self.broker.endpoint, log=self.log, ids=self._ids)
         self._connections = [*(known for known in self._connections if known.is_open), connection]
         return connection
 
@@ -225,9 +221,7 @@ class Lesson:
         if name is None:
             name = self._free_name("worker", {worker.name for worker in self._workers})
         elif not isinstance(name, str) or not name or name in (ACTOR, "lesson"):
-            raise InvalidArgumentError(
-                f'{name!r} is no name for a worker. Use a short text, such as "worker-1".'
-            )
+            raise InvalidArgumentError(f'{name!r} is no name for a worker. Use a short text, such as "worker-1".')
         elif any(worker.name == name and worker.alive for worker in self._workers):
             raise InvalidArgumentError(
                 f"There is a live worker named {name!r} already. Choose another name, or stop that one first."
@@ -389,11 +383,7 @@ class Lesson:
             for worker in self._workers
             if worker.alive
             and worker.state != "frozen"
-            and (
-                worker.auto_ack
-                or not worker.prefetch_count
-                or ledger.in_hand(worker.name) < worker.prefetch_count
-            )
+            and (worker.auto_ack or not worker.prefetch_count or ledger.in_hand(worker.name) < worker.prefetch_count)
         }
 
     def _pending(self) -> int:

@@ -18,7 +18,7 @@ TASK_TEXT_LENGTH = 60
 def task_text(body: bytes) -> str:
     """Return a body as short text; bytes that are not UTF-8 show as the replacement character."""
     # Cut as bytes first (at most four a character), so that a body of a megabyte is not decoded for 60 characters.
-    text = body[: 4 * TASK_TEXT_LENGTH].decode("utf-8", "replace")
+    text = body[: 4 * (TASK_TEXT_LENGTH + 1)].decode("utf-8", "replace")
     return text if len(text) <= TASK_TEXT_LENGTH else text[: TASK_TEXT_LENGTH - 1] + "…"
 
 

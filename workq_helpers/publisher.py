@@ -16,7 +16,7 @@ from pika.channel import Channel
 from pika.spec import Basic, BasicProperties
 
 from workq_helpers import pika_private
-from workq_helpers.errors import InvalidArgumentError, WaitTimeoutError, WorkqError
+from workq_helpers.errors import WaitTimeoutError, WorkqError
 from workq_helpers.events import EventLog
 from workq_helpers.messages import MessageIds, encode_body, task_text
 from workq_helpers.pump import Pump
@@ -176,9 +176,7 @@ class Publisher:
         with self._changed:
             ended = self._changed.wait_for(lambda: not self.alive, timeout)
         if not ended:
-            raise WaitTimeoutError(
-                f"{self.name} has not stopped after {timeout} seconds: its tasks don't come."
-            )
+            raise WaitTimeoutError(f"{self.name} has not stopped after {timeout} seconds: its tasks don't come.")
         self._pump.join(timeout)
 
     def __repr__(self) -> str:
@@ -308,14 +306,10 @@ class Publisher:
             kind = "confirmed" if confirmed else "refused"
             self._log.record(kind, self.name, self.queue, message.message_id, message.task, known)
 
-    def _on_returned(
-        self, _raw: Channel, method: Basic.Return, properties: BasicProperties, body: bytes
-    ) -> None:
+    def _on_returned(self, _raw: Channel, method: Basic.Return, properties: BasicProperties, body: bytes) -> None:
         self.returned += 1
         detail = f"{method.reply_code} {method.reply_text}"
-        self._log.record(
-            "returned", self.name, self.queue, properties.message_id, task_text(body), detail=detail
-        )
+        self._log.record("returned", self.name, self.queue, properties.message_id, task_text(body), detail=detail)
 
     # -- the connection -------------------------------------------------------------------------------
 
@@ -374,9 +368,7 @@ class Publisher:
     def _on_channel_closed(self, _raw: Channel, reason: Exception) -> None:
         connection = self._connection
         if isinstance(reason, pika.exceptions.ChannelClosedByBroker):
-            self._log.record(
-                "channel closed", self.name, self.queue, detail=f"{reason.reply_code} {reason.reply_text}"
-            )
+            self._log.record("channel closed", self.name, self.queue, detail=f"{reason.reply_code} {reason.reply_text}")
             self._error = reason
             self._leaving = self._closing = True
         if self._closing and connection is not None and connection.is_open:
@@ -438,3 +430,4 @@ class Publisher:
         with self._changed:
             self._phase = phase
             self._changed.notify_all()
+        self._log.poke()

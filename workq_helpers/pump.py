@@ -118,6 +118,9 @@ class Pump:
                 if self._job.has_work() and not self._over:
                     self._work_without_baton()
                     self._job.after_poll()
+                    if self._job.has_work():
+                        # The helper brought more just now: the next poll must look, not wait.
+                        self.call(_nothing)
         finally:
             self._over = True
             self._baton.release()

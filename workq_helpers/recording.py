@@ -140,9 +140,10 @@ class RecordingChannel(BlockingChannel):
         properties = BasicProperties() if properties is None else copy.copy(properties)
         properties.message_id = properties.message_id or self._ids.new()
         queue, task = "" if exchange else routing_key, task_text(encoded)
-        record = lambda kind, detail="": self._log.record(  # noqa: E731 - four uses, one meaning
-            kind, ACTOR, queue, properties.message_id, task, detail=detail
-        )
+
+        def record(kind: str, detail: str = "") -> None:
+            self._log.record(kind, ACTOR, queue, properties.message_id, task, detail=detail)
+
         record("published")
         try:
             super().basic_publish(exchange, routing_key, encoded, properties, mandatory)
@@ -161,7 +162,7 @@ class RecordingChannel(BlockingChannel):
         with self._plain(queue):
             method, properties, body = super().basic_get(queue, auto_ack)
         if method is not None:
-            self._delivered(queue, method, properties, body, auto_ack)
+            self._delivered(queue, method, properties or BasicProperties(), body or b"", auto_ack)
         return method, properties, body
 
     def basic_consume(
@@ -180,7 +181,7 @@ class RecordingChannel(BlockingChannel):
             on_message_callback(ch, method, properties, body)
 
         with self._plain(queue):
-            return super().basic_consume(queue, record_and_call, auto_ack, exclusive, consumer_tag, arguments)
+            return str(super().basic_consume(queue, record_and_call, auto_ack, exclusive, consumer_tag, arguments))
 
     def basic_ack(self, delivery_tag: int = 0, multiple: bool = False) -> None:
         """Acknowledge, as pika does."""
@@ -202,9 +203,7 @@ class RecordingChannel(BlockingChannel):
         assert isinstance(connection, RecordingConnection)  # noqa: S101 - which made this channel
         return connection.in_plain_words(queue)
 
-    def _delivered(
-        self, queue: str, method: Any, properties: BasicProperties, body: bytes, auto_ack: bool
-    ) -> None:
+    def _delivered(self, queue: str, method: Any, properties: BasicProperties, body: bytes, auto_ack: bool) -> None:
         message_id = properties.message_id or self._ids.of_stray(queue, body, method.redelivered)
         about = (queue, message_id, task_text(body), method.redelivered)
         self._record("delivered", method.delivery_tag, about, "auto_ack" if auto_ack else "")

@@ -150,9 +150,7 @@ class Worker:
             return
         self.request_kill()
         if not self._wait_until(lambda: not self.alive, _KILL_TIMEOUT_SECONDS):
-            raise WaitTimeoutError(
-                f"{self.name} did not notice that its connection was cut; please report this."
-            )
+            raise WaitTimeoutError(f"{self.name} did not notice that its connection was cut; please report this.")
         if threading.current_thread() is not self._pump.main_thread and self._current is None:
             self._pump.join(_KILL_TIMEOUT_SECONDS)
 
@@ -235,6 +233,7 @@ class Worker:
         with self._changed:
             self._phase = phase
             self._changed.notify_all()
+        self._log.poke()
 
     def _interrupt_callback(self) -> None:
         """Make a killed worker's callback raise at its next bytecode, should it be busy in Python code.
@@ -244,9 +243,7 @@ class Worker:
         """
         thread = self._pump.main_thread
         if self._current is not None and thread.ident is not None:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(thread.ident), ctypes.py_object(WorkerKilled)
-            )
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(WorkerKilled))
 
     # -- Host: called by the consumer -----------------------------------------------------------------
 
@@ -316,6 +313,7 @@ class Worker:
         finally:
             self._current = None
             self._working = False
+            self._log.poke()
 
     def _work_on_next(self) -> None:
         delivery = self._begin()
@@ -336,6 +334,7 @@ class Worker:
             self._consumer.done_with(delivery)
         self.done += 1
         self._current = None
+        self._log.poke()
 
     def _begin(self) -> Delivery | None:
         """Take the next delivery, unless the connection was lost meanwhile and with it the delivery."""
@@ -408,6 +407,5 @@ def _check_options(options: ConsumerOptions) -> None:
     count = options.prefetch_count
     if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= _LARGEST_PREFETCH_COUNT:
         raise InvalidArgumentError(
-            f"prefetch_count is {count!r}. Pass a whole number from 1 to {_LARGEST_PREFETCH_COUNT}, "
-            f"or 0 for no limit."
+            f"prefetch_count is {count!r}. Pass a whole number from 1 to {_LARGEST_PREFETCH_COUNT}, or 0 for no limit."
         )

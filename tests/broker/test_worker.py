@@ -106,7 +106,7 @@ def test_a_callback_that_raises_ends_the_worker_and_leaves_the_message(lesson: L
 
     worker = lesson.start_worker(callback, "hello")
     lesson.start_publisher(["bad"], "hello")
-    lesson.log.wait_for(lambda: not worker.alive, 30)
+    assert lesson.log.wait_for(lambda: not worker.alive, 30)
     assert worker.state == "crashed"
     assert "ZeroDivisionError: oh no" in worker.console.text
     assert "workq_helpers" not in worker.console.text
@@ -239,7 +239,7 @@ def test_an_ack_too_many_closes_the_channel_and_says_how(lesson: Lesson) -> None
 
     worker = lesson.start_worker(callback, "hello")
     lesson.start_publisher(["twice"], "hello")
-    lesson.log.wait_for(lambda: not worker.alive, 30)
+    assert lesson.log.wait_for(lambda: not worker.alive, 30)
     assert worker.state == "crashed"
     assert "unknown delivery tag 1" in worker.console.text
     assert "406" in events(lesson, "channel closed")[0].detail
@@ -249,7 +249,7 @@ def test_a_deleted_queue_cancels_the_consumer(lesson: Lesson, work_and_ack: Any)
     worker = lesson.start_worker(work_and_ack, "hello")
     with lesson.connect() as connection:
         connection.channel().queue_delete("hello")
-    lesson.log.wait_for(lambda: not worker.alive, 30)
+    assert lesson.log.wait_for(lambda: not worker.alive, 30)
     assert worker.state == "stopped"
     assert kinds(lesson, worker.name) == ["connected", "cancelled", "stopped"]
 
@@ -262,7 +262,7 @@ def test_a_callback_may_publish_the_next_task(lesson: Lesson, work_and_ack: Any)
 
     worker = lesson.start_worker(callback, "hello")
     lesson.start_publisher(["first"], "hello")
-    lesson.log.wait_for(lambda: worker.done == 2, 30)
+    assert lesson.log.wait_for(lambda: worker.done == 2, 30)
     lesson.wait_until_idle()
     assert [event.task for event in events(lesson, "acked")] == ["first", "second"]
     assert [event.actor for event in events(lesson, "published")] == ["publisher-1", worker.name]
@@ -280,7 +280,7 @@ def test_a_message_published_elsewhere_is_known_again_when_redelivered(lesson: L
     heir = lesson.start_worker(
         lambda ch, method, properties, body: ch.basic_ack(delivery_tag=method.delivery_tag), "hello"
     )
-    lesson.log.wait_for(lambda: heir.done == 1, 30)
+    assert lesson.log.wait_for(lambda: heir.done == 1, 30)
     first, again = events(lesson, "delivered")
     assert first.message_id == again.message_id
     assert (first.redelivered, again.redelivered) == (False, True)

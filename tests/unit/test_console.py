@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any
+
+import pytest
+
+from workq_helpers.console import KEPT_LINES, Console
+
+
+def in_thread(function: Any) -> None:
+    thread = threading.Thread(target=function)
+    thread.start()
+    thread.join(10)
+
+
+def test_a_captured_thread_prints_to_its_console_and_others_do_not(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console()
+
+    def printing() -> None:
+        with console.capture():
+            print("mine")
+            sys.stderr.write("mine too")
+        print("everybody's")
+
+    in_thread(printing)
+    assert console.lines == ["mine", "mine too"]
+    assert repr(console) == "mine\nmine too"
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("everybody's\n", "")
+
+
+def test_lines_may_come_in_pieces() -> None:
+    console = Console()
+    console.write("a")
+    console.write("b\nc")
+    assert console.lines == ["ab", "c"]
+    console.write("\n")
+    assert console.lines == ["ab", "c"]
+
+
+def test_only_the_last_lines_are_kept() -> None:
+    console = Console()
+    console.write("".join(f"{number}\n" for number in range(KEPT_LINES + 5)))
+    assert len(console.lines) == KEPT_LINES
+    assert console.lines[0] == "5"
+
+
+def test_a_stream_that_was_replaced_meanwhile_is_routed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+
+    console = Console()
+    with console.capture():
+        monkeypatch.setattr(sys, "stdout", io.StringIO())
+        with console.capture():
+            print("still mine")
+    assert console.lines == ["still mine"]
+
+
+def test_a_routed_stream_has_what_the_real_one_has(capsys: pytest.CaptureFixture[str]) -> None:
+    with Console().capture():
+        pass
+    sys.stdout.writelines(["a\n", "b\n"])
+    sys.stdout.flush()
+    assert sys.stdout.encoding
+    assert capsys.readouterr().out == "a\nb\n"

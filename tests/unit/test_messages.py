@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from workq_helpers.errors import InvalidArgumentError
+from workq_helpers.messages import TASK_TEXT_LENGTH, MessageIds, encode_body, task_text
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"Hello...", "Hello..."),
+        ("drei…".encode(), "drei…"),
+        (b"\xff\x00", "\ufffd\x00"),
+        (b"x" * 1_000_000, "x" * (TASK_TEXT_LENGTH - 1) + "…"),
+        ("😀".encode() * 100, "😀" * (TASK_TEXT_LENGTH - 1) + "…"),
+        (b"<img src=x onerror=alert(1)>", "<img src=x onerror=alert(1)>"),
+    ],
+)
+def test_any_body_has_a_short_text(body: bytes, text: str) -> None:
+    assert task_text(body) == text
+
+
+def test_text_is_encoded_and_bytes_stay() -> None:
+    assert encode_body("drei…") == "drei…".encode()
+    assert encode_body(b"\xff") == b"\xff"
+
+
+@pytest.mark.parametrize("task", [42, None, ["a"], {"a": 1}])
+def test_a_body_that_is_no_text(task: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"must be text or bytes, not .*json\.dumps"):
+        encode_body(task)
+
+
+def test_ids_differ_within_and_between_lessons() -> None:
+    first, second = MessageIds(), MessageIds()
+    ids = [first.new() for _ in range(1_000)] + [second.new() for _ in range(1_000)]
+    assert len(set(ids)) == 2_000
+
+
+def test_a_stray_is_known_again_by_its_body_when_redelivered() -> None:
+    ids = MessageIds()
+    one = ids.of_stray("q", b"one", redelivered=False)
+    other = ids.of_stray("q", b"one", redelivered=False)
+    assert one != other
+    assert ids.of_stray("other queue", b"one", redelivered=True) not in (one, other)
+    assert {ids.of_stray("q", b"one", redelivered=True) for _ in range(2)} == {one, other}

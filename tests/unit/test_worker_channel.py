@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from pika.adapters.blocking_connection import BlockingChannel
+
+from workq_helpers.recording import RecordingChannel
+from workq_helpers.worker_channel import WorkerChannel
+
+
+@pytest.mark.parametrize("name", ["basic_ack", "basic_nack", "basic_reject", "basic_publish"])
+def test_signatures_are_pikas(name: str) -> None:
+    ours = inspect.signature(getattr(WorkerChannel, name)).parameters.values()
+    theirs = inspect.signature(getattr(BlockingChannel, name)).parameters.values()
+    assert [(known.name, known.default) for known in ours] == [(known.name, known.default) for known in theirs]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name, value in vars(RecordingChannel).items() if callable(value) and hasattr(BlockingChannel, name)],
+)
+def test_recorded_signatures_are_pikas(name: str) -> None:
+    ours = inspect.signature(getattr(RecordingChannel, name)).parameters.values()
+    theirs = inspect.signature(getattr(BlockingChannel, name)).parameters.values()
+    assert [(known.name, known.default) for known in ours] == [(known.name, known.default) for known in theirs]
+
+
+def test_what_a_workers_channel_lacks_is_said_with_the_next_step() -> None:
+    channel = WorkerChannel(None, 1)  # type: ignore[arg-type]
+    with pytest.raises(AttributeError, match=r"no 'queue_declare'.*lesson\.connect\(\)"):
+        channel.queue_declare("hello")
