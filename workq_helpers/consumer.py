@@ -171,8 +171,11 @@ class Consumer:
         if self._options.auto_ack:
             # Nothing is left to settle: the broker will close the channel for this.
             return []
-        tags = [known for known in list(self._unsettled) if known <= tag or tag == 0] if multiple else [tag]
-        return [self._unsettled.pop(known) for known in tags if known in self._unsettled]
+        if not multiple:
+            delivery = self._unsettled.pop(tag, None)
+            return [] if delivery is None else [delivery]
+        tags = [known for known in list(self._unsettled) if known <= tag or tag == 0]
+        return [self._unsettled.pop(known) for known in tags]
 
     def done_with(self, delivery: Delivery) -> None:
         """Take note that the callback returned; an auto-ack delivery is settled by that. Under `lock`."""

@@ -45,7 +45,7 @@ KINDS = {
     "declared": "a client declared the queue; detail is 'durable' or 'transient', and the type",
     "purged": "the queue was emptied; detail is how many messages went",
     "deleted": "the queue was deleted",
-    "broker": "the lesson did something to the broker; detail is 'restarting', 'crashing', 'down' or 'up'",
+    "broker": "the lesson did something to the broker; detail is 'restarting', 'crashing', 'stopping', 'down' or 'up'",
 }
 
 

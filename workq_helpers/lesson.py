@@ -86,6 +86,7 @@ class Lesson:
             except BaseException:
                 self._release_broker()
                 raise
+            self.broker.subscribe(self._record_broker)
             self._closed = False
             _open_lessons[name] = self
 
@@ -464,6 +465,7 @@ class Lesson:
             self._closed = True
             if _open_lessons.get(self.name) is self:
                 del _open_lessons[self.name]
+        self.broker.unsubscribe(self._record_broker)
         _end_all([*self._publishers, *self._workers])
         for connection in self._connections:
             # The broker may have closed it, or be gone: then there is nothing left to close.
@@ -482,6 +484,9 @@ class Lesson:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _record_broker(self, change: str) -> None:
+        self.log.record("broker", "lesson", detail=change)
 
     def _release_broker(self) -> None:
         if self._owns_broker:

@@ -74,6 +74,11 @@ class Pump:
         """The thread that does the work."""
         return self._main
 
+    def in_main_thread(self) -> bool:
+        """Whether the caller is the thread that does the work."""
+        # Cheaper than current_thread(), and asked twice a message.
+        return threading.get_ident() == self._main.ident
+
     def start(self) -> None:
         """Start the main thread, which begins by connecting."""
         self._main.start()
@@ -88,7 +93,7 @@ class Pump:
         From the main thread at work there is nothing to do unless the helper polls: the main thread comes
         back to the loop by itself.
         """
-        if self._helper_owns or threading.current_thread() is not self._main:
+        if self._helper_owns or not self.in_main_thread():
             self.call(_nothing)
 
     def finish(self) -> None:

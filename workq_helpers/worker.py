@@ -151,7 +151,7 @@ class Worker:
         self.request_kill()
         if not self._wait_until(lambda: not self.alive, _KILL_TIMEOUT_SECONDS):
             raise WaitTimeoutError(f"{self.name} did not notice that its connection was cut; please report this.")
-        if threading.current_thread() is not self._pump.main_thread and self._current is None:
+        if not self._pump.in_main_thread() and self._current is None:
             self._pump.join(_KILL_TIMEOUT_SECONDS)
 
     def freeze(self) -> None:
@@ -253,7 +253,7 @@ class Worker:
 
     def hold(self) -> None:
         """Hold the callback while the worker is frozen, and unwind it once it is killed."""
-        if threading.current_thread() is self._pump.main_thread:
+        if self._pump.in_main_thread():
             self._pace.check()
 
     def prepared(self) -> None:

@@ -25,6 +25,7 @@ def test_workers_say_that_the_broker_went_and_come_back(restartable: Broker, les
     assert mine == [
         "connected", "disconnected", "reconnecting", "connected", "delivered", "started", "acked", "finished"
     ]  # fmt: skip
+    assert [event.detail for event in lesson.log if event.kind == "broker"] == ["restarting", "up"]
     assert "Connection lost" in worker.console.text
     assert worker.console.text.count("[*] Waiting for messages.") == 2
 
