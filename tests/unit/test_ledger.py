@@ -1,0 +1,334 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import hypothesis.strategies as st
+from hypothesis import given, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from workq_helpers.events import KINDS, EventLog
+from workq_helpers.ledger import PLACES, Ledger, LogCounts, WorkerCounts
+
+
+def ledger_of(log: EventLog) -> Ledger:
+    ledger = Ledger()
+    ledger.catch_up(log)
+    return ledger
+
+
+def places_of(log: EventLog) -> dict[str, str]:
+    return {message.task: message.place for message in ledger_of(log)}
+
+
+def consume(log: EventLog, kinds: str, worker: str = "w", message_id: str = "m", tag: int = 1) -> None:
+    for kind in kinds.split():
+        log.record(kind, worker, "hello", message_id, "T", tag)
+
+
+def published(detail: str = "manual ack, prefetch 0") -> EventLog:
+    log = EventLog()
+    log.record("connected", "w", "hello", detail=detail)
+    log.record("published", "p", "hello", "m", "T")
+    return log
+
+
+def test_a_published_message_waits_in_its_queue() -> None:
+    ledger = ledger_of(published())
+    assert ledger.pending("hello") == 1
+    assert ledger.pending("another") == 0
+    assert ledger.queues() == {"hello": LogCounts(ready=1, unacknowledged=0)}
+
+
+def test_a_delivered_message_is_in_hand_until_its_ack() -> None:
+    log = published()
+    consume(log, "delivered started")
+    ledger = ledger_of(log)
+    assert (ledger.pending("hello"), ledger.in_hand("w"), ledger.unfinished("w")) == (0, 1, 1)
+    assert ledger.queues()["hello"] == LogCounts(0, 1)
+    assert (message := ledger.message("m")) is not None
+    assert (message.place, message.worker, message.delivery_tag, message.started) == ("in hand", "w", 1, True)
+    consume(log, "acked")
+    ledger.catch_up(log)
+    assert (ledger.in_hand("w"), ledger.unfinished("w"), message.place) == (0, 1, "done")
+    consume(log, "finished")
+    ledger.catch_up(log)
+    assert ledger.workers() == {"w": WorkerCounts(delivered=1, in_hand=0, unfinished=0, done=1)}
+
+
+def test_a_forgotten_ack_leaves_it_unacknowledged() -> None:
+    log = published()
+    consume(log, "delivered started finished")
+    ledger = ledger_of(log)
+    assert (ledger.in_hand("w"), ledger.unfinished("w")) == (1, 0)
+    assert ledger.queues()["hello"].unacknowledged == 1
+
+
+def test_an_auto_ack_delivery_is_never_unacknowledged_and_done_when_finished() -> None:
+    log = published("auto_ack")
+    consume(log, "delivered started")
+    ledger = ledger_of(log)
+    assert ledger.queues()["hello"] == LogCounts(0, 0)
+    assert ledger.in_hand("w") == 1
+    consume(log, "finished")
+    ledger.catch_up(log)
+    assert ledger.places()["done"] == 1
+
+
+def test_auto_ack_work_cut_short_is_lost_for_good() -> None:
+    log = published("auto_ack")
+    consume(log, "delivered started lost finished")
+    assert places_of(log) == {"T": "lost"}
+    log = published("auto_ack")
+    consume(log, "delivered started failed")
+    assert places_of(log) == {"T": "lost"}
+
+
+def test_a_killed_workers_message_waits_again() -> None:
+    log = published()
+    consume(log, "delivered started requeued finished")
+    ledger = ledger_of(log)
+    assert (ledger.pending("hello"), ledger.in_hand("w"), ledger.unfinished("w")) == (1, 0, 0)
+    assert ledger.queues()["hello"] == LogCounts(1, 0)
+
+
+def test_a_late_requeued_does_not_undo_the_redelivery() -> None:
+    log = published()
+    consume(log, "delivered")
+    log.record("delivered", "w2", "hello", "m", "T", 1, True)
+    assert ledger_of(log).in_hand("w") == 0
+    consume(log, "requeued")
+    ledger = ledger_of(log)
+    assert (ledger.pending("hello"), ledger.in_hand("w"), ledger.in_hand("w2")) == (0, 0, 1)
+    assert ledger.unfinished("w") == 0
+    assert ledger.queues()["hello"] == LogCounts(0, 1)
+
+
+def test_a_callback_that_outlives_its_connection_cannot_finish_the_next_message_of_that_tag() -> None:
+    log = published()
+    log.record("published", "p", "hello", "m2", "T2")
+    consume(log, "delivered started requeued")
+    consume(log, "delivered", message_id="m2")
+    consume(log, "acked finished", message_id="m")
+    assert ledger_of(log).unfinished("w") == 1
+    assert places_of(log) == {"T": "waiting", "T2": "in hand"}
+
+
+def test_an_ack_that_never_arrived_is_taken_back_by_the_redelivery() -> None:
+    log = published()
+    consume(log, "delivered started acked finished")
+    log.record("delivered", "w2", "hello", "m", "T", 1, True)
+    assert places_of(log) == {"T": "in hand"}
+
+
+def test_nack_and_reject_say_what_becomes_of_the_message() -> None:
+    for kind in ("nacked", "rejected"):
+        for detail, place in (("requeue", "waiting"), ("discard", "discarded")):
+            log = published()
+            consume(log, "delivered started")
+            log.record(kind, "w", "hello", "m", "T", 1, detail=detail)
+            assert places_of(log) == {"T": place}
+
+
+def test_a_message_can_go_back_to_its_publisher() -> None:
+    for kind, place in (("returned", "returned"), ("refused", "refused")):
+        log = published()
+        log.record(kind, "p", "hello", "m", "T")
+        assert places_of(log) == {"T": place}
+        assert ledger_of(log).pending("hello") == 0
+
+
+def test_a_message_from_outside_appears_with_its_delivery() -> None:
+    log = EventLog()
+    log.record("delivered", "w", "hello", "x", "T", 1)
+    log.record("delivered", "w", "hello", None, "U", 2)
+    log.record("requeued", "w", "hello", None, "U", 2)
+    log.record("delivered", "v", "hello", None, "U", 1, True)
+    ledger = ledger_of(log)
+    assert len(ledger) == 2
+    assert (ledger.pending("hello"), ledger.in_hand("w"), ledger.in_hand("v")) == (0, 1, 1)
+
+
+def test_what_the_notebook_fetches_itself_needs_no_callback() -> None:
+    log = published()
+    log.record("delivered", "notebook", "hello", "m", "T", 1, detail="auto_ack")
+    log.record("published", "p", "hello", "m2", "T2")
+    log.record("delivered", "notebook", "hello", "m2", "T2", 2)
+    ledger = ledger_of(log)
+    assert places_of(log) == {"T": "done", "T2": "in hand"}
+    assert ledger.queues()["hello"] == LogCounts(0, 1)
+    log.record("acked", "notebook", "hello", "m2", "T2", 2)
+    ledger.catch_up(log)
+    assert ledger.workers()["notebook"] == WorkerCounts(delivered=2, in_hand=0, unfinished=0, done=2)
+
+
+def test_messages_that_share_an_id_are_counted_apart() -> None:
+    log = published()
+    log.record("published", "p", "hello", "m", "T")
+    assert ledger_of(log).pending("hello") == 2
+    consume(log, "delivered acked")
+    consume(log, "delivered", tag=2)
+    ledger = ledger_of(log)
+    assert (ledger.pending("hello"), ledger.in_hand("w"), ledger.places()["done"]) == (0, 1, 1)
+
+
+def test_purging_discards_what_waits_and_leaves_what_is_in_hand() -> None:
+    log = published()
+    consume(log, "delivered")
+    log.record("published", "p", "hello", "m2", "T2")
+    log.record("published", "p", "other", "m3", "T3")
+    log.record("purged", "lesson", "hello", detail="1")
+    assert places_of(log) == {"T": "in hand", "T2": "discarded", "T3": "waiting"}
+
+
+def test_a_broker_that_stops_takes_transient_queues_with_it() -> None:
+    log = EventLog()
+    log.record("declared", "lesson", "hello", detail="transient classic")
+    log.record("declared", "lesson", "task_queue", detail="durable classic")
+    for queue in ("hello", "task_queue"):
+        log.record("published", "p", queue, queue, queue)
+        log.record("published", "p", queue, f"{queue}2", f"{queue}2")
+        log.record("delivered", "w", queue, f"{queue}2", f"{queue}2", len(queue))
+    log.record("broker", "lesson", detail="restarting")
+    for queue in ("hello", "task_queue"):
+        log.record("requeued", "w", queue, f"{queue}2", f"{queue}2", len(queue))
+    assert places_of(log) == {
+        "hello": "lost",
+        "hello2": "lost",
+        "task_queue": "waiting",
+        "task_queue2": "waiting",
+    }
+    log.record("declared", "lesson", "hello", detail="transient classic")
+    log.record("published", "p", "hello", "new", "new")
+    assert places_of(log)["new"] == "waiting"
+
+
+def assert_counts_agree(ledger: Ledger) -> None:
+    at = Counter((message.place, message.queue) for message in ledger)
+    held = Counter(message.worker for message in ledger if message.place == "in hand")
+    for queue, counts in ledger.queues().items():
+        assert counts.ready == ledger.pending(queue) == at["waiting", queue]
+        assert 0 <= counts.unacknowledged <= at["in hand", queue]
+    for worker, counts in ledger.workers().items():
+        assert counts.in_hand == ledger.in_hand(worker) == held[worker]
+        assert 0 <= counts.unfinished <= counts.delivered
+    assert sum(ledger.places().values()) == len(ledger) == sum(at.values())
+    assert set(ledger.places()) == set(PLACES)
+
+
+rows = st.lists(
+    st.tuples(
+        st.just(0.0),
+        st.sampled_from(sorted(KINDS)),
+        st.sampled_from(["a", "b"]),
+        st.sampled_from(["hello", "task_queue"]),
+        st.sampled_from([None, "1", "2", "3"]),
+        st.sampled_from(["x", "y"]),
+        st.sampled_from([None, 1, 2]),
+        st.booleans(),
+        st.sampled_from(["", "requeue", "discard", "auto_ack", "manual ack, prefetch 1", "down", "transient"]),
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(rows, st.data())
+def test_counts_agree_whatever_a_log_says_and_in_whatever_pieces_it_comes(
+    rows: list[tuple[float, str, str, str, str | None, str, int | None, bool, str]], data: st.DataObject
+) -> None:
+    whole, pieces = Ledger(), Ledger()
+    whole.update(rows)
+    messages, position = 0, 0
+    while position < len(rows):
+        step = data.draw(st.integers(1, 10))
+        pieces.update(rows[position : position + step])
+        position += step
+        assert_counts_agree(pieces)
+        assert len(pieces) >= messages, "no message disappears"
+        messages = len(pieces)
+    assert pieces.queues() == whole.queues()
+    assert pieces.workers() == whole.workers()
+    assert list(map(repr, pieces)) == list(map(repr, whole))
+
+
+class BrokerAndWorkers(RuleBasedStateMachine):
+    """A tiny broker that keeps its own account; the ledger must come to the same."""
+
+    @initialize(auto_ack=st.booleans())
+    def begin(self, auto_ack: bool) -> None:
+        self.auto_ack = {"a": auto_ack, "b": False}
+        self.log, self.ledger = EventLog(), Ledger()
+        self.waiting: list[str] = []
+        self.held: dict[str, dict[int, str]] = {"a": {}, "b": {}}
+        self.ended: dict[str, str] = {}
+        self.tags = 0
+        self.count = 0
+        for worker, auto in self.auto_ack.items():
+            detail = "auto_ack" if auto else "manual ack, prefetch 0"
+            self.log.record("connected", worker, "hello", detail=detail)
+
+    def say(self, kind: str, worker: str, tag: int, message: str, detail: str = "") -> None:
+        self.log.record(kind, worker, "hello", message, f"Task {message}", tag, detail=detail)
+
+    @rule()
+    def publish(self) -> None:
+        self.count += 1
+        self.waiting.append(str(self.count))
+        self.log.record("published", "p", "hello", str(self.count), f"Task {self.count}")
+
+    @precondition(lambda self: self.waiting)
+    @rule(worker=st.sampled_from(["a", "b"]))
+    def deliver(self, worker: str) -> None:
+        self.tags += 1
+        message = self.waiting.pop(0)
+        self.held[worker][self.tags] = message
+        self.say("delivered", worker, self.tags, message)
+
+    @precondition(lambda self: any(self.held.values()))
+    @rule(data=st.data())
+    def settle(self, data: st.DataObject) -> None:
+        worker = data.draw(st.sampled_from([name for name, held in self.held.items() if held]))
+        tag = data.draw(st.sampled_from(sorted(self.held[worker])))
+        message = self.held[worker].pop(tag)
+        self.say("started", worker, tag, message)
+        if self.auto_ack[worker]:
+            end = data.draw(st.sampled_from(["finished", "failed"]))
+            self.ended[message] = "done" if end == "finished" else "lost"
+            self.say(end, worker, tag, message)
+            return
+        end = data.draw(st.sampled_from(["acked", "nacked", "rejected"]))
+        detail = data.draw(st.sampled_from(["requeue", "discard"])) if end != "acked" else ""
+        if detail == "requeue":
+            self.waiting.append(message)
+        else:
+            self.ended[message] = "discarded" if detail else "done"
+        kinds = data.draw(st.permutations([end, "finished"]))
+        for kind in kinds:
+            self.say(kind, worker, tag, message, detail if kind == end else "")
+
+    @rule(worker=st.sampled_from(["a", "b"]))
+    def kill(self, worker: str) -> None:
+        self.log.record("killed", worker)
+        for tag, message in self.held[worker].items():
+            self.say("lost" if self.auto_ack[worker] else "requeued", worker, tag, message)
+            if self.auto_ack[worker]:
+                self.ended[message] = "lost"
+            else:
+                self.waiting.append(message)
+        self.held[worker].clear()
+
+    @invariant()
+    def the_ledger_agrees(self) -> None:
+        self.ledger.catch_up(self.log)
+        assert_counts_agree(self.ledger)
+        expected = dict.fromkeys(self.waiting, "waiting") | self.ended
+        expected |= {message: "in hand" for held in self.held.values() for message in held.values()}
+        assert {message.message_id: message.place for message in self.ledger} == expected
+        manual = sum(len(held) for worker, held in self.held.items() if not self.auto_ack[worker])
+        assert self.ledger.queues().get("hello", LogCounts(0, 0)) == LogCounts(len(self.waiting), manual)
+        for worker, held in self.held.items():
+            assert self.ledger.in_hand(worker) == self.ledger.unfinished(worker) == len(held)
+
+
+BrokerAndWorkers.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestBrokerAndWorkers = BrokerAndWorkers.TestCase

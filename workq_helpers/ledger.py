@@ -1,0 +1,439 @@
+"""`Ledger`: where every message is now, counted from the log alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal, NamedTuple, get_args
+
+from workq_helpers.events import EventLog, Row
+
+__all__ = ["PLACES", "Ledger", "LogCounts", "Message", "Place", "WorkerCounts"]
+
+#: Where a message can be: in its queue, with a worker, or at one of five ends.
+Place = Literal["waiting", "in hand", "done", "lost", "returned", "refused", "discarded"]
+PLACES: tuple[Place, ...] = get_args(Place)
+
+
+class LogCounts(NamedTuple):
+    """A queue's messages as the log sees them.
+
+    Attributes:
+        ready: Published or requeued, and not delivered since.
+        unacknowledged: Delivered to a worker that acknowledges, and not settled.
+    """
+
+    ready: int
+    unacknowledged: int
+
+
+class WorkerCounts(NamedTuple):
+    """A worker's deliveries as the log sees them.
+
+    Attributes:
+        delivered: All that it ever got, redeliveries included.
+        in_hand: Those not settled: acks the broker still waits for, or auto-ack work that is not finished.
+        unfinished: Those whose callback has not returned, settled or not.
+        done: Those it acknowledged, or with auto-ack finished.
+    """
+
+    delivered: int
+    in_hand: int
+    unfinished: int
+    done: int
+
+
+class Message:
+    """One message and where it is.
+
+    Attributes:
+        message_id: Its id, or ``None`` where a program outside gave it none.
+        task: Its body as text, shortened.
+        queue: The queue it was last seen in.
+        place: One of `PLACES`.
+        worker: The worker that has or had it last, ``""`` before its first delivery.
+        delivery_tag: That delivery's tag, or ``None``.
+        started: Whether the callback has begun with that delivery.
+        deliveries: How often it was delivered.
+    """
+
+    __slots__ = (
+        "_delivery",
+        "deliveries",
+        "delivery_tag",
+        "message_id",
+        "place",
+        "queue",
+        "started",
+        "task",
+        "worker",
+    )
+
+    def __init__(self, message_id: str | None, task: str, queue: str) -> None:
+        self.message_id = message_id
+        self.task = task
+        self.queue = queue
+        self.place: Place = "waiting"
+        self.worker = ""
+        self.delivery_tag: int | None = None
+        self.started = False
+        self.deliveries = 0
+        self._delivery: Delivery | None = None
+
+    def __repr__(self) -> str:
+        where = f" at {self.worker}" if self.place == "in hand" else ""
+        return f"<Message {self.task!r} {self.place}{where}>"
+
+
+class _Queue:
+    __slots__ = ("absent", "ready", "transient", "unacknowledged")
+
+    def __init__(self) -> None:
+        self.ready = 0
+        self.unacknowledged = 0
+        self.transient = False
+        self.absent = False
+
+
+class _Worker:
+    __slots__ = ("auto_ack", "delivered", "done", "in_hand", "unfinished")
+
+    def __init__(self) -> None:
+        self.auto_ack = False
+        self.delivered = 0
+        self.in_hand = 0
+        self.unfinished = 0
+        self.done = 0
+
+
+class Delivery:
+    """A delivery that is not yet both settled and finished; for the ledger and the tables made from it."""
+
+    __slots__ = ("auto_ack", "message", "over", "queue", "settled", "started", "worker")
+
+    def __init__(self, message: Message, queue: _Queue, worker: _Worker) -> None:
+        self.message = message
+        self.queue = queue
+        self.worker = worker
+        self.auto_ack = worker.auto_ack
+        self.started = False
+        self.settled = False
+        self.over = False
+
+
+class Ledger:
+    """An incremental fold over a log's rows: feed it new rows, ask it where the messages are.
+
+    It trusts the order of recording. A message is known by its id, and a delivery by its worker, tag and
+    message, so a report that comes late (a kill's `requeued` after the redelivery to somebody else) changes
+    nothing that has moved on. Use one from one thread at a time.
+    """
+
+    def __init__(self) -> None:
+        self._read = 0
+        self._all: list[Message] = []
+        self._by_id: dict[str, Message] = {}
+        self._twins: dict[str, deque[Message]] = {}
+        self._nameless: defaultdict[tuple[str, str], deque[Message]] = defaultdict(deque)
+        self._deliveries: dict[tuple[str, int | None, str | None], Delivery] = {}
+        self._last_delivery: Delivery
+        self._queues: defaultdict[str, _Queue] = defaultdict(_Queue)
+        self._workers: defaultdict[str, _Worker] = defaultdict(_Worker)
+        self._handlers: dict[str, Callable[[Row], None]] = {
+            "published": self._published,
+            "returned": self._went_back,
+            "refused": self._went_back,
+            "delivered": self._delivered,
+            "started": self._started,
+            "finished": self._finished,
+            "failed": self._failed,
+            "acked": self._acked,
+            "nacked": self._nacked,
+            "rejected": self._nacked,
+            "requeued": self._requeued,
+            "lost": self._lost,
+            "connected": self._connected,
+            "declared": self._declared,
+            "purged": self._emptied,
+            "deleted": self._emptied,
+            "broker": self._broker,
+        }
+
+    # -- feeding
+
+    def update(self, rows: Iterable[Row]) -> None:
+        """Take in the rows that follow those taken in before."""
+        handlers = self._handlers
+        read = 0
+        for row in rows:
+            read += 1
+            handler = handlers.get(row[1])
+            if handler is not None:
+                handler(row)
+        self._read += read
+
+    def catch_up(self, log: EventLog) -> None:
+        """Take in what `log` recorded since the last call."""
+        self.update(log.rows(self._read))
+
+    # -- asking
+
+    def pending(self, queue: str) -> int:
+        """Return how many messages wait in `queue`: published or requeued, and not delivered since."""
+        known = self._queues.get(queue)
+        return known.ready if known else 0
+
+    def in_hand(self, worker: str) -> int:
+        """Return how many deliveries `worker` has not settled."""
+        known = self._workers.get(worker)
+        return known.in_hand if known else 0
+
+    def unfinished(self, worker: str) -> int:
+        """Return for how many deliveries `worker`'s callback has not returned yet, or not begun."""
+        known = self._workers.get(worker)
+        return known.unfinished if known else 0
+
+    def queues(self) -> dict[str, LogCounts]:
+        """Return the counts of every queue the log mentions."""
+        return {name: LogCounts(queue.ready, queue.unacknowledged) for name, queue in self._queues.items()}
+
+    def workers(self) -> dict[str, WorkerCounts]:
+        """Return the counts of every worker the log mentions."""
+        return {
+            name: WorkerCounts(worker.delivered, worker.in_hand, worker.unfinished, worker.done)
+            for name, worker in self._workers.items()
+        }
+
+    def places(self) -> dict[Place, int]:
+        """Return how many messages are in each of `PLACES`."""
+        counts: dict[Place, int] = dict.fromkeys(PLACES, 0)
+        for message in self._all:
+            counts[message.place] += 1
+        return counts
+
+    def message(self, message_id: str) -> Message | None:
+        """Return the message of that id (the newest, should several share it), or ``None``."""
+        return self._by_id.get(message_id)
+
+    @property
+    def last_new(self) -> Message:
+        """The message that the log mentioned last for the first time."""
+        return self._all[-1]
+
+    @property
+    def last_delivered(self) -> Message:
+        """The message delivered last."""
+        return self._last_delivery.message
+
+    def __iter__(self) -> Iterator[Message]:
+        """Iterate over all messages in the order in which the log first mentions them."""
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    # -- publishing
+
+    def _published(self, row: Row) -> None:
+        queue = self._queues[row[3]]
+        message = self._new(row[4], row[5], row[3])
+        queue.ready += 1
+        if queue.absent:
+            self._end(message, "lost")
+
+    def _new(self, message_id: str | None, task: str, queue: str) -> Message:
+        message = Message(message_id, task, queue)
+        self._all.append(message)
+        if message_id is None:
+            self._nameless[queue, task].append(message)
+            return message
+        older = self._by_id.get(message_id)
+        if older is not None and older.place == "waiting":
+            self._twins.setdefault(message_id, deque()).append(older)
+        self._by_id[message_id] = message
+        return message
+
+    def _went_back(self, row: Row) -> None:
+        message = self._by_id.get(row[4] or "")
+        if message is not None and message.place == "waiting":
+            self._end(message, "returned" if row[1] == "returned" else "refused")
+
+    # -- delivering
+
+    def _delivered(self, row: Row) -> None:
+        _, _, actor, queue_name, message_id, _, tag, _, _ = row
+        queue = self._queues[queue_name]
+        worker = self._workers[actor]
+        queue.absent = False
+        key = (actor, tag, message_id)
+        if key in self._deliveries:
+            self._requeued(row)
+        message = self._by_id.get(message_id) if message_id is not None else None
+        if message is None or message.place != "waiting":
+            message = self._find(message, row)
+        if message.place == "waiting":
+            self._queues[message.queue].ready -= 1
+        elif message.place == "in hand" and message._delivery is not None:
+            self._settle(message._delivery)
+        delivery = Delivery(message, queue, worker)
+        message.queue = queue_name
+        message.place = "in hand"
+        message.worker = actor
+        message.delivery_tag = tag
+        message.started = False
+        message.deliveries += 1
+        message._delivery = delivery
+        self._deliveries[key] = self._last_delivery = delivery
+        worker.delivered += 1
+        worker.in_hand += 1
+        worker.unfinished += 1
+        fetched = row[8] == "auto_ack"  # by the notebook itself: no callback follows, so this is all
+        delivery.auto_ack = delivery.auto_ack or fetched
+        if not delivery.auto_ack:
+            queue.unacknowledged += 1
+        if fetched:
+            self._complete(delivery)
+            self._forget_settled(row, delivery)
+
+    def _find(self, known: Message | None, row: Row) -> Message:
+        """Find the message of a delivery that is not simply the waiting one of its id."""
+        _, _, _, queue, message_id, task, _, redelivered, _ = row
+        others = self._nameless[queue, task] if message_id is None else self._twins.get(message_id, deque())
+        while others:
+            message = others.popleft()
+            if message.place == "waiting":
+                return message
+        if known is not None and redelivered:
+            return known
+        message = self._new(message_id, task, queue)
+        self._queues[queue].ready += 1
+        return message
+
+    def _delivery_of(self, row: Row) -> Delivery | None:
+        # The id keeps a callback that outlives its connection from speaking for the new one's same tag.
+        return self._deliveries.get((row[2], row[6], row[4]))
+
+    def _started(self, row: Row) -> None:
+        delivery = self._delivery_of(row)
+        if delivery is not None:
+            delivery.started = True
+            if delivery.message._delivery is delivery:
+                delivery.message.started = True
+
+    def _finished(self, row: Row) -> None:
+        delivery = self._delivery_of(row)
+        if delivery is not None:
+            self._over(delivery)
+            if delivery.auto_ack and not delivery.settled:
+                self._complete(delivery)
+            self._forget_settled(row, delivery)
+
+    def _failed(self, row: Row) -> None:
+        delivery = self._delivery_of(row)
+        if delivery is not None:
+            self._over(delivery)
+            if delivery.auto_ack and not delivery.settled:
+                self._settle(delivery)
+                delivery.message.place = "lost"
+            self._forget_settled(row, delivery)
+
+    # -- settling
+
+    def _acked(self, row: Row) -> None:
+        delivery = self._delivery_of(row)
+        if delivery is not None and not delivery.settled:
+            self._complete(delivery)
+            self._forget_settled(row, delivery)
+
+    def _nacked(self, row: Row) -> None:
+        delivery = self._delivery_of(row)
+        if delivery is not None and not delivery.settled:
+            self._settle(delivery)
+            if row[8] == "discard":
+                delivery.message.place = "discarded"
+            else:
+                self._wait_again(delivery.message)
+            self._forget_settled(row, delivery)
+
+    def _requeued(self, row: Row) -> None:
+        delivery = self._deliveries.pop((row[2], row[6], row[4]), None)
+        if delivery is not None:
+            self._over(delivery)
+            if not delivery.settled:
+                self._settle(delivery)
+                self._wait_again(delivery.message)
+
+    def _lost(self, row: Row) -> None:
+        delivery = self._deliveries.pop((row[2], row[6], row[4]), None)
+        if delivery is not None:
+            self._over(delivery)
+            if not delivery.settled:
+                self._settle(delivery)
+                delivery.message.place = "lost"
+
+    def _complete(self, delivery: Delivery) -> None:
+        self._settle(delivery)
+        delivery.message.place = "done"
+        delivery.worker.done += 1
+
+    def _settle(self, delivery: Delivery) -> None:
+        delivery.settled = True
+        delivery.worker.in_hand -= 1
+        if not delivery.auto_ack:
+            delivery.queue.unacknowledged -= 1
+
+    def _over(self, delivery: Delivery) -> None:
+        if not delivery.over:
+            delivery.over = True
+            delivery.worker.unfinished -= 1
+
+    def _forget_settled(self, row: Row, delivery: Delivery) -> None:
+        if delivery.settled and not delivery.started:
+            self._over(delivery)  # settled without a callback, as the notebook itself does after basic_get
+        if delivery.settled and delivery.over:
+            del self._deliveries[row[2], row[6], row[4]]
+
+    def _wait_again(self, message: Message) -> None:
+        queue = self._queues[message.queue]
+        message.place = "waiting"
+        message.started = False
+        queue.ready += 1
+        if message.message_id is None:
+            self._nameless[message.queue, message.task].append(message)
+        elif self._by_id[message.message_id] is not message:
+            self._twins.setdefault(message.message_id, deque()).append(message)
+        if queue.absent:
+            self._end(message, "lost")
+
+    def _end(self, message: Message, place: Place) -> None:
+        """End a waiting message."""
+        self._queues[message.queue].ready -= 1
+        message.place = place
+
+    # -- workers, queues and the broker
+
+    def _connected(self, row: Row) -> None:
+        if row[8].startswith(("auto_ack", "manual ack")):  # publishers connect too
+            self._workers[row[2]].auto_ack = row[8].startswith("auto_ack")
+
+    def _declared(self, row: Row) -> None:
+        queue = self._queues[row[3]]
+        queue.transient = row[8].startswith("transient")
+        queue.absent = False
+
+    def _emptied(self, row: Row) -> None:
+        self._queues[row[3]].absent = row[1] == "deleted"
+        for message in self._all:
+            if message.place == "waiting" and message.queue == row[3]:
+                self._end(message, "discarded")
+
+    def _broker(self, row: Row) -> None:
+        """Forget, as the broker does, the queues that do not outlive it."""
+        if row[8] not in ("restarting", "crashing", "down"):
+            return
+        gone = {name for name, queue in self._queues.items() if queue.transient}
+        for name in gone:
+            self._queues[name].absent = True
+        for message in self._all:
+            if message.place == "waiting" and message.queue in gone:
+                self._end(message, "lost")
