@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+assert NOTEBOOKS, "no notebook, no test"
+
+BRITISH = re.compile(
+    r"\b(acknowledgement|behaviour|colour|favour|neighbour|honour|centre|analyse|catalogue|grey|programme|"
+    r"(?:organ|recogn|real|serial|parallel|initial|summar|visual|optim|minim|maxim|emphas)is(?:e|ed|es|ing)|"
+    r"cancelled by|queueing up|whilst|towards)\b",
+    re.IGNORECASE,
+)
+
+
+def read(path: Path) -> Any:
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(notebook: Any) -> list[Any]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def prose(notebook: Any) -> str:
+    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def sentences(text: str) -> Iterator[str]:
+    """Yield the sentences of six words or more, without markup, case and punctuation."""
+    plain = re.sub(r"<[^>]*>|[`*_#>\[\]()]", " ", html.unescape(text))
+    for sentence in re.split(r"(?<=[.!?:])\s+|\n\s*\n|\n\s*-\s", plain):
+        words = re.findall(r"[a-z0-9']+", sentence.lower())
+        if len(words) >= 6:
+            yield " ".join(words)
+
+
+notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+@notebooks
+def test_it_is_valid_and_its_cells_keep_their_ids(path: Path) -> None:
+    notebook = read(path)
+    nbformat.validate(notebook)
+    ids = [cell.id for cell in notebook.cells]
+    assert len(ids) == len(set(ids))
+    assert all(re.fullmatch(r"(text|code)-\d\d", each) for each in ids)
+
+
+@notebooks
+def test_its_metadata_says_nothing_about_who_ran_it(path: Path) -> None:
+    notebook = read(path)
+    assert notebook.metadata == {
+        "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    for cell in notebook.cells:
+        assert set(cell.metadata) <= {"tags"}
+        assert set(cell.metadata.get("tags", ())) <= {"nbval-ignore-output", "raises-exception"}
+        for output in cell.get("outputs", ()):
+            assert not output.get("metadata")
+
+
+@notebooks
+def test_code_cells_are_short(path: Path) -> None:
+    for cell in code_cells(read(path)):
+        lines = cell.source.splitlines()
+        assert 1 <= len(lines) <= 10, cell.source
+        assert max(map(len, lines)) <= 100, cell.source
+
+
+@notebooks
+def test_prose_comes_in_small_portions(path: Path) -> None:
+    for cell in read(path).cells:
+        if cell.cell_type == "markdown":
+            words = re.findall(r"\S+", cell.source)
+            assert len(words) <= 75, f"{len(words)} words: {cell.source}"
+
+
+@notebooks
+def test_it_was_run_from_top_to_bottom_without_an_error(path: Path) -> None:
+    cells = code_cells(read(path))
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert all(output.output_type != "error" for output in outputs)
+    assert not any(output.get("name") == "stderr" for output in outputs)
+
+
+@notebooks
+def test_at_least_half_of_the_outputs_are_compared(path: Path) -> None:
+    with_output = [cell for cell in code_cells(read(path)) if cell.outputs]
+    compared = [cell for cell in with_output if "nbval-ignore-output" not in cell.metadata.get("tags", ())]
+    assert compared
+    assert len(compared) >= len(with_output) / 2
+
+
+@notebooks
+def test_every_picture_has_words(path: Path) -> None:
+    for cell in code_cells(read(path)):
+        for output in cell.outputs:
+            data = output.get("data", {})
+            if "image/png" in data:
+                assert f'alt="{html.escape(data["text/plain"])}"' in data["text/html"]
+
+
+@notebooks
+def test_it_holds_no_secret_and_nothing_of_this_machine(path: Path) -> None:
+    text = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]*", "", path.read_text(encoding="utf-8"))
+    assert not re.search(r"amqps?://|/home/|/root/|/tmp/|password", text)
+
+
+@notebooks
+def test_it_begins_with_aims_and_ends_with_what_comes_next(path: Path) -> None:
+    cells = read(path).cells
+    assert cells[0].source.startswith("# ")
+    assert "**Afterwards you can**" in cells[1].source
+    assert "**Time:**" in cells[1].source
+    assert cells[-1].source.startswith("## What you have seen")
+    assert "**Next:**" in cells[-1].source
+
+
+@notebooks
+def test_links_between_notebooks_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", prose(read(path))):
+        assert "://" in target or (path.parent / target).exists(), target
+
+
+@notebooks
+def test_spelling_is_american_and_typing_is_plain(path: Path) -> None:
+    text = prose(read(path))
+    assert not BRITISH.findall(text)
+    assert not re.findall(r"[ \t]+$", text, re.MULTILINE), "no space at the end of a line"
+    assert not re.findall(r"\b(\w+) \1\b", text), "no word twice"
+    assert not re.findall(r"\w  +\w", text), "no two spaces"
+    assert not re.findall(r" [,;:.!?](?:\s|$)", text), "no space before a mark"
+    assert "TODO" not in text
+
+
+@notebooks
+def test_its_sentences_are_its_own(path: Path) -> None:
+    mine = list(sentences(prose(read(path))))
+    assert mine
+    assert len(mine) == len(set(mine)), "no sentence twice"
+    known = set(json.loads(Path(__file__).with_name("tutorial_sentences.json").read_text(encoding="utf-8")))
+    assert not known.intersection(map(fingerprint, mine))
+
+
+def fingerprint(sentence: str) -> str:
+    return hashlib.sha256(sentence.encode()).hexdigest()[:16]
