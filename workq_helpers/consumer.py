@@ -19,7 +19,7 @@ from pika.spec import Basic, BasicProperties
 
 from workq_helpers import pika_private
 from workq_helpers.events import EventLog
-from workq_helpers.messages import MessageIds, encode_body, task_text
+from workq_helpers.messages import MessageIds, durability, encode_body, task_text
 from workq_helpers.worker_channel import WorkerChannel
 
 __all__ = ["Consumer", "ConsumerOptions", "Delivery", "Host"]
@@ -306,6 +306,7 @@ class Consumer:
             routing_key if not exchange else "",
             properties.message_id,
             task_text(encoded),
+            detail=durability(properties),
         )
         raw.basic_publish(exchange, routing_key, encoded, properties, mandatory)
 

@@ -12,7 +12,7 @@ __all__ = ["KINDS", "Event", "EventLog", "Row"]
 #: Every kind of event, with who observed it and what it means.
 KINDS = {
     # publishers, and channels of `Lesson.connect`
-    "published": "a client handed the message to the broker",
+    "published": "a client handed the message to the broker; detail is 'persistent' or 'transient'",
     "confirmed": "the broker confirmed that it has the message",
     "refused": "the broker answered a publish with basic.nack",
     "returned": "the broker sent an unroutable mandatory message back",

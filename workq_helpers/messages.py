@@ -7,9 +7,12 @@ import secrets
 import threading
 from collections import defaultdict, deque
 
+import pika
+from pika.spec import BasicProperties
+
 from workq_helpers.errors import InvalidArgumentError
 
-__all__ = ["MessageIds", "encode_body", "task_text"]
+__all__ = ["MessageIds", "durability", "encode_body", "task_text"]
 
 #: Longest text of a body that the log keeps.
 TASK_TEXT_LENGTH = 60
@@ -20,6 +23,11 @@ def task_text(body: bytes) -> str:
     # Cut as bytes first (at most four a character), so that a body of a megabyte is not decoded for 60 characters.
     text = body[: 4 * (TASK_TEXT_LENGTH + 1)].decode("utf-8", "replace")
     return text if len(text) <= TASK_TEXT_LENGTH else text[: TASK_TEXT_LENGTH - 1] + "…"
+
+
+def durability(properties: BasicProperties) -> str:
+    """Return "persistent" or "transient", as the message itself asks for."""
+    return "persistent" if properties.delivery_mode == pika.DeliveryMode.Persistent.value else "transient"
 
 
 def encode_body(task: object) -> bytes:

@@ -18,7 +18,7 @@ from pika.spec import Basic, BasicProperties
 from workq_helpers import pika_private
 from workq_helpers.errors import WaitTimeoutError, WorkqError
 from workq_helpers.events import EventLog
-from workq_helpers.messages import MessageIds, encode_body, task_text
+from workq_helpers.messages import MessageIds, durability, encode_body, task_text
 from workq_helpers.pump import Pump
 
 __all__ = ["Publisher", "PublisherOptions"]
@@ -106,7 +106,7 @@ class Publisher:
         self._log = log
         self._ids = ids
         self._explain = explain
-        self._delivery_mode = 2 if options.persistent else None
+        self._delivery_mode = pika.DeliveryMode.Persistent.value if options.persistent else None
         self._loop: IOLoop | None = None
         self._connection: pika.SelectConnection | None = None
         self._raw: Channel | None = None
@@ -275,8 +275,9 @@ class Publisher:
     def _on_timer(self) -> None:
         self._timer = None
 
-    def _publish(self, message: _Message, detail: str = "") -> None:
+    def _publish(self, message: _Message, again: bool = False) -> None:
         assert self._raw is not None  # noqa: S101 - its callers look
+        detail = durability(message.properties) + (", again: its confirm never came" if again else "")
         self._log.record("published", self.name, self.queue, message.message_id, message.task, detail=detail)
         if self._options.confirm:
             self._last_tag += 1
@@ -288,7 +289,7 @@ class Publisher:
             message.properties,
             self._options.mandatory,
         )
-        if not detail:
+        if not again:
             self.published += 1
 
     def _on_confirm(self, frame: Any) -> None:
@@ -347,7 +348,7 @@ class Publisher:
         self._log.record("connected", self.name, self.queue)
         self._set_phase("publishing")
         for message in again:
-            self._publish(message, "again: the connection was lost before its confirm")
+            self._publish(message, again=True)
 
     def _on_blocked(self, _connection: Any, frame: Any) -> None:
         self._blocked = True

@@ -13,7 +13,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.spec import Basic, BasicProperties
 
 from workq_helpers.broker.connection import quiet_pika, translate
-from workq_helpers.messages import encode_body, task_text
+from workq_helpers.messages import durability, encode_body, task_text
 
 if TYPE_CHECKING:
     from workq_helpers.broker.endpoint import Endpoint
@@ -144,7 +144,7 @@ class RecordingChannel(BlockingChannel):
         def record(kind: str, detail: str = "") -> None:
             self._log.record(kind, ACTOR, queue, properties.message_id, task, detail=detail)
 
-        record("published")
+        record("published", durability(properties))
         try:
             super().basic_publish(exchange, routing_key, encoded, properties, mandatory)
         except pika.exceptions.UnroutableError:

@@ -40,6 +40,7 @@ def test_an_iterable_is_published_in_order_each_with_an_id(lesson: Lesson) -> No
 def test_persistent_messages_say_so(lesson: Lesson) -> None:
     lesson.start_publisher(["one"], "hello", persistent=True).wait()
     assert [properties.delivery_mode for _, properties in fetch(lesson)] == [2]
+    assert [event.detail for event in of_kind(lesson, "published")] == ["persistent"]
 
 
 def test_a_single_text_is_sent_count_times(lesson: Lesson) -> None:
