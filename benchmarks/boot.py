@@ -1,0 +1,190 @@
+"""How long the course takes to start RabbitMQ beside the bare server, and to attach to one that runs.
+
+Run it with ``python benchmarks/boot.py [--rounds N] [--docker IMAGE] [--json FILE]``. In each round, one after the
+other: the bare server (the server's own script with the same settings, run by hand; with ``--docker``, ``docker run``
+of the image) up to its first accepted AMQP login; `find_broker` in a new process up to its return; `find_broker` in
+another new process that finds it running. Processes count from inside, after their imports, and as a whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from workq_helpers.broker import steering
+from workq_helpers.broker.connection import accepts
+from workq_helpers.broker.endpoint import Endpoint
+from workq_helpers.broker.features import ADVANCED_CONFIG
+from workq_helpers.broker.installations import find_installations
+from workq_helpers.broker.ports import LOOPBACK, free_ports
+
+#: What booting may cost beside the bare server, and attaching beside booting.
+BOOT_LIMIT, ATTACH_LIMIT = 1.2, 0.1
+
+_FIND = """
+import json, time
+from workq_helpers.broker import find_broker
+import workq_helpers.broker.broker
+begun = time.perf_counter()
+with find_broker(lambda text: None):
+    print(json.dumps(time.perf_counter() - begun))
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--docker", metavar="IMAGE", help="measure this image instead of a private node")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    options = parser.parse_args()
+    rounds = [one_round(options.docker) for _ in range(options.rounds)]
+    figures = summary(rounds, options.docker or "private node")
+    print(json.dumps(figures, indent=2))
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    sys.exit(0 if figures["ok"] else 1)
+
+
+def one_round(image: str | None) -> dict[str, float]:
+    bare = bare_container(image) if image else bare_node()
+    with course(image) as environ:
+        boot, boot_process = find(environ)
+        attach, attach_process = find(environ)
+    row = {
+        "bare": bare,
+        "boot": boot,
+        "boot_process": boot_process,
+        "attach": attach,
+        "attach_process": attach_process,
+    }
+    print("  ".join(f"{name} {seconds:6.3f} s" for name, seconds in row.items()), flush=True)
+    return row
+
+
+def summary(rounds: list[dict[str, float]], what: str) -> dict[str, object]:
+    medians = {name: statistics.median(row[name] for row in rounds) for name in rounds[0]}
+    boot = statistics.median(row["boot_process"] / row["bare"] for row in rounds)
+    attach = statistics.median(row["attach_process"] / row["boot_process"] for row in rounds)
+    print(f"boot {boot:.2f} x bare (at most {BOOT_LIMIT}); attach {attach:.3f} x boot (at most {ATTACH_LIMIT})")
+    return {
+        "what": what,
+        "rounds": len(rounds),
+        "median_seconds": medians,
+        "boot_to_bare": boot,
+        "attach_to_boot": attach,
+        "ok": boot <= BOOT_LIMIT and attach <= ATTACH_LIMIT,
+    }
+
+
+# -- the course
+
+
+@contextlib.contextmanager
+def course(image: str | None) -> Iterator[dict[str, str]]:
+    home = Path(tempfile.mkdtemp(prefix="wq-"))
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("WORKQ_")}
+    environ |= {"WORKQ_RUNTIME_DIR": str(home / "run"), "WORKQ_BROKER": "docker" if image else "node"}
+    environ |= {"WORKQ_RABBITMQ_IMAGE": image} if image else {}
+    environ["PYTHONPATH"] = str(Path(__file__).parents[1])
+    try:
+        yield environ
+    finally:
+        steering.stop(environ)
+        shutil.rmtree(home)
+
+
+def find(environ: dict[str, str]) -> tuple[float, float]:
+    """Return how long `find_broker` takes in a new process, and how long that process takes in all."""
+    begun = time.perf_counter()
+    with subprocess.Popen([sys.executable, "-c", _FIND], env=environ, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        line = process.stdout.readline()
+        whole = time.perf_counter() - begun
+    return float(json.loads(line)), whole
+
+
+# -- the bare server
+
+
+def bare_node() -> float:
+    installation = find_installations(os.environ)[0]
+    amqp, management, distribution, epmd_port = free_ports(4)
+    with tempfile.TemporaryDirectory(prefix="wq-") as name:
+        folder = Path(name)
+        (folder / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = {LOOPBACK}:{amqp}\nmanagement.tcp.ip = {LOOPBACK}\n"
+            f"management.tcp.port = {management}\ndefault_user = bare\ndefault_pass = bare\n"
+            "loopback_users = none\nlog.console = true\nlog.file = false\n"
+        )
+        (folder / "advanced.config").write_text(ADVANCED_CONFIG)
+        (folder / "enabled_plugins").write_text("[rabbitmq_management].\n")
+        (folder / "env.conf").touch()
+        environ = {
+            "HOME": name,
+            "PATH": f"{installation.erlang}:{os.environ['PATH']}",
+            "ERL_EPMD_PORT": str(epmd_port),
+            "ERL_EPMD_ADDRESS": LOOPBACK,
+            "RABBITMQ_NODENAME": f"bare-{secrets.token_hex(4)}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": LOOPBACK,
+            "RABBITMQ_NODE_PORT": str(amqp),
+            "RABBITMQ_DIST_PORT": str(distribution),
+            "RABBITMQ_MNESIA_BASE": f"{name}/data",
+            "RABBITMQ_LOG_BASE": f"{name}/log",
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{name}/enabled_plugins",
+            "RABBITMQ_CONFIG_FILE": f"{name}/rabbitmq.conf",
+            "RABBITMQ_ADVANCED_CONFIG_FILE": f"{name}/advanced.config",
+            "RABBITMQ_CONF_ENV_FILE": f"{name}/env.conf",
+            "RABBITMQ_GENERATED_CONFIG_DIR": f"{name}/generated",
+            "RABBITMQ_ALLOW_INPUT": "true",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-noinput -kernel inet_dist_use_interface {127,0,0,1}",
+        }
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        begun = time.perf_counter()
+        with (
+            subprocess.Popen([str(installation.erlang / "epmd")], env=environ, **quiet) as epmd,
+            subprocess.Popen([str(installation.server_script)], env=environ, cwd=name, **quiet) as node,
+        ):
+            try:
+                return until_it_accepts(Endpoint(LOOPBACK, amqp, "bare", "bare"), begun)
+            finally:
+                node.kill()
+                epmd.kill()
+
+
+def bare_container(image: str) -> float:
+    amqp, management = free_ports(2)
+    name = f"bare-{secrets.token_hex(4)}"
+    ports = ["-p", f"{LOOPBACK}:{amqp}:5672", "-p", f"{LOOPBACK}:{management}:15672"]
+    login = ["-e", "RABBITMQ_DEFAULT_USER=bare", "-e", "RABBITMQ_DEFAULT_PASS=bare"]
+    begun = time.perf_counter()
+    subprocess.run(
+        ["docker", "run", "-d", "--name", name, *ports, *login, image], check=True, stdout=subprocess.DEVNULL
+    )
+    try:
+        return until_it_accepts(Endpoint(LOOPBACK, amqp, "bare", "bare"), begun)
+    finally:
+        subprocess.run(["docker", "rm", "-f", "-v", name], check=True, stdout=subprocess.DEVNULL)
+
+
+def until_it_accepts(endpoint: Endpoint, begun: float) -> float:
+    while not accepts(endpoint):
+        if time.perf_counter() - begun > 120:
+            raise SystemExit("the bare server accepted nobody for two minutes")
+        time.sleep(0.01)
+    return time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    main()

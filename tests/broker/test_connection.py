@@ -1,0 +1,133 @@
+"""What a real RabbitMQ refuses, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from urllib.parse import quote
+
+import httpx
+import pika
+import pika.exceptions
+import pytest
+
+from workq_helpers import Broker
+from workq_helpers.broker.connection import accepts, open_connection, probe, translate
+from workq_helpers.broker.endpoint import Endpoint
+from workq_helpers.errors import (
+    ChannelRefusedError,
+    LoginRefusedError,
+    QueueMismatchError,
+    QueueNotFoundError,
+    VirtualHostRefusedError,
+    WorkqError,
+)
+
+Channel = pika.adapters.blocking_connection.BlockingChannel
+
+
+@pytest.fixture
+def endpoint(broker: Broker) -> Iterator[Endpoint]:
+    """The broker, with an empty virtual host."""
+    name = broker.create_virtual_host("connection")
+    yield broker.endpoint.on(name)
+    broker.delete_virtual_host(name)
+
+
+def refusal(endpoint: Endpoint, kind: type[WorkqError]) -> str:
+    """Return the sentence with which both `probe` and `open_connection` refuse."""
+    assert accepts(endpoint) is False
+    for attempt in (probe, open_connection):
+        with pytest.raises(kind) as caught:
+            attempt(endpoint)
+        assert type(caught.value) is kind
+        assert endpoint.password not in str(caught.value) + repr(caught.value)
+    return str(caught.value)
+
+
+def test_the_way_in(endpoint: Endpoint, broker: Broker) -> None:
+    assert probe(endpoint) == broker.version
+    assert accepts(endpoint)
+    with open_connection(endpoint) as connection:
+        assert connection.is_open
+
+
+def test_wrong_password(endpoint: Endpoint) -> None:
+    text = refusal(replace(endpoint, password="not the password"), LoginRefusedError)
+    assert f"refused user {endpoint.username!r}: the name or the password is wrong" in text
+    assert "Correct the login in WORKQ_BROKER_URL" in text
+
+
+def test_unknown_user(endpoint: Endpoint) -> None:
+    assert "'nobody'" in refusal(replace(endpoint, username="nobody"), LoginRefusedError)
+
+
+def test_unknown_virtual_host(endpoint: Endpoint) -> None:
+    text = refusal(endpoint.on("workq.not there"), VirtualHostRefusedError)
+    assert "has no virtual host 'workq.not there' (NOT_ALLOWED - vhost workq.not there not found)" in text
+    assert "Correct the name" in text
+
+
+@pytest.fixture
+def outsider(endpoint: Endpoint) -> Iterator[Endpoint]:
+    """A user with no permission for the virtual host."""
+    name = f"outsider.{endpoint.virtual_host}"
+    login = (endpoint.username, endpoint.password)
+    path = f"/api/users/{quote(name, safe='')}"
+    with httpx.Client(base_url=endpoint.management_url or "", auth=login) as client:
+        client.put(path, json={"password": "an outsider's", "tags": ""}).raise_for_status()
+        yield replace(endpoint, username=name, password="an outsider's")
+        client.delete(path).raise_for_status()
+
+
+def test_virtual_host_closed_to_the_user(outsider: Endpoint) -> None:
+    text = refusal(outsider, VirtualHostRefusedError)
+    assert f"refused virtual host {outsider.virtual_host!r} for user {outsider.username!r}" in text
+    assert "ask its administrator for permission" in text
+
+
+def closed_by(endpoint: Endpoint, deed: Callable[[Channel], object], kind: type[WorkqError]) -> str:
+    """Return our sentence for the error with which the broker closes a channel."""
+    with open_connection(endpoint) as connection:
+        channel = connection.channel()
+        with pytest.raises(pika.exceptions.ChannelClosedByBroker) as caught:
+            deed(channel)
+        assert connection.is_open
+    error = translate(caught.value, endpoint=endpoint)
+    assert type(error) is kind
+    assert isinstance(error, pika.exceptions.ChannelClosedByBroker)
+    return str(error)
+
+
+def test_a_queue_that_exists_with_other_arguments(endpoint: Endpoint) -> None:
+    def redeclare(channel: Channel) -> None:
+        channel.queue_declare("task_queue", durable=True)
+        channel.queue_declare("task_queue", durable=True, arguments={"x-max-length": 3})
+
+    text = closed_by(endpoint, redeclare, QueueMismatchError)
+    assert "Queue 'task_queue' exists already with other arguments: x-max-length is none, and you asked for 3" in text
+    assert "channel.queue_delete('task_queue')" in text
+
+
+def test_a_queue_that_is_not_there(endpoint: Endpoint) -> None:
+    text = closed_by(endpoint, lambda channel: channel.queue_declare("helo", passive=True), QueueNotFoundError)
+    assert "There is no queue 'helo'" in text
+    assert "Declare it first" in text
+
+
+def test_a_delivery_acknowledged_twice(endpoint: Endpoint) -> None:
+    def acknowledge(channel: Channel) -> None:
+        channel.basic_ack(9)
+        channel.queue_declare("task_queue", durable=True)
+
+    text = closed_by(endpoint, acknowledge, ChannelRefusedError)
+    assert "unknown delivery tag 9" in text
+    assert "acknowledged twice" in text
+
+
+def test_an_exchange_that_is_not_there(endpoint: Endpoint) -> None:
+    def publish(channel: Channel) -> None:
+        channel.basic_publish("logs", "", b"")
+        channel.queue_declare("task_queue", durable=True)
+
+    assert "Declare the exchange first" in closed_by(endpoint, publish, ChannelRefusedError)

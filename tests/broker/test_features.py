@@ -1,0 +1,62 @@
+"""What a real RabbitMQ says of itself, against what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pika.exceptions
+import pytest
+
+from workq_helpers import Broker
+from workq_helpers.broker.connection import open_connection
+from workq_helpers.broker.endpoint import Endpoint
+from workq_helpers.broker.management import QueueCounts
+
+
+@pytest.fixture
+def endpoint(broker: Broker) -> Iterator[Endpoint]:
+    """The broker, with an empty virtual host."""
+    name = broker.create_virtual_host("features")
+    yield broker.endpoint.on(name)
+    broker.delete_virtual_host(name)
+
+
+def test_transient_queues_are_allowed_where_it_says_so(broker: Broker, endpoint: Endpoint) -> None:
+    with open_connection(endpoint) as connection:
+        if broker.features.transient_queues:
+            connection.channel().queue_declare("hello")
+        else:
+            with pytest.raises(pika.exceptions.ConnectionClosedByBroker):
+                connection.channel().queue_declare("hello")
+
+
+def test_a_quorum_queue_drops_what_comes_back_too_often(
+    broker: Broker, endpoint: Endpoint, poll_for: Callable[..., None]
+) -> None:
+    limit = broker.features.quorum_delivery_limit
+    with open_connection(endpoint) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        channel.queue_declare("task_queue", durable=True, arguments={"x-queue-type": "quorum"})
+        channel.basic_publish("", "task_queue", b"poison")
+        deliveries = channel.consume("task_queue")
+        for _ in range(30 if limit is None else limit + 1):
+            method, _, _ = next(deliveries)
+            # basic.reject counts on every version; from 4.3 on basic.nack no longer does.
+            channel.basic_reject(method.delivery_tag, requeue=True)
+        channel.cancel()
+        left = 1 if limit is None else 0
+        expected = QueueCounts(ready=left, unacknowledged=0, durable=True, type="quorum")
+        poll_for(lambda: broker.queue_counts(endpoint.virtual_host)["task_queue"] == expected)
+
+
+def test_the_ack_timeout_of_a_classic_queue(broker: Broker, endpoint: Endpoint) -> None:
+    with open_connection(endpoint) as connection:
+        channel = connection.channel()
+        channel.queue_declare("task_queue", durable=True)
+        arguments = {"x-consumer-timeout": 1_800_000}
+        if broker.features.classic_ack_timeout:
+            channel.basic_consume("task_queue", lambda *_: None, arguments=arguments)
+        else:
+            with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="406"):
+                channel.basic_consume("task_queue", lambda *_: None, arguments=arguments)

@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.broker.course import Holder, course, node_is_possible, processes_in
+from tests.support import need
+from workq_helpers.broker import Broker, find_broker, steering
+from workq_helpers.broker.connection import accepts
+from workq_helpers.errors import (
+    BrokerNotFoundError,
+    BrokerStartError,
+    BrokerUnreachableError,
+    DockerUnavailableError,
+    StaleStateError,
+)
+
+PollFor = Callable[..., None]
+
+
+def quiet(_text: str) -> None:
+    """Take in progress and show nothing."""
+
+
+@pytest.fixture(autouse=True)
+def possible() -> None:
+    need(node_is_possible(), "there is no RabbitMQ server and no way to unpack one")
+
+
+@pytest.fixture
+def environ() -> Iterator[dict[str, str]]:
+    with course() as environ:
+        yield environ
+
+
+def is_gone(environ: dict[str, str]) -> Callable[[], bool]:
+    return lambda: not processes_in(environ) and not Path(environ["WORKQ_RUNTIME_DIR"]).exists()
+
+
+# -- one broker that several tests use
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[dict[str, str]]:
+    need(node_is_possible(), "there is no RabbitMQ server and no way to unpack one")
+    with course(WORKQ_LINGER_SECONDS="60") as environ:
+        steering.start(quiet, environ)
+        yield environ
+
+
+@pytest.fixture
+def attached(running: dict[str, str]) -> Iterator[Broker]:
+    with find_broker(quiet, running) as broker:
+        yield broker
+
+
+def test_every_port_is_on_loopback(running: dict[str, str], attached: Broker) -> None:
+    listening = [
+        connection.laddr
+        for process in processes_in(running)
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert len({address.port for address in listening}) == 4  # AMQP, management, distribution, epmd
+    assert {address.ip for address in listening} <= {"127.0.0.1", "::1"}
+
+
+def test_secrets_are_in_private_files_and_in_no_argument(running: dict[str, str], attached: Broker) -> None:
+    runtime = Path(running["WORKQ_RUNTIME_DIR"])
+    (node,) = runtime.glob("broker-*")
+    secret = [node / name for name in ("rabbitmq.conf", ".erlang.cookie")]
+    for path in (*secret, runtime / "state.json", runtime / "keeper.log", runtime / "keeper.sock"):
+        assert path.stat().st_mode & 0o077 == 0, path
+    assert runtime.stat().st_mode & 0o777 == 0o700
+    assert node.stat().st_mode & 0o777 == 0o700
+    password = attached.endpoint.password
+    assert password in secret[0].read_text()
+    assert not [process for process in processes_in(running) if password in " ".join(process.cmdline())]
+    told = [steering.logs(running), repr(attached), attached.describe(), str(steering.status(running))]
+    assert not [text for text in (*told, (runtime / "state.json").read_text()) if password in text]
+
+
+def test_a_second_handle_is_the_same_broker(running: dict[str, str], attached: Broker) -> None:
+    with find_broker(quiet, running) as second:
+        assert second.endpoint == attached.endpoint
+        status = steering.status(running)
+        assert status is not None
+        assert status.leases == 2
+        assert status.phase == "up"
+    assert steering.url(running).startswith(f"amqp://{attached.endpoint.username}:")
+
+
+def test_a_source_that_differs_from_the_running_one_is_refused(running: dict[str, str]) -> None:
+    with pytest.raises(BrokerStartError, match=r"WORKQ_BROKER=docker asks for another.*workq broker stop"):
+        find_broker(quiet, running | {"WORKQ_BROKER": "docker"})
+
+
+def test_virtual_hosts_of_a_killed_process_go(running: dict[str, str], attached: Broker, poll_for: PollFor) -> None:
+    holder = Holder(running)
+    host = holder.ready()["host"]
+    assert host in attached.virtual_hosts()
+    holder.kill()
+    poll_for(lambda: host not in attached.virtual_hosts())
+
+
+def test_a_terminals_ctrl_c_does_not_reach_the_broker(running: dict[str, str], attached: Broker) -> None:
+    holder = Holder(running, stderr=subprocess.DEVNULL)
+    holder.ready()
+    holder.interrupt()
+    holder.end()
+    assert accepts(attached.endpoint)
+
+
+def test_a_node_that_died_is_started_again_for_who_attaches(
+    running: dict[str, str], attached: Broker, poll_for: PollFor
+) -> None:
+    (beam,) = [process for process in processes_in(running) if process.name() == "beam.smp"]
+    beam.kill()
+    poll_for(lambda: not accepts(attached.endpoint))
+    told: list[str] = []
+    with find_broker(told.append, running) as found:
+        assert accepts(found.endpoint)
+        assert found.endpoint == attached.endpoint
+    assert any("is down" in text for text in told)
+
+
+# -- whole lives
+
+
+def test_one_keeper_for_all_who_start_at_once_and_nothing_after_they_are_killed(
+    environ: dict[str, str], poll_for: PollFor
+) -> None:
+    holders = [Holder(environ) for _ in range(4)]
+    found = [holder.ready() for holder in holders]
+    assert len({(each["port"], each["keeper"]) for each in found}) == 1
+    assert all(any("private node" in text for text in holder.progress) for holder in holders)
+    for holder in holders:
+        holder.kill()
+    poll_for(is_gone(environ))
+
+
+def test_lease_holders_bury_what_a_killed_keeper_left(environ: dict[str, str], poll_for: PollFor) -> None:
+    with find_broker(quiet, environ) as broker:
+        os.kill(keeper_of(environ), signal.SIGKILL)
+        poll_for(is_gone(environ))
+        with pytest.raises(BrokerUnreachableError, match="call find_broker"):
+            broker.restart()
+
+
+def test_the_next_start_buries_what_is_left_when_all_were_killed(environ: dict[str, str], poll_for: PollFor) -> None:
+    holder = Holder(environ)
+    holder.ready()
+    keeper = psutil.Process(keeper_of(environ))
+    os.kill(holder.pid, signal.SIGSTOP)  # so that it can't bury anything
+    keeper.kill()
+    poll_for(lambda: not keeper.is_running())
+    holder.kill()
+    (left,) = Path(environ["WORKQ_RUNTIME_DIR"]).glob("broker-*")
+    assert steering.status(environ) is None
+    with pytest.raises(StaleStateError, match="is gone"):
+        steering.url(environ)
+    with find_broker(quiet, environ):
+        assert not left.exists()
+    poll_for(is_gone(environ))
+
+
+def test_a_start_that_nobody_waits_for_is_given_up(environ: dict[str, str], poll_for: PollFor) -> None:
+    holder = Holder(environ)
+    while "private node" not in holder.read().get("progress", ""):
+        pass
+    holder.kill()
+    poll_for(is_gone(environ))
+
+
+def test_stop_ends_it_for_everyone(environ: dict[str, str], poll_for: PollFor) -> None:
+    holder = Holder(environ)
+    holder.ready()
+    with find_broker(quiet, environ) as broker:
+        broker.stop()
+        poll_for(lambda: is_gone_but_for(holder, environ))
+        broker.stop()  # once more is no error
+        with pytest.raises(BrokerNotFoundError, match="No course broker runs"):
+            steering.url(environ)
+    holder.kill()
+
+
+def is_gone_but_for(holder: Holder, environ: dict[str, str]) -> bool:
+    others = [process for process in processes_in(environ) if process.pid != holder.pid]
+    return not others and not Path(environ["WORKQ_RUNTIME_DIR"]).exists()
+
+
+def test_a_pinned_broker_stays_until_it_is_stopped(environ: dict[str, str], poll_for: PollFor) -> None:
+    assert steering.start(quiet, environ | {"WORKQ_LINGER_SECONDS": "0"}).pinned
+    assert steering.status(environ) is not None
+    assert steering.stop(environ) is True
+    poll_for(is_gone(environ))
+    assert steering.stop(environ) is False
+
+
+def test_the_keeper_holds_no_descriptor_of_who_started_it(environ: dict[str, str]) -> None:
+    reading, writing = os.pipe()
+    holder = Holder(environ | {"WORKQ_LINGER_SECONDS": "60"}, pass_fds=[writing])
+    os.close(writing)
+    holder.ready()
+    holder.kill()
+    assert steering.status(environ) is not None
+    with open(reading, "rb") as pipe:  # noqa: PTH123 - a descriptor
+        assert pipe.read() == b""  # would wait for ever if the keeper held the other end
+
+
+def test_a_long_path_puts_the_socket_elsewhere(poll_for: PollFor, tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 100) / "run"
+    with course(WORKQ_RUNTIME_DIR=str(long)) as environ:
+        with find_broker(quiet, environ) as broker:
+            elsewhere = socket_of(environ)
+            assert elsewhere.exists()
+            assert accepts(broker.endpoint)
+        poll_for(is_gone(environ))
+        assert not elsewhere.parent.exists()
+
+
+def test_a_failed_start_raises_its_own_error_and_leaves_nothing(environ: dict[str, str], poll_for: PollFor) -> None:
+    nowhere = {"WORKQ_BROKER": "docker", "DOCKER_HOST": "tcp://127.0.0.1:1"}
+    with pytest.raises(DockerUnavailableError):
+        find_broker(quiet, environ | nowhere)
+    poll_for(is_gone(environ))
+
+
+def keeper_of(environ: dict[str, str]) -> int:
+    status = steering.status(environ)
+    assert status is not None
+    return status.keeper
+
+
+def socket_of(environ: dict[str, str]) -> Path:
+    from workq_helpers.broker.state import read_state
+
+    state: Any = read_state(Path(environ["WORKQ_RUNTIME_DIR"]) / "state.json")
+    return Path(state.socket)

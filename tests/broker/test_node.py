@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support import need
+from workq_helpers.broker import node as node_module
+from workq_helpers.broker.connection import accepts, open_connection, probe
+from workq_helpers.broker.installations import Installation, find_installations, installation_in
+from workq_helpers.broker.node import NodeServer
+from workq_helpers.broker.packages import PROGRAMS, find_unpacked, unpacked_installation
+from workq_helpers.broker.server import silent
+from workq_helpers.errors import BrokerStartError, PortTakenError
+
+
+@pytest.fixture(scope="module")
+def installation() -> Installation:
+    """Return a server: the installed one, or else the system's packages unpacked into the user's cache."""
+    found = [each for each in find_installations(os.environ) if each.supported]
+    if found:
+        return found[0]
+    cache = Path.home() / ".cache" / "workq"
+    possible = all(shutil.which(program) for program in PROGRAMS) or find_unpacked(cache)
+    need(possible, "there is no RabbitMQ server and no way to unpack one")
+    return unpacked_installation(cache, os.environ, silent)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="wq-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def start(installation: Installation, home: Path) -> NodeServer:
+    server = NodeServer(installation, home / "node", os.environ)
+    server.start()
+    return server
+
+
+def test_restart_and_crash_keep_data_ports_and_login(installation: Installation, home: Path) -> None:
+    server = NodeServer(installation, home / "node", os.environ)
+    endpoint = server.start()
+    try:
+        assert probe(endpoint) == installation.version
+        with open_connection(endpoint) as connection:
+            connection.channel().queue_declare("kept", durable=True)
+        for deed in (server.restart, server.crash):
+            before = {mark.pid for mark in server.remains().processes}
+            deed()
+            assert {mark.pid for mark in server.remains().processes} != before
+            with open_connection(endpoint) as connection:
+                connection.channel().queue_declare("kept", passive=True)
+        left = [psutil.Process(mark.pid) for mark in server.remains().processes]
+        left += [child for process in left for child in process.children(recursive=True)]
+    finally:
+        server.stop()
+    assert not server.is_running()
+    assert not accepts(endpoint)
+    psutil.wait_procs(left, timeout=10)
+    assert not [process for process in left if process.is_running()]
+    assert not (home / "node").exists()
+    server.stop()  # once more is no error
+
+
+def test_homebrews_layout(installation: Installation, home: Path) -> None:
+    cellar = home / "Cellar" / "rabbitmq" / str(installation.version)
+    cellar.parent.mkdir(parents=True)
+    cellar.symlink_to(installation.home)
+    for link in (home / "opt" / "rabbitmq", home / "sbin" / "rabbitmq-server", home / "bin" / "erl"):
+        link.parent.mkdir()
+    (home / "opt" / "rabbitmq").symlink_to(cellar)
+    (home / "sbin" / "rabbitmq-server").symlink_to(cellar / "sbin" / "rabbitmq-server")
+    for program in ("erl", "epmd"):
+        (home / "bin" / program).symlink_to(installation.erlang / program)
+    found = find_installations({"PATH": f"{home}/bin:{home}/sbin"})
+    assert found[0].version == installation.version
+    brewed = installation_in(home / "opt" / "rabbitmq", home / "bin", "installed")
+    assert brewed is not None
+    server = start(brewed, home)
+    try:
+        assert server.is_running()
+    finally:
+        server.stop()
+
+
+def test_one_clash_of_ports_is_survived(
+    installation: Installation, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        offers = iter([(taken, *node_module.free_ports(3)), node_module.free_ports(4)])
+        monkeypatch.setattr(node_module, "free_ports", lambda _count: next(offers))
+        server = start(installation, home)
+        try:
+            assert server.is_running()
+        finally:
+            server.stop()
+
+
+def test_a_lasting_clash_of_ports_has_its_own_error(
+    installation: Installation, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        free = node_module.free_ports
+        monkeypatch.setattr(node_module, "free_ports", lambda _count: (taken, *free(3)))
+        with pytest.raises(PortTakenError, match=f"listens on port {taken} "):
+            start(installation, home)
+    assert not (home / "node").exists()
+
+
+def test_a_node_that_does_not_come_up_shows_its_log(installation: Installation, home: Path) -> None:
+    broken = home / "server"
+    (broken / "sbin").mkdir(parents=True)
+    script = broken / "sbin" / "rabbitmq-server"
+    script.write_text("#!/bin/sh\necho no such thing >&2\nexit 3\n")
+    script.chmod(0o755)
+    with pytest.raises(BrokerStartError, match=r"(?s)ended with status 3 .*workq doctor.*no such thing"):
+        start(replace(installation, home=broken), home)
+    assert not (home / "node").exists()

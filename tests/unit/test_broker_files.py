@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from workq_helpers.broker import processes, steering
+from workq_helpers.broker.burial import bury
+from workq_helpers.broker.folders import Folders, make_private
+from workq_helpers.broker.lease import connect, put_away_leftovers
+from workq_helpers.broker.server import ProcessMark, Remains
+from workq_helpers.broker.state import VERSION, State, read_state, write_state
+from workq_helpers.errors import (
+    BrokerStartError,
+    InvalidArgumentError,
+    StaleStateError,
+    StateFileError,
+    StateVersionError,
+)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    found = Folders(tmp_path / "run", tmp_path / "cache")
+    found.make_runtime()
+    return found
+
+
+def test_a_state_comes_back_as_it_was_written(folders: Folders) -> None:
+    state = State("/run/x.sock", Remains((ProcessMark(1, 2.5),), ("box",), ("/tmp/f",)))  # noqa: S108 - a name
+    write_state(folders.state, state)
+    assert read_state(folders.state) == state
+    assert stat.S_IMODE(folders.state.stat().st_mode) == 0o600
+
+
+def test_no_state_file_is_no_state(folders: Folders) -> None:
+    assert read_state(folders.state) is None
+    assert connect(folders) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 1}', '{"version": 1, "socket": "s", "remains": 3}'])
+def test_a_state_file_that_makes_no_sense(folders: Folders, text: str) -> None:
+    folders.state.write_text(text)
+    with pytest.raises(StateFileError, match=r"makes no sense.*workq broker stop"):
+        read_state(folders.state)
+
+
+def test_a_state_file_of_another_version(folders: Folders) -> None:
+    folders.state.write_text(json.dumps({"version": VERSION + 1}))
+    with pytest.raises(StateVersionError, match=rf"format is {VERSION + 1}, ours is {VERSION}.*delete the file"):
+        read_state(folders.state)
+
+
+def test_a_stale_state_file_is_healed(folders: Folders) -> None:
+    left = folders.runtime / "broker-1"
+    left.mkdir()
+    write_state(folders.state, State(str(folders.runtime / "gone.sock"), Remains(folders=(str(left),))))
+    with pytest.raises(StaleStateError, match="gone"):
+        connect(folders)
+    put_away_leftovers(folders)
+    assert not folders.runtime.exists()
+
+
+def test_what_a_living_keeper_owns_is_left_alone(folders: Folders) -> None:
+    owned = folders.runtime / "broker-1"
+    owned.mkdir()
+    path = folders.make_socket_path()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        write_state(folders.state, State(str(path), Remains(folders=(str(owned),))))
+        put_away_leftovers(folders)
+    assert owned.exists()
+    assert folders.state.exists()
+
+
+def test_stop_puts_a_senseless_state_file_away(folders: Folders) -> None:
+    folders.state.write_text("{")
+    environ = {"WORKQ_RUNTIME_DIR": str(folders.runtime), "WORKQ_CACHE_DIR": str(folders.cache)}
+    assert steering.stop(environ) is False
+    assert not folders.state.exists()
+
+
+def test_a_process_that_only_has_the_same_id_is_not_buried() -> None:
+    own = processes.mark(os.getpid())
+    assert own is not None
+    assert processes.find(own)
+    bury(Remains(processes=(ProcessMark(own.pid, own.created - 100),)))  # or this test would end here
+
+
+def test_folders_are_made_private(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir(mode=0o755)
+    for name in ("open", "new/one"):
+        make_private(tmp_path / name)
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o700
+
+
+def test_a_folder_that_is_not_ours_or_no_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    (tmp_path / "file").touch()
+    for name in ("link", "file"):
+        with pytest.raises(BrokerStartError, match="WORKQ_RUNTIME_DIR"):
+            make_private(tmp_path / name)
+
+
+def test_folders_from_the_environment(tmp_path: Path) -> None:
+    environ = {"WORKQ_RUNTIME_DIR": str(tmp_path / "r"), "WORKQ_CACHE_DIR": str(tmp_path / "c")}
+    assert Folders.from_environ(environ) == Folders(tmp_path / "r", tmp_path / "c")
+    assert Folders.from_environ({}).runtime.is_absolute()
+    with pytest.raises(InvalidArgumentError, match="WORKQ_CACHE_DIR is 'here', which is relative"):
+        Folders.from_environ({"WORKQ_CACHE_DIR": "here"})
+
+
+def test_a_long_path_gets_a_short_socket(tmp_path: Path) -> None:
+    folders = Folders(tmp_path / ("x" * 120), tmp_path)
+    path = folders.make_socket_path()
+    path.parent.rmdir()
+    assert len(os.fsencode(path)) <= 100
+    assert Folders(Path("/r"), tmp_path).make_socket_path() == Path("/r/keeper.sock")

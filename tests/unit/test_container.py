@@ -1,0 +1,188 @@
+"""Docker that is not there, images that are not there, and the progress of those that come."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+import pytest
+import requests.exceptions
+from testcontainers.core.config import testcontainers_config
+
+from workq_helpers.broker import container
+from workq_helpers.broker.container import ContainerServer, bury, leftovers
+from workq_helpers.errors import BrokerStartError, DockerUnavailableError, ImageUnavailableError
+
+IMAGE = "rabbitmq:4.3-management"
+
+
+def why_not_started() -> str:
+    with pytest.raises(DockerUnavailableError) as caught:
+        ContainerServer(IMAGE).start()
+    assert "WORKQ_BROKER=node" in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture
+def no_socket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    path = tmp_path / "docker.sock"
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+    return path
+
+
+def test_docker_is_not_installed(no_socket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    text = why_not_started()
+    assert "Docker is not installed" in text
+    assert "docs.docker.com/get-docker" in text
+
+
+def test_docker_is_not_running(no_socket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(container.shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert "installed and not running" in why_not_started()
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(no_socket))
+        text = why_not_started()
+    assert "installed and not running" in text
+    assert "systemctl start docker" in text
+
+
+def test_docker_is_not_for_this_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        # As docker's library has it: the reason is an argument of an argument.
+        inner = requests.exceptions.ConnectionError("Connection aborted.", PermissionError(13, "Permission denied"))
+        raise docker.errors.DockerException(f"Error while fetching server API version: {inner}") from inner
+
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    monkeypatch.setattr(docker, "from_env", refuse)
+    text = why_not_started()
+    assert "permission denied on its socket" in text
+    assert "usermod -aG docker" in text
+
+
+def test_docker_fails_in_another_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "nonsense://x")
+    text = why_not_started()
+    assert "nonsense" in text
+    assert "DOCKER_HOST" in text
+
+
+@pytest.mark.usefixtures("no_socket")
+def test_leftovers_can_not_be_asked_for_without_docker() -> None:
+    with pytest.raises(DockerUnavailableError):
+        leftovers()
+    with pytest.raises(DockerUnavailableError):
+        bury("workq-rabbitmq-gone")
+
+
+def test_a_server_that_was_not_started() -> None:
+    server = ContainerServer(IMAGE, "anna", "s3cret!pw")
+    assert (server.source, server.description) == ("docker", f"Docker ({IMAGE})")
+    assert server.remains().containers[0].startswith("workq-rabbitmq-")
+    assert not server.is_running()
+    assert server.logs() == ""
+    server.stop()
+    for deed in (server.restart, server.crash):
+        with pytest.raises(BrokerStartError, match=r"was not started or is removed\. Open the lesson again"):
+            deed()
+    assert "s3cret!pw" not in repr(server)
+
+
+def test_logins_are_made_up_and_differ() -> None:
+    first, second = ContainerServer(IMAGE), ContainerServer(IMAGE)
+    assert first._password != second._password
+    assert len(first._password) >= 24
+
+
+class FakeDocker:
+    """A Docker client without images, which pulls what it is told to."""
+
+    def __init__(self, *lines: dict[str, Any] | Exception) -> None:
+        self.images = self.api = self
+        self.pulled: list[tuple[str, str]] = []
+        self._lines = lines
+
+    def get(self, image: str) -> None:
+        raise docker.errors.ImageNotFound(image)
+
+    def pull(self, repository: str, tag: str, stream: bool, decode: bool) -> Any:
+        assert stream
+        assert decode
+        self.pulled.append((repository, tag))
+        for line in self._lines:
+            if isinstance(line, Exception):
+                raise line
+            yield line
+
+
+def pull(client: FakeDocker, image: str) -> list[tuple[str, int, int]]:
+    told: list[tuple[str, int, int]] = []
+
+    def progress(text: str, done: int = 0, total: int = 0) -> None:
+        told.append((text, done, total))
+
+    container._pull_if_missing(client, image, progress)  # type: ignore[arg-type]  # a fake
+    return told
+
+
+def layer(name: str, current: int, total: int, status: str = "Downloading") -> dict[str, Any]:
+    return {"status": status, "id": name, "progressDetail": {"current": current, "total": total}}
+
+
+def test_a_pull_tells_how_far_it_is() -> None:
+    client = FakeDocker(
+        {"status": "Pulling from library/rabbitmq", "id": "4.3-management"},
+        layer("a", 10, 100),
+        layer("b", 50, 50),
+        {"status": "Download complete", "id": "a", "progressDetail": {}},
+        layer("a", 7, 300, status="Extracting"),
+        {"status": "Pull complete", "id": "b"},
+    )
+    told = pull(client, IMAGE)
+    assert client.pulled == [("rabbitmq", "4.3-management")]
+    assert {text for text, *_ in told} == {f"Pulling the image {IMAGE}"}
+    assert [counts for _, *counts in told] == [[0, 0], [10, 100], [60, 150], [150, 150], [150, 150], [150, 150]]
+
+
+def test_an_image_without_a_tag_is_the_latest() -> None:
+    client = FakeDocker()
+    pull(client, "registry.example:5000/rabbit")
+    assert client.pulled == [("registry.example:5000/rabbit", "latest")]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"error": "manifest unknown"},
+        docker.errors.APIError("500 Server Error", explanation="manifest unknown"),
+        requests.exceptions.ReadTimeout("manifest unknown"),
+    ],
+)
+def test_an_image_that_can_not_be_pulled(line: Any) -> None:
+    with pytest.raises(ImageUnavailableError) as caught:
+        pull(FakeDocker(layer("a", 1, 2), line), "rabbitmq:nope")
+    text = str(caught.value)
+    assert "'rabbitmq:nope'" in text
+    assert "manifest unknown" in text
+    assert "WORKQ_RABBITMQ_IMAGE" in text
+
+
+def test_without_ryuk_the_log_says_so(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(testcontainers_config, "_ryuk_disabled", False)
+    monkeypatch.setattr(testcontainers_config, "ryuk_image", "ryuk:nope")
+    with caplog.at_level(logging.WARNING):
+        container._decide_about_ryuk(FakeDocker({"error": "manifest unknown"}), lambda *_: None)  # type: ignore[arg-type]
+    assert testcontainers_config.ryuk_disabled is True
+    assert "ryuk:nope" in caplog.text
+    assert "manifest unknown" in caplog.text
+
+
+def test_ryuk_that_is_switched_off_is_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(testcontainers_config, "_ryuk_disabled", True)
+    client = FakeDocker()
+    container._decide_about_ryuk(client, lambda *_: None)  # type: ignore[arg-type]
+    assert client.pulled == []

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import shutil
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from workq_helpers.broker import packages
+from workq_helpers.broker.packages import find_unpacked, unpacked_installation
+from workq_helpers.broker.server import silent
+from workq_helpers.errors import DiskFullError, PackagesError, UnsupportedBrokerError
+
+DOWNLOAD = (
+    "'http://packages.invalid/r.deb' rabbitmq-server_{version}_all.deb 1000 SHA256:0\n"
+    "'http://packages.invalid/e.deb' erlang-base_1%3a25_amd64.deb 1000 SHA256:0"
+)
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """Stand in for apt: a folder of programs, each of which does what the file named after it says."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    for name in packages.PROGRAMS:
+        say(folder, name, "exit 0")
+    say(folder, "apt-cache", "printf 'rabbitmq-server\\n  Depends: erlang-base\\nerlang-base\\n'")
+    return folder
+
+
+def say(folder: Path, name: str, script: str) -> None:
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
+def offer(folder: Path, version: str, otherwise: str = "exit 0") -> None:
+    """Let apt-get offer the server of a version, and do something else for any other request."""
+    text = DOWNLOAD.format(version=version)
+    say(folder, "apt-get", f'case "$*" in *--print-uris*) cat <<END\n{text}\nEND\n;; *) {otherwise};; esac')
+
+
+def unpack(programs: Path, cache: Path) -> None:
+    unpacked_installation(cache, {"PATH": f"{programs}:/usr/bin:/bin"}, silent)
+
+
+def test_no_apt(tmp_path: Path) -> None:
+    with pytest.raises(PackagesError, match=r"there is no apt-get.*WORKQ_BROKER_URL"):
+        unpacked_installation(tmp_path / "cache", {"PATH": str(tmp_path)}, silent)
+
+
+def test_no_network(programs: Path, tmp_path: Path) -> None:
+    say(programs, "apt-get", "echo 'E: Could not resolve deb.invalid' >&2; exit 100")
+    with pytest.raises(PackagesError, match=r"Could not resolve deb\.invalid.*Connect this machine"):
+        unpack(programs, tmp_path / "cache")
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["lock"]
+
+
+def test_stale_lists_are_replaced_by_our_own(programs: Path, tmp_path: Path) -> None:
+    offer(
+        programs, "4.0.5-1", f'case "$*" in *update*) echo "$*" >{tmp_path}/updated;; *) echo "E: 404"; exit 100;; esac'
+    )
+    with pytest.raises(PackagesError, match="404"):
+        unpack(programs, tmp_path / "cache")
+    assert f"Dir::State::lists={tmp_path}/cache/apt/lists" in (tmp_path / "updated").read_text()
+
+
+def test_the_system_has_too_old_a_server(programs: Path, tmp_path: Path) -> None:
+    offer(programs, "3.8.2-1")
+    with pytest.raises(UnsupportedBrokerError, match=r"3\.8\.2.*3\.10"):
+        unpack(programs, tmp_path / "cache")
+
+
+def test_a_full_disk_is_seen_before_the_download(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer(programs, "4.0.5-1")
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(10, 10, 0))
+    with pytest.raises(DiskFullError, match="WORKQ_CACHE_DIR"):
+        unpack(programs, tmp_path / "cache")
+
+
+@pytest.mark.parametrize("program", ["apt-get", "dpkg-deb"])
+def test_a_disk_that_fills_up_meanwhile(program: str, programs: Path, tmp_path: Path) -> None:
+    full = "echo 'E: write failed (No space left on device)'; exit 100"
+    offer(programs, "4.0.5-1", full if program == "apt-get" else "exit 0")
+    say(programs, "dpkg-deb", full)
+    with pytest.raises(DiskFullError, match=f"{program} says so"):
+        unpack(programs, tmp_path / "cache")
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["lock"]
+
+
+def test_a_half_unpacked_cache_is_never_used(tmp_path: Path) -> None:
+    half = tmp_path / "rabbitmq-4.0.5" / "usr/lib/rabbitmq/lib/rabbitmq_server-4.0.5/sbin"
+    half.mkdir(parents=True)
+    shutil.copy(sys.executable, half / "rabbitmq-server")
+    assert find_unpacked(tmp_path) is None

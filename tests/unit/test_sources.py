@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from packaging.version import Version
+
+from workq_helpers import errors
+from workq_helpers.broker import docker_socket, doctor, sources
+from workq_helpers.broker.choice import Choice
+from workq_helpers.broker.faults import describe_error, revive_error
+from workq_helpers.broker.folders import Folders
+from workq_helpers.broker.installations import Installation, installation_in
+from workq_helpers.broker.progress import spoken
+from workq_helpers.broker.server import Server, silent
+from workq_helpers.errors import (
+    BrokerNotFoundError,
+    BrokerStartError,
+    DockerUnavailableError,
+    InvalidArgumentError,
+    PackagesError,
+    UnsupportedBrokerError,
+)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    found = Folders(tmp_path / "run", tmp_path / "cache")
+    found.make_runtime()
+    return found
+
+
+@pytest.fixture
+def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
+    """Make this machine one with neither Docker nor a server nor apt, and return its environment."""
+    monkeypatch.setattr(docker_socket, "_SOCKETS", ())
+    monkeypatch.setattr(sources, "find_installations", lambda _environ: [])
+    monkeypatch.setattr(doctor, "find_installations", lambda _environ: [])
+    return {
+        "PATH": str(tmp_path),
+        "HOME": str(tmp_path),
+        "WORKQ_RUNTIME_DIR": str(tmp_path / "run"),
+        "WORKQ_CACHE_DIR": str(tmp_path / "cache"),
+    }
+
+
+def start(choice: Choice, folders: Folders, environ: dict[str, str]) -> None:
+    recorded: list[Server] = []
+    sources.start_server(choice, folders, environ, silent, recorded.append)
+
+
+def test_a_machine_with_nothing_hears_of_every_choice(folders: Folders, bare_machine: dict[str, str]) -> None:
+    with pytest.raises(BrokerNotFoundError) as raised:
+        start(Choice(), folders, bare_machine)
+    for part in ("Docker is not installed", "no apt-get", "start Docker", "apt install", "brew", "WORKQ_BROKER_URL"):
+        assert part in str(raised.value)
+
+
+@pytest.mark.parametrize(("forced", "kind"), [("docker", DockerUnavailableError), ("node", PackagesError)])
+def test_a_forced_source_raises_its_own_error(
+    forced: str, kind: type[Exception], folders: Folders, bare_machine: dict[str, str]
+) -> None:
+    with pytest.raises(kind):
+        start(Choice(forced), folders, bare_machine)
+
+
+def test_docker_that_does_not_run(folders: Folders, bare_machine: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "docker").write_text("#!/bin/sh\n")
+    (tmp_path / "docker").chmod(0o755)
+    with pytest.raises(DockerUnavailableError, match="installed but does not run"):
+        start(Choice("docker"), folders, bare_machine)
+
+
+def test_a_server_that_is_too_old(
+    folders: Folders, bare_machine: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    old = Installation(tmp_path / "old", tmp_path, Version("3.9.27"), "installed")
+    monkeypatch.setattr(sources, "find_installations", lambda _environ: [old])
+    with pytest.raises(BrokerNotFoundError, match=r"3\.9\.27.*is too old: the course needs 3\.10") as raised:
+        start(Choice("node"), folders, bare_machine)
+    assert isinstance(raised.value.__cause__, PackagesError)
+
+
+def test_versions_are_read_off_the_plugin(tmp_path: Path) -> None:
+    script = tmp_path / "sbin" / "rabbitmq-server"
+    script.parent.mkdir()
+    script.touch(mode=0o755)
+    (tmp_path / "plugins" / "rabbit-4.1.0.ez").mkdir(parents=True)
+    (tmp_path / "plugins" / "rabbit_common-4.9.9").mkdir()
+    found = installation_in(tmp_path, tmp_path, "installed")
+    assert found is not None
+    assert found.version == Version("4.1.0")
+    assert found.supported
+    script.unlink()
+    assert installation_in(tmp_path, tmp_path, "installed") is None
+
+
+# -- what was asked for
+
+
+def test_choices() -> None:
+    assert Choice.from_environ({}) == Choice()
+    assert Choice.from_environ({"WORKQ_BROKER_URL": "amqp://x"}).uses_url
+    assert not Choice.from_environ({"WORKQ_BROKER_URL": "amqp://x", "WORKQ_BROKER": "node"}).uses_url
+    choice = Choice.from_environ({"WORKQ_BROKER": " Docker ", "WORKQ_RABBITMQ_IMAGE": "r:4"})
+    assert choice == Choice("docker", "r:4")
+    assert Choice.from_json(choice.to_json()) == choice
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("podman", "'podman'. Set it to url, docker or node"), ("url", "WORKQ_BROKER_URL is not set")],
+)
+def test_a_choice_that_makes_no_sense(value: str, message: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
+        Choice.from_environ({"WORKQ_BROKER": value})
+
+
+def test_a_running_broker_is_refused_only_if_another_was_asked_for() -> None:
+    assert Choice().refuse("node", "a node", None) is None
+    assert Choice("node").refuse("node", "a node", None) is None
+    assert Choice(image="r:4").refuse("node", "a node", None) is None
+    refused = Choice(image="r:4").refuse("docker", "Docker (r:3)", "r:3")
+    assert "WORKQ_RABBITMQ_IMAGE=r:4 asks for another" in str(refused)
+    assert "unset WORKQ_BROKER to" in str(Choice("docker").refuse("node", "a node", None))
+
+
+# -- what is told
+
+
+@pytest.mark.parametrize("kind", [BrokerStartError, PackagesError, UnsupportedBrokerError])
+def test_errors_cross_to_another_process(kind: type[errors.WorkqError]) -> None:
+    revived = revive_error(describe_error(kind("What happened. What to do.")))
+    assert type(revived) is kind
+    assert str(revived) == "What happened. What to do."
+
+
+def test_other_peoples_errors_become_ours() -> None:
+    revived = revive_error(describe_error(ZeroDivisionError("oh")))
+    assert type(revived) is errors.BrokerError
+    assert "ZeroDivisionError: oh" in str(revived)
+
+
+def test_downloads_are_told_in_megabytes() -> None:
+    told: list[str] = []
+    progress = spoken(told.append)
+    for done in (0, 10, 999_999, 2_000_000):
+        progress("Pulling", done, 4_000_000)
+    progress("Done")
+    assert told == ["Pulling: 0 of 4 MB", "Pulling: 2 of 4 MB", "Done"]
+
+
+def test_the_doctor_names_what_is_missing(bare_machine: dict[str, str]) -> None:
+    findings = doctor.diagnose(bare_machine)
+    assert [(finding.name, finding.verdict) for finding in findings] == [
+        ("course broker", "ok"),
+        ("Docker", "warn"),
+        ("private node", "warn"),
+        ("will be used", "bad"),
+    ]
+    assert all(finding.mend for finding in findings if finding.verdict != "ok")
+
+
+def test_the_doctor_on_settings_that_make_no_sense() -> None:
+    (finding,) = doctor.diagnose({"WORKQ_BROKER": "podman"})
+    assert finding.verdict == "bad"
+    assert "podman" in finding.found

@@ -1,0 +1,365 @@
+"""`Broker`: the RabbitMQ of a lesson, found or started by `find_broker`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import threading
+import warnings
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pika
+from packaging.version import Version
+
+from workq_helpers.broker import connection
+from workq_helpers.broker.choice import Choice
+from workq_helpers.broker.endpoint import Endpoint
+from workq_helpers.broker.folders import Folders
+from workq_helpers.broker.lease import RESTART_SECONDS, Lease, take_lease
+from workq_helpers.broker.progress import Shown, spoken
+from workq_helpers.broker.server import Progress
+from workq_helpers.broker.url import endpoint_from_url
+from workq_helpers.errors import (
+    BrokerError,
+    BrokerNotOursError,
+    LoginRefusedError,
+    ManagementError,
+    VirtualHostRefusedError,
+    WaitTimeoutError,
+)
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from workq_helpers.broker.features import Features
+    from workq_helpers.broker.management import Management, QueueCounts
+
+__all__ = ["Broker", "find_broker"]
+
+#: How often to look whether a broker went away or came back, in seconds: a restart takes longer than that.
+_LOOK_SECONDS = 0.1
+#: How long a broker's management API may take to come up after its AMQP, in seconds.
+_MANAGEMENT_SECONDS = 20.0
+
+
+def find_broker(progress: Callable[[str], None] | None = None, environ: Mapping[str, str] = os.environ) -> Broker:
+    """Find the broker to use, or start one, and return once it accepts logins.
+
+    Args:
+        progress: Called with each step in words; by default a progress bar shows them if there is anything to wait for.
+        environ: The environment variables: ``WORKQ_BROKER_URL``, ``WORKQ_BROKER``, ``WORKQ_RABBITMQ_IMAGE``,
+            ``WORKQ_RUNTIME_DIR``, ``WORKQ_CACHE_DIR`` and ``WORKQ_LINGER_SECONDS`` count.
+
+    Returns:
+        A handle on it; close it, or use it as a context manager. A course broker stays while anyone holds one.
+
+    Raises:
+        BrokerNotFoundError: There is none, and none could be started; the message lists the choices.
+        BrokerError: The one that was asked for does not work; a subclass says why.
+        InvalidArgumentError: An environment variable makes no sense.
+    """
+    choice = Choice.from_environ(environ)
+    if choice.uses_url:
+        endpoint = endpoint_from_url(environ)
+        return Broker(endpoint, connection.probe(endpoint))
+    folders = Folders.from_environ(environ)
+    if progress is not None:
+        return _leased(folders, choice, environ, spoken(progress))
+    with Shown() as shown:
+        return _leased(folders, choice, environ, shown)
+
+
+def _leased(folders: Folders, choice: Choice, environ: Mapping[str, str], progress: Progress) -> Broker:
+    lease = take_lease(folders, choice, environ, progress)
+    return Broker(lease.ready.endpoint, lease.ready.version, lease)
+
+
+class Broker:
+    """A RabbitMQ to use: the course's own, or one that somebody else runs.
+
+    Args:
+        endpoint: Its address and login.
+        version: What it announced.
+        lease: Our share in it, where the course started it.
+    """
+
+    def __init__(self, endpoint: Endpoint, version: Version, lease: Lease | None = None) -> None:
+        self.endpoint = endpoint
+        self.version = version
+        self._lease = lease
+        self._lock = threading.Lock()
+        self._management: Management | None = None
+        self._features: Features | None = None
+        self._virtual_hosts: set[str] = set()
+        self._listeners: list[Callable[[str], None]] = []
+        self._closed = False
+
+    # -- what it is
+
+    @property
+    def ours(self) -> bool:
+        """Whether the course started it, and so may stop, restart and crash it."""
+        return self._lease is not None
+
+    @property
+    def source(self) -> str:
+        """Where it comes from: ``"url"``, ``"docker"`` or ``"node"``."""
+        return self._lease.ready.source if self._lease else "url"
+
+    @property
+    def features(self) -> Features:
+        """What this version can do, where versions differ."""
+        if self._features is None:
+            self._features = self._ask_features()
+        return self._features
+
+    def _ask_features(self) -> Features:
+        from workq_helpers.broker.features import Features
+
+        try:
+            return Features.ask(self.version, self._api())
+        except (ManagementError, LoginRefusedError):
+            return Features.ask(self.version, None)
+
+    def describe(self) -> str:
+        """Return its version, where it comes from, and whether it is up, for people to read."""
+        where = self._lease.ready.description if self._lease else f"{self.endpoint.host}:{self.endpoint.port}"
+        state = "closed" if self._closed else "up" if connection.accepts(self.endpoint) else "down"
+        return f"RabbitMQ {self.version} · {where} · {state}"
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open"
+        address = f"{self.endpoint.host}:{self.endpoint.port}"
+        return f"<Broker RabbitMQ {self.version} from {self.source} at {address}, {state}>"
+
+    # -- virtual hosts and queues
+
+    def connection_parameters(self, virtual_host: str, **overrides: Any) -> pika.ConnectionParameters:
+        """Return pika's parameters for a connection to `virtual_host`.
+
+        Args:
+            virtual_host: Its name.
+            **overrides: Any argument of `pika.ConnectionParameters`, to set or replace one.
+        """
+        return connection.connection_parameters(self.endpoint.on(virtual_host), **overrides)
+
+    def create_virtual_host(self, label: str) -> str:
+        """Create an empty virtual host, and return its name; it is deleted when this handle's process ends.
+
+        On a broker that somebody else runs and where the user may not create any, the virtual host that its address
+        names is emptied and used instead, unless that is ``/``.
+
+        Args:
+            label: What it is for, such as ``"round-robin"``; becomes part of the name.
+
+        Raises:
+            VirtualHostRefusedError: The user may not create one, and the address names none but ``/``.
+            ManagementError: The management API does not work.
+        """
+        name = _virtual_host_name(label)
+        if self._lease is not None:
+            # Told before it exists, so that the keeper deletes it whenever this process dies.
+            self._lease.request("register", virtual_host=name)
+            self._create_soon(name)
+        else:
+            try:
+                self._api().create_virtual_host(name)
+            except (VirtualHostRefusedError, LoginRefusedError):
+                return self._borrowed_virtual_host()
+        with self._lock:
+            self._virtual_hosts.add(name)
+        return name
+
+    def delete_virtual_host(self, name: str) -> None:
+        """Delete a virtual host and everything in it; no error if it is gone.
+
+        Args:
+            name: As `create_virtual_host` returned it. The one that the broker's address names is emptied and stays.
+        """
+        if self._lease is None and name == self.endpoint.virtual_host:
+            self._api().empty_virtual_host(name)
+            return
+        self._api().delete_virtual_host(name)
+        with self._lock:
+            self._virtual_hosts.discard(name)
+        if self._lease is not None:
+            self._lease.request("unregister", virtual_host=name)
+
+    def virtual_hosts(self) -> list[str]:
+        """Return the names of all virtual hosts that the user may see."""
+        return self._api().virtual_hosts()
+
+    def queue_counts(self, virtual_host: str) -> dict[str, QueueCounts]:
+        """Return the queues of `virtual_host` and what is in them at this moment, as the broker says."""
+        return self._api().queue_counts(virtual_host)
+
+    def _create_soon(self, name: str) -> None:
+        """Create a virtual host on a broker that may have accepted its first connection a moment ago."""
+        from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+        polls = Retrying(
+            retry=retry_if_exception_type(ManagementError),
+            wait=wait_fixed(0.05),
+            stop=stop_after_delay(_MANAGEMENT_SECONDS),
+            reraise=True,
+        )
+        polls(self._api().create_virtual_host, name)
+
+    def _borrowed_virtual_host(self) -> str:
+        name = self.endpoint.virtual_host
+        if name == "/":
+            raise VirtualHostRefusedError(
+                f"User {self.endpoint.username!r} may not create virtual hosts on "
+                f"{self.endpoint.host}:{self.endpoint.port}, and WORKQ_BROKER_URL names none of its own; the course "
+                "never uses '/', where others' queues may be. Ask for the tag 'administrator', or put a virtual "
+                "host that may be emptied at the end of the URL, such as amqp://user:password@host:5672/lessons."
+            )
+        self._api().empty_virtual_host(name)
+        return name
+
+    def _api(self) -> Management:
+        with self._lock:
+            if self._management is None:
+                from workq_helpers.broker.management import Management  # httpx takes a while to import
+
+                self._management = Management(self.endpoint)
+            return self._management
+
+    # -- stopping and starting
+
+    def restart(self) -> None:
+        """Stop it gracefully and start it again with the same data; return when it accepts AMQP again.
+
+        Raises:
+            BrokerNotOursError: The course did not start it.
+            BrokerError: It is gone, or did not come up again.
+        """
+        lease = self._ours("restart")
+        self._tell("restarting")
+        lease.request("restart", RESTART_SECONDS)
+        self._tell("up")
+
+    def crash(self) -> None:
+        """SIGKILL it and start it again with the same data; return when it accepts AMQP again.
+
+        Raises:
+            BrokerNotOursError: The course did not start it.
+            BrokerError: It is gone, or did not come up again.
+        """
+        lease = self._ours("crash")
+        self._tell("crashing")
+        lease.request("crash", RESTART_SECONDS)
+        self._tell("up")
+
+    def stop(self) -> None:
+        """Stop it for everyone and remove its data; return when it is gone. No error if it is gone already.
+
+        Raises:
+            BrokerNotOursError: The course did not start it.
+        """
+        lease = self._ours("stop")
+        self._tell("stopping")
+        if not lease.lost:
+            with contextlib.suppress(BrokerError):  # gone before it could answer: just as well
+                lease.request("stop")
+        lease.wait_until_lost(RESTART_SECONDS)
+        self._tell("down")
+
+    def subscribe(self, listener: Callable[[str], None]) -> None:
+        """Have `listener` called with "restarting", "crashing", "stopping", "down" or "up" when this handle sees it."""
+        self._listeners.append(listener)
+
+    def unsubscribe(self, listener: Callable[[str], None]) -> None:
+        """Call `listener` no more."""
+        self._listeners.remove(listener)
+
+    def _tell(self, change: str) -> None:
+        for listener in list(self._listeners):
+            listener(change)
+
+    def _ours(self, deed: str) -> Lease:
+        if self._lease is not None:
+            return self._lease
+        raise BrokerNotOursError(
+            f"The course did not start the RabbitMQ at {self.endpoint.host}:{self.endpoint.port} (WORKQ_BROKER_URL "
+            f"names it), so it does not {deed} it. Restart it yourself where it runs, with wait_for_restart() in the "
+            "next cell; or unset WORKQ_BROKER_URL for a broker of the course's own."
+        )
+
+    def wait_for_restart(self, timeout: float = 300.0) -> None:
+        """Wait until the broker goes away and comes back: for one that is restarted elsewhere.
+
+        Args:
+            timeout: How long to wait in all, in seconds.
+
+        Raises:
+            WaitTimeoutError: It did not go away, or did not come back, in time.
+        """
+        from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+        place = f"{self.endpoint.host}:{self.endpoint.port}"
+
+        def wait(text: str, up: bool) -> None:
+            def look() -> bool:
+                shown(text)
+                return connection.accepts(self.endpoint)
+
+            Retrying(
+                retry=retry_if_result(lambda accepts: accepts is not up),
+                wait=wait_fixed(_LOOK_SECONDS),
+                stop=stop_after_delay(timeout),
+            )(look)
+
+        with Shown() as shown:
+            seen = "and it never stopped answering"
+            try:
+                wait(f"Waiting for RabbitMQ at {place} to go down: restart it now", up=False)
+                seen = "it went down and did not come back"
+                self._tell("down")
+                wait(f"RabbitMQ at {place} is down: waiting for it to come back", up=True)
+                self._tell("up")
+            except RetryError as error:
+                raise WaitTimeoutError(
+                    f"RabbitMQ at {place} was not restarted within {timeout:.0f} s: {seen}. "
+                    "Restart it where it runs, and call wait_for_restart() again."
+                ) from error
+
+    # -- the end
+
+    def close(self) -> None:
+        """Give up this handle: its virtual hosts go, and the course broker soon after its last handle; idempotent."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            management, self._management = self._management, None
+            virtual_hosts, self._virtual_hosts = self._virtual_hosts, set()
+        if self._lease is not None:
+            self._lease.close()  # the keeper deletes its virtual hosts
+        if management is not None:
+            if self._lease is None:
+                for name in virtual_hosts:
+                    with contextlib.suppress(BrokerError):  # a broker that is gone has nothing to delete
+                        management.delete_virtual_host(name)
+            management.close()
+
+    def __enter__(self) -> Broker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True):
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+            self.close()
+
+
+def _virtual_host_name(label: str) -> str:
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", label).strip("-")[:60] or "lesson"
+    return f"workq.{plain}.{os.getpid()}.{secrets.token_hex(3)}"

@@ -1,0 +1,30 @@
+"""`bury`: put away what a dead keeper left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterable
+
+from workq_helpers.broker import processes
+from workq_helpers.broker.server import Remains
+from workq_helpers.errors import DockerUnavailableError
+
+__all__ = ["bury"]
+
+
+def bury(remains: Remains) -> None:
+    """Kill the processes, remove the containers, delete the folders; no error if they are gone already."""
+    processes.kill(remains.processes)
+    if remains.containers:
+        _remove_containers(remains.containers)
+    for folder in remains.folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_containers(names: Iterable[str]) -> None:
+    from workq_helpers.broker import container  # half a second to import, and only where one was ours
+
+    for name in names:
+        with contextlib.suppress(DockerUnavailableError):  # no Docker that answers, no container that runs
+            container.bury(name)

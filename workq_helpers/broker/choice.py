@@ -1,0 +1,90 @@
+"""`Choice`: which RabbitMQ the user wants, as the environment says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from workq_helpers.errors import BrokerStartError, InvalidArgumentError
+
+__all__ = ["DEFAULT_IMAGE", "SOURCES", "Choice"]
+
+#: What ``WORKQ_BROKER`` may be.
+SOURCES = ("url", "docker", "node")
+
+#: The image for Docker where ``WORKQ_RABBITMQ_IMAGE`` names no other.
+DEFAULT_IMAGE = "rabbitmq:4.3-management"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the user asked for.
+
+    Attributes:
+        forced: The one source to use, of `SOURCES`, or ``None`` for the first that works.
+        image: The Docker image asked for, or ``None``.
+        url: Whether the environment names a broker's address.
+    """
+
+    forced: str | None = None
+    image: str | None = None
+    url: bool = False
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Choice:
+        """Return what ``WORKQ_BROKER``, ``WORKQ_BROKER_URL`` and ``WORKQ_RABBITMQ_IMAGE`` say.
+
+        Raises:
+            InvalidArgumentError: ``WORKQ_BROKER`` is no source, or is ``url`` and there is none.
+        """
+        forced = environ.get("WORKQ_BROKER", "").strip().lower() or None
+        url = bool(environ.get("WORKQ_BROKER_URL", "").strip())
+        if forced is not None and forced not in SOURCES:
+            raise InvalidArgumentError(
+                f"WORKQ_BROKER is {forced!r}. Set it to url, docker or node, or unset it for the first that works."
+            )
+        if forced == "url" and not url:
+            raise InvalidArgumentError(
+                "WORKQ_BROKER is 'url', and WORKQ_BROKER_URL is not set. "
+                "Set that to an address such as amqp://user:password@host:5672/virtual-host."
+            )
+        return cls(forced, environ.get("WORKQ_RABBITMQ_IMAGE", "").strip() or None, url)
+
+    @property
+    def uses_url(self) -> bool:
+        """Whether the broker is one that somebody else runs."""
+        return self.forced == "url" or (self.forced is None and self.url)
+
+    def allows(self, source: str) -> bool:
+        """Return whether a broker may come from `source`."""
+        return self.forced in (None, source)
+
+    def refuse(self, source: str, description: str, image: str | None) -> BrokerStartError | None:
+        """Return why a course broker that runs already is not what was asked for, or ``None`` if it is.
+
+        Args:
+            source: Where the running one comes from.
+            description: The running one in a few words.
+            image: The running one's image, where it has one.
+        """
+        wanted = ""
+        if not self.allows(source):
+            wanted = f"WORKQ_BROKER={self.forced}"
+        elif image is not None and self.image not in (None, image):
+            wanted = f"WORKQ_RABBITMQ_IMAGE={self.image}"
+        if not wanted:
+            return None
+        return BrokerStartError(
+            f"A course broker runs already, as {description}, and {wanted} asks for another. Stop the running one "
+            f"with `workq broker stop` (its notebooks lose it), or unset {wanted.partition('=')[0]} to share it."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as what `json.dumps` takes."""
+        return {"forced": self.forced, "image": self.image, "url": self.url}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Choice:
+        """Return what `to_json` was given."""
+        return cls(data["forced"], data["image"], bool(data["url"]))

@@ -1,0 +1,144 @@
+"""`diagnose`: what there is to run RabbitMQ with, for `workq doctor`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from workq_helpers.broker import docker_socket, packages, steering
+from workq_helpers.broker.choice import DEFAULT_IMAGE, Choice
+from workq_helpers.broker.folders import Folders
+from workq_helpers.broker.installations import OLDEST_VERSION, find_installations
+from workq_helpers.broker.running import Status
+from workq_helpers.errors import BrokerError, InvalidArgumentError
+
+__all__ = ["Finding", "diagnose"]
+
+Verdict = Literal["ok", "warn", "bad"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at.
+
+    Attributes:
+        name: What.
+        verdict: ``"ok"``, ``"warn"`` (does not matter as things are) or ``"bad"`` (keeps the course from working).
+        found: What was seen, in a sentence.
+        mend: What to do about it; ``""`` where nothing need be done.
+    """
+
+    name: str
+    verdict: Verdict
+    found: str
+    mend: str = ""
+
+
+def diagnose(environ: Mapping[str, str] = os.environ) -> list[Finding]:
+    """Look at every source of a broker without starting anything.
+
+    Args:
+        environ: As for `find_broker`.
+
+    Returns:
+        The findings in the order of the sources; the last says which will be used, and why.
+    """
+    try:
+        choice = Choice.from_environ(environ)
+        folders = Folders.from_environ(environ)
+    except InvalidArgumentError as error:
+        return [Finding("settings", "bad", str(error), "Correct that variable, then run `workq doctor` again.")]
+    if choice.uses_url:
+        return [_url(environ)]
+    running, state = _running(environ)
+    candidates = [found for found in (_docker(choice, environ), _node(choice, folders, environ)) if found]
+    return [*state, *candidates, _decision(choice, running, candidates)]
+
+
+def _url(environ: Mapping[str, str]) -> Finding:
+    from workq_helpers.broker.connection import probe
+    from workq_helpers.broker.url import endpoint_from_url
+
+    try:
+        endpoint = endpoint_from_url(environ)
+        version = probe(endpoint)
+    except (BrokerError, InvalidArgumentError) as error:
+        return Finding("broker", "bad", str(error), "Correct WORKQ_BROKER_URL, or unset it.")
+    place = f"{endpoint.host}:{endpoint.port}"
+    return Finding("broker", "ok", f"RabbitMQ {version} at {place} will be used: WORKQ_BROKER_URL names it.")
+
+
+def _running(environ: Mapping[str, str]) -> tuple[Status | None, list[Finding]]:
+    try:
+        status = steering.status(environ)
+    except BrokerError as error:
+        return None, [Finding("course broker", "bad", str(error), "Run `workq broker stop`.")]
+    if status is None:
+        return None, [Finding("course broker", "ok", "None runs; the first notebook starts one.")]
+    found = f"{status.phase}: RabbitMQ {status.version}, {status.description}, used by {status.leases}."
+    mend = "Restart it with `workq broker stop`, then `workq broker start`." if status.phase == "down" else ""
+    return status, [Finding("course broker", "warn" if mend else "ok", found, mend)]
+
+
+def _docker(choice: Choice, environ: Mapping[str, str]) -> Finding | None:
+    if not choice.allows("docker"):
+        return None
+    reason = docker_socket.why_unavailable(environ)
+    image = choice.image or DEFAULT_IMAGE
+    if not reason:
+        from workq_helpers.broker import container
+
+        try:
+            container.leftovers()  # the cheapest question that only a Docker which runs and is ours to use answers
+        except BrokerError as error:
+            reason = str(error)
+        else:
+            here = docker_socket.has_image(image)
+            state = "is here" if here else "is not here and would be pulled (if it can't be, the next source is tried)"
+            return Finding("Docker", "ok", f"Docker runs; the image {image} {state}.")
+    verdict: Verdict = "bad" if choice.forced else "warn"
+    return Finding("Docker", verdict, reason, "Start or install Docker if you would like to use it.")
+
+
+def _node(choice: Choice, folders: Folders, environ: Mapping[str, str]) -> Finding | None:
+    if not choice.allows("node"):
+        return None
+    too_old = ""
+    for installation in find_installations(environ):
+        if installation.supported:
+            return Finding("private node", "ok", f"RabbitMQ {installation.version} in {installation.home}.")
+        too_old = f"RabbitMQ {installation.version} in {installation.home} is older than {OLDEST_VERSION}. "
+    unpacked = packages.find_unpacked(folders.cache)
+    if unpacked is not None:
+        return Finding("private node", "ok", f"{too_old}RabbitMQ {unpacked.version}, unpacked in {folders.cache}.")
+    if all(shutil.which(program, path=environ.get("PATH")) for program in packages.PROGRAMS):
+        return Finding(
+            "private node", "ok", f"{too_old}The system's packages can be unpacked (about 40 MB to download)."
+        )
+    return Finding(
+        "private node",
+        "bad" if choice.forced else "warn",
+        f"{too_old}There is no rabbitmq-server here, and this is neither Debian nor Ubuntu.",
+        "Install it, for example with `brew install rabbitmq` or your system's package manager.",
+    )
+
+
+def _decision(choice: Choice, running: Status | None, candidates: list[Finding]) -> Finding:
+    why = f"WORKQ_BROKER={choice.forced} asks for it" if choice.forced else "it is the first that works"
+    if running is not None:
+        return Finding("will be used", "ok", f"The course broker that runs already: {running.description}.")
+    for found in _usable(candidates):
+        return Finding("will be used", "ok", f"{found.name}: {why}. {found.found}")
+    return Finding(
+        "will be used",
+        "bad",
+        "There is no RabbitMQ to use, and none that could be started.",
+        "Start Docker, install rabbitmq-server, or set WORKQ_BROKER_URL to a broker that runs elsewhere.",
+    )
+
+
+def _usable(candidates: list[Finding]) -> Iterator[Finding]:
+    return (found for found in candidates if found.verdict == "ok")

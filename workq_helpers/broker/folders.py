@@ -1,0 +1,145 @@
+"""`Folders`: where the course keeps what it needs while a broker runs, and what it may keep for longer."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import tempfile
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from workq_helpers.errors import BrokerStartError, InvalidArgumentError
+
+__all__ = ["Folders", "make_private"]
+
+#: The shortest limit of a Unix socket's path (macOS has 104 bytes, Linux 108, both with a final zero).
+LONGEST_SOCKET_PATH = 100
+
+_SOCKET = "keeper.sock"
+
+#: A runtime folder is often a small file system in memory; a node wants more room than this for its data.
+ROOM_FOR_A_NODE = 300_000_000
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The folders of one user.
+
+    Attributes:
+        runtime: Lock, state, socket, log and data of the course broker that runs; gone with it.
+        cache: RabbitMQ's unpacked packages; may be deleted whenever no broker runs.
+    """
+
+    runtime: Path
+    cache: Path
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Folders:
+        """Return the folders that ``WORKQ_RUNTIME_DIR`` and ``WORKQ_CACHE_DIR`` name, or the system's usual ones.
+
+        Args:
+            environ: The environment variables.
+
+        Raises:
+            InvalidArgumentError: One of the variables holds a relative path.
+        """
+        runtime, cache = _named(environ, "WORKQ_RUNTIME_DIR"), _named(environ, "WORKQ_CACHE_DIR")
+        if runtime and cache:
+            return cls(runtime, cache)
+        import platformdirs
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that XDG_RUNTIME_DIR is unset is nothing to bother a learner with
+            usual_runtime = platformdirs.user_runtime_path("workq", appauthor=False)
+        if usual_runtime.parent.name.startswith("runtime-"):
+            # What stands in for a missing runtime folder is below one that others might have made first.
+            usual_runtime = Path(tempfile.gettempdir()) / f"workq-{os.geteuid()}"
+        return cls(runtime or usual_runtime, cache or platformdirs.user_cache_path("workq", appauthor=False))
+
+    @property
+    def lock(self) -> Path:
+        """Held while somebody decides what to start, and while a broker is put away."""
+        return self.runtime / "lock"
+
+    @property
+    def state(self) -> Path:
+        """Says which broker runs and what to bury if its keeper died."""
+        return self.runtime / "state.json"
+
+    @property
+    def log(self) -> Path:
+        """What the keeper did, and why it failed."""
+        return self.runtime / "keeper.log"
+
+    def make_runtime(self) -> None:
+        """Make the runtime folder, for this user alone.
+
+        Raises:
+            BrokerStartError: It can't be made or belongs to somebody else.
+        """
+        make_private(self.runtime)
+
+    def remove_runtime(self) -> None:
+        """Delete state, log, socket and lock, and the folder unless it holds anything else; under the lock."""
+        for path in (self.state, self.log, self.runtime / _SOCKET, self.lock):
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.runtime.rmdir()
+
+    def make_socket_path(self) -> Path:
+        """Return a path for the keeper's socket, in a new private folder where the runtime folder's is too long."""
+        path = self.runtime / _SOCKET
+        if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+            return path
+        return Path(tempfile.mkdtemp(prefix="workq-", dir=_short_temporary_folder())) / _SOCKET
+
+    def node_parent(self) -> Path:
+        """Return the folder in which to make a node's own: the runtime folder, or a temporary one with more room."""
+        if shutil.disk_usage(self.runtime).free >= ROOM_FOR_A_NODE:
+            return self.runtime
+        temporary = Path(tempfile.gettempdir())
+        roomier = shutil.disk_usage(temporary).free > shutil.disk_usage(self.runtime).free
+        return temporary if roomier else self.runtime
+
+
+def make_private(folder: Path) -> None:
+    """Make `folder` if need be, readable by this user alone.
+
+    Raises:
+        BrokerStartError: It can't be made, is something else, or belongs to somebody else.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
+            if found.st_mode & 0o077:
+                folder.chmod(0o700)
+            return
+    except OSError as error:
+        raise BrokerStartError(
+            f"The folder {folder} can't be used: {error.strerror}. "
+            "Set WORKQ_RUNTIME_DIR to a folder that you may write to."
+        ) from error
+    raise BrokerStartError(
+        f"The folder {folder} is not a folder of yours (it belongs to user {found.st_uid}). "
+        "Set WORKQ_RUNTIME_DIR to a folder of your own."
+    )
+
+
+def _named(environ: Mapping[str, str], variable: str) -> Path | None:
+    value = environ.get(variable)
+    if not value:
+        return None
+    path = Path(value).expanduser()
+    if not path.is_absolute():
+        raise InvalidArgumentError(f"{variable} is {value!r}, which is relative. Give it a path that begins with /.")
+    return path
+
+
+def _short_temporary_folder() -> str:
+    candidates = (tempfile.gettempdir(), "/tmp")  # noqa: S108 - mkdtemp makes a private folder in it
+    return min((folder for folder in candidates if os.access(folder, os.W_OK)), key=len, default=candidates[0])

@@ -1,0 +1,267 @@
+"""`NodeServer`: a RabbitMQ installation started as a private node of this user."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from workq_helpers.broker import processes
+from workq_helpers.broker.endpoint import Endpoint
+from workq_helpers.broker.features import ADVANCED_CONFIG
+from workq_helpers.broker.installations import Installation
+from workq_helpers.broker.ports import LOOPBACK, free_ports, listening
+from workq_helpers.broker.server import ProcessMark, Progress, Remains, silent
+from workq_helpers.errors import BrokerStartError, PortTakenError
+
+__all__ = ["NodeServer"]
+
+#: How long a node may take to accept AMQP, in seconds; a slow laptop with a full disk needs 30.
+BOOT_SECONDS = 120.0
+#: How long a node may take to stop gracefully before it is killed, in seconds.
+STOP_SECONDS = 30.0
+#: How long it may take where its data goes anyway, in seconds: enough to close its connections in good order. The
+#: management plugin alone takes 5 s to end, for nothing that anybody needs.
+FAREWELL_SECONDS = 1.0
+#: How often to ask whether it accepts, in seconds: often enough not to add to the time of a boot.
+POLL_SECONDS = 0.04
+
+_CONFIG = """\
+listeners.tcp.1 = {host}:{amqp}
+management.tcp.ip = {host}
+management.tcp.port = {management}
+default_user = {username}
+default_pass = {password}
+loopback_users = none
+log.console = true
+log.console.level = info
+log.file = false
+"""
+
+# Erlang's distribution listens everywhere unless told not to. The server script does not add -noinput when it is
+# told to become the server itself instead of waiting for it.
+_ERLANG_ARGUMENTS = "-noinput -kernel inet_dist_use_interface {127,0,0,1}"
+
+
+class NodeServer:
+    """A private node: all ports on loopback, its own epmd, cookie, login and data, in one folder of its own.
+
+    Args:
+        installation: What to start.
+        folder: A folder that does not exist yet; the server makes and removes it.
+        environ: The environment variables it starts from.
+    """
+
+    source = "node"
+
+    def __init__(self, installation: Installation, folder: Path, environ: Mapping[str, str]) -> None:
+        self.description = f"private node ({installation.origin})"
+        self._installation = installation
+        self._folder = folder
+        self._name = f"workq-{secrets.token_hex(4)}@localhost"
+        self._outer_environ = environ
+        self._environ: dict[str, str] = {}
+        self._ports: tuple[int, ...] = ()
+        self._endpoint: Endpoint | None = None
+        self._epmd: subprocess.Popen[bytes] | None = None
+        self._node: subprocess.Popen[bytes] | None = None
+        self._marks: dict[int, ProcessMark] = {}
+
+    def start(self, progress: Progress = silent) -> Endpoint:
+        """Start epmd and the node, and return once the node accepts AMQP logins.
+
+        Raises:
+            PortTakenError: A port that was free has been taken, twice.
+            BrokerStartError: The node did not come up; the message ends with its log's last lines.
+        """
+        progress(f"Starting RabbitMQ {self._installation.version} as a private node")
+        try:
+            return self._first_boot()
+        except PortTakenError:
+            self.stop()  # another program was quicker: once more with other ports
+        except BaseException:
+            self.stop()
+            raise
+        try:
+            return self._first_boot()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop the node, then epmd, and delete the folder."""
+        self._stop_node(FAREWELL_SECONDS)
+        if self._epmd is not None:
+            self._end(self._epmd, grace=0.0)
+            self._epmd = None
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def restart(self) -> None:
+        """Stop the node gracefully if it runs, start it with the same data, return when it accepts AMQP."""
+        self._stop_node(STOP_SECONDS)
+        self._boot()
+
+    def crash(self) -> None:
+        """SIGKILL the node, start it with the same data, return when it accepts AMQP."""
+        if self._node is not None:
+            self._end(self._node, grace=0.0)
+        self._boot()
+
+    def is_running(self) -> bool:
+        """Return whether the node's process runs."""
+        return self._node is not None and self._node.poll() is None
+
+    def logs(self) -> str:
+        """Return the node's log so far."""
+        try:
+            return self._log.read_text(errors="replace")
+        except OSError:
+            return ""
+
+    def remains(self) -> Remains:
+        """Return the folder and the processes that run."""
+        return Remains(processes=tuple(self._marks.values()), folders=(str(self._folder),))
+
+    @property
+    def _log(self) -> Path:
+        return self._folder / "node.log"
+
+    # -- starting
+
+    def _first_boot(self) -> Endpoint:
+        amqp, management, distribution, epmd = self._ports = free_ports(4)
+        self._endpoint = Endpoint(
+            host=LOOPBACK,
+            port=amqp,
+            username=f"workq-{secrets.token_hex(4)}",
+            password=secrets.token_urlsafe(24),
+            management_url=f"http://{LOOPBACK}:{management}",
+        )
+        self._write_files(self._endpoint, management)
+        self._environ = self._node_environ(distribution, epmd)
+        self._boot()
+        return self._endpoint
+
+    def _write_files(self, endpoint: Endpoint, management: int) -> None:
+        self._folder.mkdir(mode=0o700, parents=True)
+        config = _CONFIG.format(
+            host=LOOPBACK,
+            amqp=endpoint.port,
+            management=management,
+            username=endpoint.username,
+            password=endpoint.password,
+        )
+        self._write("rabbitmq.conf", config)
+        self._write("advanced.config", ADVANCED_CONFIG)
+        self._write("enabled_plugins", "[rabbitmq_management].\n")
+        self._write("rabbitmq-env.conf", "")
+        # The cookie lets its reader run any code in the node: as good as a password. Erlang wants it private, too.
+        self._write(".erlang.cookie", secrets.token_hex(20), mode=0o400)
+
+    def _write(self, name: str, text: str, mode: int = 0o600) -> None:
+        descriptor = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+
+    def _node_environ(self, distribution: int, epmd: int) -> dict[str, str]:
+        # What the user's own shell says about another RabbitMQ or Erlang must not reach ours.
+        ours = {
+            name: value
+            for name, value in self._outer_environ.items()
+            if not name.startswith(("RABBITMQ_", "ERL_", "WORKQ_")) and name != "NOTIFY_SOCKET"
+        }
+        folder = self._folder
+        search_path = f"{self._installation.erlang}{os.pathsep}{ours.get('PATH', os.defpath)}"
+        return ours | {
+            "HOME": str(folder),  # holds the cookie
+            "PATH": search_path,
+            "ERL_EPMD_PORT": str(epmd),
+            "ERL_EPMD_ADDRESS": LOOPBACK,
+            "RABBITMQ_HOME": str(self._installation.home),
+            "RABBITMQ_NODENAME": self._name,
+            "RABBITMQ_NODE_IP_ADDRESS": LOOPBACK,
+            "RABBITMQ_NODE_PORT": str(self._ports[0]),
+            "RABBITMQ_DIST_PORT": str(distribution),
+            "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+            "RABBITMQ_LOG_BASE": str(folder / "log"),
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "advanced.config"),
+            "RABBITMQ_CONF_ENV_FILE": str(folder / "rabbitmq-env.conf"),
+            "RABBITMQ_GENERATED_CONFIG_DIR": str(folder / "generated"),
+            "RABBITMQ_ALLOW_INPUT": "true",  # the script becomes the server: one process, which signals reach
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": _ERLANG_ARGUMENTS,
+        }
+
+    def _boot(self) -> None:
+        if self._endpoint is None:
+            raise BrokerStartError("This private node was never started. Start it first.")
+        if self._epmd is None or self._epmd.poll() is not None:
+            self._epmd = self._spawn([str(self._installation.erlang / "epmd")])
+        self._node = self._spawn([str(self._installation.server_script)])
+        self._wait_until_it_accepts(self._endpoint, self._node)
+
+    def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as log:
+            process = processes.spawn(command, environ=self._environ, folder=self._folder, output=log)
+        found = processes.mark(process.pid)
+        if found is not None:
+            self._marks[process.pid] = found
+        return process
+
+    def _wait_until_it_accepts(self, endpoint: Endpoint, node: subprocess.Popen[bytes]) -> None:
+        # These take a while to import, and the node boots meanwhile.
+        from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+        from workq_helpers.broker import connection
+
+        polls = Retrying(
+            retry=retry_if_result(lambda over: not over),
+            wait=wait_fixed(POLL_SECONDS),
+            stop=stop_after_delay(BOOT_SECONDS),
+        )
+        try:
+            polls(lambda: node.poll() is not None or connection.accepts(endpoint))
+        except RetryError as error:
+            raise self._failure(f"did not accept AMQP within {BOOT_SECONDS:.0f} s") from error
+        if node.poll() is not None:
+            raise self._failure(f"ended with status {node.returncode} while it started")
+
+    def _failure(self, what: str) -> BrokerStartError:
+        """Return the error for a node that `what`; to be made before the log is deleted."""
+        epmd_lives = self._epmd is not None and self._epmd.poll() is None
+        taken = listening(self._ports[:3] if epmd_lives else self._ports) if not self.is_running() else []
+        if taken:
+            return PortTakenError(
+                f"RabbitMQ {self._installation.version} {what}, because another program listens on port "
+                f"{taken[0]} of {LOOPBACK}. Try again: a new course broker looks for other ports."
+            )
+        last_lines = "\n".join(self.logs().strip().splitlines()[-15:])
+        return BrokerStartError(
+            f"RabbitMQ {self._installation.version} in {self._installation.home} {what}. "
+            f"Run `workq doctor`; the last lines of its log are:\n{last_lines}"
+        )
+
+    # -- stopping
+
+    def _stop_node(self, grace: float) -> None:
+        if self._node is not None:
+            self._end(self._node, grace)
+            self._node = None
+
+    def _end(self, process: subprocess.Popen[bytes], grace: float) -> None:
+        """End a process: gracefully if it manages to within so many seconds."""
+        if grace and process.poll() is None:
+            process.terminate()  # Erlang answers SIGTERM by stopping the applications in order
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(grace)
+        known = self._marks.get(process.pid)
+        if known is not None and process.poll() is None:
+            processes.kill([known])
+        process.wait()
+        self._marks.pop(process.pid, None)

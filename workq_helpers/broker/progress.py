@@ -1,0 +1,75 @@
+"""How the finding of a broker is shown where nobody asked for anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from workq_helpers.broker.server import Progress
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["Shown", "spoken"]
+
+_STEP_BYTES = 1_000_000
+
+
+def spoken(tell: Callable[[str], None]) -> Progress:
+    """Return a progress that tells everything in words, a download every megabyte or so.
+
+    Args:
+        tell: Called with each sentence.
+    """
+    last = ("", -1)
+
+    def progress(text: str, done: int = 0, total: int = 0) -> None:
+        nonlocal last
+        step = (text, done // _STEP_BYTES)
+        if step == last:
+            return
+        last = step
+        tell(f"{text}: {done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else text)
+
+    return progress
+
+
+class Shown:
+    """A progress bar, in a notebook or a terminal, that appears only if there is something to wait for."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._text = ""
+
+    def __call__(self, text: str, done: int = 0, total: int = 0) -> None:
+        """Show one step."""
+        if self._bar is None or bool(total) != bool(self._bar.total) or (total and text != self._text):
+            self.close()
+            self._bar = self._new_bar(total)
+        self._text = text
+        self._bar.set_description_str(text.splitlines()[0][:200], refresh=False)
+        if total:
+            self._bar.n = done
+        self._bar.refresh()
+
+    def close(self) -> None:
+        """Take the bar away; idempotent."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def __enter__(self) -> Shown:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @staticmethod
+    def _new_bar(total: int) -> Any:
+        from tqdm import auto  # imports IPython's widgets in a notebook; most callers find a broker that runs
+
+        if total:
+            return auto.tqdm(total=total, unit="B", unit_scale=True, leave=False)
+        return auto.tqdm(bar_format="{desc} {elapsed}", leave=False)

@@ -1,0 +1,122 @@
+"""`Server`: a RabbitMQ that the course starts, and so may stop, restart and crash."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from workq_helpers.broker.endpoint import Endpoint
+
+__all__ = ["ProcessMark", "Progress", "Remains", "Server", "silent"]
+
+
+class Progress(Protocol):
+    """Told what is being done; shows it, or hands it on."""
+
+    def __call__(self, text: str, done: int = 0, total: int = 0) -> None:
+        """Take in one step.
+
+        Args:
+            text: What is being done, in a few words.
+            done: How many bytes of it are done, where that is known.
+            total: Of how many bytes; 0 where that is not known.
+        """
+
+
+def silent(text: str, done: int = 0, total: int = 0) -> None:
+    """Show nothing."""
+
+
+@dataclass(frozen=True)
+class ProcessMark:
+    """A process that can be told from a later one with the same id.
+
+    Attributes:
+        pid: Its process id.
+        created: When it started, in seconds since the epoch, as psutil says.
+    """
+
+    pid: int
+    created: float
+
+
+@dataclass(frozen=True)
+class Remains:
+    """What is left of a server when nobody stops it: what others have to bury.
+
+    Attributes:
+        processes: Processes to kill.
+        containers: Names or ids of containers to remove, with their volumes.
+        folders: Folders to delete.
+    """
+
+    processes: tuple[ProcessMark, ...] = ()
+    containers: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+
+    def __add__(self, other: Remains) -> Remains:
+        return Remains(
+            self.processes + other.processes,
+            self.containers + other.containers,
+            self.folders + other.folders,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as what `json.dumps` takes."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Remains:
+        """Return what `to_json` was given; raises KeyError, TypeError or ValueError for anything else."""
+        return cls(
+            tuple(ProcessMark(int(mark["pid"]), float(mark["created"])) for mark in data["processes"]),
+            tuple(str(name) for name in data["containers"]),
+            tuple(str(folder) for folder in data["folders"]),
+        )
+
+
+class Server(Protocol):
+    """A RabbitMQ of ours: made without side effects, then started; its owner is the keeper's main thread.
+
+    One thread at a time calls it, always the same one, except `is_running`, `remains` and `logs`, which any
+    thread may call at any time. Ports and credentials stay the same over `restart` and `crash`.
+    """
+
+    @property
+    def source(self) -> str:
+        """Return where it comes from: ``"docker"`` or ``"node"``."""
+
+    @property
+    def description(self) -> str:
+        """Return it in a few words, such as ``"Docker (rabbitmq:4.3-management)"``."""
+
+    def start(self, progress: Progress = silent) -> Endpoint:
+        """Start it and return once it accepts AMQP logins.
+
+        A server that does not come up has cleaned up after itself before this raises.
+
+        Raises:
+            BrokerStartError: It did not come up; a subclass where the reason is known.
+        """
+
+    def stop(self) -> None:
+        """Stop it gracefully and remove everything it left; no error if nothing is left."""
+
+    def restart(self) -> None:
+        """Stop it gracefully, or not at all if it is down, start it with the same data; return when it accepts AMQP."""
+
+    def crash(self) -> None:
+        """SIGKILL it, start it with the same data, and return when it accepts AMQP."""
+
+    def is_running(self) -> bool:
+        """Return whether its process or container runs."""
+
+    def logs(self) -> str:
+        """Return its log so far, without credentials; ``""`` where there is none."""
+
+    def remains(self) -> Remains:
+        """Return what to bury if nobody stops it; complete *before* the thing itself comes to be, where possible.
+
+        A container's name is known before the container exists, so a death between the two leaves no orphan.
+        """

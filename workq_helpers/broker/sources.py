@@ -1,0 +1,125 @@
+"""The sources of a course broker, in order: Docker, an installed server, the system's packages."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from workq_helpers.broker.choice import DEFAULT_IMAGE, Choice
+from workq_helpers.broker.endpoint import Endpoint
+from workq_helpers.broker.folders import Folders
+from workq_helpers.broker.installations import OLDEST_VERSION, find_installations
+from workq_helpers.broker.node import NodeServer
+from workq_helpers.broker.server import Progress, Server
+from workq_helpers.errors import (
+    BrokerNotFoundError,
+    BrokerStartError,
+    DockerUnavailableError,
+    PortTakenError,
+    UnsupportedBrokerError,
+)
+
+__all__ = ["start_server"]
+
+#: Makes a server that is not started yet; raises BrokerError where it can't be made.
+Maker = Callable[[Progress], Server]
+
+
+def start_server(
+    choice: Choice,
+    folders: Folders,
+    environ: Mapping[str, str],
+    progress: Progress,
+    record: Callable[[Server], None],
+) -> tuple[Server, Endpoint]:
+    """Start the first server that works and return it with its address.
+
+    Args:
+        choice: What the user asked for.
+        folders: Where its data and the unpacked packages go.
+        environ: The environment variables.
+        progress: Told each step, and why a source was passed over.
+        record: Told of each server before it is started, so that it can be buried.
+
+    Raises:
+        BrokerNotFoundError: No source works; the message says why, one by one.
+        BrokerStartError: The only source allowed does not work.
+    """
+    failures: list[tuple[str, BrokerStartError | UnsupportedBrokerError]] = []
+    for name, make in _makers(choice, folders, environ):
+        try:
+            server = make(progress)
+            record(server)
+            return server, server.start(progress)
+        except PortTakenError:
+            raise  # another source would not say what is wrong
+        except (BrokerStartError, UnsupportedBrokerError) as error:
+            failures.append((name, error))
+            progress(f"{name} can't be used: {error}")
+    if len(failures) == 1:
+        raise failures[0][1]
+    raise _not_found(failures) from failures[-1][1]
+
+
+def _makers(choice: Choice, folders: Folders, environ: Mapping[str, str]) -> Iterator[tuple[str, Maker]]:
+    def container(_progress: Progress) -> Server:
+        from workq_helpers.broker import docker_socket
+
+        reason = docker_socket.why_unavailable(environ)
+        if reason:
+            raise DockerUnavailableError(reason)
+        from workq_helpers.broker.container import ContainerServer  # half a second to import
+
+        return ContainerServer(choice.image or DEFAULT_IMAGE)
+
+    def unpacked(progress: Progress) -> Server:
+        from workq_helpers.broker.packages import unpacked_installation
+
+        return NodeServer(unpacked_installation(folders.cache, environ, progress), _new_folder(folders), environ)
+
+    if choice.allows("docker"):
+        yield "Docker", container
+    if choice.allows("node"):
+        installed = find_installations(environ)
+        for installation in installed:
+            if installation.supported:
+                server = NodeServer(installation, _new_folder(folders), environ)
+                yield f"The server in {installation.home}", _giver(server)
+                return
+        for installation in installed:
+            too_old = UnsupportedBrokerError(
+                f"RabbitMQ {installation.version} in {installation.home} is too old: "
+                f"the course needs {OLDEST_VERSION} or later. Upgrade it or remove it."
+            )
+            yield f"The server in {installation.home}", _raiser(too_old)
+        yield "RabbitMQ's packages", unpacked
+
+
+def _giver(server: Server) -> Maker:
+    def make(_progress: Progress) -> Server:
+        return server
+
+    return make
+
+
+def _raiser(error: UnsupportedBrokerError) -> Maker:
+    def make(_progress: Progress) -> Server:
+        raise error
+
+    return make
+
+
+def _new_folder(folders: Folders) -> Path:
+    return folders.node_parent() / f"broker-{secrets.token_hex(4)}"
+
+
+def _not_found(failures: list[tuple[str, BrokerStartError | UnsupportedBrokerError]]) -> BrokerNotFoundError:
+    reasons = "\n".join(f"  - {name}: {error}" for name, error in failures)
+    return BrokerNotFoundError(
+        "There is no RabbitMQ to use, and none could be started:\n"
+        f"{reasons}\n"
+        "Any one of these helps: start Docker; install rabbitmq-server with your system's package manager "
+        "(for example `sudo apt install rabbitmq-server` or `brew install rabbitmq`); or set WORKQ_BROKER_URL to a "
+        "broker that runs elsewhere, such as amqp://user:password@host:5672/virtual-host. Then run `workq doctor`."
+    )
