@@ -1,0 +1,47 @@
+# make help lists the targets. PYTHON=python3.13 chooses the interpreter, LAB_ARGS is passed to JupyterLab,
+# TEST_ARGS to pytest.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# A .venv that already works is kept whatever python3 is, unless an interpreter was asked for.
+SETUP = $(PYTHON) scripts/setup.py $(if $(filter file default,$(origin PYTHON)),,--exactly-this-python)
+# In the order in which a failure says most: the quick ones first.
+TESTS = $(wildcard tests/unit tests/broker tests/notebooks tests/browser)
+
+.PHONY: help lab setup test lint format constraints clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make lab          open the lessons in JupyterLab, with a RabbitMQ; LAB_ARGS='--no-browser --port 8899'"
+	@echo "make test         run every test; TEST_ARGS='-k round_robin'"
+	@echo "make setup        make .venv, the environment both of them use; PYTHON=python3.13 chooses the Python"
+	@echo "make lint         ruff and mypy, as CI runs them"
+	@echo "make format       let ruff mend what it can"
+	@echo "make constraints  pin every dependency anew in constraints.txt; PINS='--upgrade' takes newer ones"
+	@echo "make clean        remove .venv and what tools left behind"
+
+lab: setup
+	@exec $(BIN)/workq lab --end-with-process $$PPID -- $(LAB_ARGS)
+
+setup:
+	@$(SETUP)
+
+test: setup
+	@exec $(BIN)/python -m pytest $(TESTS) $(TEST_ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+constraints: setup
+	$(BIN)/uv pip compile pyproject.toml --group dev --group build --universal --python-version 3.11 \
+	    --strip-extras --no-header --no-annotate --quiet --output-file constraints.txt $(PINS)
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -o -name .ipynb_checkpoints -o -name '*.egg-info' | xargs rm -rf

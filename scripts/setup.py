@@ -1,0 +1,30 @@
+"""Checks that this Python is new enough, then makes .venv. Written so that any Python 3 can read it."""
+
+import shutil
+import sys
+
+
+def too_old(version):
+    """Say why this version of Python can't be used and which one can, or return None."""
+    if version >= (3, 11):
+        return None
+    newer = [name for name in ("python3.13", "python3.12", "python3.11") if shutil.which(name)]
+    cure = "name it" if newer else "install one and name it"
+    return "Python {}.{} ({}) is too old, the course needs 3.11 or newer; {}: make lab PYTHON={}".format(
+        version[0], version[1], sys.executable, cure, newer[0] if newer else "python3.12"
+    )
+
+
+def main():
+    """Return the exit status."""
+    why_not = too_old(sys.version_info[:2])
+    if why_not:
+        sys.stderr.write("make setup: " + why_not + "\n")
+        return 1
+    import environment  # only now: it is written for the Pythons the course supports
+
+    return environment.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

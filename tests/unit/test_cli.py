@@ -1,0 +1,239 @@
+"""The command `workq`: what it prints, and its exit status."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from workq_helpers import broker as brokers
+from workq_helpers import doctor, lab
+from workq_helpers.broker import Finding, Status
+from workq_helpers.cli import main
+from workq_helpers.errors import BrokerNotFoundError, PortTakenError
+
+UP = Status(
+    phase="up",
+    description="Docker (rabbitmq:4.3-management)",
+    version="4.3.6",
+    address="127.0.0.1:34567",
+    management_url="http://127.0.0.1:34568",
+    leases=2,
+    pinned=True,
+    keeper=4242,
+    folder="/run/user/1000/workq",
+)
+
+
+@pytest.fixture
+def workq() -> Callable[..., Result]:
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(main, arguments)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["lab"], ["doctor"], ["broker"], *(["broker", c] for c in ("start", "stop", "url"))]
+)
+def test_every_command_has_help(workq: Callable[..., Result], command: list[str]) -> None:
+    result = workq(*command, "--help")
+    assert result.exit_code == 0
+    assert all(len(line) <= 90 for line in result.output.splitlines())
+    assert "..." not in result.output.partition("Commands:")[2]  # no summary is cut short
+
+
+def test_an_error_of_ours_is_one_sentence(workq: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(progress: object) -> None:
+        raise PortTakenError("Port 5672 is taken. Stop the program that listens there.")
+
+    monkeypatch.setattr(brokers, "start", start)
+    result = workq("broker", "start")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: Port 5672 is taken. Stop the program that listens there.\n"
+    assert result.stdout == ""
+
+
+def test_a_mistake_of_the_course_keeps_its_traceback(
+    workq: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(brokers, "stop", stop)
+    assert isinstance(workq("broker", "stop").exception, ZeroDivisionError)
+
+
+def test_status_shows_where_it_is_and_who_uses_it(
+    workq: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(brokers, "status", lambda: UP)
+    result = workq("broker", "status")
+    assert result.exit_code == 0
+    assert result.output.splitlines() == [
+        "RabbitMQ 4.3.6 · Docker (rabbitmq:4.3-management) · up",
+        "  AMQP         127.0.0.1:34567",
+        "  management   http://127.0.0.1:34568",
+        "  used by      2, kept until `workq broker stop`",
+        "  folder       /run/user/1000/workq",
+    ]
+
+
+@pytest.mark.parametrize("found", [None, replace(UP, phase="down")])
+def test_status_is_1_unless_it_is_up(
+    workq: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, found: Status | None
+) -> None:
+    monkeypatch.setattr(brokers, "status", lambda: found)
+    assert workq("broker", "status").exit_code == 1
+
+
+def test_start_says_how_it_is(workq: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(progress: Callable[[str], None]) -> Status:
+        progress("Starting a container")
+        return UP
+
+    monkeypatch.setattr(brokers, "start", start)
+    lines = workq("broker", "start").output.splitlines()
+    assert lines[0] == "    Starting a container"
+    assert lines[1].endswith("· up")
+
+
+@pytest.mark.parametrize(("ran", "said"), [(True, "is stopped"), (False, "No course broker ran")])
+def test_stop_says_whether_there_was_one(
+    workq: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, ran: bool, said: str
+) -> None:
+    monkeypatch.setattr(brokers, "stop", lambda: ran)
+    result = workq("broker", "stop")
+    assert (result.exit_code, said in result.output) == (0, True)
+
+
+def test_url_and_logs_are_printed_as_they_are(workq: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(brokers, "url", lambda: "amqp://user:secret@127.0.0.1:5672/%2F")
+    monkeypatch.setattr(brokers, "logs", lambda: "one\ntwo\n")
+    assert workq("broker", "url").stdout == "amqp://user:secret@127.0.0.1:5672/%2F\n"
+    assert workq("broker", "logs").stdout == "one\ntwo\n"
+
+
+@pytest.mark.parametrize(("verdict", "status"), [("ok", 0), ("warn", 0), ("bad", 1)])
+def test_doctor_is_1_if_anything_is_bad(
+    workq: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, verdict: str, status: int
+) -> None:
+    findings = [Finding("Python", "ok", "3.12.1"), Finding("RabbitMQ", verdict, "none", "Install one.")]  # type: ignore[arg-type]
+    monkeypatch.setattr(doctor, "examine", lambda: findings)
+    result = workq("doctor")
+    assert result.exit_code == status
+    assert "-> Install one." in result.output
+
+
+@pytest.mark.parametrize(("variables", "colored"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_doctor_honors_no_color(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], colored: bool) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(doctor, "examine", lambda: [Finding("Python", "ok", "3.12.1")])
+    output = CliRunner(env=variables).invoke(main, ["doctor"], color=None if not colored else True).output
+    assert ("\x1b[" in output) is colored
+
+
+def test_doctor_finds_this_environment_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "diagnose", list)
+    findings = {finding.name: finding for finding in doctor.examine()}
+    assert findings["Python"].verdict == "ok"
+    assert findings["Lessons"].verdict == "ok"
+    assert "JupyterLab's port" in findings
+
+
+def test_doctor_names_a_package_out_of_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs = ["pika<1", "no-such-package-of-ours>=2", "click>=8", "colorama; sys_platform == 'never'"]
+    monkeypatch.setattr(doctor.metadata, "requires", lambda name: needs)
+    finding = doctor._packages()
+    assert finding.verdict == "bad"
+    assert "pika is 1." in finding.found
+    assert "no-such-package-of-ours is missing" in finding.found
+    assert "click" not in finding.found
+    assert "colorama" not in finding.found
+
+
+def test_doctor_tells_a_taken_port() -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        finding = doctor._port(taken.getsockname()[1])
+    assert finding.verdict == "warn"
+    assert "--port" in finding.mend
+
+
+def test_lab_hands_options_on(monkeypatch: pytest.MonkeyPatch, workq: Callable[..., Result]) -> None:
+    seen: list[object] = []
+    monkeypatch.setattr(lab, "open_lab", lambda options, say, progress: seen.append(options))
+    assert workq("lab", "--no-browser", "--port", "8899", "--ServerApp.ip=127.0.0.1").exit_code == 0
+    assert seen == [("--no-browser", "--port", "8899", "--ServerApp.ip=127.0.0.1")]
+
+
+def test_lab_opens_the_first_lesson_and_keeps_the_token(tmp_path: Path) -> None:
+    command = lab.lab_arguments(["--no-browser"], tmp_path, as_root=False)
+    assert f"--ServerApp.root_dir={tmp_path}" in command
+    assert "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb" in command
+    assert command[-1] == "--no-browser"
+    assert "--allow-root" not in command
+    assert not any("token" in option for option in command)
+
+
+def test_lab_as_root_and_with_options_of_the_users_own(tmp_path: Path) -> None:
+    command = lab.lab_arguments(["--LabApp.default_url=/lab"], tmp_path, as_root=True)
+    assert "--allow-root" in command
+    assert [option for option in command if "default_url" in option] == ["--LabApp.default_url=/lab"]
+
+
+def test_lab_opens_without_a_rabbitmq(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_broker(progress: object) -> None:
+        raise BrokerNotFoundError("There is no RabbitMQ to use.")
+
+    said: list[str] = []
+    monkeypatch.setattr(brokers, "find_broker", find_broker)
+    with lab._broker(said.append, None):
+        assert any("There is no RabbitMQ to use." in line for line in said)
+        assert any("workq doctor" in line for line in said)
+
+
+def test_the_course_is_found_from_any_folder(tmp_path: Path) -> None:
+    course = Path(__file__).parents[2]
+    assert lab.course_folder(course) == course
+    assert lab.course_folder(tmp_path) == course
+
+
+def follower(process_id: int) -> subprocess.Popen[str]:
+    program = "import sys; from workq_helpers.lab import end_with_process as end; end(int(sys.argv[1])); input()"
+    return subprocess.Popen([sys.executable, "-c", program, str(process_id)], stdin=subprocess.PIPE, text=True)
+
+
+def test_ends_when_the_followed_process_is_killed() -> None:
+    followed = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    with followed, follower(followed.pid) as following:
+        followed.kill()
+        assert following.wait(30) == -signal.SIGTERM
+
+
+def test_ends_at_once_when_the_followed_process_is_gone() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as followed:
+        followed.wait(30)
+    with follower(followed.pid) as following:
+        assert following.wait(30) == -signal.SIGTERM
+
+
+def test_stays_while_the_followed_process_lives() -> None:
+    followed = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    with followed, follower(followed.pid) as following:
+        following.communicate("\n", timeout=30)  # ends by itself, having read its line
+        assert following.returncode == 0
+        assert followed.poll() is None
+        followed.kill()
+
+
+def test_the_entry_point_is_the_click_group() -> None:
+    assert isinstance(main, click.Group)

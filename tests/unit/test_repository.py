@@ -1,0 +1,157 @@
+"""What must hold for the files of the project as they are committed."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import os
+import pkgutil
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import workq_helpers
+
+ROOT = Path(__file__).parents[2]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+# Names in pieces, so that this file does not find itself.
+REGISTRY_HOSTS = ["py" + "pi.org", "python" + "hosted.org", "registry." + "npmjs", "files." + "pythonhosted"]
+NOT_OURS = (ROOT / ".gitignore").read_text().split()
+
+
+def project_files() -> Iterator[Path]:
+    """Every file of the project, without what .gitignore names: a copy need not be a git repository."""
+    for folder, names, files in os.walk(ROOT):
+        here = Path(folder)
+        names[:] = [
+            name for name in names if name != ".git" and not any(here.joinpath(name).match(p) for p in NOT_OURS)
+        ]
+        yield from (here / name for name in files if not any(Path(name).match(p) for p in NOT_OURS))
+
+
+def modules() -> Iterator[str]:
+    for found in pkgutil.walk_packages(workq_helpers.__path__, "workq_helpers."):
+        yield found.name
+
+
+def requirements() -> list[Requirement]:
+    groups = PYPROJECT["dependency-groups"].values()
+    texts = [*PYPROJECT["build-system"]["requires"], *PYPROJECT["project"]["dependencies"]]
+    return [Requirement(text) for text in [*texts, *(text for group in groups for text in group)]]
+
+
+def pins() -> dict[str, list[Requirement]]:
+    found: dict[str, list[Requirement]] = {}
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        requirement = Requirement(line)
+        found.setdefault(canonicalize_name(requirement.name), []).append(requirement)
+    return found
+
+
+def test_no_file_names_a_package_registry() -> None:
+    files = list(project_files())
+    assert ROOT / "Makefile" in files
+    named = {
+        str(file.relative_to(ROOT)): host
+        for file in files
+        for host in REGISTRY_HOSTS
+        if host.encode() in file.read_bytes()
+    }
+    assert named == {}
+
+
+def test_constraints_pin_exactly_and_hold_no_address() -> None:
+    for pinned in pins().values():
+        for pin in pinned:
+            assert pin.url is None
+            assert not pin.extras, f"pip refuses extras in a constraint: {pin}"
+            assert [specifier.operator for specifier in pin.specifier] == ["=="], pin
+
+
+@pytest.mark.parametrize("requirement", requirements(), ids=lambda requirement: requirement.name)
+def test_every_dependency_is_pinned_within_its_range(requirement: Requirement) -> None:
+    pinned = pins().get(canonicalize_name(requirement.name), [])
+    assert pinned, f"make constraints: {requirement.name} is not in constraints.txt"
+    for pin in pinned:
+        version = next(iter(pin.specifier)).version
+        assert requirement.specifier.contains(version, prereleases=True), f"{pin} is not {requirement}"
+
+
+@pytest.mark.parametrize("python", ["3.11.2", "3.12.0", "3.13.5"])
+def test_each_python_gets_one_version_of_each_package(python: str) -> None:
+    environment = {
+        "python_full_version": python,
+        "python_version": python[:4],
+        "sys_platform": "linux",
+        "os_name": "posix",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+    }
+    for name, pinned in pins().items():
+        apply = [pin for pin in pinned if pin.marker is None or pin.marker.evaluate(environment)]
+        assert len(apply) <= 1, f"Python {python} gets {apply} of {name}"
+
+
+@pytest.mark.parametrize("document", sorted(ROOT.glob("*.md")), ids=lambda path: path.name)
+def test_links_into_the_project_resolve(document: Path) -> None:
+    targets = re.findall(r"\]\(([^)]+)\)", document.read_text())
+    inside = [target.partition("#")[0] for target in targets if not re.match(r"\w+:|#", target)]
+    assert [target for target in inside if not (ROOT / target).exists()] == []
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"`?make ([a-z]+)", (ROOT / "README.md").read_text()))))
+def test_the_readme_names_targets_that_there_are(target: str) -> None:
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", list(modules()))
+def test_all_is_honest(name: str) -> None:
+    module = importlib.import_module(name)
+    if name.endswith("__main__"):
+        return
+    assert len(module.__all__) == len(set(module.__all__))
+    assert [public for public in module.__all__ if not hasattr(module, public)] == []
+    defined = {
+        public for public, value in vars(module).items() if not public.startswith("_") and is_defined_in(module, value)
+    }
+    assert defined <= set(module.__all__), "a public name is in __all__, or begins with an underscore"
+
+
+def is_defined_in(module: ModuleType, value: object) -> bool:
+    return (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__ == module.__name__
+
+
+def test_every_folder_of_tests_is_run() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    named = re.search(r"^TESTS = .*", makefile, re.MULTILINE)
+    assert named is not None
+    folders = {f"tests/{file.parent.name}" for file in (ROOT / "tests").glob("*/*.py")}
+    assert folders
+    assert folders <= set(re.findall(r"tests/\w+", named[0]))
+
+
+@pytest.mark.parametrize("command", ["ruff check", "ruff format --check", "mypy"])
+def test_pre_commit_checks_what_make_lint_checks(command: str) -> None:
+    assert f"entry: .venv/bin/{command}\n" in (ROOT / ".pre-commit-config.yaml").read_text()
+    assert f"$(BIN)/{command}" in (ROOT / "Makefile").read_text()
+
+
+@pytest.mark.parametrize("script", [".ci/run", ".ci/images"])
+def test_ci_scripts_are_programs_that_bash_can_read(script: str) -> None:
+    assert os.access(ROOT / script, os.X_OK)
+    subprocess.run(["bash", "-n", str(ROOT / script)], check=True)
+
+
+def test_notebooks_hold_no_widget_state() -> None:
+    notebooks = [file for file in project_files() if file.suffix == ".ipynb"]
+    assert notebooks
+    for notebook in notebooks:
+        assert "widgets" not in json.loads(notebook.read_text())["metadata"], notebook
