@@ -9,7 +9,7 @@ from workq_helpers.errors import CheckFailedError, InvalidArgumentError
 from workq_helpers.events import Event, EventLog
 from workq_helpers.ledger import Ledger, Message
 
-__all__ = ["CHECKS", "CheckResult", "check"]
+__all__ = ["CHECKS", "CheckResult", "HasLog", "check"]
 
 _NO_WORKER = "No worker consumes yet. Start one with lesson.start_worker(callback, queue=...)."
 

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, get_args
 
 from workq_helpers.events import EventLog, Row
 
-__all__ = ["PLACES", "Ledger", "LogCounts", "Message", "Place", "WorkerCounts"]
+__all__ = ["PLACES", "Delivery", "Ledger", "LogCounts", "Message", "Place", "WorkerCounts"]
 
 #: Where a message can be: in its queue, with a worker, or at one of five ends.
 Place = Literal["waiting", "in hand", "done", "lost", "returned", "refused", "discarded"]

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from workq_helpers import Broker, Lesson
 from tests.support import need
+from workq_helpers import Broker, Lesson
 
 
 @pytest.fixture

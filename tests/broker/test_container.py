@@ -1,0 +1,212 @@
+"""A RabbitMQ of our own in a container, from its first start to what is left of it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+
+import docker
+import docker.errors
+import pika
+import pytest
+from packaging.version import Version
+from testcontainers.core.config import testcontainers_config
+
+from tests.support import need
+from workq_helpers.broker import container, docker_socket
+from workq_helpers.broker.choice import DEFAULT_IMAGE
+from workq_helpers.broker.connection import open_connection, probe, translate
+from workq_helpers.broker.container import KEEPER_LABEL, ContainerServer, bury, leftovers
+from workq_helpers.broker.endpoint import Endpoint
+from workq_helpers.broker.features import ADVANCED_CONFIG, Features
+from workq_helpers.broker.management import Management
+from workq_helpers.broker.ports import free_ports
+from workq_helpers.errors import (
+    BrokerStartError,
+    ImageUnavailableError,
+    PortTakenError,
+    TransientQueuesDeniedError,
+)
+
+IMAGE = os.environ.get("WORKQ_RABBITMQ_IMAGE") or DEFAULT_IMAGE
+
+
+@pytest.fixture(autouse=True)
+def client() -> Iterator[docker.DockerClient]:
+    """Docker, where these tests are asked for and it has the image."""
+    if os.environ.get("WORKQ_BROKER", "docker") != "docker":
+        pytest.skip(f"WORKQ_BROKER is {os.environ['WORKQ_BROKER']}, so Docker is not to be used")
+    need(not docker_socket.why_unavailable(os.environ), "Docker does not run")
+    with container._client() as found:
+        try:
+            found.images.get(IMAGE)
+        except docker.errors.ImageNotFound:
+            need(False, f"the image {IMAGE} is not here")
+        yield found
+
+
+def ports_of(client: docker.DockerClient, server: ContainerServer) -> dict[str, list[dict[str, str]]]:
+    (name,) = server.remains().containers
+    bindings: dict[str, list[dict[str, str]]] = client.containers.get(name).attrs["NetworkSettings"]["Ports"]
+    return {port: bound for port, bound in bindings.items() if bound}
+
+
+def send_persistent(endpoint: Endpoint, queue: str, count: int) -> None:
+    with open_connection(endpoint) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        channel.queue_declare(queue, durable=True)
+        for _ in range(count):
+            channel.basic_publish("", queue, b"kept", pika.BasicProperties(delivery_mode=2))
+
+
+def receive_all(endpoint: Endpoint, queue: str) -> int:
+    with open_connection(endpoint) as connection:
+        return int(connection.channel().queue_purge(queue).method.message_count)
+
+
+def test_the_life_of_a_container(client: docker.DockerClient) -> None:
+    server = ContainerServer(IMAGE)
+    told: list[str] = []
+    with closing(client):
+        endpoint = server.start(lambda text, *_: told.append(text))
+        try:
+            # Up, on loopback alone, and marked as ours.
+            assert told[-1] == f"Starting RabbitMQ in Docker ({IMAGE})"
+            assert server.is_running()
+            bound = ports_of(client, server)
+            assert set(bound) == {"5672/tcp", "15672/tcp"}
+            assert {each["HostIp"] for each in sum(bound.values(), [])} == {"127.0.0.1"}
+            (name,) = server.remains().containers
+            assert leftovers()[name] == os.getpid()
+            assert endpoint.password not in repr(endpoint) + repr(server) + server.logs()
+            with Management(endpoint) as api:
+                assert api.is_administrator()
+                assert Features.ask(api.version(), api).transient_queues
+            # A restart is graceful and keeps data, login and ports.
+            send_persistent(endpoint, "task_queue", 5)
+            server.restart()
+            assert "SIGTERM received - shutting down" in server.logs()
+            assert receive_all(endpoint, "task_queue") == 5
+            # So does a crash, but for the farewell.
+            send_persistent(endpoint, "task_queue", 3)
+            server.crash()
+            assert server.logs().count("SIGTERM received - shutting down") == 1
+            assert receive_all(endpoint, "task_queue") == 3
+            assert ports_of(client, server) == bound
+            # Killed by somebody else, it can be restarted and crashed all the same.
+            client.containers.get(name).kill()
+            client.containers.get(name).wait(timeout=30)
+            assert not server.is_running()
+            server.restart()
+            client.containers.get(name).kill()
+            server.crash()
+            assert probe(endpoint) >= Version("3.10")
+            volumes = {mount["Name"] for mount in client.containers.get(name).attrs["Mounts"]}
+        finally:
+            server.stop()
+        assert not server.is_running()
+        assert name not in leftovers()
+        assert not volumes & {volume.name for volume in client.volumes.list()}
+    server.stop()
+
+
+DENY = ADVANCED_CONFIG.replace("transient_nonexcl_queues => true", "transient_nonexcl_queues => false")
+
+
+def test_a_broker_that_denies_transient_queues_after_one_clash_of_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert DENY != ADVANCED_CONFIG
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        offers = [(taken.getsockname()[1], *free_ports(1)), free_ports(2)]
+        monkeypatch.setattr(container, "free_ports", lambda _count: offers.pop(0))
+        server = ContainerServer(IMAGE, advanced_config=DENY)
+        endpoint = server.start()
+    try:
+        assert offers == []
+        check_denial(endpoint)
+    finally:
+        server.stop()
+
+
+def check_denial(endpoint: Endpoint) -> None:
+    with Management(endpoint) as api:
+        features = Features.ask(api.version(), api)
+    connection = open_connection(endpoint)
+    if features.version < Version("3.12"):
+        connection.channel().queue_declare("hello")  # it doesn't know that it could deny them
+        connection.close()
+        return
+    with pytest.raises(pika.exceptions.ConnectionClosedByBroker) as caught:
+        connection.channel().queue_declare("hello")
+    error = translate(caught.value, endpoint=endpoint, queue="hello")
+    assert type(error) is TransientQueuesDeniedError
+    assert isinstance(error, pika.exceptions.ConnectionClosedByBroker)
+    assert "queue 'hello' was declared (541 INTERNAL_ERROR" in str(error)
+    assert "durable=True" in str(error)
+    if features.version >= Version("4.3"):
+        assert not features.transient_queues
+
+
+def nothing_left(server: ContainerServer) -> bool:
+    return not server.is_running() and not set(server.remains().containers) & set(leftovers())
+
+
+def test_ports_that_stay_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        server = ContainerServer(IMAGE)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(container, "free_ports", lambda _count: (port, *free_ports(1)))
+            with pytest.raises(PortTakenError, match=rf"took port {port} or .*127\.0\.0\.1.*try again"):
+                server.start()
+    assert nothing_left(server)
+
+
+def test_a_rabbitmq_that_does_not_boot_shows_the_end_of_its_log() -> None:
+    server = ContainerServer(IMAGE, settings="no_such_key = 1\n")
+    with pytest.raises(BrokerStartError, match=r"ended with exit status .*WORKQ_RABBITMQ_IMAGE") as caught:
+        server.start()
+    assert type(caught.value) is BrokerStartError
+    assert "no_such_key" in str(caught.value)
+    assert nothing_left(server)
+
+
+def test_an_image_that_is_nowhere() -> None:
+    server = ContainerServer("workq-no-such-image:0")
+    with pytest.raises(ImageUnavailableError, match="'workq-no-such-image:0'.*WORKQ_RABBITMQ_IMAGE"):
+        server.start()
+    assert nothing_left(server)
+
+
+def test_an_interrupted_start_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_endpoint: Endpoint) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(container, "accepts", interrupt)
+    server = ContainerServer(IMAGE)
+    with pytest.raises(KeyboardInterrupt):
+        server.start()
+    assert nothing_left(server)
+
+
+def test_what_a_dead_keeper_left_can_be_found_and_buried(client: docker.DockerClient) -> None:
+    name = f"workq-rabbitmq-test-{os.getpid()}"
+    client.containers.create(IMAGE, name=name, labels={KEEPER_LABEL: "4711"})
+    try:
+        assert leftovers()[name] == 4711
+    finally:
+        bury(name)
+    assert name not in leftovers()
+    bury(name)
+
+
+def test_without_ryuk_it_starts_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, client: docker.DockerClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(testcontainers_config, "_ryuk_disabled", False)
+    monkeypatch.setattr(testcontainers_config, "ryuk_image", "workq-no-such-ryuk:0")
+    container._decide_about_ryuk(client, lambda *_: None)
+    assert testcontainers_config.ryuk_disabled is True
+    assert "workq-no-such-ryuk:0 does not run" in caplog.text
