@@ -95,6 +95,8 @@ def lab_arguments(arguments: Sequence[str], folder: Path, as_root: bool) -> list
         # No news and no updates: both would ask the Internet, and the first asks the learner too.
         "--LabApp.news_url": "None",
         "--LabApp.check_for_updates_class": "jupyterlab.handlers.announcements.NeverCheckForUpdate",
+        # Nor the question whether there should be any.
+        "--LabApp.app_settings_dir": str(Path(__file__).resolve().parent / "lab_settings"),
     }
     named = {argument.partition("=")[0] for argument in arguments}
     command = [f"{option}={value}" for option, value in ours.items() if option not in named]

@@ -34,8 +34,9 @@ IMAGE = os.environ.get("WORKQ_RABBITMQ_IMAGE") or DEFAULT_IMAGE
 
 
 @pytest.fixture(autouse=True)
-def client() -> Iterator[docker.DockerClient]:
-    """Docker, where these tests are asked for and it has the image."""
+def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[docker.DockerClient]:
+    """Docker, where these tests are asked for and it has the image; without Ryuk, which would outlive a test."""
+    monkeypatch.setattr(testcontainers_config, "_ryuk_disabled", True)
     if os.environ.get("WORKQ_BROKER", "docker") != "docker":
         pytest.skip(f"WORKQ_BROKER is {os.environ['WORKQ_BROKER']}, so Docker is not to be used")
     need(not docker_socket.why_unavailable(os.environ), "Docker does not run")
@@ -78,7 +79,7 @@ def test_the_life_of_a_container(client: docker.DockerClient) -> None:
             assert server.is_running()
             bound = ports_of(client, server)
             assert set(bound) == {"5672/tcp", "15672/tcp"}
-            assert {each["HostIp"] for each in sum(bound.values(), [])} == {"127.0.0.1"}
+            assert {each["HostIp"] for ports in bound.values() for each in ports} == {"127.0.0.1"}
             (name,) = server.remains().containers
             assert leftovers()[name] == os.getpid()
             assert endpoint.password not in repr(endpoint) + repr(server) + server.logs()
@@ -170,12 +171,13 @@ def test_a_rabbitmq_that_does_not_boot_shows_the_end_of_its_log() -> None:
         server.start()
     assert type(caught.value) is BrokerStartError
     assert "no_such_key" in str(caught.value)
+    assert str(caught.value).endswith("Error during startup: {error,failed_to_prepare_configuration}")
     assert nothing_left(server)
 
 
 def test_an_image_that_is_nowhere() -> None:
     server = ContainerServer("workq-no-such-image:0")
-    with pytest.raises(ImageUnavailableError, match="'workq-no-such-image:0'.*WORKQ_RABBITMQ_IMAGE"):
+    with pytest.raises(ImageUnavailableError, match=r"'workq-no-such-image:0'.*WORKQ_RABBITMQ_IMAGE"):
         server.start()
     assert nothing_left(server)
 
@@ -200,13 +202,3 @@ def test_what_a_dead_keeper_left_can_be_found_and_buried(client: docker.DockerCl
         bury(name)
     assert name not in leftovers()
     bury(name)
-
-
-def test_without_ryuk_it_starts_all_the_same(
-    monkeypatch: pytest.MonkeyPatch, client: docker.DockerClient, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(testcontainers_config, "_ryuk_disabled", False)
-    monkeypatch.setattr(testcontainers_config, "ryuk_image", "workq-no-such-ryuk:0")
-    container._decide_about_ryuk(client, lambda *_: None)
-    assert testcontainers_config.ryuk_disabled is True
-    assert "workq-no-such-ryuk:0 does not run" in caplog.text

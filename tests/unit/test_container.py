@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 from pathlib import Path
@@ -171,18 +172,46 @@ def test_an_image_that_can_not_be_pulled(line: Any) -> None:
     assert "WORKQ_RABBITMQ_IMAGE" in text
 
 
-def test_without_ryuk_the_log_says_so(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.fixture
+def ryuk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ryuk switched on, as an image that is nowhere."""
     monkeypatch.setattr(testcontainers_config, "_ryuk_disabled", False)
     monkeypatch.setattr(testcontainers_config, "ryuk_image", "ryuk:nope")
+
+
+def start_ryuk() -> bool:
+    thread = container._start_ryuk()
+    if thread is not None:
+        thread.join()
+    return thread is not None
+
+
+@pytest.mark.usefixtures("ryuk")
+def test_ryuk_that_can_not_be_had_is_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = FakeDocker({"error": "manifest unknown"})
+    monkeypatch.setattr(container, "_client", lambda: contextlib.nullcontext(client))
     with caplog.at_level(logging.WARNING):
-        container._decide_about_ryuk(FakeDocker({"error": "manifest unknown"}), lambda *_: None)  # type: ignore[arg-type]
-    assert testcontainers_config.ryuk_disabled is True
-    assert "ryuk:nope" in caplog.text
+        assert start_ryuk()
+    assert "ryuk:nope does not run" in caplog.text
     assert "manifest unknown" in caplog.text
 
 
-def test_ryuk_that_is_switched_off_is_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(testcontainers_config, "_ryuk_disabled", True)
-    client = FakeDocker()
-    container._decide_about_ryuk(client, lambda *_: None)  # type: ignore[arg-type]
-    assert client.pulled == []
+@pytest.mark.usefixtures("ryuk")
+def test_ryuk_is_started_once_and_by_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(container, "_client", lambda: contextlib.nullcontext(FakeDocker()))
+    monkeypatch.setattr(container.Reaper, "get_instance", lambda: started.append("ryuk"))
+    assert start_ryuk()
+    assert testcontainers_config.ryuk_disabled is True
+    assert not start_ryuk()
+    assert started == ["ryuk"]
+
+
+def test_the_last_words_of_a_rabbitmq_that_could_not_boot() -> None:
+    report = [f"[error]     reductions: {number}" for number in range(60)]
+    logged = "\n".join(["starting", "[error] no such setting: x", "", "Error during startup: {x}", *report])
+    assert container._last_words(logged) == ["starting", "[error] no such setting: x", "Error during startup: {x}"]
+    assert container._last_words("a\n\nb\n") == ["a", "b"]
+    assert len(container._last_words("\n".join(report))) == 20

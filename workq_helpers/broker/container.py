@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import socket
+import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any, Self
@@ -54,7 +55,8 @@ STOP_SECONDS = 30
 #: How often to ask whether it accepts, in seconds: often enough not to add to the time of a boot.
 POLL_SECONDS = 0.04
 #: How many lines of the container's log an error shows.
-_LOG_LINES = 15
+_LOG_LINES = 20
+_BOOT_FAILED = "Error during startup:"
 
 _AMQP, _MANAGEMENT = "5672/tcp", "15672/tcp"
 
@@ -169,7 +171,7 @@ class ContainerServer:
     def _start(self, progress: Progress) -> Endpoint:
         with _client() as client:
             _pull_if_missing(client, testcontainers_config.hub_image_name_prefix + self.image, progress)
-            _decide_about_ryuk(client, progress)
+        _start_ryuk()
         progress(f"Starting RabbitMQ in Docker ({self.image})")
         retry = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(PortTakenError),
@@ -250,8 +252,7 @@ class ContainerServer:
         return False
 
     def _did_not_start(self, what: str) -> BrokerStartError:
-        lines = self.logs().strip().splitlines()[-_LOG_LINES:]
-        end = "\n".join(f"  {line}" for line in lines) or "  (it logged nothing)"
+        end = "\n".join(f"  {line}" for line in _last_words(self.logs())) or "  (it logged nothing)"
         return BrokerStartError(
             f"RabbitMQ in a container of the image {self.image!r} {what}. Is it a RabbitMQ image? Set "
             "WORKQ_RABBITMQ_IMAGE to another, or WORKQ_BROKER=node to do without Docker. Its log ends "
@@ -325,6 +326,13 @@ def _client() -> Iterator[docker.DockerClient]:
         client.close()
 
 
+def _last_words(logged: str) -> list[str]:
+    """Return the last lines of a log, without the Erlang reports that follow a boot's failure."""
+    lines = [line for line in logged.splitlines() if line.strip()]
+    reasons = [number for number, line in enumerate(lines, start=1) if _BOOT_FAILED in line]
+    return lines[: max(reasons, default=len(lines))][-_LOG_LINES:]
+
+
 def _knock() -> None:
     """Try Docker's socket ourselves, because Docker's library leaves its own open where nobody answers."""
     scheme, _, path = (get_docker_host() or "unix:///var/run/docker.sock").partition("://")
@@ -376,18 +384,29 @@ def _no_image(image: str, reason: str) -> ImageUnavailableError:
     )
 
 
-def _decide_about_ryuk(client: docker.DockerClient, progress: Progress) -> None:
-    """Have testcontainers' Ryuk remove the container should we die, where Ryuk can be had."""
+def _start_ryuk() -> threading.Thread | None:
+    """Have testcontainers' Ryuk remove our containers should this process die, unless it is switched off.
+
+    Returns:
+        The thread that sees to it, because RabbitMQ need not wait for it; ``None`` where there is none to start.
+    """
     if testcontainers_config.ryuk_disabled:
-        return
+        return None
+    testcontainers_config.ryuk_disabled = True  # it is seen to: testcontainers would start it first, and wait
+    thread = threading.Thread(target=_run_ryuk, name="workq-ryuk", daemon=True)
+    thread.start()
+    return thread
+
+
+def _run_ryuk() -> None:
     image = testcontainers_config.hub_image_name_prefix + testcontainers_config.ryuk_image
     try:
-        _pull_if_missing(client, image, progress)
+        with _client() as client:
+            _pull_if_missing(client, image, silent)
         Reaper.get_instance()
-    except (ImageUnavailableError, ContainerConnectException, OSError, *_DOCKER_ERRORS) as error:
-        log.warning("%s does not run and so can't clean up should the keeper be killed: %s", image, error)
+    except (BrokerStartError, ContainerConnectException, OSError, *_DOCKER_ERRORS) as error:
+        log.warning("%s does not run and so can't clean up should this process be killed: %s", image, error)
         Reaper.delete_instance()
-        testcontainers_config.ryuk_disabled = True
 
 
 @contextlib.contextmanager
