@@ -8,7 +8,7 @@ SETUP = $(PYTHON) scripts/setup.py $(if $(filter file default,$(origin PYTHON)),
 # In the order in which a failure says most: the quick ones first.
 TESTS = $(wildcard tests/unit tests/broker tests/notebooks tests/browser)
 
-.PHONY: help lab setup test lint format constraints clean
+.PHONY: help lab setup test lint format notebooks constraints clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make setup        make .venv, the environment both of them use; PYTHON=python3.13 chooses the Python"
 	@echo "make lint         ruff and mypy, as CI runs them"
 	@echo "make format       let ruff mend what it can"
+	@echo "make notebooks    run the lessons and keep what they showed; NOTEBOOKS=01_round_robin.ipynb"
 	@echo "make constraints  pin every dependency anew in constraints.txt; PINS='--upgrade' takes newer ones"
 	@echo "make clean        remove .venv and what tools left behind"
 
@@ -37,6 +38,9 @@ lint: setup
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+notebooks: setup
+	$(BIN)/python scripts/notebooks.py $(NOTEBOOKS)
 
 constraints: setup
 	$(BIN)/uv pip compile pyproject.toml --group dev --group build --universal --python-version 3.11 \

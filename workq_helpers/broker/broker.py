@@ -314,7 +314,7 @@ class Broker:
             )(look)
 
         with Shown() as shown:
-            seen = "and it never stopped answering"
+            seen = "it never stopped answering"
             try:
                 wait(f"Waiting for RabbitMQ at {place} to go down: restart it now", up=False)
                 seen = "it went down and did not come back"

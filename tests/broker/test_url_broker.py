@@ -1,0 +1,108 @@
+"""A broker that the course did not start: used as it is, never stopped."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from tests.support import need
+from workq_helpers import Broker, Lesson, find_broker
+from workq_helpers.errors import BrokerNotOursError, VirtualHostRefusedError, WaitTimeoutError
+
+
+def broker_by_url(broker: Broker, username: str, password: str, virtual_host: str = "/") -> Broker:
+    """Find a broker as somebody does who only has its address."""
+    endpoint = broker.endpoint
+    login = f"{quote(username, safe='')}:{quote(password, safe='')}"
+    url = f"amqp://{login}@{endpoint.host}:{endpoint.port}/{quote(virtual_host, safe='')}"
+    environ = {"WORKQ_BROKER_URL": url, "WORKQ_MANAGEMENT_URL": endpoint.management_url or ""}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WORKQ_BROKER")}
+    return find_broker(environ=kept | environ)
+
+
+@pytest.fixture
+def foreign(broker: Broker) -> Iterator[Broker]:
+    """The course broker, known by its address alone."""
+    with broker_by_url(broker, broker.endpoint.username, broker.endpoint.password) as found:
+        yield found
+
+
+def test_it_says_whose_it_is(foreign: Broker, broker: Broker) -> None:
+    assert (foreign.ours, foreign.source, foreign.version) == (False, "url", broker.version)
+    assert f"RabbitMQ {broker.version} · {broker.endpoint.host}:{broker.endpoint.port} · up" == foreign.describe()
+    assert broker.endpoint.password not in repr(foreign) + foreign.describe()
+
+
+@pytest.mark.parametrize("deed", ["restart", "crash", "stop"])
+def test_it_is_never_stopped(foreign: Broker, deed: str) -> None:
+    with pytest.raises(BrokerNotOursError, match=rf"does not {deed} it.*wait_for_restart\(\)"):
+        getattr(foreign, deed)()
+
+
+def test_lessons_run_on_it_and_leave_nothing(foreign: Broker, work_and_ack: Any) -> None:
+    with Lesson("on a foreign broker", foreign) as lesson:
+        with lesson.connect() as connection:
+            connection.channel().queue_declare("hello", durable=True)
+        lesson.start_workers(2, work_and_ack, "hello")
+        lesson.start_publisher(["one.", "two."], "hello")
+        lesson.wait_until_idle()
+        assert [worker.done for worker in lesson.workers] == [1, 1]
+        assert lesson.virtual_host in foreign.virtual_hosts()
+    assert lesson.virtual_host not in foreign.virtual_hosts()
+
+
+def test_it_waits_while_somebody_else_restarts_it(foreign: Broker, broker: Broker) -> None:
+    need(broker.ours, "only a broker that the course started is restarted by tests")
+    changes: list[str] = []
+    foreign.subscribe(changes.append)
+    restart = threading.Thread(target=broker.restart)
+    restart.start()
+    foreign.wait_for_restart(timeout=100)
+    restart.join()
+    assert changes == ["down", "up"]
+
+
+def test_it_says_so_when_nobody_restarts_it(foreign: Broker) -> None:
+    with pytest.raises(WaitTimeoutError, match=r"was not restarted within 0 s: it never stopped answering"):
+        foreign.wait_for_restart(timeout=0.3)
+
+
+@pytest.fixture
+def learner(broker: Broker) -> Iterator[tuple[str, str]]:
+    """A user without any rights but in a virtual host of her own, as in a class."""
+    name, password = "learner", "made-up"
+    host = "learners-own"
+    everything = {"configure": ".*", "write": ".*", "read": ".*"}
+    login = (broker.endpoint.username, broker.endpoint.password)
+    with httpx.Client(base_url=broker.endpoint.management_url or "", auth=login) as client:
+        client.put(f"/api/users/{name}", json={"password": password, "tags": "management"}).raise_for_status()
+        client.put(f"/api/vhosts/{host}").raise_for_status()
+        for known in (host, "%2F"):
+            client.put(f"/api/permissions/{known}/{name}", json=everything).raise_for_status()
+        yield name, password
+        client.delete(f"/api/vhosts/{host}").raise_for_status()
+        client.delete(f"/api/users/{name}").raise_for_status()
+
+
+def test_without_the_right_to_create_one_the_urls_own_virtual_host_is_used(
+    broker: Broker, learner: tuple[str, str], work_and_ack: Any
+) -> None:
+    with broker_by_url(broker, *learner, "learners-own") as found, Lesson("mine", found) as lesson:
+        assert lesson.virtual_host == "learners-own"
+        with lesson.connect() as connection:
+            connection.channel().queue_declare("hello", durable=True)
+        worker = lesson.start_worker(work_and_ack, "hello")
+        lesson.start_publisher(["one."], "hello")
+        lesson.wait_until_idle()
+        assert worker.done == 1
+
+
+def test_the_default_virtual_host_of_others_is_never_emptied(broker: Broker, learner: tuple[str, str]) -> None:
+    with broker_by_url(broker, *learner) as found, pytest.raises(VirtualHostRefusedError, match=r"never uses '/'"):
+        Lesson("mine", found)
