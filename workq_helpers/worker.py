@@ -92,6 +92,8 @@ class Worker:
         self._current: Delivery | None = None
         self._working = False
         self._leaving = False
+        self._interruptible = threading.Lock()
+        self._in_callback = False
 
     # -- what a learner sees --------------------------------------------------------------------------
 
@@ -241,9 +243,10 @@ class Worker:
         `work` is interrupted at once by the pace; a callback blocked in C code (`time.sleep`, a socket) is
         not, and its end is simply not noticed anymore.
         """
-        thread = self._pump.main_thread
-        if self._current is not None and thread.ident is not None:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(WorkerKilled))
+        with self._interruptible:
+            if self._in_callback:
+                thread = ctypes.c_ulong(self._pump.main_thread.ident or 0)
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(WorkerKilled))
 
     # -- Host: called by the consumer -----------------------------------------------------------------
 
@@ -320,7 +323,7 @@ class Worker:
         if delivery is None:
             return
         try:
-            self._callback(delivery.channel, delivery.method, delivery.properties, delivery.body)
+            self._call_back(delivery)
             self._pace.check()
         except WorkerKilled:
             raise
@@ -336,6 +339,17 @@ class Worker:
         self._current = None
         self._log.poke()
 
+    def _call_back(self, delivery: Delivery) -> None:
+        self._in_callback = True
+        try:
+            self._callback(delivery.channel, delivery.method, delivery.properties, delivery.body)
+        finally:
+            with self._interruptible:
+                self._in_callback = False
+            # An interrupt that was set just before comes out at a call, and must do so here, not in a thread
+            # that has left the callback behind.
+            _checkpoint()
+
     def _begin(self) -> Delivery | None:
         """Take the next delivery, unless the connection was lost meanwhile and with it the delivery."""
         consumer = self._consumer
@@ -350,8 +364,10 @@ class Worker:
     def _crash(self, delivery: Delivery, error: BaseException) -> None:
         """Show the traceback and end, as a program would; the message stays unacknowledged."""
         self._leaving = True
-        # The first frame is ours; the learner's callback begins at the second.
-        shown = error.__traceback__.tb_next if error.__traceback__ else None
+        # The first two frames are ours; the learner's callback begins at the third.
+        shown = error.__traceback__
+        for _ in range(2):
+            shown = shown.tb_next if shown else None
         self.console.write("".join(traceback.format_exception(type(error), error, shown)))
         self._record("failed", delivery, f"{type(error).__name__}: {error}")
         self._pump.call(lambda: self._consumer.cut("crashed"))
@@ -368,6 +384,10 @@ class Worker:
             method.redelivered,
             detail,
         )
+
+
+def _checkpoint() -> None:
+    """Let a pending interrupt out: Python looks for one at every call."""
 
 
 def _check_callback(callback: object) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from workq_helpers import Lesson
+from workq_helpers import Lesson, work
 from workq_helpers.errors import (
     CallbackSignatureError,
     InvalidArgumentError,
@@ -323,3 +323,26 @@ def test_a_second_live_worker_of_the_same_name(lesson: Lesson, work_and_ack: Any
     lesson.start_worker(work_and_ack, "hello", name="alice")
     with pytest.raises(InvalidArgumentError, match=r"live worker named 'alice'"):
         lesson.start_worker(work_and_ack, "hello", name="alice")
+
+
+def _spin(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+    while True:
+        pass
+
+
+def _sleep_at_its_pace(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+    work("." * 100_000)
+
+
+def _ack_at_once(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+    ch.basic_ack(delivery_tag=method.delivery_tag)
+
+
+@pytest.mark.parametrize("callback", [_spin, _sleep_at_its_pace, _ack_at_once])
+def test_a_kill_at_any_moment_ends_both_threads_quietly(lesson: Lesson, callback: Any) -> None:
+    # An error in a worker's thread would be a warning of pytest's, and so fail the test.
+    lesson.start_publisher("task", "hello", count=3_000).wait()
+    for worker in lesson.start_workers(25, callback, "hello", prefetch_count=5):
+        worker.kill()
+        assert worker.join(10)
+        assert worker.state == "killed"
