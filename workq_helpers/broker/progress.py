@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Shown", "spoken"]
 
-_STEP_BYTES = 1_000_000
+_STEPS = 5  # of a download that is told in words
 
 
 def spoken(tell: Callable[[str], None]) -> Progress:
-    """Return a progress that tells everything in words, a download every megabyte or so.
+    """Return a progress that tells everything in words, a download in a few lines.
 
     Args:
         tell: Called with each sentence.
@@ -25,7 +25,7 @@ def spoken(tell: Callable[[str], None]) -> Progress:
 
     def progress(text: str, done: int = 0, total: int = 0) -> None:
         nonlocal last
-        step = (text, done // _STEP_BYTES)
+        step = (text, done * _STEPS // total if total else 0)
         if step == last:
             return
         last = step
@@ -70,6 +70,7 @@ class Shown:
     def _new_bar(total: int) -> Any:
         from tqdm import auto  # imports IPython's widgets in a notebook; most callers find a broker that runs
 
+        # None: not where standard error is a file or a pipe, in which every refresh would stay.
         if total:
-            return auto.tqdm(total=total, unit="B", unit_scale=True, leave=False)
-        return auto.tqdm(bar_format="{desc} {elapsed}", leave=False)
+            return auto.tqdm(total=total, unit="B", unit_scale=True, leave=False, disable=None)
+        return auto.tqdm(bar_format="{desc} {elapsed}", leave=False, disable=None)
