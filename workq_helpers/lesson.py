@@ -40,6 +40,9 @@ _COUNT_INTERVAL_SECONDS = 0.1
 #: The counts must say "empty" this often in a row: they may lag behind by some milliseconds.
 _QUIET_COUNTS = 3
 
+#: How often the counts may differ from the log's before we believe that they will not come to agree.
+_PATIENT_COUNTS = 10
+
 _open_lessons: dict[str, Lesson] = {}
 _opening = threading.RLock()
 
@@ -354,7 +357,7 @@ class Lesson:
         """
         self._check_open()
         deadline = time.monotonic() + timeout
-        quiet = 0
+        quiet, patience = 0, _PATIENT_COUNTS
         while quiet < _QUIET_COUNTS:
             remaining = deadline - time.monotonic()
             if remaining <= 0 or not self.log.wait_for(self._seems_idle, remaining):
@@ -362,10 +365,14 @@ class Lesson:
                     f"Not idle after {timeout} seconds: {self._what_goes_on()}. "
                     f"Wait longer with wait_until_idle(timeout=...)."
                 )
-            if not self._pending():
-                # Every message the log knows has reached a worker; only strangers' messages could be left.
-                quiet = max(quiet, _QUIET_COUNTS - 1)
-            quiet = quiet + 1 if self._broker_has_nothing_for_us() else 0
+            counts = self.queue_counts()
+            if not self._nothing_ready(counts):
+                quiet = 0
+            elif patience and not self._agrees(counts):
+                quiet, patience = 0, patience - 1
+            else:
+                # With nothing pending, every message the log knows has reached a worker, and once is enough.
+                quiet = quiet + 1 if self._pending() else _QUIET_COUNTS
             if quiet < _QUIET_COUNTS:
                 self.log.wait_for(lambda: False, _COUNT_INTERVAL_SECONDS)
 
@@ -391,8 +398,15 @@ class Lesson:
         ledger = self.ledger()
         return sum(ledger.pending(queue) for queue in self._consumed_queues())
 
-    def _broker_has_nothing_for_us(self) -> bool:
-        counts = self.queue_counts()
+    def _agrees(self, counts: Mapping[str, QueueCounts]) -> bool:
+        """Whether the broker counts what the log does; what others send and take makes it differ for good."""
+        return all(
+            (counts[queue].ready, counts[queue].unacknowledged) == seen
+            for queue, seen in self.ledger().queues().items()
+            if queue in counts
+        )
+
+    def _nothing_ready(self, counts: Mapping[str, QueueCounts]) -> bool:
         return self._seems_idle() and not any(
             counts[queue].ready for queue in self._consumed_queues() if queue in counts
         )

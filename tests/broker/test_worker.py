@@ -338,11 +338,11 @@ def _ack_at_once(ch: Any, method: Any, properties: Any, body: bytes) -> None:
     ch.basic_ack(delivery_tag=method.delivery_tag)
 
 
-@pytest.mark.parametrize("callback", [_spin, _sleep_at_its_pace, _ack_at_once])
-def test_a_kill_at_any_moment_ends_both_threads_quietly(lesson: Lesson, callback: Any) -> None:
+@pytest.mark.parametrize(("callback", "count"), [(_spin, 5), (_sleep_at_its_pace, 25), (_ack_at_once, 25)])
+def test_a_kill_at_any_moment_ends_both_threads_quietly(lesson: Lesson, callback: Any, count: int) -> None:
     # An error in a worker's thread would be a warning of pytest's, and so fail the test.
     lesson.start_publisher("task", "hello", count=3_000).wait()
-    for worker in lesson.start_workers(25, callback, "hello", prefetch_count=5):
+    for worker in lesson.start_workers(count, callback, "hello", prefetch_count=5):
         worker.kill()
         assert worker.join(10)
         assert worker.state == "killed"
