@@ -38,12 +38,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--messages", type=int, default=3000, help="messages a round at prefetch 1")
+    parser.add_argument("--only", metavar="TEXT", default="", help="the figures whose names hold TEXT")
     parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
     options = parser.parse_args()
     with find_broker() as broker, Lesson("bench", broker) as lesson:
         print(f"{broker.describe()}; ratio of the helpers to plain pika, median of {options.rounds} rounds\n")
         figures = {}
         for name, measure in _comparisons(lesson, options.messages).items():
+            if options.only not in name:
+                continue
             figures[name] = _compare(name, measure, options.rounds)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:  # noqa: PTH123 - a name from the command line

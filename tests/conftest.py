@@ -27,6 +27,9 @@ _SETTLE_SECONDS = 10.0
 
 
 def pytest_sessionfinish() -> None:
+    from workq_helpers import broker
+
+    broker.stop()  # now, not when it has lingered: nothing of a test run is left when it ends
     shutil.rmtree(_runtime, ignore_errors=True)
 
 

@@ -6,6 +6,7 @@ call them.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -62,6 +63,10 @@ class Delivery(NamedTuple):
     body: bytes
     message_id: str
     task: str
+
+
+#: What a worker's channel was asked to send: the channel, the kind, its arguments, the deliveries it settles.
+_Request = tuple[WorkerChannel, str, tuple[Any, ...], list[Delivery]]
 
 
 class Host(Protocol):
@@ -123,7 +128,7 @@ class Consumer:
         self._was_ready = False
         self._flush_turns = 0
         self._end_recorded = False
-        self._requests: deque[tuple[WorkerChannel, str, tuple[Any, ...], list[Delivery]]] = deque()
+        self._requests: deque[_Request] = deque()
         self._unsettled: dict[int, Delivery] = {}
         self.nudge: Callable[[], None] = lambda: None
         #: Deliveries that wait for the worker's callback.
@@ -269,12 +274,17 @@ class Consumer:
             self._say_goodbye()
 
     def _send_requests(self) -> None:
-        requests = self._requests
-        while requests:
-            channel, kind, arguments, settled = requests.popleft()
-            raw = self._raw
+        with self.lock:
+            requests = list(self._requests)
+            self._requests.clear()
+            boundary = self._boundary(requests)
+        raw = self._raw
+        merged = 0
+        for channel, kind, arguments, settled in requests:
             if channel is not self._channel or raw is None or not raw.is_open:
                 self._drop(settled)
+            elif kind == "acked" and settled and not arguments[1] and arguments[0] < boundary:
+                merged = max(merged, arguments[0])
             elif kind == "acked":
                 raw.basic_ack(*arguments[:2])
             elif kind == "nacked":
@@ -283,6 +293,18 @@ class Consumer:
                 raw.basic_reject(arguments[0], arguments[2])
             else:
                 self._publish(raw, *arguments)
+        if merged and raw is not None and raw.is_open:
+            raw.basic_ack(merged, multiple=True)
+
+    def _boundary(self, requests: list[_Request]) -> float:
+        """Return the first tag that an ack of several may not cover. Under `lock`.
+
+        Acks that come together are sent as one, up to the first delivery that is not settled or that is
+        settled in another way: a frame for each would cost a tenth of the throughput at a high prefetch count.
+        """
+        tags: list[int] = [arguments[0] for _, kind, arguments, _ in requests if kind in ("nacked", "rejected")]
+        oldest: float = next(iter(self._unsettled), math.inf)
+        return min(oldest, *tags) if tags else oldest
 
     def _drop(self, settled: list[Delivery]) -> None:
         """Take note that the broker never saw these settled, and so puts them back."""

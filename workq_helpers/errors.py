@@ -40,9 +40,17 @@ A message says what happened, the value seen and the next step, and never holds 
 
 from __future__ import annotations
 
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
 
-import pika.exceptions
+if TYPE_CHECKING:
+    from workq_helpers.errors_of_pika import (
+        ChannelRefusedError,
+        ConnectionLostError,
+        QueueMismatchError,
+        QueueNotFoundError,
+        TransientQueuesDeniedError,
+    )
 
 __all__ = [
     "BrokerError",
@@ -115,10 +123,6 @@ class BrokerUnreachableError(BrokerError):
     """Nothing answers at the broker's address."""
 
 
-class ConnectionLostError(BrokerError, pika.exceptions.AMQPConnectionError):
-    """A connection that was open ended without our doing."""
-
-
 class LoginRefusedError(BrokerError):
     """The broker refused the user name or the password."""
 
@@ -183,47 +187,6 @@ class QueueError(WorkqError):
     """Base of what a broker refuses about a queue."""
 
 
-class _ClosedByBrokerError(QueueError):
-    """Ours and pika's at once, so that ``except pika.exceptions...`` in a learner's code still catches it.
-
-    Args:
-        message: The sentence for the learner.
-        reply_code: AMQP's code, such as 406.
-        reply_text: The broker's own words.
-    """
-
-    def __init__(self, message: str, reply_code: int, reply_text: str) -> None:
-        # Sets args to (reply_code, reply_text), which pika's own properties read.
-        super().__init__(reply_code, reply_text)
-        self._message = message
-
-    def __str__(self) -> str:
-        return self._message
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._message!r})"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Exceptions pickle as their args, which here are pika's and lack the message.
-        return type(self), (self._message, *self.args)
-
-
-class QueueMismatchError(_ClosedByBrokerError, pika.exceptions.ChannelClosedByBroker):
-    """406: the queue exists already, with other arguments."""
-
-
-class QueueNotFoundError(_ClosedByBrokerError, pika.exceptions.ChannelClosedByBroker):
-    """404: there is no queue of that name in the virtual host."""
-
-
-class TransientQueuesDeniedError(_ClosedByBrokerError, pika.exceptions.ConnectionClosedByBroker):
-    """541: this broker is configured to refuse shared queues that are not durable."""
-
-
-class ChannelRefusedError(_ClosedByBrokerError, pika.exceptions.ChannelClosedByBroker):
-    """The broker closed the channel for a reason of its own, such as a delivery acknowledged twice."""
-
-
 class WorkerError(WorkqError):
     """Base of what can go wrong with a worker."""
 
@@ -238,3 +201,20 @@ class UnknownWorkerError(WorkerError, LookupError):
 
 class WorkerStartError(WorkerError):
     """A worker could not begin to consume."""
+
+
+# Those that are pika's own exceptions too are made when first asked for: whoever starts a broker needs
+# errors at once, and pika, which takes a fifth of a second to import, only when the broker is up.
+_ALSO_PIKAS = {
+    "ChannelRefusedError",
+    "ConnectionLostError",
+    "QueueMismatchError",
+    "QueueNotFoundError",
+    "TransientQueuesDeniedError",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ALSO_PIKAS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module("workq_helpers.errors_of_pika"), name)

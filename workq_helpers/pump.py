@@ -55,7 +55,6 @@ class Pump:
     """
 
     def __init__(self, name: str, job: Job) -> None:
-        self._name = name
         self._job = job
         self._loop = IOLoop()
         self._baton = threading.Lock()
@@ -65,8 +64,9 @@ class Pump:
         self._wanted = False
         self._helper_owns = False
         self._helper_sleeps = True
+        self._hurried = False
         self._wake_helper = threading.Event()
-        self._helper: threading.Thread | None = None
+        self._helper = threading.Thread(target=self._help, name=f"{name} (I/O)", daemon=True)
         self._main = threading.Thread(target=self._run, name=name, daemon=True)
 
     @property
@@ -86,6 +86,10 @@ class Pump:
     def call(self, function: Callable[[], None]) -> None:
         """Have the owner of the loop call `function` soon; from any thread."""
         self._loop.add_callback_threadsafe(function)
+        if self._working and not self._helper_owns:
+            # Nobody polls: the helper need not wait to see that the work is slow.
+            self._hurried = True
+            self._wake_helper.set()
 
     def nudge(self) -> None:
         """See to it that `after_poll` runs soon.
@@ -115,6 +119,7 @@ class Pump:
 
     def _run(self) -> None:
         self._baton.acquire()
+        self._helper.start()
         try:
             self._loop.activate_poller()
             self._job.connect(self._loop)
@@ -130,8 +135,7 @@ class Pump:
             self._over = True
             self._baton.release()
             self._wake_helper.set()
-            if self._helper is not None:
-                self._helper.join()
+            self._helper.join()
             self._loop.close()
 
     def _poll(self) -> None:
@@ -147,7 +151,7 @@ class Pump:
         self._turns += 1
         self._working = True
         if self._helper_sleeps:
-            self._rouse_helper()
+            self._wake_helper.set()
         self._baton.release()
         try:
             self._job.do_work()
@@ -158,12 +162,6 @@ class Pump:
                 self.call(_nothing)
                 self._baton.acquire()
                 self._wanted = False
-
-    def _rouse_helper(self) -> None:
-        if self._helper is None:
-            self._helper = threading.Thread(target=self._help, name=f"{self._name} (I/O)", daemon=True)
-            self._helper.start()
-        self._wake_helper.set()
 
     def _help(self) -> None:
         while not self._over:
@@ -179,6 +177,9 @@ class Pump:
         """Look at the main thread every few milliseconds, and poll for it while its work is slow."""
         quiet_looks, last_turn = 0, -1
         while quiet_looks < _QUIET_LOOKS and not self._over:
+            if self._hurried and self._working:
+                self._hurried = False
+                self._poll_for_main()
             if self._wake_helper.wait(TAKEOVER_SECONDS):
                 return
             if self._turns != last_turn:

@@ -207,8 +207,8 @@ class Worker:
     def request_kill(self) -> None:
         """Kill it and do not wait."""
         self._leaving = True
-        self._pace.kill()
         self._pump.call(lambda: self._consumer.cut("killed"))
+        self._pace.kill()
         self._interrupt_callback()
 
     def join(self, timeout: float) -> bool:

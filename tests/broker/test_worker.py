@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import threading
 from typing import Any
 
@@ -230,6 +231,31 @@ def test_multiple_acks_settle_everything_before(lesson: Lesson) -> None:
     lesson.start_publisher(["1", "2", "3"], "hello")
     lesson.wait_until_idle()
     assert [event.task for event in events(lesson, "acked")] == ["1", "2", "3"]
+
+
+def test_acks_and_nacks_in_any_order_settle_what_they_name(lesson: Lesson, poll_for: Any) -> None:
+    held: list[tuple[Any, int]] = []
+
+    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        held.append((ch, method.delivery_tag))
+
+    worker = lesson.start_worker(callback, "hello")
+    lesson.start_publisher([str(number) for number in range(1, 41)], "hello").wait()
+    poll_for(lambda: worker.done == 40)
+    generator = random.Random(1)  # noqa: S311 - a shuffle that can be repeated
+    generator.shuffle(held)
+    # 40 is never settled, every fifth is rejected, the rest is acked: all in a burst, tags in any order.
+    for ch, tag in held:
+        if tag % 5:
+            ch.basic_ack(delivery_tag=tag)
+        elif tag < 40:
+            ch.basic_reject(delivery_tag=tag, requeue=False)
+    poll_for(lambda: lesson.queue_counts()["hello"].unacknowledged == 1)
+    assert worker.alive
+    worker.kill()
+    assert [event.task for event in events(lesson, "requeued")] == ["40"]
+    poll_for(lambda: lesson.queue_counts()["hello"].ready == 1)
+    assert {event.task for event in events(lesson, "rejected")} == {"5", "10", "15", "20", "25", "30", "35"}
 
 
 def test_an_ack_too_many_closes_the_channel_and_says_how(lesson: Lesson) -> None:

@@ -97,11 +97,12 @@ def test_a_server_that_says_nothing() -> None:
         (b"\x15\x03\x01\x00\x02\x02\x0a", r"\x15\x03", "amqps://"),
         (b"AMQP\x00\x01\x00\x00", r"AMQP\x00\x01", "0-9-1"),
         (b"220 mail.example ESMTP\r\n", "220 mail", "workq doctor"),
+        (b"no", "b'no'", "workq doctor"),
         (b"\x01\x00\x00\x00\x00\x00\x04\x00\x63\x00\x63\xce", r"\x01\x00", "workq doctor"),
         (b"\x01\x00\x00\x00\x00\x00\x04\x00\x0a\x00\x1e\xce", r"\x01\x00", "workq doctor"),
         (b"\x01\x00\x00\xff\xff\xff\xff", r"\xff\xff", "workq doctor"),
     ],
-    ids=["web", "tls", "other amqp", "mail", "unknown method", "method out of turn", "endless frame"],
+    ids=["web", "tls", "other amqp", "mail", "short", "unknown method", "method out of turn", "endless frame"],
 )
 def test_a_server_of_another_kind(answer: bytes, seen: str, step: str) -> None:
     with listening(said(answer)) as port:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import socket
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,6 @@ import docker
 import docker.errors
 import pytest
 import requests.exceptions
-from testcontainers.core.config import testcontainers_config
 
 from workq_helpers.broker import container
 from workq_helpers.broker.container import ContainerServer, bury, leftovers
@@ -170,43 +167,6 @@ def test_an_image_that_can_not_be_pulled(line: Any) -> None:
     assert "'rabbitmq:nope'" in text
     assert "manifest unknown" in text
     assert "WORKQ_RABBITMQ_IMAGE" in text
-
-
-@pytest.fixture
-def ryuk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ryuk switched on, as an image that is nowhere."""
-    monkeypatch.setattr(testcontainers_config, "_ryuk_disabled", False)
-    monkeypatch.setattr(testcontainers_config, "ryuk_image", "ryuk:nope")
-
-
-def start_ryuk() -> bool:
-    thread = container._start_ryuk()
-    if thread is not None:
-        thread.join()
-    return thread is not None
-
-
-@pytest.mark.usefixtures("ryuk")
-def test_ryuk_that_can_not_be_had_is_in_the_log(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    client = FakeDocker({"error": "manifest unknown"})
-    monkeypatch.setattr(container, "_client", lambda: contextlib.nullcontext(client))
-    with caplog.at_level(logging.WARNING):
-        assert start_ryuk()
-    assert "ryuk:nope does not run" in caplog.text
-    assert "manifest unknown" in caplog.text
-
-
-@pytest.mark.usefixtures("ryuk")
-def test_ryuk_is_started_once_and_by_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[str] = []
-    monkeypatch.setattr(container, "_client", lambda: contextlib.nullcontext(FakeDocker()))
-    monkeypatch.setattr(container.Reaper, "get_instance", lambda: started.append("ryuk"))
-    assert start_ryuk()
-    assert testcontainers_config.ryuk_disabled is True
-    assert not start_ryuk()
-    assert started == ["ryuk"]
 
 
 def test_the_last_words_of_a_rabbitmq_that_could_not_boot() -> None:

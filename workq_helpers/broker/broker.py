@@ -11,10 +11,8 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import pika
 from packaging.version import Version
 
-from workq_helpers.broker import connection
 from workq_helpers.broker.choice import Choice
 from workq_helpers.broker.endpoint import Endpoint
 from workq_helpers.broker.folders import Folders
@@ -33,6 +31,8 @@ from workq_helpers.errors import (
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    import pika
 
     from workq_helpers.broker.features import Features
     from workq_helpers.broker.management import Management, QueueCounts
@@ -64,6 +64,8 @@ def find_broker(progress: Callable[[str], None] | None = None, environ: Mapping[
     choice = Choice.from_environ(environ)
     if choice.uses_url:
         endpoint = endpoint_from_url(environ)
+        from workq_helpers.broker import connection  # with it pika, which takes a while to import
+
         return Broker(endpoint, connection.probe(endpoint))
     folders = Folders.from_environ(environ)
     if progress is not None:
@@ -127,10 +129,13 @@ class Broker:
     def describe(self) -> str:
         """Return its version, where it comes from, and whether it is up, for people to read."""
         where = self._lease.ready.description if self._lease else f"{self.endpoint.host}:{self.endpoint.port}"
+        from workq_helpers.broker import connection
+
         state = "closed" if self._closed else "up" if connection.accepts(self.endpoint) else "down"
         return f"RabbitMQ {self.version} · {where} · {state}"
 
     def __repr__(self) -> str:
+
         state = "closed" if self._closed else "open"
         address = f"{self.endpoint.host}:{self.endpoint.port}"
         return f"<Broker RabbitMQ {self.version} from {self.source} at {address}, {state}>"
@@ -144,6 +149,8 @@ class Broker:
             virtual_host: Its name.
             **overrides: Any argument of `pika.ConnectionParameters`, to set or replace one.
         """
+        from workq_helpers.broker import connection
+
         return connection.connection_parameters(self.endpoint.on(virtual_host), **overrides)
 
     def create_virtual_host(self, label: str) -> str:
@@ -299,6 +306,8 @@ class Broker:
             WaitTimeoutError: It did not go away, or did not come back, in time.
         """
         from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+        from workq_helpers.broker import connection
 
         place = f"{self.endpoint.host}:{self.endpoint.port}"
 

@@ -8,7 +8,6 @@ import os
 import secrets
 import shutil
 import socket
-import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any, Self
@@ -19,9 +18,7 @@ import docker.utils
 import requests.exceptions
 import tenacity
 from testcontainers.core.config import testcontainers_config
-from testcontainers.core.container import Reaper
 from testcontainers.core.docker_client import DockerClient, get_docker_host
-from testcontainers.core.exceptions import ContainerConnectException
 
 from workq_helpers.broker.connection import accepts
 from workq_helpers.broker.endpoint import Endpoint
@@ -171,7 +168,8 @@ class ContainerServer:
     def _start(self, progress: Progress) -> Endpoint:
         with _client() as client:
             _pull_if_missing(client, testcontainers_config.hub_image_name_prefix + self.image, progress)
-        _start_ryuk()
+        # Ryuk would listen beyond loopback; removing what is left behind is the keeper's job, and its heirs'.
+        testcontainers_config.ryuk_disabled = True
         progress(f"Starting RabbitMQ in Docker ({self.image})")
         retry = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(PortTakenError),
@@ -382,31 +380,6 @@ def _no_image(image: str, reason: str) -> ImageUnavailableError:
         "the network, set WORKQ_RABBITMQ_IMAGE to an image that is here (see `docker images`), or set "
         "WORKQ_BROKER=node to do without Docker."
     )
-
-
-def _start_ryuk() -> threading.Thread | None:
-    """Have testcontainers' Ryuk remove our containers should this process die, unless it is switched off.
-
-    Returns:
-        The thread that sees to it, because RabbitMQ need not wait for it; ``None`` where there is none to start.
-    """
-    if testcontainers_config.ryuk_disabled:
-        return None
-    testcontainers_config.ryuk_disabled = True  # it is seen to: testcontainers would start it first, and wait
-    thread = threading.Thread(target=_run_ryuk, name="workq-ryuk", daemon=True)
-    thread.start()
-    return thread
-
-
-def _run_ryuk() -> None:
-    image = testcontainers_config.hub_image_name_prefix + testcontainers_config.ryuk_image
-    try:
-        with _client() as client:
-            _pull_if_missing(client, image, silent)
-        Reaper.get_instance()
-    except (BrokerStartError, ContainerConnectException, OSError, *_DOCKER_ERRORS) as error:
-        log.warning("%s does not run and so can't clean up should this process be killed: %s", image, error)
-        Reaper.delete_instance()
 
 
 @contextlib.contextmanager

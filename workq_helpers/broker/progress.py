@@ -70,7 +70,10 @@ class Shown:
     def _new_bar(total: int) -> Any:
         from tqdm import auto  # imports IPython's widgets in a notebook; most callers find a broker that runs
 
+        class Bar(auto.tqdm):  # type: ignore[type-arg]  # not subscriptable where its notebook form is chosen
+            monitor_interval = 0  # else a thread of tqdm's own outlives the bar
+
         # None: not where standard error is a file or a pipe, in which every refresh would stay.
         if total:
-            return auto.tqdm(total=total, unit="B", unit_scale=True, leave=False, disable=None)
-        return auto.tqdm(bar_format="{desc} {elapsed}", leave=False, disable=None)
+            return Bar(total=total, unit="B", unit_scale=True, leave=False, disable=None)
+        return Bar(bar_format="{desc} {elapsed}", leave=False, disable=None)

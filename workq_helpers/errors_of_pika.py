@@ -1,0 +1,62 @@
+"""The exceptions of the tree in `errors` that are pika's own as well; import them from there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pika.exceptions
+
+from workq_helpers.errors import BrokerError, QueueError
+
+__all__ = [
+    "ChannelRefusedError",
+    "ConnectionLostError",
+    "QueueMismatchError",
+    "QueueNotFoundError",
+    "TransientQueuesDeniedError",
+]
+
+
+class ConnectionLostError(BrokerError, pika.exceptions.AMQPConnectionError):
+    """A connection that was open ended without our doing."""
+
+
+class _ClosedByBrokerError(QueueError):
+    """Ours and pika's at once, so that ``except pika.exceptions...`` in a learner's code still catches it.
+
+    Args:
+        message: The sentence for the learner.
+        reply_code: AMQP's code, such as 406.
+        reply_text: The broker's own words.
+    """
+
+    def __init__(self, message: str, reply_code: int, reply_text: str) -> None:
+        # Sets args to (reply_code, reply_text), which pika's own properties read.
+        super().__init__(reply_code, reply_text)
+        self._message = message
+
+    def __str__(self) -> str:
+        return self._message
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._message!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions pickle as their args, which here are pika's and lack the message.
+        return type(self), (self._message, *self.args)
+
+
+class QueueMismatchError(_ClosedByBrokerError, pika.exceptions.ChannelClosedByBroker):
+    """406: the queue exists already, with other arguments."""
+
+
+class QueueNotFoundError(_ClosedByBrokerError, pika.exceptions.ChannelClosedByBroker):
+    """404: there is no queue of that name in the virtual host."""
+
+
+class TransientQueuesDeniedError(_ClosedByBrokerError, pika.exceptions.ConnectionClosedByBroker):
+    """541: this broker is configured to refuse shared queues that are not durable."""
+
+
+class ChannelRefusedError(_ClosedByBrokerError, pika.exceptions.ChannelClosedByBroker):
+    """The broker closed the channel for a reason of its own, such as a delivery acknowledged twice."""
