@@ -21,12 +21,10 @@ from pika.spec import Basic, BasicProperties
 from workq_helpers import pika_private
 from workq_helpers.events import EventLog
 from workq_helpers.messages import MessageIds, durability, encode_body, task_text
+from workq_helpers.pump import reconnect_pause_seconds
 from workq_helpers.worker_channel import WorkerChannel
 
 __all__ = ["Consumer", "ConsumerOptions", "Delivery", "Host"]
-
-#: Pauses between attempts to reconnect, in seconds; the last one repeats.
-_RECONNECT_PAUSES = (0.1, 0.2, 0.5, 1.0)
 
 #: How many turns of the loop a cut waits for acknowledgments that the socket has not taken yet.
 _FLUSH_TURNS = 100
@@ -433,7 +431,7 @@ class Consumer:
         self._try_again()
 
     def _try_again(self) -> None:
-        pause = _RECONNECT_PAUSES[min(self._attempts, len(_RECONNECT_PAUSES) - 1)]
+        pause = reconnect_pause_seconds(self._attempts)
         self._attempts += 1
         assert self._loop is not None  # noqa: S101 - set by connect()
         self._loop.call_later(pause, self._open)

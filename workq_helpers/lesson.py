@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from workq_helpers.broker import Broker, find_broker
 from workq_helpers.broker.connection import translate
@@ -45,8 +45,6 @@ _PATIENT_COUNTS = 10
 
 _open_lessons: dict[str, Lesson] = {}
 _opening = threading.RLock()
-
-_Started = TypeVar("_Started", Worker, Publisher)
 
 
 class Lesson:

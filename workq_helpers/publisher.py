@@ -19,7 +19,7 @@ from workq_helpers import pika_private
 from workq_helpers.errors import WaitTimeoutError, WorkqError
 from workq_helpers.events import EventLog
 from workq_helpers.messages import MessageIds, durability, encode_body, task_text
-from workq_helpers.pump import Pump
+from workq_helpers.pump import Pump, reconnect_pause_seconds
 
 __all__ = ["Publisher", "PublisherOptions"]
 
@@ -34,9 +34,6 @@ _MOST_UNCONFIRMED = 2_000
 
 #: How far behind its schedule a publisher with an interval may fall and still catch up.
 _CATCH_UP_SECONDS = 0.1
-
-#: Pauses between attempts to reconnect, in seconds; the last one repeats.
-_RECONNECT_PAUSES = (0.1, 0.2, 0.5, 1.0)
 
 
 class PublisherOptions(NamedTuple):
@@ -399,7 +396,7 @@ class Publisher:
         self._try_again()
 
     def _try_again(self) -> None:
-        pause = _RECONNECT_PAUSES[min(self._attempts, len(_RECONNECT_PAUSES) - 1)]
+        pause = reconnect_pause_seconds(self._attempts)
         self._attempts += 1
         self._later(pause, self._open)
 
