@@ -150,5 +150,6 @@ def _tell(status: Status) -> None:
         click.echo(f"  AMQP         {status.address}")
     if status.management_url:
         click.echo(f"  management   {status.management_url}")
-    click.echo(f"  used by      {status.leases}{', kept until `workq broker stop`' if status.pinned else ''}")
+    kept = ", kept until `workq broker stop`" if status.pinned else ""
+    click.echo(f"  used by      {status.leases or 'nobody'}{kept}")
     click.echo(f"  folder       {status.folder}")

@@ -9,19 +9,13 @@ from typing import Any
 import pytest
 
 from tests.support import need
-from workq_helpers import Broker, Lesson, WorkqError, find_broker, work
+from workq_helpers import Broker, Lesson, work
 
 
-@pytest.fixture(scope="session")
-def broker() -> Iterator[Broker]:
-    """One broker for the whole run."""
-    try:
-        found = find_broker()
-    except WorkqError as error:
-        need(False, f"no RabbitMQ to test with: {error}")
-        raise
-    with found:
-        yield found
+@pytest.fixture
+def restartable(broker: Broker) -> Broker:
+    need(broker.ours, "only a broker that the course started is restarted by tests")
+    return broker
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from packaging.version import Version
 from testcontainers.core.config import testcontainers_config
 
 from tests.support import need
-from workq_helpers.broker import container, docker_socket
+from workq_helpers.broker import connection, container, docker_socket
 from workq_helpers.broker.choice import DEFAULT_IMAGE
 from workq_helpers.broker.connection import open_connection, probe, translate
 from workq_helpers.broker.container import KEEPER_LABEL, ContainerServer, bury, leftovers
@@ -186,7 +186,7 @@ def test_an_interrupted_start_leaves_nothing(monkeypatch: pytest.MonkeyPatch) ->
     def interrupt(_endpoint: Endpoint) -> bool:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(container, "accepts", interrupt)
+    monkeypatch.setattr(connection, "accepts", interrupt)
     server = ContainerServer(IMAGE)
     with pytest.raises(KeyboardInterrupt):
         server.start()

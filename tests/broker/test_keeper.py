@@ -197,7 +197,8 @@ def is_gone_but_for(holder: Holder, environ: dict[str, str]) -> bool:
 
 
 def test_a_pinned_broker_stays_until_it_is_stopped(environ: dict[str, str], poll_for: PollFor) -> None:
-    assert steering.start(quiet, environ | {"WORKQ_LINGER_SECONDS": "0"}).pinned
+    started = steering.start(quiet, environ | {"WORKQ_LINGER_SECONDS": "0"})
+    assert (started.pinned, started.leases) == (True, 0)  # who starts it does not use it
     assert steering.status(environ) is not None
     assert steering.stop(environ) is True
     poll_for(is_gone(environ))

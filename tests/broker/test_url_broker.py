@@ -68,6 +68,29 @@ def test_it_waits_while_somebody_else_restarts_it(foreign: Broker, broker: Broke
     assert changes == ["down", "up"]
 
 
+@pytest.mark.parametrize("deed", ["restart", "crash"])
+def test_it_does_not_wait_for_what_has_happened_already(foreign: Broker, broker: Broker, deed: str) -> None:
+    need(broker.ours, "only a broker that the course started is restarted by tests")
+    changes: list[str] = []
+    foreign.subscribe(changes.append)
+    getattr(broker, deed)()
+    foreign.wait_for_restart(timeout=1.0)
+    assert changes == ["down", "up"]
+    with pytest.raises(WaitTimeoutError, match="it never stopped answering"):
+        foreign.wait_for_restart(timeout=0.3)  # the one that it has heard of is not the next one
+    assert changes == ["down", "up"]
+
+
+def test_another_handle_on_a_broker_of_ours_sees_its_restart(broker: Broker) -> None:
+    need(broker.ours, "only a broker that the course started is restarted by tests")
+    with find_broker() as other:
+        broker.restart()
+        other.wait_for_restart(timeout=1.0)
+        for told in (broker, other):
+            with pytest.raises(WaitTimeoutError, match="it never stopped answering"):
+                told.wait_for_restart(timeout=0.3)
+
+
 def test_it_says_so_when_nobody_restarts_it(foreign: Broker) -> None:
     with pytest.raises(WaitTimeoutError, match=r"was not restarted within 0 s: it never stopped answering"):
         foreign.wait_for_restart(timeout=0.3)

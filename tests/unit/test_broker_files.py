@@ -4,6 +4,8 @@ import json
 import os
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -121,3 +123,21 @@ def test_a_long_path_gets_a_short_socket(tmp_path: Path) -> None:
     path.parent.rmdir()
     assert len(os.fsencode(path)) <= 100
     assert Folders(Path("/r"), tmp_path).make_socket_path() == Path("/r/keeper.sock")
+
+
+# -- what a start waits for
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("broker", {"pika", "httpx", "tenacity", "psutil", "testcontainers", "pandas", "filelock"}),
+        ("keeper", {"pika", "httpx", "tenacity", "psutil", "testcontainers", "pandas", "filelock"}),
+        ("sources", {"pika", "httpx", "tenacity", "psutil", "testcontainers"}),
+        ("container", {"pika", "httpx", "tenacity", "psutil"}),  # imported while RabbitMQ boots
+    ],
+)
+def test_what_a_boot_waits_for_imports_nothing_heavy(module: str, heavy: set[str]) -> None:
+    code = f"import sys, workq_helpers.broker.{module}; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert heavy & set(ran.stdout.split()) == set()

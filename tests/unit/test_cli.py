@@ -86,6 +86,11 @@ def test_status_shows_where_it_is_and_who_uses_it(
     ]
 
 
+def test_status_says_that_nobody_uses_it(workq: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(brokers, "status", lambda: replace(UP, leases=0, pinned=False))
+    assert "  used by      nobody\n" in workq("broker", "status").output
+
+
 @pytest.mark.parametrize("found", [None, replace(UP, phase="down")])
 def test_status_is_1_unless_it_is_up(
     workq: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, found: Status | None

@@ -6,7 +6,7 @@ import pytest
 from packaging.version import Version
 
 from workq_helpers import errors
-from workq_helpers.broker import docker_socket, doctor, sources
+from workq_helpers.broker import container, docker_socket, doctor, sources
 from workq_helpers.broker.choice import Choice
 from workq_helpers.broker.faults import describe_error, revive_error
 from workq_helpers.broker.folders import Folders
@@ -159,6 +159,33 @@ def test_the_doctor_names_what_is_missing(bare_machine: dict[str, str]) -> None:
         ("will be used", "bad"),
     ]
     assert all(finding.mend for finding in findings if finding.verdict != "ok")
+
+
+@pytest.mark.parametrize(
+    ("forced", "here", "verdict", "text"),
+    [
+        (None, True, "ok", "the image r:4 is here."),
+        (None, False, "warn", "will be downloaded first; if that fails, the next source is tried."),
+        ("docker", False, "warn", "will be downloaded first."),
+    ],
+)
+def test_the_doctor_says_whether_the_image_is_here(
+    monkeypatch: pytest.MonkeyPatch,
+    bare_machine: dict[str, str],
+    forced: str | None,
+    here: bool,
+    verdict: str,
+    text: str,
+) -> None:
+    monkeypatch.setattr(container, "has_image", lambda image: here and image == "r:4")
+    choice = {"WORKQ_BROKER": forced} if forced else {}
+    findings = doctor.diagnose(bare_machine | choice | {"DOCKER_HOST": "tcp://x:1", "WORKQ_RABBITMQ_IMAGE": "r:4"})
+    found = {finding.name: finding for finding in findings}
+    assert found["Docker"].verdict == verdict
+    assert found["Docker"].found.endswith(text)
+    assert bool(found["Docker"].mend) is not here
+    assert found["will be used"].verdict == "ok"  # it will, once it is downloaded
+    assert found["will be used"].found.endswith(text)
 
 
 def test_the_doctor_on_settings_that_make_no_sense() -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from workq_helpers.broker.features import Features
     from workq_helpers.broker.management import Management, QueueCounts
+    from workq_helpers.broker.witness import Witness
 
 __all__ = ["Broker", "find_broker"]
 
@@ -66,7 +67,9 @@ def find_broker(progress: Callable[[str], None] | None = None, environ: Mapping[
         endpoint = endpoint_from_url(environ)
         from workq_helpers.broker import connection  # with it pika, which takes a while to import
 
-        return Broker(endpoint, connection.probe(endpoint))
+        broker = Broker(endpoint, connection.probe(endpoint))
+        broker._call_a_witness()
+        return broker
     folders = Folders.from_environ(environ)
     if progress is not None:
         return _leased(folders, choice, environ, spoken(progress))
@@ -96,6 +99,9 @@ class Broker:
         self._management: Management | None = None
         self._features: Features | None = None
         self._virtual_hosts: set[str] = set()
+        # What tells of restarts: a witness where others run it, the keeper's count where it is ours.
+        self._witness: Witness | None = None
+        self._restarts = self._restarts_told(lease) if lease else 0
         self._listeners: list[Callable[[str], None]] = []
         self._closed = False
 
@@ -110,6 +116,11 @@ class Broker:
     def source(self) -> str:
         """Where it comes from: ``"url"``, ``"docker"`` or ``"node"``."""
         return self._lease.ready.source if self._lease else "url"
+
+    @property
+    def where(self) -> str:
+        """How it was found and where it runs, for people to read."""
+        return self._lease.ready.description if self._lease else f"{self.endpoint.host}:{self.endpoint.port}"
 
     @property
     def features(self) -> Features:
@@ -128,11 +139,10 @@ class Broker:
 
     def describe(self) -> str:
         """Return its version, where it comes from, and whether it is up, for people to read."""
-        where = self._lease.ready.description if self._lease else f"{self.endpoint.host}:{self.endpoint.port}"
         from workq_helpers.broker import connection
 
         state = "closed" if self._closed else "up" if connection.accepts(self.endpoint) else "down"
-        return f"RabbitMQ {self.version} · {where} · {state}"
+        return f"RabbitMQ {self.version} · {self.where} · {state}"
 
     def __repr__(self) -> str:
 
@@ -170,7 +180,8 @@ class Broker:
         if self._lease is not None:
             # Told before it exists, so that the keeper deletes it whenever this process dies.
             self._lease.request("register", virtual_host=name)
-            self._create_soon(name)
+            self._wait_until_started()
+            self._api().create_virtual_host(name)
         else:
             try:
                 self._api().create_virtual_host(name)
@@ -203,17 +214,18 @@ class Broker:
         """Return the queues of `virtual_host` and what is in them at this moment, as the broker says."""
         return self._api().queue_counts(virtual_host)
 
-    def _create_soon(self, name: str) -> None:
-        """Create a virtual host on a broker that may have accepted its first connection a moment ago."""
-        from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+    def _wait_until_started(self) -> None:
+        """Wait until a broker of ours has finished starting, some 0.1 s after it accepted its first connection."""
+        from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
         polls = Retrying(
-            retry=retry_if_exception_type(ManagementError),
+            retry=retry_if_exception_type(ManagementError) | retry_if_result(lambda started: not started),
             wait=wait_fixed(0.05),
             stop=stop_after_delay(_MANAGEMENT_SECONDS),
-            reraise=True,
+            # A broker that is still not ready says itself what it can't do.
+            retry_error_callback=lambda _: None,
         )
-        polls(self._api().create_virtual_host, name)
+        polls(self._api().is_started)
 
     def _borrowed_virtual_host(self) -> str:
         name = self.endpoint.virtual_host
@@ -247,6 +259,8 @@ class Broker:
         lease = self._ours("restart")
         self._tell("restarting")
         lease.request("restart", RESTART_SECONDS)
+        self._wait_until_started()
+        self._remember_this_boot()
         self._tell("up")
 
     def crash(self) -> None:
@@ -259,6 +273,8 @@ class Broker:
         lease = self._ours("crash")
         self._tell("crashing")
         lease.request("crash", RESTART_SECONDS)
+        self._wait_until_started()
+        self._remember_this_boot()
         self._tell("up")
 
     def stop(self) -> None:
@@ -299,6 +315,8 @@ class Broker:
     def wait_for_restart(self, timeout: float = 300.0) -> None:
         """Wait until the broker goes away and comes back: for one that is restarted elsewhere.
 
+        Returns at once if it has done so already, since it was found, restarted by this handle or waited for last.
+
         Args:
             timeout: How long to wait in all, in seconds.
 
@@ -307,17 +325,15 @@ class Broker:
         """
         from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-        from workq_helpers.broker import connection
-
         place = f"{self.endpoint.host}:{self.endpoint.port}"
 
-        def wait(text: str, up: bool) -> None:
+        def wait(text: str, condition: Callable[[], bool]) -> None:
             def look() -> bool:
                 shown(text)
-                return connection.accepts(self.endpoint)
+                return condition()
 
             Retrying(
-                retry=retry_if_result(lambda accepts: accepts is not up),
+                retry=retry_if_result(lambda over: not over),
                 wait=wait_fixed(_LOOK_SECONDS),
                 stop=stop_after_delay(timeout),
             )(look)
@@ -325,16 +341,57 @@ class Broker:
         with Shown() as shown:
             seen = "it never stopped answering"
             try:
-                wait(f"Waiting for RabbitMQ at {place} to go down: restart it now", up=False)
+                wait(f"Waiting for RabbitMQ at {place} to go down: restart it now", self._went_away)
                 seen = "it went down and did not come back"
                 self._tell("down")
-                wait(f"RabbitMQ at {place} is down: waiting for it to come back", up=True)
+                wait(f"RabbitMQ at {place} is down: waiting for it to come back", self._remember_this_boot)
                 self._tell("up")
             except RetryError as error:
                 raise WaitTimeoutError(
                     f"RabbitMQ at {place} was not restarted within {timeout:.0f} s: {seen}. "
                     "Restart it where it runs, and call wait_for_restart() again."
                 ) from error
+
+    def _went_away(self) -> bool:
+        """Say whether the broker has gone away since it was last remembered, or is away now."""
+        from workq_helpers.broker import connection
+
+        if self._lease is not None and self._restarts_told(self._lease) != self._restarts:
+            return True
+        with self._lock:
+            if self._witness is not None and self._witness.saw_it_go():
+                return True
+        return not connection.accepts(self.endpoint)
+
+    def _remember_this_boot(self) -> bool:
+        """Notice from now on that the broker goes away; say whether it is there at all."""
+        if self._lease is None:
+            return self._call_a_witness()
+        from workq_helpers.broker import connection
+
+        restarts = self._restarts_told(self._lease)
+        if restarts % 2 or not connection.accepts(self.endpoint):
+            return False
+        self._restarts = restarts
+        return True
+
+    def _call_a_witness(self) -> bool:
+        from workq_helpers.broker.witness import Witness
+
+        try:
+            witness = Witness(self.endpoint)
+        except BrokerError:
+            return False
+        with self._lock:
+            former, self._witness = self._witness, witness
+        if former is not None:
+            former.close()
+        return True
+
+    @staticmethod
+    def _restarts_told(lease: Lease) -> int:
+        """Return how many restarts of ours have begun and ended; odd while one is under way."""
+        return int(lease.request("restarts")["restarts"])
 
     # -- the end
 
@@ -346,6 +403,9 @@ class Broker:
             self._closed = True
             management, self._management = self._management, None
             virtual_hosts, self._virtual_hosts = self._virtual_hosts, set()
+            witness, self._witness = self._witness, None
+        if witness is not None:
+            witness.close()
         if self._lease is not None:
             self._lease.close()  # the keeper deletes its virtual hosts
         if management is not None:

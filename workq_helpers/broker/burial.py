@@ -6,8 +6,7 @@ import contextlib
 import shutil
 from collections.abc import Iterable
 
-from workq_helpers.broker import processes
-from workq_helpers.broker.server import Remains
+from workq_helpers.broker.server import ProcessMark, Remains
 from workq_helpers.errors import DockerUnavailableError
 
 __all__ = ["bury"]
@@ -15,15 +14,22 @@ __all__ = ["bury"]
 
 def bury(remains: Remains) -> None:
     """Kill the processes, remove the containers, delete the folders; no error if they are gone already."""
-    processes.kill(remains.processes)
+    if remains.processes:
+        _kill(remains.processes)
     if remains.containers:
         _remove_containers(remains.containers)
     for folder in remains.folders:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _kill(marks: Iterable[ProcessMark]) -> None:
+    from workq_helpers.broker import processes  # psutil, which whoever only attaches has no use for
+
+    processes.kill(marks)
+
+
 def _remove_containers(names: Iterable[str]) -> None:
-    from workq_helpers.broker import container  # half a second to import, and only where one was ours
+    from workq_helpers.broker import container  # slow to import, and needed only where one was ours
 
     for name in names:
         with contextlib.suppress(DockerUnavailableError):  # no Docker that answers, no container that runs

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["has_image", "why_unavailable"]
+__all__ = ["why_unavailable"]
 
 _SOCKETS = ("/var/run/docker.sock", "/run/docker.sock")
 _HOME_SOCKETS = (".docker/run/docker.sock", ".docker/desktop/docker.sock", ".colima/default/docker.sock")
@@ -30,25 +30,6 @@ def why_unavailable(environ: Mapping[str, str]) -> str:
     if shutil.which("docker", path=environ.get("PATH")):
         return "Docker is installed but does not run: there is no socket of it. Start Docker and try again."
     return "Docker is not installed: there is neither a socket nor a command of it. Install and start it."
-
-
-def has_image(image: str) -> bool:
-    """Return whether the Docker that runs has the image already.
-
-    Args:
-        image: Its name.
-    """
-    import docker.errors
-    from testcontainers.core.docker_client import DockerClient
-
-    client = DockerClient().client
-    try:
-        client.images.get(image)
-    except docker.errors.ImageNotFound:
-        return False
-    finally:
-        client.close()
-    return True
 
 
 def _exists(path: Path) -> bool:

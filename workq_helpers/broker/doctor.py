@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,12 +29,14 @@ class Finding:
         verdict: ``"ok"``, ``"warn"`` (does not matter as things are) or ``"bad"`` (keeps the course from working).
         found: What was seen, in a sentence.
         mend: What to do about it; ``""`` where nothing need be done.
+        works: Whether a broker can be had there, where it is a source of one.
     """
 
     name: str
     verdict: Verdict
     found: str
     mend: str = ""
+    works: bool = True
 
 
 def diagnose(environ: Mapping[str, str] = os.environ) -> list[Finding]:
@@ -92,15 +94,23 @@ def _docker(choice: Choice, environ: Mapping[str, str]) -> Finding | None:
         from workq_helpers.broker import container
 
         try:
-            container.leftovers()  # the cheapest question that only a Docker which runs and is ours to use answers
+            return _image(image, container.has_image(image), last=not choice.allows("node"))
         except BrokerError as error:
             reason = str(error)
-        else:
-            here = docker_socket.has_image(image)
-            state = "is here" if here else "is not here and would be pulled (if it can't be, the next source is tried)"
-            return Finding("Docker", "ok", f"Docker runs; the image {image} {state}.")
     verdict: Verdict = "bad" if choice.forced else "warn"
-    return Finding("Docker", verdict, reason, "Start or install Docker if you would like to use it.")
+    return Finding("Docker", verdict, reason, "Start or install Docker if you would like to use it.", works=False)
+
+
+def _image(image: str, here: bool, last: bool) -> Finding:
+    if here:
+        return Finding("Docker", "ok", f"Docker runs, and the image {image} is here.")
+    or_else = "" if last else "; if that fails, the next source is tried"
+    return Finding(
+        "Docker",
+        "warn",
+        f"Docker runs; the image {image} is not here: it will be downloaded first{or_else}.",
+        f"`docker pull {image}` downloads it now; WORKQ_RABBITMQ_IMAGE names another (`docker images` lists yours).",
+    )
 
 
 def _node(choice: Choice, folders: Folders, environ: Mapping[str, str]) -> Finding | None:
@@ -123,6 +133,7 @@ def _node(choice: Choice, folders: Folders, environ: Mapping[str, str]) -> Findi
         "bad" if choice.forced else "warn",
         f"{too_old}There is no rabbitmq-server here, and this is neither Debian nor Ubuntu.",
         "Install it, for example with `brew install rabbitmq` or your system's package manager.",
+        works=False,
     )
 
 
@@ -130,7 +141,7 @@ def _decision(choice: Choice, running: Status | None, candidates: list[Finding])
     why = f"WORKQ_BROKER={choice.forced} asks for it" if choice.forced else "it is the first that works"
     if running is not None:
         return Finding("will be used", "ok", f"The course broker that runs already: {running.description}.")
-    for found in _usable(candidates):
+    for found in (candidate for candidate in candidates if candidate.works):
         return Finding("will be used", "ok", f"{found.name}: {why}. {found.found}")
     return Finding(
         "will be used",
@@ -138,7 +149,3 @@ def _decision(choice: Choice, running: Status | None, candidates: list[Finding])
         "There is no RabbitMQ to use, and none that could be started.",
         "Start Docker, install rabbitmq-server, or set WORKQ_BROKER_URL to a broker that runs elsewhere.",
     )
-
-
-def _usable(candidates: list[Finding]) -> Iterator[Finding]:
-    return (found for found in candidates if found.verdict == "ok")

@@ -18,6 +18,8 @@ ADVANCED_CONFIG = """\
 [{rabbit, [
    %% Quorum queues report their counts five times a second instead of every 5 s.
    {quorum_tick_interval, 200},
+   %% Whether an acknowledgment is overdue is looked at every second instead of every minute.
+   {channel_tick_interval, 1000},
    %% The first lessons use a queue that is not durable, which some versions deny unless told otherwise.
    {permit_deprecated_features, #{transient_nonexcl_queues => true}}]},
  {rabbitmq_management, [

@@ -88,6 +88,7 @@ class Keeper:
         self._waiting: list[tuple[_Lease, Wire]] = []
         self._steps: list[Message] = []
         self._failure: Message | None = None
+        self._restarts = 0  # begun and ended: odd while one is under way
         self._pinned = False
         self._stopping = False
         self._closed = False
@@ -254,7 +255,9 @@ class Keeper:
                 self._changed.notify_all()
             reply({"ok": True})
         elif operation == "status":
-            reply({"status": self._status()})
+            reply({"status": self._status(lease)})
+        elif operation == "restarts":
+            reply({"restarts": self._restarts})
         elif operation == "ready":
             reply({"ready": self._ready.to_json() if self._ready else None})
         elif operation == "logs":
@@ -306,6 +309,8 @@ class Keeper:
         if self._server is None:
             return
         _log.info("%s", operation)
+        self._restarts += 1
+        outcome: Message = {"ok": True}
         try:
             if operation == "crash":
                 self._server.crash()
@@ -313,11 +318,10 @@ class Keeper:
                 self._server.restart()
         except Exception as error:  # noqa: BLE001 - it belongs to whoever asked
             _log.error("%s failed", operation, exc_info=error)
-            reply({"error": describe_error(error)})
-        else:
-            reply({"ok": True})
-        finally:
-            self._save()
+            outcome = {"error": describe_error(error)}
+        self._restarts += 1
+        self._save()
+        reply(outcome)
 
     def _accepts(self, server: Server, ready: Ready) -> bool:
         from workq_helpers.broker.connection import accepts
@@ -404,7 +408,7 @@ class Keeper:
 
     # -- answers
 
-    def _status(self) -> Message:
+    def _status(self, asking: _Lease) -> Message:
         from workq_helpers.broker.running import Status
 
         ready, server = self._ready, self._server
@@ -416,7 +420,7 @@ class Keeper:
             version=str(ready.version) if ready else "",
             address=f"{endpoint.host}:{endpoint.port}" if endpoint else "",
             management_url=(endpoint.management_url or "") if endpoint else "",
-            leases=len(self._leases),
+            leases=len(self._leases - {asking}),
             pinned=self._pinned,
             keeper=os.getpid(),
             folder=str(self._folders.runtime),

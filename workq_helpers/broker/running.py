@@ -53,7 +53,7 @@ class Status:
         version: Its version, ``""`` while it starts.
         address: Host and port of AMQP, ``""`` while it starts.
         management_url: Where its management page is, ``""`` while it starts.
-        leases: How many notebooks, tests and commands use it at this moment.
+        leases: How many notebooks, tests and commands use it at this moment, without whoever asks.
         pinned: Whether it stays although nobody uses it.
         keeper: The process id of its keeper.
         folder: Its runtime folder.

@@ -10,7 +10,6 @@ from workq_helpers.broker.choice import DEFAULT_IMAGE, Choice
 from workq_helpers.broker.endpoint import Endpoint
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.installations import OLDEST_VERSION, find_installations
-from workq_helpers.broker.node import NodeServer
 from workq_helpers.broker.server import Progress, Server
 from workq_helpers.errors import (
     BrokerNotFoundError,
@@ -63,17 +62,19 @@ def start_server(
 
 
 def _makers(choice: Choice, folders: Folders, environ: Mapping[str, str]) -> Iterator[tuple[str, Maker]]:
+    # What a source needs is imported where it is tried: a boot waits for every import before it.
     def container(_progress: Progress) -> Server:
         from workq_helpers.broker import docker_socket
 
         reason = docker_socket.why_unavailable(environ)
         if reason:
             raise DockerUnavailableError(reason)
-        from workq_helpers.broker.container import ContainerServer  # half a second to import
+        from workq_helpers.broker.container import ContainerServer
 
         return ContainerServer(choice.image or DEFAULT_IMAGE)
 
     def unpacked(progress: Progress) -> Server:
+        from workq_helpers.broker.node import NodeServer
         from workq_helpers.broker.packages import unpacked_installation
 
         return NodeServer(unpacked_installation(folders.cache, environ, progress), _new_folder(folders), environ)
@@ -81,6 +82,8 @@ def _makers(choice: Choice, folders: Folders, environ: Mapping[str, str]) -> Ite
     if choice.allows("docker"):
         yield "Docker", container
     if choice.allows("node"):
+        from workq_helpers.broker.node import NodeServer
+
         installed = find_installations(environ)
         for installation in installed:
             if installation.supported:
