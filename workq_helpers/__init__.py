@@ -10,13 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from workq_helpers.broker import Broker, find_broker
+    from workq_helpers.callbacks import print_and_work, print_work_and_ack
     from workq_helpers.errors import CheckFailedError, WorkqError
     from workq_helpers.lesson import Lesson
     from workq_helpers.pace import work
     from workq_helpers.publisher import Publisher
     from workq_helpers.worker import Worker
 
-__all__ = ["Broker", "CheckFailedError", "Lesson", "Publisher", "Worker", "WorkqError", "find_broker", "work"]
+__all__ = [
+    "Broker",
+    "CheckFailedError",
+    "Lesson",
+    "Publisher",
+    "Worker",
+    "WorkqError",
+    "find_broker",
+    "print_and_work",
+    "print_work_and_ack",
+    "work",
+]
 
 # Imported when first asked for: the process that keeps the broker imports this package too, and has no use
 # for most of it.
@@ -28,6 +40,8 @@ _HOMES = {
     "Worker": "worker",
     "WorkqError": "errors",
     "find_broker": "broker",
+    "print_and_work": "callbacks",
+    "print_work_and_ack": "callbacks",
     "work": "pace",
 }
 

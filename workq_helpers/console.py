@@ -8,10 +8,13 @@ other thread writes where it always did.
 from __future__ import annotations
 
 import contextlib
+import itertools
+import math
 import sys
 import threading
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 __all__ = ["Console"]
@@ -23,25 +26,48 @@ _here = threading.local()
 
 
 class Console:
-    """The last lines of what a worker printed."""
+    """The last lines of what a worker printed.
 
-    def __init__(self) -> None:
+    Args:
+        clock: Tells when a line was written, in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._lock = threading.Lock()
-        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
-        self._unfinished = ""
+        self._clock = clock
+        self._lines: deque[tuple[float, str]] = deque(maxlen=KEPT_LINES)
+        self._unfinished = (0.0, "")
+        #: Grows with every write, so that a reader sees whether there is something new.
+        self.writes = 0
 
     def write(self, text: str) -> int:
         """Append text, as a file would."""
         with self._lock:
-            *complete, self._unfinished = (self._unfinished + text).split("\n")
-            self._lines.extend(complete)
+            now = self._clock()
+            *complete, unfinished = (self._unfinished[1] + text).split("\n")
+            self._lines.extend((now, line) for line in complete)
+            self._unfinished = (now, unfinished)
+            self.writes += 1
         return len(text)
 
     @property
     def lines(self) -> list[str]:
         """The lines so far, without their line ends; the last may be unfinished."""
         with self._lock:
-            return [*self._lines, self._unfinished] if self._unfinished else list(self._lines)
+            lines = [line for _, line in self._lines]
+            return [*lines, self._unfinished[1]] if self._unfinished[1] else lines
+
+    def tail(self, count: int, until_seconds: float = math.inf) -> list[str]:
+        """Return the last lines, `count` at most, of those written by a moment.
+
+        Args:
+            count: How many.
+            until_seconds: The moment, on the console's clock.
+        """
+        with self._lock:
+            newest_first = itertools.chain([self._unfinished] if self._unfinished[1] else [], reversed(self._lines))
+            written = (line for seconds, line in newest_first if seconds <= until_seconds)
+            return list(itertools.islice(written, count))[::-1]
 
     @property
     def text(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ KINDS = {
     "requeued": "the delivery ended without an ack, so the broker puts the message back; detail says why",
     "lost": "an auto-ack delivery whose work had not finished when its worker went; nobody has it any more",
     # the life of a worker or publisher
+    "starting": "it begins to connect; detail says how it will consume",
     "connected": "its connection is open (and a worker consumes)",
     "cancelled": "the broker cancelled the consumer, for example because the queue was deleted",
     "channel closed": "the broker closed the channel; detail is its reason",
@@ -82,7 +84,7 @@ _WIDTH = len(Event._fields)
 
 
 class EventLog:
-    """An append-only list of events that any thread may write and read.
+    """A list of events that any thread may add to and read; it only grows, until it is cleared as a whole.
 
     The fields of all events lie one after another in a single list: that is smaller than a tuple for each
     event, leaves the garbage collector nothing to walk, and gives a column as one slice.
@@ -94,6 +96,8 @@ class EventLog:
         self._lock = threading.Lock()
         self._grew = threading.Condition(self._lock)
         self._waiting = 0
+        #: How often the log was cleared: what was counted from an earlier beginning means nothing now.
+        self.generation = 0
 
     def record(
         self,
@@ -144,16 +148,29 @@ class EventLog:
         position = range(length)[index]
         return Event._make(self._cells[position * _WIDTH : (position + 1) * _WIDTH])
 
-    def rows(self, start: int = 0) -> list[Row]:
-        """Return the rows from `start` on as plain tuples in `Event`'s order of fields."""
-        cells = iter(self._cells[start * _WIDTH :])
+    def rows(self, start: int = 0, stop: int | None = None) -> list[Row]:
+        """Return the rows from `start` up to `stop` as plain tuples in `Event`'s order of fields."""
+        cells = iter(self._cells[start * _WIDTH : None if stop is None else stop * _WIDTH])
         return list(zip(*[cells] * _WIDTH, strict=True))
+
+    def count_until(self, seconds: float) -> int:
+        """Return how many events had happened by the moment `seconds`, on the log's clock."""
+        cells = self._cells
+        return bisect.bisect_right(range(len(cells) // _WIDTH), seconds, key=lambda index: cells[index * _WIDTH])
 
     def columns(self) -> dict[str, list[Any]]:
         """Return the whole log as one list for each field of `Event`, in their order."""
         # The list only grows, so a fixed end makes one moment of it without a copy.
         end = len(self) * _WIDTH
         return {field: self._cells[position:end:_WIDTH] for position, field in enumerate(Event._fields)}
+
+    def clear(self) -> None:
+        """Forget every event and begin again at zero seconds."""
+        with self._lock:
+            self._cells = []  # a new list: who reads the old one at this moment reads it to its end
+            self._opened = time.monotonic()
+            self.generation += 1
+            self._grew.notify_all()
 
     def poke(self) -> None:
         """Have those who wait look again: something changed that is no event."""

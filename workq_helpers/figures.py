@@ -1,4 +1,4 @@
-"""`timeline`: the log as a picture, a row a worker."""
+"""`timeline` and `timelines`: logs as pictures, a row a worker."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import html
 import io
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,9 +24,10 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image  # matplotlib itself writes PNG with it
 
 from workq_helpers import history
+from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.events import EventLog
 
-__all__ = ["Picture", "timeline"]
+__all__ = ["Picture", "timeline", "timelines"]
 
 #: From so many deliveries on a row shows how busy its worker was instead of every task.
 MOST_BARS = 300
@@ -40,6 +41,7 @@ MOST_NAMED = 24
 _WIDTH = 10.0
 _ROW_HEIGHT = 0.72
 _TOP, _BOTTOM, _RIGHT = 0.02, 0.92, 0.95
+_TITLE = 0.42  # above a timeline that has a title
 _DPI = 150
 _BAR = 0.40
 _INK, _MUTED, _FAINT, _BAND = "#1f2328", "#636c76", "#b5bcc4", "#f1f3f5"
@@ -138,7 +140,32 @@ def timeline(log: EventLog) -> Picture:
     """
     scene = _Scene.of(log)
     with mpl.rc_context(_RC):
-        return Picture(_draw(scene), _describe(scene))
+        return Picture(_draw([("", scene)]), _describe(scene))
+
+
+def timelines(logs: Mapping[str, EventLog]) -> Picture:
+    """Draw several timelines below each other on one scale, so that their lengths can be compared.
+
+    Each ends with its last piece of work, where a dashed line says how long it took. What came later, such as
+    the end of its workers, is left out.
+
+    Args:
+        logs: The logs to draw, by title.
+
+    Returns:
+        The picture; times run from each log's first task, in seconds.
+
+    Raises:
+        InvalidArgumentError: There is no log.
+    """
+    if not logs:
+        raise InvalidArgumentError(
+            "There is no log to draw. Pass some by title, as in timelines({'today': lesson.log})."
+        )
+    scenes = [(title, _Scene.of(log).while_at_work()) for title, log in logs.items()]
+    words = [f"{_plain(title)}: {_describe(scene)}" for title, scene in scenes]
+    with mpl.rc_context(_RC):
+        return Picture(_draw(scenes), f"{_count(len(scenes), 'timeline')} on one scale. {' '.join(words)}")
 
 
 class _Scene(NamedTuple):
@@ -183,6 +210,18 @@ class _Scene(NamedTuple):
             deliveries=deliveries,
             published=[float(seconds) - begin for seconds in published],
             waiting=int((fates == "waiting").sum()),
+            span=span,
+        )
+
+    def while_at_work(self) -> _Scene:
+        """Return the scene up to its last piece of work."""
+        columns = ["delivered_seconds", "started_seconds", "finished_seconds", "settled_seconds"]
+        if self.deliveries.empty:
+            return self
+        span = max(*(float(self.deliveries[column].max()) for column in columns), 1e-6)
+        return self._replace(
+            bands={name: (min(begin, span), min(end, span)) for name, (begin, end) in self.bands.items()},
+            ends={name: what for name, what in self.ends.items() if self.bands[name][1] < span},
             span=span,
         )
 
@@ -231,49 +270,84 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _draw(scene: _Scene) -> Figure:
-    rows = max(1, len(scene.workers)) + 1
-    height = _TOP + rows * _ROW_HEIGHT + _BOTTOM
+def _draw(scenes: Sequence[tuple[str, _Scene]]) -> Figure:
+    rows = [max(1, len(scene.workers)) + 1 for _, scene in scenes]
+    titles = [_TITLE if title else 0.0 for title, _ in scenes]
+    height = _TOP + sum(rows) * _ROW_HEIGHT + sum(titles) + _BOTTOM
     figure = Figure(figsize=(_WIDTH, height), facecolor="white")
-    left = 0.45 + 0.085 * min(24, max((len(name) for name in [*scene.workers, "published"]), default=0))
+    names = [name for _, scene in scenes for name in scene.workers]
+    left = 0.45 + 0.085 * min(24, max((len(name) for name in [*names, "published"]), default=0))
     left = max(left, 1.45)
-    axes = figure.add_axes(
-        (left / _WIDTH, _BOTTOM / height, (_WIDTH - left - _RIGHT) / _WIDTH, rows * _ROW_HEIGHT / height)
-    )
-    pad = scene.span * 0.012
-    axes.set_xlim(-pad, scene.span + pad)
-    axes.set_ylim(rows - 0.5, -0.5)
-    points = (_WIDTH - left - _RIGHT) * 72 / (scene.span + 2 * pad)
+    span = max(scene.span for _, scene in scenes)
+    pad = span * 0.012
+    points = (_WIDTH - left - _RIGHT) * 72 / (span + 2 * pad)
     shown: dict[str, Any] = {}
-    _draw_axis(axes)
-    _draw_published(axes, scene, points)
-    crowded = len(scene.deliveries) > MOST_BARS
-    for number, worker in enumerate(scene.workers, start=1):
-        mine = scene.deliveries[scene.deliveries["worker"] == worker]
-        _draw_worker(axes, number, worker, scene, mine)
-        if crowded:
-            _draw_busy(axes, number, mine, scene.span, shown)
-        else:
-            _draw_tasks(axes, number, mine, scene.span, points, shown)
-    if scene.hidden:
-        figure.text(0.012, 0.02, f"{_count(scene.hidden, 'more worker')} not drawn", color=_MUTED, fontsize=8)
-    if shown:
-        figure.legend(
-            handles=list(shown.values()),
-            loc="lower center",
-            bbox_to_anchor=((left + (_WIDTH - left - _RIGHT) / 2) / _WIDTH, 0.02 / height),
-            ncols=len(shown) if len(shown) < 5 else (len(shown) + 1) // 2,
-            frameon=False,
-            fontsize=8,
-            labelcolor=_MUTED,
-            handlelength=1.8,
-            columnspacing=1.6,
-            handletextpad=0.6,
+    top = height - _TOP
+    for number, (title, scene) in enumerate(scenes):
+        top -= titles[number] + rows[number] * _ROW_HEIGHT
+        axes = figure.add_axes(
+            (left / _WIDTH, top / height, (_WIDTH - left - _RIGHT) / _WIDTH, rows[number] * _ROW_HEIGHT / height)
         )
+        axes.set_xlim(-pad, span + pad)
+        axes.set_ylim(rows[number] - 0.5, -0.5)
+        _draw_axis(axes, last=number == len(scenes) - 1)
+        if title:
+            _draw_title(axes, title, scene.span)
+        _draw_scene(axes, scene, points, shown)
+    hidden = sum(scene.hidden for _, scene in scenes)
+    if hidden:
+        figure.text(0.012, 0.02, f"{_count(hidden, 'more worker')} not drawn", color=_MUTED, fontsize=8)
+    if shown:
+        _draw_legend(figure, shown, (left + (_WIDTH - left - _RIGHT) / 2) / _WIDTH)
     return figure
 
 
-def _draw_axis(axes: Axes) -> None:
+def _draw_scene(axes: Axes, scene: _Scene, points: float, shown: dict[str, Any]) -> None:
+    _draw_published(axes, scene, points)
+    crowded = len(scene.deliveries) > MOST_BARS
+    for row, worker in enumerate(scene.workers, start=1):
+        mine = scene.deliveries[scene.deliveries["worker"] == worker]
+        _draw_worker(axes, row, worker, scene, mine)
+        if crowded:
+            _draw_busy(axes, row, mine, scene.span, shown)
+        else:
+            _draw_tasks(axes, row, mine, scene.span, points, shown)
+
+
+def _draw_title(axes: Axes, title: str, span: float) -> None:
+    """Name a timeline above it, and say where it ends."""
+    axes.set_title(_drawable(title), loc="left", fontsize=10.5, color=_INK, pad=4)
+    axes.axvline(span, color=_INK, linestyle=(0, (4, 3)), linewidth=1.0, zorder=4)
+    axes.annotate(
+        f"{span:.1f} s",
+        (span, 1.0),
+        xycoords=axes.get_xaxis_transform(),
+        xytext=(0, 4),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        fontsize=9,
+        color=_INK,
+        annotation_clip=False,
+    )
+
+
+def _draw_legend(figure: Figure, shown: dict[str, Any], middle: float) -> None:
+    figure.legend(
+        handles=list(shown.values()),
+        loc="lower center",
+        bbox_to_anchor=(middle, 0.02 / figure.get_figheight()),
+        ncols=len(shown) if len(shown) < 5 else (len(shown) + 1) // 2,
+        frameon=False,
+        fontsize=8,
+        labelcolor=_MUTED,
+        handlelength=1.8,
+        columnspacing=1.6,
+        handletextpad=0.6,
+    )
+
+
+def _draw_axis(axes: Axes, *, last: bool) -> None:
     for side in ("top", "left", "right"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(_FAINT)
@@ -282,7 +356,10 @@ def _draw_axis(axes: Axes) -> None:
     axes.tick_params(axis="x", colors=_MUTED, labelsize=8, length=3)
     axes.grid(axis="x", color="#e7eaed", linewidth=0.7)
     axes.set_axisbelow(True)
-    axes.set_xlabel("seconds after the first task", fontsize=8, color=_MUTED)
+    if last:
+        axes.set_xlabel("seconds after the first task", fontsize=8, color=_MUTED)
+    else:
+        axes.tick_params(axis="x", labelbottom=False, length=0)
 
 
 def _label(axes: Axes, row: float, name: str, note: str, tally: str) -> None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, NamedTuple, get_args
 
 from workq_helpers.events import EventLog, Row
 
-__all__ = ["PLACES", "Delivery", "Ledger", "LogCounts", "Message", "Place", "WorkerCounts"]
+__all__ = ["ENDS", "PLACES", "Delivery", "Ledger", "LogCounts", "Message", "Place", "WorkerCounts"]
 
 #: Where a message can be: in its queue, with a worker, or at one of five ends.
 Place = Literal["waiting", "in hand", "done", "lost", "returned", "refused", "discarded"]
 PLACES: tuple[Place, ...] = get_args(Place)
+
+#: Those where nothing more happens to it, as a rule: an ack may come too late, and then it is delivered again.
+ENDS: tuple[Place, ...] = PLACES[2:]
+
+#: How many of the messages that came to an end last are remembered for each end.
+KEPT_ENDS = 24
 
 
 class LogCounts(NamedTuple):
@@ -55,6 +62,10 @@ class Message:
         delivery_tag: That delivery's tag, or ``None``.
         started: Whether the callback has begun with that delivery.
         deliveries: How often it was delivered.
+        number: Its place in the order in which the log first mentions messages, from 0.
+        persistent: Whether it asked to be kept on disk, or ``None`` where its publishing was not seen.
+        redelivered: Whether the broker marked its last delivery as not the first.
+        worked: How often a callback began with it.
     """
 
     __slots__ = (
@@ -62,14 +73,19 @@ class Message:
         "deliveries",
         "delivery_tag",
         "message_id",
+        "number",
+        "persistent",
         "place",
         "queue",
+        "redelivered",
         "started",
         "task",
+        "worked",
         "worker",
     )
 
-    def __init__(self, message_id: str | None, task: str, queue: str) -> None:
+    def __init__(self, number: int, message_id: str | None, task: str, queue: str) -> None:
+        self.number = number
         self.message_id = message_id
         self.task = task
         self.queue = queue
@@ -78,6 +94,9 @@ class Message:
         self.delivery_tag: int | None = None
         self.started = False
         self.deliveries = 0
+        self.persistent: bool | None = None
+        self.redelivered = False
+        self.worked = 0
         self._delivery: Delivery | None = None
 
     def __repr__(self) -> str:
@@ -86,30 +105,54 @@ class Message:
 
 
 class _Queue:
-    __slots__ = ("absent", "ready", "transient", "unacknowledged")
+    """A queue's messages; dicts stand for ordered sets, from which any member is removed at once."""
+
+    __slots__ = ("absent", "again", "detail", "fresh", "transient", "unacknowledged")
 
     def __init__(self) -> None:
-        self.ready = 0
+        self.fresh: dict[Message, None] = {}
+        self.again: dict[Message, None] = {}  # put back: RabbitMQ gives them their old places at the head
         self.unacknowledged = 0
+        self.detail = ""
         self.transient = False
         self.absent = False
 
+    @property
+    def ready(self) -> int:
+        return len(self.fresh) + len(self.again)
+
+    def remove(self, message: Message) -> None:
+        if message in self.fresh:
+            del self.fresh[message]
+        else:
+            del self.again[message]
+
 
 class _Worker:
-    __slots__ = ("auto_ack", "delivered", "done", "in_hand", "unfinished")
+    __slots__ = ("auto_ack", "busy_with", "delivered", "done", "slots", "unfinished")
 
     def __init__(self) -> None:
         self.auto_ack = False
         self.delivered = 0
-        self.in_hand = 0
+        self.slots: dict[Delivery, None] = {}
+        self.busy_with: Delivery | None = None
         self.unfinished = 0
         self.done = 0
 
 
 class Delivery:
-    """A delivery that is not yet both settled and finished; for the ledger and the tables made from it."""
+    """A delivery to a worker; for the ledger and what is made from it.
 
-    __slots__ = ("auto_ack", "message", "over", "queue", "settled", "started", "worker")
+    Attributes:
+        message: What was delivered.
+        auto_ack: Whether sending it settled it for the broker.
+        started: Whether the callback has begun with it.
+        started_seconds: When, in the log's seconds.
+        settled: Whether it was acknowledged, put back or given up.
+        over: Whether the callback has returned, or never will.
+    """
+
+    __slots__ = ("auto_ack", "message", "over", "queue", "settled", "started", "started_seconds", "worker")
 
     def __init__(self, message: Message, queue: _Queue, worker: _Worker) -> None:
         self.message = message
@@ -117,6 +160,7 @@ class Delivery:
         self.worker = worker
         self.auto_ack = worker.auto_ack
         self.started = False
+        self.started_seconds = 0.0
         self.settled = False
         self.over = False
 
@@ -139,6 +183,8 @@ class Ledger:
         self._last_delivery: Delivery
         self._queues: defaultdict[str, _Queue] = defaultdict(_Queue)
         self._workers: defaultdict[str, _Worker] = defaultdict(_Worker)
+        self._ended: dict[Place, int] = dict.fromkeys(ENDS, 0)
+        self._recent: dict[Place, deque[Message]] = {place: deque(maxlen=KEPT_ENDS) for place in ENDS}
         self._handlers: dict[str, Callable[[Row], None]] = {
             "published": self._published,
             "returned": self._went_back,
@@ -152,6 +198,7 @@ class Ledger:
             "rejected": self._nacked,
             "requeued": self._requeued,
             "lost": self._lost,
+            "starting": self._connected,
             "connected": self._connected,
             "declared": self._declared,
             "purged": self._emptied,
@@ -186,7 +233,7 @@ class Ledger:
     def in_hand(self, worker: str) -> int:
         """Return how many deliveries `worker` has not settled."""
         known = self._workers.get(worker)
-        return known.in_hand if known else 0
+        return len(known.slots) if known else 0
 
     def unfinished(self, worker: str) -> int:
         """Return for how many deliveries `worker`'s callback has not returned yet, or not begun."""
@@ -200,16 +247,57 @@ class Ledger:
     def workers(self) -> dict[str, WorkerCounts]:
         """Return the counts of every worker the log mentions."""
         return {
-            name: WorkerCounts(worker.delivered, worker.in_hand, worker.unfinished, worker.done)
+            name: WorkerCounts(worker.delivered, len(worker.slots), worker.unfinished, worker.done)
             for name, worker in self._workers.items()
         }
 
     def places(self) -> dict[Place, int]:
         """Return how many messages are in each of `PLACES`."""
-        counts: dict[Place, int] = dict.fromkeys(PLACES, 0)
-        for message in self._all:
-            counts[message.place] += 1
-        return counts
+        waiting = sum(queue.ready for queue in self._queues.values())
+        in_hand = len(self._all) - waiting - sum(self._ended.values())
+        return {"waiting": waiting, "in hand": in_hand, **self._ended}
+
+    def waiting(self, queue: str, most: int) -> list[Message]:
+        """Return the first messages that wait in `queue`, `most` at most, the next to be delivered first."""
+        known = self._queues.get(queue)
+        if known is None:
+            return []
+        again = sorted(known.again, key=lambda message: message.number)
+        return [*again[:most], *itertools.islice(known.fresh, max(0, most - len(again)))]
+
+    def slots(self, worker: str, most: int) -> list[Delivery]:
+        """Return the deliveries that `worker` has not settled, in their order, `most` at most."""
+        known = self._workers.get(worker)
+        return list(itertools.islice(known.slots, most)) if known else []
+
+    def busy_with(self, worker: str) -> Delivery | None:
+        """Return the delivery in `worker`'s callback, settled or not, or ``None``."""
+        known = self._workers.get(worker)
+        return known.busy_with if known else None
+
+    def auto_ack(self, worker: str) -> bool:
+        """Whether a delivery to `worker` counts as acknowledged when it is sent."""
+        known = self._workers.get(worker)
+        return known is not None and known.auto_ack
+
+    def recent(self, place: Place) -> list[Message]:
+        """Return the last messages that came to the end `place` and are still there, newest first."""
+        unique = dict.fromkeys(reversed(self._recent[place]))
+        return [message for message in unique if message.place == place]
+
+    def declared(self, queue: str) -> str:
+        """Return how `queue` was declared last, as the log's detail says it, or ``""``."""
+        known = self._queues.get(queue)
+        return known.detail if known else ""
+
+    def declarations(self) -> dict[str, str]:
+        """Return for each queue that is there how it was declared."""
+        return {name: queue.detail for name, queue in self._queues.items() if queue.detail and not queue.absent}
+
+    def absent(self, queue: str) -> bool:
+        """Whether `queue` was deleted, or went with its broker."""
+        known = self._queues.get(queue)
+        return known is not None and known.absent
 
     def message(self, message_id: str) -> Message | None:
         """Return the message of that id (the newest, should several share it), or ``None``."""
@@ -235,14 +323,15 @@ class Ledger:
     # -- publishing
 
     def _published(self, row: Row) -> None:
-        queue = self._queues[row[3]]
         message = self._new(row[4], row[5], row[3])
-        queue.ready += 1
+        message.persistent = row[8].startswith("persistent")
+        queue = self._queues[row[3]]
+        queue.fresh[message] = None
         if queue.absent:
             self._end(message, "lost")
 
     def _new(self, message_id: str | None, task: str, queue: str) -> Message:
-        message = Message(message_id, task, queue)
+        message = Message(len(self._all), message_id, task, queue)
         self._all.append(message)
         if message_id is None:
             self._nameless[queue, task].append(message)
@@ -261,7 +350,7 @@ class Ledger:
     # -- delivering
 
     def _delivered(self, row: Row) -> None:
-        _, _, actor, queue_name, message_id, _, tag, _, _ = row
+        _, _, actor, queue_name, message_id, _, tag, redelivered, detail = row
         queue = self._queues[queue_name]
         worker = self._workers[actor]
         queue.absent = False
@@ -272,8 +361,10 @@ class Ledger:
         if message is None or message.place != "waiting":
             message = self._find(message, row)
         if message.place == "waiting":
-            self._queues[message.queue].ready -= 1
-        elif message.place == "in hand" and message._delivery is not None:
+            self._queues[message.queue].remove(message)
+        elif message.place != "in hand":
+            self._ended[message.place] -= 1
+        elif message._delivery is not None:
             self._settle(message._delivery)
         delivery = Delivery(message, queue, worker)
         message.queue = queue_name
@@ -281,13 +372,14 @@ class Ledger:
         message.worker = actor
         message.delivery_tag = tag
         message.started = False
+        message.redelivered = redelivered
         message.deliveries += 1
         message._delivery = delivery
         self._deliveries[key] = self._last_delivery = delivery
         worker.delivered += 1
-        worker.in_hand += 1
+        worker.slots[delivery] = None
         worker.unfinished += 1
-        fetched = row[8] == "auto_ack"  # by the notebook itself: no callback follows, so this is all
+        fetched = detail == "auto_ack"  # by the notebook itself: no callback follows, so this is all
         delivery.auto_ack = delivery.auto_ack or fetched
         if not delivery.auto_ack:
             queue.unacknowledged += 1
@@ -306,7 +398,7 @@ class Ledger:
         if known is not None and redelivered:
             return known
         message = self._new(message_id, task, queue)
-        self._queues[queue].ready += 1
+        self._queues[queue].fresh[message] = None
         return message
 
     def _delivery_of(self, row: Row) -> Delivery | None:
@@ -317,6 +409,9 @@ class Ledger:
         delivery = self._delivery_of(row)
         if delivery is not None:
             delivery.started = True
+            delivery.started_seconds = row[0]
+            delivery.worker.busy_with = delivery
+            delivery.message.worked += 1
             if delivery.message._delivery is delivery:
                 delivery.message.started = True
 
@@ -334,7 +429,7 @@ class Ledger:
             self._over(delivery)
             if delivery.auto_ack and not delivery.settled:
                 self._settle(delivery)
-                delivery.message.place = "lost"
+                self._arrive(delivery.message, "lost")
             self._forget_settled(row, delivery)
 
     # -- settling
@@ -350,7 +445,7 @@ class Ledger:
         if delivery is not None and not delivery.settled:
             self._settle(delivery)
             if row[8] == "discard":
-                delivery.message.place = "discarded"
+                self._arrive(delivery.message, "discarded")
             else:
                 self._wait_again(delivery.message)
             self._forget_settled(row, delivery)
@@ -369,16 +464,16 @@ class Ledger:
             self._over(delivery)
             if not delivery.settled:
                 self._settle(delivery)
-                delivery.message.place = "lost"
+                self._arrive(delivery.message, "lost")
 
     def _complete(self, delivery: Delivery) -> None:
         self._settle(delivery)
-        delivery.message.place = "done"
+        self._arrive(delivery.message, "done")
         delivery.worker.done += 1
 
     def _settle(self, delivery: Delivery) -> None:
         delivery.settled = True
-        delivery.worker.in_hand -= 1
+        delivery.worker.slots.pop(delivery, None)
         if not delivery.auto_ack:
             delivery.queue.unacknowledged -= 1
 
@@ -386,6 +481,8 @@ class Ledger:
         if not delivery.over:
             delivery.over = True
             delivery.worker.unfinished -= 1
+            if delivery.worker.busy_with is delivery:
+                delivery.worker.busy_with = None
 
     def _forget_settled(self, row: Row, delivery: Delivery) -> None:
         if delivery.settled and not delivery.started:
@@ -397,7 +494,7 @@ class Ledger:
         queue = self._queues[message.queue]
         message.place = "waiting"
         message.started = False
-        queue.ready += 1
+        queue.again[message] = None
         if message.message_id is None:
             self._nameless[message.queue, message.task].append(message)
         elif self._by_id[message.message_id] is not message:
@@ -407,8 +504,13 @@ class Ledger:
 
     def _end(self, message: Message, place: Place) -> None:
         """End a waiting message."""
-        self._queues[message.queue].ready -= 1
+        self._queues[message.queue].remove(message)
+        self._arrive(message, place)
+
+    def _arrive(self, message: Message, place: Place) -> None:
         message.place = place
+        self._ended[place] += 1
+        self._recent[place].append(message)
 
     # -- workers, queues and the broker
 
@@ -418,22 +520,24 @@ class Ledger:
 
     def _declared(self, row: Row) -> None:
         queue = self._queues[row[3]]
+        queue.detail = row[8]
         queue.transient = row[8].startswith("transient")
         queue.absent = False
 
     def _emptied(self, row: Row) -> None:
-        self._queues[row[3]].absent = row[1] == "deleted"
-        for message in self._all:
-            if message.place == "waiting" and message.queue == row[3]:
-                self._end(message, "discarded")
+        queue = self._queues[row[3]]
+        queue.absent = row[1] == "deleted"
+        self._end_all(queue, "discarded")
 
     def _broker(self, row: Row) -> None:
         """Forget, as the broker does, the queues that do not outlive it."""
         if row[8] not in ("restarting", "crashing", "down"):
             return
-        gone = {name for name, queue in self._queues.items() if queue.transient}
-        for name in gone:
-            self._queues[name].absent = True
-        for message in self._all:
-            if message.place == "waiting" and message.queue in gone:
-                self._end(message, "lost")
+        for queue in self._queues.values():
+            if queue.transient:
+                queue.absent = True
+                self._end_all(queue, "lost")
+
+    def _end_all(self, queue: _Queue, place: Place) -> None:
+        for message in [*queue.again, *queue.fresh]:
+            self._end(message, place)

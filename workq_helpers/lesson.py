@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from workq_helpers.broker import Broker, find_broker
 from workq_helpers.broker.connection import translate
 from workq_helpers.consumer import ConsumerOptions
-from workq_helpers.errors import InvalidArgumentError, UnknownWorkerError, WaitTimeoutError, WorkqError
+from workq_helpers.errors import InvalidArgumentError, QueueError, UnknownWorkerError, WaitTimeoutError, WorkqError
 from workq_helpers.events import EventLog
 from workq_helpers.ledger import Ledger
 from workq_helpers.messages import MessageIds
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from workq_helpers.broker.management import QueueCounts
     from workq_helpers.checks import CheckResult
     from workq_helpers.figures import Picture
+    from workq_helpers.stage import Stage
 
 __all__ = ["Lesson"]
 
@@ -43,7 +44,13 @@ _QUIET_COUNTS = 3
 #: How often the counts may differ from the log's before we believe that they will not come to agree.
 _PATIENT_COUNTS = 10
 
+#: How long messages that ended workers held may take to come back to their queues, in seconds.
+_REQUEUE_SECONDS = 10.0
+
 _open_lessons: dict[str, Lesson] = {}
+
+#: A stage by its lesson's name: what is on the screen goes on when the lesson is opened again.
+_stages: dict[str, Stage] = {}
 _opening = threading.RLock()
 
 
@@ -90,6 +97,8 @@ class Lesson:
             self.broker.subscribe(self._record_broker)
             self._closed = False
             _open_lessons[name] = self
+            if name in _stages:
+                _stages[name].follow(self)
 
     # -- connections ----------------------------------------------------------------------------------
 
@@ -339,6 +348,37 @@ class Lesson:
         with self.connect() as connection:
             return int(connection.channel().queue_purge(queue).method.message_count)
 
+    def start_over(self) -> None:
+        """End every worker and publisher, empty every queue and begin a new log; the queues stay declared.
+
+        Connections that the notebook itself holds stay open, and keep what they have not acknowledged.
+        """
+        self._check_open()
+        _end_all([*self._publishers, *self._workers])
+        declared = self.ledger().declarations()
+        self._publishers.clear()
+        self._workers.clear()
+        self._names = {"worker": itertools.count(1), "publisher": itertools.count(1)}
+        self._empty_queues(declared)
+        with self._ledger_lock:
+            self.log.clear()
+            self._ledger = Ledger()
+        for queue, detail in declared.items():
+            self.log.record("declared", "lesson", queue, detail=detail)
+
+    def _empty_queues(self, declared: Iterable[str]) -> None:
+        """Purge until nothing is left: what a worker held comes back a moment after it has gone."""
+        deadline = time.monotonic() + _REQUEUE_SECONDS
+        while True:
+            for queue in declared:
+                with contextlib.suppress(QueueError):  # somebody else deleted it: it is empty enough
+                    self.purge(queue)
+            counts = self.queue_counts()
+            left = [queue for queue in declared if queue in counts and any(counts[queue][:2])]
+            if not left or time.monotonic() > deadline:
+                return
+            self.log.wait_for(lambda: False, _COUNT_INTERVAL_SECONDS)
+
     # -- waiting --------------------------------------------------------------------------------------
 
     def wait_until_idle(self, timeout: float = 60.0) -> None:
@@ -453,6 +493,19 @@ class Lesson:
 
         return figures.timeline(self.log)
 
+    @property
+    def stage(self) -> Stage:
+        """The live view of the lesson: name it at the end of a cell to see it."""
+        with _opening:
+            if self.name not in _stages:
+                self._check_open()
+                from workq_helpers.stage import Stage
+
+                _stages[self.name] = Stage(self)
+            elif not self._closed:
+                _stages[self.name].follow(self)
+            return _stages[self.name]
+
     def check(self, name: str) -> CheckResult:
         """Say whether a claim was observed in this lesson.
 
@@ -465,7 +518,7 @@ class Lesson:
         """
         from workq_helpers import checks
 
-        return checks.check(self.log, name)
+        return checks.check(self, name)
 
     # -- the end --------------------------------------------------------------------------------------
 
@@ -477,6 +530,9 @@ class Lesson:
             self._closed = True
             if _open_lessons.get(self.name) is self:
                 del _open_lessons[self.name]
+            stage = _stages.get(self.name)
+        if stage is not None:
+            stage.leave(self)
         self.broker.unsubscribe(self._record_broker)
         _end_all([*self._publishers, *self._workers])
         for connection in self._connections:

@@ -12,7 +12,7 @@ from pika.spec import BasicProperties
 
 from workq_helpers.errors import InvalidArgumentError
 
-__all__ = ["MessageIds", "durability", "encode_body", "task_text"]
+__all__ = ["MessageIds", "durability", "encode_body", "is_shortened", "task_text"]
 
 #: Longest text of a body that the log keeps.
 TASK_TEXT_LENGTH = 60
@@ -23,6 +23,11 @@ def task_text(body: bytes) -> str:
     # Cut as bytes first (at most four a character), so that a body of a megabyte is not decoded for 60 characters.
     text = body[: 4 * (TASK_TEXT_LENGTH + 1)].decode("utf-8", "replace")
     return text if len(text) <= TASK_TEXT_LENGTH else text[: TASK_TEXT_LENGTH - 1] + "…"
+
+
+def is_shortened(task: str) -> bool:
+    """Whether `task_text` may have left something out."""
+    return len(task) == TASK_TEXT_LENGTH and task.endswith("…")
 
 
 def durability(properties: BasicProperties) -> str:

@@ -213,6 +213,7 @@ class Publisher:
         try:
             for task in itertools.islice(self._tasks, wanted):
                 self._ready.append(self._message(task))
+                self._pump.nudge()  # the next one may be long in coming
                 wanted -= 1
                 if self._leaving:
                     return

@@ -74,11 +74,12 @@ class Worker:
         self.queue = options.queue
         self.auto_ack = options.auto_ack
         self.prefetch_count = options.prefetch_count
-        self.console = Console()
+        self.console = Console(log.seconds)
         #: Tasks whose callback returned.
         self.done = 0
+        #: What it calls for each delivery.
+        self.callback = callback
         self._options = options
-        self._callback = callback
         self._log = log
         self._explain = explain
         self._pace = Pace()
@@ -175,6 +176,7 @@ class Worker:
 
     def launch(self) -> None:
         """Begin to connect."""
+        self._log.record("starting", self.name, self.queue, detail=self._options.describe())
         self._pump.start()
 
     def wait_until_prepared(self, timeout: float) -> None:
@@ -342,7 +344,7 @@ class Worker:
     def _call_back(self, delivery: Delivery) -> None:
         self._in_callback = True
         try:
-            self._callback(delivery.channel, delivery.method, delivery.properties, delivery.body)
+            self.callback(delivery.channel, delivery.method, delivery.properties, delivery.body)
         finally:
             with self._interruptible:
                 self._in_callback = False

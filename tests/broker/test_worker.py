@@ -28,7 +28,7 @@ def test_every_step_of_a_task_is_an_event_in_order(lesson: Lesson, work_and_ack:
     lesson.start_worker(work_and_ack, "hello", name="w")
     lesson.start_publisher(["one."], "hello")
     lesson.wait_until_idle()
-    assert kinds(lesson, "w") == ["connected", "delivered", "started", "acked", "finished"]
+    assert kinds(lesson, "w") == ["starting", "connected", "delivered", "started", "acked", "finished"]
     of_task = [event for event in lesson.log if event.task == "one."]
     assert [event.kind for event in of_task] == ["published", "delivered", "started", "acked", "finished"]
     assert len({event.message_id for event in of_task}) == 1
@@ -77,7 +77,7 @@ def test_a_task_may_take_longer_than_the_heartbeat(lesson: Lesson, poll_for: Any
     poll_for(lambda: _is_dropped(lesson, silent), timeout=60)
     silent_is_dropped.set()
     lesson.wait_until_idle()
-    assert kinds(lesson, worker.name) == ["connected", "delivered", "started", "acked", "finished"]
+    assert kinds(lesson, worker.name) == ["starting", "connected", "delivered", "started", "acked", "finished"]
     assert lesson.queue_counts()["hello"].unacknowledged == 0
 
 
@@ -277,7 +277,7 @@ def test_a_deleted_queue_cancels_the_consumer(lesson: Lesson, work_and_ack: Any)
         connection.channel().queue_delete("hello")
     assert lesson.log.wait_for(lambda: not worker.alive, 30)
     assert worker.state == "stopped"
-    assert kinds(lesson, worker.name) == ["connected", "cancelled", "stopped"]
+    assert kinds(lesson, worker.name) == ["starting", "connected", "cancelled", "stopped"]
 
 
 def test_a_callback_may_publish_the_next_task(lesson: Lesson, work_and_ack: Any) -> None:

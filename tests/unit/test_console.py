@@ -65,3 +65,17 @@ def test_a_routed_stream_has_what_the_real_one_has(capsys: pytest.CaptureFixture
     sys.stdout.flush()
     assert sys.stdout.encoding
     assert capsys.readouterr().out == "a\nb\n"
+
+
+def test_the_tail_is_what_was_written_last_by_a_moment() -> None:
+    now = 0.0
+    console = Console(lambda: now)
+    for number in range(5):
+        now = float(number)
+        console.write(f"line {number}\n")
+    now = 5.0
+    console.write("unfinished")
+    assert console.tail(2) == ["line 4", "unfinished"]
+    assert console.tail(2, until_seconds=3.5) == ["line 2", "line 3"]
+    assert console.tail(9, until_seconds=-1) == []
+    assert console.writes == 6

@@ -85,3 +85,36 @@ def test_waiting_ends_with_the_event_or_with_the_time() -> None:
     assert log.wait_for(condition, 60)
     writer.join()
     assert not log.wait_for(lambda: len(log) > 1, 0)
+
+
+def test_rows_may_end_before_the_end() -> None:
+    log = EventLog()
+    for number in range(5):
+        log.record("published", f"p{number}")
+    assert [row[2] for row in log.rows(1, 3)] == ["p1", "p2"]
+    assert log.rows(4, 4) == []
+
+
+def test_events_are_counted_up_to_a_moment() -> None:
+    log = EventLog()
+    for _ in range(3):
+        log.record("published", "p")
+    times = [event.seconds for event in log]
+    assert log.count_until(times[0] - 1) == 0
+    assert log.count_until(times[1]) == 2 + (times[1] == times[2])
+    assert log.count_until(times[-1] + 1) == 3
+
+
+def test_a_cleared_log_begins_again_at_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("workq_helpers.events.time.monotonic", lambda: now)
+    log = EventLog()
+    now = 107.0
+    log.record("published", "p")
+    held = log.columns()
+    log.clear()
+    assert (len(log), log.generation, log.seconds()) == (0, 1, 0.0)
+    now = 108.0
+    log.record("delivered", "w")
+    assert [(event.kind, event.seconds) for event in log] == [("delivered", 1.0)]
+    assert (held["kind"], held["seconds"]) == (["published"], [7.0])

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from workq_helpers import figures
+from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.events import EventLog
-from workq_helpers.figures import MOST_BARS, MOST_NAMED, MOST_ROWS, Picture, timeline
+from workq_helpers.figures import MOST_BARS, MOST_NAMED, MOST_ROWS, Picture, timeline, timelines
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -131,3 +132,51 @@ def test_nothing_is_left_with_pyplot() -> None:
     timeline(kitchen()).png()
     pyplot = sys.modules.get("matplotlib.pyplot")
     assert pyplot is None or not pyplot.get_fignums()
+
+
+def test_several_timelines_share_one_scale() -> None:
+    short, long = kitchen(2), kitchen(40)
+    picture = timelines({"before": long, "after": short})
+    above, below = picture.figure.axes
+    assert above.get_xlim() == below.get_xlim()
+    assert [axes.get_title(loc="left") for axes in (above, below)] == ["before", "after"]
+    assert above.get_position().y0 > below.get_position().y0
+    assert picture.png().startswith(PNG)
+
+
+def test_several_timelines_are_told_one_after_another() -> None:
+    one, two = kitchen(2, 1), kitchen(3, 1)
+    words = timelines({"before": one, "after <b>": two}).alternative_text
+    assert words == (
+        f"2 timelines on one scale. before: {timeline(one).alternative_text} "
+        f"after <b>: {timeline(two).alternative_text}"
+    )
+    assert "<b>" not in timelines({"after <b>": two})._repr_mimebundle_()["text/html"]
+
+
+def test_a_timeline_beside_others_ends_with_its_work() -> None:
+    log = kitchen(2, 1)
+    worked = log.seconds()
+    log.record("killed", "worker-1", "hello")
+    assert "It was killed." in timeline(log).alternative_text
+    picture = timelines({"before": log, "after": kitchen(0, 1)})
+    assert "It was killed." not in picture.alternative_text
+    marks = [text for text in texts(picture) if text.endswith(" s")]
+    assert f"{worked:.1f} s" in marks
+
+
+def test_a_worker_that_ended_before_the_last_work_is_marked() -> None:
+    log = EventLog()
+    for worker in ("v", "w"):
+        log.record("connected", worker, "hello", detail="manual ack, prefetch 0")
+        log.record("published", "p", "hello", worker, worker)
+        log.record("delivered", worker, "hello", worker, worker, 1)
+    log.record("killed", "v", "hello")
+    for kind in ("started", "acked", "finished"):
+        log.record(kind, "w", "hello", "w", "w", 1)
+    assert "It was killed." in timelines({"one": log}).alternative_text
+
+
+def test_no_timeline_at_all_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="There is no log to draw"):
+        timelines({})
