@@ -10,16 +10,23 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
 import tenacity
 
+from tests.support import need
+
+if TYPE_CHECKING:
+    from workq_helpers import Broker
+
 # Before anything of the course is imported, and for the kernels and programs that tests start. A broker of
 # the person who runs the tests is left alone.
 _runtime = tempfile.mkdtemp(prefix="workq-")
 os.environ["WORKQ_RUNTIME_DIR"] = _runtime
+os.environ["WORKQ_DATA_DIR"] = str(Path(_runtime) / "data")  # what they have done stays as it is too
 os.environ.setdefault("WORKQ_SECONDS_PER_DOT", "0.02")
 
 #: Leaks must be gone by then: things that end in the background may still be ending.
@@ -49,6 +56,20 @@ def poll_for(condition: Callable[[], object], timeout: float = 30.0) -> None:
 @pytest.fixture(name="poll_for")
 def poll_for_fixture() -> Callable[..., None]:
     return poll_for
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    """One broker for the whole run: the one that `find_broker` finds."""
+    from workq_helpers import WorkqError, find_broker
+
+    try:
+        found = find_broker()
+    except WorkqError as error:
+        need(False, f"no RabbitMQ to test with: {error}")
+        raise
+    with found:
+        yield found
 
 
 def _sockets(ignored_port: int | None) -> set[str]:

@@ -1,0 +1,254 @@
+"""The stage on a real broker, from a command as the browser sends it to the frame that the browser gets."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from workq_helpers import Broker, Lesson
+from workq_helpers.stage.scene import Picture
+
+
+class Browser:
+    """Stands in for one: takes frames and answers, and sends commands."""
+
+    def __init__(self, lesson: Lesson, poll_for: Callable[..., None]) -> None:
+        self.stage = lesson.stage
+        self._widget = self.stage._widget
+        self.frames: list[Picture] = []
+        self.writers: set[int] = set()
+        self.answers: dict[int, dict[str, Any]] = {}
+        self._poll_for = poll_for
+        self._sent = 0
+        self._widget.observe(self._take_frame, "frame")
+        self._send, self._widget.send = self._widget.send, self._take_answer
+
+    def _take_frame(self, change: Any) -> None:
+        self.writers.add(threading.get_ident())
+        self.frames.append(json.loads(json.dumps(change.new)))
+
+    def _take_answer(self, content: dict[str, Any]) -> None:
+        self.answers[content["id"]] = content
+
+    @property
+    def frame(self) -> Picture:
+        return self.frames[-1]
+
+    def do(self, name: str, **arguments: Any) -> dict[str, Any]:
+        """Send a command and return its answer."""
+        return self.ask({"do": name, **arguments})
+
+    def explain(self, name: str, **arguments: Any) -> str:
+        return str(self.ask({"explain": {"do": name, **arguments}})["code"])
+
+    def ask(self, content: dict[str, Any]) -> dict[str, Any]:
+        self._sent += 1
+        number = self._sent
+        self._widget._handle_custom_msg({"id": number, **content}, [])
+        self._poll_for(lambda: number in self.answers)
+        return self.answers[number]
+
+    def sees(self, condition: Callable[[Picture], object]) -> None:
+        """Wait until a frame has shown something."""
+        self._poll_for(lambda: any(condition(frame) for frame in list(self.frames)))
+
+    def shows(self, condition: Callable[[Picture], object]) -> None:
+        """Wait until the latest frame shows something."""
+        self._poll_for(lambda: self.frames and condition(self.frame))
+
+    def leave(self) -> None:
+        self._widget.unobserve(self._take_frame, "frame")
+        self._widget.send = self._send
+
+
+@pytest.fixture
+def browser(lesson: Lesson, poll_for: Callable[..., None]) -> Iterator[Browser]:
+    browser = Browser(lesson, poll_for)
+    yield browser
+    browser.leave()
+
+
+def worker_of(frame: Picture, name: str) -> Picture | None:
+    return next((worker for worker in frame["workers"] if worker["name"] == name), None)
+
+
+def done(frame: Picture) -> int:
+    return int(frame["ends"]["done"]["count"])
+
+
+def test_a_task_goes_from_the_text_box_to_done(lesson: Lesson, browser: Browser) -> None:
+    assert browser.do("add_worker", queue="hello", auto_ack=False, prefetch_count=1)["ok"]
+    assert browser.do("send", queue="hello", task="Hello" + 30 * ".", persistent=True)["ok"]
+    browser.sees(lambda frame: any(worker["state"] == "busy" for worker in frame["workers"]))
+    browser.shows(lambda frame: done(frame) == 1)
+    worker = worker_of(browser.frame, "worker-1")
+    assert worker is not None
+    assert worker["console"] == [" [*] Waiting for messages.", f" [x] Received Hello{30 * '.'}", " [x] Done"]
+    assert browser.frame["ends"]["done"]["recent"][0]["persistent"] is True
+    browser.shows(lambda frame: frame["queues"][0]["ready"] == {"broker": 0, "log": 0})
+    browser.shows(lambda frame: frame["queues"][0]["unacknowledged"] == {"broker": 0, "log": 0})
+
+
+def test_one_thread_alone_writes_frames_and_they_are_few(lesson: Lesson, browser: Browser) -> None:
+    browser.do("add_worker", queue="hello", auto_ack=True, prefetch_count=0)
+    browser.do("many", queue="hello", count=3000, dots=0, rate=0)
+    browser.shows(lambda frame: done(frame) == 3000)
+    assert len(browser.writers) == 1
+    assert len(browser.frames) < 1500
+    numbers = [frame["number"] for frame in browser.frames]
+    assert numbers == sorted(set(numbers))
+
+
+def test_what_waits_with_no_worker_is_counted_by_log_and_broker(lesson: Lesson, browser: Browser) -> None:
+    browser.do("five", queue="hello")
+    browser.shows(lambda frame: frame["queues"][0]["ready"] == {"broker": 5, "log": 5})
+    assert len(browser.frame["queues"][0]["waiting"]) == 5
+    browser.do("purge", queue="hello")
+    browser.shows(lambda frame: frame["queues"][0]["ready"] == {"broker": 0, "log": 0})
+    assert "5 messages were taken out of hello." in browser.frame["notices"][-1]["text"]
+    assert browser.frame["ends"]["discarded"]["count"] == 5
+
+
+def test_tasks_sent_one_after_another_stay_in_order(lesson: Lesson, browser: Browser) -> None:
+    for number in range(6):
+        browser._widget._handle_custom_msg({"id": -number, "do": "send", "queue": "hello", "task": f"t{number}"}, [])
+    browser.shows(lambda frame: frame["queues"][0]["ready"]["log"] == 6)
+    assert [chip["task"] for chip in browser.frame["queues"][0]["waiting"]] == [f"t{number}" for number in range(6)]
+
+
+def test_a_worker_is_frozen_thawed_killed_and_its_task_redelivered(lesson: Lesson, browser: Browser) -> None:
+    browser.do("add_worker", queue="hello", auto_ack=False, prefetch_count=1)
+    browser.do("send", queue="hello", task="slow" + "." * 50)
+    browser.shows(lambda frame: frame["workers"][0]["state"] == "busy")
+    browser.do("freeze", worker="worker-1")
+    browser.shows(lambda frame: frame["workers"][0]["state"] == "frozen")
+    assert browser.frame["workers"][0]["busy_with"]["running"] is False
+    browser.do("thaw", worker="worker-1")
+    browser.shows(lambda frame: frame["workers"][0]["state"] == "busy")
+    browser.do("kill", worker="worker-1")
+    browser.shows(lambda frame: frame["workers"][0]["state"] == "killed")
+    browser.shows(lambda frame: frame["queues"][0]["ready"]["log"] == 1)
+    browser.do("add_worker", queue="hello", auto_ack=False, prefetch_count=1)
+    browser.shows(lambda frame: done(frame) == 1)
+    chip = browser.frame["ends"]["done"]["recent"][0]
+    assert (chip["redelivered"], chip["worked"]) == (True, 2)
+
+
+def test_a_stopped_worker_finishes_its_task(lesson: Lesson, browser: Browser) -> None:
+    browser.do("add_worker", queue="hello", auto_ack=False, prefetch_count=1)
+    browser.do("send", queue="hello", task="t.....")
+    browser.sees(lambda frame: any(worker["state"] == "busy" for worker in frame["workers"]))
+    assert browser.do("stop", worker="worker-1")["ok"]
+    browser.shows(lambda frame: frame["workers"][0]["state"] == "stopped" and done(frame) == 1)
+
+
+def test_a_queue_is_declared_from_the_stage_and_until_then_nothing_can_be_sent(
+    broker: Broker, poll_for: Callable[..., None]
+) -> None:
+    with Lesson("nothing-declared", broker) as lesson:
+        browser = Browser(lesson, poll_for)
+        browser.shows(lambda frame: "send" in frame["actions"])
+        assert "no queue" in browser.frame["actions"]["send"]["why"]
+        assert browser.do("declare", queue="fresh", durable=True)["ok"]
+        browser.shows(lambda frame: frame["queue"] == "fresh" and not frame["actions"])
+        assert browser.frame["queues"][0]["durability"] == "durable"
+        browser.leave()
+
+
+def test_nonsense_is_answered_with_a_sentence_and_changes_nothing(lesson: Lesson, browser: Browser) -> None:
+    for command in ({"do": "kill", "worker": "nobody"}, {"do": "explode"}, {"do": "send", "queue": ""}):
+        answer = browser.ask(command)
+        assert answer["ok"] is False
+        assert answer["text"]
+    assert browser.do("add_worker", queue="not there", auto_ack=False, prefetch_count=1)["ok"] is False
+    browser.shows(lambda frame: "not there" in frame["notices"][-1]["text"])
+    assert lesson.workers == []
+    browser._widget._handle_custom_msg("no command at all", [])
+    assert browser.do("live")["ok"]
+
+
+def test_every_control_tells_its_call_and_the_calls_made_are_kept(lesson: Lesson, browser: Browser) -> None:
+    assert browser.explain("purge", queue="hello") == 'lesson.purge("hello")'
+    browser.do("send", queue="hello", task="x")
+    for _ in range(12):
+        browser.do("pause")
+    browser.shows(lambda frame: len(frame["python"]) == 10)
+    assert browser.frame["python"][-1]["code"] == "lesson.stage.pause()"
+
+
+def test_the_picture_can_be_held_stepped_and_replayed_while_rabbitmq_goes_on(lesson: Lesson, browser: Browser) -> None:
+    browser.do("five", queue="hello")
+    browser.shows(lambda frame: frame["queues"][0]["ready"]["log"] == 5)
+    browser.do("pause")
+    browser.shows(lambda frame: frame["playback"]["mode"] == "paused")
+    held = browser.frame
+    browser.do("send", queue="hello", task="later")
+    browser.shows(lambda frame: frame["playback"]["events"] > held["playback"]["events"])
+    assert browser.frame["queues"][0]["ready"]["log"] == 5
+    assert "RabbitMQ goes on" in browser.frame["playback"]["caption"]
+    browser.do("step", by=1)
+    browser.do("step", by=-1)
+    browser.shows(lambda frame: frame["playback"]["event"] == held["playback"]["event"])
+    browser.do("seek", seconds=0)
+    browser.shows(lambda frame: frame["playback"]["event"] == 0 and not any(q["ready"]["log"] for q in frame["queues"]))
+    browser.do("play")
+    browser.shows(lambda frame: frame["playback"]["mode"] == "live")
+    browser.shows(lambda frame: frame["queues"][0]["ready"]["log"] == 6)
+
+
+def test_starting_over_leaves_the_queues_and_nothing_in_them(lesson: Lesson, browser: Browser) -> None:
+    browser.do("add_worker", queue="hello", auto_ack=False, prefetch_count=2)
+    browser.do("many", queue="hello", count=10, dots=50, rate=0)
+    browser.shows(lambda frame: frame["queues"][0]["unacknowledged"]["log"] == 2)
+    assert browser.do("start_over")["ok"]
+    browser.shows(lambda frame: frame["workers"] == [] and frame["queues"][0]["ready"] == {"broker": 0, "log": 0})
+    assert [queue["name"] for queue in browser.frame["queues"]] == ["hello"]
+    assert (browser.frame["queues"][0]["durability"], done(browser.frame)) == ("durable", 0)
+    browser.do("add_worker", queue="hello", auto_ack=False, prefetch_count=1)
+    browser.do("send", queue="hello", task="after.")
+    browser.shows(lambda frame: done(frame) == 1)
+    assert worker_of(browser.frame, "worker-1") is not None
+
+
+def test_a_lesson_opened_again_goes_on_in_the_views_of_the_first(broker: Broker, poll_for: Callable[..., None]) -> None:
+    first = Lesson("again", broker)
+    browser = Browser(first, poll_for)
+    with Lesson("again", broker) as second:
+        assert second.stage is browser.stage
+        with second.connect() as connection:
+            connection.channel().queue_declare("second", durable=True)
+        browser.shows(lambda frame: not frame["closed"] and frame["queue"] == "second")
+        first.close()
+        assert browser.do("send", queue="second", task="x")["ok"]
+        browser.shows(lambda frame: frame["queues"][0]["ready"]["log"] == 1)
+    browser.shows(lambda frame: frame["closed"])
+    assert "again" in browser.frame["closed"]
+    assert browser.do("send", queue="second", task="x")["ok"] is False
+    browser.leave()
+
+
+def test_a_hundred_runs_of_the_first_cell_leave_no_thread(broker: Broker, poll_for: Callable[..., None]) -> None:
+    before = threading.active_count()
+    for _ in range(10):
+        lesson = Lesson("many-runs", broker)
+        assert lesson.stage is lesson.stage
+    poll_for(lambda: threading.active_count() <= before + 2)  # the stage's two, of the last lesson
+    lesson.close()
+
+
+def test_the_broker_goes_and_comes_back_on_the_stage(restartable: Broker, poll_for: Callable[..., None]) -> None:
+    with Lesson("restarted-on-stage", restartable) as lesson:
+        browser = Browser(lesson, poll_for)
+        browser.do("declare", queue="kept", durable=True)
+        browser.do("send", queue="kept", task="persistent", persistent=True, confirm=True)
+        browser.shows(lambda frame: frame["queues"] and frame["queues"][0]["ready"]["broker"] == 1)
+        browser.frames.clear()
+        assert browser.do("crash")["ok"]
+        browser.sees(lambda frame: frame["broker"]["state"] in ("stopping", "down"))
+        browser.shows(lambda frame: frame["broker"]["state"] == "up")
+        browser.shows(lambda frame: frame["queues"][0]["ready"] == {"broker": 1, "log": 1})
+        browser.leave()

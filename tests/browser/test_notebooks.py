@@ -1,0 +1,30 @@
+"""Every lesson runs from top to bottom in JupyterLab, and again in the same kernel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.browser.lab import Lab
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+
+
+def test_there_are_lessons() -> None:
+    assert NOTEBOOKS
+
+
+@pytest.mark.parametrize("source", NOTEBOOKS, ids=lambda source: source.stem)
+def test_a_lesson_runs_twice_in_one_kernel(lab: Lab, source: Path) -> None:
+    notebook = lab.open(lab.copy(source))
+    kernel = notebook.kernel
+    notebook.run_all()
+    assert notebook.errors() == []
+    first = notebook.counts()
+    assert first == list(range(1, len(first) + 1))
+    notebook.run_all()
+    assert notebook.errors() == []
+    assert notebook.counts() == [count + len(first) for count in first]
+    assert notebook.kernel == kernel
+    notebook.screenshot(f"lesson-{source.stem}")

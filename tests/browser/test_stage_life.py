@@ -1,0 +1,214 @@
+"""The stage through a notebook's life: restarts, reloads, second tabs, re-runs, and where no widget can live."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import nbconvert
+import nbformat
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.lab import SCREENSHOTS, Lab
+from tests.browser.stage import Stage, open_stage
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+ONE_WORKER = 'worker = lesson.start_worker(callback, queue="hello", prefetch_count=1)\n'
+
+#: What a picture of the stage says to who can't see it.
+ALTERNATIVE_TEXT = re.compile(r"RabbitMQ.*hello.*5 ready.*worker-1.*stopped.*3 done", re.DOTALL)
+
+_PICTURE = ".jp-OutputArea-output img"
+
+
+@pytest.fixture
+def busy(lab: Lab) -> Stage:
+    """A stage that one worker has done three tasks on, and where two more wait."""
+    stage = open_stage(lab, before_stage=ONE_WORKER)
+    stage.field("task").fill("Task.")
+    for number in range(1, 4):
+        stage.press("send")
+        stage.expect_end_count("done", number)
+    stage.press("stop", "worker-1")
+    stage.expect_worker("worker-1", "stopped")
+    stage.press("five")
+    stage.expect_counts(ready=5, unacknowledged=0)
+    return stage
+
+
+def expect_busy(stage: Stage) -> None:
+    """The picture that `busy` left."""
+    stage.expect_alive()
+    stage.expect_end_count("done", 3)
+    stage.expect_worker("worker-1", "stopped")
+    stage.expect_counts(ready=5, unacknowledged=0)
+    expect(stage.message(place="waiting")).to_have_count(5)
+
+
+def works(stage: Stage) -> None:
+    """A task that is sent now is seen to its end."""
+    stage.press("add_worker")
+    stage.send("It works.")
+    expect(stage.message("It works.", "done")).to_be_visible()
+
+
+def test_a_restarted_kernel_leaves_a_view_that_says_so(lab: Lab, busy: Stage) -> None:
+    lab.tolerate("Canceled future|Kernel.*(restart|dead|connection)")
+    busy.notebook.restart_kernel()
+    busy.expect_dead()
+    busy.screenshot("stage-kernel-restarted")
+    busy.notebook.run_all()
+    assert busy.notebook.errors() == []
+    busy.expect_alive()
+    works(busy)
+
+
+def test_a_killed_kernel_leaves_a_view_that_says_so(lab: Lab, busy: Stage) -> None:
+    lab.tolerate("Canceled future|Kernel.*(restart|dead|connection)")
+    busy.notebook.kernel_process().kill()
+    busy.expect_dead()
+    busy.notebook.dismiss()
+    busy.screenshot("stage-kernel-killed")
+    busy.notebook.wait_for_kernel()
+    busy.notebook.run_all()
+    assert busy.notebook.errors() == []
+    busy.expect_alive()
+    works(busy)
+
+
+def test_a_kernel_that_is_busy_or_stopped_for_a_while_comes_back(lab: Lab, busy: Stage) -> None:
+    process = busy.notebook.kernel_process()
+    process.suspend()
+    try:
+        busy.expect_dead()
+    finally:
+        process.resume()
+    expect_busy(busy)
+    works(busy)
+
+
+def test_a_reloaded_page_shows_the_same(busy: Stage) -> None:
+    busy.notebook.save()
+    busy.notebook.load()
+    busy.notebook.show(1)
+    expect_busy(busy)
+    works(busy)
+
+
+def test_a_notebook_closed_and_reopened_shows_the_same(busy: Stage) -> None:
+    busy.notebook.close()
+    busy.notebook.reopen()
+    busy.notebook.show(1)
+    expect_busy(busy)
+    works(busy)
+
+
+def test_two_tabs_stay_in_step(lab: Lab, busy: Stage) -> None:
+    busy.notebook.save()
+    other_notebook = lab.open(busy.notebook.path)
+    other_notebook.show(1)
+    other = Stage(other_notebook)
+    expect_busy(other)
+    works(other)
+    expect(busy.message("It works.", "done")).to_be_visible()
+    busy.press("pause")
+    for stage in (busy, other):
+        expect(stage.root).to_have_attribute("data-mode", "paused")
+    other.press("live")
+    for stage in (busy, other):
+        expect(stage.root).to_have_attribute("data-mode", "live")
+        stage.expect_end_count("done", 9)
+
+
+def test_two_views_in_one_notebook_stay_in_step(busy: Stage) -> None:
+    busy.notebook.set_source(2, "lesson.stage")
+    busy.notebook.run(2)
+    expect(busy.root).to_have_count(2)
+    busy.root.first.locator("[data-do='pause']").click()
+    for view in busy.root.all():
+        expect(view).to_have_attribute("data-mode", "paused")
+
+
+def test_a_cell_run_again_leaves_one_view_and_leaks_nothing(busy: Stage) -> None:
+    for _ in range(3):
+        busy.notebook.run(1)
+    expect_busy(busy)
+    before = held(busy.page)
+    for _ in range(10):
+        busy.notebook.run(1)
+    expect_busy(busy)
+    after = held(busy.page)
+    assert after["JSEventListeners"] - before["JSEventListeners"] < 10
+    # A view has some hundred nodes: ten that were kept would be thousands.
+    assert after["Nodes"] - before["Nodes"] < 300
+    works(busy)
+
+
+def held(page: Page) -> dict[str, float]:
+    """Return what the page holds, garbage aside."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+    session.send("HeapProfiler.collectGarbage")
+    metrics = session.send("Performance.getMetrics")["metrics"]
+    session.detach()
+    return {metric["name"]: metric["value"] for metric in metrics}
+
+
+def test_the_first_cell_run_again_begins_anew_in_the_same_view(busy: Stage) -> None:
+    busy.notebook.run(0)
+    assert busy.notebook.errors() == []
+    busy.expect_alive()
+    busy.expect_counts(ready=0, unacknowledged=0)
+    busy.expect_worker("worker-1", "idle")
+    busy.expect_end_count("done", 0)
+    works(busy)
+
+
+def test_a_closed_lesson_says_so(busy: Stage) -> None:
+    busy.notebook.set_source(2, "lesson.close()")
+    busy.notebook.run(2)
+    busy.expect_dead()
+    expect(busy.overlay).to_contain_text("closed")
+    busy.notebook.set_source(2, "")
+    busy.notebook.run_all()
+    assert busy.notebook.errors() == []
+    works(busy)
+
+
+def test_a_notebook_reopened_without_its_kernel_shows_a_picture(lab: Lab, busy: Stage) -> None:
+    picture = busy.page.locator(_PICTURE)
+    expect(picture).to_have_attribute("alt", ALTERNATIVE_TEXT)
+    expect(picture).to_be_hidden()  # while the live view is there
+    busy.notebook.close()
+    lab.server.end_kernels()
+    busy.notebook.reopen()
+    busy.notebook.show(1)
+    expect(picture).to_be_visible()
+    expect(picture).to_have_attribute("alt", ALTERNATIVE_TEXT)
+    assert picture.evaluate("image => image.naturalWidth") > 300
+    # JupyterLab has given up on the widget by now, and what it says of that is no use to a reader.
+    expect(busy.page.get_by_text("Loading widget")).to_have_count(0)
+    expect(busy.page.get_by_text("Error displaying widget", exact=False)).to_be_attached()
+    expect(busy.page.get_by_text("Error displaying widget", exact=False)).to_be_hidden()
+    expect(busy.page.locator(".workq-stage[data-alive='true']")).to_have_count(0)
+    busy.screenshot("stage-still")
+
+
+def test_a_saved_notebook_turned_into_html_shows_a_picture(lab: Lab, busy: Stage) -> None:
+    expect(busy.page.locator(_PICTURE)).to_have_attribute("alt", ALTERNATIVE_TEXT)
+    busy.notebook.save()
+    saved = lab.server.root / busy.notebook.path
+    assert "widgets" not in nbformat.read(saved, 4).metadata
+    html, _ = nbconvert.HTMLExporter(embed_images=True).from_filename(saved)
+    context = busy.page.context.browser.new_context(java_script_enabled=False, viewport={"width": 1100, "height": 1400})
+    page = context.new_page()
+    page.set_content(html)
+    picture = page.locator(_PICTURE)
+    expect(picture).to_be_visible()
+    expect(picture).to_have_attribute("alt", ALTERNATIVE_TEXT)
+    assert (picture.get_attribute("src") or "").startswith("data:image/png;base64,")
+    (SCREENSHOTS / "stage-nbconvert.png").write_bytes(page.screenshot())
+    context.close()

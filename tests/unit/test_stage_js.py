@@ -1,0 +1,34 @@
+"""The half of the stage that is JavaScript has tests of its own, run by Node's test runner."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+from tests.support import need
+
+ROOT = Path(__file__).parents[2]
+
+
+def find_node() -> str | None:
+    """Return Node from PATH, else the one that Playwright carries."""
+    found = shutil.which("node")
+    if found:
+        return found
+    playwright = find_spec("playwright")
+    if playwright is None or playwright.origin is None:
+        return None
+    carried = Path(playwright.origin).parent / "driver" / "node"
+    return str(carried) if carried.is_file() else None
+
+
+def test_tests_of_the_stage_in_javascript_pass():
+    node = find_node()
+    need(node, "Node, from PATH or from the package playwright, runs the tests in tests/js")
+    assert node is not None
+    files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests" / "js").glob("*.test.mjs"))
+    assert files
+    done = subprocess.run([node, "--test", *files], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,45 @@
+"""What `pip install` gets: the package with everything that is not Python too."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (built,) = folder.glob("*.whl")
+    with zipfile.ZipFile(built) as opened:
+        yield opened
+
+
+def test_it_holds_every_file_of_the_package(wheel: zipfile.ZipFile) -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files", "workq_helpers"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.split()
+    expected = tracked or [
+        str(path.relative_to(ROOT)) for path in (ROOT / "workq_helpers").rglob("*.py")
+    ]  # a copy of the course without git
+    assert not set(expected) - set(wheel.namelist())
+
+
+def test_it_holds_what_the_stage_runs_in_the_browser(wheel: zipfile.ZipFile) -> None:
+    for name in ("stage.js", "stage.css"):
+        path = f"workq_helpers/stage/{name}"
+        assert wheel.read(path) == (ROOT / path).read_bytes()
+
+
+def test_it_holds_nothing_of_the_course_around_it(wheel: zipfile.ZipFile) -> None:
+    tops = {name.partition("/")[0] for name in wheel.namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"workq_helpers"}

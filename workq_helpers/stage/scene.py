@@ -1,0 +1,359 @@
+"""`Scene`: what the stage shows, computed from the log alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from workq_helpers.events import Row
+from workq_helpers.ledger import ENDS, Delivery, Ledger, LogCounts, Message, WorkerCounts
+from workq_helpers.messages import is_shortened
+
+__all__ = ["Picture", "Scene", "Sighting"]
+
+#: What a frame shows of each; the rest is counted.
+MOST_QUEUES = 6
+MOST_WAITING = 12
+MOST_WORKERS = 50
+MOST_SLOTS = 8
+FEW_SLOTS = 3  # where there are more workers than have a console: a frame must stay small
+MOST_PUBLISHERS = 4
+MOST_ENDED = 12
+MOST_LOST = 24
+MOST_CONSOLES = 12
+CONSOLE_LINES = 6
+
+#: A picture of a moment, as JSON has it: see `Scene.picture`.
+Picture = dict[str, Any]
+
+#: Returns the last lines of a worker's console: its name, how many, and until when.
+ConsoleTail = Callable[[str, int, float], list[str]]
+
+_KIND_AND_ACTOR = itemgetter(1, 2)
+
+#: What an event says about the state of the worker or publisher it is from.
+_STATES = {
+    "starting": "starting",
+    "connected": "idle",
+    "disconnected": "reconnecting",
+    "reconnecting": "reconnecting",
+    "stopping": "stopping",
+    "stopped": "stopped",
+    "killed": "killed",
+    "crashed": "crashed",
+}
+_ENDED = ("stopped", "killed", "crashed")
+
+#: Kinds that change an actor or the broker; all others are the ledger's alone.
+_TELLING = frozenset(_STATES) | {"frozen", "thawed", "blocked", "unblocked", "broker", "declared"}
+
+
+_EMPTY = LogCounts(0, 0)
+_NOTHING = WorkerCounts(0, 0, 0, 0)
+
+
+class Sighting(NamedTuple):
+    """What the broker's management API answered when it was asked last.
+
+    Attributes:
+        seconds: When, on the log's clock.
+        reachable: Whether it answered at all; ``None`` where there is none to ask.
+        since_seconds: Since when it has been so.
+        counts: For each queue its ready and unacknowledged messages, or nothing.
+    """
+
+    seconds: float = 0.0
+    reachable: bool | None = None
+    since_seconds: float = 0.0
+    counts: Mapping[str, tuple[int, int]] = {}
+
+
+class _Worker:
+    """What is known of one worker besides its messages."""
+
+    __slots__ = ("frozen_since", "hung", "prefetch_count", "queue", "state")
+
+    def __init__(self, state: str = "starting") -> None:
+        self.queue = ""
+        self.state = state
+        self.prefetch_count = 0
+        self.frozen_since: float | None = None
+        self.hung: list[tuple[float, float]] = []  # spans that it was frozen for
+
+
+class _Publisher:
+    __slots__ = ("blocked", "state")
+
+    def __init__(self) -> None:
+        self.state = "starting"
+        self.blocked = False
+
+
+class Scene:
+    """A fold over the log's rows, and the picture of where it stands.
+
+    It never looks at the clock, at a worker or at the broker: equal rows make equal pictures.
+
+    Args:
+        seconds_per_dot: How long a dot of work takes.
+    """
+
+    def __init__(self, seconds_per_dot: float) -> None:
+        self._seconds_per_dot = seconds_per_dot
+        self.ledger = Ledger()
+        #: How many rows it has taken in.
+        self.events = 0
+        self._counted: Counter[tuple[str, str]] = Counter()
+        self._queues: dict[str, None] = {}
+        self._workers: dict[str, _Worker] = {}
+        self._publishers: dict[str, _Publisher] = {}
+        self._broker = ("up", 0.0)
+
+    def update(self, rows: list[Row]) -> None:
+        """Take in the rows that follow those taken in before."""
+        self.events += len(rows)
+        self.ledger.update(rows)
+        counted = Counter(map(_KIND_AND_ACTOR, rows))
+        self._counted.update(counted)
+        if not _TELLING.isdisjoint(kind for kind, _ in counted):
+            self._learn(row for row in rows if row[1] in _TELLING)
+
+    # -- learning -------------------------------------------------------------------------------------
+
+    def _learn(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            kind, actor, detail = row[1], row[2], row[8]
+            if kind == "broker":
+                self._broker = (detail, row[0])
+            elif kind == "declared":
+                self._queues.setdefault(row[3])
+            elif actor in self._workers or detail.startswith(("auto_ack", "manual ack")):
+                self._learn_of_worker(row)
+            else:
+                self._learn_of_publisher(row)
+
+    def _learn_of_worker(self, row: Row) -> None:
+        seconds, kind, actor, queue = row[:4]
+        if kind == "starting":
+            self._workers.pop(actor, None)  # another worker of an ended one's name takes the last place
+        worker = self._workers.setdefault(actor, _Worker())
+        worker.queue = queue
+        worker.state = _STATES.get(kind, worker.state)
+        if kind in ("starting", "connected"):
+            _, found, number = row[8].partition("prefetch ")
+            worker.prefetch_count = int(number) if found else 0
+            self._queues.setdefault(queue)
+        elif kind == "frozen":
+            worker.frozen_since = seconds
+        if worker.frozen_since is not None and (kind == "thawed" or kind in _ENDED):
+            worker.hung.append((worker.frozen_since, seconds))
+            worker.frozen_since = None
+
+    def _learn_of_publisher(self, row: Row) -> None:
+        kind, actor = row[1], row[2]
+        if kind == "connected":
+            self._publishers.setdefault(actor, _Publisher())
+        publisher = self._publishers.get(actor)
+        if publisher is None:
+            return
+        publisher.state = "publishing" if kind == "connected" else _STATES.get(kind, publisher.state)
+        publisher.blocked = kind == "blocked" or (publisher.blocked and kind != "unblocked")
+        if kind in _ENDED:
+            del self._publishers[actor]
+
+    # -- showing --------------------------------------------------------------------------------------
+
+    def picture(self, seconds: float, sighting: Sighting, console: ConsoleTail, *, running: bool = True) -> Picture:
+        """Return everything that the stage draws of this moment.
+
+        Args:
+            seconds: The moment, on the log's clock.
+            sighting: What the broker said last by then.
+            console: Returns the last lines of a worker's console.
+            running: Whether the picture goes on, so that bars of work run.
+
+        Returns:
+            A tree of dicts, lists, texts and numbers with ``broker_state``, ``publishers``, ``queues``,
+            ``more_queues``, ``workers``, ``more_workers``, ``ends`` and ``summary``.
+        """
+        logged = self.ledger.queues()
+        queues = self._queue_names(logged, sighting)
+        counts = self.ledger.workers()
+        names = self._worker_names(counts)
+        most_slots = MOST_SLOTS if len(names) <= MOST_CONSOLES else FEW_SLOTS
+        workers = [
+            self._worker(name, counts.get(name, _NOTHING), seconds, most_slots=most_slots, running=running)
+            for name in names
+        ]
+        for shown in workers[:MOST_CONSOLES]:
+            shown["console"] = console(shown["name"], CONSOLE_LINES, seconds)
+        picture: Picture = {
+            "broker_state": self._broker_state(sighting),
+            "publishers": self._publishers_shown(),
+            "queues": [self._queue(name, logged.get(name, _EMPTY), sighting) for name in queues[:MOST_QUEUES]],
+            "more_queues": max(0, len(queues) - MOST_QUEUES),
+            "workers": workers,
+            "more_workers": max(0, len(self._workers) - len(workers)),
+            "ends": self._ends(),
+        }
+        picture["summary"] = _summary(picture)
+        return picture
+
+    def _broker_state(self, sighting: Sighting) -> str:
+        told, at_seconds = self._broker
+        if told == "down" or told == "stopping":
+            return told
+        if sighting.reachable is False:
+            return "down"
+        if told == "up":
+            return "up"
+        # It was told to restart or made to crash, and answers: still, or again.
+        return "coming back" if sighting.reachable and sighting.since_seconds > at_seconds else "stopping"
+
+    def _publishers_shown(self) -> Picture:
+        totals: Counter[str] = Counter()
+        for (kind, _), count in self._counted.items():
+            totals[kind] += count
+        active = [
+            {
+                "name": name,
+                "state": "blocked" if publisher.blocked else publisher.state,
+                "published": self._counted["published", name],
+            }
+            for name, publisher in self._publishers.items()
+        ]
+        return {
+            **{kind: totals[kind] for kind in ("published", "confirmed", "refused", "returned")},
+            "active": active[:MOST_PUBLISHERS],
+            "more": max(0, len(active) - MOST_PUBLISHERS),
+        }
+
+    def _queue_names(self, logged: Mapping[str, LogCounts], sighting: Sighting) -> list[str]:
+        names = dict.fromkeys([*self._queues, *logged, *sighting.counts])
+        # A message on its way through an exchange has no queue until somebody gets it.
+        return [name for name in names if name or logged.get(name, _EMPTY).ready]
+
+    def _queue(self, name: str, logged: LogCounts, sighting: Sighting) -> Picture:
+        ready, unacknowledged = logged
+        by_broker = sighting.counts.get(name, (None, None))
+        durability, _, kind = self.ledger.declared(name).partition(" ")
+        waiting = self.ledger.waiting(name, MOST_WAITING)
+        return {
+            "name": name,
+            "durability": durability,
+            "type": kind,
+            "gone": self.ledger.absent(name),
+            "ready": {"broker": by_broker[0], "log": ready},
+            "unacknowledged": {"broker": by_broker[1], "log": unacknowledged},
+            "waiting": [_chip(message) for message in waiting],
+            "more": ready - len(waiting),
+        }
+
+    def _worker_names(self, counts: Mapping[str, WorkerCounts]) -> list[str]:
+        """Return whom to show, in the order in which they started: who may still work, then who ended last."""
+        if len(self._workers) <= MOST_WORKERS:
+            # The notebook too, where it holds what it has fetched itself.
+            others = [name for name, held in counts.items() if held.in_hand and name not in self._workers]
+            return [*self._workers, *others][:MOST_WORKERS]
+        ended = [name for name, worker in self._workers.items() if worker.state in _ENDED]
+        alive = [name for name in self._workers if self._workers[name].state not in _ENDED]
+        shown = {*alive[:MOST_WORKERS], *ended[::-1][: max(0, MOST_WORKERS - len(alive))]}
+        return [name for name in self._workers if name in shown]
+
+    def _worker(self, name: str, counts: WorkerCounts, seconds: float, *, most_slots: int, running: bool) -> Picture:
+        worker = self._workers.get(name) or _Worker("idle")
+        auto_ack = self.ledger.auto_ack(name)
+        slots = self.ledger.slots(name, most_slots)
+        busy_with = self.ledger.busy_with(name) if worker.state not in _ENDED else None
+        limit = 0 if auto_ack else worker.prefetch_count
+        return {
+            "name": name,
+            "queue": worker.queue,
+            "state": self._worker_state(worker, busy_with),
+            "ack": "auto" if auto_ack else "manual",
+            "prefetch_count": limit,
+            "done": counts.done,
+            "slots": [{**_chip(each.message), "phase": _phase(each)} for each in slots],
+            "more": counts.in_hand - len(slots),
+            "free": self._free(worker, limit, counts.in_hand),
+            "busy_with": self._work(busy_with, worker, seconds, running) if busy_with else None,
+            "console": [],
+        }
+
+    def _free(self, worker: _Worker, limit: int, in_hand: int) -> int | None:
+        if worker.state in _ENDED:
+            return 0
+        return max(0, limit - in_hand) if limit else None
+
+    def _worker_state(self, worker: _Worker, busy_with: Delivery | None) -> str:
+        if worker.frozen_since is not None:
+            return "frozen"
+        return "busy" if worker.state == "idle" and busy_with else worker.state
+
+    def _work(self, delivery: Delivery, worker: _Worker, seconds: float, running: bool) -> Picture:
+        chip = _chip(delivery.message)
+        began = delivery.started_seconds
+        spans = worker.hung if worker.frozen_since is None else [*worker.hung, (worker.frozen_since, seconds)]
+        hung = sum(max(0.0, min(end, seconds) - max(begin, began)) for begin, end in spans)
+        # Dots that the log's short text does not hold are not known.
+        dots = 0 if is_shortened(delivery.message.task) else chip["dots"]
+        return {
+            "key": chip["key"],
+            "task": chip["task"],
+            "dots": chip["dots"],
+            "elapsed_seconds": round(max(0.0, seconds - began - hung), 3),
+            "work_seconds": round(dots * self._seconds_per_dot, 3),
+            "running": running and worker.frozen_since is None,
+            "settled": delivery.settled,
+        }
+
+    def _ends(self) -> Picture:
+        places = self.ledger.places()
+        return {
+            place: {
+                "count": places[place],
+                "recent": [
+                    _chip(message)
+                    for message in self.ledger.recent(place)[: MOST_LOST if place == "lost" else MOST_ENDED]
+                ],
+            }
+            for place in ENDS
+        }
+
+
+def _chip(message: Message) -> Picture:
+    return {
+        "key": message.number,
+        "task": message.task,
+        "dots": message.task.count("."),
+        "persistent": message.persistent,
+        "redelivered": message.redelivered,
+        "deliveries": message.deliveries,
+        "worked": message.worked,
+    }
+
+
+def _phase(delivery: Delivery) -> str:
+    if delivery.over:
+        return "finished"
+    return "working" if delivery.started else "dispatched"
+
+
+def _summary(picture: Picture) -> str:
+    """Say the picture in a sentence or two, for who hears it."""
+    parts = []
+    if picture["broker_state"] != "up":
+        parts.append(f"RabbitMQ is {picture['broker_state']}.")
+    for queue in picture["queues"]:
+        ready, unacknowledged = queue["ready"]["log"], queue["unacknowledged"]["log"]
+        parts.append(f"Queue {queue['name']}: {ready} ready, {unacknowledged} unacknowledged.")
+    states = Counter(worker["state"] for worker in picture["workers"])
+    if states:
+        workers = ", ".join(f"{count} {state}" for state, count in states.items())
+        parts.append(f"Workers: {workers}.")
+    ends = {place: end["count"] for place, end in picture["ends"].items() if end["count"]}
+    if ends:
+        parts.append(f"Tasks: {', '.join(f'{count} {place}' for place, count in ends.items())}.")
+    return " ".join(parts) or "Nothing has happened yet."
