@@ -5,17 +5,21 @@ The cells run against the broker of the environment, at a small fraction of a se
 
 from __future__ import annotations
 
+import json
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
-from nbval.plugin import IPyNbFile
+from nbval.plugin import IPyNbCell, IPyNbFile
 
 from workq_helpers import Broker, find_broker
 from workq_helpers.errors import BrokerNotFoundError
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+SEALED = Path(__file__).with_name("sealed")
 FILTERS = Path(__file__).with_name("output_filters.cfg")
 
 SECONDS_PER_DOT = "0.02"
@@ -45,6 +49,20 @@ class Notebook(IPyNbFile):  # type: ignore[misc]  # nbval is not typed
     """One notebook in a kernel of its own, which finds the broker there already."""
 
     broker: Broker | None = None
+    data: tempfile.TemporaryDirectory[str] | None = None
+
+    def collect(self) -> Iterator[IPyNbCell]:
+        """Compare the outputs that the notebook itself does not show, for they give answers away."""
+        path = SEALED / f"{Path(self.path).stem}.json"
+        sealed = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        for item in super().collect():
+            outputs = sealed.pop(item.cell.id, None)
+            if outputs is not None:
+                item.cell.outputs = nbformat.from_dict(outputs)
+                item.options["check"] = True
+            yield item
+        if sealed:
+            raise self.CollectError(f"{path} has outputs of cells that are not there: {', '.join(sealed)}")
 
     def setup(self) -> None:
         try:
@@ -53,8 +71,10 @@ class Notebook(IPyNbFile):  # type: ignore[misc]  # nbval is not typed
             if os.environ.get("CI"):
                 raise
             pytest.skip(str(error))
+        self.data = tempfile.TemporaryDirectory()
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("WORKQ_SECONDS_PER_DOT", SECONDS_PER_DOT)
+            patch.setenv("WORKQ_DATA_DIR", self.data.name)
             super().setup()
 
     def teardown(self) -> None:
@@ -64,3 +84,5 @@ class Notebook(IPyNbFile):  # type: ignore[misc]  # nbval is not typed
         finally:
             if self.broker is not None:
                 self.broker.close()
+            if self.data is not None:
+                self.data.cleanup()

@@ -11,7 +11,10 @@ from typing import Any
 import nbformat
 import pytest
 
+from workq_helpers.course import CHAPTERS, EXERCISES, PREDICTIONS
+
 ROOT = Path(__file__).parents[2]
+SEALED = Path(__file__).with_name("sealed")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 assert NOTEBOOKS, "no notebook, no test"
 
@@ -53,7 +56,7 @@ def test_it_is_valid_and_its_cells_keep_their_ids(path: Path) -> None:
     nbformat.validate(notebook)
     ids = [cell.id for cell in notebook.cells]
     assert len(ids) == len(set(ids))
-    assert all(re.fullmatch(r"(text|code)-\d\d", each) for each in ids)
+    assert all(re.fullmatch(r"(text|code)-\d\d\d?", each) for each in ids)
 
 
 @notebooks
@@ -65,7 +68,7 @@ def test_its_metadata_says_nothing_about_who_ran_it(path: Path) -> None:
     }
     for cell in notebook.cells:
         assert set(cell.metadata) <= {"tags"}
-        assert set(cell.metadata.get("tags", ())) <= {"nbval-ignore-output", "raises-exception"}
+        assert set(cell.metadata.get("tags", ())) <= {"nbval-ignore-output", "raises-exception", "sealed", "volatile"}
         for output in cell.get("outputs", ()):
             assert not output.get("metadata")
 
@@ -97,10 +100,70 @@ def test_it_was_run_from_top_to_bottom_without_an_error(path: Path) -> None:
 
 @notebooks
 def test_at_least_half_of_the_outputs_are_compared(path: Path) -> None:
-    with_output = [cell for cell in code_cells(read(path)) if cell.outputs]
-    compared = [cell for cell in with_output if "nbval-ignore-output" not in cell.metadata.get("tags", ())]
+    cells = code_cells(read(path))
+    shown = [cell for cell in cells if cell.outputs]
+    compared = [cell for cell in shown if "nbval-ignore-output" not in cell.metadata.get("tags", ())]
     assert compared
-    assert len(compared) >= len(with_output) / 2
+    assert len(compared) >= len(shown) / 2
+    hidden = [cell for cell in cells if "sealed" in cell.metadata.get("tags", ())]
+    assert len(sealed(path)) >= len(hidden) / 2
+
+
+def sealed(path: Path) -> dict[str, Any]:
+    outputs: dict[str, Any] = json.loads((SEALED / f"{path.stem}.json").read_text(encoding="utf-8"))
+    return outputs
+
+
+@notebooks
+def test_outputs_that_give_an_answer_away_are_not_in_it(path: Path) -> None:
+    predicted = False
+    cells = read(path).cells
+    for cell in cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("## "):
+            predicted = False
+        if cell.cell_type == "code":
+            tags = cell.metadata.get("tags", ())
+            if predicted or "sealed" in tags:
+                assert not cell.outputs, cell.source
+            predicted = predicted or cell.source.startswith("predict(")
+            assert "compare(" not in cell.source or predicted, "compare in the section that predicts"
+    with_outputs = {cell.id for cell in cells if "sealed" in cell.metadata.get("tags", ())}
+    assert set(sealed(path)) <= with_outputs
+
+
+@notebooks
+def test_nothing_in_it_gives_an_answer_away(path: Path) -> None:
+    text = " ".join(json.dumps(read(path), ensure_ascii=False).replace('\\"', '"').split())
+    for prediction in PREDICTIONS.values():
+        assert not [choice for choice in prediction.choices if choice.why in text], prediction.name
+    for exercise in EXERCISES.values():
+        assert exercise.read().solution not in [cell.source for cell in code_cells(read(path))]
+        assert not [hint for hint in exercise.hints if hint in text], exercise.name
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.title)
+def test_a_lesson_and_its_chapter_belong_together(chapter: Any) -> None:
+    notebook = read(ROOT / "notebooks" / chapter.notebook)
+    sources = [cell.source for cell in code_cells(notebook)]
+    code = "\n".join(sources)
+    assert notebook.cells[0].source.startswith(f"# {chapter.title}\n")
+    assert f'finish("{chapter.title}")' in code
+    for name in set(chapter.checks) - chapter.optional:
+        # Where a broker that isn't ours can't show it, the check is asked in another way.
+        assert f'lesson.check("{name}")' in code or f'check(lesson, "{name}")' in code
+    for prediction in chapter.predictions:
+        assert code.index(f'predict(lesson, "{prediction.name}")') < code.index(f'compare(lesson, "{prediction.name}")')
+    for exercise in chapter.exercises:
+        # The cell in the notebook is derived from the file that holds the solution too: `make notebooks` writes it.
+        assert exercise.read().exercise in sources
+        assert f'exercise("{exercise.name}").check({exercise.hands_in})' in code
+
+
+def test_every_lesson_asks_and_sets_exercises() -> None:
+    assert [chapter.notebook for chapter in CHAPTERS] == [path.name for path in NOTEBOOKS]
+    for chapter in CHAPTERS[1:]:
+        assert len(chapter.predictions) >= 2
+        assert len(chapter.exercises) >= 2
 
 
 @notebooks

@@ -7,7 +7,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from workq_helpers.checks import CHECKS, check
+from workq_helpers.broker.management import QueueCounts
+from workq_helpers.checks import CHECKS, check, passed
 from workq_helpers.errors import CheckFailedError, InvalidArgumentError
 from workq_helpers.events import KINDS, EventLog
 
@@ -40,6 +41,14 @@ class Story:
 
     def end(self, worker: str, kind: str = "killed") -> Story:
         self.log.record(kind, worker, "hello")
+        return self
+
+    def auto(self, *names: str) -> Story:
+        return self.workers(*names, detail="auto_ack")
+
+    def settle(self, worker: str, number: int, kind: str, detail: str = "", tag: int | None = None) -> Story:
+        tag = self.tags.get(worker, 0) if tag is None else tag
+        self.log.record(kind, worker, "hello", f"id-{number}", f"Task {number}.", tag, detail=detail)
         return self
 
 
@@ -98,7 +107,147 @@ def test_a_late_worker_helps_with_what_waits_in_the_queue() -> None:
     )
 
 
+HELD = ("delivered", "started")
+
+
+def auto_killed() -> Story:
+    story = Story().auto("worker-1", "worker-2").send(1, 2, 3).give("worker-1", 1, 3, kinds=["delivered"])
+    return story.give("worker-2", 2).settle("worker-1", 1, "lost", tag=1).settle("worker-1", 3, "lost", tag=2)
+
+
+def killed_at_work() -> Story:
+    story = Story().workers("worker-1", "worker-2").send(1, 2).give("worker-1", 1, kinds=HELD).give("worker-2", 2)
+    return story.settle("worker-1", 1, "requeued").end("worker-1")
+
+
+def forgotten() -> Story:
+    return Story().workers("worker-1").send(1, 2).give("worker-1", 1, 2, kinds=("delivered", "started", "finished"))
+
+
+def went_home() -> Story:
+    story = forgotten().settle("worker-1", 1, "requeued", tag=1).settle("worker-1", 2, "requeued", tag=2)
+    return story.end("worker-1", "stopped").workers("worker-2")
+
+
+SEEN = {
+    "auto ack": (
+        auto_killed().end("worker-1"),
+        "worker-1 was killed, and 'Task 1.' and 'Task 3.' are gone: RabbitMQ had counted them as done on sending. "
+        "The other 1 of 3 tasks is done.",
+    ),
+    "manual ack": (
+        killed_at_work().give("worker-2", 1),
+        "worker-1 was killed; what it had not acknowledged was delivered again, to worker-2, and marked as "
+        "redelivered. All 2 tasks are done, and none is lost.",
+    ),
+    "forgotten ack": (
+        went_home().give("worker-2", 1, 2),
+        "worker-1 finished 2 tasks and acknowledged none. When it left, all 2 came back, and worker-2 did them once "
+        "more.",
+    ),
+    "wrong ack": (
+        two().give("worker-1", 1, 2, 3, 4, 5).settle("worker-1", 5, "acked", "unknown delivery tag", tag=9),
+        "worker-1 acknowledged what the channel did not know as its own; RabbitMQ closed the channel each time. "
+        "All 5 tasks are done after all.",
+    ),
+    "nack and reject": (
+        Story()
+        .workers("worker-1")
+        .send(1, 2)
+        .give("worker-1", 1, kinds=HELD)
+        .settle("worker-1", 1, "nacked", "requeue")
+        .give("worker-1", 2, kinds=HELD)
+        .settle("worker-1", 2, "rejected", "discard")
+        .give("worker-1", 1),
+        "'Task 1.' went back to the queue and was done later; 'Task 2.' was turned away; 1 done.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "story", "saw"), [(name, *told) for name, told in SEEN.items()], ids=list(SEEN))
+def test_what_was_seen_is_told(name: str, story: Story, saw: str) -> None:
+    assert check(story.log, name).saw == saw
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail", "saw"),
+    [
+        (
+            "channel closed",
+            "406 PRECONDITION_FAILED - delivery acknowledgement timed out",
+            "RabbitMQ closed worker-1's channel",
+        ),
+        ("cancelled", "by the broker", "RabbitMQ canceled worker-1's consumer"),
+    ],
+)
+def test_the_ack_timeout_is_seen_as_each_version_shows_it(kind: str, detail: str, saw: str) -> None:
+    story = Story().workers("worker-1").send(1).give("worker-1", 1, kinds=HELD)
+    story.log.record(kind, "worker-1", "hello", detail=detail)
+    assert check(story.log, "ack timeout").saw.startswith(saw)
+
+
+def test_the_brokers_counts_are_told_where_they_can_be_had() -> None:
+    counts = QueueCounts(ready=0, unacknowledged=2, durable=True, type="classic")
+    lesson = SimpleNamespace(log=forgotten().log, queue_counts=lambda: {"hello": counts})
+    with pytest.raises(CheckFailedError, match=r"acknowledged none \(the broker counts 0 ready and 2 unacknowledged\)"):
+        check(lesson, "forgotten ack")
+
+
+def test_what_has_passed_is_remembered() -> None:
+    check(two().give("worker-2", 2, 4).give("worker-1", 1, 3, 5).log, "round robin")
+    assert "round robin" in passed()
+    before = passed()
+    with pytest.raises(CheckFailedError):
+        check(EventLog(), "one message")
+    assert passed() == before
+
+
 WRONG = {
+    "auto ack without a kill": ("auto ack", auto_killed(), "worker-1 was not killed"),
+    "auto ack with manual workers": ("auto ack", killed_at_work(), "No worker has auto_ack=True"),
+    "auto ack, killed too late": (
+        "auto ack",
+        Story().auto("worker-1").send(1).give("worker-1", 1).end("worker-1"),
+        "nothing was lost: it had finished all it got",
+    ),
+    "auto ack, still going on": ("auto ack", auto_killed().send(4).end("worker-1"), "'Task 4.' is still waiting"),
+    "manual ack with auto workers": ("manual ack", auto_killed().end("worker-1"), "No worker has auto_ack=False"),
+    "manual ack, killed while idle": (
+        "manual ack",
+        Story().workers("worker-1").send(1).give("worker-1", 1).end("worker-1"),
+        "with nothing unacknowledged, so nothing came back",
+    ),
+    "manual ack, nobody left": ("manual ack", killed_at_work(), "'Task 1.' is still waiting"),
+    "manual ack, thrown away": (
+        "manual ack",
+        killed_at_work().give("worker-2", 1, kinds=HELD).settle("worker-2", 1, "rejected", "discard"),
+        "'Task 1.' is discarded. Does the callback acknowledge",
+    ),
+    "nothing forgotten": (
+        "forgotten ack",
+        two().give("worker-1", 1, 3, 5).give("worker-2", 2, 4),
+        "Every worker acknowledged something",
+    ),
+    "forgotten, still there": ("forgotten ack", forgotten(), "finished 2 tasks and acknowledged none. Stop it"),
+    "forgotten, nobody came": ("forgotten ack", went_home(), "'Task 1.' is waiting again. Start a worker"),
+    "no wrong ack": ("wrong ack", two().give("worker-1", 1), "Every acknowledgment named a delivery"),
+    "wrong ack, task left": (
+        "wrong ack",
+        Story().send(1).settle("notebook", 1, "acked", "unknown delivery tag", tag=9),
+        "'Task 1.' is waiting: its channel died",
+    ),
+    "nothing handed back": ("nack and reject", two().give("worker-1", 1, 2, 3, 4, 5), "Nothing was handed back"),
+    "nothing turned away": (
+        "nack and reject",
+        Story()
+        .workers("worker-1")
+        .send(1)
+        .give("worker-1", 1, kinds=HELD)
+        .settle("worker-1", 1, "nacked", "requeue")
+        .give("worker-1", 1),
+        "Nothing was turned away",
+    ),
+    "patient": ("ack timeout", two(), "RabbitMQ has not lost its patience"),
     "nothing sent": ("round robin", Story().workers("worker-1", "worker-2"), "No task was sent"),
     "no worker": ("round robin", Story().send(1, 2), "No worker consumes yet"),
     "one worker": (

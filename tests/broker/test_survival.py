@@ -1,0 +1,58 @@
+"""What a real RabbitMQ keeps over a restart and a crash."""
+
+from __future__ import annotations
+
+import pika
+
+from tests.support import need
+from workq_helpers import Broker, Lesson
+from workq_helpers.outage import crash, restart
+from workq_helpers.survival import fates, survivors, waiting
+
+PERSISTENT = pika.BasicProperties(delivery_mode=pika.DeliveryMode.Persistent)
+
+
+def send_both(lesson: Lesson, *queues: str) -> None:
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        for queue in queues:
+            for properties in (None, PERSISTENT, PERSISTENT):
+                channel.basic_publish("", queue, "Soup..", properties)
+
+
+def test_looking_at_what_waits_changes_nothing(lesson: Lesson) -> None:
+    send_both(lesson, "hello")
+    events = len(lesson.log)
+    assert [properties.delivery_mode for properties in waiting(lesson, "hello")] == [None, 2, 2]
+    assert [properties.delivery_mode for properties in waiting(lesson, "hello")] == [None, 2, 2]
+    assert len(lesson.log) == events
+
+
+def test_the_table_of_fates(restartable: Broker, lesson: Lesson) -> None:
+    need(lesson.broker.features.transient_queues, "this broker refuses transient queues")
+    with lesson.connect() as connection:
+        connection.channel().queue_declare("transient")
+        connection.channel().queue_declare("quorum", durable=True, arguments={"x-queue-type": "quorum"})
+    send_both(lesson, "hello", "transient", "quorum")
+    assert restart(lesson).happened
+    table = fates(lesson)
+    assert {name: list(row) for name, row in zip(table.index, table.to_numpy(), strict=True)} == {
+        "hello (durable classic)": ["0 of 1 left", "2 of 2 left"],
+        "transient (transient classic)": ["no such queue", "no such queue"],
+        "quorum (durable quorum)": ["1 of 1 left", "2 of 2 left"],
+    }
+
+
+def test_no_confirmed_message_is_lost_in_a_crash(restartable: Broker, lesson: Lesson) -> None:
+    restart(lesson)  # a crash may take a queue that was declared a moment ago
+    publisher = lesson.start_publisher(map(str, range(3_000)), "hello", persistent=True, confirm=True)
+    publisher.wait()
+    assert crash(lesson).happened
+    assert survivors(lesson).reset_index().to_numpy().tolist() == [["hello", 3_000, 3_000, 3_000, 0]]
+
+
+def test_messages_for_no_queue_have_their_row(lesson: Lesson) -> None:
+    send_both(lesson, "attic")
+    table = fates(lesson)
+    assert list(table.loc["attic (never declared)"]) == ["no such queue", "no such queue"]

@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pika.spec import BasicProperties
+
+from workq_helpers import survival
+from workq_helpers.broker.management import QueueCounts
+from workq_helpers.checks import check
+from workq_helpers.course import PREDICTIONS, durability
+from workq_helpers.errors import BrokerNotOursError, CheckFailedError
+from workq_helpers.events import EventLog
+from workq_helpers.outage import NotChecked, Outage, crash, restart
+from workq_helpers.outage import check as check_after_outage
+from workq_helpers.predictions import Seen
+from workq_helpers.survival import Sent, sent_to, survivors
+
+
+class Kitchen:
+    """A lesson's log and what the broker counts afterwards."""
+
+    def __init__(self) -> None:
+        self.log = EventLog()
+        self.counts: dict[str, QueueCounts] = {}
+        self.numbers = iter(range(10_000))
+
+    def declare(self, queue: str, detail: str = "durable classic") -> Kitchen:
+        self.log.record("declared", "notebook", queue, detail=detail)
+        return self
+
+    def send(self, queue: str, *, transient: int = 0, persistent: int = 0, confirmed: int = 0) -> Kitchen:
+        for kind in ["transient"] * transient + ["persistent"] * persistent:
+            number = next(self.numbers)
+            self.log.record("published", "notebook", queue, f"id-{number}", "Soup..", detail=kind)
+            if number < confirmed:
+                self.log.record("confirmed", "notebook", queue, f"id-{number}", "Soup..")
+        return self
+
+    def outage(self, *details: str) -> Kitchen:
+        for detail in details or ("restarting", "up"):
+            self.log.record("broker", "lesson", detail=detail)
+        return self
+
+    def left(self, **ready: int) -> Kitchen:
+        self.counts = {
+            queue: QueueCounts(number, 0, True, "quorum" if queue.startswith("quorum") else "classic")
+            for queue, number in ready.items()
+        }
+        return self
+
+    def queue_counts(self) -> Mapping[str, QueueCounts]:
+        return self.counts
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survival, "_COUNTS_SECONDS", 0.0)
+
+
+def two_queues() -> Kitchen:
+    kitchen = Kitchen().declare("hello", "transient classic").declare("task_queue")
+    return kitchen.send("hello", transient=5, persistent=5).send("task_queue", transient=5, persistent=5)
+
+
+# -- what was sent ------------------------------------------------------------------------------------
+
+
+def test_what_was_sent_is_counted_by_kind() -> None:
+    kitchen = Kitchen().declare("task_queue").send("task_queue", transient=2, persistent=3, confirmed=1)
+    assert sent_to(kitchen.log) == {"task_queue": Sent("durable classic", 2, 3, 1)}
+
+
+def test_a_message_that_was_published_again_counts_once() -> None:
+    kitchen = Kitchen()
+    for detail in ("persistent", "persistent, again: its confirm never came"):
+        kitchen.log.record("published", "publisher-1", "q", "id-1", "Soup..", detail=detail)
+    assert sent_to(kitchen.log)["q"] == Sent("", 0, 1, 0)
+
+
+def test_a_look_at_the_counts_waits_until_they_have_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survival, "_COUNTS_SECONDS", 30.0)
+    answers = iter([0, 0, 7, 8])
+    counts = survival.counts_with(lambda: {"q": QueueCounts(next(answers), 0, True, "quorum")}, {"q": 7})
+    assert counts["q"].ready == 7
+
+
+def test_survivors_are_a_row_a_queue() -> None:
+    kitchen = Kitchen().declare("task_queue").send("task_queue", persistent=4, confirmed=3)
+    kitchen.declare("gone", "transient classic").send("gone", transient=2).left(task_queue=2)
+    table = survivors(kitchen)  # type: ignore[arg-type]
+    assert table.reset_index().to_numpy().tolist() == [["task_queue", 4, 3, 2, 1], ["gone", 2, 0, 0, 0]]
+
+
+# -- outages ------------------------------------------------------------------------------------------
+
+
+def foreign(log: EventLog) -> Any:
+    def refuse() -> None:
+        raise BrokerNotOursError("not ours")
+
+    endpoint = SimpleNamespace(host="rabbit.example", port=5672)
+    broker = SimpleNamespace(restart=refuse, crash=refuse, ours=False, endpoint=endpoint)
+    return SimpleNamespace(broker=broker, log=log, check=lambda name: check(log, name))
+
+
+@pytest.mark.parametrize("deed", [restart, crash])
+def test_a_broker_of_others_is_left_alone_with_advice(deed: Any) -> None:
+    outage = deed(foreign(EventLog()))
+    assert not outage.happened
+    assert "rabbit.example:5672 is not the course's own" in repr(outage)
+    assert "lesson.broker.wait_for_restart()" in repr(outage)
+
+
+@pytest.mark.parametrize(("deed", "done"), [(restart, "stopped"), (crash, "killed")])
+def test_a_broker_of_ours_goes_and_comes_back(deed: Any, done: str) -> None:
+    called = []
+    lesson: Any = SimpleNamespace(broker=SimpleNamespace(**{deed.__name__: lambda: called.append(1)}))
+    assert deed(lesson) == Outage(True, f"RabbitMQ was {done} and started again.")
+    assert called
+
+
+def test_without_an_outage_the_lesson_goes_on_where_none_can_be_had() -> None:
+    told = check_after_outage(foreign(two_queues().log), "restart")
+    assert isinstance(told, NotChecked)
+    assert repr(told) == "Not yet: RabbitMQ has not been restarted since the messages were sent."
+
+
+def test_where_one_can_be_had_a_failed_check_is_an_error() -> None:
+    lesson = foreign(two_queues().log)
+    lesson.broker.ours = True
+    with pytest.raises(CheckFailedError, match="has not been restarted"):
+        check_after_outage(lesson, "restart")
+
+
+# -- checks -------------------------------------------------------------------------------------------
+
+
+def test_the_two_by_two_table_in_a_sentence() -> None:
+    kitchen = two_queues().outage().left(task_queue=5)
+    assert check(kitchen, "restart").saw == (
+        "task_queue came back with its 5 persistent messages and without its 5 transient ones; hello, which was not "
+        "durable, is gone with all 10."
+    )
+
+
+def test_a_broker_that_denies_transient_queues_passes_too() -> None:
+    kitchen = Kitchen().declare("task_queue").send("task_queue", transient=5, persistent=5).send("hello", transient=1)
+    told = check(kitchen.outage("down", "up").left(task_queue=5), "restart").saw
+    assert told.endswith("a queue that is not durable was not declared, so none was lost.")
+
+
+@pytest.mark.parametrize(
+    ("kitchen", "message"),
+    [
+        (Kitchen(), "No message was sent"),
+        (two_queues(), "has not been restarted"),
+        (Kitchen().declare("task_queue").outage().send("task_queue", persistent=1), "No message was sent before"),
+        (two_queues().outage("restarting"), "is not back"),
+        (Kitchen().declare("task_queue").send("task_queue", transient=5).outage(), "No persistent message"),
+        (Kitchen().declare("task_queue").send("task_queue", persistent=5).outage(), "No transient message"),
+        (two_queues().outage().left(task_queue=3), "and holds 3 now"),
+        (two_queues().outage().left(task_queue=10), "and holds 10 now"),
+        (two_queues().outage(), "and holds 0 now"),
+        (two_queues().outage().left(task_queue=5, hello=0), "hello is there"),
+    ],
+)
+def test_what_is_missing_for_the_restart(kitchen: Kitchen, message: str) -> None:
+    with pytest.raises(CheckFailedError, match=message):
+        check(kitchen, "restart")
+
+
+def test_no_confirmed_message_is_missing() -> None:
+    kitchen = Kitchen().declare("a").send("a", persistent=5, confirmed=4).outage("crashing", "up").left(a=4)
+    assert check(kitchen, "confirms").saw == (
+        "RabbitMQ had confirmed 4 messages in a when it went down, and none of them is missing."
+    )
+
+
+@pytest.mark.parametrize(
+    ("kitchen", "message"),
+    [
+        (Kitchen().send("a", persistent=5, confirmed=5), "has not been restarted"),
+        (Kitchen().send("a", persistent=5).outage(), "confirmed nothing"),
+        (Kitchen().send("a", persistent=5, confirmed=5).outage().left(a=4), "Of 5 confirmed messages a holds 4"),
+        (Kitchen().send("a", persistent=5, confirmed=5).outage(), "a holds 0"),
+    ],
+)
+def test_what_is_missing_for_the_confirms(kitchen: Kitchen, message: str) -> None:
+    with pytest.raises(CheckFailedError, match=message):
+        check(kitchen, "confirms")
+
+
+def test_a_log_alone_is_not_enough() -> None:
+    with pytest.raises(CheckFailedError, match="only the broker can tell"):
+        check(two_queues().outage().log, "restart")
+
+
+# -- predictions --------------------------------------------------------------------------------------
+
+
+def observed(name: str, kitchen: Kitchen) -> Seen:
+    return PREDICTIONS[name].observe(kitchen)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("left", "choice"), [({"hello": 5}, 0), ({"hello": 0}, 1), ({}, 2), ({"hello": 3}, None)])
+def test_what_a_restart_left_of_a_transient_queue(left: dict[str, int], choice: int | None) -> None:
+    kitchen = Kitchen().declare("hello", "transient classic").send("hello", transient=5).outage().left(**left)
+    assert observed("restart", kitchen).choice == choice
+
+
+def test_where_transient_queues_are_denied_there_is_nothing_to_compare() -> None:
+    with pytest.raises(CheckFailedError, match="refuses queues that are not durable"):
+        observed("restart", Kitchen().send("hello", transient=5).outage())
+
+
+@pytest.mark.parametrize(("left", "choice"), [([None] * 5 + [2] * 5, 0), ([2] * 5, 1), ([], 2), ([None] * 5, None)])
+def test_what_a_restart_left_of_both_kinds(
+    monkeypatch: pytest.MonkeyPatch, left: list[int | None], choice: int | None
+) -> None:
+    found = [BasicProperties(delivery_mode=mode) for mode in left]
+    monkeypatch.setattr(durability, "waiting", lambda _lesson, _queue: found)
+    assert observed("two by two", two_queues().outage().left(task_queue=len(left))).choice == choice
+
+
+@pytest.mark.parametrize(("left", "choice"), [(50, 0), (0, 1), (1, 2), (49, 2)])
+def test_what_a_crash_left(left: int, choice: int) -> None:
+    kitchen = Kitchen().declare("task_queue").send("task_queue", persistent=50).outage("crashing", "up")
+    seen = observed("crash", kitchen.left(task_queue=left))
+    assert seen == Seen(choice, f"This time {left} of 50 persistent messages are left.")
+
+
+@pytest.mark.parametrize(("left", "choice"), [(50, 0), (49, 1), (10, 2)])
+def test_what_became_of_the_confirmed(left: int, choice: int) -> None:
+    kitchen = Kitchen().declare("a").send("a", persistent=50, confirmed=50).outage("crashing", "up").left(a=left)
+    assert observed("confirms", kitchen).choice == choice

@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import ipywidgets
+import pytest
+
+from workq_helpers import predictions
+from workq_helpers.course import PREDICTIONS
+from workq_helpers.errors import CheckFailedError, InvalidArgumentError
+from workq_helpers.events import EventLog
+from workq_helpers.observed import names_of
+from workq_helpers.predictions import Choice, Form, Prediction, Seen, compare, predict
+
+
+class Experiment(SimpleNamespace):
+    """A lesson in which something may have happened."""
+
+    happened: int | None = None
+    run = False
+
+
+def observe(lesson: Any) -> Seen:
+    if not lesson.run:
+        raise CheckFailedError("Run the experiment first.")
+    return Seen(lesson.happened, "worker-1 did <it>.")
+
+
+KITCHEN = Prediction(
+    "kitchen",
+    "Who cooks <this>?",
+    (Choice("The first.", "He was free."), Choice("The second.", "She was busy."), Choice("Nobody.", "Cooks cook.")),
+    observe,
+)
+
+
+@pytest.fixture(autouse=True)
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setitem(PREDICTIONS, "kitchen", KITCHEN)
+    monkeypatch.setattr(predictions, "_answers", {})
+    yield
+    ipywidgets.Widget.close_all()
+
+
+def displayed(monkeypatch: pytest.MonkeyPatch, form: Form) -> list[Any]:
+    shown: list[Any] = []
+    monkeypatch.setattr("IPython.display.display", lambda what, **_: shown.append(what))
+    form._ipython_display_()
+    return shown
+
+
+def buttons_of(form: Form) -> tuple[Any, Any, Any]:
+    buttons, reason, noted = form.widget().children
+    return buttons, reason, noted
+
+
+def test_the_answer_stands_beside_what_happened() -> None:
+    lesson = Experiment()
+    predict(lesson, "kitchen", answer="b", why="she is quick")
+    lesson.run, lesson.happened = True, 0
+    told = compare(lesson, "kitchen")
+    assert told.right is False
+    assert told.rows() == [
+        ("Your answer", "B. The second. Your reason: she is quick"),
+        ("RabbitMQ", "worker-1 did <it>."),
+        ("So", "It came out differently. A. The first. He was free."),
+        ("Not B", "She was busy."),
+        ("Not C", "Cooks cook."),
+    ]
+
+
+def test_a_right_answer_is_told_so() -> None:
+    lesson = Experiment()
+    predict(lesson, "kitchen", answer="A")
+    lesson.run, lesson.happened = True, 0
+    told = compare(lesson, "kitchen")
+    assert told.right is True
+    assert ("So", "You predicted it. A. The first. He was free.") in told.rows()
+
+
+@pytest.mark.parametrize("happened", range(3))
+def test_every_wrong_choice_is_explained(happened: int) -> None:
+    told = compare(Experiment(run=True, happened=happened), "kitchen")
+    explained = [text for head, text in told.rows() if head.startswith("Not ")]
+    assert explained == [choice.why for at, choice in enumerate(KITCHEN.choices) if at != happened]
+
+
+def test_without_an_answer_it_goes_on() -> None:
+    told = compare(Experiment(run=True, happened=1), "kitchen")
+    assert told.right is None
+    assert told.rows()[0] == ("Your answer", "None this time.")
+    assert told.rows()[2] == ("So", "B. The second. She was busy.")
+
+
+def test_before_the_experiment_nothing_is_given_away() -> None:
+    predict(Experiment(), "kitchen", answer="a")
+    told = compare(Experiment(), "kitchen")
+    assert told.right is None
+    assert repr(told) == (
+        "Your answer: A. The first.\nRabbitMQ:    Nothing to compare with yet. Run the experiment first."
+    )
+    assert not any(choice.why in str(told._repr_mimebundle_()) for choice in KITCHEN.choices)
+
+
+def test_what_none_of_the_answers_describes_is_said() -> None:
+    told = compare(Experiment(run=True, happened=None), "kitchen")
+    assert told.rows()[-1][1].startswith("None of the answers describes that.")
+
+
+def test_an_answer_after_the_experiment_is_marked_as_such() -> None:
+    lesson = Experiment(run=True, happened=0)
+    predict(lesson, "kitchen", answer="a")
+    assert "(given after the experiment)" in compare(lesson, "kitchen").rows()[0][1]
+
+
+def test_a_reason_that_comes_later_changes_nothing_about_when_the_answer_was_given() -> None:
+    before, after = Experiment(), Experiment(run=True, happened=0)
+    predict(before, "kitchen", answer="a")
+    assert predict(after, "kitchen", answer="a", why="so").answer == (0, "so", False)
+    assert predict(after, "kitchen", answer="b").answer == (1, "", True)
+    assert predict(after, "kitchen", answer="b", why="now I know").answer == (1, "now I know", True)
+
+
+def test_the_form_takes_the_answer_down() -> None:
+    form = predict(Experiment(), "kitchen")
+    buttons, reason, noted = buttons_of(form)
+    assert [label for label, _ in buttons.options] == ["A. The first.", "B. The second.", "C. Nobody."]
+    assert buttons.value is None
+    assert noted.value == "Choose one before you run the experiment."
+    buttons.value = 2
+    reason.value = " all asleep "
+    assert form.answer == (2, "all asleep", False)
+    assert noted.value.startswith("Noted: C.")
+
+
+def test_a_reason_alone_is_no_answer() -> None:
+    form = predict(Experiment(), "kitchen")
+    buttons_of(form)[1].value = "hm"
+    assert form.answer is None
+
+
+def test_the_form_remembers_the_answer_when_its_cell_runs_again() -> None:
+    predict(Experiment(), "kitchen", answer="c", why="asleep")
+    buttons, reason, noted = buttons_of(predict(Experiment(), "kitchen"))
+    assert (buttons.value, reason.value) == (2, "asleep")
+    assert noted.value.startswith("Noted: C.")
+
+
+def test_a_notebook_shows_the_question_without_the_widget_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, widget = displayed(monkeypatch, predict(Experiment(), "kitchen"))
+    assert list(widget) == ["application/vnd.jupyter.widget-view+json"]
+    assert plain["text/plain"] == "Predict: Who cooks <this>?\n  A. The first.\n  B. The second.\n  C. Nobody."
+    assert "Who cooks &lt;this&gt;?" in plain["text/html"]
+    assert "No buttons below? Then run this cell" in plain["text/html"]
+    assert "A. The first.<br>B. The second.<br>C. Nobody." in plain["text/html"]
+    assert not any(choice.why in str(plain) for choice in KITCHEN.choices)
+
+
+def test_a_table_holds_text_not_html() -> None:
+    table = compare(Experiment(run=True, happened=0), "kitchen")._repr_mimebundle_()["text/html"]
+    assert "worker-1 did &lt;it&gt;." in table
+    assert "<it>" not in table
+    assert '<th scope="row"' in table
+
+
+@pytest.mark.parametrize("answer", ["d", "", "ab", 1])
+def test_an_answer_that_there_is_not_is_refused(answer: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="Pass one of the letters a, b, c"):
+        predict(Experiment(), "kitchen", answer=answer)
+
+
+@pytest.mark.parametrize("name", ["cellar", None])
+def test_an_unknown_question_is_answered_with_the_known_ones(name: Any) -> None:
+    for call in (predict, compare):
+        with pytest.raises(InvalidArgumentError, match="'kitchen'"):
+            call(Experiment(), name)
+
+
+@pytest.mark.parametrize("prediction", PREDICTIONS.values(), ids=list(PREDICTIONS))
+def test_each_question_of_the_course_is_complete(prediction: Prediction) -> None:
+    assert 2 <= len(prediction.choices) <= 5
+    assert len({choice.text for choice in prediction.choices}) == len(prediction.choices)
+    for text in (prediction.question, *(text for choice in prediction.choices for text in choice)):
+        assert text.endswith((".", "?")), text
+    with pytest.raises(CheckFailedError):
+        prediction.observe(SimpleNamespace(log=EventLog(), workers=[], queue_counts=dict))  # type: ignore[arg-type]
+
+
+class Kitchen:
+    """Writes the log of two workers and what they did."""
+
+    def __init__(self) -> None:
+        self.log = EventLog()
+        self.workers: list[Any] = []
+
+    def workers_come(self, *names: str) -> Kitchen:
+        for name in names:
+            self.log.record("connected", name, "hello", detail="manual ack, prefetch 0")
+        return self
+
+    def send(self, *tasks: str) -> Kitchen:
+        for task in tasks:
+            self.log.record("published", "notebook", "hello", task, task)
+        return self
+
+    def do(self, worker: str, *tasks: str) -> Kitchen:
+        for task in tasks:
+            tag = sum(event.kind == "delivered" and event.actor == worker for event in self.log) + 1
+            for kind in ("delivered", "started", "acked", "finished"):
+                self.log.record(kind, worker, "hello", task, task, tag)
+        return self
+
+
+FIVE = ("Roast....", "Tea.", "Toast..", "Juice.", "Soup...")
+
+
+@pytest.mark.parametrize(
+    ("first", "choice"),
+    [
+        (("Roast....", "Toast..", "Soup..."), 0),
+        (("Roast....", "Tea.", "Toast.."), 1),
+        (("Roast....", "Juice."), 2),
+        (("Roast....", "Soup..."), 3),
+        (("Soup...",), None),
+    ],
+)
+def test_five_orders_are_recognized_as_they_were_shared(first: tuple[str, ...], choice: int | None) -> None:
+    second = tuple(task for task in FIVE if task not in first)
+    told = Kitchen().workers_come("worker-1", "worker-2").send(*FIVE).do("worker-1", *first).do("worker-2", *second)
+    seen = PREDICTIONS["five orders"].observe(told)  # type: ignore[arg-type]
+    assert seen.choice == choice
+    one, two = (names_of([f"'{task}'" for task in done]) for done in (first, second))
+    assert seen.saw == f"worker-1 did {one}; worker-2 did {two}."
+
+
+@pytest.mark.parametrize(("early", "choice"), [((), 2), (("2", "4"), 0), (("2", "3", "4"), 1)])
+def test_a_late_worker_is_recognized_by_what_it_took(early: tuple[str, ...], choice: int) -> None:
+    told = Kitchen().workers_come("worker-1").send("1", "2", "3", "4").workers_come("worker-2").send("5", "6")
+    told.do("worker-2", *early, "6").do("worker-1", *(task for task in "1234" if task not in early), "5")
+    seen = PREDICTIONS["late worker"].observe(told)  # type: ignore[arg-type]
+    assert seen.choice == choice
+
+
+class Accident(Kitchen):
+    """Writes the log of an accident, and what the workers printed."""
+
+    def come(self, name: str, *printed: str, auto_ack: bool = False) -> Accident:
+        self.log.record("connected", name, "hello", detail="auto_ack" if auto_ack else "manual ack, prefetch 0")
+        self.workers.append(SimpleNamespace(name=name, console=SimpleNamespace(lines=list(printed))))
+        return self
+
+    def tell(self, worker: str, task: str, tag: int, *kinds: str) -> Accident:
+        for kind in kinds:
+            self.log.record(kind, worker, "hello" if task else "", task or None, task, tag if task else None)
+        return self
+
+
+def auto_killed(*lost: str, done: Sequence[str] = ()) -> Accident:
+    told = Accident().come("worker-1", auto_ack=True).come("worker-2", auto_ack=True)
+    told.send("1", "2", "3")
+    for tag, task in enumerate((*lost, *done), start=1):
+        told.tell("worker-1", task, tag, "delivered", "started")
+        if task in done:
+            told.tell("worker-1", task, tag, "finished")
+    told.do("worker-2", *(task for task in "123" if task not in (*lost, *done)))
+    for tag, task in enumerate(lost, start=1):
+        told.tell("worker-1", task, tag, "lost")
+    return told.tell("worker-1", "", 0, "killed")
+
+
+@pytest.mark.parametrize(
+    ("told", "choice"),
+    [(auto_killed("1", "3"), 2), (auto_killed("3", done=["1"]), 1), (auto_killed("1", "3", done=["2"]), None)],
+)
+def test_what_auto_ack_lost_is_recognized(told: Any, choice: int | None) -> None:
+    assert PREDICTIONS["auto ack"].observe(told).choice == choice
+
+
+def killed(*then: str) -> Accident:
+    told = Accident().come("worker-1", " [x] Served Soup..").come("worker-2", " [x] Served Soup..")
+    told.send("Soup..").tell("worker-1", "Soup..", 1, "delivered", "started", "requeued")
+    return told.tell("worker-1", "", 0, "killed").tell("worker-2", "Soup..", 1, "delivered", "started", *then)
+
+
+def test_what_manual_ack_saved_is_recognized() -> None:
+    seen = PREDICTIONS["manual ack"].observe(killed("acked", "finished"))  # type: ignore[arg-type]
+    assert seen.choice == 0
+    with pytest.raises(CheckFailedError, match="still in hand"):
+        PREDICTIONS["manual ack"].observe(killed())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("silent", "choice"), [(0, 2), (1, 1), (2, 0)])
+def test_how_often_soup_was_served_is_counted(silent: int, choice: int) -> None:
+    told = killed("acked", "finished")
+    for worker in told.workers[:silent]:
+        worker.console.lines = [" [*] Waiting for messages."]
+    seen = PREDICTIONS["served twice"].observe(told)  # type: ignore[arg-type]
+    assert seen.choice == choice
+    assert f"served {2 - silent} times" in seen.saw
+
+
+@pytest.mark.parametrize(("kinds", "choice"), [((), 1), (("acked",), 0), (("requeued",), 2)])
+def test_a_forgotten_ack_is_recognized(kinds: tuple[str, ...], choice: int) -> None:
+    told = Accident().come("worker-1")
+    told.send("Tea.").tell("worker-1", "Tea.", 1, "delivered", "started", "finished", *kinds)
+    assert PREDICTIONS["forgotten ack"].observe(told).choice == choice  # type: ignore[arg-type]

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import filelock
+import platformdirs
+import pytest
+
+from workq_helpers import course_progress
+from workq_helpers.course import CHAPTERS
+from workq_helpers.course_progress import CourseProgress, Done, data_folder, finish
+from workq_helpers.errors import InvalidArgumentError
+
+
+@pytest.fixture
+def progress(tmp_path: Path) -> CourseProgress:
+    return CourseProgress(tmp_path / "data")
+
+
+def test_nothing_is_done_in_the_beginning(progress: CourseProgress) -> None:
+    assert progress.done() == Done()
+    assert not progress.path.exists(), "looking makes no file"
+
+
+def test_what_is_done_is_kept(progress: CourseProgress) -> None:
+    assert progress.mark_lesson("01_round_robin.ipynb")
+    assert progress.mark_exercise("mend the counter")
+    assert progress.mark_exercise("mend the counter")
+    again = CourseProgress(progress.path.parent)
+    assert again.done() == Done(frozenset({"01_round_robin.ipynb"}), frozenset({"mend the counter"}))
+    assert not again.trouble
+
+
+def test_it_is_forgotten_on_request(progress: CourseProgress) -> None:
+    progress.mark_exercise("mend the counter")
+    assert progress.reset() is progress
+    assert progress.done() == Done()
+
+
+BROKEN = {
+    "empty": b"",
+    "cut off": b'{"format": "workq course pro',
+    "not text": b"\xff\xfe\x00",
+    "no object": b"[1, 2]",
+    "somebody else's": b'{"format": "shopping list", "version": 1}',
+    "a later version": b'{"format": "workq course progress", "version": 2, "lessons": [], "exercises": []}',
+    "no lists": b'{"format": "workq course progress", "version": 1, "lessons": 3, "exercises": []}',
+    "no names": b'{"format": "workq course progress", "version": 1, "lessons": [3], "exercises": []}',
+    "deep": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=list(BROKEN))
+def test_a_broken_or_foreign_file_stops_nothing_and_is_kept_aside(progress: CourseProgress, content: bytes) -> None:
+    progress.path.parent.mkdir()
+    progress.path.write_bytes(content)
+    assert progress.done() == Done()
+    assert str(progress.path) in progress.trouble
+    assert "nothing counts as done" in repr(progress)
+    assert progress.mark_lesson("01_round_robin.ipynb")
+    assert progress.done().lessons == {"01_round_robin.ipynb"}
+    assert not progress.trouble
+    assert progress.path.with_suffix(".json.set-aside").read_bytes() == content
+
+
+def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    progress = CourseProgress(tmp_path / "file")
+    assert not progress.mark_lesson("01_round_robin.ipynb")
+    assert "could not be kept" in progress.trouble
+    assert "the lesson goes on without" in repr(finish("Round robin", progress, frozenset({"round robin", "backlog"})))
+
+
+def test_a_lock_that_somebody_keeps_stops_nothing(progress: CourseProgress, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(course_progress, "_LOCK_SECONDS", 0.0)
+    progress.mark_lesson("01_round_robin.ipynb")
+    with filelock.FileLock(progress.path.with_suffix(".lock")):
+        assert not progress.mark_exercise("mend the counter")
+    assert "could not be kept" in progress.trouble
+    assert progress.done().lessons == {"01_round_robin.ipynb"}
+
+
+def test_a_write_that_fails_leaves_the_old_file(progress: CourseProgress, monkeypatch: pytest.MonkeyPatch) -> None:
+    progress.mark_lesson("01_round_robin.ipynb")
+    before = progress.path.read_text()
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    assert not progress.mark_exercise("mend the counter")
+    assert progress.path.read_text() == before
+    assert sorted(each.name for each in progress.path.parent.iterdir()) == ["progress.json", "progress.lock"]
+
+
+_MARK_MANY = """
+import sys
+from pathlib import Path
+from workq_helpers.course_progress import CourseProgress
+for number in range(20):
+    CourseProgress(Path(sys.argv[1])).mark_exercise(f"{sys.argv[2]}{number}")
+"""
+
+
+def test_two_notebooks_lose_none_of_each_others_entries(tmp_path: Path) -> None:
+    notebooks = [subprocess.Popen([sys.executable, "-c", _MARK_MANY, str(tmp_path), prefix]) for prefix in "ab"]
+    assert [notebook.wait() for notebook in notebooks] == [0, 0]
+    assert len(CourseProgress(tmp_path).done().exercises) == 40
+
+
+def test_the_table_names_every_lesson_and_exercise(progress: CourseProgress) -> None:
+    progress.mark_lesson("01_round_robin.ipynb")
+    progress.mark_exercise("mend the counter")
+    shown = progress._repr_mimebundle_()
+    for chapter in CHAPTERS:
+        assert chapter.title in shown["text/plain"]
+        assert f'href="{chapter.notebook}"' in shown["text/html"]
+    assert "Round robin      done  share the work, mend the counter ✔" in shown["text/plain"]
+    assert "mend the counter ✔" in shown["text/html"]
+
+
+def test_a_lesson_is_done_once_its_checks_have_passed(progress: CourseProgress) -> None:
+    told = finish("Round robin", progress, frozenset({"round robin"}))
+    assert repr(told) == "Not yet: the check 'backlog' has not passed. Run the cells above, from the top."
+    assert not progress.done().lessons
+    told = finish("Round robin", progress, frozenset({"round robin", "backlog"}))
+    assert repr(told) == "✔ Round robin: done. Exercises left: share the work, mend the counter."
+    assert progress.done().lessons == {"01_round_robin.ipynb"}
+
+
+def test_an_unknown_lesson_is_answered_with_the_known_ones(progress: CourseProgress) -> None:
+    with pytest.raises(InvalidArgumentError, match="'Round robin'"):
+        finish("Robin", progress)
+
+
+def test_it_lies_in_the_users_data_folder_or_where_the_environment_says() -> None:
+    assert data_folder({}) == platformdirs.user_data_path("workq", appauthor=False)
+    assert data_folder({"WORKQ_DATA_DIR": "/somewhere"}) == Path("/somewhere")
+    with pytest.raises(InvalidArgumentError, match="relative"):
+        data_folder({"WORKQ_DATA_DIR": "here"})
+
+
+def test_the_file_says_what_it_is(progress: CourseProgress) -> None:
+    progress.mark_lesson("01_round_robin.ipynb")
+    assert json.loads(progress.path.read_text()) == {
+        "format": "workq course progress",
+        "version": 1,
+        "lessons": ["01_round_robin.ipynb"],
+        "exercises": [],
+    }
