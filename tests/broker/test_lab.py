@@ -53,7 +53,9 @@ def lab(broker: Broker, tmp_path: Path) -> Iterator[Lab]:
         try:
             address, token = next(found.groups() for found in map(URL.search, make.stderr) if found)
             headers = {"Authorization": f"token {token}"}
-            httpx.post(f"{address}/api/kernels", json={"name": "python3"}, headers=headers, timeout=60)
+            # JupyterLab tells its address a moment before it listens there.
+            with httpx.Client(transport=httpx.HTTPTransport(retries=6), headers=headers, timeout=60) as client:
+                client.post(f"{address}/api/kernels", json={"name": "python3"}).raise_for_status()
             (jupyterlab,) = psutil.Process(make.pid).children()
             (kernel,) = (each for each in jupyterlab.children() if "ipykernel_launcher" in each.cmdline())
             yield Lab(make, jupyterlab, kernel, address, token)

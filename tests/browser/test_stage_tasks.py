@@ -22,6 +22,7 @@ def test_a_task_is_sent_by_keyboard_and_seen_to_its_end(lab: Lab) -> None:
     stage.send_by_keyboard("Second message.....")
     expect(stage.message("Second message", "done")).to_be_visible()
     assert stage.journey("Second message")[-2:] == ["worker-1 working", "done"]
+    stage.expect_worker("worker-1", "idle")  # its callback returns a moment after its ack
     assert stage.states_of("worker-1") == ["idle", "busy", "idle"]
     expect(stage.console("worker-1")).to_contain_text("[*] Waiting for messages.")
     expect(stage.console("worker-1")).to_contain_text("[x] Received Second message..... [x] Done")
