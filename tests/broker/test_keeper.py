@@ -22,6 +22,8 @@ from workq_helpers.errors import (
     StaleStateError,
 )
 
+pytestmark = pytest.mark.own_node
+
 PollFor = Callable[..., None]
 
 
