@@ -22,7 +22,7 @@ from workq_helpers.errors import (
     StaleStateError,
 )
 
-pytestmark = pytest.mark.own_node
+pytestmark = pytest.mark.once
 
 PollFor = Callable[..., None]
 
