@@ -3,8 +3,17 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import pytest
+
 from tests.support import need
 from workq_helpers import Broker, Lesson
+
+
+@pytest.fixture
+def settled(restartable: Broker, lesson: Lesson) -> None:
+    """Restart the broker properly: RabbitMQ 3.10 may lose a queue in a crash that is only a moment old."""
+    lesson.broker.restart()
+    lesson.log.clear()
 
 
 def test_workers_say_that_the_broker_went_and_come_back(restartable: Broker, lesson: Lesson, work_and_ack: Any) -> None:
@@ -23,7 +32,7 @@ def test_workers_say_that_the_broker_went_and_come_back(restartable: Broker, les
     assert worker.console.text.count("[*] Waiting for messages.") == 2
 
 
-def test_a_task_in_hand_at_a_crash_is_done_again(restartable: Broker, lesson: Lesson) -> None:
+def test_a_task_in_hand_at_a_crash_is_done_again(settled: None, lesson: Lesson) -> None:
     go_on = threading.Event()
     begun = threading.Event()
 
@@ -46,7 +55,7 @@ def test_a_task_in_hand_at_a_crash_is_done_again(restartable: Broker, lesson: Le
     assert lesson.queue_counts()["hello"].ready == 0
 
 
-def test_a_confirming_publisher_sends_again_what_was_not_confirmed(restartable: Broker, lesson: Lesson) -> None:
+def test_a_confirming_publisher_sends_again_what_was_not_confirmed(settled: None, lesson: Lesson) -> None:
     def tasks() -> Any:
         for number in range(3_000):
             if number == 1_000:
