@@ -6,10 +6,12 @@ broker counts.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import os
 import subprocess
 import sys
+import textwrap
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -31,16 +33,24 @@ _END_SECONDS = 30.0
 _SHOWN_LINES = 5
 
 
-def source(path: str | Path) -> Code:
-    """Return the text of a program, shown in a notebook as code.
+def source(path: str | Path, name: str = "") -> Code:
+    """Return the text of a program, or of one of its functions, shown in a notebook as code.
 
     Args:
         path: The program's file.
+        name: The function, for example "Worker.consume"; by default all of the file.
 
     Raises:
-        InvalidArgumentError: There is no such file.
+        InvalidArgumentError: There is no such file, or no such function in it.
     """
-    return Code(_existing(path).read_text(encoding="utf-8").rstrip())
+    text = _existing(path).read_text(encoding="utf-8").rstrip()
+    found: ast.AST | None = ast.parse(text)
+    for part in filter(None, name.split(".")):
+        inside = getattr(found, "body", [])
+        found = next((each for each in inside if getattr(each, "name", None) == part), None)
+    if found is None:
+        raise InvalidArgumentError(f"There is no function {name!r} in {str(path)!r}.")
+    return Code(textwrap.dedent(ast.get_source_segment(text, found, padded=True) or "") if name else text)
 
 
 class Program:

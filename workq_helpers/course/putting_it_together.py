@@ -195,8 +195,8 @@ PREDICTIONS = (
     ),
     Prediction(
         "everything at once",
-        "Forty orders are published with confirms, while workers are killed at random moments and RabbitMQ is "
-        "restarted. What do you expect of the orders that were confirmed?",
+        "Orders are published with confirms, one after another, while workers are killed at random moments and "
+        "RabbitMQ is restarted. What do you expect of the orders that were confirmed?",
         (
             Choice(
                 "Each is done exactly once.",
