@@ -63,7 +63,7 @@ def check(lesson: HasLog | EventLog, name: str) -> CheckResult:
     if isinstance(lesson, EventLog):
         seen = Observed(lesson)
     else:
-        seen = Observed(lesson.log, getattr(lesson, "queue_counts", None))
+        seen = Observed(lesson.log, getattr(lesson, "queue_counts", None), getattr(lesson, "programs", ()))
     result = CheckResult(name, claim(seen))
     _passed.add(name)
     return result

@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workq_helpers.broker import Broker, find_broker
@@ -18,6 +19,7 @@ from workq_helpers.errors import InvalidArgumentError, QueueError, UnknownWorker
 from workq_helpers.events import EventLog
 from workq_helpers.ledger import Ledger
 from workq_helpers.messages import MessageIds
+from workq_helpers.programs import Program
 from workq_helpers.publisher import Publisher, PublisherOptions
 from workq_helpers.recording import ACTOR, RecordingConnection
 from workq_helpers.worker import Callback, Worker
@@ -84,6 +86,7 @@ class Lesson:
             self._connections: list[RecordingConnection] = []
             self._workers: list[Worker] = []
             self._publishers: list[Publisher] = []
+            self._programs: list[Program] = []
             self._names = {"worker": itertools.count(1), "publisher": itertools.count(1)}
             self._owns_broker = broker is None
             #: The broker the lesson runs on.
@@ -332,6 +335,32 @@ class Lesson:
         self._publishers.append(publisher)
         return publisher
 
+    # -- programs -------------------------------------------------------------------------------------
+
+    @property
+    def programs(self) -> list[Program]:
+        """Every program the lesson has started, in order, the ended ones too."""
+        return list(self._programs)
+
+    def start_program(self, path: str | Path, *arguments: str) -> Program:
+        """Start a Python program as a process of its own, and return at once.
+
+        It finds the address of the lesson's virtual host in ``WORKQ_BROKER_URL``. The log sees nothing of it.
+
+        Args:
+            path: Its file, for example "programs/worker.py".
+            *arguments: Its command line.
+
+        Raises:
+            InvalidArgumentError: There is no such file, or an argument is not a text.
+        """
+        self._check_open()
+        count = 1 + sum(known.path.name == Path(path).name for known in self._programs)
+        endpoint = self.broker.endpoint.on(self.virtual_host)
+        program = Program(f"{Path(path).name} {count}", path, arguments, endpoint, self.log.seconds)
+        self._programs.append(program)
+        return program
+
     # -- queues ---------------------------------------------------------------------------------------
 
     def queue_counts(self) -> Mapping[str, QueueCounts]:
@@ -349,14 +378,15 @@ class Lesson:
             return int(connection.channel().queue_purge(queue).method.message_count)
 
     def start_over(self) -> None:
-        """End every worker and publisher, empty every queue and begin a new log; the queues stay declared.
+        """End every worker, publisher and program, empty every queue and begin a new log; the queues stay declared.
 
         Connections that the notebook itself holds stay open, and keep what they have not acknowledged.
         """
         self._check_open()
-        _end_all([*self._publishers, *self._workers])
+        self._end_everybody()
         declared = self.ledger().declarations()
         self._publishers.clear()
+        self._programs.clear()
         self._workers.clear()
         self._names = {"worker": itertools.count(1), "publisher": itertools.count(1)}
         self._empty_queues(declared)
@@ -534,7 +564,7 @@ class Lesson:
         if stage is not None:
             stage.leave(self)
         self.broker.unsubscribe(self._record_broker)
-        _end_all([*self._publishers, *self._workers])
+        self._end_everybody()
         for connection in self._connections:
             # The broker may have closed it, or be gone: then there is nothing left to close.
             with contextlib.suppress(Exception):
@@ -552,6 +582,11 @@ class Lesson:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _end_everybody(self) -> None:
+        _end_all([*self._publishers, *self._workers])
+        for program in self._programs:
+            program.end()
 
     def _record_broker(self, change: str) -> None:
         self.log.record("broker", "lesson", detail=change)

@@ -11,6 +11,7 @@ from workq_helpers.ledger import Ledger, Message
 
 if TYPE_CHECKING:
     from workq_helpers.broker.management import QueueCounts
+    from workq_helpers.programs import Program
 
 __all__ = [
     "NO_WORKER",
@@ -52,10 +53,17 @@ class Observed:
     Args:
         log: The log.
         counts: Asks the broker for its queues' counts, where it can be asked.
+        programs: The lesson's programs, which the log can't see into.
     """
 
-    def __init__(self, log: EventLog, counts: Callable[[], Mapping[str, QueueCounts]] | None = None) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        counts: Callable[[], Mapping[str, QueueCounts]] | None = None,
+        programs: Sequence[Program] = (),
+    ) -> None:
         self.counts = counts
+        self.programs = programs
         self.events = list(log)
         self.ledger = Ledger()
         self.published: dict[int, int] = {}

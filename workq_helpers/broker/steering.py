@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Mapping
-from urllib.parse import quote
 
 from workq_helpers.broker.choice import Choice
-from workq_helpers.broker.endpoint import Endpoint
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.lease import call, connect, put_away_leftovers, take_lease, visiting
 from workq_helpers.broker.progress import Shown, spoken
 from workq_helpers.broker.running import Ready, Status
+from workq_helpers.broker.url import address_of
 from workq_helpers.errors import BrokerNotFoundError, StateFileError, StateVersionError
 
 __all__ = ["logs", "start", "status", "stop", "url"]
@@ -89,7 +88,7 @@ def url(environ: Mapping[str, str] = os.environ) -> str:
     answer = call(folders, "ready")
     if not answer or not answer.get("ready"):
         raise BrokerNotFoundError(_NONE if wire is None else "The course broker still starts. Try again in a moment.")
-    return _address(Ready.from_json(answer["ready"]).endpoint)
+    return address_of(Ready.from_json(answer["ready"]).endpoint)
 
 
 def logs(environ: Mapping[str, str] = os.environ) -> str:
@@ -107,8 +106,3 @@ def logs(environ: Mapping[str, str] = os.environ) -> str:
     except OSError:
         kept = ""
     return f"{kept}{answer.get('logs', '')}"
-
-
-def _address(endpoint: Endpoint) -> str:
-    user, password = quote(endpoint.username, safe=""), quote(endpoint.password, safe="")
-    return f"amqp://{user}:{password}@{endpoint.host}:{endpoint.port}/{quote(endpoint.virtual_host, safe='')}"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from workq_helpers.broker.endpoint import Endpoint
 from workq_helpers.errors import InvalidArgumentError
 
-__all__ = ["BROKER_URL", "endpoint_from_url"]
+__all__ = ["BROKER_URL", "address_of", "endpoint_from_url"]
 
 BROKER_URL = "WORKQ_BROKER_URL"
 MANAGEMENT_URL = "WORKQ_MANAGEMENT_URL"
@@ -53,6 +54,31 @@ def endpoint_from_url(environ: Mapping[str, str] = os.environ) -> Endpoint:
         verify=_verify(environ),
         ca_file=_ca_file(environ),
     )
+
+
+def address_of(endpoint: Endpoint) -> str:
+    """Return an endpoint as an address for `pika.URLParameters`, with its password.
+
+    Args:
+        endpoint: The broker, the login and the virtual host.
+    """
+    user, password = quote(endpoint.username, safe=""), quote(endpoint.password, safe="")
+    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    scheme = "amqps" if endpoint.tls else "amqp"
+    address = f"{scheme}://{user}:{password}@{host}:{endpoint.port}/{quote(endpoint.virtual_host, safe='')}"
+    options = _tls_options(endpoint)
+    return f"{address}?ssl_options={quote(repr(options), safe='')}" if options else address
+
+
+def _tls_options(endpoint: Endpoint) -> dict[str, str | int]:
+    """Return what pika must be told about TLS: nothing where a certificate is verified as everywhere else."""
+    if not endpoint.tls or (endpoint.verify and endpoint.ca_file is None):
+        return {}
+    # pika loads authorities in any case once there are options, so it needs the name of some.
+    authorities = endpoint.ca_file or ssl.get_default_verify_paths().openssl_cafile
+    if endpoint.verify:
+        return {"cafile": authorities, "server_hostname": endpoint.host}
+    return {"protocol": int(ssl.PROTOCOL_TLS), "capath": str(Path(authorities).parent)}  # this one verifies nothing
 
 
 def _split(variable: str, address: str, schemes: tuple[str, ...], example: str) -> tuple[SplitResult, int | None]:
