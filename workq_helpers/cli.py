@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from workq_helpers import broker as brokers
+from workq_helpers.classroom.commands import classroom
 from workq_helpers.errors import WorkqError
 
 if TYPE_CHECKING:
@@ -129,6 +130,9 @@ def url() -> None:
 def logs() -> None:
     """Print what it and its keeper have logged."""
     click.echo(brokers.logs(), nl=False)
+
+
+main.add_command(classroom)
 
 
 def _progress() -> Callable[[str], None] | None:
