@@ -134,8 +134,8 @@ class Classroom:
         """Return who is in the class and what they have open, by user name."""
         users, uses = self._users(), self._api.uses()
         hosts = self._hosts()
-        homes = {host for host in hosts if not any(host in lesson_hosts(home, hosts) for home in hosts)}
-        return [self._presence(user, users, hosts, uses) for user in sorted(users | homes)]
+        owners = {host.partition(".")[0] for host in hosts}  # a user's name has no dot
+        return [self._presence(user, users, hosts, uses) for user in sorted(users | owners)]
 
     def reset(self, learner: str, new_password: bool = False) -> Access | None:
         """Give a learner empty virtual hosts; what was open in them ends.
@@ -241,7 +241,7 @@ class Classroom:
 
     def _known(self, learner: str, hosts: Mapping[str, str]) -> str:
         users = self._users()
-        named = [user for user in users if learner == user or _key(hosts.get(user, "")) == _key(learner)]
+        named = [user for user in users if learner == user or _key(hosts.get(user, user)) == _key(learner)]
         if not named:
             known = ", ".join(sorted(users)[:20]) or "nobody"
             raise InvalidArgumentError(
@@ -256,7 +256,7 @@ class Classroom:
         missing += [] if user in hosts else ["the virtual host"]
         missing += [] if len(own) > 1 else ["virtual hosts for lessons"]
         return Presence(
-            name=hosts.get(user, user),
+            name=hosts[own[0]] if own else user,
             user=user,
             lessons=len(lesson_hosts(user, hosts)),
             use=Use(*map(sum, zip(*rows, strict=True))) if rows else Use(),
