@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from workq_helpers import broker as brokers
+from workq_helpers.classroom.commands import classroom
 from workq_helpers.errors import WorkqError
 
 if TYPE_CHECKING:
@@ -129,6 +132,29 @@ def url() -> None:
 def logs() -> None:
     """Print what it and its keeper have logged."""
     click.echo(brokers.logs(), nl=False)
+
+
+main.add_command(classroom)
+
+
+@main.group()
+def course() -> None:
+    """Put the lessons where you want them."""
+
+
+@course.command()
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+def copy(folder: Path) -> None:
+    """Copy the lessons into a folder of yours.
+
+    Nothing of yours is overwritten. Run it again after an update of the course: a lesson that you have not
+    changed is updated; beside one that you have, the new version is put.
+    """
+    from workq_helpers.course_copy import copy_course
+
+    for copied in copy_course(folder):
+        click.echo(f"{copied.path}: {copied.done}")
+    click.echo(f"To open them: cd {shlex.quote(str(folder))} && workq lab")
 
 
 def _progress() -> Callable[[str], None] | None:

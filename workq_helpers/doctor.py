@@ -64,7 +64,7 @@ def _unmet(requirements: Iterable[Requirement]) -> Iterable[str]:
 def _folder(here: Path) -> Finding:
     folder = course_folder(here)
     if not (folder / FIRST_LESSON).is_file():
-        mend = "Run `workq` in the folder of the course, the one with the Makefile."
+        mend = "Run `workq` in the folder of the course, or copy the lessons: workq course copy DIR"
         return Finding("Lessons", "bad", f"there is no {FIRST_LESSON} in {folder}", mend)
     notebooks = (folder / FIRST_LESSON).parent
     if not os.access(notebooks, os.W_OK):

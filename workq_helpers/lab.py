@@ -39,6 +39,9 @@ def open_lab(arguments: Sequence[str], say: Say, progress: Say | None = None) ->
         say: Is told each step, in a line.
         progress: Is told what takes its time meanwhile; by default a progress bar shows it.
     """
+    folder = course_folder(Path.cwd())
+    if not (folder / FIRST_LESSON).is_file():
+        say(f"    There are no lessons in {folder}. Copy them: workq course copy work-queues && cd work-queues")
     # JupyterLab takes as long to import as RabbitMQ to boot, so both happen at once.
     threading.Thread(target=importlib.import_module, args=("jupyterlab.labapp",), daemon=True).start()
     with contextlib.ExitStack() as until_the_end:
@@ -47,7 +50,7 @@ def open_lab(arguments: Sequence[str], say: Say, progress: Say | None = None) ->
         say("==> JupyterLab; press Ctrl-C twice in this terminal to stop it")
         from jupyterlab.labapp import LabApp
 
-        LabApp.launch_instance(lab_arguments(arguments, course_folder(Path.cwd()), os.geteuid() == 0))
+        LabApp.launch_instance(lab_arguments(arguments, folder, os.geteuid() == 0))
 
 
 @contextlib.contextmanager

@@ -40,6 +40,14 @@ def test_it_holds_what_the_stage_runs_in_the_browser(wheel: zipfile.ZipFile) -> 
         assert wheel.read(path) == (ROOT / path).read_bytes()
 
 
+def test_it_holds_the_lessons(wheel: zipfile.ZipFile) -> None:
+    lessons = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    assert lessons
+    for lesson in lessons:
+        assert wheel.read(f"workq_helpers/notebooks/{lesson.name}") == lesson.read_bytes()
+    assert not [name for name in wheel.namelist() if ".ipynb_checkpoints" in name]
+
+
 def test_it_holds_nothing_of_the_course_around_it(wheel: zipfile.ZipFile) -> None:
     tops = {name.partition("/")[0] for name in wheel.namelist()}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"workq_helpers"}

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     import pika
 
+    from workq_helpers.broker.claim import Claim
     from workq_helpers.broker.features import Features
     from workq_helpers.broker.management import Management, QueueCounts
     from workq_helpers.broker.witness import Witness
@@ -99,6 +100,7 @@ class Broker:
         self._management: Management | None = None
         self._features: Features | None = None
         self._virtual_hosts: set[str] = set()
+        self._claims: dict[str, Claim] = {}
         # What tells of restarts: a witness where others run it, the keeper's count where it is ours.
         self._witness: Witness | None = None
         self._restarts = self._restarts_told(lease) if lease else 0
@@ -166,14 +168,16 @@ class Broker:
     def create_virtual_host(self, label: str) -> str:
         """Create an empty virtual host, and return its name; it is deleted when this handle's process ends.
 
-        On a broker that somebody else runs and where the user may not create any, the virtual host that its address
-        names is emptied and used instead, unless that is ``/``.
+        On a broker that somebody else runs and where the user may not create any, one of those that a teacher made
+        for the user is emptied and used instead (`workq_helpers.broker.claim` says more); where there are none, the
+        virtual host that the address names, unless that is ``/``.
 
         Args:
             label: What it is for, such as ``"round-robin"``; becomes part of the name.
 
         Raises:
-            VirtualHostRefusedError: The user may not create one, and the address names none but ``/``.
+            VirtualHostRefusedError: The user may not create one, and the address names none but ``/``; or all that
+                the user has are in use.
             ManagementError: The management API does not work.
         """
         name = _virtual_host_name(label)
@@ -195,8 +199,13 @@ class Broker:
         """Delete a virtual host and everything in it; no error if it is gone.
 
         Args:
-            name: As `create_virtual_host` returned it. The one that the broker's address names is emptied and stays.
+            name: As `create_virtual_host` returned it. One that was there before is emptied and stays.
         """
+        with self._lock:
+            claim = self._claims.pop(name, None)
+        if claim is not None:
+            self._give_back(claim)
+            return
         if self._lease is None and name == self.endpoint.virtual_host:
             self._api().empty_virtual_host(name)
             return
@@ -228,6 +237,8 @@ class Broker:
         polls(self._api().is_started)
 
     def _borrowed_virtual_host(self) -> str:
+        from workq_helpers.broker.claim import Claim, lesson_hosts
+
         name = self.endpoint.virtual_host
         if name == "/":
             raise VirtualHostRefusedError(
@@ -236,8 +247,39 @@ class Broker:
                 "never uses '/', where others' queues may be. Ask for the tag 'administrator', or put a virtual "
                 "host that may be emptied at the end of the URL, such as amqp://user:password@host:5672/lessons."
             )
+        made_for_lessons = lesson_hosts(name, self._api().virtual_hosts())
+        if made_for_lessons:
+            return self._claimed_virtual_host(Claim(self.endpoint, made_for_lessons))
         self._api().empty_virtual_host(name)
         return name
+
+    def _claimed_virtual_host(self, claim: Claim) -> str:
+        try:
+            self._api().empty_virtual_host(claim.virtual_host)
+        except BaseException:
+            claim.release()
+            raise
+        with self._lock:
+            self._claims[claim.virtual_host] = claim
+        return claim.virtual_host
+
+    def _give_back(self, claim: Claim) -> None:
+        try:
+            if not claim.lost:  # else somebody else may hold it now
+                self._api().empty_virtual_host(claim.virtual_host)
+        finally:
+            claim.release()
+
+    def _claim_again(self) -> None:
+        """Hold what we held before the broker was restarted, as far as nobody else took it meanwhile."""
+        from workq_helpers.broker.claim import Claim
+
+        with self._lock:
+            for name, claim in self._claims.items():
+                if claim.lost:
+                    claim.release()
+                    with contextlib.suppress(BrokerError):
+                        self._claims[name] = Claim(self.endpoint, [name])
 
     def _api(self) -> Management:
         with self._lock:
@@ -386,6 +428,7 @@ class Broker:
             former, self._witness = self._witness, witness
         if former is not None:
             former.close()
+        self._claim_again()
         return True
 
     @staticmethod
@@ -403,7 +446,10 @@ class Broker:
             self._closed = True
             management, self._management = self._management, None
             virtual_hosts, self._virtual_hosts = self._virtual_hosts, set()
+            claims, self._claims = self._claims, {}
             witness, self._witness = self._witness, None
+        for claim in claims.values():
+            claim.release()  # whoever takes it next empties it
         if witness is not None:
             witness.close()
         if self._lease is not None:

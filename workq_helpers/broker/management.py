@@ -191,7 +191,7 @@ class Management:
         path: str,
         *,
         params: Mapping[str, str] | None = None,
-        json: Mapping[str, str] | None = None,
+        json: Mapping[str, Any] | None = None,
         virtual_host: str = "",
         absent_ok: bool = False,
         any_answer: bool = False,
@@ -208,7 +208,7 @@ class Management:
         raise self._refused(answer, virtual_host)
 
     def _request(
-        self, method: str, path: str, params: Mapping[str, str] | None, json: Mapping[str, str] | None
+        self, method: str, path: str, params: Mapping[str, str] | None, json: Mapping[str, Any] | None
     ) -> httpx.Response:
         try:
             return self._client.request(method, path, params=params, json=json)

@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 from workq_helpers.broker.endpoint import Endpoint
 from workq_helpers.errors import InvalidArgumentError
 
-__all__ = ["BROKER_URL", "address_of", "endpoint_from_url"]
+__all__ = ["BROKER_URL", "MANAGEMENT_URL", "address_of", "endpoint_from_url"]
 
 BROKER_URL = "WORKQ_BROKER_URL"
 MANAGEMENT_URL = "WORKQ_MANAGEMENT_URL"

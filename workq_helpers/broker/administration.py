@@ -1,0 +1,117 @@
+"""`Administration`: what only an administrator may ask of a broker's management API."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from workq_helpers.broker.connection import OLDEST_VERSION
+from workq_helpers.broker.management import Management
+from workq_helpers.errors import UnsupportedBrokerError
+
+__all__ = ["Administration", "Named", "Use"]
+
+_EVERYTHING = {"configure": ".*", "write": ".*", "read": ".*"}
+
+
+class Named(NamedTuple):
+    """A user or a virtual host.
+
+    Attributes:
+        name: Its name.
+        tags: Its tags.
+        description: What it is for, in words; users have none.
+    """
+
+    name: str
+    tags: frozenset[str]
+    description: str = ""
+
+
+class Use(NamedTuple):
+    """What goes on in a virtual host, as RabbitMQ's statistics have it, which are some seconds old.
+
+    Attributes:
+        connections: How many are open.
+        queues: How many there are.
+        messages: How many are in them.
+    """
+
+    connections: int = 0
+    queues: int = 0
+    messages: int = 0
+
+
+class Administration(Management):
+    """The management API as its administrator uses it: users, permissions and limits."""
+
+    def users(self) -> list[Named]:
+        """Return every user."""
+        return [Named(row["name"], _tags(row)) for row in self._get("/api/users")]
+
+    def described_virtual_hosts(self) -> list[Named]:
+        """Return every virtual host, with what it is for."""
+        rows = self._get("/api/vhosts", params={"disable_stats": "true"})
+        return [Named(row["name"], _tags(row), row.get("description") or "") for row in rows]
+
+    def uses(self) -> dict[str, Use]:
+        """Return what goes on, by virtual host; those in which nothing does may be missing."""
+        connections = Counter(row["vhost"] for row in self._get("/api/connections", {"columns": "vhost"}))
+        queues, messages = Counter[str](), Counter[str]()
+        for row in self._get("/api/queues", {"disable_stats": "true", "enable_queue_totals": "true"}):
+            queues[row["vhost"]] += 1
+            messages[row["vhost"]] += row.get("messages", 0)
+        return {name: Use(connections[name], queues[name], messages[name]) for name in connections | queues}
+
+    def put_user(self, name: str, password: str, tags: Iterable[str]) -> None:
+        """Create a user, or change the one that there is."""
+        self._send("PUT", _path("users", name), json={"password": password, "tags": ",".join(tags)})
+
+    def delete_user(self, name: str) -> None:
+        """Delete a user, which ends the user's connections; no error if there is none."""
+        self._send("DELETE", _path("users", name), absent_ok=True)
+
+    def put_virtual_host(self, name: str, description: str, tags: Iterable[str]) -> None:
+        """Create a virtual host, or change the one that there is, where queues without a type are classic."""
+        settings = {"default_queue_type": "classic", "description": description, "tags": ",".join(tags)}
+        self._send("PUT", _path("vhosts", name), json=settings)
+
+    def permit(self, user: str, virtual_host: str) -> None:
+        """Let a user do everything inside a virtual host."""
+        self._send("PUT", _path("permissions", virtual_host, user), json=_EVERYTHING)
+
+    def limit_user(self, name: str, limits: Mapping[str, int]) -> None:
+        """Limit a user: ``max-connections`` and ``max-channels``.
+
+        Raises:
+            UnsupportedBrokerError: This broker has no limits for users.
+        """
+        for limit, value in limits.items():
+            answer = self._send("PUT", _path("user-limits", name, limit), json={"value": value}, any_answer=True)
+            if not answer.is_success:
+                raise UnsupportedBrokerError(
+                    f"This RabbitMQ does not limit users ({answer.status_code} {answer.reason_phrase} to {limit}). "
+                    f"Use {OLDEST_VERSION} or later, and after an upgrade `rabbitmqctl enable_feature_flag all`."
+                )
+
+    def virtual_host_limits(self, name: str) -> dict[str, int]:
+        """Return the limits of a virtual host."""
+        rows = self._get(_path("vhost-limits", name), virtual_host=name)
+        return {limit: value for row in rows if row for limit, value in row["value"].items()}
+
+    def limit_virtual_host(self, name: str, limits: Mapping[str, int]) -> None:
+        """Limit a virtual host: ``max-connections`` and ``max-queues``."""
+        for limit, value in limits.items():
+            self._send("PUT", _path("vhost-limits", name, limit), json={"value": value})
+
+
+def _tags(row: Mapping[str, Any]) -> frozenset[str]:
+    tags = row.get("tags") or []
+    # Where the broker's cluster was once older than 3.9, users' tags still come as one text.
+    return frozenset(tags.split(",") if isinstance(tags, str) else tags)
+
+
+def _path(*parts: str) -> str:
+    return "/api/" + "/".join(quote(part, safe="") for part in parts)

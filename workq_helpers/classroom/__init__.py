@@ -1,0 +1,17 @@
+"""A class: learners who share one RabbitMQ, each with a user and virtual hosts that nobody else can see.
+
+The teacher, an administrator of the broker, makes it from a roster with `workq class create`. For each learner:
+
+- a user of RabbitMQ, named after the learner, with a generated password and the tags `management`, which gives the
+  counts of the learner's own queues and shows nothing of others, and `workq-class`, by which the course knows its own;
+- the virtual host of the same name, and beside it numbered ones for lessons (`workq_helpers.broker.claim` says why);
+- permissions on these alone, and limits.
+
+Passwords are kept in one place besides RabbitMQ: the teacher's file, which is written before anything is created, so
+that a run that is interrupted can be repeated and comes to the same end. What does not have the mark of the class is
+never changed or deleted, whatever its name.
+"""
+
+from __future__ import annotations
+
+__all__: list[str] = []
