@@ -185,7 +185,7 @@ def test_each_question_of_the_course_is_complete(prediction: Prediction) -> None
     for text in (prediction.question, *(text for choice in prediction.choices for text in choice)):
         assert text.endswith((".", "?")), text
     with pytest.raises(CheckFailedError):
-        prediction.observe(SimpleNamespace(log=EventLog(), workers=[], queue_counts=dict))  # type: ignore[arg-type]
+        prediction.observe(SimpleNamespace(log=EventLog(), workers=[], programs=[], queue_counts=dict))  # type: ignore[arg-type]
 
 
 class Kitchen:
