@@ -72,11 +72,11 @@ def _summary(told: Sequence[Account], killed: int, counted: bool) -> str:
     again = sum(len(each.attempts) > 1 for each in told)
     workers = f"{killed} worker{' was' if killed == 1 else 's were'} killed and RabbitMQ restarted"
     came = f"{again} of them {'was' if again == 1 else 'were'} delivered more than once"
-    more = (
-        f"{_quoted(twice)} {'was' if len(twice) == 1 else 'were'} done more than once" if twice else "none done twice"
+    more = f"{_quoted(twice)} {'was' if len(twice) == 1 else 'were'}" if twice else "none"
+    return (
+        f"{workers}. All {tasks(confirmed)} that RabbitMQ had confirmed are done: {came}, and {more} done more than "
+        f"once.{' RabbitMQ has nothing left.' if counted else ''}"
     )
-    rest = " RabbitMQ has nothing left." if counted else ""
-    return f"{workers}. All {tasks(confirmed)} that RabbitMQ had confirmed are done: {came}, and {more} done more than once.{rest}"
 
 
 def _answer_first(seen: Observed) -> str:
@@ -173,8 +173,8 @@ def _observe_everything_at_once(lesson: Lesson) -> Seen:
 PREDICTIONS = (
     Prediction(
         "real kill",
-        "One worker.py has eight seconds of work in hand and is killed after a moment; another one waits for work. "
-        "What becomes of the task?",
+        "The only worker.py has eight seconds of work in hand and is killed after a moment. Then another one is "
+        "started. What becomes of the task?",
         (
             Choice(
                 "The other one does what is left of it.",
