@@ -23,6 +23,7 @@ from workq_helpers.broker.url import BROKER_URL, address_of
 from workq_helpers.console import Console
 from workq_helpers.errors import InvalidArgumentError, WaitTimeoutError
 from workq_helpers.exercises.exercise import Code
+from workq_helpers.pace import seconds_per_dot
 
 __all__ = ["Program", "source"]
 
@@ -31,6 +32,10 @@ _END_SECONDS = 30.0
 
 #: How many of the last lines an error shows.
 _SHOWN_LINES = 5
+
+#: However fast the course's clock is made to run, a dot of a program's work takes so long, in seconds: between two
+#: processes some time passes, and what is to be killed at work must still be at work then.
+_SHORTEST_DOT_SECONDS = 0.5
 
 
 def source(path: str | Path, name: str = "") -> Code:
@@ -220,5 +225,8 @@ def _checked(arguments: Sequence[str]) -> list[str]:
 
 
 def _environment(endpoint: Endpoint) -> Mapping[str, str]:
-    # What it prints goes into a pipe, and is wanted as it is printed.
-    return os.environ | {BROKER_URL: address_of(endpoint), "PYTHONUNBUFFERED": "1"}
+    return os.environ | {
+        BROKER_URL: address_of(endpoint),
+        "WORKQ_SECONDS_PER_DOT": str(max(seconds_per_dot(), _SHORTEST_DOT_SECONDS)),
+        "PYTHONUNBUFFERED": "1",  # what it prints goes into a pipe, and is wanted as it is printed
+    }

@@ -88,7 +88,7 @@ class Album:
         if name not in self._kept:
             raise InvalidArgumentError(f"There is no picture {name!r} in this album.")
         try:
-            with Image.open(self.folder / name) as image:
+            with Image.open(io.BytesIO(self._load(name))) as image:
                 whole = image.convert("RGB")
         except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
             raise InvalidArgumentError(f"{name} can't be read as a picture. Turn it away.") from error
@@ -122,6 +122,9 @@ class Album:
 
     def __repr__(self) -> str:
         return f"<Album: {len(self.names)} pictures, {len(self.missing())} without all their thumbnails>"
+
+    def _load(self, name: str) -> bytes:
+        return (self.folder / name).read_bytes()
 
     def _thumbnail(self, name: str, size: int) -> Path:
         return self.folder / f"{name}-{size}.jpg"

@@ -147,8 +147,9 @@ class Lab:
         return path
 
     def copy(self, source: Path) -> str:
-        """Copy a notebook of the course below the server's root, and return its path there."""
+        """Copy a notebook of the course, with its programs, below the server's root, and return its path there."""
         shutil.copy(source, self.server.root / source.name)
+        shutil.copytree(source.parent / "programs", self.server.root / "programs", dirs_exist_ok=True)
         return source.name
 
     def open(self, path: str) -> Notebook:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 from urllib.parse import quote
 
+import pika
 import pytest
+import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
 from workq_helpers.broker.endpoint import Endpoint
-from workq_helpers.broker.url import endpoint_from_url
+from workq_helpers.broker.url import address_of, endpoint_from_url
 from workq_helpers.errors import InvalidArgumentError
 
 
@@ -126,3 +129,35 @@ def test_a_login_belongs_into_the_broker_url_only() -> None:
 
 def test_the_password_is_in_no_repr() -> None:
     assert "s3cret" not in repr(read("amqp://anna:s3cret@h"))
+
+
+# -- the other way round
+
+
+@given(st.text(min_size=1, max_size=10), st.text(max_size=10), st.sampled_from(["/", "course", "a/b", "50% ü"]))
+def test_pika_understands_every_address(username: str, password: str, virtual_host: str) -> None:
+    endpoint = Endpoint("127.0.0.1", 5673, username, password, virtual_host=virtual_host)
+    parameters = pika.URLParameters(address_of(endpoint))
+    assert (parameters.host, parameters.port, parameters.virtual_host) == ("127.0.0.1", 5673, virtual_host)
+    assert (parameters.credentials.username, parameters.credentials.password) == (username, password)
+
+
+def test_an_ipv6_address_has_brackets() -> None:
+    assert pika.URLParameters(address_of(Endpoint("::1", 5672, "anna", "pw"))).host == "::1"
+
+
+def test_pika_verifies_as_the_endpoint_says(tmp_path: Path) -> None:
+    authorities = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(authorities)
+
+    def context(**tls: object) -> ssl.SSLContext:
+        endpoint = Endpoint("rabbit.example", 5671, "anna", "pw", tls=True, **tls)  # type: ignore[arg-type]
+        options = pika.URLParameters(address_of(endpoint)).ssl_options
+        assert options is not None
+        return options.context
+
+    assert context().verify_mode == ssl.CERT_REQUIRED
+    own = context(ca_file=str(authorities))
+    assert (own.verify_mode, own.check_hostname, len(own.get_ca_certs())) == (ssl.CERT_REQUIRED, True, 1)
+    with pytest.warns(DeprecationWarning, match="PROTOCOL_TLS"):
+        assert context(verify=False).verify_mode == ssl.CERT_NONE

@@ -71,11 +71,11 @@ def _summary(told: Sequence[Account], killed: int, counted: bool) -> str:
     twice = [each.task for each in told if each.done > 1]
     again = sum(len(each.attempts) > 1 for each in told)
     workers = f"{killed} worker{' was' if killed == 1 else 's were'} killed and RabbitMQ restarted"
-    more = f"{_quoted(twice)} more than once" if twice else "none more than once"
-    rest = " RabbitMQ has nothing left." if counted else ""
+    came = f"{again} of them {'was' if again == 1 else 'were'} delivered more than once"
+    more = f"{_quoted(twice)} {'was' if len(twice) == 1 else 'were'}" if twice else "none"
     return (
-        f"{workers}. {tasks(confirmed)} confirmed, and all of them done: {again} were delivered again, and {more} "
-        f"came to an end.{rest}"
+        f"{workers}. All {tasks(confirmed)} that RabbitMQ had confirmed are done: {came}, and {more} done more than "
+        f"once.{' RabbitMQ has nothing left.' if counted else ''}"
     )
 
 
@@ -165,15 +165,16 @@ def _observe_everything_at_once(lesson: Lesson) -> Seen:
         raise CheckFailedError("The storm is not over. Wait with lesson.wait_until_idle().")
     lost = sum(not each.acknowledged for each in told)
     again = sum(len(each.attempts) > 1 for each in told)
-    saw = f"Of {len(told)} confirmed orders {lost or 'none'} got lost, and {again} were delivered more than once."
+    came = f"{again} {'was' if again == 1 else 'were'} delivered more than once"
+    saw = f"Of {len(told)} confirmed orders {lost or 'none'} got lost, and {came}."
     return Seen(2 if lost else 1 if again else 0, saw)
 
 
 PREDICTIONS = (
     Prediction(
         "real kill",
-        "One worker.py has eight seconds of work in hand and is killed after a moment; another one waits for work. "
-        "What becomes of the task?",
+        "The only worker.py has eight seconds of work in hand and is killed after a moment. Then another one is "
+        "started. What becomes of the task?",
         (
             Choice(
                 "The other one does what is left of it.",

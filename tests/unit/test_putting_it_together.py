@@ -1,0 +1,263 @@
+"""What the lesson "Putting it together" checks and predicts, on logs and consoles made by hand."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from workq_helpers.accounts import Accounts, accounts, read_accounts
+from workq_helpers.broker.management import QueueCounts
+from workq_helpers.checks import check
+from workq_helpers.course import PREDICTIONS
+from workq_helpers.errors import CheckFailedError
+from workq_helpers.events import EventLog
+from workq_helpers.reports import read_reports, reports
+
+
+class Kitchen:
+    """A lesson made by hand: its log, its programs, and what the broker counts."""
+
+    def __init__(self) -> None:
+        self.log = EventLog()
+        self.programs: list[Any] = []
+        self.publishers: list[Any] = []
+        self.broker = SimpleNamespace(ours=True)
+        self.counts = (0, 0)
+        self._tags: dict[str, int] = {}
+
+    def queue_counts(self) -> dict[str, QueueCounts]:
+        return {"task_queue": QueueCounts(*self.counts, True, "classic")}
+
+    def program(self, state: str, *lines: str) -> Kitchen:
+        console = SimpleNamespace(lines=[f" [x] {line}" for line in lines])
+        self.programs.append(SimpleNamespace(name=f"worker.py {len(self.programs) + 1}", state=state, console=console))
+        return self
+
+    def come(self, *names: str, how: str = "manual ack, prefetch 1") -> Kitchen:
+        for name in names:
+            self.log.record("connected", name, "task_queue", detail=how)
+        return self
+
+    def send(self, *tasks: str, confirmed: bool = True) -> Kitchen:
+        for task in tasks:
+            self.log.record("published", "publisher-1", "task_queue", task, task)
+            if confirmed:
+                self.log.record("confirmed", "publisher-1", "task_queue", task, task)
+        return self
+
+    def tell(self, worker: str, task: str, *kinds: str, why: str = "", tag: int | None = None) -> Kitchen:
+        if kinds[0] == "delivered":
+            self._tags[worker] = self._tags.get(worker, 0) + 1
+        for kind in kinds:
+            detail = why if kind == "requeued" else ""
+            self.log.record(kind, worker, "task_queue", task, task, tag or self._tags[worker], detail=detail)
+        return self
+
+    def do(self, worker: str, *tasks: str) -> Kitchen:
+        for task in tasks:
+            self.tell(worker, task, "delivered", "started", "acked", "finished")
+        return self
+
+    def die(self, worker: str, task: str) -> Kitchen:
+        self.tell(worker, task, "delivered", "started")
+        self.log.record("killed", worker)
+        return self.tell(worker, task, "requeued", why="the worker was killed")
+
+    def restart(self) -> Kitchen:
+        for detail in ("restarting", "up"):
+            self.log.record("broker", "lesson", detail=detail)
+        return self
+
+    def says(self, name: str) -> str:
+        return check(self, name).saw  # type: ignore[arg-type]
+
+    def lacks(self, name: str) -> str:
+        with pytest.raises(CheckFailedError) as caught:
+            self.says(name)
+        return str(caught.value)
+
+    def seen(self, name: str) -> tuple[int | None, str]:
+        return PREDICTIONS[name].observe(self)  # type: ignore[arg-type]
+
+
+def storm() -> Kitchen:
+    kitchen = Kitchen().come("worker-1", "worker-2").send("Soup..", "Tea..")
+    return kitchen.die("worker-1", "Soup..").restart().do("worker-2", "Soup..", "Tea..")
+
+
+# -- accounts
+
+
+def test_a_task_that_went_through_has_a_short_story() -> None:
+    (told,) = read_accounts(Kitchen().send("Soup..").do("worker-1", "Soup..").log)
+    assert (told.sent, told.confirmed, told.done, told.acknowledged) == (1, True, 1, True)
+    assert told.story == "worker-1 did it"
+
+
+def test_work_that_outlives_its_connection_is_done_twice() -> None:
+    kitchen = Kitchen().send("Soup..").tell("worker-1", "Soup..", "delivered", "started")
+    kitchen.tell("worker-1", "Soup..", "requeued", why="the connection was lost")
+    # The new channel's first tag is the same again; what ends then is the old callback.
+    kitchen.tell("worker-1", "Soup..", "delivered", tag=1).tell("worker-1", "Soup..", "finished", tag=1)
+    kitchen.tell("worker-1", "Soup..", "started", "acked", "finished", tag=1)
+    (told,) = read_accounts(kitchen.log)
+    assert told.story == "worker-1 did it, and the connection was lost; worker-1 did it"
+    assert told.done == 2
+
+
+def test_a_task_that_was_sent_again_is_one_task() -> None:
+    (told,) = read_accounts(Kitchen().send("Soup..", confirmed=False).send("Soup..").do("worker-1", "Soup..").log)
+    assert (told.sent, told.story) == (2, "its confirm never came, so it was sent again; worker-1 did it")
+
+
+def test_the_table_leaves_out_what_simply_went_through() -> None:
+    table = accounts(storm()).table()  # type: ignore[arg-type]
+    assert table.reset_index().to_numpy().tolist() == [
+        ["Soup..", True, 2, 1, "worker-1 began, and the worker was killed; worker-2 did it"]
+    ]
+    assert list(accounts(storm(), all_tasks=True).table().index) == ["Soup..", "Tea.."]  # type: ignore[arg-type]
+    assert repr(Accounts([])) == "Every task simply went through."
+
+
+def test_a_task_in_a_table_is_no_html() -> None:
+    kitchen = Kitchen().send("<b>")
+    assert "&lt;b&gt;" in accounts(kitchen)._repr_mimebundle_()["text/html"]  # type: ignore[arg-type]
+
+
+# -- reports
+
+
+def test_programs_are_taken_at_their_word() -> None:
+    kitchen = Kitchen().program("killed", "Received A (b)", "Sent C").program("running", "Received A (b) (again)")
+    told = [(each.program.name, each.deed, each.task, each.again) for each in read_reports(kitchen.programs)]
+    assert told == [("worker.py 1", "Received", "A (b)", False), ("worker.py 2", "Received", "A (b)", True)]
+    kitchen.program("running", "Done A (b)")
+    table = reports(kitchen)  # type: ignore[arg-type]
+    assert list(table.loc["A (b)"]) == ["worker.py 1, worker.py 2 (again)", "worker.py 3"]
+    assert reports(Kitchen()).empty  # type: ignore[arg-type]
+
+
+# -- real kill
+
+
+def killed() -> Kitchen:
+    return Kitchen().program("killed", "Received Tea.", "Done Tea.", "Received Roast..")
+
+
+def test_a_real_kill_is_told_by_names() -> None:
+    saw = killed().program("running", "Received Roast.. (again)", "Done Roast..").says("real kill")
+    assert saw == (
+        "worker.py 1 was killed with 'Roast..' in hand, and worker.py 2 did it. RabbitMQ counts nothing ready and "
+        "nothing unacknowledged."
+    )
+
+
+@pytest.mark.parametrize(
+    ("kitchen", "message"),
+    [
+        (Kitchen(), "No program was started"),
+        (Kitchen().program("running", "Received Tea."), "No program was killed"),
+        (Kitchen().program("killed", "Received Tea.", "Done Tea."), "with nothing in hand"),
+        (killed(), "Nobody has done 'Roast..'"),
+    ],
+    ids=["none", "alive", "idle", "undone"],
+)
+def test_what_a_real_kill_lacks_is_named(kitchen: Kitchen, message: str) -> None:
+    assert message in kitchen.lacks("real kill")
+
+
+def test_what_rabbitmq_still_counts_is_not_over() -> None:
+    kitchen = killed().program("running", "Received Roast..", "Done Roast..")
+    kitchen.counts = (1, 2)
+    assert "counts 1 ready and 2 unacknowledged" in kitchen.lacks("real kill")
+
+
+def test_the_fate_of_a_killed_programs_task_is_recognized() -> None:
+    assert killed().program("running", "Received Roast.. (again)", "Done Roast..").seen("real kill")[0] == 1
+    kitchen = killed()
+    with pytest.raises(CheckFailedError, match="Start another"):
+        kitchen.seen("real kill")
+    kitchen.counts = (0, 1)
+    assert kitchen.seen("real kill")[0] == 2
+    with pytest.raises(CheckFailedError, match="still at it"):
+        kitchen.program("running", "Received Roast..").seen("real kill")
+
+
+# -- nothing lost
+
+
+def test_a_storm_is_summed_up() -> None:
+    assert storm().says("nothing lost") == (
+        "1 worker was killed and RabbitMQ restarted. All 2 tasks that RabbitMQ had confirmed are done: 1 of them was "
+        "delivered more than once, and none done more than once. RabbitMQ has nothing left."
+    )
+
+
+@pytest.mark.parametrize(
+    ("kitchen", "message"),
+    [
+        (Kitchen(), "No task was sent"),
+        (Kitchen().send("Tea."), "No worker consumes yet"),
+        (Kitchen().come("worker-1").send("Tea.", confirmed=False), "RabbitMQ confirmed no task"),
+        (Kitchen().come("worker-1", how="auto_ack").send("Tea."), "worker-1 has auto_ack=True"),
+        (Kitchen().come("worker-1").send("Tea.").do("worker-1", "Tea."), "No worker was killed"),
+        (Kitchen().come("worker-1").send("Tea.").die("worker-1", "Tea."), "RabbitMQ was not restarted"),
+        (storm().send("Bread."), "1 task of 3 confirmed and not done, 'Bread.' for one"),
+    ],
+    ids=["nothing", "nobody", "unconfirmed", "auto ack", "alive", "no restart", "undone"],
+)
+def test_what_a_storm_lacks_is_named(kitchen: Kitchen, message: str) -> None:
+    assert message in kitchen.lacks("nothing lost")
+
+
+def test_a_storm_that_left_something_is_not_over() -> None:
+    kitchen = storm()
+    kitchen.counts = (3, 0)
+    assert "counts 3 ready" in kitchen.lacks("nothing lost")
+    with pytest.raises(CheckFailedError, match="not over"):
+        kitchen.seen("everything at once")
+
+
+def test_everything_at_once_is_recognized() -> None:
+    assert storm().seen("everything at once") == (
+        1,
+        "Of 2 confirmed orders none got lost, and 1 was delivered more than once.",
+    )
+    quiet = Kitchen().come("worker-1").send("Tea.").restart().do("worker-1", "Tea.")
+    assert quiet.seen("everything at once")[0] == 0
+    assert storm().send("Lost.").seen("everything at once")[0] == 2
+
+
+def test_a_storm_without_a_restart_counts_where_none_can_be_had() -> None:
+    kitchen = Kitchen().come("worker-1", "worker-2").send("Tea.").die("worker-1", "Tea.").do("worker-2", "Tea.")
+    with pytest.raises(CheckFailedError):
+        kitchen.seen("everything at once")
+    kitchen.broker.ours = False
+    assert kitchen.seen("everything at once")[0] == 1
+
+
+# -- answer first
+
+
+def test_pictures_that_wait_are_counted_at_the_last_confirm() -> None:
+    kitchen = Kitchen().come("worker-1").send("picture-1").do("worker-1", "picture-1").send("picture-2", "picture-3")
+    assert kitchen.do("worker-1", "picture-2", "picture-3").says("answer first") == (
+        "3 pictures were confirmed. When the last of them was, 2 still waited for their thumbnails; worker-1 made them "
+        "all."
+    )
+
+
+@pytest.mark.parametrize(
+    ("kitchen", "message"),
+    [
+        (Kitchen(), "No picture was published"),
+        (Kitchen().send("picture-1", confirmed=False), "Call channel.confirm_delivery()"),
+        (Kitchen().send("picture-1"), "No worker consumes yet"),
+        (Kitchen().come("worker-1").send("picture-1"), "'picture-1' is not done yet"),
+    ],
+    ids=["nothing", "unconfirmed", "nobody", "undone"],
+)
+def test_what_an_early_answer_lacks_is_named(kitchen: Kitchen, message: str) -> None:
+    assert message in kitchen.lacks("answer first")
