@@ -5,6 +5,9 @@ everybody has theirs open, starts two workers, sends five tasks of a dot each an
 that nothing fails, that each learner's tasks reach that learner's workers alone, and that nobody sees another's virtual
 hosts or queues; and prints how long it took each beside one who is alone on the same broker.
 
+A hundred learners need a broker that may open some 4,000 files; a container of Debian's packages opens 1,024, unless
+RABBITMQ_MAX_OPEN_FILES says more. Name one with WORKQ_BROKER_URL, or take fewer with ``--learners 20``.
+
 A kernel for each learner would measure how fast two processors switch between a hundred Pythons. Here the learners are
 threads, ten to a process (``--in-one-process``), with the same connections, workers and requests as in a notebook.
 """

@@ -234,6 +234,15 @@ def test_no_broker() -> None:
     assert "WORKQ_BROKER_URL is not set" in result.stderr
 
 
+def test_a_broker_that_may_not_open_enough_files(tmp_path: Path) -> None:
+    (tmp_path / "roster.csv").write_text("name\nAda\nZoë\n")
+    told = [{"tags": ["administrator"]}, [], [], [{"fd_total": 70}, {"fd_total": 1024}]]
+    with listening(in_turn(OVERVIEW, *(answer("200 OK", body) for body in told))) as port:
+        result = workq_class(tmp_path, port, "create", str(tmp_path / "roster.csv"))
+    assert "may open 70 files, and 2 learners with 8 lessons each need about 74." in result.stderr
+    assert not (tmp_path / "urls.csv").exists()
+
+
 @pytest.mark.parametrize("status", ["404 Not Found", "400 Bad Request"])
 def test_a_broker_without_limits_for_users(status: str) -> None:
     with listening(said(answer(status, {"error": "x", "reason": "y"}))) as port:

@@ -65,6 +65,12 @@ class Administration(Management):
             messages[row["vhost"]] += row.get("messages", 0)
         return {name: Use(connections[name], queues[name], messages[name]) for name in connections | queues}
 
+    def most_open_files(self) -> int | None:
+        """Return how many files and connections a node may have open, the smallest in a cluster; None if none says."""
+        rows = self._get("/api/nodes", {"columns": "fd_total"})
+        # Of a node that has only just started it knows nothing yet, and says that with an empty list in its place.
+        return min((row["fd_total"] for row in rows if "fd_total" in row), default=None)
+
     def put_user(self, name: str, password: str, tags: Iterable[str]) -> None:
         """Create a user, or change the one that there is."""
         self._send("PUT", _path("users", name), json={"password": password, "tags": ",".join(tags)})

@@ -26,6 +26,8 @@ __all__ = ["Management", "QueueCounts"]
 _CONNECT_SECONDS = 2.0
 _ANSWER_SECONDS = 10.0  # deleting a virtual host full of queues takes seconds
 
+_LONGEST_REASON = 200  # some are Erlang's whole state
+
 #: The only listing that is current: all others come from statistics that are up to 8 s old.
 _CURRENT = {"disable_stats": "true", "enable_queue_totals": "true"}
 _PLAIN = {"disable_stats": "true"}
@@ -292,5 +294,6 @@ def _reason(answer: httpx.Response) -> str:
     """Return the broker's own words for a refusal."""
     body = answer.json() if _is_json(answer) else None
     if isinstance(body, dict):
-        return str(body.get("reason") or body.get("error") or answer.reason_phrase)
+        words = " ".join(str(body.get("reason") or body.get("error") or answer.reason_phrase).split())
+        return words if len(words) <= _LONGEST_REASON else f"{words[:_LONGEST_REASON]}…"
     return answer.reason_phrase

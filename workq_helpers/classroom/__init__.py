@@ -10,6 +10,9 @@ The teacher, an administrator of the broker, makes it from a roster with `workq 
 Passwords are kept in one place besides RabbitMQ: the teacher's file, which is written before anything is created, so
 that a run that is interrupted can be repeated and comes to the same end. What does not have the mark of the class is
 never changed or deleted, whatever its name.
+
+RabbitMQ before 4.3 tells anyone with the tag `management` the names and limits of all users that have limits, at
+``/api/user-limits``; a learner can read there who else is in the class, and nothing more.
 """
 
 from __future__ import annotations

@@ -36,6 +36,11 @@ _ADMINISTRATOR = "administrator"
 
 _DESCRIBED = " · a class of the work queues course"
 
+#: What a virtual host keeps open in RabbitMQ, as seen on 4.3: its message stores and its lock.
+_FILES_OF_A_VIRTUAL_HOST = 3
+#: What a learner has open in one lesson with some workers and an exercise.
+_CONNECTIONS_OF_A_LEARNER = 10
+
 #: Given the names of users, yields each while something is done with it: a progress bar.
 Each = Callable[[Sequence[str]], Iterable[str]]
 
@@ -119,10 +124,12 @@ class Classroom:
 
         Raises:
             InvalidArgumentError: The teacher's file is of another broker, or can't be used.
+            UnsupportedBrokerError: The broker may not open as many files as that takes.
             BrokerError: The broker did not do what was asked; the run may be repeated.
         """
         known = self._rows()
         created = self._planned(learners, known)
+        self._check_room(len(created.kept) + len(created.new), limits)
         rows = {access.user: access for access in [*known, *created.kept, *created.new]}
         # Before anything is created: a password that is in use is never in no file.
         self._file.write(rows.values())
@@ -304,6 +311,17 @@ class Classroom:
             )
         if not administrator:
             raise self._not_administrator()
+
+    def _check_room(self, learners: int, limits: Limits) -> None:
+        """Make sure that the broker can have so much open; one that can't fails in the middle, and for all."""
+        most = self._api.most_open_files()
+        needed = learners * ((1 + limits.lessons) * _FILES_OF_A_VIRTUAL_HOST + _CONNECTIONS_OF_A_LEARNER)
+        if most is not None and needed > most:
+            raise UnsupportedBrokerError(
+                f"RabbitMQ at {self._endpoint.management_url} may open {most} files, and {learners} learners with "
+                f"{limits.lessons} lessons each need about {needed}. Let it open more (RABBITMQ_MAX_OPEN_FILES, and "
+                "`ulimit -n` or systemd's LimitNOFILE above it), or let learners open fewer lessons: --lessons 2"
+            )
 
     @contextmanager
     def _teachers_words(self) -> Iterator[None]:
