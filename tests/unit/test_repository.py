@@ -45,7 +45,8 @@ def modules() -> Iterator[str]:
 def requirements() -> list[Requirement]:
     groups = PYPROJECT["dependency-groups"].values()
     texts = [*PYPROJECT["build-system"]["requires"], *PYPROJECT["project"]["dependencies"]]
-    return [Requirement(text) for text in [*texts, *(text for group in groups for text in group)]]
+    grouped = [text for group in groups for text in group if isinstance(text, str)]  # not those that include a group
+    return [Requirement(text) for text in [*texts, *grouped]]
 
 
 def pins() -> dict[str, list[Requirement]]:
