@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
-from notebooks import ROOT, SEALED, derive_exercises, run, sealed_cells, tidy
 
+from notebooks import ROOT, SEALED, derive_exercises, run, sealed_cells, tidy
 from workq_helpers import find_broker
 from workq_helpers.course import EXERCISES, PREDICTIONS
 

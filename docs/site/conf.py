@@ -1,10 +1,13 @@
 """How Sphinx makes a site of the lessons; `scripts/lesson_site.py` puts them beside this file first."""
 
+from typing import Any
+
 project = "Work queues, seen from inside"
 html_title = project
 author = "the authors of the course"
 project_copyright = "the authors of the course, Apache License 2.0"
 language = "en"
+smartquotes = False  # a quotation mark in a sentence may well be Python's
 
 extensions = ["myst_nb"]
 exclude_patterns = ["**/programs/*.md"]
@@ -24,7 +27,18 @@ html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["lessons.css"]
 html_copy_source = False
+html_use_index = False
 html_show_sourcelink = False
 html_show_sphinx = False
 # A page that was opened from a folder may not read other pages.
 html_show_search_summary = False
+
+
+def setup(app: Any) -> None:
+    """Let what folds an output away be called what it says."""
+    app.connect("html-page-context", _name_folds)
+
+
+def _name_folds(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:  # noqa: ARG001 - Sphinx passes them
+    if "body" in context:
+        context["body"] = context["body"].replace(' aria-label="Toggle hidden content"', "")
