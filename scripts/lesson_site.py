@@ -8,12 +8,12 @@ stage as a picture. Sphinx makes the pages and the search, which work from a fol
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -24,6 +24,7 @@ from workq_helpers.course import EXERCISES, PREDICTIONS
 
 FRAME = ROOT / "docs" / "site"
 NOTEBOOKS = ROOT / "notebooks"
+NOT_OURS = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
 
 #: Stands for a picture that the tests do not keep: the smallest PNG, white.
 NO_PICTURE = (
@@ -37,44 +38,52 @@ _CHECK = re.compile(r'\bexercise\("([^"]+)"\)\.check\(')
 def main() -> int:
     """Make the site and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--as-committed", action="store_true", help="run nothing, show the outputs that tests keep")
+    parser.add_argument(
+        "--run",
+        nargs="*",
+        metavar="NOTEBOOK",
+        help="run these alone, or none, and show of the others the outputs that tests keep, without pictures",
+    )
     parser.add_argument("--folder", type=Path, default=ROOT / "build", help="where `site` is made, build by default")
     arguments = parser.parse_args()
     source, site = arguments.folder / "site-source", arguments.folder / "site"
     shutil.rmtree(source, ignore_errors=True)
-    shutil.copytree(FRAME, source)
-    shutil.copytree(NOTEBOOKS, source / "lessons", ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
-    lessons = as_committed() if arguments.as_committed else as_run()
-    for path, notebook in lessons:
-        nbformat.write(for_reading(notebook), source / "lessons" / path.name)
+    shutil.copytree(FRAME, source, ignore=NOT_OURS)
+    shutil.copytree(NOTEBOOKS, source / "lessons", ignore=NOT_OURS)
+    paths = sorted(NOTEBOOKS.glob("*.ipynb"))
+    to_run = [path for path in paths if arguments.run is None or path.name in arguments.run]
+    for path in paths:
+        if path not in to_run:
+            nbformat.write(for_reading(as_committed(path)), source / "lessons" / path.name)
+    # All with the same broker, which is looked for only if there is something to run.
+    with find_broker() if to_run else contextlib.nullcontext():
+        for path in to_run:
+            nbformat.write(for_reading(as_run(path)), source / "lessons" / path.name)
     status = build(source, site)
     if status == 0:
         print(f"==> {site / 'index.html'}")
     return status
 
 
-def as_run() -> Iterator[tuple[Path, nbformat.NotebookNode]]:
-    """Run each lesson, all of them with the same broker."""
-    with find_broker():
-        for path in sorted(NOTEBOOKS.glob("*.ipynb")):
-            print(f"==> {path.name}", flush=True)
-            notebook = nbformat.read(path, as_version=4)
-            derive_exercises(notebook)
-            run(notebook, path.parent)
-            tidy(notebook)
-            yield path, notebook
+def as_run(path: Path) -> nbformat.NotebookNode:
+    """Run a lesson."""
+    print(f"==> {path.name}", flush=True)
+    notebook = nbformat.read(path, as_version=4)
+    derive_exercises(notebook)
+    run(notebook, path.parent)
+    tidy(notebook)
+    return notebook
 
 
-def as_committed() -> Iterator[tuple[Path, nbformat.NotebookNode]]:
-    """Put back what was taken out of each lesson, without its pictures."""
-    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
-        notebook = nbformat.read(path, as_version=4)
-        text = (SEALED / f"{path.stem}.json").read_text(encoding="utf-8")
-        sealed = json.loads(text.replace('src=\\"PNG\\"', f'src=\\"{NO_PICTURE}\\"'))
-        for cell in notebook.cells:
-            if cell.id in sealed:
-                cell.outputs = [nbformat.from_dict(output) for output in sealed[cell.id]]
-        yield path, notebook
+def as_committed(path: Path) -> nbformat.NotebookNode:
+    """Put back what was taken out of a lesson, but for the pixels of its pictures."""
+    notebook = nbformat.read(path, as_version=4)
+    text = (SEALED / f"{path.stem}.json").read_text(encoding="utf-8")
+    sealed = json.loads(text.replace('src=\\"PNG\\"', f'src=\\"{NO_PICTURE}\\"'))
+    for cell in notebook.cells:
+        if cell.id in sealed:
+            cell.outputs = [nbformat.from_dict(output) for output in sealed[cell.id]]
+    return notebook
 
 
 def for_reading(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -85,6 +94,7 @@ def for_reading(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         cells.append(cell)
         if cell.cell_type != "code":
             continue
+        cell.outputs = [linked_to_pages(output) for output in cell.outputs]
         asked = _PREDICT.search(cell.source)
         tried = _CHECK.search(cell.source)
         if asked:
@@ -97,6 +107,13 @@ def for_reading(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             fold_output(cell, "What RabbitMQ did")
     notebook.cells = cells
     return notebook
+
+
+def linked_to_pages(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Return an output whose links to notebooks lead to their pages."""
+    if "text/html" in output.get("data", {}):
+        output.data["text/html"] = re.sub(r'href="(\w+)\.ipynb"', r'href="\1.html"', output.data["text/html"])
+    return output
 
 
 def fold_output(cell: nbformat.NotebookNode, summary: str) -> None:
