@@ -92,4 +92,6 @@ def test_make_site_runs_lessons(broker: Broker, tmp_path: Path) -> None:
     made = run("make", "--old-file=setup", "site", f"BIN={BIN}", f"SITE_ARGS={options}")
     assert made.returncode == 0, made.stdout + made.stderr
     page = (tmp_path / "site" / "lessons" / "00_start_here.html").read_text(encoding="utf-8")
-    assert broker.version in page
+    assert "==> 00_start_here.ipynb" in made.stdout
+    assert "==> 01_round_robin.ipynb" not in made.stdout
+    assert str(broker.version) in page
