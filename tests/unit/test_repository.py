@@ -101,13 +101,6 @@ def test_each_python_gets_one_version_of_each_package(python: str) -> None:
         assert len(apply) <= 1, f"Python {python} gets {apply} of {name}"
 
 
-@pytest.mark.parametrize("document", sorted(ROOT.glob("*.md")), ids=lambda path: path.name)
-def test_links_into_the_project_resolve(document: Path) -> None:
-    targets = re.findall(r"\]\(([^)]+)\)", document.read_text())
-    inside = [target.partition("#")[0] for target in targets if not re.match(r"\w+:|#", target)]
-    assert [target for target in inside if not (ROOT / target).exists()] == []
-
-
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"`?make ([a-z]+)", (ROOT / "README.md").read_text()))))
 def test_the_readme_names_targets_that_there_are(target: str) -> None:
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
