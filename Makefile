@@ -1,5 +1,5 @@
 # make help lists the targets. PYTHON=python3.13 chooses the interpreter, LAB_ARGS is passed to JupyterLab,
-# TEST_ARGS to pytest.
+# TEST_ARGS to pytest, SITE_ARGS to scripts/lesson_site.py.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,7 +8,7 @@ SETUP = $(PYTHON) scripts/setup.py $(if $(filter file default,$(origin PYTHON)),
 # In the order in which a failure says most: the quick ones first.
 TESTS = $(wildcard tests/unit tests/broker tests/notebooks tests/browser)
 
-.PHONY: help lab setup test lint format notebooks constraints clean
+.PHONY: help lab setup test lint format notebooks site constraints clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make lint         ruff and mypy, as CI runs them"
 	@echo "make format       let ruff mend what it can"
 	@echo "make notebooks    run the lessons and keep what they showed; NOTEBOOKS=01_round_robin.ipynb"
+	@echo "make site         run the lessons and make a site of them for reading, in build/site"
 	@echo "make constraints  pin every dependency anew in constraints.txt; PINS='--upgrade' takes newer ones"
 	@echo "make clean        remove .venv and what tools left behind"
 
@@ -41,6 +42,9 @@ format: setup
 
 notebooks: setup
 	$(BIN)/python scripts/notebooks.py $(NOTEBOOKS)
+
+site: setup
+	$(BIN)/python scripts/lesson_site.py $(SITE_ARGS)
 
 constraints: setup
 	$(BIN)/uv pip compile pyproject.toml --group dev --group build --universal --python-version 3.11 \

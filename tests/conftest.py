@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -70,6 +71,17 @@ def broker() -> Iterator[Broker]:
         raise
     with found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def lesson_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of the lessons, made of the outputs that the tests keep."""
+    folder = tmp_path_factory.mktemp("site")
+    script = Path(__file__).parents[1] / "scripts" / "lesson_site.py"
+    command = [sys.executable, str(script), "--folder", str(folder), "--run"]
+    made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
+    assert made.returncode == 0, made.stdout + made.stderr
+    return folder / "site"
 
 
 def _sockets(ignored_port: int | None) -> set[str]:

@@ -1,0 +1,164 @@
+"""Makes a site for reading from the lessons: `make site`.
+
+The lessons are run first, so that the site shows what RabbitMQ did. What answers a question is there, but folded
+away: outputs after a prediction, hints and solutions. Widgets need a kernel, so questions stand there as text, and the
+stage as a picture. Sphinx makes the pages and the search, which work from a folder without any network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+
+from notebooks import ROOT, SEALED, derive_exercises, run, sealed_cells, tidy
+from workq_helpers import find_broker
+from workq_helpers.course import EXERCISES, PREDICTIONS
+
+FRAME = ROOT / "docs" / "site"
+NOTEBOOKS = ROOT / "notebooks"
+NOT_OURS = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+
+#: Stands for a picture that the tests do not keep: the smallest PNG, white.
+NO_PICTURE = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAGz0E5gAAAABJRU5ErkJggg=="
+)
+
+_PREDICT = re.compile(r'^predict\(lesson, "([^"]+)"|\.predict\("([^"]+)"', re.MULTILINE)
+_CHECK = re.compile(r'\bexercise\("([^"]+)"\)\.check\(')
+
+
+def main() -> int:
+    """Make the site and return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--run",
+        nargs="*",
+        metavar="NOTEBOOK",
+        help="run these alone, or none, and show of the others the outputs that tests keep, without pictures",
+    )
+    parser.add_argument("--folder", type=Path, default=ROOT / "build", help="where `site` is made, build by default")
+    arguments = parser.parse_args()
+    source, site = arguments.folder / "site-source", arguments.folder / "site"
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(FRAME, source, ignore=NOT_OURS)
+    shutil.copytree(NOTEBOOKS, source / "lessons", ignore=NOT_OURS)
+    paths = sorted(NOTEBOOKS.glob("*.ipynb"))
+    to_run = [path for path in paths if arguments.run is None or path.name in arguments.run]
+    for path in paths:
+        if path not in to_run:
+            nbformat.write(for_reading(as_committed(path)), source / "lessons" / path.name)
+    # All with the same broker, which is looked for only if there is something to run.
+    with find_broker() if to_run else contextlib.nullcontext():
+        for path in to_run:
+            nbformat.write(for_reading(as_run(path)), source / "lessons" / path.name)
+    status = build(source, site)
+    if status == 0:
+        print(f"==> {site / 'index.html'}")
+    return status
+
+
+def as_run(path: Path) -> nbformat.NotebookNode:
+    """Run a lesson."""
+    print(f"==> {path.name}", flush=True)
+    notebook = nbformat.read(path, as_version=4)
+    derive_exercises(notebook)
+    run(notebook, path.parent)
+    tidy(notebook)
+    return notebook
+
+
+def as_committed(path: Path) -> nbformat.NotebookNode:
+    """Put back what was taken out of a lesson, but for the pixels of its pictures."""
+    notebook = nbformat.read(path, as_version=4)
+    text = (SEALED / f"{path.stem}.json").read_text(encoding="utf-8")
+    sealed = json.loads(text.replace('src=\\"PNG\\"', f'src=\\"{NO_PICTURE}\\"'))
+    for cell in notebook.cells:
+        if cell.id in sealed:
+            cell.outputs = [nbformat.from_dict(output) for output in sealed[cell.id]]
+    return notebook
+
+
+def for_reading(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Fold away what answers a question, and write questions, hints and solutions as text."""
+    folded = {cell.id for cell in sealed_cells(notebook)}
+    cells = []
+    for cell in notebook.cells:
+        cells.append(cell)
+        if cell.cell_type != "code":
+            continue
+        cell.outputs = [linked_to_pages(output) for output in cell.outputs]
+        asked = _PREDICT.search(cell.source)
+        tried = _CHECK.search(cell.source)
+        if asked:
+            cell.outputs = []
+            cells.append(text_after(cell, question(asked[1] or asked[2])))
+        elif tried:
+            fold_output(cell, "What the check says before you do the exercise")
+            cells.append(text_after(cell, help_with(tried[1])))
+        elif cell.id in folded:
+            fold_output(cell, "What RabbitMQ did")
+    notebook.cells = cells
+    return notebook
+
+
+def linked_to_pages(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Return an output whose links to notebooks lead to their pages."""
+    if "text/html" in output.get("data", {}):
+        output.data["text/html"] = re.sub(r'href="(\w+)\.ipynb"', r'href="\1.html"', output.data["text/html"])
+    return output
+
+
+def fold_output(cell: nbformat.NotebookNode, summary: str) -> None:
+    """Show the cell's output to whoever unfolds it."""
+    cell.metadata = nbformat.from_dict(
+        {"tags": ["hide-output"], "mystnb": {"code_prompt_show": summary, "code_prompt_hide": summary}}
+    )
+
+
+def text_after(cell: nbformat.NotebookNode, text: str) -> nbformat.NotebookNode:
+    """Return a cell of text that belongs below another one."""
+    return nbformat.v4.new_markdown_cell(text, id=f"{cell.id}-text")
+
+
+def question(name: str) -> str:
+    """Return a prediction's question with its choices, as Markdown."""
+    prediction = PREDICTIONS[name]
+    choices = [f"- {letter}. {plain(each.text)}" for letter, each in zip("ABCDEFGH", prediction.choices, strict=False)]
+    return "\n".join([f"**Predict:** {plain(prediction.question)}", "", *choices])
+
+
+def help_with(name: str) -> str:
+    """Return an exercise's hints and its solution, each folded away, as Markdown."""
+    exercise = EXERCISES[name]
+    count = len(exercise.hints)
+    hints = [fold(f"Hint {number} of {count}", plain(hint)) for number, hint in enumerate(exercise.hints, start=1)]
+    return "\n\n".join([*hints, fold("A solution", f"```python\n{exercise.read().solution}\n```")])
+
+
+def fold(summary: str, text: str) -> str:
+    """Return Markdown that shows a text to whoever unfolds it."""
+    return f'<details class="fold">\n<summary>{summary}</summary>\n\n{text}\n\n</details>'
+
+
+def plain(text: str) -> str:
+    """Return a sentence as Markdown that shows it as it is."""
+    return re.sub(r"([\\`*_{}\[\]<>#|$])", r"\\\1", text)
+
+
+def build(source: Path, site: Path) -> int:
+    """Let Sphinx make the pages; a warning, such as of a link that leads nowhere, is an error."""
+    shutil.rmtree(site, ignore_errors=True)
+    command = [sys.executable, "-m", "sphinx", "--builder", "html", "--fail-on-warning", "--quiet", "--jobs", "2"]
+    return subprocess.run([*command, "--doctree-dir", source / ".doctrees", source, site], check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
