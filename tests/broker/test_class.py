@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ import pytest
 from workq_helpers import Broker, Lesson, find_broker
 from workq_helpers.broker.claim import lesson_hosts
 from workq_helpers.broker.endpoint import Endpoint
-from workq_helpers.broker.url import endpoint_from_url
+from workq_helpers.broker.url import address_of, endpoint_from_url
 from workq_helpers.classroom.classroom import Classroom
 from workq_helpers.classroom.limits import Limits
 from workq_helpers.classroom.roster import Learner
@@ -226,6 +227,28 @@ def test_remove_leaves_nothing_of_the_class(
     assert not [host for host in broker.virtual_hosts() if host.startswith(("li-lei", "lovelace-ada"))]
     assert not [user["name"] for user in api.get("users").json() if "workq-class" in user["tags"]]
     assert classroom.status() == []
+
+
+def test_a_teacher_types_it_all(broker: Broker, file: TeachersFile, tmp_path: Path) -> None:
+    roster = tmp_path / "roster.csv"
+    roster.write_text("name\nAda Lovelace\n")
+    address = {"WORKQ_BROKER_URL": address_of(broker.endpoint), "WORKQ_MANAGEMENT_URL": broker.endpoint.management_url}
+
+    def workq(*command: str) -> str:
+        program = [str(Path(sys.executable).with_name("workq")), "class", *command]
+        environ = os.environ | address
+        ended = subprocess.run(program, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return ended.stdout
+
+    assert workq("create", "roster.csv") == "1 new in the class, 0 were in it; their addresses: class-urls.csv\n"
+    try:
+        assert file.path.stat().st_mode & 0o777 == 0o600
+        assert re.search(r"^Ada Lovelace +ada-lovelace +0 +0 +0$", workq("status"), re.MULTILINE)
+        assert workq("reset", "Ada Lovelace") == "The virtual hosts of Ada Lovelace are empty.\n"
+    finally:
+        assert workq("remove", "--yes").startswith("Learners removed from the broker: 1.\n")
+    assert workq("status") == "There is no class on this broker.\n"
 
 
 def test_a_learner_is_no_teacher(two: tuple[Access, Access], file: TeachersFile) -> None:

@@ -32,6 +32,14 @@ RUN_BY = {
     ".venv/bin/workq broker start": "tests/broker/test_commands.py::test_a_broker_is_started_looked_at_and_stopped",
     ".venv/bin/workq broker stop": "tests/broker/test_commands.py::test_a_broker_is_started_looked_at_and_stopped",
     ".venv/bin/workq broker url": "tests/broker/test_commands.py::test_a_broker_is_started_looked_at_and_stopped",
+    "workq class create roster.csv --broker amqp://admin@rabbit.example:5672/": "tests/broker/test_class.py::"
+    "test_a_teacher_types_it_all",
+    "workq class status --broker ...": "tests/broker/test_class.py::test_a_teacher_types_it_all",
+    'workq class reset "Ada Lovelace" --broker ...': "tests/broker/test_class.py::test_a_teacher_types_it_all",
+    "workq class remove --broker ...": "tests/broker/test_class.py::test_a_teacher_types_it_all",
+    "pip install": "tests/broker/test_installed.py::installed",
+    "workq course copy work-queues && cd work-queues && workq lab": "tests/broker/test_installed.py::"
+    "test_the_lessons_are_copied_and_found",
     "WORKQ_BROKER=node make lab": "tests/broker/test_lab.py::lab",
     "apt-get install rabbitmq-server": "not here: it changes the machine; .ci/images installs it into its images",
     "brew install rabbitmq": "not here: it is for macOS",

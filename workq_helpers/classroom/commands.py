@@ -145,7 +145,7 @@ def remove(url: str | None, management: str | None, output: Path, yes: bool) -> 
         if not yes:
             click.confirm(f"Delete {len(opened.status())} learners' users, queues and messages?", abort=True)
         removed = opened.remove(_bar)
-    click.echo(f"{len(removed)} learners were removed from the broker.")
+    click.echo(f"Learners removed from the broker: {len(removed)}.")
     if removed and output.exists():
         click.echo(f"Their addresses are still in {output}: keep it to make the same class again, or delete it.")
 
