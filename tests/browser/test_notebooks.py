@@ -15,6 +15,7 @@ def test_there_are_lessons() -> None:
     assert NOTEBOOKS
 
 
+@pytest.mark.timeout(300)  # two runs, and RabbitMQ is restarted more than once in each
 @pytest.mark.parametrize("source", NOTEBOOKS, ids=lambda source: source.stem)
 def test_a_lesson_runs_twice_in_one_kernel(lab: Lab, source: Path) -> None:
     notebook = lab.open(lab.copy(source))
