@@ -8,7 +8,7 @@ SETUP = $(PYTHON) scripts/setup.py $(if $(filter file default,$(origin PYTHON)),
 # In the order in which a failure says most: the quick ones first.
 TESTS = $(wildcard tests/unit tests/broker tests/notebooks tests/browser)
 
-.PHONY: help lab setup test lint format notebooks constraints clean
+.PHONY: help lab setup test lint format notebooks constraints up clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make format       let ruff mend what it can"
 	@echo "make notebooks    run the lessons and keep what they showed; NOTEBOOKS=01_round_robin.ipynb"
 	@echo "make constraints  pin every dependency anew in constraints.txt; PINS='--upgrade' takes newer ones"
+	@echo "make up           RabbitMQ from docker-compose.yml, with passwords of its own in .env; UP='--profile cluster'"
 	@echo "make clean        remove .venv and what tools left behind"
 
 lab: setup
@@ -45,6 +46,10 @@ notebooks: setup
 constraints: setup
 	$(BIN)/uv pip compile pyproject.toml --group dev --group build --universal --python-version 3.11 \
 	    --strip-extras --no-header --no-annotate --quiet --output-file constraints.txt $(PINS)
+
+up:
+	@$(PYTHON) scripts/compose_env.py
+	docker compose $(UP) up --wait
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
