@@ -19,7 +19,6 @@ from tests.anywhere.docker import ROOT, Container, docker, put_course_into, runn
 from tests.anywhere.jupyter import ContainedServer
 from tests.browser.lab import SCREENSHOTS, Lab, Tab
 from tests.browser.stage import open_stage
-from tests.support import need
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
