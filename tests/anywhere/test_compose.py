@@ -104,7 +104,9 @@ def compose(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Compose]
     try:
         yield project
     finally:
-        project("--profile=*", "down", "--volumes", "--rmi=local")
+        project("--profile=*", "down", "--volumes")
+        for built in docker("image", "ls", "--quiet", f"{project.name}-lab").split():
+            docker("image", "rm", built)
     assert project.left() == ""
 
 
