@@ -8,7 +8,7 @@ SETUP = $(PYTHON) scripts/setup.py $(if $(filter file default,$(origin PYTHON)),
 # In the order in which a failure says most: the quick ones first.
 TESTS = $(wildcard tests/unit tests/broker tests/notebooks tests/browser)
 
-.PHONY: help lab setup test lint format notebooks site constraints clean
+.PHONY: help lab setup test lint format notebooks site constraints up clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make notebooks    run the lessons and keep what they showed; NOTEBOOKS=01_round_robin.ipynb"
 	@echo "make site         run the lessons and make a site of them for reading, in build/site"
 	@echo "make constraints  pin every dependency anew in constraints.txt; PINS='--upgrade' takes newer ones"
+	@echo "make up           RabbitMQ from docker-compose.yml, with passwords of its own in .env; UP='--profile cluster'"
 	@echo "make clean        remove .venv and what tools left behind"
 
 lab: setup
@@ -49,6 +50,10 @@ site: setup
 constraints: setup
 	$(BIN)/uv pip compile pyproject.toml --group dev --group build --universal --python-version 3.11 \
 	    --strip-extras --no-header --no-annotate --quiet --output-file constraints.txt $(PINS)
+
+up:
+	@$(PYTHON) scripts/compose_env.py
+	docker compose $(UP) up --wait
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

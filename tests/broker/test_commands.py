@@ -15,6 +15,8 @@ import pytest
 from tests.support import need
 from workq_helpers import Broker
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 

@@ -12,6 +12,8 @@ import pytest
 
 from workq_helpers import Broker
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).resolve().parents[2]
 UV = Path(sys.executable).with_name("uv")
 

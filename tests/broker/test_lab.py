@@ -20,6 +20,8 @@ from tests.support import need
 from workq_helpers import Broker
 from workq_helpers import broker as brokers
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 URL = re.compile(r"(http://127\.0\.0\.1:\d+)/lab/tree/notebooks/00_start_here\.ipynb\?token=(\w+)")

@@ -143,7 +143,7 @@ class Lab:
             metadata={"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}},
         )
         path = f"{self.name}.ipynb"
-        nbformat.write(notebook, self.server.root / path)
+        self.server.write(path, nbformat.writes(notebook))
         return path
 
     def copy(self, source: Path) -> str:

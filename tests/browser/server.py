@@ -51,6 +51,10 @@ class Server:
         response.raise_for_status()
         return response.json() if response.content else None
 
+    def write(self, path: str, text: str) -> None:
+        """Write a file below the root."""
+        (self.root / path).write_text(text, encoding="utf-8")
+
     def kernel_of(self, notebook: str) -> str:
         """Return the id of the kernel that runs a notebook, named by its path below the root."""
         (kernel,) = {each["kernel"]["id"] for each in self.ask("GET", "sessions") if each["path"] == notebook}

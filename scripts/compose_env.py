@@ -1,0 +1,39 @@
+"""Writes .env for docker-compose.yml, with passwords of its own; one that is there is left as it is."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+
+__all__ = ["write"]
+
+FILE = Path(__file__).resolve().parent.parent / ".env"
+
+_TEXT = """\
+# For docker-compose.yml, and for the lessons: set -a; . ./.env; set +a
+WORKQ_RABBITMQ_PASSWORD={password}
+WORKQ_ERLANG_COOKIE={cookie}
+WORKQ_LAB_TOKEN={token}
+WORKQ_BROKER_URL=amqp://workq:{password}@127.0.0.1:5672/
+"""
+
+
+def write(file: Path) -> bool:
+    """Write the file so that nobody else can read it, and return whether it was missing."""
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return False
+    # Letters and digits alone: they mean themselves in a URL, in a shell and to Compose.
+    password, cookie, token = (secrets.token_hex(20) for _ in range(3))
+    with os.fdopen(descriptor, "w") as opened:
+        opened.write(_TEXT.format(password=password, cookie=cookie, token=token))
+    return True
+
+
+if __name__ == "__main__":
+    if write(FILE):
+        print(f"==> {FILE.name} holds new passwords, which only you can read")
+    sys.exit(0)
