@@ -184,8 +184,9 @@ def test_each_question_of_the_course_is_complete(prediction: Prediction) -> None
     assert len({choice.text for choice in prediction.choices}) == len(prediction.choices)
     for text in (prediction.question, *(text for choice in prediction.choices for text in choice)):
         assert text.endswith((".", "?")), text
+    lesson = SimpleNamespace(log=EventLog(), workers=[], programs=[], queue_counts=dict)
     with pytest.raises(CheckFailedError):
-        prediction.observe(SimpleNamespace(log=EventLog(), workers=[], queue_counts=dict))  # type: ignore[arg-type]
+        prediction.observe(lesson)  # type: ignore[arg-type]
 
 
 class Kitchen:
