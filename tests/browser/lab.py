@@ -25,8 +25,8 @@ __all__ = ["SCREENSHOTS", "Lab", "Notebook", "Tab"]
 #: Where pictures go, for people to look at.
 SCREENSHOTS = Path(os.environ.get("WORKQ_SCREENSHOTS") or Path(__file__).parents[2] / "build" / "screenshots")
 
-#: How long a cell, a page or a kernel may take, in seconds; on a busy machine each takes its time.
-CELL_SECONDS = 90.0
+#: How long a run of all cells, and a page or a kernel may take, in seconds; on a busy machine each takes its time.
+CELL_SECONDS = 180.0
 PAGE_SECONDS = 30.0
 
 VIEWPORT: ViewportSize = {"width": 1280, "height": 1300}
