@@ -5,6 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # A .venv that already works is kept whatever python3 is, unless an interpreter was asked for.
 SETUP = $(PYTHON) scripts/setup.py $(if $(filter file default,$(origin PYTHON)),,--exactly-this-python)
+COMPOSE ?= docker compose
 # In the order in which a failure says most: the quick ones first.
 TESTS = $(wildcard tests/unit tests/broker tests/notebooks tests/browser)
 
@@ -53,7 +54,7 @@ constraints: setup
 
 up:
 	@$(PYTHON) scripts/compose_env.py
-	docker compose $(UP) up --wait
+	$(COMPOSE) $(UP) up --wait
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -157,6 +157,26 @@ def test_one_node_runs_a_lesson_and_keeps_what_is_durable(compose: Compose, tmp_
 
 
 @pytest.mark.timeout(UP_SECONDS)
+def test_make_up_makes_passwords_and_starts_one_node(compose: Compose, tmp_path: Path) -> None:
+    course = tmp_path / "course"
+    for needed in ("Makefile", "docker-compose.yml", "scripts/compose_env.py", "compose/cluster.conf"):
+        (course / needed).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / needed, course / needed)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("WORKQ_", "COMPOSE_"))} | {
+        "WORKQ_RABBITMQ_IMAGE": IMAGE,
+        "WORKQ_AMQP_PORT": str(compose.amqp),
+        "WORKQ_MANAGEMENT_PORT": str(compose.management),
+    }
+    command = ["make", "up", f"COMPOSE={ROOT / '.ci' / 'compose'} --project-name={compose.name}"]
+    done = subprocess.run(command, cwd=course, env=environ, capture_output=True, text=True, timeout=UP_SECONDS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ".env holds new passwords, which only you can read" in done.stdout
+    (url,) = re.findall(r"^WORKQ_BROKER_URL=(.+)$", (course / ".env").read_text(), re.MULTILINE)
+    with pika.BlockingConnection(pika.URLParameters(url.replace(":5672/", f":{compose.amqp}/"))) as connection:
+        assert connection.is_open
+
+
+@pytest.mark.timeout(UP_SECONDS)
 def test_a_cluster_keeps_a_quorum_queue_when_a_node_is_killed(compose: Compose) -> None:
     compose("--profile=cluster", "up", "--wait")
     nodes = {"rabbit@rabbitmq", "rabbit@rabbitmq-2", "rabbit@rabbitmq-3"}

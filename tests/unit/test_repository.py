@@ -23,7 +23,13 @@ import workq_helpers
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # Names in pieces, so that this file does not find itself.
-REGISTRY_HOSTS = ["py" + "pi.org", "python" + "hosted.org", "registry." + "npmjs", "deb." + "debian", "archive." + "ubuntu"]
+REGISTRY_HOSTS = [
+    "py" + "pi.org",
+    "python" + "hosted.org",
+    "registry." + "npmjs",
+    "deb." + "debian",
+    "archive." + "ubuntu",
+]
 NOT_OURS = (ROOT / ".gitignore").read_text().split()
 
 
