@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "notebooks").glob("*.ipynb"))]
 COMMANDS = ("make", "workq", ".venv/bin/workq", "apt-get", "sudo", "brew", "docker", "pip", "jupyter", "git")
 
+COMPOSE = "tests/anywhere/test_compose.py"
+
 #: The test that runs each command, as ``file::test``; or the reason why no test does, after "not here:".
 RUN_BY = {
     "make lab": "tests/broker/test_lab.py::test_it_opens_the_first_lesson_for_who_has_the_token",
@@ -24,10 +26,10 @@ RUN_BY = {
     "make lab PYTHON=python3.13": "tests/unit/test_bootstrap.py::test_another_python_counts_only_if_it_was_asked_for",
     "make lab PYTHON=python3.12": "tests/unit/test_bootstrap.py::test_another_python_counts_only_if_it_was_asked_for",
     "make setup": "tests/unit/test_bootstrap.py::test_another_python_counts_only_if_it_was_asked_for",
-    "make up": "tests/anywhere/test_compose.py::test_make_up_makes_passwords_and_starts_one_node",
-    'make up UP="--profile lab"': "tests/anywhere/test_compose.py::test_the_lab_has_the_course_inside",
-    'make up UP="--profile cluster"': "tests/anywhere/test_compose.py::test_a_cluster_keeps_a_quorum_queue_when_a_node_is_killed",
-    "docker compose restart rabbitmq": "tests/anywhere/test_compose.py::test_one_node_runs_a_lesson_and_keeps_what_is_durable",
+    "make up": f"{COMPOSE}::test_make_up_makes_passwords_and_starts_one_node",
+    'make up UP="--profile lab"': f"{COMPOSE}::test_the_lab_has_the_course_inside",
+    'make up UP="--profile cluster"': f"{COMPOSE}::test_a_cluster_keeps_a_quorum_queue_when_a_node_is_killed",
+    "docker compose restart rabbitmq": f"{COMPOSE}::test_one_node_runs_a_lesson_and_keeps_what_is_durable",
     "make site": "tests/broker/test_commands.py::test_make_site_runs_lessons",
     "make clean": "tests/broker/test_commands.py::test_make_clean_leaves_what_is_ours",
     "make help": "tests/broker/test_commands.py::test_make_help_names_every_target",
