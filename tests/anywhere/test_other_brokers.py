@@ -22,16 +22,14 @@ import trustme
 from tests.conftest import poll_for
 from tests.support import need
 from workq_helpers.broker import docker_socket
-from workq_helpers.broker.choice import DEFAULT_IMAGE
 from workq_helpers.broker.connection import accepts
 from workq_helpers.broker.endpoint import Endpoint
 from workq_helpers.broker.features import ADVANCED_CONFIG
 from workq_helpers.broker.ports import free_ports
 
-# Slow, and about the lessons rather than the versions of RabbitMQ.
-pytestmark = [pytest.mark.once, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.timeout(400)
 
-IMAGE = os.environ.get("WORKQ_RABBITMQ_IMAGE") or DEFAULT_IMAGE
+IMAGE = "workq-rabbitmq:4.3"
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 assert NOTEBOOKS, "no notebook, no test"
 
@@ -86,8 +84,6 @@ def rabbitmq(files: dict[str, str], **kind: Any) -> Iterator[Environ]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _docker() -> None:
-    if os.environ.get("WORKQ_BROKER", "docker") != "docker":
-        pytest.skip(f"WORKQ_BROKER is {os.environ['WORKQ_BROKER']}, so Docker is not to be used")
     need(not docker_socket.why_unavailable(os.environ), "Docker does not run")
 
 
