@@ -244,6 +244,8 @@ def test_the_broker_goes_and_comes_back_on_the_stage(restartable: Broker, poll_f
     with Lesson("restarted-on-stage", restartable) as lesson:
         browser = Browser(lesson, poll_for)
         browser.do("declare", queue="kept", durable=True)
+        browser.shows(lambda frame: frame["queues"])
+        restartable.restart()  # a crash may take a queue that was declared a moment ago
         browser.do("send", queue="kept", task="persistent", persistent=True, confirm=True)
         browser.shows(lambda frame: frame["queues"] and frame["queues"][0]["ready"]["broker"] == 1)
         browser.frames.clear()
