@@ -66,6 +66,11 @@ def test_a_message_whose_dropped_ack_was_its_last_word_is_lost() -> None:
     assert "q1: message a was confirmed, and is lost" in judge(plan_of(), story.seen())
 
 
+def test_a_report_that_comes_after_the_redelivery_takes_nothing_back() -> None:
+    story = Story().publish("a").record("delivered", "v", "a", delivery_tag=7).work("a", redelivered=True)
+    assert judge(plan_of(), story.record("requeued", "v", "a", delivery_tag=7).seen()) == []
+
+
 def test_an_invented_message_is_found() -> None:
     wrong = judge(plan_of(), Story().publish("a").work("a").work("b").seen())
     assert wrong == ["q1: message b was delivered and never published"]

@@ -120,8 +120,15 @@ class _Queue:
     def _lost(self) -> Iterator[str]:
         """Whatever was confirmed was done in the end, by a worker or by who fetched what was left."""
         done: set[str | None] = set()
+        last: dict[str | None, tuple[str, int | None]] = {}
         for event in self._events:
-            if event.kind == "acked" or (event.kind == "rejected" and event.detail == "discard"):
+            delivery = event.actor, event.delivery_tag
+            if event.kind == "delivered":
+                last[event.message_id] = delivery
+                done.discard(event.message_id)
+            elif last.get(event.message_id) != delivery:
+                continue  # a late report: the message has moved on
+            elif event.kind == "acked" or (event.kind == "rejected" and event.detail == "discard"):
                 done.add(event.message_id)
             elif event.kind in ("ack dropped", "requeued"):
                 done.discard(event.message_id)
