@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 import httpx
+import tenacity
 
 from workq_helpers import Broker
 from workq_helpers.broker.folders import Folders
@@ -17,6 +18,8 @@ from workq_helpers.broker.state import read_state
 __all__ = ["close_connections", "course_containers", "memory_alarm"]
 
 _COMMAND_SECONDS = 20.0
+#: The broker lists a connection some moments after it was opened.
+_LISTED_SECONDS = 2.0
 
 
 def close_connections(broker: Broker, virtual_host: str, which: int | None = None) -> int:
@@ -25,14 +28,25 @@ def close_connections(broker: Broker, virtual_host: str, which: int | None = Non
     with httpx.Client(
         base_url=endpoint.management_url or "", auth=(endpoint.username, endpoint.password), trust_env=False
     ) as client:
-        rows = client.get(f"/api/vhosts/{quote(virtual_host, safe='')}/connections").raise_for_status().json()
-        names = sorted(row["name"] for row in rows if "name" in row)
+        listed = tenacity.Retrying(
+            retry=tenacity.retry_if_result(lambda names: not names),
+            stop=tenacity.stop_after_delay(_LISTED_SECONDS),
+            wait=tenacity.wait_fixed(0.05),
+            retry_error_callback=lambda _: [],
+        )
+        names = listed(_names, client, virtual_host)
         if which is not None and names:
             names = [names[which % len(names)]]
         for name in names:
             # 404: it had gone by itself.
             client.delete(f"/api/connections/{quote(name, safe='')}", headers={"X-Reason": "chaos"})
         return len(names)
+
+
+def _names(client: httpx.Client, virtual_host: str) -> list[str]:
+    answer = client.get(f"/api/vhosts/{quote(virtual_host, safe='')}/connections")
+    rows = answer.raise_for_status().json()
+    return sorted(row["name"] for row in rows if "name" in row)
 
 
 def course_containers() -> tuple[str, ...]:
