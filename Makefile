@@ -1,5 +1,5 @@
 # make help lists the targets. PYTHON=python3.13 chooses the interpreter, LAB_ARGS is passed to JupyterLab,
-# TEST_ARGS to pytest, SITE_ARGS to scripts/lesson_site.py.
+# TEST_ARGS to pytest, CHAOS_ARGS to tests/chaos, SITE_ARGS to scripts/lesson_site.py.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,12 +9,13 @@ COMPOSE ?= docker compose
 # In the order in which a failure says most: the quick ones first.
 TESTS = $(wildcard tests/unit tests/broker tests/notebooks tests/browser)
 
-.PHONY: help lab setup test lint format notebooks site constraints up clean
+.PHONY: help lab setup test chaos lint format notebooks site constraints up clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make lab          open the lessons in JupyterLab, with a RabbitMQ; LAB_ARGS='--no-browser --port 8899'"
 	@echo "make test         run every test; TEST_ARGS='-k round_robin'"
+	@echo "make chaos        break things at random and see that nothing is lost; SEED=7 RUNS=50 repeats a campaign"
 	@echo "make setup        make .venv, the environment both of them use; PYTHON=python3.13 chooses the Python"
 	@echo "make lint         ruff and mypy, as CI runs them"
 	@echo "make format       let ruff mend what it can"
@@ -32,6 +33,9 @@ setup:
 
 test: setup
 	@exec $(BIN)/python -m pytest $(TESTS) $(TEST_ARGS)
+
+chaos: setup
+	@exec $(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(CHAOS_ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

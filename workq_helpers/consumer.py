@@ -126,6 +126,7 @@ class Consumer:
         self._was_ready = False
         self._flush_turns = 0
         self._end_recorded = False
+        self._cancelling = False
         self._requests: deque[_Request] = deque()
         self._unsettled: dict[int, Delivery] = {}
         self.nudge: Callable[[], None] = lambda: None
@@ -268,7 +269,7 @@ class Consumer:
         """Send what was asked for from other threads, and say goodbye if it is time."""
         if self._requests:
             self._send_requests()
-        if self._ending == "stopped" and not self._host.is_working():
+        if self._ending == "stopped" and not self._host.is_working() and not self._cancelling:
             self._say_goodbye()
 
     def _send_requests(self) -> None:
@@ -339,8 +340,15 @@ class Consumer:
         self._ending = "stopped"
         if self._raw is None or not self._raw.is_open:
             self._abandon_opening()
+        elif self._options.auto_ack and self._host.name in self._raw.consumer_tags:
+            # What is on its way is nobody else's: the log must see it before the goodbye.
+            self._cancelling = True
+            pika_private.cancel_and_go_on_receiving(self._raw, self._host.name, self._on_cancel_ok)
         elif self._host.is_working():
             self._raw.basic_cancel(self._host.name)
+
+    def _on_cancel_ok(self, _frame: Any) -> None:
+        self._cancelling = False
 
     def cut(self, state: str, error: BaseException | None = None) -> None:
         """Cut the TCP connection: the worker was killed, or its own error ended it.

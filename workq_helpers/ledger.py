@@ -165,6 +165,25 @@ class Delivery:
         self.over = False
 
 
+class _Outage:
+    """The broker's absence that is under way, if one is.
+
+    Attributes:
+        going: Whether it is asked to go and nobody whom it cut off is back yet.
+        before: How many messages were published before it went; those after are the next broker's.
+        cut_off: Who lost the connection by it.
+        declared: The queues that were declared since, and so are there.
+    """
+
+    __slots__ = ("before", "cut_off", "declared", "going")
+
+    def __init__(self, going: bool = False, before: int = 0) -> None:
+        self.going = going
+        self.before = before
+        self.cut_off: set[str] = set()
+        self.declared: set[_Queue] = set()
+
+
 class Ledger:
     """An incremental fold over a log's rows: feed it new rows, ask it where the messages are.
 
@@ -183,6 +202,7 @@ class Ledger:
         self._last_delivery: Delivery
         self._queues: defaultdict[str, _Queue] = defaultdict(_Queue)
         self._workers: defaultdict[str, _Worker] = defaultdict(_Worker)
+        self._outage = _Outage()
         self._ended: dict[Place, int] = dict.fromkeys(ENDS, 0)
         self._recent: dict[Place, deque[Message]] = {place: deque(maxlen=KEPT_ENDS) for place in ENDS}
         self._handlers: dict[str, Callable[[Row], None]] = {
@@ -200,6 +220,7 @@ class Ledger:
             "lost": self._lost,
             "starting": self._connected,
             "connected": self._connected,
+            "disconnected": self._disconnected,
             "declared": self._declared,
             "purged": self._emptied,
             "deleted": self._emptied,
@@ -395,7 +416,8 @@ class Ledger:
             message = others.popleft()
             if message.place == "waiting":
                 return message
-        if known is not None and redelivered:
+        # What was given up when a restart was asked for may still be delivered before the broker goes.
+        if known is not None and (redelivered or (known.place == "lost" and self._outage.going)):
             return known
         message = self._new(message_id, task, queue)
         self._queues[queue].fresh[message] = None
@@ -517,12 +539,20 @@ class Ledger:
     def _connected(self, row: Row) -> None:
         if row[8].startswith(("auto_ack", "manual ack")):  # publishers connect too
             self._workers[row[2]].auto_ack = row[8].startswith("auto_ack")
+        if row[1] == "connected" and row[2] in self._outage.cut_off:
+            self._outage.going = False
+
+    def _disconnected(self, row: Row) -> None:
+        if self._outage.going:
+            self._outage.cut_off.add(row[2])
+            self._outage.before = len(self._all)
 
     def _declared(self, row: Row) -> None:
         queue = self._queues[row[3]]
         queue.detail = row[8]
         queue.transient = row[8].startswith("transient")
         queue.absent = False
+        self._outage.declared.add(queue)
 
     def _emptied(self, row: Row) -> None:
         queue = self._queues[row[3]]
@@ -530,13 +560,33 @@ class Ledger:
         self._end_all(queue, "discarded")
 
     def _broker(self, row: Row) -> None:
-        """Forget, as the broker does, the queues that do not outlive it."""
-        if row[8] not in ("restarting", "crashing", "down"):
-            return
-        for queue in self._queues.values():
-            if queue.transient:
-                queue.absent = True
-                self._end_all(queue, "lost")
+        """Forget, as the broker does, the queues and the messages that do not outlive it."""
+        if row[8] in ("restarting", "crashing", "down"):
+            self._outage = _Outage(going=True, before=len(self._all))
+            for queue in self._queues.values():
+                if queue.transient:
+                    queue.absent = True
+                    self._end_all(queue, "lost")
+        elif row[8] == "up":
+            for queue in self._queues.values():
+                if queue.detail == "durable classic" or (queue.transient and queue not in self._outage.declared):
+                    self._forget_what_was_not_kept(queue)
+            self._outage = _Outage()
+
+    def _forget_what_was_not_kept(self, queue: _Queue) -> None:
+        """Forget what `queue` had in memory alone when the broker went, what workers held of it included."""
+        held = [slot for worker in self._workers.values() for slot in worker.slots]
+        for delivery in held:
+            if delivery.queue is queue and not delivery.auto_ack and self._was_not_kept(delivery.message, queue):
+                self._settle(delivery)
+                self._arrive(delivery.message, "lost")
+        for message in [*queue.again, *queue.fresh]:
+            if self._was_not_kept(message, queue):
+                self._end(message, "lost")
+        queue.absent = queue.absent or queue.transient
+
+    def _was_not_kept(self, message: Message, queue: _Queue) -> bool:
+        return queue.transient or (message.persistent is False and message.number < self._outage.before)
 
     def _end_all(self, queue: _Queue, place: Place) -> None:
         for message in [*queue.again, *queue.fresh]:

@@ -7,10 +7,13 @@ to what is said here.
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
+from typing import Any
 
 import pika
+from pika.channel import Channel
 
-__all__ = ["cut", "unsent_bytes"]
+__all__ = ["cancel_and_go_on_receiving", "cut", "unsent_bytes"]
 
 
 def cut(connection: pika.SelectConnection) -> None:
@@ -38,3 +41,15 @@ def unsent_bytes(connection: pika.SelectConnection) -> int:
     """Return how many bytes pika holds for a connection that the socket has not taken yet."""
     transport = connection._transport
     return 0 if transport is None else int(transport.get_write_buffer_size())
+
+
+def cancel_and_go_on_receiving(channel: Channel, consumer_tag: str, callback: Callable[[Any], None]) -> None:
+    """Cancel a consumer that still gets what the broker sends it before ``cancel-ok``, which pika would drop.
+
+    Args:
+        channel: The consumer's channel, open; only its owner may call this.
+        consumer_tag: The consumer, which is not being cancelled yet.
+        callback: Called with the broker's answer; nothing is delivered after that.
+    """
+    channel.basic_cancel(consumer_tag, callback)
+    channel._cancelled.discard(consumer_tag)

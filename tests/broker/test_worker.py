@@ -372,3 +372,15 @@ def test_a_kill_at_any_moment_ends_both_threads_quietly(lesson: Lesson, callback
         worker.kill()
         assert worker.join(10)
         assert worker.state == "killed"
+
+
+def test_all_that_was_sent_to_an_auto_ack_worker_that_stops_is_in_the_log(lesson: Lesson, poll_for: Any) -> None:
+    worker = lesson.start_worker(lambda *_: None, "hello", auto_ack=True)
+    publisher = lesson.start_publisher("task", "hello", count=5_000)
+    assert lesson.log.wait_for(lambda: worker.done > 100, 30)
+    worker.stop()
+    publisher.wait()
+    delivered = len(events(lesson, "delivered"))
+    poll_for(lambda: lesson.queue_counts()["hello"].ready == 5_000 - delivered, timeout=10)
+    assert lesson.ledger().pending("hello") == 5_000 - delivered
+    assert lesson.ledger().in_hand(worker.name) == 0

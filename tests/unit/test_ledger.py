@@ -251,6 +251,69 @@ def test_counts_agree_whatever_a_log_says_and_in_whatever_pieces_it_comes(
     assert list(map(repr, pieces)) == list(map(repr, whole))
 
 
+def restarted(durability: str = "transient", queue: str = "durable classic") -> EventLog:
+    """A log in which the broker was restarted with a message that waits, and one at a worker."""
+    log = EventLog()
+    log.record("declared", "notebook", "hello", detail=queue)
+    log.record("connected", "w", "hello", detail="manual ack, prefetch 1")
+    for name in ("held", "waits"):
+        log.record("published", "p", "hello", name, name, detail=durability)
+    consume(log, "delivered started", message_id="held")
+    log.record("broker", "lesson", detail="restarting")
+    log.record("disconnected", "w", "hello")
+    return log
+
+
+def test_a_transient_message_does_not_outlive_a_restart_in_a_durable_classic_queue() -> None:
+    for noticed in (True, False):
+        log = restarted()
+        if noticed:
+            consume(log, "requeued", message_id="held")
+        log.record("broker", "lesson", detail="up")
+        consume(log, "requeued", message_id="held")
+        ledger = ledger_of(log)
+        assert ledger.places()["lost"] == 2
+        assert ledger.queues()["hello"] == LogCounts(0, 0)
+
+
+def test_what_is_kept_outlives_a_restart() -> None:
+    for durability, queue in (("persistent", "durable classic"), ("transient", "durable quorum")):
+        log = restarted(durability, queue)
+        consume(log, "requeued", message_id="held")
+        log.record("broker", "lesson", detail="up")
+        assert ledger_of(log).queues()["hello"] == LogCounts(2, 0)
+
+
+def test_what_is_published_to_the_restarted_broker_is_not_lost() -> None:
+    log = restarted()
+    log.record("connected", "w", "hello", detail="manual ack, prefetch 1")
+    log.record("published", "p", "hello", "new", "new", detail="transient")
+    log.record("disconnected", "v", "hello")  # somebody who notices late
+    log.record("broker", "lesson", detail="up")
+    assert [message.task for message in ledger_of(log) if message.place == "waiting"] == ["new"]
+
+
+def test_a_transient_queue_that_was_still_used_while_the_broker_went_is_gone_afterwards() -> None:
+    log = restarted(queue="transient classic")
+    consume(log, "delivered", message_id="waits", tag=2)  # in the moment between the request and the deed
+    log.record("published", "p", "hello", "late", "late", detail="transient")
+    consume(log, "requeued", message_id="held")
+    log.record("broker", "lesson", detail="up")
+    ledger = ledger_of(log)
+    assert len(ledger) == 3
+    assert ledger.places()["lost"] == 3
+    assert ledger.absent("hello")
+    assert ledger.queues()["hello"] == LogCounts(0, 0)
+
+
+def test_a_transient_queue_that_was_declared_again_is_there() -> None:
+    log = restarted(queue="transient classic")
+    log.record("declared", "notebook", "hello", detail="transient classic")
+    log.record("published", "p", "hello", "new", "new", detail="transient")
+    log.record("broker", "lesson", detail="up")
+    assert [message.task for message in ledger_of(log) if message.place == "waiting"] == ["new"]
+
+
 class BrokerAndWorkers(RuleBasedStateMachine):
     """A tiny broker that keeps its own account; the ledger must come to the same."""
 

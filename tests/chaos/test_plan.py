@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import random
+
+from tests.chaos.plan import POINTS, QUIRKS, RESTARTS, make_plan
+
+PLANS = [make_plan(seed) for seed in range(400)]
+
+
+def test_a_plan_is_a_function_of_its_seed_alone() -> None:
+    random.seed(1)
+    first = make_plan(7)
+    random.seed(2)
+    assert make_plan(7) == first
+    assert make_plan(8) != first
+    # Seeds are kept in seeds.txt: a change that makes them mean something else is to be a choice.
+    assert [step.deed for step in make_plan(13).steps] == ["stop", "memory alarm", "freeze", "freeze"]
+
+
+def test_the_plans_hold_everything_that_can_happen() -> None:
+    deeds = {step.deed for plan in PLANS for step in plan.steps}
+    assert deeds >= {
+        "kill", "freeze", "thaw", "stop", "close a connection", "close all connections", "cut", "delay",
+        "half-open to the client", "half-open to the broker", "memory alarm", *RESTARTS,
+    }  # fmt: skip
+    kills = {step.moment.point for plan in PLANS for step in plan.steps if step.deed == "kill"}
+    assert kills >= set(POINTS)
+    assert {quirk for plan in PLANS for worker in plan.workers for _, quirk in worker.quirks} == set(QUIRKS)
+    queues = {(queue.type, queue.durable, queue.auto_ack, queue.confirm) for plan in PLANS for queue in plan.queues}
+    assert {kind for kind, *_ in queues} == {"classic", "quorum"}
+    assert ("quorum", False, False, False) not in queues  # RabbitMQ has none
+    assert any(queue.safe for plan in PLANS for queue in plan.queues)
+
+
+def test_only_some_plans_cost_a_restart() -> None:
+    share = sum(plan.restarts > 0 for plan in PLANS) / len(PLANS)
+    assert 0.05 < share < 0.3
+
+
+def test_no_worker_waits_for_more_deliveries_than_it_may_hold() -> None:
+    for plan in PLANS:
+        for worker in plan.workers:
+            assert worker.prefetch_count == 0 or worker.ack_every <= worker.prefetch_count

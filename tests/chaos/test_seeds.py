@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.plan import make_plan
+from tests.chaos.trial import try_plan
+from tests.leaks import Leaks
+from tests.support import need
+from workq_helpers import Broker
+
+#: A handful without restarts of the broker: quick, and different from one another.
+FIXED = (1, 3, 4, 11, 14)
+
+
+def kept() -> list[int]:
+    """The seeds that once failed."""
+    lines = (Path(__file__).parent / "seeds.txt").read_text().splitlines()
+    return [int(text) for line in lines if (text := line.partition("#")[0].strip())]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("seed", sorted({*FIXED, *kept()}))
+def test_nothing_is_lost_whatever_breaks(broker: Broker, seed: int) -> None:
+    plan = make_plan(seed)
+    need(broker.ours or not plan.restarts, "only a broker that the course started is restarted by tests")
+    trial = try_plan(plan, broker, Leaks(broker))
+    assert not trial.wrong, f"{plan}\n" + "\n".join([*trial.wrong, f"make chaos SEED={seed} RUNS=1"])
+
+
+def test_the_fixed_seeds_restart_nothing() -> None:
+    assert not any(make_plan(seed).restarts for seed in FIXED)

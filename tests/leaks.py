@@ -1,0 +1,98 @@
+"""What a test or a run of the campaign may leave behind: threads, sockets, processes, virtual hosts."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import psutil
+import tenacity
+
+if TYPE_CHECKING:
+    from workq_helpers import Broker
+
+__all__ = ["Leaks"]
+
+#: Leaks must be gone by then: things that end in the background may still be ending.
+_SETTLE_SECONDS = 10.0
+
+
+class Leaks:
+    """Remembers what is there now, to tell later what came and stayed.
+
+    Args:
+        broker: Whose virtual hosts to look at too, if any.
+    """
+
+    def __init__(self, broker: Broker | None = None) -> None:
+        self._broker = broker
+        # The management API's client keeps connections open between calls, for as long as the broker's handle.
+        self._port = urlsplit(broker.endpoint.management_url or "").port if broker else None
+        self._threads = set(threading.enumerate())
+        self._sockets = _sockets(self._port)
+        self._children = _children()
+        self._hosts = self._virtual_hosts()
+
+    def found(self) -> dict[str, list[str]]:
+        """Return what stays, by its kind, after things that are ending had time to end; empty if nothing does."""
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_result(bool),
+            stop=tenacity.stop_after_delay(_SETTLE_SECONDS),
+            wait=tenacity.wait_fixed(0.05),
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome else {},
+        )
+        return retrying(self._look)
+
+    def _look(self) -> dict[str, list[str]]:
+        left = [thread for thread in threading.enumerate() if thread not in self._threads]
+        leaks = {
+            "threads": [f"{thread.name}:\n{_stack_of(thread)}" for thread in left],
+            "sockets": sorted(_sockets(self._port) - self._sockets),
+            "processes": [str(child) for child in sorted(_children() - self._children)],
+            "virtual hosts": sorted(self._virtual_hosts() - self._hosts),
+        }
+        return {kind: members for kind, members in leaks.items() if members}
+
+    def _virtual_hosts(self) -> set[str]:
+        return set(self._broker.virtual_hosts()) if self._broker else set()
+
+
+def _sockets(ignored_port: int | None) -> set[str]:
+    """Return this process's open sockets, but for the pooled connections to a port."""
+    pooled = {
+        connection.fd
+        for connection in psutil.Process().net_connections("inet")
+        if connection.raddr and connection.raddr.port == ignored_port
+    }
+    folder = Path("/proc/self/fd")
+    if not folder.is_dir():
+        return {str(known.fd) for known in psutil.Process().net_connections("all") if known.fd not in pooled}
+    links = set()
+    for descriptor in folder.iterdir():
+        try:
+            target = str(descriptor.readlink())
+        except OSError:
+            continue  # the one that lists the folder is gone by now
+        if target.startswith("socket:") and int(descriptor.name) not in pooled:
+            links.add(target)
+    return links
+
+
+def _children() -> set[tuple[int, float]]:
+    found = set()
+    for child in psutil.Process().children(recursive=True):
+        try:
+            if child.status() != psutil.STATUS_ZOMBIE:
+                found.add((child.pid, child.create_time()))
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def _stack_of(thread: threading.Thread) -> str:
+    frame = sys._current_frames().get(thread.ident or 0)
+    return "".join(traceback.format_stack(frame)) if frame else "(no stack)"
