@@ -7,7 +7,7 @@ BIN := .venv/bin
 SETUP = $(PYTHON) scripts/setup.py $(if $(filter file default,$(origin PYTHON)),,--exactly-this-python)
 COMPOSE ?= docker compose
 # In the order in which a failure says most: the quick ones first.
-TESTS = $(wildcard tests/unit tests/broker tests/notebooks tests/browser)
+TESTS = $(wildcard tests/unit tests/chaos tests/broker tests/notebooks tests/browser)
 
 .PHONY: help lab setup test chaos lint format notebooks site constraints up clean
 .DEFAULT_GOAL := help

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-import tests.conftest
+import tests.leaks
 from tests.browser import chromium
 from tests.browser.lab import Lab, Tab
 from tests.browser.server import Server, serving
@@ -68,12 +68,12 @@ def lab(request: pytest.FixtureRequest, server: Server, browser: Browser, tab: T
 @pytest.fixture
 def _chromium_may_fork(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chromium begins and ends processes when it likes; they end with it, at the latest."""
-    counted = tests.conftest._children
+    counted = tests.leaks._children
 
     def without_helpers() -> set[tuple[int, float]]:
         return {(pid, created) for pid, created in counted() if not _is_helper(pid)}
 
-    monkeypatch.setattr(tests.conftest, "_children", without_helpers)
+    monkeypatch.setattr(tests.leaks, "_children", without_helpers)
 
 
 def _is_helper(pid: int) -> bool:
