@@ -132,6 +132,13 @@ def test_the_work_of_the_dead_is_found() -> None:
     ]
 
 
+def test_what_was_on_its_way_to_the_dead_is_lost_and_no_work() -> None:
+    queue = QueuePlan("q1", "classic", durable=True, auto_ack=True, persistent=False, confirm=False, heirs=True)
+    story = Story().record("connected", "w", detail="auto_ack").record("published", "p", "a", detail="transient")
+    story.record("killed", "w").record("delivered, lost", "w", "a", delivery_tag=1)
+    assert judge(plan_of(queue), story.seen(workers={"w": "killed"})) == []
+
+
 def test_a_publisher_that_gave_up_is_found() -> None:
     story = Story().record("connected", "p").publish("a").work("a")
     seen = story.seen()

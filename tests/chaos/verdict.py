@@ -68,10 +68,12 @@ def judge(plan: Plan, seen: Seen) -> list[str]:
 
 
 def _after_a_kill(events: list[Event]) -> Iterator[str]:
-    """A killed worker does nothing any more."""
+    """A killed worker does nothing any more; what was on its way to one with auto-ack is delivered, and lost."""
     killed = set()
+    lost = {(event.actor, event.delivery_tag) for event in events if event.kind == "lost"}
     for event in events:
-        if event.actor in killed and event.kind in _AT_WORK:
+        on_its_way = event.kind == "delivered" and (event.actor, event.delivery_tag) in lost
+        if event.actor in killed and event.kind in _AT_WORK and not on_its_way:
             yield f"{event.actor} was killed, and then the log says {event.kind} {event.task!r}"
         if event.kind == "killed":
             killed.add(event.actor)
