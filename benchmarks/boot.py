@@ -1,21 +1,18 @@
 """How long the course takes to start RabbitMQ beside the bare server, and to attach to one that runs.
 
-Run it with ``python benchmarks/boot.py [--rounds N] [--docker IMAGE] [--json FILE]``. In each round, one after the
-other: the bare server (the server's own script with the same settings, run by hand; with ``--docker``, ``docker run``
-of the image) up to its first accepted AMQP login; `find_broker` in a new process up to its return; `find_broker` in
-another new process that finds it running. Processes count from inside, after their imports, and as a whole; the
-ratios are of whole processes, each round's own, as their median and in brackets the smallest and the largest.
+Run it with ``python benchmarks/boot.py``; ``WORKQ_BROKER`` chooses Docker or a node, as everywhere. In each round, one
+after the other: the bare server (the server's own script with the same settings, run by hand; with Docker,
+``docker run`` of the image) up to its first accepted AMQP login; `find_broker` in a new process up to its return;
+`find_broker` in another new process that finds it running. The ratios that have a goal are of whole processes.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
 import secrets
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,15 +20,20 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.bench import Bench, alone
+from benchmarks.row import Goal, Row
 from workq_helpers.broker import steering
+from workq_helpers.broker.choice import DEFAULT_IMAGE, Choice
 from workq_helpers.broker.connection import accepts
 from workq_helpers.broker.endpoint import Endpoint
 from workq_helpers.broker.features import ADVANCED_CONFIG
 from workq_helpers.broker.installations import find_installations
 from workq_helpers.broker.ports import LOOPBACK, free_ports
 
+PART = "boot"
+
 #: What booting may cost beside the bare server, and attaching beside booting.
-BOOT_LIMIT, ATTACH_LIMIT = 1.2, 0.1
+BOOT_GOAL, ATTACH_GOAL = Goal("<=", 1.2), Goal("<=", 0.1)
 
 _FIND = """
 import json, time
@@ -43,54 +45,38 @@ with find_broker(lambda text: None):
 """
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--docker", metavar="IMAGE", help="measure this image instead of a private node")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    options = parser.parse_args()
-    rounds = [one_round(options.docker) for _ in range(options.rounds)]
-    figures = summary(rounds, options.docker or "private node")
-    print(json.dumps(figures, indent=2))
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
-    sys.exit(0 if figures["ok"] else 1)
+def measure(bench: Bench) -> None:
+    """Measure booting and attaching."""
+    image = _image(bench)
+    rounds = [_one_round(image) for _ in range(bench.rounds)]
+    figures = {name: [row[name] for row in rounds] for name in rounds[0]}
+    what = f"boot, {image or 'private node'}"
+    bench.report.add(Row(PART, what, "bare server", "s", figures["bare"]))
+    bench.report.add(
+        Row(PART, what, "helpers", "s", figures["boot_process"], figures["bare"], "bare server", BOOT_GOAL)
+    )
+    bench.report.add(Row(PART, what, "without imports", "s", figures["boot"], figures["bare"], "bare server"))
+    attach, boot = figures["attach_process"], figures["boot_process"]
+    bench.report.add(Row(PART, "attach", "helpers", "s", attach, boot, "boot", ATTACH_GOAL))
+    bench.report.add(Row(PART, "attach", "without imports", "s", figures["attach"], figures["boot"], "boot"))
 
 
-def one_round(image: str | None) -> dict[str, float]:
+def _image(bench: Bench) -> str | None:
+    """Return the image that the course uses here, or ``None`` where it starts a node."""
+    return Choice.from_environ(os.environ).image or DEFAULT_IMAGE if bench.broker.source == "docker" else None
+
+
+def _one_round(image: str | None) -> dict[str, float]:
     bare = bare_container(image) if image else bare_node()
     with course(image) as environ:
         boot, boot_process = find(environ)
         attach, attach_process = find(environ)
-    row = {
+    return {
         "bare": bare,
         "boot": boot,
         "boot_process": boot_process,
         "attach": attach,
         "attach_process": attach_process,
-    }
-    print("  ".join(f"{name} {seconds:6.3f} s" for name, seconds in row.items()), flush=True)
-    return row
-
-
-def summary(rounds: list[dict[str, float]], what: str) -> dict[str, object]:
-    medians = {name: statistics.median(row[name] for row in rounds) for name in rounds[0]}
-    boots = [row["boot_process"] / row["bare"] for row in rounds]
-    attaches = [row["attach_process"] / row["boot_process"] for row in rounds]
-    boot, attach = statistics.median(boots), statistics.median(attaches)
-    print(
-        f"boot {boot:.2f} ({min(boots):.2f} to {max(boots):.2f}) x bare, at most {BOOT_LIMIT}; "
-        f"attach {attach:.3f} ({min(attaches):.3f} to {max(attaches):.3f}) x boot, at most {ATTACH_LIMIT}"
-    )
-    return {
-        "what": what,
-        "rounds": len(rounds),
-        "median_seconds": medians,
-        "boot_to_bare": boot,
-        "boot_to_bare_range": [min(boots), max(boots)],
-        "attach_to_boot": attach,
-        "attach_to_boot_range": [min(attaches), max(attaches)],
-        "ok": boot <= BOOT_LIMIT and attach <= ATTACH_LIMIT,
     }
 
 
@@ -194,4 +180,4 @@ def until_it_accepts(endpoint: Endpoint, begun: float) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    alone(PART, measure, __doc__)

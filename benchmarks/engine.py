@@ -1,274 +1,171 @@
-"""The helpers beside plain pika, in one run on one broker: `python benchmarks/engine.py`.
+"""The helpers beside plain pika and its other peers, in messages a second: `python benchmarks/engine.py`.
 
-Every comparison alternates the two sides round by round and reports the median of the ratios, because the
-absolute figures of a shared machine mean little. The helpers record every event while they are measured.
+Everybody runs as its users run it (`benchmarks/peers` says how), in processes of its own, on one broker, with
+durable classic queues, persistent messages, the same text in each and the same prefetch count; connecting and the
+first messages are not timed. One consumer does nothing with a message but acknowledge it. What the helpers do is
+recorded.
+
+Tasks of dramatiq and Celery travel in messages of their own, which are larger; both know no auto ack.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
-import sys
-import threading
+import functools
+import importlib.util
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pika
 
-from workq_helpers import Lesson, find_broker, pika_private
+from benchmarks.bench import Bench, alone
+from benchmarks.peers.job import Job
+from benchmarks.peers.peer import PEERS, Peer, PeerError, doing
+from benchmarks.row import Goal, Row
+from workq_helpers import Lesson
+from workq_helpers.broker.url import address_of
 
-QUEUE = "bench"
-BODY = b"task....."
+PART = "engine"
+BODY = "task....."
+YARDSTICK = "plain pika"
+OURS = "helpers"
 
-#: What the figures should at least be (or, for times, at most), and how a figure is read.
-GOALS = {
-    "consume, prefetch 1": (">=", 0.85),
-    "consume, prefetch 100": (">=", 1.5),
-    "publish": (">=", 1.3),
-    "publish with confirms": (">=", 5.0),
-    "kill to redelivery": ("<=", 2.0),
-    "start of 200 workers": ("<=", 1.5),
-    "stop of 200 workers / their start": ("<", 1.0),
-}
+#: Messages in a round, so that each takes about a second or two. Publishing with confirms has two kinds.
+COUNTS = {1: 2_000, 10: 3_000, 100: 6_000, 0: 10_000}
+PUBLISHED, CONFIRMED, END_TO_END = 10_000, 1_500, 3_000
 
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--messages", type=int, default=3000, help="messages a round at prefetch 1")
-    parser.add_argument("--only", metavar="TEXT", default="", help="the figures whose names hold TEXT")
-    parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
-    options = parser.parse_args()
-    with find_broker() as broker, Lesson("bench", broker) as lesson:
-        print(f"{broker.describe()}; ratio of the helpers to plain pika, median of {options.rounds} rounds\n")
-        figures = {}
-        for name, measure in _comparisons(lesson, options.messages).items():
-            if options.only not in name:
-                continue
-            figures[name] = _compare(name, measure, options.rounds)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:  # noqa: PTH123 - a name from the command line
-            json.dump(figures, file, indent=2)
-    return 0 if all(figure["met"] for figure in figures.values()) else 1
+GOALS = {1: Goal(">=", 0.9), 100: Goal(">=", 1.8)}
 
 
-def _comparisons(lesson: Lesson, messages: int) -> dict[str, Callable[[], tuple[float, float]]]:
-    """Return for each figure a function that measures one round: ours and plain pika's."""
-    return {
-        "consume, prefetch 1": lambda: (_consume(lesson, messages, 1), _bare_consume(lesson, messages, 1)),
-        "consume, prefetch 100": lambda: (
-            _consume(lesson, 5 * messages, 100),
-            _bare_consume(lesson, 5 * messages, 100),
-        ),
-        "publish": lambda: (_publish(lesson, 10 * messages, False), _bare_publish(lesson, 10 * messages, False)),
-        "publish with confirms": lambda: (
-            _publish(lesson, 10 * messages, True),
-            _bare_publish(lesson, messages, True),
-        ),
-        "kill to redelivery": lambda: (_kill_to_redelivery(lesson), _bare_kill_to_redelivery(lesson)),
-        "start of 200 workers": lambda: (_start_many(lesson, 200)[0], _bare_start_many(lesson, 200)),
-        "stop of 200 workers / their start": lambda: _start_many(lesson, 200)[::-1],
-    }
+def measure(bench: Bench) -> None:
+    """Measure consuming, publishing and both together."""
+    with Lesson("bench", bench.broker) as lesson:
+        yard = Yard(bench, lesson)
+        # A quick run has everybody publish and consume once, together.
+        peers = [PEERS[OURS], PEERS[YARDSTICK]] if bench.quick else yard.peers
+        for prefetch_count in (10,) if bench.quick else (1, 10, 100):
+            _compare(
+                bench,
+                f"consume, prefetch {prefetch_count}",
+                functools.partial(yard.consume, prefetch_count=prefetch_count),
+                peers,
+                GOALS.get(prefetch_count),
+                ahead_of_all=prefetch_count > 1,
+            )
+        with_auto_ack = [peer for peer in yard.peers if not peer.is_task_queue]
+        if not bench.quick:
+            _compare(bench, "consume, auto ack", functools.partial(yard.consume, auto_ack=True), with_auto_ack)
+            _compare(bench, "publish", yard.publish, yard.peers)
+        _compare(
+            bench, "publish with confirms", functools.partial(yard.publish, confirm=True), peers, ahead_of_all=True
+        )
+        _compare(bench, "publish to done", yard.publish_to_done, yard.peers)
 
 
-def _compare(name: str, measure: Callable[[], tuple[float, float]], rounds: int) -> dict[str, Any]:
-    pairs = [measure() for _ in range(rounds)]
-    ratios = sorted(ours / bare for ours, bare in pairs)
-    ratio = statistics.median(ratios)
-    sign, goal = GOALS[name]
-    met = ratio >= goal if sign == ">=" else ratio <= goal
-    ours, bare = (statistics.median(side) for side in zip(*pairs, strict=True))
-    print(
-        f"{name:36} {ratio:6.2f}  ({ratios[0]:.2f} to {ratios[-1]:.2f})  "
-        f"{ours:10.4g} : {bare:10.4g}  goal {sign} {goal}{'' if met else '   MISSED'}",
-        flush=True,
-    )
-    return {"ratio": ratio, "ratios": ratios, "ours": ours, "bare": bare, "goal": f"{sign} {goal}", "met": met}
+def _compare(
+    bench: Bench,
+    what: str,
+    run: Callable[[Peer], float],
+    peers: list[Peer],
+    goal: Goal | None = None,
+    *,
+    ahead_of_all: bool = False,
+) -> None:
+    goals = {OURS: goal} if goal else {}
+    sides = {peer.name: functools.partial(run, peer) for peer in peers}
+    figures = bench.compare(PART, what, "msg/s", sides, yardstick=YARDSTICK, goals=goals)
+    if not figures or not ahead_of_all:
+        return
+    rows = [Row(PART, what, name, "msg/s", values) for name, values in figures.items() if name != OURS]
+    best = max(rows, key=lambda row: row.median)
+    bench.report.add(Row(PART, what, OURS, "msg/s", figures[OURS], best.values, best.who, Goal(">=", 1.0)))
 
 
-def _empty_queue(lesson: Lesson, messages: int = 0) -> None:
-    with _bare(lesson) as connection:
-        channel = connection.channel()
-        channel.queue_delete(QUEUE)
-        channel.queue_declare(QUEUE, durable=True)
-        for number in range(messages):
-            channel.basic_publish("", QUEUE, BODY, pika.BasicProperties(message_id=str(number)))
+class Yard:
+    """Where all of them run: a virtual host of the one broker.
 
+    Args:
+        bench: How much of it.
+        lesson: Has the virtual host.
+    """
 
-def _bare(lesson: Lesson) -> pika.BlockingConnection:
-    return pika.BlockingConnection(lesson.broker.connection_parameters(lesson.virtual_host))
+    def __init__(self, bench: Bench, lesson: Lesson) -> None:
+        self._bench = bench
+        self._parameters = lesson.broker.connection_parameters(lesson.virtual_host)
+        self._url = address_of(lesson.broker.endpoint.on(lesson.virtual_host))
+        missing = [name for name in ("aio_pika", "kombu", "dramatiq", "celery") if not importlib.util.find_spec(name)]
+        if missing:
+            bench.report.note(f"Not installed, so not measured: {', '.join(missing)}; `make bench` installs them.")
+        self.peers = [peer for peer in PEERS.values() if peer.name.lower().replace("-", "_") not in missing]
 
+    def consume(self, peer: Peer, prefetch_count: int = 0, auto_ack: bool = False) -> float:
+        """Return how many messages a second one consumer takes."""
+        # Without a limit a worker that knows none takes the largest prefetch count that it can have.
+        job = self._job(peer, COUNTS[prefetch_count])
+        job = job._replace(prefetch_count=prefetch_count, auto_ack=auto_ack)
+        if peer.name != OURS:  # which fills the queue of its own lesson
+            self._fill(peer, job)
+        with doing(peer.consume, job) as consumer:
+            began, ended = consumer.moments()
+        return job.count / (ended - began)
 
-# -- consuming: messages a second, an ack each ----------------------------------------------------------------
+    def publish(self, peer: Peer, confirm: bool = False) -> float:
+        """Return how many messages a second one publisher sends, all of them received by the broker."""
+        waits_for_none = not confirm or peer.name in (OURS, "aio-pika")
+        job = self._job(peer, PUBLISHED if waits_for_none else CONFIRMED)._replace(confirm=confirm)
+        self._empty(job.queue)
+        with doing(peer.publish, job) as publisher:
+            began, ended = publisher.moments()
+        if peer.name != OURS:
+            self._wait_for(job.queue, messages=job.total)
+        return job.count / (ended - began)
 
+    def publish_to_done(self, peer: Peer) -> float:
+        """Return how many tasks a second are done, from the first publish on."""
+        job = self._job(peer, END_TO_END)._replace(prefetch_count=10)
+        if peer.name == OURS:  # in one process, as in a notebook
+            with doing((*peer.consume[:-1], "publish_to_done"), job) as both:
+                began, ended = both.moments()
+            return job.count / (ended - began)
+        self._empty(job.queue)
+        with doing(peer.consume, job) as consumer:
+            self._wait_for(job.queue, consumers=1)
+            with doing(peer.publish, job) as publisher:
+                began, _ = publisher.moments()
+                _, ended = consumer.moments()
+        return job.count / (ended - began)
 
-def _consume(lesson: Lesson, messages: int, prefetch_count: int) -> float:
-    _empty_queue(lesson, messages)
-    done = threading.Event()
-    count = 0
+    def _job(self, peer: Peer, count: int) -> Job:
+        queue = f"bench-{peer.name.lower().replace(' ', '-')}"
+        return Job(self._url, queue, BODY, self._bench.count(100, 5), self._bench.count(count, 50))
 
-    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
-        nonlocal count
-        ch.basic_ack(delivery_tag=method.delivery_tag)
-        count += 1
-        if count == messages:
-            done.set()
+    def _fill(self, peer: Peer, job: Job) -> None:
+        """Put the messages into the queue that a consumer is to take out."""
+        self._empty(job.queue)
+        publisher = peer if peer.is_task_queue else PEERS[YARDSTICK]
+        with doing(publisher.publish, job) as publishing:
+            publishing.moments()
+        self._wait_for(job.queue, messages=job.total)
 
-    start = len(lesson.log)
-    worker = lesson.start_worker(callback, QUEUE, prefetch_count=prefetch_count)
-    assert done.wait(120)
-    rows = [row for row in lesson.log.rows(start) if row[1] in ("delivered", "acked")]
-    worker.stop()
-    return messages / (rows[-1][0] - rows[0][0])
+    def _empty(self, queue: str) -> None:
+        with pika.BlockingConnection(self._parameters) as connection:
+            connection.channel().queue_delete(queue)
 
-
-def _bare_consume(lesson: Lesson, messages: int, prefetch_count: int) -> float:
-    _empty_queue(lesson, messages)
-    count = 0
-    times = []
-
-    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
-        nonlocal count
-        count += 1
-        if count in (1, messages):
-            times.append(time.perf_counter())
-        ch.basic_ack(delivery_tag=method.delivery_tag)
-        if count == messages:
-            ch.stop_consuming()
-
-    with _bare(lesson) as connection:
-        channel = connection.channel()
-        channel.basic_qos(prefetch_count=prefetch_count)
-        channel.basic_consume(QUEUE, callback)
-        channel.start_consuming()
-    return messages / (times[-1] - times[0])
-
-
-# -- publishing: messages a second ----------------------------------------------------------------------------
-
-
-def _publish(lesson: Lesson, messages: int, confirm: bool) -> float:
-    _empty_queue(lesson)
-    start = len(lesson.log)
-    publisher = lesson.start_publisher(BODY, QUEUE, count=messages, confirm=confirm)
-    publisher.wait(120)
-    times = [row[0] for row in lesson.log.rows(start) if row[1] in ("published", "stopped")]
-    return messages / (times[-1] - times[0])
-
-
-def _bare_publish(lesson: Lesson, messages: int, confirm: bool) -> float:
-    _empty_queue(lesson)
-    connection = _bare(lesson)
-    channel = connection.channel()
-    if confirm:
-        channel.confirm_delivery()
-    began = time.perf_counter()
-    for number in range(messages):
-        channel.basic_publish("", QUEUE, BODY, pika.BasicProperties(message_id=str(number)))
-    connection.close()
-    return messages / (time.perf_counter() - began)
-
-
-# -- from a kill to the redelivery: seconds -------------------------------------------------------------------
-
-
-def _kill_to_redelivery(lesson: Lesson) -> float:
-    _empty_queue(lesson, 1)
-    release = threading.Event()
-
-    def hold(ch: Any, method: Any, properties: Any, body: bytes) -> None:
-        if method.redelivered:
-            redelivered.append(time.perf_counter())
-            release.set()
-        else:
-            taken.set()
-            release.wait(60)
-
-    redelivered: list[float] = []
-    taken = threading.Event()
-    victim = lesson.start_worker(hold, QUEUE)
-    assert taken.wait(60)
-    heir = lesson.start_worker(hold, QUEUE)
-    began = time.perf_counter()
-    victim.kill()
-    assert release.wait(60)
-    heir.kill()
-    return redelivered[0] - began
-
-
-def _bare_kill_to_redelivery(lesson: Lesson) -> float:
-    _empty_queue(lesson, 1)
-    taken, again = threading.Event(), threading.Event()
-    redelivered: list[float] = []
-    loop = pika.adapters.select_connection.IOLoop()
-    victim = _bare_consumer(lesson, loop, lambda: taken.set())
-    thread = threading.Thread(target=loop.start)
-    thread.start()
-    assert taken.wait(60)
-    heir_loop = pika.adapters.select_connection.IOLoop()
-
-    def on_redelivered() -> None:
-        redelivered.append(time.perf_counter())
-        again.set()
-
-    consuming = threading.Event()
-    heir = _bare_consumer(lesson, heir_loop, on_redelivered, consuming.set)
-    heir_thread = threading.Thread(target=heir_loop.start)
-    heir_thread.start()
-    assert consuming.wait(60)
-    began = time.perf_counter()
-    loop.add_callback_threadsafe(lambda: pika_private.cut(victim))
-    assert again.wait(60)
-    heir_loop.add_callback_threadsafe(lambda: pika_private.cut(heir))
-    for ended in (thread, heir_thread):
-        ended.join()
-    loop.close()
-    heir_loop.close()
-    return redelivered[0] - began
-
-
-def _bare_consumer(
-    lesson: Lesson, loop: Any, on_message: Callable[[], None], on_consuming: Callable[[], None] = lambda: None
-) -> pika.SelectConnection:
-    def consume(channel: Any) -> None:
-        channel.basic_consume(QUEUE, lambda *_: on_message(), callback=lambda _: on_consuming())
-
-    return pika.SelectConnection(
-        lesson.broker.connection_parameters(lesson.virtual_host),
-        on_open_callback=lambda connection: connection.channel(on_open_callback=consume),
-        on_close_callback=lambda *_: loop.stop(),
-        custom_ioloop=loop,
-    )
-
-
-# -- many workers: seconds ------------------------------------------------------------------------------------
-
-
-def _start_many(lesson: Lesson, count: int) -> tuple[float, float]:
-    """Return how long `count` workers take to start and to stop."""
-    _empty_queue(lesson)
-    began = time.perf_counter()
-    workers = lesson.start_workers(count, lambda ch, method, properties, body: None, QUEUE)
-    started = time.perf_counter()
-    lesson.stop_workers(workers)
-    return started - began, time.perf_counter() - started
-
-
-def _bare_start_many(lesson: Lesson, count: int) -> float:
-    connections: list[pika.BlockingConnection] = []
-    threads = [threading.Thread(target=lambda: connections.append(_bare(lesson))) for _ in range(count)]
-    began = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    seconds = time.perf_counter() - began
-    for connection in connections:
-        connection.close()
-    return seconds
+    def _wait_for(self, queue: str, messages: int = 0, consumers: int = 0) -> None:
+        """Wait until the broker has so many messages ready in the queue and so many consumers on it."""
+        deadline = time.monotonic() + 60
+        with pika.BlockingConnection(self._parameters) as connection:
+            while True:
+                try:
+                    counts = connection.channel().queue_declare(queue, passive=True).method
+                except pika.exceptions.ChannelClosedByBroker:  # it is not there yet
+                    pass
+                else:
+                    if counts.message_count >= messages and counts.consumer_count >= consumers:
+                        return
+                if time.monotonic() > deadline:
+                    raise PeerError(f"{queue} has not had {messages} messages and {consumers} consumers in a minute")
+                connection.sleep(0.02)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    alone(PART, measure, __doc__)

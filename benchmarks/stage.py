@@ -7,25 +7,26 @@ long an event takes to reach the screen, and whether the last picture equals the
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from playwright.sync_api import CDPSession, Page, sync_playwright
 
+from benchmarks.bench import Bench, alone
+from benchmarks.row import Goal, Row
 from tests.browser import chromium
 from tests.browser.lab import Lab, Tab
 from tests.browser.server import serving
 from tests.browser.stage import Stage
-from workq_helpers import find_broker
 
+PART = "stage"
+RATES = (100, 1_000, 5_000)
 WORKERS = 2
+
+#: How long each flood lasts.
+SECONDS = 30
 
 #: Of the flood alone: not the moments in which it starts and ends.
 MARGIN_SECONDS = 1.0
@@ -81,42 +82,34 @@ RECORD = """() => {
     }).observe(root, {attributes: true, attributeFilter: ["data-number"]});
 }"""
 
-GOALS = {"frames a second": (">=", 8.0), "page busy %": ("<=", 30.0), "kernel busy %": ("<=", 10.0),
-         "event to pixels, 95 % in ms": ("<=", 250.0)}  # fmt: skip
+#: What is measured at each rate: its unit, and what it should be.
+FIGURES = {
+    "frames a second": ("/s", Goal(">=", 8.0)),
+    "page busy": ("%", Goal("<=", 30.0)),
+    "kernel busy": ("%", Goal("<=", 10.0)),
+    "event to pixels, 95 %": ("ms", Goal("<=", 250.0)),
+}
 
 
 class Figures(NamedTuple):
     """What was measured at one rate, and whether the end was right."""
 
-    rate: int
     reached: float
     figures: dict[str, float]
     ended_right: bool
 
-    @property
-    def met(self) -> bool:
-        """Whether all of it is as it should be."""
-        return self.ended_right and all(
-            value >= GOALS[name][1] if GOALS[name][0] == ">=" else value <= GOALS[name][1]
-            for name, value in self.figures.items()
-        )
 
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rates", type=int, nargs="+", default=[100, 1000, 5000], help="messages a second")
-    parser.add_argument("--seconds", type=int, default=30, help="how long each flood lasts")
-    parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
-    parser.add_argument("--screenshot", metavar="FILE", help="keep a picture of the last flood")
-    options = parser.parse_args()
+def measure(bench: Bench) -> None:
+    """Measure the stage at each rate."""
+    rates = RATES[:1] if bench.quick else RATES
+    found: dict[int, list[Figures]] = {rate: [] for rate in rates}
     with (
-        find_broker() as broker,
         tempfile.TemporaryDirectory(prefix="workq-bench-", ignore_cleanup_errors=True) as folder,
         serving(Path(folder)) as server,
         sync_playwright() as playwright,
         chromium.launch(playwright) as browser,
     ):
-        print(f"{broker.describe()}; {options.seconds} s at each rate\n")
+        _ = bench.broker  # found before the lesson looks for it
         tab = Tab(browser, server, "stage-benchmark")
         tab.goto()
         lab = Lab(server, browser, tab, "stage-benchmark")
@@ -127,17 +120,26 @@ def main() -> int:
         stage = Stage(notebook)
         stage.expect_alive()
         stage.page.evaluate(RECORD)
-        results = [flood(stage, rate, options.seconds, options.screenshot) for rate in options.rates]
+        for _ in range(bench.rounds):
+            for rate in rates:
+                found[rate].append(flood(stage, rate, bench.count(SECONDS, 5)))
+        stage.page.screenshot(path=bench.folder / "stage.png")
         lab.close()
         tab.close()
-    for result in results:
-        report(result)
-    if options.json:
-        Path(options.json).write_text(json.dumps([result._asdict() for result in results], indent=2))
-    return 0 if all(result.met for result in results) else 1
+    for rate, rounds in found.items():
+        _report(bench, rate, rounds)
 
 
-def flood(stage: Stage, rate: int, seconds: int, screenshot: str | None) -> Figures:
+def _report(bench: Bench, rate: int, rounds: list[Figures]) -> None:
+    what = f"{rate:,} messages a second"
+    bench.report.add(Row(PART, what, "reached", "msg/s", [each.reached for each in rounds]))
+    for name, (unit, goal) in FIGURES.items():
+        bench.report.add(Row(PART, what, name, unit, [each.figures[name] for each in rounds], goal=goal))
+    right = [float(each.ended_right) for each in rounds]
+    bench.report.add(Row(PART, what, "ended as log and broker", "of 1", right, goal=Goal(">=", 1.0)))
+
+
+def flood(stage: Stage, rate: int, seconds: int) -> Figures:
     """Send messages through the lesson at a rate, and measure the stage meanwhile."""
     notebook, page = stage.notebook, stage.page
     page.evaluate("() => { window.workqSeen.length = 0; }")
@@ -151,21 +153,18 @@ def flood(stage: Stage, rate: int, seconds: int, screenshot: str | None) -> Figu
     page.wait_for_timeout((seconds - 3 * MARGIN_SECONDS) * 1000)
     after = page_seconds(page, session)
     session.detach()
-    if screenshot:
-        Path(screenshot).write_bytes(page.screenshot())
     spent = notebook.evaluate("[flood.wait(None), stage_seconds() - spent, time.monotonic() - began]")
     ended_right = ends_right(stage, rate * seconds)
     reached = notebook.evaluate(REACHED)
     seen = page.evaluate("() => window.workqSeen")
     drawn = [at for _, at in seen if before["at"] <= at <= after["at"]]
     return Figures(
-        rate,
         reached,
         {
             "frames a second": 1000 * (len(drawn) - 1) / (drawn[-1] - drawn[0]),
-            "page busy %": 100 * (after["busy"] - before["busy"]) / ((after["at"] - before["at"]) / 1000),
-            "kernel busy %": 100 * spent[1] / spent[2],
-            "event to pixels, 95 % in ms": latency(notebook, seen),
+            "page busy": 100 * (after["busy"] - before["busy"]) / ((after["at"] - before["at"]) / 1000),
+            "kernel busy": 100 * spent[1] / spent[2],
+            "event to pixels, 95 %": latency(notebook, seen),
         },
         ended_right,
     )
@@ -216,14 +215,5 @@ def latency(notebook: Any, seen: list[list[float]]) -> float:
     return statistics.quantiles(waits, n=20)[-1]
 
 
-def report(result: Figures) -> None:
-    """Print what was measured beside what it should be."""
-    print(f"{result.rate} messages a second (reached {result.reached:.0f})")
-    for name, value in result.figures.items():
-        sign, goal = GOALS[name]
-        print(f"  {name:30s} {value:8.1f}   goal {sign} {goal:g}")
-    print(f"  {'ended as log and broker':30s} {'yes' if result.ended_right else 'NO':>8s}")
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    alone(PART, measure, __doc__)

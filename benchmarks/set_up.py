@@ -1,0 +1,70 @@
+"""How long `make setup` takes from nothing, and which part of it: `python benchmarks/set_up.py`.
+
+In a copy of the checkout without a ``.venv``. Once with empty caches, so that every package comes from the index, which
+is a measurement of the network as well; then, in each round, with what that left in the caches.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+from benchmarks.bench import Bench, alone
+from benchmarks.row import Row
+
+PART = "set-up"
+ROOT = Path(__file__).resolve().parent.parent
+NEEDED = ("pyproject.toml", "constraints.txt", "README.md", "LICENSE", "NOTICE")
+
+_PHASE = re.compile(r"^==> (?P<what>.+?)\n(?:.*\n)*? +done in (?P<seconds>[\d.]+) s$", re.MULTILINE)
+_WHOLE = re.compile(r"^==> \.venv is ready \((?P<seconds>[\d.]+) s\)$", re.MULTILINE)
+
+
+def measure(bench: Bench) -> None:
+    """Measure the set-up and its parts."""
+    with tempfile.TemporaryDirectory(prefix="wq-") as name:
+        folder = Path(name)
+        _copy_to(folder / "course")
+        caches = {"UV_CACHE_DIR": str(folder / "uv"), "PIP_CACHE_DIR": str(folder / "pip")}
+        _report(bench, "with empty caches", [_one_set_up(folder / "course", caches)])
+        rounds = [_one_set_up(folder / "course", caches) for _ in range(bench.rounds)]
+        _report(bench, "with full caches", rounds)
+
+
+def _copy_to(folder: Path) -> None:
+    folder.mkdir()
+    for name in NEEDED:
+        shutil.copy(ROOT / name, folder)
+    for name in ("workq_helpers", "notebooks", "scripts"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+
+
+def _one_set_up(course: Path, caches: dict[str, str]) -> dict[str, float]:
+    """Return how many seconds each part took; "all of it" last."""
+    shutil.rmtree(course / ".venv", ignore_errors=True)
+    command = [sys._base_executable, "scripts/setup.py"]  # type: ignore[attr-defined]
+    done = subprocess.run(command, cwd=course, env=os.environ | caches, capture_output=True, text=True, check=False)
+    whole = _WHOLE.search(done.stdout)
+    if whole is None:
+        raise SystemExit(f"make setup failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    parts = {match["what"]: float(match["seconds"]) for match in _PHASE.finditer(done.stdout)}
+    return parts | {"all of it": float(whole["seconds"])}
+
+
+def _report(bench: Bench, what: str, rounds: list[dict[str, float]]) -> None:
+    values: dict[str, list[float]] = defaultdict(list)
+    for each in rounds:
+        for part, seconds in each.items():
+            values[part].append(seconds)
+    for part, seconds_of_part in values.items():
+        bench.report.add(Row(PART, what, part, "s", seconds_of_part))
+
+
+if __name__ == "__main__":
+    alone(PART, measure, __doc__)
