@@ -1,25 +1,48 @@
-"""What the campaign does to a broker that the course's own API has no word for."""
+"""What the campaign does to a broker and to the machine that the course's own API has no word for."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from urllib.parse import quote
 
 import httpx
+import psutil
 import tenacity
 
 from workq_helpers import Broker
 from workq_helpers.broker.folders import Folders
-from workq_helpers.broker.state import read_state
+from workq_helpers.broker.state import State, read_state
 
-__all__ = ["close_connections", "course_containers", "memory_alarm"]
+__all__ = ["ALARM_SECONDS", "Clock", "close_connections", "course_containers", "full_disk", "raise_alarm", "small_disk"]
 
-_COMMAND_SECONDS = 20.0
+#: How long an alarm lasts; the broker itself ends it.
+ALARM_SECONDS = 0.5
+_COMMAND_SECONDS = 60.0
 #: The broker lists a connection some moments after it was opened.
 _LISTED_SECONDS = 2.0
+
+# The settings of the broker's configuration, not those of this moment: another alarm may not be over yet.
+_ALARMS = {
+    "memory alarm": (
+        "{ok, Usual} = application:get_env(rabbit, vm_memory_high_watermark), "
+        "Set = fun vm_memory_monitor:set_vm_memory_high_watermark/1, Least = 0.00001"
+    ),
+    "disk alarm": (
+        "{ok, Usual} = application:get_env(rabbit, disk_free_limit), "
+        "Set = fun rabbit_disk_monitor:set_disk_free_limit/1, Least = 1000000000000000"
+    ),
+}
+
+#: Names the file that sets the clock of a run's processes: `clock/sitecustomize.py` adds its seconds to the time.
+CLOCK_FILE = "CHAOS_CLOCK_FILE"
+#: Set where the runtime folder is a small file system of the campaign's own, which may be filled.
+SMALL_DISK = "CHAOS_SMALL_DISK"
 
 
 def close_connections(broker: Broker, virtual_host: str, which: int | None = None) -> int:
@@ -37,10 +60,11 @@ def close_connections(broker: Broker, virtual_host: str, which: int | None = Non
         names = listed(_names, client, virtual_host)
         if which is not None and names:
             names = [names[which % len(names)]]
-        for name in names:
-            # 404: it had gone by itself.
-            client.delete(f"/api/connections/{quote(name, safe='')}", headers={"X-Reason": "chaos"})
-        return len(names)
+        # 404: it had gone by itself.
+        return sum(
+            client.delete(f"/api/connections/{quote(name, safe='')}", headers={"X-Reason": "chaos"}).is_success
+            for name in names
+        )
 
 
 def _names(client: httpx.Client, virtual_host: str) -> list[str]:
@@ -49,27 +73,113 @@ def _names(client: httpx.Client, virtual_host: str) -> list[str]:
     return sorted(row["name"] for row in rows if "name" in row)
 
 
+def _state() -> State | None:
+    return read_state(Folders.from_environ(os.environ).state)
+
+
 def course_containers() -> tuple[str, ...]:
     """Return the names of the containers in which the course broker runs."""
-    state = read_state(Folders.from_environ(os.environ).state)
+    state = _state()
     return state.remains.containers if state else ()
 
 
+# -- alarms
+
+
+def raise_alarm(kind: str) -> bool:
+    """Have a broker of ours block publishers for `ALARM_SECONDS`; return whether it can be told to."""
+    expression = (
+        f"{_ALARMS[kind]}, Set(Least), spawn(fun () -> timer:sleep({ALARM_SECONDS * 1000:.0f}), Set(Usual) end), ok."
+    )
+    for container in course_containers():
+        _run(["docker", "exec", container, "rabbitmqctl", "eval", expression])
+        return True
+    for environ in _node_environs():
+        # Its own cookie and ports.
+        _run([f"{environ['RABBITMQ_HOME']}/sbin/rabbitmqctl", "-n", environ["RABBITMQ_NODENAME"], "eval", expression],
+             environ)  # fmt: skip
+        return True
+    return False
+
+
+def _run(command: list[str], environ: Mapping[str, str] | None = None) -> None:
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_COMMAND_SECONDS,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+    )
+    if done.returncode:
+        raise OSError(f"{command[:4]} failed: {done.stdout} {done.stderr}")
+
+
+def _node_environs() -> Iterator[dict[str, str]]:
+    state = _state()
+    for mark in state.remains.processes if state else ():
+        with contextlib.suppress(psutil.Error):
+            environ = psutil.Process(mark.pid).environ()
+            if "RABBITMQ_NODENAME" in environ:
+                yield environ
+
+
+# -- the clock
+
+
+class Clock:
+    """The wall clock, which somebody sets while a run goes on; the monotonic one can't be set.
+
+    In a campaign it is set for all its Python processes, the keeper included; elsewhere for this one alone. RabbitMQ
+    itself keeps the machine's clock.
+    """
+
+    def __init__(self) -> None:
+        self._usual = time.time
+        self._file = Path(os.environ[CLOCK_FILE]) if CLOCK_FILE in os.environ else None
+
+    def set(self, seconds: float) -> bool:
+        """Set it by so many seconds from the real time; return whether Python sees that."""
+        before = time.time() - time.monotonic()
+        if self._file:
+            staged = self._file.with_suffix(".new")
+            staged.write_text(str(seconds))
+            staged.replace(self._file)
+        else:
+            usual = self._usual
+            time.time = lambda: usual() + seconds
+        return abs(time.time() - time.monotonic() - before) > 1
+
+    def put_right(self) -> None:
+        """Set it to the real time again."""
+        if self._file:
+            self.set(0)
+        time.time = self._usual
+
+
+# -- the disk
+
+
+def small_disk() -> Path | None:
+    """Return the folder of the campaign's own small file system, if there is one."""
+    return Folders.from_environ(os.environ).runtime if os.environ.get(SMALL_DISK) else None
+
+
 @contextlib.contextmanager
-def memory_alarm() -> Iterator[bool]:
-    """Have the broker block publishers in this block; gives whether that is possible, which it is in a container."""
-    containers = course_containers()
-    if not containers:
-        yield False
-        return
-    before = _evaluate(containers[0], "vm_memory_monitor:get_vm_memory_high_watermark().")
+def full_disk(folder: Path) -> Iterator[None]:
+    """Fill the file system of `folder` to its last byte in this block."""
+    ballast = folder / "ballast"
     try:
-        _evaluate(containers[0], "vm_memory_monitor:set_vm_memory_high_watermark(0.00001).")
-        yield True
+        with ballast.open("ab", buffering=0) as file:
+            with contextlib.suppress(OSError):
+                os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(folder).free)
+            file.seek(0, os.SEEK_END)
+            for size in (1 << 20, 1 << 12, 1):
+                block = b"\0" * size
+                with contextlib.suppress(OSError):
+                    while True:
+                        file.write(block)
+        yield
     finally:
-        _evaluate(containers[0], f"vm_memory_monitor:set_vm_memory_high_watermark({before}).")
-
-
-def _evaluate(container: str, expression: str) -> str:
-    command = ["docker", "exec", container, "rabbitmqctl", "eval", expression]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=_COMMAND_SECONDS).stdout.strip()
+        ballast.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
-__all__ = ["Moment", "Plan", "PublisherPlan", "QueuePlan", "Step", "WorkerPlan", "make_plan"]
+__all__ = ["Moment", "Plan", "PublisherPlan", "QueuePlan", "Step", "WorkerPlan", "make_plan", "make_restarts_plan"]
 
 #: Where in a callback a fault can strike its worker.
 POINTS = ("before work", "during work", "before ack", "after ack")
@@ -15,6 +15,13 @@ QUIRKS = ("ack twice", "ack another tag", "nack", "reject", "forget", "raise")
 
 #: Deeds that cost seconds and need a broker of the course's own.
 RESTARTS = ("restart the broker", "crash the broker")
+
+#: What happens to the machine, and in which share of the runs.
+MACHINE_FAULTS = {"set the clock": 0.2, "disk alarm": 0.06, "fill the disk": 0.06}
+#: In which share the process that runs the lesson is killed.
+_KERNEL_KILLS = 0.12
+#: By how much the clock is set.
+_CLOCK_SECONDS = (-86_400.0, -3_600.0, -10.0, 10.0, 3_600.0, 86_400.0)
 
 
 @dataclass(frozen=True)
@@ -96,13 +103,18 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that happens in one run."""
+    """Everything that happens in one run.
+
+    Attributes:
+        kernel_kill: When the process that runs the lesson is killed, if it is: then it has a process of its own.
+    """
 
     seed: int
     queues: tuple[QueuePlan, ...]
     workers: tuple[WorkerPlan, ...]
     publishers: tuple[PublisherPlan, ...]
     steps: tuple[Step, ...]
+    kernel_kill: Moment | None = None
 
     @property
     def restarts(self) -> int:
@@ -116,8 +128,8 @@ class Plan:
 
     @property
     def deadline_seconds(self) -> float:
-        """How long the run may take in all."""
-        return 60.0 + 30.0 * self.restarts
+        """How long the run may take in all; a machine with much else to do takes ten times as long as another."""
+        return 180.0 + 30.0 * self.restarts
 
     def without_transient_queues(self) -> Plan:
         """Return the same plan for a broker that refuses queues that are not durable."""
@@ -127,6 +139,8 @@ class Plan:
         lines = [f"seed {self.seed}"]
         for part in (self.queues, self.workers, self.publishers, self.steps):
             lines += [f"  {member}" for member in part]
+        if self.kernel_kill:
+            lines.append(f"  SIGKILL to the process that runs the lesson, at {self.kernel_kill}")
         return "\n".join(lines)
 
 
@@ -150,6 +164,40 @@ def make_plan(seed: int) -> Plan:
         deed = rng.choice(RESTARTS)
         place = rng.randint(0, len(steps))
         steps = (*steps[:place], Step(deed, "", _progress(rng)), *steps[place:])
+    return _with_the_machine_s_faults(Plan(seed, queues, workers, publishers, steps))
+
+
+def _with_the_machine_s_faults(plan: Plan) -> Plan:
+    """Add what happens to the machine around the lesson; drawn apart, so that older seeds keep their other steps."""
+    rng = random.Random(f"machine {plan.seed}")  # noqa: S311 - it is to be repeatable, not secret
+    steps = list(plan.steps)
+    for deed, share in MACHINE_FAULTS.items():
+        if rng.random() < share:
+            steps.insert(rng.randint(0, len(steps)), Step(deed, "", _progress(rng), rng.choice(_CLOCK_SECONDS)))
+    kill = _progress(rng) if rng.random() < _KERNEL_KILLS else None
+    return replace(plan, steps=tuple(steps), kernel_kill=kill)
+
+
+def make_restarts_plan(seed: int, restarts: int) -> Plan:
+    """Return a plan in which the broker goes down so many times while work goes on, and nothing may be lost."""
+    rng = random.Random(f"restarts {seed}")  # noqa: S311 - it is to be repeatable, not secret
+    queues = tuple(
+        QueuePlan(f"q-{kind}", kind, durable=True, auto_ack=False, persistent=True, confirm=True, heirs=True)
+        for kind in ("classic", "quorum")
+    )
+    workers = tuple(
+        WorkerPlan(f"{queue.name}-worker-{number}", queue.name, rng.choice((1, 10)), False, 1, ())
+        for queue in queues
+        for number in (1, 2)
+    )
+    publishers = tuple(
+        PublisherPlan(f"{queue.name}-publisher", queue.name, 20 * (restarts + 1), 0.01, 1, 0, proxied=False)
+        for queue in queues
+    )
+    steps = tuple(
+        Step(rng.choice(RESTARTS), "", Moment("published", 40 * number + rng.randint(1, 30)))
+        for number in range(restarts)
+    )
     return Plan(seed, queues, workers, publishers, steps)
 
 

@@ -49,27 +49,35 @@ class Proxy:
         self._sides: list[_Side] = []
         self._lock = threading.Lock()
         self._delay_seconds = 0.0
+        #: How many chunks of bytes were held back.
+        self.held_back = 0
         self._over = False
         self._thread = threading.Thread(target=self._run, name=f"proxy {self.port}", daemon=True)
         self._thread.start()
 
-    def cut(self) -> None:
-        """Reset every connection, to both sides."""
+    def cut(self) -> int:
+        """Reset every connection, to both sides; return how many there were."""
         with self._lock:
-            for side in list(self._sides):
+            sides = list(self._sides)
+            for side in sides:
                 self._drop(side)
+        return len({frozenset((side, side.other)) for side in sides})
 
     def delay(self, seconds: float) -> None:
         """Hold back all that comes from now on, for so long."""
         self._delay_seconds = seconds
 
-    def half_open(self, silent: str) -> None:
+    def half_open(self, silent: str) -> int:
         """End every connection on one side, and say nothing on the other, as when a router forgets it.
 
         Args:
             silent: "client" or "broker": who is not told.
+
+        Returns:
+            How many connections are half-open now that were whole before.
         """
         with self._lock:
+            before = sum(side.mute for side in self._sides)
             for side in list(self._sides):
                 is_client = side.sock.getsockname()[1] == self.port
                 if is_client == (silent == "client"):
@@ -77,6 +85,7 @@ class Proxy:
                     side.pending.clear()
                 else:
                     self._close(side)
+            return sum(side.mute for side in self._sides) - before
 
     def close(self) -> None:
         """End every connection and the proxy."""
@@ -129,6 +138,7 @@ class Proxy:
             if side.mute:
                 return
         if not side.mute:
+            self.held_back += self._delay_seconds > 0
             side.other.pending.append((time.monotonic() + self._delay_seconds, data))
 
     def _flush(self) -> None:

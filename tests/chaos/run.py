@@ -14,6 +14,7 @@ from typing import Any
 from tests.chaos import faults
 from tests.chaos.plan import Moment, Plan, PublisherPlan, QueuePlan, Step, WorkerPlan
 from tests.chaos.proxy import Proxy
+from tests.chaos.unseen import ASKED, CONSUMERS, OBSERVER
 from tests.chaos.verdict import Counts, Seen
 from workq_helpers import Broker, Lesson, Publisher, Worker, WorkqError, work
 from workq_helpers.events import EventLog
@@ -24,17 +25,36 @@ __all__ = ["execute"]
 _MOMENT_SECONDS = 1.0
 #: How long a callback waits for the deed that is done at its moment.
 _HELD_SECONDS = 5.0
-#: How long a memory alarm stays after publishers were blocked by it.
-_ALARM_SECONDS = 0.5
-#: How long the broker's counts may take to be the log's.
-_AGREE_SECONDS = 5.0
+#: How long the disk stays full.
+_FULL_SECONDS = 1.0
+#: How long a broker whose disk was full may take to work again, before somebody restarts it.
+_RECOVERY_SECONDS = 3.0
 #: Both sides ask for signs of life this often where a proxy may keep them from each other.
 _HEARTBEAT_SECONDS = 2
+#: How long the broker's counts may take to be the log's: as long as it may take to give up a connection, and more.
+_AGREE_SECONDS = 10.0 * _HEARTBEAT_SECONDS
+#: How long they stay as they are if they never will, as losses are no news to the broker.
+_SAME_SECONDS = 2.0
+_LOOK_SECONDS = 0.1
 
 
-def execute(plan: Plan, broker: Broker) -> Seen:
-    """Do what `plan` says, on `broker`, and return all that was seen; nothing of it is left."""
-    return _Run(plan, broker).execute()
+#: Faults of which the log tells.
+_FAULTS_IN_THE_LOG = {
+    "channel closed by an error": "channel closed",
+    "callback raised": "failed",
+    "publisher blocked": "blocked",
+}
+
+
+def execute(plan: Plan, broker: Broker, tell: Callable[[str], None] = lambda _: None) -> Seen:
+    """Do what `plan` says, on `broker`, and return all that was seen; nothing of it is left.
+
+    Args:
+        plan: What to do.
+        broker: Where.
+        tell: Called with each fault that really happened, as soon as it did.
+    """
+    return _Run(plan, broker, tell).execute()
 
 
 class _Gate:
@@ -75,9 +95,12 @@ class _Gate:
 
 
 class _Run:
-    def __init__(self, plan: Plan, broker: Broker) -> None:
+    def __init__(self, plan: Plan, broker: Broker, tell: Callable[[str], None]) -> None:
         self.plan = plan
         self.broker = broker
+        self.tell = tell
+        self.happened: Counter[str] = Counter()
+        self.clock = faults.Clock()
         self.deadline = time.monotonic() + plan.deadline_seconds
         self.gate = _Gate()
         self.proxies: dict[str, Proxy] = {}
@@ -94,10 +117,12 @@ class _Run:
                 self._begin()
                 for step in self.plan.steps:
                     self._do_at_its_moment(step)
+                    self._ask_for_consumers()
                     self._staff()
                 return self._come_to_rest()
             finally:
                 self.gate.open()
+                self.clock.put_right()
                 # A frozen worker can't be ended politely, and a half-open connection is not worth waiting for.
                 for proxy in self.proxies.values():
                     proxy.close()
@@ -209,63 +234,142 @@ class _Run:
         seconds = min(_MOMENT_SECONDS, self.remaining)
         if moment.point in ("published", "delivered", "acked", "confirmed"):
             count = _Counting(self.lesson.log, moment.point)
-            self.lesson.log.wait_for(lambda: count() >= moment.number, seconds)
+            self.lesson.log.wait_for(lambda: count() >= moment.number or self._is_quiet(), seconds)
+            when = ""
         else:
             self.gate.expect(step.target, moment)
-            if not self.gate.wait(seconds):
+            reached = self._wait_at_the_gate(seconds)
+            when = f" {moment.point}" if reached else ""
+            if not reached:
                 self.notes.append(f"{step.deed} {step.target}: not at its moment")
         try:
-            self._do(step)
+            self._do(step, when)
         except Exception:  # noqa: BLE001 - no deed of the plan may raise
             self.troubles.append(f"{step.deed} {step.target}: {traceback.format_exc()}")
         finally:
             self.gate.open()
 
-    def _do(self, step: Step) -> None:
-        worker = self.workers.get(step.target)
-        proxy = self.proxies.get(step.target)
-        host = self.lesson.virtual_host
-        match step.deed:
-            case "kill" if worker:
+    def _wait_at_the_gate(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while not (reached := self.gate.wait(_LOOK_SECONDS)) and time.monotonic() < deadline and not self._is_quiet():
+            pass
+        return reached
+
+    def _is_quiet(self) -> bool:
+        """Whether nothing goes on for whose moment one could wait."""
+        return not any(publisher.alive for publisher in self.publishers.values()) and not any(
+            worker.in_hand for worker in self.workers.values() if worker.alive
+        )
+
+    def _happened(self, fault: str, times: int = 1) -> None:
+        if times:
+            self.happened[fault] += times
+            self.tell(fault)
+
+    def _do(self, step: Step, when: str) -> None:
+        if step.target in self.workers and step.deed in ("kill", "freeze", "thaw", "stop"):
+            self._do_to_a_worker(step.deed, self.workers[step.target], when)
+        elif step.deed in ("cut", "delay", "half-open to the client", "half-open to the broker"):
+            self._do_to_a_proxy(step)
+        else:
+            self._do_to_all(step)
+
+    def _do_to_a_worker(self, deed: str, worker: Worker, when: str) -> None:
+        alive, frozen = worker.alive, worker.state == "frozen"
+        match deed:
+            case "kill":
                 worker.kill()
-            case "freeze" if worker:
+                self._happened(f"worker killed{when or ' at any time'}", alive)
+            case "freeze":
                 worker.freeze()
-            case "thaw" if worker:
+                self._happened("worker frozen", alive and not frozen)
+            case "thaw":
                 worker.thaw()
-            case "stop" if worker:
+            case "stop":
                 worker.thaw()
                 # Politely and without waiting: the task in hand may wait for us.
                 worker.request_stop()
-            case "cut" if proxy:
-                proxy.cut()
-            case "delay" if proxy:
+                self._happened("worker stopped", alive)
+
+    def _do_to_a_proxy(self, step: Step) -> None:
+        proxy = self.proxies[step.target]
+        match step.deed:
+            case "cut":
+                self._happened("connection cut by the proxy", proxy.cut())
+            case "delay":
                 proxy.delay(step.amount)
-            case "half-open to the client" if proxy:
-                proxy.half_open("client")
-            case "half-open to the broker" if proxy:
-                proxy.half_open("broker")
-            case "close a connection":
-                if not faults.close_connections(self.broker, host, int(step.amount)):
+            case "half-open to the client":
+                self._happened("connection half-open to the client", proxy.half_open("client"))
+            case "half-open to the broker":
+                self._happened("connection half-open to the broker", proxy.half_open("broker"))
+
+    def _do_to_all(self, step: Step) -> None:
+        host = self.lesson.virtual_host
+        match step.deed:
+            case "close a connection" | "close all connections":
+                which = int(step.amount) if step.deed == "close a connection" else None
+                closed = faults.close_connections(self.broker, host, which)
+                self._happened("connection closed by the broker", closed)
+                if not closed:
                     self.notes.append("the broker listed no connection to close")
-            case "close all connections":
-                faults.close_connections(self.broker, host)
-            case "memory alarm":
-                self._alarm()
+            case "memory alarm" | "disk alarm":
+                self._alarm(step.deed)
             case "restart the broker":
                 self.broker.restart()
+                self._happened("broker restarted")
             case "crash the broker":
                 self.broker.crash()
+                self._happened("broker crashed")
+            case "set the clock":
+                self._happened("clock set", self.clock.set(step.amount))
+            case "fill the disk":
+                self._fill_the_disk()
             case unknown:
                 raise AssertionError(f"no such deed: {unknown}")
 
-    def _alarm(self) -> None:
-        with faults.memory_alarm() as possible:
-            if not possible:
-                self.notes.append("no memory alarm: the broker runs in no container of ours")
-                return
-            self.lesson.log.wait_for(
-                lambda: any(publisher.state == "blocked" for publisher in self.publishers.values()), _ALARM_SECONDS
-            )
+    def _alarm(self, kind: str) -> None:
+        if not self.broker.ours or not faults.raise_alarm(kind):
+            self.notes.append(f"no {kind}: the broker is not ours")
+            return
+        self._happened(kind)
+        self.lesson.log.wait_for(self._somebody_blocked, faults.ALARM_SECONDS)
+
+    def _somebody_blocked(self) -> bool:
+        return any(publisher.state == "blocked" for publisher in self.publishers.values())
+
+    def _fill_the_disk(self) -> None:
+        """Leave no room for the course's own files, nor on a node for the broker's; then make room again."""
+        folder = faults.small_disk()
+        if folder is None:
+            self.notes.append("the disk is nobody's to fill")
+            return
+        with faults.full_disk(folder):
+            self._happened("disk full")
+            if self.broker.source == "node":
+                self._happened("disk full under the broker")
+            self.lesson.log.wait_for(self._somebody_blocked, _FULL_SECONDS)
+            # Another notebook opens meanwhile; if it can't, it is told so in plain words.
+            with (
+                contextlib.suppress(WorkqError),
+                Lesson(f"{self.lesson.name}-beside", self.broker) as beside,
+                beside.connect() as connection,
+            ):
+                connection.channel().queue_declare("beside", durable=True)
+        if self.broker.source == "node" and not self._works_again():
+            self.broker.restart()
+            self._happened("broker restarted after its disk was full")
+
+    def _works_again(self) -> bool:
+        """Whether the broker itself gets over a full disk."""
+        deadline = time.monotonic() + _RECOVERY_SECONDS
+        while time.monotonic() < deadline:
+            with contextlib.suppress(Exception), self.lesson.connect() as connection:
+                channel = connection.channel()
+                for queue in self.plan.queues:
+                    channel.queue_declare(queue.name, passive=True)
+                return True
+            self.lesson.log.wait_for(lambda: False, 0.1)
+        return False
 
     def _staff(self) -> None:
         """Put others into the places of workers that ended, where the plan says so."""
@@ -283,6 +387,18 @@ class _Run:
     def _exists(self, queue: str) -> bool:
         return not self.lesson.ledger().absent(queue)
 
+    def _ask_for_consumers(self) -> None:
+        """Log how many consumers an auto-ack queue has: by that the judge knows whose death the broker has noticed."""
+        queues = [queue.name for queue in self.plan.queues if queue.auto_ack and self._exists(queue.name)]
+        if not queues:
+            return
+        # A fault of before may still be at work: then nobody is told.
+        with contextlib.suppress(WorkqError), self.lesson.connect() as connection:
+            for name in queues:
+                self.lesson.log.record(ASKED, OBSERVER, name)
+                known = connection.channel().queue_declare(name, passive=True).method.consumer_count
+                self.lesson.log.record(CONSUMERS, OBSERVER, name, detail=str(known))
+
     # -- the end
 
     def _come_to_rest(self) -> Seen:
@@ -292,15 +408,20 @@ class _Run:
             worker.thaw()
         self._patiently("publishers", self._wait_for_publishers)
         self._patiently("workers", lambda: self.lesson.wait_until_idle(self.remaining))
-        counts = self._counts_that_agree()
-        quiet = len(self.lesson.log)
+        self._ask_for_consumers()
+        counts, quiet = self._counts_that_agree()
         publishers = {name: publisher.state for name, publisher in self.publishers.items()}
         workers = {worker.name: worker.state for worker in self.lesson.workers}
         self._patiently("stop", lambda: self.lesson.stop_workers(timeout=self.remaining))
         self._patiently("drain", self._drain)
         left = {name: Counts(*known[:2]) for name, known in self.lesson.queue_counts().items()}
+        rows = self.lesson.log.rows()
+        for fault, kind in _FAULTS_IN_THE_LOG.items():
+            self._happened(fault, sum(row[1] == kind for row in rows))
+        self._happened("connection delayed by the proxy", sum(proxy.held_back > 0 for proxy in self.proxies.values()))
         return Seen(
-            rows=self.lesson.log.rows(),
+            rows=rows,
+            happened=self.happened,
             quiet=quiet,
             counts=counts,
             left=left,
@@ -323,15 +444,24 @@ class _Run:
                 self.troubles.append(f"did not come to its end: {publisher!r}")
                 publisher.request_stop()
 
-    def _counts_that_agree(self) -> dict[str, Counts]:
-        """Return the broker's counts, once they are the log's or will not be."""
-        deadline = time.monotonic() + _AGREE_SECONDS
+    def _counts_that_agree(self) -> tuple[dict[str, Counts], int]:
+        """Return the broker's counts, once they are the log's or will not be, and how long the log was then."""
+        now = time.monotonic()
+        deadline, since, before = now + _AGREE_SECONDS, now, None
         while True:
+            quiet = len(self.lesson.log)
             counts = {name: Counts(*known[:2]) for name, known in self.lesson.queue_counts().items()}
             ours = self.lesson.ledger().queues()
-            if time.monotonic() > deadline or all(ours.get(name) == known for name, known in counts.items()):
-                return counts
-            self.lesson.log.wait_for(lambda: False, 0.1)
+            now = time.monotonic()
+            if counts != before:
+                since, before = now, counts
+            if len(self.lesson.log) == quiet or now > deadline:
+                known = {name: ours.get(name, Counts(0, 0)) for name in counts}
+                # What the broker holds for a connection that it has not given up yet, it will put back.
+                given_up = all(counts[name][1] == known[name][1] for name in counts)
+                if counts == known or now > deadline or (given_up and now > since + _SAME_SECONDS):
+                    return counts, quiet
+            self.lesson.log.wait_for(lambda: False, _LOOK_SECONDS)
 
     def _drain(self) -> None:
         """Fetch and acknowledge all that is left: then the log has seen all that the broker had."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 
-from tests.chaos.plan import POINTS, QUIRKS, RESTARTS, make_plan
+from tests.chaos.plan import MACHINE_FAULTS, POINTS, QUIRKS, RESTARTS, make_plan, make_restarts_plan
 
 PLANS = [make_plan(seed) for seed in range(400)]
 
@@ -21,7 +21,7 @@ def test_the_plans_hold_everything_that_can_happen() -> None:
     deeds = {step.deed for plan in PLANS for step in plan.steps}
     assert deeds >= {
         "kill", "freeze", "thaw", "stop", "close a connection", "close all connections", "cut", "delay",
-        "half-open to the client", "half-open to the broker", "memory alarm", *RESTARTS,
+        "half-open to the client", "half-open to the broker", "memory alarm", *RESTARTS, *MACHINE_FAULTS,
     }  # fmt: skip
     kills = {step.moment.point for plan in PLANS for step in plan.steps if step.deed == "kill"}
     assert kills >= set(POINTS)
@@ -29,6 +29,7 @@ def test_the_plans_hold_everything_that_can_happen() -> None:
     queues = {(queue.type, queue.durable, queue.auto_ack, queue.confirm) for plan in PLANS for queue in plan.queues}
     assert {kind for kind, *_ in queues} == {"classic", "quorum"}
     assert ("quorum", False, False, False) not in queues  # RabbitMQ has none
+    assert 0.05 < sum(plan.kernel_kill is not None for plan in PLANS) / len(PLANS) < 0.25
     assert any(queue.safe for plan in PLANS for queue in plan.queues)
 
 
@@ -41,3 +42,11 @@ def test_no_worker_waits_for_more_deliveries_than_it_may_hold() -> None:
     for plan in PLANS:
         for worker in plan.workers:
             assert worker.prefetch_count == 0 or worker.ack_every <= worker.prefetch_count
+
+
+def test_restarts_in_a_row_are_as_many_as_wanted_and_all_queues_safe() -> None:
+    plan = make_restarts_plan(1, 25)
+    assert plan == make_restarts_plan(1, 25)
+    assert plan.restarts == len(plan.steps) == 25
+    assert {step.deed for step in plan.steps} == set(RESTARTS)
+    assert all(queue.safe for queue in plan.queues)

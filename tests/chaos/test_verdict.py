@@ -19,10 +19,13 @@ class Story:
     def __init__(self) -> None:
         self.log = EventLog()
         self.quiet = 0
+        self.tag = 0
         self.record("declared", "notebook", detail="durable classic")
         self.record("connected", "w", detail="manual ack, prefetch 0")
 
     def record(self, kinds: str, actor: str, message_id: str | None = None, **more: Any) -> Story:
+        if "delivered" in kinds and actor == "w":
+            self.tag = more["delivery_tag"]
         for kind in kinds.split(", "):
             self.log.record(kind, actor, "q1", message_id, "T" if message_id else "", **more)
         return self
@@ -31,7 +34,8 @@ class Story:
         return self.record("published", "p", message_id, detail="persistent").record("confirmed", "p", message_id)
 
     def work(self, message_id: str, **more: Any) -> Story:
-        return self.record("delivered, started, acked, finished", "w", message_id, delivery_tag=1, **more)
+        tag = self.tag + 1
+        return self.record("delivered, started, acked, finished", "w", message_id, delivery_tag=tag, **more)
 
     def rest(self) -> Story:
         self.quiet = len(self.log)
@@ -123,6 +127,18 @@ def test_losses_of_auto_ack_are_those_that_the_log_names_as_long_as_no_connectio
     ]
     broken = story().record("killed", "w").rest().fetch("b")
     assert judge(plan_of(queue), broken.seen(ready=1, workers={"w": "killed"})) == []
+
+
+def test_what_a_worker_still_does_while_another_stops_came_out_of_the_queue() -> None:
+    story = Story().publish("a").record("delivered", "w", "a", delivery_tag=1).rest()
+    story.record("connected", "v", detail="manual ack, prefetch 0").record("requeued", "w", "a", delivery_tag=1)
+    story.record("delivered, started, acked, finished", "v", "a", delivery_tag=1, redelivered=True)
+    assert judge(plan_of(), story.seen(unacknowledged=1)) == []
+
+
+def test_a_delivery_that_the_log_left_out_is_found() -> None:
+    story = Story().publish("a").record("delivered, started, acked, finished", "w", "a", delivery_tag=2)
+    assert judge(plan_of(), story.seen()) == ["q1: w logged no delivery 1 of its connection, and then 2"]
 
 
 def test_the_work_of_the_dead_is_found() -> None:

@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tests.chaos.plan import Plan, QueuePlan
+from tests.chaos.unseen import BAD_ENDS, Unseen
 from workq_helpers.events import Event, Row
 from workq_helpers.ledger import Ledger
 
-__all__ = ["Counts", "Seen", "judge"]
+__all__ = ["DRAIN", "Counts", "QueueVerdict", "Seen", "judge", "tally"]
 
 #: Who fetches what is left, when all is quiet.
-_DRAIN = "notebook"
-#: The ends of a connection after which nobody knows what of its last words arrived.
-_BAD_ENDS = ("disconnected", "killed", "crashed", "channel closed")
+DRAIN = "notebook"
 _AT_WORK = ("delivered", "started", "finished", "failed", "acked", "nacked", "rejected")
 
 
@@ -41,6 +40,7 @@ class Seen:
         troubles: What the run itself could not do and should have.
         notes: What it did not do, for good reasons.
         leaks: What is left after it.
+        happened: Which faults really happened, and how often.
     """
 
     rows: list[Row]
@@ -52,6 +52,7 @@ class Seen:
     troubles: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     leaks: list[str] = field(default_factory=list)
+    happened: Counter[str] = field(default_factory=Counter)
 
 
 def judge(plan: Plan, seen: Seen) -> list[str]:
@@ -63,8 +64,29 @@ def judge(plan: Plan, seen: Seen) -> list[str]:
         if state != "finished" and any(event.actor == name and event.kind == "connected" for event in events):
             wrong.append(f"{name} ended as {state}, not finished")
     for queue in plan.queues:
-        wrong += [f"{queue.name}: {text}" for text in _Queue(queue, events, seen).judge()]
+        wrong += [f"{queue.name}: {text}" for text in QueueVerdict(plan, queue, events, seen).judge()]
     return wrong
+
+
+def tally(plan: Plan, seen: Seen) -> Counter[str]:
+    """Return what there was to judge: how many messages and deliveries, and what became of them."""
+    events = [Event._make(row) for row in seen.rows]
+    safe = {queue.name for queue in plan.queues if queue.safe}
+    found: Counter[str] = Counter()
+    for event in events:
+        if event.kind == "delivered":
+            found["deliveries"] += 1
+            found["redeliveries, all with their flag"] += event.redelivered
+            found["left in a queue and fetched at the end"] += event.actor == DRAIN
+        found["messages published"] += event.kind == "published"
+        found["confirmed"] += event.kind == "confirmed"
+        found["confirmed in a safe queue, none lost"] += event.kind == "confirmed" and event.queue in safe
+    found["runs broken before anything was published, with nothing to judge"] = not found["messages published"]
+    for queue in plan.queues:
+        verdict = QueueVerdict(plan, queue, events, seen)
+        found["lost, and named by the log"] += verdict.named()
+        found["lost on the way to or from who died, as its kind of queue allows"] += verdict.unnamed()
+    return found
 
 
 def _after_a_kill(events: list[Event]) -> Iterator[str]:
@@ -79,32 +101,46 @@ def _after_a_kill(events: list[Event]) -> Iterator[str]:
             killed.add(event.actor)
 
 
-class _Queue:
+class QueueVerdict:
     """The judgement of one queue."""
 
-    def __init__(self, plan: QueuePlan, events: list[Event], seen: Seen) -> None:
-        self._plan = plan
+    def __init__(self, plan: Plan, queue: QueuePlan, events: list[Event], seen: Seen) -> None:
+        self._plan = queue
         self._seen = seen
-        self._events = [event for event in events if event.queue == plan.name]
+        self._events = [event for event in events if event.queue == queue.name]
+        self._unseen = Unseen(self._events)
         self._all_events = events
         self._ledger = Ledger()
         self._ledger.update(seen.rows[: seen.quiet])
         self._published = self._count("published")
-        self._fetched = Counter(
-            event.message_id for event in self._events if (event.kind, event.actor) == ("delivered", _DRAIN)
-        )
+        self._fetched = self._taken_out(events[seen.quiet :])
 
     def _count(self, *kinds: str) -> Counter[str | None]:
         return Counter(event.message_id for event in self._events if event.kind in kinds)
 
+    def _taken_out(self, events: list[Event]) -> Counter[str | None]:
+        """Count what came out of the queue at the end: fetched, or done by a worker that was to stop after another."""
+        ours = [event for event in events if event.queue == self._plan.name]
+        fetched = Counter(event.message_id for event in ours if (event.kind, event.actor) == ("delivered", DRAIN))
+        settled = Counter(
+            event.message_id
+            for event in ours
+            if event.actor != DRAIN and (event.kind == "acked" or (event.kind, event.detail) == ("rejected", "discard"))
+        )
+        settled.pop(None, None)  # an ack of nothing
+        return fetched | settled
+
     def judge(self) -> Iterator[str]:
         yield from self._invented()
+        yield from self._unseen.gaps()
+        if any(left := self._seen.left.get(self._plan.name, Counts(0, 0))):
+            # What has not been looked at may be well: it is not called lost.
+            yield f"could not be drained: {left}"
+            return
         if self._plan.safe:
             yield from self._lost()
         yield from self._unconfirmed()
         yield from self._differences()
-        if any(left := self._seen.left.get(self._plan.name, Counts(0, 0))):
-            yield f"could not be drained: {left}"
 
     def _invented(self) -> Iterator[str]:
         fresh = Counter(
@@ -156,19 +192,31 @@ class _Queue:
             if ours is not None and any(ours):
                 yield f"the broker has no such queue, and the log counts {ours}"
             return
-        here = Counter(
-            message.message_id
-            for message in self._ledger
-            if message.queue == self._plan.name and message.place in ("waiting", "in hand") and not self._taken(message)
-        )
+        here = self.here()
         if sum(broker) != sum(self._fetched.values()):
             yield f"the broker counted {broker}, and {sum(self._fetched.values())} messages were fetched"
         if ours is not None and ours.unacknowledged != broker.unacknowledged:
             yield f"unacknowledged: {broker.unacknowledged} by the broker, {ours.unacknowledged} by the log"
         for message_id in (self._fetched - here).keys() - self._may_be_here():
             yield f"message {message_id} is in the queue, and by the log is {self._place(message_id)}"
-        for message_id in (here - self._fetched).keys() - self._may_be_gone():
+        for message_id in (here - self._fetched).keys() - self.may_be_gone():
             yield f"message {message_id} is not in the queue, and by the log is {self._place(message_id)}"
+
+    def here(self) -> Counter[str | None]:
+        """Return the messages that are in the queue, by the log."""
+        return Counter(
+            message.message_id
+            for message in self._ledger
+            if message.queue == self._plan.name and message.place in ("waiting", "in hand") and not self._taken(message)
+        )
+
+    def named(self) -> int:
+        """Return how many messages are lost by the log."""
+        return sum(message.queue == self._plan.name and message.place == "lost" for message in self._ledger)
+
+    def unnamed(self) -> int:
+        """Return how many messages are gone that no event names as lost: sent to a worker that died, or never sent."""
+        return len((self.here() - self._fetched).keys() - self._published_again())
 
     def _taken(self, message: object) -> bool:
         return self._plan.auto_ack and getattr(message, "place", "") == "in hand"
@@ -181,22 +229,20 @@ class _Queue:
         """Messages whose ack may have been lost on its way, or that were published more than once."""
         return self._in_doubt("acked", "rejected") | self._published_again()
 
-    def _may_be_gone(self) -> set[str | None]:
+    def may_be_gone(self) -> set[str | None]:
         """Messages of which the log can't know that the broker does not have them."""
         sent_and_lost = self._in_doubt("published") - set(self._count("confirmed"))
         gone = sent_and_lost | self._published_again()
-        if any(event.detail == "crashing" for event in self._all_events if event.kind == "broker"):
+        crashed = any(event.detail == "crashing" for event in self._all_events if event.kind == "broker")
+        if crashed or self._seen.happened["disk full under the broker"]:
             # What was not confirmed need not have been written.
             gone |= self._published.keys() - self._count("confirmed").keys()
-        if self._plan.auto_ack and self._bad_ends():
-            gone |= self._published.keys()  # what is sent is gone, and who would have logged it as well
+        if self._plan.auto_ack:
+            gone |= self._unseen.messages()
         return gone
 
     def _published_again(self) -> set[str | None]:
         return {message_id for message_id, times in self._published.items() if times > 1}
-
-    def _bad_ends(self) -> bool:
-        return any(event.kind in _BAD_ENDS and event.actor in self._seen.workers for event in self._events)
 
     def _in_doubt(self, *kinds: str) -> set[str | None]:
         """Return the messages of events on connections that came to a bad end."""
@@ -207,6 +253,6 @@ class _Queue:
                 current[event.actor].add(event.message_id)
             elif event.kind == "connected":
                 current[event.actor].clear()
-            elif event.kind in _BAD_ENDS:
+            elif event.kind in BAD_ENDS:
                 doubtful |= current[event.actor]
         return doubtful

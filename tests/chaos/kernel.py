@@ -1,0 +1,269 @@
+"""A run in a process of its own, as a notebook's kernel is, that is killed: what it logged is judged from outside.
+
+`python -m tests.chaos.kernel` is that process. It tells its standard output of every event as it is recorded, so that
+the journal is complete up to the moment of the kill, and its parent looks at the broker alone from then on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import traceback
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pika
+import tenacity
+from pika.exceptions import AMQPError
+
+from tests.chaos.plan import Moment, Plan, make_plan
+from tests.chaos.verdict import DRAIN, Counts, Seen
+from workq_helpers import Broker, WorkqError, find_broker, lesson
+from workq_helpers.events import EventLog
+from workq_helpers.ledger import Ledger
+from workq_helpers.messages import MessageIds
+from workq_helpers.recording import RecordingConnection
+
+__all__ = ["execute_in_a_kernel"]
+
+#: How long what a dead process held may take to come back to the broker, and its own virtual host to go.
+_SETTLE_SECONDS = 30.0
+_LOOK_SECONDS = 0.05
+#: The notebook of the process that is killed, which may have begun to fetch what was left.
+_INSIDE = "the kernel's notebook"
+
+
+class Journal:
+    """What the process told until it died."""
+
+    def __init__(self) -> None:
+        self.log = EventLog()
+        self.happened: Counter[str] = Counter()
+        self.own_virtual_host = ""
+        self.over = False
+        self._ends: list[str] = []
+
+    def read(self, process: subprocess.Popen[str]) -> None:
+        """Read until the process has died."""
+        assert process.stdout is not None
+        for line in process.stdout:
+            try:
+                told = json.loads(line)
+            except ValueError:
+                continue  # a line that the kill cut in two, or a callback's own words
+            if "event" in told:
+                kind, actor, *more = told["event"]
+                self.log.record(kind, _INSIDE if actor == DRAIN else actor, *more)
+            elif "happened" in told:
+                self.happened[told["happened"]] += 1
+            elif "virtual host" in told:
+                self.own_virtual_host = told["virtual host"]
+            elif "over" in told:
+                self.over = True
+            self.log.poke()
+        self.over = True
+        self.log.poke()
+
+    def reached(self, moment: Moment) -> bool:
+        """Whether it is time to kill it."""
+        return self.over or sum(row[1] == moment.point for row in self.log.rows()) >= moment.number
+
+    def tell_how_the_last_restart_ended(self, done: int) -> None:
+        """Complete the log, should its process have died between asking for a restart and hearing of its end."""
+        rows = self.log.rows()
+        said = [row[8] for row in rows if row[1] == "broker"]
+        if not said or said[-1] == "up":
+            return
+        if done > said.count("up"):
+            self.log.record("broker", "lesson", detail="up")
+            return
+        last = max(number for number, row in enumerate(rows) if row[1] == "broker")
+        self.log.clear()
+        for row in [*rows[:last], *rows[last + 1 :]]:
+            self.log.record(*row[1:])
+
+
+def execute_in_a_kernel(plan: Plan, broker: Broker) -> Seen:
+    """Do what `plan` says in a process of its own, kill that, and return what was seen, inside and from outside."""
+    assert plan.kernel_kill is not None
+    host = broker.create_virtual_host(f"chaos-{plan.seed}")
+    before = _restarts(broker)
+    try:
+        journal, troubles = _live_and_die(plan, host)
+        # The keeper takes things in order: once this is gone, it has done whatever else the dead asked of it.
+        if journal.own_virtual_host and not _gone(broker, journal.own_virtual_host):
+            troubles.append(f"virtual host {journal.own_virtual_host} outlived the process that opened it")
+        journal.tell_how_the_last_restart_ended((_restarts(broker) - before) // 2)
+        return _look_from_outside(plan, broker, host, journal, troubles)
+    finally:
+        broker.delete_virtual_host(host)
+
+
+def _live_and_die(plan: Plan, host: str) -> tuple[Journal, list[str]]:
+    assert plan.kernel_kill is not None
+    journal, moment = Journal(), plan.kernel_kill
+    command = [sys.executable, "-m", "tests.chaos.kernel", str(plan.seed), host]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=Path(__file__).parents[2],
+    ) as process:  # fmt: skip
+        reader = threading.Thread(target=journal.read, args=(process,), name="journal")
+        errors: list[str] = []
+        complaints = threading.Thread(target=lambda: errors.append(process.stderr.read()), name="complaints")  # type: ignore[union-attr]
+        reader.start()
+        complaints.start()
+        try:
+            journal.log.wait_for(lambda: journal.reached(moment), plan.deadline_seconds)
+            early = process.poll() is not None
+        finally:
+            process.kill()
+            reader.join()
+            complaints.join()
+    journal.happened["kernel killed"] += 1
+    return journal, [f"the process ended by itself: {''.join(errors)[-2000:]}"] if early else []
+
+
+def _look_from_outside(plan: Plan, broker: Broker, host: str, journal: Journal, troubles: list[str]) -> Seen:
+    ledger = Ledger()
+    ledger.catch_up(journal.log)
+    _tell_of_the_death(journal.log, ledger)
+    troubles += _wait_for_the_broker(broker, host)
+    quiet = len(journal.log)
+    counts = _counts(broker, host)
+    parameters = broker.connection_parameters(host, heartbeat=0)
+    with RecordingConnection(parameters, endpoint=broker.endpoint, log=journal.log, ids=MessageIds()) as connection:
+        channel = connection.channel()
+        for name in counts:
+            while (method := channel.basic_get(name)[0]) is not None:
+                channel.basic_ack(method.delivery_tag)
+    # The last acks may still be on their way.
+    _until(lambda: not any(map(sum, _counts(broker, host).values())), 5.0)
+    rows = journal.log.rows()
+    workers = {row[2]: "killed" for row in rows if row[1] == "connected" and row[8]}
+    return Seen(
+        rows=rows,
+        quiet=quiet,
+        counts=counts,
+        left=_counts(broker, host),
+        workers=workers,
+        troubles=troubles,
+        happened=journal.happened,
+    )
+
+
+def _tell_of_the_death(log: EventLog, ledger: Ledger) -> None:
+    """Add to the log what the death of its process means: nobody was left to write it down."""
+    rows = log.rows()
+    queues = {row[2]: row[3] for row in rows if row[1] in ("connected", "starting")}
+    ended = {row[2] for row in rows if row[1] in ("killed", "stopped", "crashed")}
+    for actor, queue in queues.items():
+        if actor not in ended:
+            log.record("killed", actor, queue, detail="with its process")
+    for queue in sorted({row[3] for row in rows if row[1:3] == ("delivered", _INSIDE)}):
+        log.record("killed", _INSIDE, queue, detail="with its process")
+    for worker in ledger.workers():
+        for slot in ledger.slots(worker, sys.maxsize):
+            message = slot.message
+            kind = "lost" if slot.auto_ack else "requeued"
+            log.record(
+                kind, worker, message.queue, message.message_id, message.task, message.delivery_tag,
+                message.redelivered, "with its process",
+            )  # fmt: skip
+
+
+def _wait_for_the_broker(broker: Broker, host: str) -> list[str]:
+    """Wait until the broker is up and has taken back what the dead held."""
+
+    def settled() -> bool:
+        counts = broker.queue_counts(host)
+        if any(known.unacknowledged for known in counts.values()):
+            return False
+        with contextlib.closing(pika.BlockingConnection(broker.connection_parameters(host))) as connection:
+            channel = connection.channel()
+            declared = {name: channel.queue_declare(name, passive=True).method for name in counts}
+        # A quorum queue's counts come late; its own answer comes at once.
+        return all(
+            (known.consumer_count, known.message_count) == (0, counts[name].ready) for name, known in declared.items()
+        )
+
+    if _until(settled, _SETTLE_SECONDS):
+        return []
+    return [f"the broker has not taken back what the dead process held: {broker.queue_counts(host)}"]
+
+
+def _restarts(broker: Broker) -> int:
+    """Return how many beginnings and ends of restarts the keeper counts."""
+    return int(broker._lease.request("restarts")["restarts"]) if broker._lease else 0
+
+
+def _counts(broker: Broker, host: str) -> dict[str, Counts]:
+    return {name: Counts(*known[:2]) for name, known in broker.queue_counts(host).items()}
+
+
+def _gone(broker: Broker, virtual_host: str) -> bool:
+    return _until(lambda: virtual_host not in broker.virtual_hosts(), _SETTLE_SECONDS)
+
+
+def _until(condition: Any, seconds: float) -> bool:
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_result(lambda held: not held)
+        | tenacity.retry_if_exception_type((WorkqError, AMQPError, OSError)),
+        stop=tenacity.stop_after_delay(seconds),
+        wait=tenacity.wait_fixed(_LOOK_SECONDS),
+        retry_error_callback=lambda _: False,
+    )
+    return bool(retrying(condition))
+
+
+# -- inside
+
+
+class _Told(EventLog):
+    """A log that tells of each event before whoever records it goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._order = threading.Lock()
+
+    def record(self, *row: Any, **more: Any) -> None:
+        with self._order:
+            super().record(*row, **more)
+            _tell({"event": self.rows(len(self) - 1)[0][1:]})
+
+
+def _tell(told: dict[str, object]) -> None:
+    os.write(1, json.dumps(told).encode() + b"\n")
+
+
+def main(seed: int, host: str) -> None:
+    """Do what the plan of `seed` says in the virtual host that the parent made, and wait to be killed."""
+    from tests.chaos.run import execute
+
+    lesson.EventLog = _Told  # type: ignore[misc]
+    plan = make_plan(seed)
+    with find_broker(lambda _: None) as broker:
+        if not broker.features.transient_queues:
+            plan = plan.without_transient_queues()
+        # Of its own, to see that it goes with the process; the lesson's is looked into when the process is dead.
+        _tell({"virtual host": broker.create_virtual_host("chaos-kernel")})
+        own = broker.create_virtual_host
+        delete = broker.delete_virtual_host
+        broker.create_virtual_host = lambda label: own(label) if label.endswith("-beside") else host  # type: ignore[method-assign]
+        broker.delete_virtual_host = lambda name: None if name == host else delete(name)  # type: ignore[method-assign]
+        try:
+            execute(plan, broker, lambda fault: _tell({"happened": fault}))
+        except BaseException:
+            traceback.print_exc()
+            raise
+        finally:
+            _tell({"over": True})
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2])
