@@ -1,0 +1,261 @@
+"""Credentials, cookie and state are readable by their user alone, and not guessable."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.broker.course import course, node_is_possible
+from tests.support import need
+from workq_helpers.broker import find_broker, steering
+from workq_helpers.broker.container import ContainerServer
+from workq_helpers.broker.folders import Folders, make_private
+from workq_helpers.broker.lease import connect
+from workq_helpers.broker.packages import find_unpacked
+from workq_helpers.broker.server import Remains
+from workq_helpers.broker.state import State, read_state, write_state
+from workq_helpers.classroom.teachers_file import Access, TeachersFile
+from workq_helpers.errors import BrokerStartError, StateFileError
+
+ROOT = Path(__file__).parents[2]
+SOMEBODY_ELSE = 65_534
+
+
+@contextlib.contextmanager
+def careless() -> Iterator[None]:
+    """Let new files be open to everybody, as far as nobody says otherwise."""
+    before = os.umask(0)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def for_others(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode) & 0o077
+
+
+def give_away(path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("only root can make a file of somebody else's")
+    os.chown(path, SOMEBODY_ELSE, SOMEBODY_ELSE, follow_symlinks=False)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    made = Folders(tmp_path / "run", tmp_path / "cache")
+    made.make_runtime()
+    return made
+
+
+# -- what a broker leaves on the disk while it runs
+
+
+@pytest.mark.once
+def test_a_node_started_with_no_umask_at_all() -> None:
+    need(node_is_possible(), "there is no RabbitMQ server and no way to unpack one")
+    with course() as environ:
+        home = Path(environ["WORKQ_RUNTIME_DIR"]).parent
+        environ["WORKQ_RUNTIME_DIR"] = str(home / "new" / "run")
+        with careless(), find_broker(lambda _: None, environ) as broker:
+            runtime = Path(environ["WORKQ_RUNTIME_DIR"])
+            (node,) = runtime.glob("broker-*")
+            assert broker.endpoint.password in (node / "rabbitmq.conf").read_text()
+            cookie = (node / ".erlang.cookie").read_text()
+            assert len(set(cookie)) > 8
+            assert len(cookie) >= 40
+            names = ("rabbitmq.conf", ".erlang.cookie")
+            secret = [*(node / name for name in names), *(runtime / name for name in ("state.json", "keeper.log"))]
+            for path in (*secret, runtime / "keeper.sock", runtime / "lock", node, runtime, runtime.parent):
+                assert for_others(path) == 0, path
+            left_open = [path for path in node.rglob("*") if for_others(path) and not path.is_symlink()]
+            assert left_open == []
+        steering.stop(environ)
+
+
+# -- folders
+
+
+def test_folders_made_on_the_way_are_private_too(tmp_path: Path) -> None:
+    with careless():
+        make_private(tmp_path / "one" / "two" / "three")
+    for path in (tmp_path / "one", tmp_path / "one" / "two", tmp_path / "one" / "two" / "three"):
+        assert for_others(path) == 0, path
+
+
+def test_a_folder_that_was_open_is_closed(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "state.json").write_text("mine")
+    folder.chmod(0o777)
+    make_private(folder)
+    assert for_others(folder) == 0
+
+
+def test_what_somebody_put_into_an_open_folder_is_not_taken_over(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    folder.chmod(0o777)
+    (folder / "lock").symlink_to(tmp_path / "precious")
+    give_away(folder / "lock")
+    for _ in range(2):  # it is no better the second time, when the folder is closed
+        with pytest.raises(BrokerStartError, match="was open to other users: 'lock' in it is not yours"):
+            make_private(folder)
+
+
+def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    folders = Folders(tmp_path / "run", tmp_path / "cache")
+    folders.runtime.symlink_to(tmp_path / "theirs")
+    for deed in (folders.make_runtime, lambda: connect(folders)):
+        with pytest.raises(BrokerStartError, match="is not a folder of yours"):
+            deed()
+
+
+def test_a_keeper_of_somebody_elses_is_not_asked(folders: Folders) -> None:
+    # In /tmp anybody could make the folder first, with a state file that names a socket and a broker of their own.
+    write_state(folders.state, State(str(folders.runtime / "theirs.sock")))
+    give_away(folders.runtime)
+    with pytest.raises(BrokerStartError, match=f"belongs to user {SOMEBODY_ELSE}"):
+        connect(folders)
+    environ = {"WORKQ_RUNTIME_DIR": str(folders.runtime), "WORKQ_CACHE_DIR": str(folders.cache)}
+    for ask in (steering.status, steering.url, steering.logs):
+        with pytest.raises(BrokerStartError):
+            ask(environ)
+
+
+# -- the state file, which names what is killed and deleted
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_a_state_file_that_others_could_write_names_nothing(folders: Folders, mode: int) -> None:
+    precious = folders.runtime.parent / "precious"
+    precious.mkdir()
+    write_state(folders.state, State(str(folders.runtime / "gone.sock"), Remains(folders=(str(precious),))))
+    folders.state.chmod(mode)
+    with pytest.raises(StateFileError, match="others may have written it"):
+        read_state(folders.state)
+    environ = {"WORKQ_RUNTIME_DIR": str(folders.runtime), "WORKQ_CACHE_DIR": str(folders.cache)}
+    steering.stop(environ)
+    assert precious.exists()
+
+
+def test_a_state_file_is_no_link(folders: Folders, tmp_path: Path) -> None:
+    write_state(tmp_path / "elsewhere", State("socket"))
+    folders.state.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StateFileError):
+        read_state(folders.state)
+
+
+def test_a_state_file_of_somebody_else_is_refused(folders: Folders) -> None:
+    write_state(folders.state, State("socket"))
+    give_away(folders.state)
+    with pytest.raises(StateFileError, match="others may have written it"):
+        read_state(folders.state)
+
+
+def test_state_is_written_for_its_user_and_holds_no_password(folders: Folders) -> None:
+    with careless():
+        write_state(folders.state, State("socket"))
+    assert for_others(folders.state) == 0
+    assert set(json.loads(folders.state.read_text())) == {"version", "socket", "remains"}
+
+
+# -- what a teacher and Compose get
+
+
+def test_the_teachers_file(tmp_path: Path) -> None:
+    file = TeachersFile(tmp_path / "class-urls.csv")
+    file.path.touch(0o666)
+    with careless():
+        file.write([Access("Ada", "ada", "ada", "amqp://ada:pw@host:5672/ada", "")])
+    assert for_others(file.path) == 0
+
+
+def test_composes_passwords(tmp_path: Path) -> None:
+    (tmp_path / "scripts").mkdir()
+    script = tmp_path / "scripts" / "compose_env.py"
+    script.write_bytes((ROOT / "scripts" / "compose_env.py").read_bytes())
+    with careless():
+        first = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    env = tmp_path / ".env"
+    assert for_others(env) == 0
+    secrets = [line.partition("=")[2] for line in env.read_text().splitlines() if "=" in line and "URL" not in line]
+    secrets = [each for each in secrets if len(each) == 40]
+    assert len(set(secrets)) == 3
+    assert not any(each in first.stdout + first.stderr for each in secrets)
+    env.chmod(0o644)
+    second = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert "chmod 600 .env" in second.stdout
+
+
+# -- guessing
+
+
+def test_logins_come_from_the_systems_randomness() -> None:
+    servers = [ContainerServer("image") for _ in range(50)]
+    assert len({server._password for server in servers}) == 50
+    assert min(len(server._password) for server in servers) >= 32  # of 64 characters: 192 bits
+
+
+# -- the cache
+
+
+@pytest.fixture
+def unpacked(tmp_path: Path) -> Path:
+    """A cache with a complete server in it."""
+    from workq_helpers.broker import packages
+
+    cache = tmp_path / "cache"
+    make_private(cache)
+    root = cache / "rabbitmq-4.0.5"
+    server = root / "usr/lib/rabbitmq/lib/rabbitmq_server-4.0.5/sbin/rabbitmq-server"
+    erlang = root / "usr/lib/erlang/bin/erl"
+    (server.parents[1] / "plugins" / "rabbit-4.0.5").mkdir(parents=True)
+    for program in (server, erlang, erlang.with_name("epmd")):
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+    (root / "manifest.json").write_text(json.dumps(packages._census(root) | {"root": str(root)}))
+    assert find_unpacked(cache) is not None
+    return cache
+
+
+def test_a_cache_that_others_could_write_to_is_none(unpacked: Path) -> None:
+    for mode in (0o770, 0o702, 0o777):
+        unpacked.chmod(mode)
+        assert find_unpacked(unpacked) is None, oct(mode)
+    unpacked.chmod(0o755)
+    assert find_unpacked(unpacked) is not None
+
+
+@pytest.mark.parametrize("name", ["sbin/rabbitmq-server", "sbin", "."])
+def test_a_server_that_others_could_change_is_none(unpacked: Path, name: str) -> None:
+    (home,) = unpacked.glob("rabbitmq-*/usr/lib/rabbitmq/lib/*")
+    (home / name).chmod((home / name).stat().st_mode | 0o020)
+    assert find_unpacked(unpacked) is None
+
+
+def test_a_server_of_somebody_elses_is_none(unpacked: Path) -> None:
+    (program,) = unpacked.glob("rabbitmq-*/usr/lib/rabbitmq/lib/*/sbin/rabbitmq-server")
+    give_away(program)
+    assert find_unpacked(unpacked) is None
+
+
+def test_a_server_that_was_changed_is_none(unpacked: Path) -> None:
+    (program,) = unpacked.glob("rabbitmq-*/usr/lib/rabbitmq/lib/*/sbin/rabbitmq-server")
+    program.write_text("#!/bin/sh\nsomething else\n")
+    assert find_unpacked(unpacked) is None
+
+
+def test_a_link_in_place_of_the_cache_is_none(unpacked: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(unpacked)
+    assert find_unpacked(tmp_path / "link") is None
