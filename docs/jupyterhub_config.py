@@ -16,15 +16,17 @@ CLASS_FILE = Path(os.environ.get("WORKQ_CLASS_FILE", "/srv/jupyterhub/class-urls
 def give_broker_url(spawner):
     """Set the broker's address for the user whose server is about to start.
 
-    The column ``login`` is what the user is called here. Somebody who is not in the class gets nothing: then the
-    lessons look for a RabbitMQ as on any other machine.
+    The column ``login`` is what the user is called here; JupyterHub writes it in small letters. Somebody who is not in
+    the class gets nothing: then the lessons look for a RabbitMQ as on any other machine.
     """
+    if CLASS_FILE.stat().st_mode & 0o077:
+        spawner.log.warning("others on this machine can read the passwords in %s: chmod 600", CLASS_FILE)
     with CLASS_FILE.open(encoding="utf-8", newline="") as file:
-        rows = {row["login"]: row for row in csv.DictReader(file)}
-    row = rows.get(spawner.user.name)
-    if row is None:
-        spawner.log.warning("%s is not in %s and gets no broker", spawner.user.name, CLASS_FILE)
+        rows = [row for row in csv.DictReader(file) if row["login"].lower() == spawner.user.name.lower()]
+    if len(rows) != 1:  # of two that have one login nobody knows whose it is
+        spawner.log.warning("%s is %d times in %s and gets no broker", spawner.user.name, len(rows), CLASS_FILE)
         return
+    row = rows[0]
     own = {"WORKQ_BROKER_URL": row["broker_url"]}
     if row["management_url"]:
         own["WORKQ_MANAGEMENT_URL"] = row["management_url"]

@@ -17,6 +17,8 @@ WORKQ_RABBITMQ_PASSWORD={password}
 WORKQ_ERLANG_COOKIE={cookie}
 WORKQ_LAB_TOKEN={token}
 WORKQ_BROKER_URL=amqp://workq:{password}@127.0.0.1:5672/
+WORKQ_RESTART_BY_HAND="docker compose restart rabbitmq"
+WORKQ_CRASH_BY_HAND="docker compose kill rabbitmq && docker compose start rabbitmq"
 """
 
 
@@ -36,4 +38,6 @@ def write(file: Path) -> bool:
 if __name__ == "__main__":
     if write(FILE):
         print(f"==> {FILE.name} holds new passwords, which only you can read")
+    elif FILE.stat().st_mode & 0o077:
+        print(f"==> others on this machine can read the passwords in {FILE.name}: chmod 600 {FILE.name}")
     sys.exit(0)

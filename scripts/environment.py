@@ -2,6 +2,7 @@
 
 ``scripts/setup.py`` starts it, before anything is installed, so it needs nothing but Python itself. A second
 run finds by the stamp of the first that nothing changed, and is done at once without a network.
+``WORKQ_VERSIONS`` asks for other versions: the ``lowest`` that pyproject.toml allows, or the ``newest``.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 MADE = VENV / "workq-made-for"
 STAMP = VENV / "workq-installed"
+#: What ``WORKQ_VERSIONS`` may be, and the file that pins those versions.
+CONSTRAINTS = {"pinned": "constraints.txt", "lowest": "constraints-lowest.txt", "newest": None}
+MEND = "free some room, or put the course into a folder that you may write to"
 DEBIAN_WHEELS = Path("/usr/share/python-wheels")
 # Where there is no terminal for a progress bar there is only noise to see.
 QUIETLY = [] if sys.stdout.isatty() and sys.stderr.isatty() else ["--quiet"]
@@ -42,6 +46,7 @@ def main() -> int:
         action="store_true",
         help="make .venv anew if it was made with another Python than the one that runs this",
     )
+    parser.add_argument("--also", metavar="GROUP", help="install this group of pyproject.toml too")
     arguments = parser.parse_args()
     started = time.monotonic()
     try:
@@ -49,8 +54,14 @@ def main() -> int:
             exactly = arguments.exactly_this_python
             if not (is_usable(exactly) and read(STAMP) == wanted()):
                 set_up(exactly)
+            if arguments.also:
+                with step(f"Installing what only make {arguments.also} needs"):
+                    install("--group", arguments.also)
     except SetupError as error:
         print(f"make setup: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:  # a full disk, or a checkout that is not this user's to change
+        print(f"make setup: {error.filename or ROOT} can't be used ({error.strerror}); {MEND}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -79,10 +90,19 @@ def one_at_a_time() -> Iterator[None]:
 
 def wanted() -> str:
     """What is installed follows from these files: when any of them changes, .venv is brought up to date."""
-    digest = hashlib.sha256()
-    for name in ("pyproject.toml", "constraints.txt", "scripts/environment.py"):
+    pins = constraints()
+    digest = hashlib.sha256(repr(pins).encode())
+    for name in ("pyproject.toml", "constraints.txt", "scripts/environment.py", *filter(None, [pins])):
         digest.update((ROOT / name).read_bytes())
     return digest.hexdigest()
+
+
+def constraints() -> str | None:
+    """The file that pins the versions asked for, or None for the newest."""
+    versions = os.environ.get("WORKQ_VERSIONS") or "pinned"
+    if versions not in CONSTRAINTS:
+        raise SetupError(f"WORKQ_VERSIONS={versions} is none of {', '.join(CONSTRAINTS)}; set one of them, or none")
+    return CONSTRAINTS[versions]
 
 
 def is_usable(exactly_this_python: bool) -> bool:
@@ -201,10 +221,17 @@ def fetch_debian_package(name: str, folder: Path) -> None:
 
 def install_environment() -> None:
     """Install the package, editable, with everything it and its tests need."""
+    install("--editable", ".", "--group", "dev")
+
+
+def install(*what: str) -> None:
+    """Install something into .venv with the pinned versions; what is there already needs no network."""
     uv = [str(VENV / "bin" / "uv"), "pip", "install", *QUIETLY, "--python", str(PYTHON)]
-    pins = ["--constraint", "constraints.txt", "--build-constraint", "constraints.txt"]
+    file = constraints()
+    pins = ["--constraint", file] if file else ["--upgrade"]
+    pins += ["--build-constraint", "constraints.txt"]
     run(
-        [*uv, *pins, "--editable", ".", "--group", "dev"],
+        [*uv, *pins, *what],
         "uv could not install the environment; look above for its reason",
         {**os.environ, **index_of_pip()},
     )

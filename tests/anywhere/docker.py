@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-__all__ = ["ROOT", "Container", "course_image", "docker", "put_course_into", "running"]
+__all__ = ["ROOT", "Container", "course_image", "docker", "put_course_in", "put_course_into", "running"]
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,13 +77,23 @@ def running(image: str, *command: str, options: Sequence[str] = ()) -> Iterator[
         docker("rm", "--force", "--volumes", container.name)
 
 
-def put_course_into(container: Container) -> None:
-    """Copy what a checkout of the course holds into a container's working folder, as its user."""
+def packed_course() -> bytes:
+    """Return a tar file of what a checkout of the course holds."""
     # As it lies here: a change is tested before it is committed.
     listed = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
     files = b"\0".join(name for name in names.split(b"\0") if name and (ROOT / name.decode()).exists())
-    packed = subprocess.run(
-        ["tar", "--null", "--files-from=-", "-c"], cwd=ROOT, input=files, stdout=subprocess.PIPE, check=True
-    )
-    docker("exec", "--interactive", container.name, "tar", "-x", stdin=packed.stdout)
+    packing = ["tar", "--null", "--files-from=-", "-c"]
+    return subprocess.run(packing, cwd=ROOT, input=files, stdout=subprocess.PIPE, check=True).stdout
+
+
+def put_course_into(container: Container) -> None:
+    """Copy the course into a container's working folder, as its user."""
+    docker("exec", "--interactive", container.name, "tar", "-x", stdin=packed_course())
+
+
+def put_course_in(folder: Path) -> Path:
+    """Copy the course into a folder of this machine, which is made, and return it."""
+    folder.mkdir()
+    subprocess.run(["tar", "-x"], cwd=folder, input=packed_course(), check=True)
+    return folder

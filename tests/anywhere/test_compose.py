@@ -17,57 +17,119 @@ import pika
 import pytest
 
 from scripts import compose_env
-from tests.anywhere.docker import ROOT, Container, docker
+from tests.anywhere.docker import ROOT, Container, docker, put_course_in
 from tests.conftest import poll_for
 from tests.support import need
 from workq_helpers.broker.ports import free_ports
+from workq_helpers.course import CHAPTERS
 
 IMAGE = "workq-rabbitmq:4.3"
+
+#: Its first process is a shell that hears no signal: a stop would be a kill after the minute that Compose waits. This
+#: one does as the official image's does: RabbitMQ's own script is first, and stops properly.
+SERVER = [
+    *("env", "HOME=/var/lib/rabbitmq"),
+    *("setpriv", "--reuid=rabbitmq", "--regid=rabbitmq", "--init-groups"),
+    "/usr/lib/rabbitmq/bin/rabbitmq-server",
+]
 UP_SECONDS = 300.0
+LESSONS_SECONDS = 900.0
+SECONDS_PER_DOT = "0.02"
+
+#: What a lesson says where RabbitMQ is to be restarted; a command follows.
+ASKED = "Type this now"
+
+LESSONS = [path.relative_to(ROOT) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+assert LESSONS, "no lesson, no test"
+TITLES = [chapter.title for chapter in CHAPTERS]
+assert len(TITLES) == len(LESSONS)
+
+NODES = {"rabbit@rabbitmq", "rabbit@rabbitmq-2", "rabbit@rabbitmq-3"}
 
 
 class Compose:
-    """A project of docker-compose.yml with ports, volumes and passwords of its own.
+    """A fresh copy of the course, in which somebody types what the README says; ports, volumes and names are its own.
 
     Args:
-        folder: Where its .env goes.
-        **variables: What .env says besides.
+        folder: Where the copy goes.
+        **variables: What Compose is told besides.
     """
 
     def __init__(self, folder: Path, **variables: str) -> None:
+        self.course = put_course_in(folder)
         self.name = f"workq-test-{os.getpid()}"
         self.amqp, self.management, self.lab = free_ports(3)
-        self._file = folder / ".env"
-        assert compose_env.write(self._file)
-        self.secrets = dict(line.split("=", 1) for line in self._file.read_text().splitlines() if line[0] != "#")
-        ours = {
-            "WORKQ_RABBITMQ_IMAGE": IMAGE,
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("WORKQ_", "COMPOSE_"))}
+        self._environ = kept | {
+            "COMPOSE_PROJECT_NAME": self.name,
             "WORKQ_AMQP_PORT": str(self.amqp),
             "WORKQ_MANAGEMENT_PORT": str(self.management),
             "WORKQ_LAB_PORT": str(self.lab),
+            "DOCKER_BUILDKIT": "0",
+            "PIP_NO_BUILD_ISOLATION": "0",  # pip's 0 is "no isolation"
+            **variables,
         }
-        with self._file.open("a") as file:
-            file.writelines(f"{name}={value}\n" for name, value in (ours | variables).items())
 
-    def __call__(self, *arguments: str) -> str:
-        """Run a command of Compose's and return what it says."""
-        command = [ROOT / ".ci" / "compose", f"--project-name={self.name}", f"--env-file={self._file}"]
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(("WORKQ_", "COMPOSE_"))}
-        environ |= {"DOCKER_BUILDKIT": "0", "PIP_NO_BUILD_ISOLATION": "0"}  # pip's 0 is "no isolation"
+    def type(self, command: str) -> str:
+        """Run a command as it is typed in the course's folder, and return what it says."""
+        # Docker's plugin is not installed everywhere; .ci/compose has it, and must itself see the real docker.
+        plugin = f'docker() {{ [ "$1" = compose ] && {ROOT}/.ci/compose "${{@:2}}"; }}; '
+        make = f'make() {{ command make COMPOSE={ROOT}/.ci/compose "$@"; }}; '
         done = subprocess.run(
-            [*map(str, command), *arguments],
-            cwd=ROOT,
-            env=environ,
+            ["bash", "-euc", plugin + make + command],
+            cwd=self.course,
+            env=self._environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             timeout=UP_SECONDS,
         )
-        assert done.returncode == 0, (
-            f"compose {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout[-8000:]}"
-        )
+        assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout[-8000:]}"
         return done.stdout
+
+    def take(self, *command: str, environ: dict[str, str] | None = None) -> str:
+        """Run `tests.anywhere.play`, type what the lesson asks for, and return what it said."""
+        said: list[str] = []
+        with subprocess.Popen(
+            command,
+            cwd=self.course,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as playing:
+            assert playing.stdout is not None
+            for line in playing.stdout:
+                said.append(line)
+                if line.startswith(ASKED):
+                    self.type(line.rpartition(": ")[2])
+        assert playing.returncode == 0, "".join(said)[-8000:]
+        return "".join(said)
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """What .env says, once there is one."""
+        lines = (self.course / ".env").read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines if line[0] != "#")
+
+    def lesson_environ(self) -> dict[str, str]:
+        """Return what a shell has after the README's line, but for the ports, which are the test's own."""
+        said = self.type("set -a; . ./.env; set +a; env -0")
+        environ = dict(line.split("=", 1) for line in said.split("\0") if "=" in line)
+        assert environ["WORKQ_BROKER_URL"] == self.url.replace(f":{self.amqp}/", ":5672/")
+        return environ | {
+            "WORKQ_BROKER_URL": self.url,
+            "WORKQ_MANAGEMENT_URL": self.management_url,
+            "WORKQ_DATA_DIR": str(self.course / "data"),
+            "WORKQ_SECONDS_PER_DOT": SECONDS_PER_DOT,
+        }
+
+    @property
+    def management_url(self) -> str:
+        """Where its management API is."""
+        return f"http://127.0.0.1:{self.management}"
 
     @property
     def url(self) -> str:
@@ -83,7 +145,7 @@ class Compose:
     def ask(self, path: str) -> object:
         """Ask the management API."""
         login = ("workq", self.secrets["WORKQ_RABBITMQ_PASSWORD"])
-        answer = httpx.get(f"http://127.0.0.1:{self.management}/api/{path}", auth=login, timeout=20)
+        answer = httpx.get(f"{self.management_url}/api/{path}", auth=login, timeout=20)
         answer.raise_for_status()
         return answer.json()
 
@@ -94,17 +156,42 @@ class Compose:
         return "".join(docker(*kind, "--quiet", mine) for kind in kinds)
 
 
-@pytest.fixture
-def compose(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Compose]:
-    """A project that is gone afterwards, with its volumes."""
+def came_to_its_end(said: str, title: str) -> None:
+    """Look whether a lesson's checks have passed, and whether it had RabbitMQ restarted."""
+    assert re.search(rf"^✔ {title}: done\.", said, re.MULTILINE), said
+    if title == "Durability":
+        assert said.count("RabbitMQ went down and came back.") == 5, said
+        asked = {line.rpartition(": ")[2] for line in said.splitlines() if line.startswith(ASKED)}
+        assert asked == {
+            "docker compose restart rabbitmq",
+            "docker compose kill rabbitmq && docker compose start rabbitmq",
+        }
+
+
+@pytest.fixture(scope="module")
+def server_image() -> Iterator[str]:
+    """RabbitMQ in an image that can be stopped."""
     need(shutil.which("docker"), "no Docker to run docker-compose.yml with: .ci/run installs one")
-    wanted = "image" if "lab" in request.node.name else None
-    base = {"WORKQ_LAB_BASE": request.getfixturevalue("image")} if wanted else {}
-    project = Compose(tmp_path, **base)
+    name = f"workq-compose-rabbitmq:{os.getpid()}"
+    container = docker("create", IMAGE)
+    try:
+        docker("commit", f"--change=CMD {json.dumps(SERVER)}", container, name)
+    finally:
+        docker("rm", container)
+    yield name
+    docker("image", "rm", name)
+
+
+@pytest.fixture
+def compose(tmp_path: Path, server_image: str, request: pytest.FixtureRequest) -> Iterator[Compose]:
+    """A project that is gone afterwards, with its volumes."""
+    base = {"WORKQ_LAB_BASE": request.getfixturevalue("image")} if "lab" in request.node.name else {}
+    project = Compose(tmp_path / "course", WORKQ_RABBITMQ_IMAGE=server_image, **base)
     try:
         yield project
     finally:
-        project("--profile=*", "down", "--volumes")
+        if (project.course / ".env").exists():
+            project.type("docker compose --profile='*' down --volumes")
         for built in docker("image", "ls", "--quiet", f"{project.name}-lab").split():
             docker("image", "rm", built)
     assert project.left() == ""
@@ -122,8 +209,10 @@ def test_passwords_are_new_and_nobody_else_can_read_them(tmp_path: Path) -> None
 
 
 @pytest.mark.timeout(UP_SECONDS)
-def test_one_node_runs_a_lesson_and_keeps_what_is_durable(compose: Compose, tmp_path: Path) -> None:
-    compose("up", "--wait")
+def test_one_node_keeps_what_is_durable(compose: Compose) -> None:
+    said = compose.type("make up")
+    assert ".env holds new passwords, which only you can read" in said
+    assert compose.secrets["WORKQ_RABBITMQ_PASSWORD"] not in said
     (state,) = json.loads(docker("inspect", compose.service("rabbitmq").name))
     assert state["State"]["Health"]["Status"] == "healthy"
     bound = [binding for bindings in state["NetworkSettings"]["Ports"].values() for binding in bindings or []]
@@ -131,13 +220,14 @@ def test_one_node_runs_a_lesson_and_keeps_what_is_durable(compose: Compose, tmp_
     assert len(bound) == 2
     assert [user["name"] for user in compose.ask("users")] == ["workq"]  # type: ignore[attr-defined]
 
-    lesson = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/notebooks", "-k", "01_round_robin"]
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("WORKQ_")} | {
-        "WORKQ_BROKER_URL": compose.url,
-        "WORKQ_MANAGEMENT_URL": f"http://127.0.0.1:{compose.management}",
-    }
-    ran = subprocess.run(lesson, cwd=ROOT, env=environ, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stdout[-8000:]
+    # The README's line, but for the ports, which are the test's own, and a JupyterLab that only tells its version.
+    ports = (
+        f"WORKQ_BROKER_URL=${{WORKQ_BROKER_URL/:5672/:{compose.amqp}}} WORKQ_MANAGEMENT_URL={compose.management_url}"
+    )
+    lab = f"make --old-file=setup lab BIN={Path(sys.executable).parent} LAB_ARGS=--version"
+    said = compose.type(f"set -a; . ./.env; set +a; {ports} {lab}")
+    assert re.search(rf"RabbitMQ 4\.\S+ · \S*127\.0\.0\.1:{compose.amqp}\b.* · up\n", said), said
+    assert compose.secrets["WORKQ_RABBITMQ_PASSWORD"] not in said
 
     with compose.connect() as connection:
         channel = connection.channel()
@@ -146,41 +236,46 @@ def test_one_node_runs_a_lesson_and_keeps_what_is_durable(compose: Compose, tmp_
         properties = pika.BasicProperties(delivery_mode=pika.DeliveryMode.Persistent)
         for number in range(5):
             channel.basic_publish("", "task_queue", str(number).encode(), properties)
-    compose("restart")
-    compose("up", "--wait")
-    compose("down")  # the container goes, the volume stays
-    compose("up", "--wait")
+    compose.type("docker compose restart rabbitmq")
+    compose.type("docker compose down")  # the container goes, the volume stays
+    compose.type("docker compose up --wait")
     with compose.connect() as connection:
         assert connection.channel().queue_declare("task_queue", passive=True).method.message_count == 5
-    compose("down", "--volumes")
+    compose.type("docker compose down --volumes")
     assert compose.left() == ""
 
 
-@pytest.mark.timeout(UP_SECONDS)
-def test_make_up_makes_passwords_and_starts_one_node(compose: Compose, tmp_path: Path) -> None:
-    course = tmp_path / "course"
-    for needed in ("Makefile", "docker-compose.yml", "scripts/compose_env.py", "compose/cluster.conf"):
-        (course / needed).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / needed, course / needed)
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("WORKQ_", "COMPOSE_"))} | {
-        "WORKQ_RABBITMQ_IMAGE": IMAGE,
-        "WORKQ_AMQP_PORT": str(compose.amqp),
-        "WORKQ_MANAGEMENT_PORT": str(compose.management),
-    }
-    command = ["make", "up", f"COMPOSE={ROOT / '.ci' / 'compose'} --project-name={compose.name}"]
-    done = subprocess.run(command, cwd=course, env=environ, capture_output=True, text=True, timeout=UP_SECONDS)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert ".env holds new passwords, which only you can read" in done.stdout
-    (url,) = re.findall(r"^WORKQ_BROKER_URL=(.+)$", (course / ".env").read_text(), re.MULTILINE)
-    with pika.BlockingConnection(pika.URLParameters(url.replace(":5672/", f":{compose.amqp}/"))) as connection:
-        assert connection.is_open
+def test_without_passwords_it_says_how_to_get_some(compose: Compose) -> None:
+    with pytest.raises(AssertionError, match=r"is missing; `make up` writes it to the file \.env"):
+        compose.type("docker compose up --wait")
 
 
-@pytest.mark.timeout(UP_SECONDS)
-def test_a_cluster_keeps_a_quorum_queue_when_a_node_is_killed(compose: Compose) -> None:
-    compose("--profile=cluster", "up", "--wait")
-    nodes = {"rabbit@rabbitmq", "rabbit@rabbitmq-2", "rabbit@rabbitmq-3"}
-    assert {node["name"] for node in compose.ask("nodes")} == nodes  # type: ignore[attr-defined]
+@pytest.mark.timeout(LESSONS_SECONDS)
+def test_every_lesson_runs_on_one_node(compose: Compose) -> None:
+    compose.type("make up")
+    take_every_lesson(compose)
+
+
+@pytest.mark.timeout(LESSONS_SECONDS)
+def test_every_lesson_runs_on_a_cluster(compose: Compose) -> None:
+    compose.type('make up UP="--profile cluster"')
+    assert {node["name"] for node in compose.ask("nodes")} == NODES  # type: ignore[attr-defined]
+    a_quorum_queue_outlives_a_node(compose)
+    compose.type("docker compose --profile cluster up --wait")
+    take_every_lesson(compose)
+
+
+def take_every_lesson(compose: Compose) -> None:
+    """Take each lesson on this machine, with its exercises."""
+    environ = compose.lesson_environ()
+    for lesson, title in zip(LESSONS, TITLES, strict=True):
+        said = compose.take(sys.executable, "-m", "tests.anywhere.play", str(lesson), "--solve", environ=environ)
+        came_to_its_end(said, title)
+        assert "Exercises left" not in said
+
+
+def a_quorum_queue_outlives_a_node(compose: Compose) -> None:
+    """Kill one node of three, and look whether a queue with a copy on each is still there."""
     with compose.connect() as connection:
         channel = connection.channel()
         channel.confirm_delivery()
@@ -188,7 +283,7 @@ def test_a_cluster_keeps_a_quorum_queue_when_a_node_is_killed(compose: Compose) 
         for number in range(5):
             channel.basic_publish("", "tasks", str(number).encode())
         members = compose.service("rabbitmq").run("rabbitmqctl", "--quiet", "list_queues", "name", "members")
-        assert set(re.findall(r"rabbit@[\w-]+", members)) == nodes
+        assert set(re.findall(r"rabbit@[\w-]+", members)) == NODES
         docker("kill", compose.service("rabbitmq-3").name)
         poll_for(lambda: not all(node["running"] for node in compose.ask("nodes")))  # type: ignore[attr-defined]
         channel.basic_publish("", "tasks", b"5")  # confirmed: two of three are enough
@@ -196,9 +291,9 @@ def test_a_cluster_keeps_a_quorum_queue_when_a_node_is_killed(compose: Compose) 
     assert got == [str(number).encode() for number in range(6)]
 
 
-@pytest.mark.timeout(UP_SECONDS)
-def test_the_lab_has_the_course_inside(compose: Compose) -> None:
-    compose("--profile=lab", "up", "--wait", "--build")
+@pytest.mark.timeout(LESSONS_SECONDS)
+def test_every_lesson_runs_inside_the_lab(compose: Compose) -> None:
+    compose.type('make up UP="--profile lab"')
     token = {"Authorization": f"token {compose.secrets['WORKQ_LAB_TOKEN']}"}
     answer = httpx.get(f"http://127.0.0.1:{compose.lab}/api/contents/notebooks", headers=token, timeout=20)
     assert "00_start_here.ipynb" in {file["name"] for file in answer.json()["content"]}
@@ -206,5 +301,6 @@ def test_the_lab_has_the_course_inside(compose: Compose) -> None:
     assert lab.port(8888) == compose.lab
     assert lab.user_ids() == {"1000"}
     assert lab.run("sh", "-c", "ls -d .env .venv .git 2>/dev/null || echo none") == "none"
-    said = lab.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/notebooks", "-k", "00_start_here")
-    assert re.search(r"^\d+ passed", said, re.MULTILINE), said
+    for lesson, title in zip(LESSONS, TITLES, strict=True):
+        inside = ["docker", "exec", "--env", f"WORKQ_SECONDS_PER_DOT={SECONDS_PER_DOT}", lab.name]
+        came_to_its_end(compose.take(*inside, "python", "-m", "tests.anywhere.play", str(lesson)), title)
