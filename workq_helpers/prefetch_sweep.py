@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from workq_helpers.errors import InvalidArgumentError, WaitTimeoutError
 from workq_helpers.events import Row
-from workq_helpers.figures import Picture
+from workq_helpers.figures import STYLE, Picture
 
 if TYPE_CHECKING:
     from workq_helpers.lesson import Lesson
@@ -81,7 +81,7 @@ class Sweep:
     def picture(self) -> Picture:
         """Draw the throughput by prefetch count, with its spread over the rounds."""
         table = self.table()
-        with mpl.rc_context({"font.family": "DejaVu Sans"}):
+        with mpl.rc_context(STYLE):
             return Picture(_draw(table, self.runs[0].tasks), _describe(table))
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:

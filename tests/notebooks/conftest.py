@@ -1,4 +1,4 @@
-"""Runs every notebook with nbval: a test for each of its code cells.
+"""Runs every notebook with nbval: a test for each of its code cells, and one for the solution of each exercise.
 
 The cells run against the broker of the environment, at a small fraction of a second a dot.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,9 @@ import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 
 from workq_helpers import Broker, find_broker
+from workq_helpers.course import CHAPTERS
 from workq_helpers.errors import BrokerNotFoundError
+from workq_helpers.exercises import Exercise
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 SEALED = Path(__file__).with_name("sealed")
@@ -28,6 +31,11 @@ CELL_TIMEOUT_SECONDS = 100
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     return Notebooks.from_parent(parent, path=file_path) if file_path == FILTERS else None
+
+
+def compares(item: IPyNbCell) -> bool:
+    """Say whether a cell's outputs are compared with those that are kept."""
+    return bool(item.cell.outputs and item.options["check"])
 
 
 class Notebooks(pytest.File):
@@ -55,14 +63,38 @@ class Notebook(IPyNbFile):  # type: ignore[misc]  # nbval is not typed
         """Compare the outputs that the notebook itself does not show, for they give answers away."""
         path = SEALED / f"{Path(self.path).stem}.json"
         sealed = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        for item in super().collect():
+        items = list(super().collect())
+        for item in items:
             outputs = sealed.pop(item.cell.id, None)
             if outputs is not None:
                 item.cell.outputs = nbformat.from_dict(outputs)
                 item.options["check"] = True
-            yield item
         if sealed:
             raise self.CollectError(f"{path} has outputs of cells that are not there: {', '.join(sealed)}")
+        # Whether a sealed cell without outputs here has any, nobody knows: it counts as one that isn't compared.
+        shown = [item for item in items if item.cell.outputs or "sealed" in item.cell.metadata.get("tags", ())]
+        if 2 * sum(compares(item) for item in shown) < len(shown):
+            raise self.CollectError(f"{self.path} compares fewer than half of the outputs of its cells.")
+        yield from items
+        # At the end, for the outputs before are those of a learner who has solved nothing yet.
+        chapter = next(each for each in CHAPTERS if each.notebook == Path(self.path).name)
+        for number, exercise in enumerate(chapter.exercises, start=len(items)):
+            yield self.solution(exercise, number)
+
+    def solution(self, exercise: Exercise, number: int) -> IPyNbCell:
+        """Return a cell that solves an exercise and asks the check, as a learner would."""
+        source = (
+            f"{exercise.read().solution}\n\n"
+            f"verdict = exercise({exercise.name!r}).check({exercise.hands_in})\n"
+            f"assert verdict.passed, verdict"
+        )
+        return IPyNbCell.from_parent(
+            self,
+            name=f"Solution of {exercise.name}",
+            cell_num=number,
+            cell=nbformat.v4.new_code_cell(source),
+            options=defaultdict(bool),
+        )
 
     def setup(self) -> None:
         try:

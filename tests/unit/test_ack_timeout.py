@@ -7,24 +7,41 @@ import pytest
 from packaging.version import Version
 
 from workq_helpers.ack_timeout import wait_for_ack_timeout
+from workq_helpers.broker.endpoint import Endpoint
 from workq_helpers.events import EventLog
 
 
-def waited(version: str, *, ours: bool = True, alive: bool = False) -> str:
-    lesson: Any = SimpleNamespace(log=EventLog(), broker=SimpleNamespace(version=Version(version), ours=ours))
-    worker: Any = SimpleNamespace(name="worker-1", state="crashed", alive=alive)
-    return wait_for_ack_timeout(lesson, worker)
+def waited(version: str, *, ours: bool = True, alive: bool = False) -> tuple[str, list[str]]:
+    """What is said of worker-1, and what RabbitMQ's own tool was told meanwhile."""
+    told: list[str] = []
+    broker: Any = SimpleNamespace(
+        version=Version(version),
+        ours=ours,
+        endpoint=Endpoint("rabbit.example", 5672, "learner", "secret"),
+        rabbitmqctl=lambda *words: told.append(" ".join(words)),
+    )
+    log = EventLog()
+    log.record("channel closed", "worker-1", detail="406 PRECONDITION_FAILED - delivery acknowledgement timed out")
+    worker: Any = SimpleNamespace(name="worker-1", alive=alive)
+    return wait_for_ack_timeout(SimpleNamespace(log=log, broker=broker), worker), told  # type: ignore[arg-type]
 
 
-def test_a_broker_without_a_timeout_for_a_queue_is_not_waited_for() -> None:
-    assert waited("3.10.8", alive=True).startswith("RabbitMQ 3.10.8 has one timeout for all its queues")
+def test_a_broker_of_somebody_else_is_neither_waited_for_nor_hurried() -> None:
+    said, told = waited("3.10.8", ours=False, alive=True)
+    assert said.startswith("The RabbitMQ at rabbit.example:5672 is not the course's own")
+    assert told == []
 
 
-def test_a_broker_that_looks_once_a_minute_is_not_waited_for() -> None:
-    assert waited("4.0.5", ours=False, alive=True).startswith("This broker is not the course's own")
-
-
-def test_what_became_of_the_worker_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert waited("4.0.5") == "RabbitMQ lost its patience: worker-1 is crashed."
+@pytest.mark.parametrize("version", ["3.10.8", "4.0.5"])
+def test_what_became_of_the_worker_is_said(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "RabbitMQ lost its patience with worker-1: it closed its channel, 406 PRECONDITION_FAILED."
+    assert waited(version)[0] == said
     monkeypatch.setattr("workq_helpers.ack_timeout._WAIT_SECONDS", 0.0)
-    assert waited("4.0.5", alive=True) == "worker-1 still holds its delivery: RabbitMQ has not looked yet."
+    assert waited(version, alive=True)[0] == "worker-1 still holds its delivery: RabbitMQ has not looked yet."
+
+
+def test_only_a_broker_whose_queues_have_no_timeout_gets_its_usual_one_back() -> None:
+    assert waited("4.0.5")[1] == []
+    (told,) = waited("3.10.8")[1]
+    assert told.startswith("eval ")
+    assert "consumer_timeout, 1800000)" in told

@@ -11,7 +11,7 @@ from workq_helpers import survival
 from workq_helpers.broker.management import QueueCounts
 from workq_helpers.checks import check
 from workq_helpers.course import PREDICTIONS, durability
-from workq_helpers.errors import BrokerNotOursError, CheckFailedError
+from workq_helpers.errors import BrokerNotOursError, CheckFailedError, WaitTimeoutError
 from workq_helpers.events import EventLog
 from workq_helpers.outage import NotChecked, Outage, crash, restart
 from workq_helpers.outage import check as check_after_outage
@@ -117,9 +117,24 @@ def test_a_broker_of_others_is_left_alone_with_advice(deed: Any) -> None:
 @pytest.mark.parametrize(("deed", "done"), [(restart, "stopped"), (crash, "killed")])
 def test_a_broker_of_ours_goes_and_comes_back(deed: Any, done: str) -> None:
     called = []
-    lesson: Any = SimpleNamespace(broker=SimpleNamespace(**{deed.__name__: lambda: called.append(1)}))
+    lesson: Any = SimpleNamespace(broker=SimpleNamespace(ours=True, **{deed.__name__: lambda: called.append(1)}))
     assert deed(lesson) == Outage(True, f"RabbitMQ was {done} and started again.")
     assert called
+
+
+@pytest.mark.parametrize("deed", [restart, crash])
+def test_of_what_was_done_by_hand_only_what_was_seen_is_said(deed: Any) -> None:
+    lesson: Any = SimpleNamespace(broker=SimpleNamespace(ours=False, **{deed.__name__: lambda: None}))
+    assert deed(lesson) == Outage(True, "RabbitMQ went down and came back.")
+
+
+@pytest.mark.parametrize("deed", [restart, crash])
+def test_the_lesson_goes_on_where_nobody_restarts_it(deed: Any) -> None:
+    def wait_in_vain() -> None:
+        raise WaitTimeoutError("It was not restarted within 300 s.")
+
+    lesson: Any = SimpleNamespace(broker=SimpleNamespace(ours=False, **{deed.__name__: wait_in_vain}))
+    assert deed(lesson) == Outage(False, "It was not restarted within 300 s.")
 
 
 def test_without_an_outage_the_lesson_goes_on_where_none_can_be_had() -> None:

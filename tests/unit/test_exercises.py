@@ -88,7 +88,10 @@ def test_the_solution_is_shown_as_code_to_whoever_asks() -> None:
     assert 'b"."' not in repr(opened)
     shown = opened.solution()
     assert repr(shown) == EXERCISES["mend the counter"].read().solution
-    assert Code("a < b")._repr_html_() == "<pre><code>a &lt; b</code></pre>"
+    assert (
+        Code("a < b")._repr_html_()
+        == '<pre style="overflow-x: auto"><code style="white-space: pre">a &lt; b</code></pre>'
+    )
 
 
 def test_a_verdict_is_a_sentence() -> None:

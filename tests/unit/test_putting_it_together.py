@@ -23,7 +23,7 @@ class Kitchen:
         self.log = EventLog()
         self.programs: list[Any] = []
         self.publishers: list[Any] = []
-        self.broker = SimpleNamespace(ours=True)
+        self.broker = SimpleNamespace(restartable=True)
         self.counts = (0, 0)
         self._tags: dict[str, int] = {}
 
@@ -234,7 +234,7 @@ def test_a_storm_without_a_restart_counts_where_none_can_be_had() -> None:
     kitchen = Kitchen().come("worker-1", "worker-2").send("Tea.").die("worker-1", "Tea.").do("worker-2", "Tea.")
     with pytest.raises(CheckFailedError):
         kitchen.seen("everything at once")
-    kitchen.broker.ours = False
+    kitchen.broker.restartable = False
     assert kitchen.seen("everything at once")[0] == 1
 
 

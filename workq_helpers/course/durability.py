@@ -195,8 +195,8 @@ PREDICTIONS = (
         (
             Choice(
                 "All 5,000: durable queue, persistent messages.",
-                "Persistent is a request to write to disk. Until that is done, nothing has been promised, so with a "
-                "crash at a bad moment all of them is luck.",
+                "Persistent is a request to write to disk. Until that is done, nothing has been promised, so after a "
+                "crash at a bad moment it is luck to find all of them.",
             ),
             Choice(
                 "None.",

@@ -158,7 +158,7 @@ def _observe_real_kill(lesson: Lesson) -> Seen:
 def _observe_everything_at_once(lesson: Lesson) -> Seen:
     seen = Observed(lesson.log)
     told = [each for each in read_accounts(seen.events) if each.confirmed]
-    if not told or not (_was_restarted(seen) or not lesson.broker.ours) or not seen.consumers:
+    if not told or not (_was_restarted(seen) or not lesson.broker.restartable) or not seen.consumers:
         raise CheckFailedError("Publish with confirm=True, kill workers, restart RabbitMQ, and wait until all is done.")
     left = _left(lesson.queue_counts, *{worker.queue for worker in seen.consumers.values()})
     if left is None or any(left) or any(publisher.alive for publisher in lesson.publishers):

@@ -107,7 +107,7 @@ def _serve_it_once(trial: Trial, callback: Any) -> str:
     trial.send("Juice.", "Salad.")
     trial.settle()
     trial.nobody_died()
-    _the_rest(Counter(_texts(plates)))
+    _the_rest(trial, Counter(_texts(plates)))
     return (
         "2 Tea, 1 Soup, 1 Roast, 1 Juice and 1 Salad were ordered and served, though one cook was killed while he "
         "cooked and another between serving and acknowledging."
@@ -171,7 +171,7 @@ def _first_three(trial: Trial, served: Counter[str]) -> None:
         )
 
 
-def _the_rest(served: Counter[str]) -> None:
+def _the_rest(trial: Trial, served: Counter[str]) -> None:
     if served["Roast.."] > 1:
         raise CheckFailedError(
             f"'Roast..' was served {served['Roast..']} times: its cook was killed after serving and before the "
@@ -182,6 +182,12 @@ def _the_rest(served: Counter[str]) -> None:
         raise CheckFailedError(
             f"'{missing[0]}' was acknowledged and never served: your code took it for another order. Delivery tags "
             f"begin at 1 again on every channel, so they can't tell messages apart."
+        )
+    held = [message.task for message in trial.lesson.ledger() if message.place == "in hand"]
+    if held:
+        raise CheckFailedError(
+            f"'{held[0]}' came again when it had been served, and nobody acknowledged it: RabbitMQ still waits to hear "
+            f"of it. What has been served is done."
         )
     if served != Counter({"Tea.": 2, "Soup..": 1, "Roast..": 1, "Juice.": 1, "Salad.": 1}):
         raise CheckFailedError(f"On the plates was: {', '.join(served.elements())}. Serve each order once.")

@@ -31,12 +31,12 @@ def _mend_the_forgetful_publisher(trial: Trial, send_order: Any) -> str:
     _all_went_to_the_queue(trial)
     _queue_outlives_its_program(trial)
     _messages_are_persistent(trial)
-    if not trial.lesson.broker.ours:
+    if not trial.lesson.broker.restartable:
         return (
             f"{_QUEUE} is durable and {_listed(_ORDERS)} are persistent. This RabbitMQ is not the course's own, so it "
             f"was not restarted."
         )
-    trial.lesson.broker.restart()
+    trial.restart()
     left = _left(trial, len(_ORDERS))
     if left < len(_ORDERS):
         raise CheckFailedError(
@@ -112,13 +112,14 @@ def _keep_your_word(trial: Trial, take_order: Any) -> str:
         raise CheckFailedError(f"'{refused}' could be taken, and your function said False.")
     if not all(is_persistent(properties) for properties in waiting(trial.lesson, _QUEUE)):
         raise CheckFailedError("Orders were promised that are not persistent: the next restart breaks your word.")
-    if trial.lesson.broker.ours:
+    restartable = trial.lesson.broker.restartable
+    if restartable:
         # A proper restart: a crash may take a queue that was declared a moment ago, whatever was confirmed.
-        trial.lesson.broker.restart()
+        trial.restart()
         left = _left(trial, len(_PROMISED))
         if left < len(_PROMISED):
             raise CheckFailedError(f"RabbitMQ was restarted, and of {len(_PROMISED)} promised orders {left} are left.")
-    after = "after a restart" if trial.lesson.broker.ours else "by now (this RabbitMQ is not ours to restart)"
+    after = "after a restart" if restartable else "by now (this RabbitMQ is not ours to restart)"
     return (
         f"Your function said True {2 + len(_PROMISED)} times and False when the queue was full or missing; all "
         f"{len(_PROMISED)} orders promised last are there {after}."

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from workq_helpers.errors import CheckFailedError, InvalidArgumentError
 from workq_helpers.exercises.source import Source, read_source
 from workq_helpers.exercises.trial import Trial
+from workq_helpers.sentences import paragraph
 
 if TYPE_CHECKING:
     from workq_helpers.broker import Broker
@@ -56,6 +57,9 @@ class Verdict(NamedTuple):
     def __repr__(self) -> str:
         return f"✔ {self.name}: {self.saw}" if self.passed else f"Not yet: {self.saw}"
 
+    def _repr_html_(self) -> str:
+        return paragraph(repr(self))
+
 
 class Hint(NamedTuple):
     """One hint.
@@ -74,6 +78,9 @@ class Hint(NamedTuple):
         more = "" if self.number < self.of else " That was the last one; solution() shows a way."
         return f"Hint {self.number} of {self.of}: {self.text}{more}"
 
+    def _repr_html_(self) -> str:
+        return paragraph(repr(self))
+
 
 class Code(str):
     """Python code that a notebook shows as code."""
@@ -81,7 +88,8 @@ class Code(str):
     __slots__ = ()
 
     def _repr_html_(self) -> str:
-        return f"<pre><code>{html.escape(self)}</code></pre>"
+        # Jupyter breaks lines anywhere, in the middle of words too; code is better scrolled.
+        return f'<pre style="overflow-x: auto"><code style="white-space: pre">{html.escape(self)}</code></pre>'
 
     def __repr__(self) -> str:
         return str(self)

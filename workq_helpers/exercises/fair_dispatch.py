@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import pika.exceptions
 from pika.adapters.blocking_connection import BlockingChannel
@@ -46,6 +46,7 @@ class _Cook:
         self._listen("basic_consume")
         # An instance's own attribute hides the method: it would not come back.
         self.channel.start_consuming = _never_comes_back  # type: ignore[method-assign]
+        self.channel.consume = _asks_one_by_one  # type: ignore[method-assign]
 
     def _listen(self, name: str) -> None:
         method = getattr(self.channel, name)
@@ -73,6 +74,13 @@ def _never_comes_back() -> None:
     raise CheckFailedError(
         "start_consuming stays in its loop as long as the channel is open. Leave that to the check: consume only "
         "prepares the channel and comes back."
+    )
+
+
+def _asks_one_by_one(*_: Any, **__: Any) -> NoReturn:
+    raise CheckFailedError(
+        "channel.consume hands out messages in a loop that waits for each of them, and as long as your function is in "
+        "it, nothing else goes on. Keep basic_consume: it only names the callback, and comes back at once."
     )
 
 
@@ -130,8 +138,14 @@ def _why(calls: list[_Call], ready: int) -> str:
     """Say why the cooks do not hold one order each."""
     sent = len(_ORDERS)
     names = [call.name for call in calls]
-    if "basic_consume" not in names:
+    if "basic_consume" not in names and ready == sent:
         return f"All {ready} orders wait in the queue: nobody consumes. Keep the call of basic_consume."
+    if "basic_consume" not in names:
+        return (
+            f"{sent - ready} of {sent} orders went out, and none of them by the channel that consume is given: "
+            f"basic_consume was called on another one. Use the channel of the parameter, for basic_qos and for "
+            f"basic_consume."
+        )
     consumes = names.index("basic_consume")
     if calls[consumes].arguments["auto_ack"]:
         return (
@@ -139,6 +153,10 @@ def _why(calls: list[_Call], ready: int) -> str:
             f"there is nothing to count and nothing to limit. Leave it out."
         )
     went = f"{sent - ready} of {sent} orders went to {_COOKS} cooks at once"
+    if names.count("basic_consume") > 1:
+        return (
+            f"{went}: consume began to consume {names.count('basic_consume')} times, each time with a limit of its own."
+        )
     before = [call for call in calls[:consumes] if call.name == "basic_qos"]
     if not before and "basic_qos" in names:
         return (
@@ -201,10 +219,23 @@ def _declare(trial: Trial, arguments: dict[str, Any]) -> None:
         try:
             channel.queue_declare(_RAIL, durable=True, arguments=arguments)
         except (WorkqError, pika.exceptions.AMQPError, TypeError, ValueError) as error:
-            raise CheckFailedError(f"The queue can't be declared like that. {error}") from error
+            raise CheckFailedError(
+                f"The queue can't be declared like that. {_no_whole_number(arguments)}{error}"
+            ) from error
         except Exception as error:
             # pika says in its own ways that it can't encode a value.
             raise CheckFailedError(f"The queue can't be declared like that: {type(error).__name__} {error}") from error
+
+
+def _no_whole_number(arguments: dict[str, Any]) -> str:
+    """Name the argument that should be a whole number and is none; empty if there is none."""
+    for name in ("x-max-length", "x-message-ttl"):
+        value = arguments.get(name, 0)
+        if isinstance(value, float) and value.is_integer():
+            return f"{name} is {value!r}, and RabbitMQ takes whole numbers alone: write {value:.0f}, without a point. "
+        if isinstance(value, bool) or not isinstance(value, int):
+            return f"{name} is {value!r}, and RabbitMQ takes whole numbers alone, without quotes and without a point. "
+    return ""
 
 
 def _publish(trial: Trial) -> list[str]:

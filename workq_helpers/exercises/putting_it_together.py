@@ -82,6 +82,7 @@ def _mend_the_picture_worker(trial: Trial, callback: Any) -> str:
         if not any(worker.alive for worker in trial.lesson.workers):
             trial.start(with_album, prefetch_count=1)
             trial.settle()
+    trial.no_channel_was_closed()
     _the_bad_one(trial, bad)
     for name in (first, third, last):
         _a_good_one(trial, album, name)
@@ -120,10 +121,15 @@ def _a_good_one(trial: Trial, album: _Album, name: str) -> None:
         )
     if not album.asked(name):
         raise CheckFailedError(f"Nobody made thumbnails of '{name}'. Call album.make_thumbnails with its name.")
+    if name in album.missing() and message.place == "done":
+        raise CheckFailedError(
+            f"'{name}' has no thumbnails, and RabbitMQ believes that it is done: it was acknowledged before they were "
+            f"there, and then something happened. Acknowledge last."
+        )
     if name in album.missing():
         raise CheckFailedError(
-            f"'{name}' has no thumbnails, and RabbitMQ believes that it is {message.place}: it was acknowledged "
-            f"before they were there, and then something happened. Acknowledge last."
+            f"'{name}' has no thumbnails, and RabbitMQ still waits to hear about it: the callback met an error and "
+            f"ended all the same. What may succeed another time goes back to the queue, or ends the worker."
         )
     if message.place != "done":
         raise CheckFailedError(f"'{name}' has its thumbnails, and nobody acknowledged it.")

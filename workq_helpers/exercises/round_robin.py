@@ -59,7 +59,8 @@ def _same_orders(orders: list[str]) -> None:
             f"'{changed[0]}' has other dots than what was ordered. Move the orders, don't change them."
         )
     if missing:
-        raise CheckFailedError(f"{_quoted(missing)} is not in your list: a guest is still waiting for it.")
+        are, them = ("is", "it") if len(missing) == 1 else ("are", "them")
+        raise CheckFailedError(f"{_quoted(missing)} {are} not in your list: a guest is still waiting for {them}.")
     if added:
         raise CheckFailedError(f"Nobody ordered {_quoted(added)}, at least not so often. Use each order once.")
 
@@ -100,7 +101,7 @@ def _counted_right(trial: Trial, order: str) -> None:
         raise CheckFailedError(f"No worker printed how long '{order}' takes. Keep that line of the callback.")
     if said[0][1] != str(order.count(".")):
         raise CheckFailedError(
-            f"A worker printed that '{order}' takes {said[0][1]}, but it has {order.count('.')} dots. "
+            f"A worker printed that '{order}' takes {said[0][1]}, and {order.count('.')} was right. "
             f"What does your code count?"
         )
 

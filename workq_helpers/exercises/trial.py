@@ -85,6 +85,17 @@ class Trial:
             for order in orders:
                 channel.basic_publish("", QUEUE, order.encode())
 
+    def restart(self) -> None:
+        """Restart the broker, or have it restarted by hand.
+
+        Raises:
+            CheckFailedError: It was to be done by hand, and was not.
+        """
+        try:
+            self.lesson.broker.restart()
+        except WaitTimeoutError as error:
+            raise CheckFailedError(f"{error} The check needs that restart: run it again.") from error
+
     def settle(self) -> None:
         """Wait until nothing goes on.
 
@@ -179,6 +190,15 @@ class Trial:
                     f"{event.actor} died at '{event.task}': {event.detail}. A worker whose callback raises ends, "
                     f"and its orders go back to the queue."
                 )
+        self.no_channel_was_closed()
+
+    def no_channel_was_closed(self) -> None:
+        """Make sure that RabbitMQ closed no worker's channel.
+
+        Raises:
+            CheckFailedError: It did; the message says why.
+        """
+        for event in self.lesson.log:
             if event.kind == "channel closed":
                 twice = "unknown delivery tag" in event.detail
                 advice = "Each delivery is settled once, with its own tag." if twice else "What did the callback send?"
@@ -230,3 +250,14 @@ class Shared(dict[Any, Any]):
     def __setitem__(self, key: Any, value: Any) -> None:
         super().__setitem__(key, value)
         self._tell()
+
+    def setdefault(self, key: Any, default: Any = None) -> Any:
+        """As a dict's own, which would put the entry in past `__setitem__`."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def update(self, *others: Any, **named: Any) -> None:
+        """As a dict's own, which would put the entries in past `__setitem__`."""
+        for key, value in dict(*others, **named).items():
+            self[key] = value
