@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from workq_helpers import Broker, Lesson
-from workq_helpers.stage.scene import Picture
+from workq_helpers.events import EventLog
+from workq_helpers.stage import Stage
+from workq_helpers.stage.playhead import Playhead
+from workq_helpers.stage.scene import Picture, Scene
+from workq_helpers.stage.sightings import BrokerWatch
+from workq_helpers.stage.widget import StageWidget
 
 
 class Browser:
@@ -231,13 +240,34 @@ def test_a_lesson_opened_again_goes_on_in_the_views_of_the_first(broker: Broker,
     browser.leave()
 
 
-def test_a_hundred_runs_of_the_first_cell_leave_no_thread(broker: Broker, poll_for: Callable[..., None]) -> None:
-    before = threading.active_count()
-    for _ in range(10):
+@pytest.mark.once
+def test_a_hundred_runs_of_the_first_cell_leave_nothing(broker: Broker, poll_for: Callable[..., None]) -> None:
+    threads, sockets, hosts = threading.active_count(), count_sockets(broker), len(broker.virtual_hosts())
+    objects: list[Counter[str]] = []
+    for number in range(1, 101):
         lesson = Lesson("many-runs", broker)
         assert lesson.stage is lesson.stage
-    poll_for(lambda: threading.active_count() <= before + 2)  # the stage's two, of the last lesson
+        if number in (10, 100):
+            poll_for(lambda: threading.active_count() <= threads + 2)  # the stage's two, of the last lesson
+            objects.append(count_objects())
+    assert objects[0] == objects[1]
+    assert objects[0]["Stage"] >= 1
+    assert len(broker.virtual_hosts()) <= hosts + 1
     lesson.close()
+    poll_for(lambda: threading.active_count() <= threads and count_sockets(broker) <= sockets)
+
+
+def count_objects() -> Counter[str]:
+    """Count what a lesson with a stage is made of, as far as anything still holds it."""
+    gc.collect()
+    parts = (BrokerWatch, EventLog, Lesson, Playhead, Scene, Stage, StageWidget)
+    return Counter(type(each).__name__ for each in gc.get_objects() if type(each) in parts)
+
+
+def count_sockets(broker: Broker) -> int:
+    """Count this process's sockets, without the few that stay open to the management API to be used again."""
+    management = urlsplit(broker.endpoint.management_url or "").port
+    return sum(not (to := socket.raddr) or to.port != management for socket in psutil.Process().net_connections())
 
 
 def test_the_broker_goes_and_comes_back_on_the_stage(restartable: Broker, poll_for: Callable[..., None]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from tests.support import need
+from tests.support import command_of, need
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Playwright
@@ -43,5 +43,5 @@ def launch(playwright: Playwright, **options: Any) -> Browser:
 
 def is_helper(process: psutil.Process) -> bool:
     """Say whether a process is one that a Chromium began for itself, such as the one that draws a page."""
-    command = process.cmdline()
+    command = command_of(process)
     return bool(command) and "chrom" in command[0] and any(part.startswith("--type=") for part in command)

@@ -16,6 +16,7 @@ import nbformat
 import psutil
 
 from tests.browser.server import Server
+from tests.conftest import poll_for
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ViewportSize
@@ -27,7 +28,8 @@ SCREENSHOTS = Path(os.environ.get("WORKQ_SCREENSHOTS") or Path(__file__).parents
 
 #: How long a run of all cells, and a page or a kernel may take, in seconds; on a busy machine each takes its time.
 CELL_SECONDS = 180.0
-PAGE_SECONDS = 30.0
+PAGE_SECONDS = 90.0
+KERNEL_SECONDS = 30.0
 
 VIEWPORT: ViewportSize = {"width": 1280, "height": 1300}
 
@@ -78,9 +80,21 @@ class Tab:
     def goto(self, path: str = "") -> None:
         """Load JupyterLab afresh, with a notebook if one is named."""
         where = f"lab/workspaces/{self.workspace}" + (f"/tree/{path}" if path else "")
-        self.page.goto(self._server.url(where))
+        poll_for(lambda: self._loaded(self._server.url(where)), PAGE_SECONDS)
         self.page.wait_for_function("() => window.jupyterapp")
         self.page.evaluate("async () => { await jupyterapp.restored; jupyterapp.shell.collapseLeft(); }")
+
+    def _loaded(self, url: str) -> bool:
+        """Load a page; Chromium drops it where a network interface comes or goes, as with each new container."""
+        from playwright.sync_api import Error
+
+        try:
+            self.page.goto(url)
+        except Error as error:
+            if "ERR_NETWORK_CHANGED" not in str(error):
+                raise
+            return False
+        return True
 
     def clear(self) -> None:
         """Leave JupyterLab as a test wants to find it: nothing open, nothing noted, the light theme."""
@@ -92,7 +106,7 @@ class Tab:
                 await jupyterapp.commands.execute("apputils:change-theme", {theme: "JupyterLab Light"});
             }"""
         )
-        self.page.emulate_media(reduced_motion="no-preference")
+        self.page.emulate_media(reduced_motion="no-preference", forced_colors="none", color_scheme="light")
         self.page.set_viewport_size(VIEWPORT)
         self.faults.clear()
         self.console.clear()
@@ -233,8 +247,26 @@ class Notebook:
         self.wait_for_kernel()
 
     def wait_for_kernel(self) -> None:
-        """Wait until the kernel answers."""
-        self.script("async () => { await session().ready; await session().session.kernel.info; }")
+        """Wait until the kernel answers; ask for one again where the request for it came to nothing."""
+        poll_for(self._hears_from_kernel, CELL_SECONDS)
+
+    def _hears_from_kernel(self) -> bool:
+        heard = bool(
+            self.script(
+                """seconds => Promise.race([
+                    session().ready.then(() => session().session.kernel.info).then(() => true, () => false),
+                    new Promise(resolve => setTimeout(resolve, 1000 * seconds, false)),
+                ])""",
+                KERNEL_SECONDS,
+            )
+        )
+        if not heard and self.page.locator(".jp-Dialog").count():
+            self.dismiss()
+        if not heard:
+            self.script(
+                "() => { if (!session().session) session().changeKernel({name: 'python3'}).catch(() => null); }"
+            )
+        return heard
 
     def save(self) -> None:
         """Save it."""

@@ -16,6 +16,7 @@ import httpx
 import psutil
 
 from tests.conftest import poll_for
+from tests.support import command_of
 
 __all__ = ["Server", "serving"]
 
@@ -62,7 +63,9 @@ class Server:
 
     def process_of(self, kernel: str) -> psutil.Process:
         """Return a kernel's process."""
-        (process,) = (each for each in self._process.children() if f"kernel-{kernel}.json" in " ".join(each.cmdline()))
+        (process,) = (
+            each for each in self._process.children() if f"kernel-{kernel}.json" in " ".join(command_of(each))
+        )
         return process
 
     def end_kernels(self) -> None:

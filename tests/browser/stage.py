@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["SECONDS", "Stage", "lesson_cells", "open_stage"]
 
 #: How long the stage may take to show what happened, with a busy machine in mind.
-SECONDS = 30.0
+SECONDS = 60.0
 expect.set_options(timeout=SECONDS * 1000)
 
 _FIRST_CELL = """\

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import re
 from typing import TYPE_CHECKING, Literal
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.lab import Lab
@@ -171,6 +173,72 @@ def test_it_fits_a_narrow_page(lab: Lab, theme: str) -> None:
     )
     assert cut == []
     stage.screenshot(f"stage-narrow-{theme}")
+
+
+def test_tables_break_no_word_on_a_narrow_page(lab: Lab) -> None:
+    stage = open_stage(lab, before_stage=TWO_WORKERS)
+    stage.notebook.resize(740, 1400)
+    for worker in ("worker-1", "worker-2"):
+        stage.press("freeze", worker)
+        stage.expect_worker(worker, "frozen")
+    stage.press("five")
+    stage.send(60 * "x")
+    stage.root.locator(".workq-table > summary").click()
+    expect(stage.root.locator(".workq-table tr", has_text="frozen")).to_have_count(2)
+    broken = stage.root.evaluate(
+        """root => [...root.querySelectorAll(".workq-tables :is(th, td)")].filter(cell => {
+            const range = document.createRange();
+            range.selectNodeContents(cell);
+            const lines = new Set([...range.getClientRects()].map(box => box.top)).size;
+            return lines > cell.textContent.split(/\\s/).length;
+        }).map(cell => cell.textContent)"""
+    )
+    assert broken == []
+    stage.screenshot("stage-narrow-table")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_forced_colors_hide_nothing(lab: Lab, scheme: Literal["light", "dark"]) -> None:
+    stage = open_stage(lab, before_stage=TWO_WORKERS)
+    stage.page.emulate_media(forced_colors="active", color_scheme=scheme)
+    stage.field("persistent").check()
+    stage.send("Long" + 60 * ".")
+    expect(stage.message("Long", "working")).to_be_visible()
+    for worker in ("worker-1", "worker-2"):
+        stage.press("freeze", worker)
+        stage.expect_worker(worker, "frozen")
+    stage.press("five")
+    expect(stage.message("Second message", "waiting")).to_be_visible()
+    fill = stage.worker("worker-1").locator(".workq-fill")
+    fill.evaluate("fill => fill.style.setProperty('--workq-part', '0.5')")
+    left, right = colors_across(stage.worker("worker-1").locator(".workq-track"))
+    assert left != right
+    second = stage.message("Second message", "waiting")
+    assert len(set(pixels(second.locator(".workq-dots")))) > 1
+    mark = pixels(second.locator(".workq-mark"))
+    assert mark[len(mark) // 2 + 4] != mark[0]  # filled, where its corner shows what is behind it
+    for column in ("queue-column", "worker-column", "ends"):
+        box = stage.root.locator(f".workq-{column}").bounding_box()
+        assert box is not None
+        arrow = {"x": box["x"] - 26, "y": box["y"] + 3, "width": 22, "height": 16}
+        assert len(set(pixels_of(stage.page.screenshot(clip=arrow)))) > 1  # type: ignore[arg-type]
+    stage.screenshot(f"stage-forced-colors-{scheme}")
+
+
+def pixels(what: Locator) -> list[bytes]:
+    return pixels_of(what.screenshot(animations="allow"))
+
+
+def pixels_of(png: bytes) -> list[bytes]:
+    raw = Image.open(io.BytesIO(png)).convert("RGB").tobytes()
+    return [raw[at : at + 3] for at in range(0, len(raw), 3)]
+
+
+def colors_across(bar: Locator) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The colors at a quarter and at three quarters of a bar."""
+    image = Image.open(io.BytesIO(bar.screenshot())).convert("RGB")
+    left, right = (image.getpixel((image.width * part // 4, image.height // 2)) for part in (1, 3))
+    return left, right  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])

@@ -131,7 +131,9 @@ describe("the picture", () => {
     assert.match(why({ workers: [frames.worker("a", { free: 0 })] }), /holds as many as its prefetch count allows/);
     assert.match(why({ workers: [frames.worker("a", { state: "killed" })] }), /no worker takes/);
     assert.match(why({ workers: [frames.worker("a", { state: "reconnecting" })] }), /until a worker is connected/);
-    assert.match(why({ broker: { state: "down" } }), /RabbitMQ is down/);
+    assert.match(why({ broker: { state: "down" } }), /RabbitMQ is down: nothing moves/);
+    const back = { broker: { state: "coming back" }, workers: [frames.worker("a", { state: "reconnecting" })] };
+    assert.match(why(back), /until a worker is connected/); // one that is may get something already
   });
 
   test("names lost tasks and hides ends that did not happen", () => {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import json
 from collections import Counter
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from workq_helpers.events import KINDS, EventLog
 from workq_helpers.ledger import ENDS
 from workq_helpers.stage import scene as scene_module
 from workq_helpers.stage.scene import Picture, Scene, Sighting
+from workq_helpers.stage.stage import frame_seconds
 
 MANUAL = "manual ack, prefetch 2"
 UNSEEN = Sighting()
@@ -156,23 +159,44 @@ def test_what_does_not_fit_is_counted() -> None:
     assert (len(picture["workers"]), picture["more_workers"]) == (scene_module.MOST_WORKERS, 11)
 
 
-def test_the_largest_frame_stays_below_jupyters_limit_at_ten_a_second() -> None:
+def largest(letter: str) -> Picture:
+    """A picture in which everything is full: queues, workers, their slots and consoles, and every end."""
     log = EventLog()
-    publish(log, *(f"{number:03}" + "." * 57 for number in range(900)))
-    for number in range(800):
-        worker = f"worker-{number % 60}"
-        if number < 60:
-            log.record("connected", worker, "hello", detail="manual ack, prefetch 20")
-        consume(log, "delivered started", f"{number:03}" + "." * 57, number, worker)
+    body = letter * 30 + "." * 29
     for number in range(6):
         log.record("declared", "lesson", f"queue {number}", detail="durable classic")
+    for number in range(60):
+        log.record("connected", f"worker-{number}", "hello", detail="manual ack, prefetch 20")
+    ends = {"acked": "", "rejected": "discard", "lost": "", "returned": "", "refused": ""}
+    for number in range(2000):
+        queue = "hello" if number < 1600 else f"queue {number % 6}"
+        log.record("published", "p", queue, str(number), f"{number:03}"[-3:] + body, detail="persistent")
+        if number >= 1600:
+            continue
+        message = ("hello", str(number), f"{number:03}"[-3:] + body, number, True)
+        kind = list(ends)[number % 5]
+        if number >= 800 or kind not in ("returned", "refused"):
+            log.record("delivered", f"worker-{number % 60}", *message)
+            log.record("started", f"worker-{number % 60}", *message)
+        if number < 800:
+            log.record(kind, f"worker-{number % 60}", *message, detail=ends[kind])
     scene = Scene(1.0)
     scene.update(log.rows())
-    picture = scene.picture(9.0, UNSEEN, lambda name, count, until: ["x" * 160] * count)
-    assert [len(worker["slots"]) for worker in picture["workers"]] == [scene_module.FEW_SLOTS] * 50
-    assert picture["workers"][0]["more"] == 14 - scene_module.FEW_SLOTS
+    return scene.picture(9.0, UNSEEN, lambda name, count, until: [letter * 500] * count)
+
+
+def test_the_largest_frame_goes_out_ten_times_a_second_and_no_text_makes_frames_too_much_for_jupyter() -> None:
+    picture = largest("x")
+    assert [len(worker["slots"]) for worker in picture["workers"]] == [scene_module.CROWD_SLOTS] * 50
+    assert {len(worker["console"]) for worker in picture["workers"]} == {scene_module.CROWD_CONSOLE_LINES}
+    assert picture["workers"][0]["more"] > 0
+    assert all(end["recent"] and end["count"] > len(end["recent"]) for end in picture["ends"].values())
+    assert len(picture["queues"]) == scene_module.MOST_QUEUES
+    assert frame_seconds(picture) <= 1 / 8
     # ZMQChannelsWebsocketConnection.iopub_data_rate_limit is 1,000,000 bytes a second by default.
-    assert 10 * len(json.dumps(picture)) < 900_000
+    for letter in ("x", "語", "🐇"):
+        picture = largest(letter)
+        assert len(json.dumps(picture, ensure_ascii=False).encode()) / frame_seconds(picture) < 900_000
 
 
 def test_workers_that_ended_make_room_for_those_that_work() -> None:
@@ -202,6 +226,30 @@ def test_the_broker_is_what_was_done_to_it_and_whether_it_answers(told: str, sig
     log = EventLog()
     log.record("broker", "lesson", detail=told)
     assert picture_of(log, sighting)["broker_state"] == state
+
+
+def test_a_broker_that_lets_clients_in_again_is_not_down_though_its_management_api_is() -> None:
+    silent = Sighting(2.0, False, 2.0)
+
+    def state(*rows: tuple[float, str, str, str]) -> str:
+        scene = Scene(1.0)
+        scene.update(
+            [(seconds, kind, actor, "hello", None, "", None, False, detail) for seconds, kind, actor, detail in rows]
+        )
+        return str(scene.picture(9.0, silent, no_console)["broker_state"])
+
+    told = (1.0, "broker", "lesson", "restarting")
+    cut_off = (1.5, "disconnected", "w", "")
+    assert state(told, cut_off) == "down"
+    assert state(told, cut_off, (1.9, "connected", "w", MANUAL)) == "down"  # before it fell silent
+    back = (told, cut_off, (3.0, "connected", "w", MANUAL))
+    assert state(*back) == "coming back"
+    assert state(*back, (3.1, "disconnected", "w", "")) == "down"
+    # One that nothing was done to, and whose counts alone can't be had.
+    assert state((1.0, "connected", "w", MANUAL)) == "down"
+    assert state((3.0, "confirmed", "p", "")) == "up"
+    assert state((3.0, "delivered", "w", ""), (3.1, "started", "w", "")) == "up"
+    assert state((3.0, "delivered", "w", ""), (3.1, "disconnected", "w", "")) == "down"
 
 
 def test_the_brokers_counts_stand_beside_the_logs() -> None:
@@ -320,4 +368,296 @@ def test_the_picture_does_not_depend_on_how_the_rows_came(events: list[tuple[Any
     for step in steps:
         pieces.update(log.rows(pieces.events, min(len(log), pieces.events + step)))
     pieces.update(log.rows(pieces.events))
-    assert whole.picture(99.0, Sighting(), no_console) == pieces.picture(99.0, Sighting(), no_console)
+    for sighting in (Sighting(), Sighting(0, False, -1)):
+        assert whole.picture(99.0, sighting, no_console) == pieces.picture(99.0, sighting, no_console)
+
+
+class World(RuleBasedStateMachine):
+    """A tiny RabbitMQ with workers that keeps its own account of everything; the picture must say the same.
+
+    Two durable queues with a worker each: "auto" settles by being sent, "manual" by its acks.
+    """
+
+    WORKERS = {"manual": "hello", "auto": "other"}  # noqa: RUF012 - never changed
+    QUEUES = ("hello", "other")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.small = pytest.MonkeyPatch()  # so that not all of it fits
+        self.small.setattr(scene_module, "MOST_WAITING", 3)
+        self.small.setattr(scene_module, "MOST_SLOTS", 2)
+        self.log, self.scene = EventLog(), Scene(1.0)
+        self.seen: list[tuple[int, str]] = []
+        self.waiting: dict[str, list[int]] = {queue: [] for queue in self.QUEUES}  # in the order of publishing
+        self.held: dict[str, dict[int, tuple[int, str]]] = {worker: {} for worker in self.WORKERS}  # tag → what, phase
+        self.settled_at_work: dict[str, tuple[int, int]] = {}  # acked before its callback returned: tag and what
+        self.states = dict.fromkeys(self.WORKERS, "idle")
+        self.done = dict.fromkeys(self.WORKERS, 0)
+        self.ended: dict[str, list[int]] = {place: [] for place in ENDS}
+        self.facts: list[dict[str, Any]] = []  # of each message
+        self.queue_of: list[str] = []
+        self.order: list[str] = []
+        self.tags = 0
+        for queue in self.QUEUES:
+            self.log.record("declared", "lesson", queue, detail="durable classic")
+        for worker in self.WORKERS:
+            self.connect(worker, "starting")
+        for number in range(8):
+            self.publish(self.QUEUES[number % 2], number % 3 == 0, 1)
+
+    def connect(self, worker: str, *before: str) -> None:
+        detail = "auto_ack" if worker == "auto" else MANUAL
+        if before:  # another one takes the last place
+            self.order = [name for name in self.order if name != worker] + [worker]
+        for kind in (*before, "connected"):
+            self.log.record(kind, worker, self.WORKERS[worker], detail=detail)
+        self.states[worker] = "idle"
+
+    def say(self, kind: str, worker: str, tag: int, what: int, detail: str = "") -> None:
+        fact = self.facts[what]
+        redelivered = fact["deliveries"] > 1
+        self.log.record(kind, worker, self.WORKERS[worker], str(what), fact["task"], tag, redelivered, detail)
+
+    def put_back(self, queue: str, what: int) -> None:
+        bisect.insort(self.waiting[queue], what)
+
+    def at_work(self, worker: str) -> int | None:
+        """The tag of what is in the worker's callback, settled or not."""
+        if worker in self.settled_at_work:
+            return self.settled_at_work[worker][0]
+        return next((tag for tag, (_, phase) in self.held[worker].items() if phase == "working"), None)
+
+    # -- what happens
+
+    @rule(worker=st.sampled_from(list(WORKERS)), steps=st.integers(1, 12))
+    def go_on(self, worker: str, steps: int) -> None:
+        """As it goes where nothing goes wrong: from chance alone little would come to its end."""
+        for _ in range(steps):
+            phases = [phase for _, phase in self.held[worker].values()]
+            if worker == "manual" and "finished" in phases:
+                self.settle_one(
+                    next(tag for tag, (_, phase) in self.held[worker].items() if phase == "finished"), "acked"
+                )
+            elif self.at_work(worker) is not None:
+                self.return_from_callback(worker, "finished")
+            elif "dispatched" in phases:
+                self.start(worker)
+            else:
+                self.deliver(worker)
+
+    @rule(
+        first=st.integers(3, 12),
+        second=st.integers(3, 12),
+        end=st.sampled_from(["acked", "nacked", "rejected"]),
+        requeue=st.booleans(),
+    )
+    def a_while_passes(self, first: int, second: int, end: str, requeue: bool) -> None:
+        for worker, steps in (("manual", first), ("auto", second)):
+            self.publish(self.WORKERS[worker], True, 1)
+            if self.states[worker] == "killed":
+                self.start_another(worker)
+            self.go_on(worker, steps)
+        self.start("manual")
+        if begun := [tag for tag, (_, phase) in self.held["manual"].items() if phase != "dispatched"]:
+            self.settle_one(begun[0], end, requeue)
+
+    @rule(queue=st.sampled_from(QUEUES), persistent=st.booleans(), dots=st.integers(0, 3))
+    def publish(self, queue: str, persistent: bool, dots: int) -> None:
+        what = len(self.facts)
+        task = f"Task {what}" + dots * "."
+        facts = {"key": what, "task": task, "dots": dots, "persistent": persistent}
+        self.facts.append({**facts, "redelivered": False, "deliveries": 0, "worked": 0})
+        self.queue_of.append(queue)
+        self.waiting[queue].append(what)
+        kind = "persistent" if persistent else "transient"
+        self.log.record("published", "publisher", queue, str(what), task, detail=kind)
+
+    @rule(end=st.sampled_from(["returned", "refused"]), queue=st.sampled_from(QUEUES))
+    def publish_in_vain(self, end: str, queue: str) -> None:
+        self.publish(queue, True, 1)
+        what = self.waiting[queue].pop()
+        self.log.record(end, "publisher", queue, str(what), self.facts[what]["task"])
+        self.ended[end].append(what)
+
+    @rule(worker=st.sampled_from(list(WORKERS)))
+    def deliver(self, worker: str) -> None:
+        queue = self.WORKERS[worker]
+        if not self.waiting[queue] or self.states[worker] == "killed":
+            return
+        what = self.waiting[queue].pop(0)
+        self.tags += 1
+        fact = self.facts[what]
+        fact["redelivered"] = fact["deliveries"] > 0
+        fact["deliveries"] += 1
+        self.held[worker][self.tags] = (what, "dispatched")
+        self.say("delivered", worker, self.tags, what)
+
+    @rule(worker=st.sampled_from(list(WORKERS)))
+    def start(self, worker: str) -> None:
+        if self.at_work(worker) is not None:
+            return
+        for tag, (what, phase) in self.held[worker].items():
+            if phase == "dispatched":
+                self.held[worker][tag] = (what, "working")
+                self.facts[what]["worked"] += 1
+                self.say("started", worker, tag, what)
+                return
+
+    @rule(worker=st.sampled_from(list(WORKERS)), end=st.sampled_from(["finished", "failed"]))
+    def return_from_callback(self, worker: str, end: str) -> None:
+        if worker in self.settled_at_work:
+            tag, what = self.settled_at_work.pop(worker)
+            self.say(end, worker, tag, what)
+            return
+        tag_at_work = self.at_work(worker)
+        if tag_at_work is None:
+            return
+        what, _ = self.held[worker][tag_at_work]
+        self.say(end, worker, tag_at_work, what)
+        if worker == "manual":
+            self.held[worker][tag_at_work] = (what, "finished")  # no ack yet
+            return
+        del self.held[worker][tag_at_work]
+        self.done[worker] += end == "finished"
+        self.ended["done" if end == "finished" else "lost"].append(what)
+
+    @rule(data=st.data(), end=st.sampled_from(["acked", "nacked", "rejected"]), requeue=st.booleans())
+    def settle(self, data: st.DataObject, end: str, requeue: bool) -> None:
+        self.start("manual")
+        begun = [tag for tag, (_, phase) in self.held["manual"].items() if phase != "dispatched"]
+        if begun:
+            self.settle_one(data.draw(st.sampled_from(begun)), end, requeue)
+
+    def settle_one(self, tag: int, end: str, requeue: bool = False) -> None:
+        what, phase = self.held["manual"].pop(tag)
+        if phase == "working":
+            self.settled_at_work["manual"] = (tag, what)
+        self.say(end, "manual", tag, what, "" if end == "acked" else "requeue" if requeue else "discard")
+        if end == "acked":
+            self.done["manual"] += 1
+            self.ended["done"].append(what)
+        elif requeue:
+            self.put_back("hello", what)
+        else:
+            self.ended["discarded"].append(what)
+
+    @rule(data=st.data())
+    def redeliver_what_was_acked_in_vain(self, data: st.DataObject) -> None:
+        """The ack was sent, and did not get to the broker before the connection went."""
+        acked = [what for what in self.ended["done"] if self.queue_of[what] == "hello"]
+        if not acked or self.states["manual"] == "killed":
+            return
+        what = data.draw(st.sampled_from(acked))
+        if ("manual", what) in [(worker, held) for worker, (_, held) in self.settled_at_work.items()]:
+            return
+        self.ended["done"].remove(what)
+        self.waiting["hello"].insert(0, what)
+        self.deliver("manual")
+
+    def cut_off(self, worker: str) -> None:
+        for tag, (what, _) in self.held[worker].items():
+            self.say("lost" if worker == "auto" else "requeued", worker, tag, what)
+            if worker == "auto":
+                self.ended["lost"].append(what)
+            else:
+                self.put_back("hello", what)
+        self.held[worker].clear()
+        if worker in self.settled_at_work:  # a callback that outlives its connection
+            tag, what = self.settled_at_work.pop(worker)
+            self.say("finished", worker, tag, what)
+
+    @rule(worker=st.sampled_from(list(WORKERS)))
+    def kill(self, worker: str) -> None:
+        if self.states[worker] != "killed":
+            self.log.record("killed", worker, self.WORKERS[worker])
+            self.states[worker] = "killed"
+            self.cut_off(worker)
+
+    @rule(worker=st.sampled_from(list(WORKERS)))
+    def start_another(self, worker: str) -> None:
+        if self.states[worker] == "killed":
+            self.connect(worker, "starting")
+
+    @rule(worker=st.sampled_from(list(WORKERS)))
+    def freeze_or_thaw(self, worker: str) -> None:
+        if self.states[worker] != "killed":
+            freezes = self.states[worker] == "idle"
+            self.states[worker] = "frozen" if freezes else "idle"
+            self.log.record("frozen" if freezes else "thawed", worker, self.WORKERS[worker])
+
+    @rule(queue=st.sampled_from(QUEUES), seldom=st.integers(0, 2))
+    def purge(self, queue: str, seldom: int) -> None:
+        if seldom:
+            return
+        self.log.record("purged", "lesson", queue)
+        self.ended["discarded"] += self.waiting[queue]
+        self.waiting[queue] = []
+
+    @rule(seldom=st.integers(0, 2))
+    def restart(self, seldom: int) -> None:
+        if seldom:
+            return
+        self.log.record("broker", "lesson", detail="restarting")
+        there = [worker for worker in self.WORKERS if self.states[worker] != "killed"]
+        for worker in there:
+            self.log.record("disconnected", worker, self.WORKERS[worker])
+            if self.states[worker] == "frozen":
+                self.log.record("thawed", worker, self.WORKERS[worker])
+            self.cut_off(worker)
+        self.log.record("broker", "lesson", detail="up")
+        for queue in self.QUEUES:  # what was in memory alone is gone
+            self.ended["lost"] += [what for what in self.waiting[queue] if not self.facts[what]["persistent"]]
+            self.waiting[queue] = [what for what in self.waiting[queue] if self.facts[what]["persistent"]]
+        for worker in there:
+            self.connect(worker)
+
+    # -- what must be seen
+
+    @invariant()
+    def the_picture_says_the_same(self) -> None:
+        self.scene.update(self.log.rows(self.scene.events))
+        picture = self.scene.picture(0.0, UNSEEN, no_console)
+        self.seen.append((len(self.log), json.dumps(picture)))
+        for shown in picture["queues"]:
+            waiting = self.waiting[shown["name"]]
+            worker = next(name for name, queue in self.WORKERS.items() if queue == shown["name"])
+            assert shown["waiting"] == [self.facts[what] for what in waiting[: scene_module.MOST_WAITING]]
+            assert (shown["ready"]["log"], shown["more"]) == (len(waiting), len(waiting) - len(shown["waiting"]))
+            assert shown["unacknowledged"]["log"] == (0 if worker == "auto" else len(self.held[worker]))
+        assert [shown["name"] for shown in picture["queues"]] == list(self.QUEUES)
+        assert [shown["name"] for shown in picture["workers"]] == self.order
+        # What is over is forgotten: a lesson may see millions.
+        assert len(self.scene.ledger._deliveries) == sum(map(len, self.held.values())) + len(self.settled_at_work)
+        for shown in picture["workers"]:
+            name = shown["name"]
+            held = [{**self.facts[what], "phase": phase} for what, phase in self.held[name].values()]
+            assert shown["slots"] == held[: scene_module.MOST_SLOTS]
+            assert (shown["more"], shown["done"]) == (len(held) - len(shown["slots"]), self.done[name])
+            at_work = self.at_work(name)
+            state = self.states[name]
+            assert shown["state"] == ("busy" if state == "idle" and at_work is not None else state)
+            assert (shown["busy_with"] is not None) == (at_work is not None)
+            assert shown["ack"] == name
+            if name == "manual" and state != "killed":
+                assert shown["free"] == max(0, 2 - len(held))
+        for place, ended in self.ended.items():
+            assert picture["ends"][place]["count"] == len(ended)
+            assert Counter(chip["key"] for chip in picture["ends"][place]["recent"]) <= Counter(ended)
+            assert len(picture["ends"][place]["recent"]) >= min(len(ended), scene_module.MOST_ENDED)
+            assert all(chip == self.facts[chip["key"]] for chip in picture["ends"][place]["recent"])
+        assert set(where(picture).values()) <= {1}
+        assert picture["publishers"]["published"] == len(self.facts) == len(self.scene.ledger)
+
+    def teardown(self) -> None:
+        """Rewound to any moment that was seen, the picture is what it was then."""
+        try:
+            for events, picture in self.seen[::7]:
+                scene = Scene(1.0)
+                scene.update(self.log.rows(0, events))
+                assert json.dumps(scene.picture(0.0, UNSEEN, no_console)) == picture
+        finally:
+            self.small.undo()
+
+
+World.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestWorld = World.TestCase

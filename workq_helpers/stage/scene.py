@@ -18,12 +18,17 @@ MOST_QUEUES = 6
 MOST_WAITING = 12
 MOST_WORKERS = 50
 MOST_SLOTS = 8
-FEW_SLOTS = 3  # where there are more workers than have a console: a frame must stay small
 MOST_PUBLISHERS = 4
 MOST_ENDED = 12
 MOST_LOST = 24
-MOST_CONSOLES = 12
 CONSOLE_LINES = 6
+CONSOLE_WIDTH = 160  # what a worker printed is whole in `Worker.console`
+
+#: Where there are more workers than so many, each shows less: a frame must stay small.
+CROWD = 12
+CROWD_SLOTS = 3
+CROWD_CONSOLE_LINES = 2
+CROWD_CONSOLE_WIDTH = 60
 
 #: A picture of a moment, as JSON has it: see `Scene.picture`.
 Picture = dict[str, Any]
@@ -45,6 +50,9 @@ _STATES = {
     "crashed": "crashed",
 }
 _ENDED = ("stopped", "killed", "crashed")
+
+#: Kinds that only a broker which is there brings about.
+_ANSWERS = frozenset({"connected", "delivered", "confirmed", "returned"})
 
 #: Kinds that change an actor or the broker; all others are the ledger's alone.
 _TELLING = frozenset(_STATES) | {"frozen", "thawed", "blocked", "unblocked", "broker", "declared"}
@@ -110,6 +118,7 @@ class Scene:
         self._workers: dict[str, _Worker] = {}
         self._publishers: dict[str, _Publisher] = {}
         self._broker = ("up", 0.0)
+        self._answered_seconds = self._cut_off_seconds = -1.0  # when it last answered, and lost a client
 
     def update(self, rows: list[Row]) -> None:
         """Take in the rows that follow those taken in before."""
@@ -117,6 +126,8 @@ class Scene:
         self.ledger.update(rows)
         counted = Counter(map(_KIND_AND_ACTOR, rows))
         self._counted.update(counted)
+        if any(kind in _ANSWERS for kind, _ in counted):
+            self._answered_seconds = next(row[0] for row in reversed(rows) if row[1] in _ANSWERS)
         if not _TELLING.isdisjoint(kind for kind, _ in counted):
             self._learn(row for row in rows if row[1] in _TELLING)
 
@@ -125,6 +136,8 @@ class Scene:
     def _learn(self, rows: Iterable[Row]) -> None:
         for row in rows:
             kind, actor, detail = row[1], row[2], row[8]
+            if kind == "disconnected":
+                self._cut_off_seconds = row[0]
             if kind == "broker":
                 self._broker = (detail, row[0])
             elif kind == "declared":
@@ -182,13 +195,15 @@ class Scene:
         queues = self._queue_names(logged, sighting)
         counts = self.ledger.workers()
         names = self._worker_names(counts)
-        most_slots = MOST_SLOTS if len(names) <= MOST_CONSOLES else FEW_SLOTS
+        crowd = len(names) > CROWD
+        most_slots = CROWD_SLOTS if crowd else MOST_SLOTS
+        lines, width = (CROWD_CONSOLE_LINES, CROWD_CONSOLE_WIDTH) if crowd else (CONSOLE_LINES, CONSOLE_WIDTH)
         workers = [
             self._worker(name, counts.get(name, _NOTHING), seconds, most_slots=most_slots, running=running)
             for name in names
         ]
-        for shown in workers[:MOST_CONSOLES]:
-            shown["console"] = console(shown["name"], CONSOLE_LINES, seconds)
+        for shown in workers:
+            shown["console"] = [_cut(line, width) for line in console(shown["name"], lines, seconds)]
         picture: Picture = {
             "broker_state": self._broker_state(sighting),
             "publishers": self._publishers_shown(),
@@ -205,10 +220,13 @@ class Scene:
         told, at_seconds = self._broker
         if told == "down" or told == "stopping":
             return told
-        if sighting.reachable is False:
+        silent = sighting.reachable is False
+        if silent and self._answered_seconds <= max(sighting.since_seconds, self._cut_off_seconds):
             return "down"
         if told == "up":
             return "up"
+        if silent:
+            return "coming back"  # clients are let in; its management API takes longer
         # It was told to restart or made to crash, and answers: still, or again.
         return "coming back" if sighting.reachable and sighting.since_seconds > at_seconds else "stopping"
 
@@ -333,6 +351,10 @@ def _chip(message: Message) -> Picture:
         "deliveries": message.deliveries,
         "worked": message.worked,
     }
+
+
+def _cut(line: str, width: int) -> str:
+    return line if len(line) <= width else line[: width - 1] + "…"
 
 
 def _phase(delivery: Delivery) -> str:

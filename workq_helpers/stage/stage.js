@@ -1018,7 +1018,7 @@ function queueCard(ui, { name }) {
 function whyWaiting(frame, queue) {
   if (queue.gone) return "This queue is gone, and what was in it.";
   const state = frame.broker?.state;
-  if (state && state !== "up") return `RabbitMQ is ${state}: nothing moves.`;
+  if (state && state !== "up" && state !== "coming back") return `RabbitMQ is ${state}: nothing moves.`;
   if (!queue.ready?.log)
     return queue.unacknowledged?.log ? "Nothing waits here: the workers hold the rest." : "Nothing waits here.";
   const takers = (frame.workers ?? []).filter((worker) => worker.queue === queue.name && !ENDED.has(worker.state));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from workq_helpers.errors import WorkqError
 from workq_helpers.pace import seconds_per_dot
+from workq_helpers.plain_text import printable
 from workq_helpers.stage.calls import Call, Declaration, call_for
 from workq_helpers.stage.lanes import Lanes
 from workq_helpers.stage.playhead import Playhead, Position
@@ -22,12 +24,15 @@ from workq_helpers.stage.widget import StageWidget
 if TYPE_CHECKING:
     from workq_helpers.lesson import Lesson
 
-__all__ = ["Stage"]
+__all__ = ["Stage", "frame_seconds"]
 
 _logger = logging.getLogger(__name__)
 
 #: At most ten frames a second: more would run into Jupyter's limit on messages, and no eye needs them.
 FRAME_SECONDS = 0.1
+
+#: Jupyter drops what comes faster than a million bytes a second; the rest is for what else a notebook says.
+FRAME_BYTES_A_SECOND = 800_000
 
 #: A frame goes out at least this often, so that the browser knows a live view from a dead one.
 HEARTBEAT_SECONDS = 2.0
@@ -35,9 +40,6 @@ HEARTBEAT_SECONDS = 2.0
 #: How many of its last calls and notices the stage shows.
 _KEPT_CALLS = 10
 _KEPT_NOTICES = 5
-
-#: A console's line is cut here; what a worker printed is whole in `Worker.console`.
-_LINE_LENGTH = 160
 
 #: How long a task may take that the stage sends itself before the next one is sent.
 _SEND_SECONDS = 30.0
@@ -166,7 +168,7 @@ class Stage:
             version = self._version()
             self._send_frame()
             # The rest of the frame's time, whatever happens; then until something does.
-            ending.wait(max(0.0, began + FRAME_SECONDS - time.monotonic()))
+            ending.wait(max(0.0, began + frame_seconds(self._widget.frame) - time.monotonic()))
             if not self._replaying() and not self._wait_for_change(version, ending):
                 self._still.update(self._widget.frame)
         self._send_replies()
@@ -252,7 +254,7 @@ class Stage:
                 "found": broker.where,
                 "state": picture.pop("broker_state"),
                 "steerable": broker.ours,
-                "why_not": "" if broker.ours else _not_ours(broker.where),
+                "why_not": "" if broker.ours else _not_ours(broker.where, broker.by_hand.restart),
             },
             **picture,
             "actions": self._actions(picture),
@@ -283,8 +285,7 @@ class Stage:
     def _console(self, name: str, count: int, until_seconds: float) -> list[str]:
         for worker in reversed(self._lesson.workers):
             if worker.name == name:
-                lines = worker.console.tail(count, until_seconds)
-                return [line if len(line) <= _LINE_LENGTH else line[: _LINE_LENGTH - 1] + "…" for line in lines]
+                return [printable(line) for line in worker.console.tail(count, until_seconds)]
         return []
 
     # -- commands -------------------------------------------------------------------------------------
@@ -352,9 +353,16 @@ class Stage:
         self._log.poke()
 
 
-def _not_ours(where: str) -> str:
+def frame_seconds(frame: Picture) -> float:
+    """Return how long after the beginning of `frame` the next one may begin."""
+    size = len(json.dumps(frame, ensure_ascii=False).encode())
+    return max(FRAME_SECONDS, size / FRAME_BYTES_A_SECOND)
+
+
+def _not_ours(where: str, by_hand: str) -> str:
+    how = f"with {by_hand} in a terminal" if by_hand else "where it runs"
     return (
-        f"The course did not start the RabbitMQ at {where}, so it does not restart or crash it. Restart it where it "
-        "runs; lesson.broker.wait_for_restart() in a cell waits for it. Or unset WORKQ_BROKER_URL for one of the "
+        f"The course did not start the RabbitMQ at {where}, so it does not restart or crash it. Restart it {how}; "
+        "lesson.broker.wait_for_restart() in a cell waits for it. Or unset WORKQ_BROKER_URL for one of the "
         "course's own."
     )

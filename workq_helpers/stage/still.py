@@ -234,4 +234,4 @@ def _font(bold: bool) -> Any:
     import matplotlib as mpl  # for its fonts alone: they are there on every system
 
     folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
-    return ImageFont.truetype(folder / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"), 12 * _SCALE)
+    return ImageFont.truetype(str(folder / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")), 12 * _SCALE)
