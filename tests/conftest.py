@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 _runtime = tempfile.mkdtemp(prefix="workq-")
 os.environ["WORKQ_RUNTIME_DIR"] = _runtime
 os.environ["WORKQ_DATA_DIR"] = str(Path(_runtime) / "data")  # what they have done stays as it is too
+os.environ.pop("PYTEST_ADDOPTS", None)  # it was for this pytest, not for those that tests start
 os.environ.setdefault("WORKQ_SECONDS_PER_DOT", "0.02")
 
 
@@ -53,8 +56,16 @@ def poll_for_fixture() -> Callable[..., None]:
     return poll_for
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _versions(record_testsuite_property: Callable[[str, object], None]) -> None:
+    """Let the report say with what these tests ran."""
+    record_testsuite_property("Python", platform.python_version())
+    record_testsuite_property("ipykernel", importlib.metadata.version("ipykernel"))
+    record_testsuite_property("dependencies", os.environ.get("WORKQ_VERSIONS", "pinned"))
+
+
 @pytest.fixture(scope="session")
-def broker() -> Iterator[Broker]:
+def broker(record_testsuite_property: Callable[[str, object], None]) -> Iterator[Broker]:
     """One broker for the whole run: the one that `find_broker` finds."""
     from workq_helpers import WorkqError, find_broker
 
@@ -64,6 +75,7 @@ def broker() -> Iterator[Broker]:
         need(False, f"no RabbitMQ to test with: {error}")
         raise
     with found:
+        record_testsuite_property("RabbitMQ", found.version)
         yield found
 
 

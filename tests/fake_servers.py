@@ -65,31 +65,38 @@ def said(answer: bytes) -> Talk:
     return talk
 
 
-def amqp_server(product: str = "RabbitMQ", version: str = "4.1.0") -> Talk:
-    """Return a talk that speaks AMQP well enough to let anybody in and out again."""
+def amqp_server(
+    product: str = "RabbitMQ", version: str = "4.1.0", hang_up_at: type[pika.amqp_object.Method] | None = None
+) -> Talk:
+    """Return a talk that speaks AMQP well enough to let anybody in and out again, or that hangs up at some method."""
 
     def talk(client: socket.socket) -> None:
         client.recv(8)
         properties = {"product": product, "version": version, "capabilities": {}}
-        _send(client, pika.spec.Connection.Start(0, 9, properties, "PLAIN", "en_US"))
-        answers = {
+        _send(client, 0, pika.spec.Connection.Start(0, 9, properties, "PLAIN", "en_US"))
+        answers: dict[type, pika.amqp_object.Method] = {
             pika.spec.Connection.StartOk: pika.spec.Connection.Tune(0, 131_072, 0),
             pika.spec.Connection.Open: pika.spec.Connection.OpenOk(),
             pika.spec.Connection.Close: pika.spec.Connection.CloseOk(),
+            pika.spec.Channel.Open: pika.spec.Channel.OpenOk(),
+            pika.spec.Channel.Close: pika.spec.Channel.CloseOk(),
+            pika.spec.Basic.Consume: pika.spec.Basic.ConsumeOk("w"),
         }
-        for method in _methods(client):
+        for channel, method in _methods(client):
+            if type(method) is hang_up_at:
+                return
             answer = answers.get(type(method))
             if answer is not None:
-                _send(client, answer)
+                _send(client, channel, answer)
 
     return talk
 
 
-def _send(client: socket.socket, method: object) -> None:
-    client.sendall(pika.frame.Method(0, method).marshal())
+def _send(client: socket.socket, channel: int, method: pika.amqp_object.Method) -> None:
+    client.sendall(pika.frame.Method(channel, method).marshal())
 
 
-def _methods(client: socket.socket) -> Iterator[object]:
+def _methods(client: socket.socket) -> Iterator[tuple[int, object]]:
     received = b""
     while chunk := client.recv(65_536):
         received += chunk
@@ -98,4 +105,5 @@ def _methods(client: socket.socket) -> Iterator[object]:
             if not size:
                 break
             received = received[size:]
-            yield frame.method
+            if isinstance(frame, pika.frame.Method):
+                yield frame.channel_number, frame.method

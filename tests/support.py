@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 import os
+import re
 
+import httpx
+import psutil
 import pytest
 
-__all__ = ["need"]
+__all__ = ["LAB_URL", "command_of", "jupyter_client", "need"]
+
+#: What JupyterLab says once it opens the first lesson: its address and its token.
+LAB_URL = re.compile(r"(http://127\.0\.0\.1:\d+)/lab/tree/notebooks/00_start_here\.ipynb\?token=(\w+)")
+
+
+def jupyter_client(token: str) -> httpx.Client:
+    """Return a client for a JupyterLab, which tells its address a moment before it listens there."""
+    headers = {"Authorization": f"token {token}"}
+    return httpx.Client(transport=httpx.HTTPTransport(retries=6), headers=headers, timeout=60)
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    """Return the words of a process's command line; none if it has ended, whether somebody has waited for it or not."""
+    try:
+        return process.cmdline()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return []
 
 
 def need(condition: object, reason: str) -> None:

@@ -9,6 +9,7 @@ from workq_helpers.course import CHECKS
 from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.events import EventLog
 from workq_helpers.observed import Observed
+from workq_helpers.sentences import paragraph
 
 if TYPE_CHECKING:
     from workq_helpers.broker.management import QueueCounts
@@ -40,6 +41,9 @@ class CheckResult(NamedTuple):
 
     def __repr__(self) -> str:
         return f"✔ {self.name}: {self.saw}"
+
+    def _repr_html_(self) -> str:
+        return paragraph(repr(self))
 
 
 def check(lesson: HasLog | EventLog, name: str) -> CheckResult:

@@ -15,6 +15,7 @@ import click
 from workq_helpers import broker as brokers
 from workq_helpers.classroom.commands import classroom
 from workq_helpers.errors import WorkqError
+from workq_helpers.plain_text import printable
 
 if TYPE_CHECKING:
     from workq_helpers.broker import Finding, Status
@@ -131,7 +132,7 @@ def url() -> None:
 @broker.command()
 def logs() -> None:
     """Print what it and its keeper have logged."""
-    click.echo(brokers.logs(), nl=False)
+    click.echo(printable(brokers.logs(), lines=True), nl=False)
 
 
 main.add_command(classroom)
@@ -159,13 +160,14 @@ def copy(folder: Path) -> None:
 
 def _progress() -> Callable[[str], None] | None:
     """Say steps in lines where there is no terminal to draw a progress bar in."""
-    return None if sys.stderr.isatty() else lambda step: click.echo(f"    {step}")
+    return None if sys.stderr.isatty() else lambda step: click.echo(f"    {printable(step)}")
 
 
 def _show(finding: Finding, width: int) -> None:
     mark, color = _MARKS[finding.verdict]
     indent = " " * (width + 8)
-    lines = [*finding.found.splitlines(), *(f"-> {line}" for line in finding.mend.splitlines())]
+    found = printable(finding.found, lines=True)
+    lines = [*found.splitlines(), *(f"-> {line}" for line in finding.mend.splitlines())]
     click.echo(f"{click.style(mark, fg=color, bold=True)}  {finding.name:{width}}  " + f"\n{indent}".join(lines))
 
 

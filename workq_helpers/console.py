@@ -17,6 +17,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
+from workq_helpers.plain_text import printable
+
 __all__ = ["Console"]
 
 #: A console keeps its last lines only, so that a worker that prints for hours needs no more memory.
@@ -27,6 +29,8 @@ _here = threading.local()
 
 class Console:
     """The last lines of what a worker printed.
+
+    Shown, they steer no terminal, whatever was in a message; `text` and `lines` are what was printed.
 
     Args:
         clock: Tells when a line was written, in seconds.
@@ -85,7 +89,7 @@ class Console:
             _here.console = None
 
     def __repr__(self) -> str:
-        return self.text
+        return printable(self.text, lines=True)
 
 
 class _Router:
@@ -93,10 +97,23 @@ class _Router:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._write: Callable[[str], int] | None = None
 
-    def write(self, text: str) -> int:
+    @property
+    def write(self) -> Callable[[str], int]:
+        """What writes for the thread that asks.
+
+        IPython puts its own `write` here while a cell runs, and keeps for ever what comes to it. That is for what the
+        cell prints, so a captured thread never gets it.
+        """
         console: Console | None = getattr(_here, "console", None)
-        return self._stream.write(text) if console is None else console.write(text)
+        if console is not None:
+            return console.write
+        return self._stream.write if self._write is None else self._write
+
+    @write.setter
+    def write(self, write: Callable[[str], int]) -> None:
+        self._write = write
 
     def writelines(self, lines: list[str]) -> None:
         for line in lines:

@@ -16,7 +16,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workq_helpers.errors import InvalidArgumentError
+from workq_helpers.broker.locking import lock_path
+from workq_helpers.errors import BrokerStartError, InvalidArgumentError
+from workq_helpers.sentences import paragraph
 
 if TYPE_CHECKING:
     from workq_helpers.chapter import Chapter
@@ -114,7 +116,7 @@ class CourseProgress:
         path = self.path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with filelock.FileLock(path.with_suffix(".lock"), timeout=_LOCK_SECONDS):
+            with filelock.FileLock(lock_path(path.with_suffix(".lock")), timeout=_LOCK_SECONDS):
                 before = self.done()
                 if self.trouble:
                     # Somebody else's, or damaged: kept aside, not thrown away.
@@ -123,7 +125,7 @@ class CourseProgress:
                 after = change(before)
                 if after != before or not path.exists():
                     _write(path, after)
-        except (OSError, filelock.Timeout) as error:
+        except (OSError, filelock.Timeout, BrokerStartError) as error:
             self.trouble = f"Progress could not be kept in {path} ({_reason(error)}); the lesson goes on without."
             return False
         return True
@@ -196,6 +198,9 @@ class Finish(NamedTuple):
         left = f" Exercises left: {', '.join(self.exercises_left)}." if self.exercises_left else ""
         trouble = f" {self.trouble}" if self.trouble else ""
         return f"✔ {self.title}: done.{left}{trouble}"
+
+    def _repr_html_(self) -> str:
+        return paragraph(repr(self))
 
 
 def finish(title: str, progress: CourseProgress | None = None, passed: frozenset[str] | None = None) -> Finish:

@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 
 from workq_helpers.broker import Finding, diagnose
 from workq_helpers.errors import WorkqError
+from workq_helpers.jupyter_folders import unwritable, without_saving
 from workq_helpers.lab import FIRST_LESSON, course_folder
 
 __all__ = ["examine"]
@@ -26,7 +27,7 @@ _JUPYTERLAB_PORT = 8888
 
 def examine() -> list[Finding]:
     """Look at this machine without changing anything; what will be used as RabbitMQ comes last."""
-    return [_python(), _packages(), _folder(Path.cwd()), _port(_JUPYTERLAB_PORT), *_brokers()]
+    return [_python(), _packages(), _folder(Path.cwd()), _jupyter(), _port(_JUPYTERLAB_PORT), *_brokers()]
 
 
 def _python() -> Finding:
@@ -67,10 +68,19 @@ def _folder(here: Path) -> Finding:
         mend = "Run `workq` in the folder of the course, or copy the lessons: workq course copy DIR"
         return Finding("Lessons", "bad", f"there is no {FIRST_LESSON} in {folder}", mend)
     notebooks = (folder / FIRST_LESSON).parent
-    if not os.access(notebooks, os.W_OK):
-        mend = "Your answers can't be saved there: copy the course to a folder of yours."
-        return Finding("Lessons", "warn", f"{notebooks} is read-only for you", mend)
+    sentence, _, mend = without_saving(notebooks).partition(". ")
+    if sentence:
+        return Finding("Lessons", "warn", sentence, mend)
     return Finding("Lessons", "ok", str(notebooks))
+
+
+def _jupyter() -> Finding:
+    found = unwritable(os.environ)
+    if not found:
+        return Finding("Jupyter's files", "ok", "can be kept")
+    folder, reason = next(iter(found.values()))
+    mend = "`make lab` keeps them in a temporary folder meanwhile: settings and layout will be lost."
+    return Finding("Jupyter's files", "warn", f"can't be kept in {folder} ({reason})", mend)
 
 
 def _port(port: int) -> Finding:

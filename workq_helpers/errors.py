@@ -17,7 +17,7 @@
     │   │   └── ManagementUnavailableError  it is not there, or not for this user
     │   ├── BrokerNotOursError          restart, crash or stop of a broker the course did not start
     │   ├── BrokerStartError            a broker of ours did not come up
-    │   │   ├── PortTakenError          another program listens on its port
+    │   │   ├── PortTakenError          another program has one of its ports
     │   │   ├── DockerUnavailableError  Docker is not installed, not running or not ours to use
     │   │   ├── ImageUnavailableError   the image is not here and can't be pulled
     │   │   └── PackagesError           RabbitMQ's packages can't be had or unpacked
@@ -42,6 +42,8 @@ from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from workq_helpers.plain_text import printable
 
 if TYPE_CHECKING:
     from workq_helpers.errors_of_pika import (
@@ -92,7 +94,8 @@ class WorkqError(Exception):
     """Base of every exception the course raises on purpose."""
 
     def __str__(self) -> str:
-        return str(self.args[0]) if self.args else type(self).__name__
+        # Some hold a broker's own words, which hold names that anybody may have chosen.
+        return printable(str(self.args[0]), lines=True) if self.args else type(self).__name__
 
     def _render_traceback_(self) -> list[str]:
         """Show the sentence alone in a notebook: IPython asks an exception for its own traceback here."""
@@ -152,7 +155,7 @@ class BrokerStartError(BrokerError):
 
 
 class PortTakenError(BrokerStartError):
-    """Another program already listens on a port the broker needs."""
+    """Another program has a port that the broker needs."""
 
 
 class DockerUnavailableError(BrokerStartError):

@@ -7,6 +7,7 @@ from typing import Any
 import pika.exceptions
 
 from workq_helpers.errors import BrokerError, QueueError
+from workq_helpers.plain_text import printable
 
 __all__ = [
     "ChannelRefusedError",
@@ -33,7 +34,7 @@ class _ClosedByBrokerError(QueueError):
     def __init__(self, message: str, reply_code: int, reply_text: str) -> None:
         # Sets args to (reply_code, reply_text), which pika's own properties read.
         super().__init__(reply_code, reply_text)
-        self._message = message
+        self._message = printable(message, lines=True)  # the broker's words are in it
 
     def __str__(self) -> str:
         return self._message

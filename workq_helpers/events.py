@@ -38,7 +38,7 @@ KINDS = {
     "blocked": "the broker asked publishers to wait, for example for memory",
     "unblocked": "the broker lets publishers go on",
     "stopping": "it was asked to stop",
-    "stopped": "it finished what it had in hand and said goodbye",
+    "stopped": "it finished what it had in hand and said goodbye; right after 'disconnected', nobody answered",
     "killed": "its TCP connection was cut, as in a crash",
     "crashed": "its own error ended it",
     "frozen": "it was made to hang",

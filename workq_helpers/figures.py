@@ -27,7 +27,7 @@ from workq_helpers import history
 from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.events import EventLog
 
-__all__ = ["Picture", "timeline", "timelines"]
+__all__ = ["STYLE", "Picture", "drawable", "timeline", "timelines"]
 
 #: From so many deliveries on a row shows how busy its worker was instead of every task.
 MOST_BARS = 300
@@ -46,7 +46,8 @@ _DPI = 150
 _BAR = 0.40
 _INK, _MUTED, _FAINT, _BAND = "#1f2328", "#636c76", "#b5bcc4", "#f1f3f5"
 
-_RC: dict[Any, Any] = {
+#: How every figure of the course is made, and drawn.
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "text.usetex": False,
     "text.parse_math": False,  # a task is text, dollar signs and all
@@ -98,7 +99,7 @@ class Picture:
         """Return the picture as a PNG file's bytes."""
         if self._png is None:
             drawn, small = io.BytesIO(), io.BytesIO()
-            with mpl.rc_context(_RC):
+            with mpl.rc_context(STYLE):
                 self.figure.savefig(drawn, format="png", dpi=_DPI)
             # A palette makes it a third of the size; notebooks hold every picture twice.
             with Image.open(drawn) as image:
@@ -108,7 +109,7 @@ class Picture:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the picture to a file; its suffix (``.png``, ``.svg``, ``.pdf``) says in which format."""
-        with mpl.rc_context(_RC):
+        with mpl.rc_context(STYLE):
             self.figure.savefig(Path(path), dpi=_DPI)
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
@@ -139,7 +140,7 @@ def timeline(log: EventLog) -> Picture:
         The picture; time runs from the first task, in seconds.
     """
     scene = _Scene.of(log)
-    with mpl.rc_context(_RC):
+    with mpl.rc_context(STYLE):
         return Picture(_draw([("", scene)]), _describe(scene))
 
 
@@ -164,7 +165,7 @@ def timelines(logs: Mapping[str, EventLog]) -> Picture:
         )
     scenes = [(title, _Scene.of(log).while_at_work()) for title, log in logs.items()]
     words = [f"{_plain(title)}: {_describe(scene)}" for title, scene in scenes]
-    with mpl.rc_context(_RC):
+    with mpl.rc_context(STYLE):
         return Picture(_draw(scenes), f"{_count(len(scenes), 'timeline')} on one scale. {' '.join(words)}")
 
 
@@ -316,7 +317,7 @@ def _draw_scene(axes: Axes, scene: _Scene, points: float, shown: dict[str, Any])
 
 def _draw_title(axes: Axes, title: str, span: float) -> None:
     """Name a timeline above it, and say where it ends."""
-    axes.set_title(_drawable(title), loc="left", fontsize=10.5, color=_INK, pad=4)
+    axes.set_title(drawable(title), loc="left", fontsize=10.5, color=_INK, pad=4)
     axes.axvline(span, color=_INK, linestyle=(0, (4, 3)), linewidth=1.0, zorder=4)
     axes.annotate(
         f"{span:.1f} s",
@@ -367,7 +368,7 @@ def _label(axes: Axes, row: float, name: str, note: str, tally: str) -> None:
     place = axes.get_yaxis_transform()
     up = 0.11 if note else 0.0
     short = name if len(name) <= 24 else name[:23] + "…"
-    axes.text(-0.015, row - up, _drawable(short), transform=place, ha="right", va="center", fontsize=9.5, color=_INK)
+    axes.text(-0.015, row - up, drawable(short), transform=place, ha="right", va="center", fontsize=9.5, color=_INK)
     if note:
         axes.text(-0.015, row + 0.14, note, transform=place, ha="right", va="center", fontsize=7.5, color=_MUTED)
     if tally:
@@ -555,14 +556,14 @@ def _glyphs() -> frozenset[int]:
     return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
 
 
-def _drawable(text: str) -> str:
+def drawable(text: str) -> str:
     """Return the text with a box for what the font lacks, which matplotlib would warn about."""
     return "".join(character if ord(character) in _glyphs() else "□" for character in _plain(text))
 
 
 def _fit(text: str, points: float) -> str:
     """Return as much of the text as so many points of width hold, or nothing when that says too little."""
-    text = _drawable(text)
+    text = drawable(text)
     if _text_width(text) <= points:
         return text
     while len(text) > 3:

@@ -1,7 +1,7 @@
 """The log as pandas tables: one row an event, a delivery, a task, a worker, or a change of a queue's counts.
 
 Every table keeps its columns and their types when it is empty. Times are seconds since the lesson opened,
-missing (``NaN``) where the thing has not happened.
+missing (``NaN``) where the thing has not happened. Names hold no control characters: their pictures stand for them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import pandas as pd
 
 from workq_helpers.events import KINDS, EventLog, Row
 from workq_helpers.ledger import Delivery, Ledger, LogCounts, Message
+from workq_helpers.plain_text import printable
 
 __all__ = ["OUTCOMES", "deliveries", "events", "queue_counts", "tasks", "workers"]
 
@@ -40,6 +41,9 @@ _STATES = {
 }
 
 _ABOUT_A_DELIVERY = frozenset({"started", "finished", "failed", "acked", "nacked", "rejected", "requeued", "lost"})
+
+# JupyterLab typesets what stands between dollar signs in a table, and a task is text, dollar signs and all.
+pd.set_option("display.html.use_mathjax", False)
 
 _TEXT = pd.Series(["text"]).dtype  # str from pandas 3 on, object before
 
@@ -66,7 +70,7 @@ def events(log: EventLog) -> pd.DataFrame:
             "task": _text(columns["task"]),
             "delivery_tag": _integers(columns["delivery_tag"]),
             "redelivered": np.array(columns["redelivered"], dtype=np.bool_),
-            "detail": _text(columns["detail"]),
+            "detail": _shown(columns["detail"]),
         }
     )
 
@@ -96,7 +100,7 @@ def deliveries(log: EventLog) -> pd.DataFrame:
             "finished_seconds": _seconds([each.finished for each in told]),
             "settled_seconds": _seconds([each.settled for each in told]),
             "outcome": _text([each.outcome for each in told]),
-            "queue": _text([each.queue for each in told]),
+            "queue": _shown([each.queue for each in told]),
             "message_id": _text([each.message.message_id for each in told]),
         }
     )
@@ -132,7 +136,7 @@ def tasks(log: EventLog) -> pd.DataFrame:
             "done_seconds": _seconds(
                 [done.get(id(message)) if message.place == "done" else None for message in messages]
             ),
-            "queue": _text([message.queue for message in messages]),
+            "queue": _shown([message.queue for message in messages]),
             "message_id": _text([message.message_id for message in messages]),
         }
     )
@@ -166,7 +170,7 @@ def workers(log: EventLog) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "worker": _text(names),
-            "queue": _text([connected[name][3] if name in connected else "" for name in names]),
+            "queue": _shown([connected[name][3] if name in connected else "" for name in names]),
             "auto_ack": np.array([detail.startswith("auto_ack") for detail in details], dtype=np.bool_),
             "prefetch_count": _integers([_prefetch_count(detail) for detail in details]),
             "connected_seconds": _seconds([first.get(name) for name in names]),
@@ -199,7 +203,7 @@ def queue_counts(log: EventLog) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "seconds": _seconds([seconds for seconds, _, _ in changes]),
-            "queue": _text([queue for _, queue, _ in changes]),
+            "queue": _shown([queue for _, queue, _ in changes]),
             "ready": np.array([counts.ready for _, _, counts in changes], dtype=np.int64),
             "unacknowledged": np.array([counts.unacknowledged for _, _, counts in changes], dtype=np.int64),
         }
@@ -307,6 +311,12 @@ def _text(values: Sequence[str | None]) -> pd.Series[Any]:
     return pd.Series(values, dtype=_TEXT)
 
 
+def _shown(values: Sequence[str]) -> pd.Series[Any]:
+    """Return names and reasons as they may be shown anywhere; there are few different ones."""
+    shown = {value: printable(value) for value in set(values)}
+    return _text([shown[value] for value in values])
+
+
 def _seconds(values: Sequence[float | None]) -> npt.NDArray[np.float64]:
     return np.array(values, dtype=np.float64)
 
@@ -322,4 +332,4 @@ def _category(values: Sequence[str], names: Iterable[str] | None = None) -> pd.C
     """Make a category of few distinct values; several times faster than pandas does of a list."""
     codes = {name: code for code, name in enumerate(dict.fromkeys(values if names is None else names))}
     coded = np.fromiter(map(codes.__getitem__, values), dtype=np.int32, count=len(values))
-    return pd.Categorical.from_codes(coded, categories=pd.Index(list(codes), dtype=_TEXT))
+    return pd.Categorical.from_codes(coded, categories=pd.Index([printable(name) for name in codes], dtype=_TEXT))

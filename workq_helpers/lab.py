@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from workq_helpers.errors import WorkqError
+from workq_helpers.jupyter_folders import put_stand_ins, without_saving
 
 __all__ = ["course_folder", "end_with_process", "lab_arguments", "open_lab"]
 
@@ -42,6 +43,8 @@ def open_lab(arguments: Sequence[str], say: Say, progress: Say | None = None) ->
     folder = course_folder(Path.cwd())
     if not (folder / FIRST_LESSON).is_file():
         say(f"    There are no lessons in {folder}. Copy them: workq course copy work-queues && cd work-queues")
+    for sentence in filter(None, [without_saving((folder / FIRST_LESSON).parent), put_stand_ins(os.environ)]):
+        say(f"    {sentence}")
     # JupyterLab takes as long to import as RabbitMQ to boot, so both happen at once.
     threading.Thread(target=importlib.import_module, args=("jupyterlab.labapp",), daemon=True).start()
     with contextlib.ExitStack() as until_the_end:
@@ -101,11 +104,22 @@ def lab_arguments(arguments: Sequence[str], folder: Path, as_root: bool) -> list
         # Nor the question whether there should be any.
         "--LabApp.app_settings_dir": str(Path(__file__).resolve().parent / "lab_settings"),
     }
+    if _kernels_can_encrypt():
+        # Else anybody on the machine may read what a kernel answers: its ports take all comers, and only sign.
+        ours["--KernelManager.transport_encryption"] = "auto"
     named = {argument.partition("=")[0] for argument in arguments}
     command = [f"{option}={value}" for option, value in ours.items() if option not in named]
     if as_root and "--allow-root" not in named:
         command.append("--allow-root")
     return [*command, *arguments]
+
+
+def _kernels_can_encrypt() -> bool:
+    """Whether Jupyter is new enough to encrypt what goes between it and its kernels, and was built to."""
+    import zmq
+    from jupyter_client.manager import KernelManager
+
+    return bool(KernelManager.class_traits().get("transport_encryption")) and zmq.has("curve")
 
 
 def end_with_process(process_id: int) -> None:

@@ -107,11 +107,12 @@ class Message:
 class _Queue:
     """A queue's messages; dicts stand for ordered sets, from which any member is removed at once."""
 
-    __slots__ = ("absent", "again", "detail", "fresh", "transient", "unacknowledged")
+    __slots__ = ("absent", "again", "detail", "fresh", "oldest_last", "transient", "unacknowledged")
 
     def __init__(self) -> None:
         self.fresh: dict[Message, None] = {}
         self.again: dict[Message, None] = {}  # put back: RabbitMQ gives them their old places at the head
+        self.oldest_last: list[Message] | None = []  # those, and some that have left since; none after an addition
         self.unacknowledged = 0
         self.detail = ""
         self.transient = False
@@ -126,6 +127,19 @@ class _Queue:
             del self.fresh[message]
         else:
             del self.again[message]
+
+    def put_back(self, message: Message) -> None:
+        self.again[message] = None
+        self.oldest_last = None
+
+    def head(self, most: int) -> list[Message]:
+        """Return its first messages; a look costs little as long as none is put back."""
+        if self.oldest_last is None:
+            self.oldest_last = sorted(self.again, key=lambda message: message.number, reverse=True)
+        while self.oldest_last and self.oldest_last[-1] not in self.again:
+            self.oldest_last.pop()
+        again = (message for message in reversed(self.oldest_last) if message in self.again)
+        return list(itertools.islice(itertools.chain(again, self.fresh), most))
 
 
 class _Worker:
@@ -281,10 +295,7 @@ class Ledger:
     def waiting(self, queue: str, most: int) -> list[Message]:
         """Return the first messages that wait in `queue`, `most` at most, the next to be delivered first."""
         known = self._queues.get(queue)
-        if known is None:
-            return []
-        again = sorted(known.again, key=lambda message: message.number)
-        return [*again[:most], *itertools.islice(known.fresh, max(0, most - len(again)))]
+        return known.head(most) if known else []
 
     def slots(self, worker: str, most: int) -> list[Delivery]:
         """Return the deliveries that `worker` has not settled, in their order, `most` at most."""
@@ -516,7 +527,7 @@ class Ledger:
         queue = self._queues[message.queue]
         message.place = "waiting"
         message.started = False
-        queue.again[message] = None
+        queue.put_back(message)
         if message.message_id is None:
             self._nameless[message.queue, message.task].append(message)
         elif self._by_id[message.message_id] is not message:

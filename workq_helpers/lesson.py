@@ -19,6 +19,7 @@ from workq_helpers.errors import InvalidArgumentError, QueueError, UnknownWorker
 from workq_helpers.events import EventLog
 from workq_helpers.ledger import Ledger
 from workq_helpers.messages import MessageIds
+from workq_helpers.plain_text import printable
 from workq_helpers.programs import Program
 from workq_helpers.publisher import Publisher, PublisherOptions
 from workq_helpers.recording import ACTOR, RecordingConnection
@@ -234,7 +235,7 @@ class Lesson:
         self._check_open()
         if name is None:
             name = self._free_name("worker", {worker.name for worker in self._workers})
-        elif not isinstance(name, str) or not name or name in (ACTOR, "lesson"):
+        elif not isinstance(name, str) or not name or name in (ACTOR, "lesson") or printable(name) != name:
             raise InvalidArgumentError(f'{name!r} is no name for a worker. Use a short text, such as "worker-1".')
         elif any(worker.name == name and worker.alive for worker in self._workers):
             raise InvalidArgumentError(
@@ -319,6 +320,8 @@ class Lesson:
             raise InvalidArgumentError(
                 f'The queue to publish to is {key!r}. Pass the name you declared, for example queue="hello".'
             )
+        if name is not None and (not isinstance(name, str) or not name or printable(name) != name):
+            raise InvalidArgumentError(f'{name!r} is no name for a publisher. Use a short text, such as "publisher-1".')
         options = PublisherOptions(
             key, exchange, _interval_seconds(interval_seconds, rate), persistent, confirm, mandatory
         )

@@ -11,6 +11,7 @@ import pika
 from pika.spec import BasicProperties
 
 from workq_helpers.errors import InvalidArgumentError
+from workq_helpers.plain_text import printable
 
 __all__ = ["MessageIds", "durability", "encode_body", "is_shortened", "task_text"]
 
@@ -19,9 +20,12 @@ TASK_TEXT_LENGTH = 60
 
 
 def task_text(body: bytes) -> str:
-    """Return a body as short text; bytes that are not UTF-8 show as the replacement character."""
+    """Return a body as short text on one line.
+
+    Bytes that are not UTF-8 show as the replacement character, control characters as their pictures.
+    """
     # Cut as bytes first (at most four a character), so that a body of a megabyte is not decoded for 60 characters.
-    text = body[: 4 * (TASK_TEXT_LENGTH + 1)].decode("utf-8", "replace")
+    text = printable(body[: 4 * (TASK_TEXT_LENGTH + 1)].decode("utf-8", "replace"))
     return text if len(text) <= TASK_TEXT_LENGTH else text[: TASK_TEXT_LENGTH - 1] + "…"
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from workq_helpers.errors import BrokerNotOursError, CheckFailedError
+from workq_helpers.errors import BrokerNotOursError, CheckFailedError, WaitTimeoutError
+from workq_helpers.sentences import paragraph
 
 if TYPE_CHECKING:
     from workq_helpers.checks import CheckResult
     from workq_helpers.lesson import Lesson
 
 __all__ = ["NotChecked", "Outage", "check", "crash", "restart"]
+
+
+_BY_HAND = "RabbitMQ went down and came back."
 
 
 class Outage(NamedTuple):
@@ -27,6 +31,9 @@ class Outage(NamedTuple):
     def __repr__(self) -> str:
         return self.saw
 
+    def _repr_html_(self) -> str:
+        return paragraph(repr(self))
+
 
 class NotChecked(NamedTuple):
     """A claim that could not be observed, for want of an outage.
@@ -42,6 +49,9 @@ class NotChecked(NamedTuple):
     def __repr__(self) -> str:
         return f"Not yet: {self.missing}"
 
+    def _repr_html_(self) -> str:
+        return paragraph(repr(self))
+
 
 def restart(lesson: Lesson) -> Outage:
     """Stop the lesson's broker properly and start it again with its data; say so where that is not ours to do.
@@ -53,7 +63,9 @@ def restart(lesson: Lesson) -> Outage:
         lesson.broker.restart()
     except BrokerNotOursError:
         return _not_ours(lesson, "restarted")
-    return Outage(True, "RabbitMQ was stopped and started again.")
+    except WaitTimeoutError as error:
+        return Outage(False, str(error))
+    return Outage(True, "RabbitMQ was stopped and started again." if lesson.broker.ours else _BY_HAND)
 
 
 def crash(lesson: Lesson) -> Outage:
@@ -66,7 +78,9 @@ def crash(lesson: Lesson) -> Outage:
         lesson.broker.crash()
     except BrokerNotOursError:
         return _not_ours(lesson, "killed")
-    return Outage(True, "RabbitMQ was killed and started again.")
+    except WaitTimeoutError as error:
+        return Outage(False, str(error))
+    return Outage(True, "RabbitMQ was killed and started again." if lesson.broker.ours else _BY_HAND)
 
 
 def check(lesson: Lesson, name: str) -> CheckResult | NotChecked:

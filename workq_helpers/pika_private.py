@@ -13,7 +13,7 @@ from typing import Any
 import pika
 from pika.channel import Channel
 
-__all__ = ["cancel_and_go_on_receiving", "cut", "unsent_bytes"]
+__all__ = ["cancel_and_go_on_receiving", "cut", "send_now", "unsent_bytes"]
 
 
 def cut(connection: pika.SelectConnection) -> None:
@@ -23,15 +23,18 @@ def cut(connection: pika.SelectConnection) -> None:
     pika's own acceptance tests do it this way; `close` on the socket, or pika's own abort, would not look
     like a crash to both sides.
 
+    Any thread may call this: the owner of the connection learns of it as of any end of the stream.
+
     Args:
-        connection: An open connection; only its owner may call this.
+        connection: An open connection.
     """
     transport = connection._transport
     sock: socket.socket | None = getattr(transport, "_sock", None)
     if sock is None:
         return
     try:
-        sock.shutdown(socket.SHUT_RDWR)
+        # Not the method of an SSL socket, which also forgets its encryption while the owner may be reading.
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
     except OSError:
         # The other side was faster: there is nothing left to cut.
         return
@@ -41,6 +44,19 @@ def unsent_bytes(connection: pika.SelectConnection) -> int:
     """Return how many bytes pika holds for a connection that the socket has not taken yet."""
     transport = connection._transport
     return 0 if transport is None else int(transport.get_write_buffer_size())
+
+
+def send_now(connection: pika.SelectConnection) -> None:
+    """Give the socket what pika holds for it, as much as it takes, without waiting for the loop's next turn.
+
+    It does what the loop would do when it finds the socket writable.
+
+    Args:
+        connection: An open connection; only its owner may call this.
+    """
+    transport = connection._transport
+    if transport is not None and transport.get_write_buffer_size():
+        transport._on_socket_writable()
 
 
 def cancel_and_go_on_receiving(channel: Channel, consumer_tag: str, callback: Callable[[Any], None]) -> None:

@@ -113,6 +113,7 @@ class Publisher:
         self._exhausted = False
         self._leaving = False
         self._closing = False
+        self._answered = False
         self._blocked = False
         self._timer: object | None = None
         self._next_due = 0.0
@@ -341,6 +342,7 @@ class Publisher:
         again, self._unconfirmed = list(self._unconfirmed.values()), {}
         self._last_tag = 0
         self._raw = raw
+        self._answered = False
         self._was_ready = True
         self._attempts = 0
         self._log.record("connected", self.name, self.queue)
@@ -366,6 +368,7 @@ class Publisher:
 
     def _on_channel_closed(self, _raw: Channel, reason: Exception) -> None:
         connection = self._connection
+        self._answered = isinstance(reason, pika.exceptions.ChannelClosed)
         if isinstance(reason, pika.exceptions.ChannelClosedByBroker):
             self._log.record("channel closed", self.name, self.queue, detail=f"{reason.reply_code} {reason.reply_text}")
             self._error = reason
@@ -385,13 +388,18 @@ class Publisher:
             self._end("crashed")
 
     def _on_closed(self, _connection: Any, reason: BaseException) -> None:
+        # Without an answer to its goodbye nobody knows what of its last messages arrived.
+        unanswered = self._raw is not None and not self._answered
         self._connection = None
         self._raw = None
         self._blocked = False
-        if self._closing or self._leaving:
+        over = self._leaving or (self._closing and not self._unconfirmed)
+        if unanswered or not over:
+            self._log.record("disconnected", self.name, self.queue, detail=f"{type(reason).__name__}: {reason}")
+        if over:
             self._end("crashed" if self._error or self._task_error else "stopped" if self._leaving else "finished")
             return
-        self._log.record("disconnected", self.name, self.queue, detail=f"{type(reason).__name__}: {reason}")
+        self._closing = False
         self._log.record("reconnecting", self.name, self.queue)
         self._set_phase("reconnecting")
         self._try_again()

@@ -7,7 +7,7 @@ the helper thread picks the baton up and polls in its place, so heartbeats, ackn
 deliveries go on; when the work is done, the main thread asks for the baton back.
 
 Handing every message to another thread would be simpler, but two thread switches a message cost a quarter
-of the throughput at prefetch count 1 (``benchmarks/engine.py`` compares them).
+of the throughput at prefetch count 1 (``make bench`` compares them with plain pika).
 """
 
 from __future__ import annotations

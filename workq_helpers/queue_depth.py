@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from workq_helpers import history
-from workq_helpers.figures import Picture
+from workq_helpers.figures import STYLE, Picture
+from workq_helpers.plain_text import printable
 
 if TYPE_CHECKING:
     from workq_helpers.events import EventLog
@@ -40,8 +41,8 @@ def queue_depth(log: EventLog, queue: str = "hello") -> Picture:
         The picture; time runs from the queue's first change, in seconds.
     """
     counts = history.queue_counts(log)
-    counts = counts[counts["queue"] == queue].reset_index(drop=True)
-    with mpl.rc_context({"font.family": "DejaVu Sans"}):
+    counts = counts[counts["queue"] == printable(queue)].reset_index(drop=True)
+    with mpl.rc_context(STYLE):
         return Picture(_draw(counts, log.seconds()), _describe(counts, queue))
 
 

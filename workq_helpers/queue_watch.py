@@ -11,8 +11,9 @@ import pandas as pd
 
 from workq_helpers import history
 from workq_helpers.errors import WaitTimeoutError, WorkqError
-from workq_helpers.figures import Picture
+from workq_helpers.figures import STYLE, Picture
 from workq_helpers.pace import seconds_per_dot
+from workq_helpers.plain_text import printable
 from workq_helpers.queue_depth import queue_depth
 
 if TYPE_CHECKING:
@@ -83,11 +84,11 @@ class QueueWatch:
         """Draw the queue's depth: bands for the log's counts, dots for the broker's."""
         counted = self.counted
         known = history.queue_counts(self.lesson.log)
-        known = known[known["queue"] == self.queue]
+        known = known[known["queue"] == printable(self.queue)]
         picture = queue_depth(self.lesson.log, self.queue)
         if not counted or known.empty:
             return Picture(picture.figure, f"{picture.alternative_text} The broker itself was not asked.")
-        with mpl.rc_context({"font.family": "DejaVu Sans"}):
+        with mpl.rc_context(STYLE):
             self._draw(picture, counted, float(known["seconds"].min()))
         return Picture(picture.figure, f"{picture.alternative_text} {self._describe(counted)}")
 

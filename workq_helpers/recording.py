@@ -85,6 +85,8 @@ class RecordingChannel(BlockingChannel):
         self._ids = ids
         self._confirming = False
         self._unsettled = {}
+        # A blocking channel tells nobody that it closes; the one that it is made of does, and gives pika's reason.
+        self._impl.add_on_close_callback(self._give_back)
 
     def queue_declare(
         self,
@@ -218,6 +220,12 @@ class RecordingChannel(BlockingChannel):
                 self._log.record(kind, ACTOR, delivery_tag=settled, detail="unknown delivery tag")
             else:
                 self._record(kind, settled, about, detail)
+
+    def _give_back(self, _channel: Any, _reason: Exception) -> None:
+        """Record what the channel held when it closed, however it did: the broker puts that back."""
+        held, self._unsettled = self._unsettled, {}
+        for tag, about in held.items():
+            self._record("requeued", tag, about, "the channel was closed")
 
     def _record(self, kind: str, tag: int, about: tuple[str, str, str, bool], detail: str) -> None:
         queue, message_id, task, redelivered = about

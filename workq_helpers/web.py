@@ -17,7 +17,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from workq_helpers.errors import InvalidArgumentError
-from workq_helpers.figures import Picture
+from workq_helpers.figures import STYLE, Picture, drawable
 
 __all__ = ["Answer", "Latencies", "compare_latencies", "send_pictures", "serve"]
 
@@ -26,6 +26,9 @@ Take = Callable[[bytes], int]
 
 _LARGEST_BYTES = 32 * 1024 * 1024
 _TIMEOUT_SECONDS = 60.0
+
+#: How long a client may keep a request of its thread waiting for its next word, in seconds: the endpoint's end waits.
+_SILENCE_SECONDS = 5.0
 
 _WIDTH, _HEIGHT = 10.0, 1.9
 _INK, _MUTED, _FAINT = "#1f2328", "#636c76", "#b5bcc4"
@@ -65,11 +68,14 @@ class _Handler(BaseHTTPRequestHandler):
     """Answers one request."""
 
     server: _Server
+    timeout = _SILENCE_SECONDS
 
     def do_POST(self) -> None:
         """Hand the body on."""
         length = self.headers.get("Content-Length", "")
-        if not length.isdecimal():
+        if "Origin" in self.headers:  # some page in a browser of this machine, which no lesson has sent
+            self._answer(HTTPStatus.FORBIDDEN)
+        elif not length.isdecimal():
             self._answer(HTTPStatus.LENGTH_REQUIRED)
         elif int(length) > _LARGEST_BYTES:
             self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
@@ -157,7 +163,7 @@ class Latencies:
 
     def picture(self) -> Picture:
         """Draw every answer as a dot, and the medians as bars."""
-        with mpl.rc_context({"font.family": "DejaVu Sans"}):
+        with mpl.rc_context(STYLE):
             return Picture(self._draw(), self._describe())
 
     def _draw(self) -> Figure:
@@ -168,7 +174,7 @@ class Latencies:
             axes.barh(row, median, height=0.5, color=face, edgecolor=edge, hatch=hatch, zorder=2)
             times = [answer.seconds * 1000 for answer in answers]
             axes.plot(times, [row] * len(times), "o", markersize=3.2, color=_INK, alpha=0.6, zorder=3)
-        axes.set_yticks(range(len(self.answers)), list(self.answers))
+        axes.set_yticks(range(len(self.answers)), list(map(drawable, self.answers)))
         axes.set_ylim(len(self.answers) - 0.5, -0.5)
         axes.set_xlim(left=0)
         axes.set_xlabel(

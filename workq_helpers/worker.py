@@ -209,8 +209,9 @@ class Worker:
     def request_kill(self) -> None:
         """Kill it and do not wait."""
         self._leaving = True
-        self._pump.call(lambda: self._consumer.cut("killed"))
+        # First, so that the callback can't finish what the cut is going to give back.
         self._pace.kill()
+        self._cut("killed")
         self._interrupt_callback()
 
     def join(self, timeout: float) -> bool:
@@ -372,7 +373,14 @@ class Worker:
             shown = shown.tb_next if shown else None
         self.console.write("".join(traceback.format_exception(type(error), error, shown)))
         self._record("failed", delivery, f"{type(error).__name__}: {error}")
-        self._pump.call(lambda: self._consumer.cut("crashed"))
+        self._cut("crashed")
+
+    def _cut(self, state: str) -> None:
+        """Cut the connection from this thread, whoever owns it; its owner may be waiting for something else."""
+        consumer = self._consumer
+        # Cut or not, the owner is called: to see the end of it, or to send what waits and then cut.
+        done = consumer.cut_at_once(state)
+        self._pump.call(lambda: None if done else consumer.cut(state))
 
     def _record(self, kind: str, delivery: Delivery, detail: str = "") -> None:
         method = delivery.method

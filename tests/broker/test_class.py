@@ -20,7 +20,7 @@ import pytest
 from workq_helpers import Broker, Lesson, find_broker
 from workq_helpers.broker.claim import lesson_hosts
 from workq_helpers.broker.endpoint import Endpoint
-from workq_helpers.broker.url import address_of, endpoint_from_url
+from workq_helpers.broker.url import endpoint_from_url
 from workq_helpers.classroom.classroom import Classroom
 from workq_helpers.classroom.limits import Limits
 from workq_helpers.classroom.roster import Learner
@@ -34,8 +34,15 @@ from workq_helpers.errors import (
 
 ROOT = Path(__file__).parents[2]
 
+#: Runs a command as a terminal does, for what asks only where somebody sits.
+IN_A_TERMINAL = (
+    "import os, pty, sys; "
+    """told = pty.spawn(["sh", "-c", 'stty rows 30 cols 100; exec "$@"', "sh", *sys.argv[1:]]); """
+    "sys.exit(os.waitstatus_to_exitcode(told))"
+)
+
 ADA, LEI = Learner("Lovelace, Ada", "ada@hub"), Learner("李雷")
-SMALL = Limits(lessons=3, connections=20, channels=40, queues=5)
+SMALL = Limits(lessons=3, connections=20, channels=40, queues=5, messages=100, megabytes=1)
 
 
 @pytest.fixture
@@ -52,7 +59,13 @@ def classroom(broker: Broker, file: TeachersFile) -> Iterator[Classroom]:
 
 
 @pytest.fixture
-def two(classroom: Classroom) -> tuple[Access, Access]:
+def named(classroom: Classroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let users be named after learners, whatever the broker's version."""
+    monkeypatch.setattr(classroom, "_names_are_private", True)
+
+
+@pytest.fixture
+def two(classroom: Classroom, named: None) -> tuple[Access, Access]:
     """The class of Ada and 李雷."""
     ada, lei = classroom.create([ADA, LEI], SMALL).new
     return ada, lei
@@ -67,7 +80,9 @@ def api(broker: Broker) -> Iterator[httpx.Client]:
 
 def client(endpoint: Endpoint) -> httpx.Client:
     login = (endpoint.username, endpoint.password)
-    return httpx.Client(base_url=f"{endpoint.management_url}/api/", auth=login, trust_env=False)
+    # RabbitMQ closes a connection after a request that it refused before it had read all of it.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.Client(base_url=f"{endpoint.management_url}/api/", auth=login, trust_env=False, limits=limits)
 
 
 def environ(access: Access) -> dict[str, str]:
@@ -94,16 +109,18 @@ def lesson_of(access: Access, name: str = "round-robin") -> Iterator[Lesson]:
 
 def test_each_gets_a_user_virtual_hosts_permissions_and_limits(two: tuple[Access, Access], api: httpx.Client) -> None:
     ada, _ = two
-    assert (ada.name, ada.login, ada.user) == ("Lovelace, Ada", "ada@hub", "lovelace-ada")
-    assert sorted(api.get("users/lovelace-ada").json()["tags"]) == ["management", "workq-class"]
-    permissions = api.get("users/lovelace-ada/permissions").json()
-    hosts = ["lovelace-ada", *(f"lovelace-ada.{number}" for number in (1, 2, 3))]
+    assert (ada.name, ada.login) == ("Lovelace, Ada", "ada@hub")
+    assert sorted(api.get(f"users/{ada.user}").json()["tags"]) == ["management", "workq-class"]
+    permissions = api.get(f"users/{ada.user}/permissions").json()
+    hosts = [ada.user, *(f"{ada.user}.{number}" for number in (1, 2, 3))]
     assert sorted(row["vhost"] for row in permissions) == hosts
     for host in hosts:
         assert api.get(f"vhosts/{host}").json()["tags"] == ["workq-class"]
         (limits,) = api.get(f"vhost-limits/{host}").json()
         assert limits["value"] == {"max-connections": 20, "max-queues": 5}
-    (limits,) = api.get("user-limits/lovelace-ada").json()
+        (policy,) = api.get(f"operator-policies/{host}").json()
+        assert policy["definition"] == {"max-length": 100, "max-length-bytes": 1_000_000}
+    (limits,) = api.get(f"user-limits/{ada.user}").json()
     assert limits["value"] == {"max-connections": 20, "max-channels": 40}
 
 
@@ -130,19 +147,27 @@ def test_a_run_that_was_interrupted_is_repeated(
     with pytest.raises(KeyboardInterrupt):
         classroom.create([ADA, LEI], SMALL, interrupted)
     promised = file.read()
-    assert api.get("users/li-lei").status_code == 404
+    assert api.get(f"users/{promised[1].user}").status_code == 404
     assert classroom.create([ADA, LEI], SMALL).kept == promised == file.read()
     with lesson_of(promised[1]):
         pass
 
 
-def test_two_who_would_have_one_name_get_two(classroom: Classroom) -> None:
+def test_users_are_named_after_learners_where_no_other_can_read_it(broker: Broker, classroom: Classroom) -> None:
+    users = [access.user for access in classroom.create([ADA, LEI], SMALL).new]
+    if broker.version.release >= (4, 3):
+        assert users == ["lovelace-ada", "li-lei"]
+    else:
+        assert all(re.fullmatch(r"learner-[0-9a-f]{8}", user) for user in users)
+
+
+def test_two_who_would_have_one_name_get_two(classroom: Classroom, named: None) -> None:
     created = classroom.create([Learner("Zoë"), Learner("Zoe")], SMALL)
     assert [access.user for access in created.new] == ["zoe", "zoe-2"]
 
 
 def test_what_is_not_of_the_class_is_never_touched(
-    classroom: Classroom, broker: Broker, api: httpx.Client, tmp_path: Path
+    classroom: Classroom, broker: Broker, api: httpx.Client, tmp_path: Path, named: None
 ) -> None:
     api.put("users/bob", json={"password": "made-up", "tags": ""}).raise_for_status()
     api.put("vhosts/zoe.1", json={}).raise_for_status()
@@ -192,15 +217,15 @@ def test_status_counts_what_is_open_and_says_what_is_missing(
     with lesson_of(two[0]) as lesson:
         lesson.start_publisher("task", "hello", count=4, confirm=True)
         poll_for(lambda: lesson.queue_counts()["hello"].ready == 4)
-        ada, lei = classroom.status()[::-1]
+        ada, lei = classroom.status()
         assert (ada.name, ada.user, ada.lessons, ada.missing) == ("Lovelace, Ada", "lovelace-ada", 3, "")
         assert ada.use.queues >= 1  # and the claim, which is one too
         assert ada.use.messages == 4
         assert (lei.name, lei.use.queues, lei.use.messages) == ("李雷", 0, 0)
-        poll_for(lambda: classroom.status()[1].use.connections > 0)  # statistics, some seconds old
+        poll_for(lambda: classroom.status()[0].use.connections > 0)  # statistics, some seconds old
     api.delete("users/li-lei").raise_for_status()
     api.delete("vhosts/lovelace-ada").raise_for_status()
-    assert [presence.missing for presence in classroom.status()] == ["the user", "the virtual host"]
+    assert [presence.missing for presence in classroom.status()] == ["the virtual host", "the user"]
     classroom.create([ADA, LEI], SMALL)
     assert [presence.missing for presence in classroom.status()] == ["", ""]
 
@@ -218,6 +243,8 @@ def test_reset_empties_what_one_learner_has(
         assert found.queue_counts("lovelace-ada.1") == {}
     (limits,) = api.get("vhost-limits/lovelace-ada.1").json()
     assert limits["value"] == {"max-connections": 20, "max-queues": 5}
+    (policy,) = api.get("operator-policies/lovelace-ada.1").json()
+    assert policy["definition"] == {"max-length": 100, "max-length-bytes": 1_000_000}
 
 
 def test_remove_leaves_nothing_of_the_class(
@@ -230,25 +257,48 @@ def test_remove_leaves_nothing_of_the_class(
 
 
 def test_a_teacher_types_it_all(broker: Broker, file: TeachersFile, tmp_path: Path) -> None:
-    roster = tmp_path / "roster.csv"
-    roster.write_text("name\nAda Lovelace\n")
-    address = {"WORKQ_BROKER_URL": address_of(broker.endpoint), "WORKQ_MANAGEMENT_URL": broker.endpoint.management_url}
+    (tmp_path / "roster.csv").write_text("name,login\nAda Lovelace,ada\n")
+    there = broker.endpoint
+    options = ["--broker", f"amqp://{there.username}@{there.host}:{there.port}/"]
+    options += ["--management", there.management_url or ""]
 
     def workq(*command: str) -> str:
-        program = [str(Path(sys.executable).with_name("workq")), "class", *command]
-        environ = os.environ | address
-        ended = subprocess.run(program, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-        return ended.stdout
+        """Run a command in a terminal, and give the password when it asks for that."""
+        program = [str(Path(sys.executable).with_name("workq")), "class", *command, *options]
+        with subprocess.Popen(
+            [sys.executable, "-c", IN_A_TERMINAL, *program],
+            cwd=tmp_path,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        ) as typed:
+            assert typed.stdin is not None
+            assert typed.stdout is not None
+            asked = b""
+            while not asked.endswith(b": ") and (character := typed.stdout.read(1)):
+                asked += character
+            assert asked.decode() == f"Password of {there.username} at {there.host}: "
+            typed.stdin.write(f"{there.password}\n".encode())
+            typed.stdin.flush()
+            said = typed.stdout.read().decode().replace("\r\n", "\n")
+        assert typed.returncode == 0, said
+        assert there.password not in said
+        return said
 
-    assert workq("create", "roster.csv") == "1 new in the class, 0 were in it; their addresses: class-urls.csv\n"
+    created = workq("create", "roster.csv")
+    assert "1 new in the class, 0 were in it; their addresses: class-urls.csv\n" in created
+    assert re.search(r"100%.*\b1/1\b.*learners", created), "a progress bar"
     try:
         assert file.path.stat().st_mode & 0o777 == 0o600
-        assert re.search(r"^Ada Lovelace +ada-lovelace +0 +0 +0$", workq("status"), re.MULTILINE)
-        assert workq("reset", "Ada Lovelace") == "The virtual hosts of Ada Lovelace are empty.\n"
+        assert re.search(r"^Ada Lovelace +\S+ +0 +0 +0$", workq("status"), re.MULTILINE)
+        assert "The virtual hosts of Ada Lovelace are empty.\n" in workq("reset", "Ada Lovelace")
+        (before,) = file.read()
+        assert "There is a new password, in class-urls.csv." in workq("reset", "Ada Lovelace", "--new-password")
+        (after,) = file.read()
+        assert (before.user, before.broker_url == after.broker_url) == (after.user, False)
     finally:
-        assert workq("remove", "--yes").startswith("Learners removed from the broker: 1.\n")
-    assert workq("status") == "There is no class on this broker.\n"
+        assert "Learners removed from the broker: 1.\n" in workq("remove", "--yes")
+    assert "There is no class on this broker.\n" in workq("status")
 
 
 def test_a_learner_is_no_teacher(two: tuple[Access, Access], file: TeachersFile) -> None:
@@ -270,20 +320,23 @@ def test_a_learner_gets_into_no_other_virtual_host(two: tuple[Access, Access], b
             pika.BlockingConnection(parameters)
 
 
-def test_a_learner_sees_nothing_of_another_through_the_management_api(two: tuple[Access, Access]) -> None:
-    ada, lei = two
+def test_a_learner_sees_nothing_of_another_through_the_management_api(classroom: Classroom) -> None:
+    ada, lei = classroom.create([ADA, LEI], SMALL).new
     with lesson_of(ada) as mine, lesson_of(lei) as other, client(endpoint_of(ada)) as api:
         with other.connect() as connection:
             connection.channel().queue_declare("secret", durable=True)
         names = [queue["name"] for queue in api.get("queues", params={"disable_stats": "true"}).json()]
         assert sorted(names) == ["hello", mine.virtual_host]  # its claim
         assert sorted(row["name"] for row in api.get("vhosts").json()) == [
-            "lovelace-ada",
-            *lesson_hosts("lovelace-ada", [f"lovelace-ada.{number}" for number in (1, 2, 3)]),
+            ada.user,
+            *lesson_hosts(ada.user, [f"{ada.user}.{number}" for number in (1, 2, 3)]),
         ]
         listings = ("connections", "channels", "consumers", "exchanges", "bindings", "vhosts", "overview", "users")
-        if mine.broker.version.release >= (4, 3):  # older ones tell everybody's limits, by user
-            assert lei.user not in api.get("user-limits").text
+        told = api.get("user-limits").text
+        if mine.broker.version.release >= (4, 3):
+            assert lei.user not in told
+        else:  # which tell everybody's limits, by user: nobody knows whose they are
+            assert not re.search(r"lei|雷|lovelace", told, re.IGNORECASE)
         for listing in (*listings, "permissions", "definitions", "nodes", "vhost-limits"):
             assert lei.user not in api.get(listing).text, listing
             assert "secret" not in api.get(listing).text, listing
@@ -298,6 +351,9 @@ def test_a_learner_sees_nothing_of_another_through_the_management_api(two: tuple
             ("DELETE", f"users/{lei.user}"),
             ("PUT", f"permissions/{host}/{ada.user}"),
             ("PUT", "vhosts/mine-too"),
+            ("DELETE", f"operator-policies/{quote(mine.virtual_host, safe='')}/workq-limits"),
+            ("DELETE", f"vhost-limits/{quote(mine.virtual_host, safe='')}/max-queues"),
+            ("DELETE", f"user-limits/{ada.user}/max-channels"),
         ):
             body = {"configure": ".*", "write": ".*", "read": ".*"} if method == "PUT" else None
             answer = api.request(method, path, json=body)
@@ -369,6 +425,18 @@ def test_limits_are_kept(two: tuple[Access, Access]) -> None:
             channel.queue_declare(f"more {number}", durable=True)
         with pytest.raises(pika.exceptions.AMQPError, match="queue limit"):
             channel.queue_declare("one too many", durable=True)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"x-max-length": 1_000_000}, {"x-queue-type": "quorum"}])
+def test_no_queue_holds_more_than_it_may(two: tuple[Access, Access], arguments: dict[str, Any], poll_for: Any) -> None:
+    with lesson_of(two[0]) as lesson:
+        with lesson.connect() as connection:
+            connection.channel().queue_declare("many", durable=True, arguments=arguments)
+            connection.channel().queue_declare("large", durable=True, arguments=arguments)
+        lesson.start_publisher("task", "many", count=250, confirm=True).wait()
+        lesson.start_publisher("." * 180_000, "large", count=10, confirm=True).wait()
+        poll_for(lambda: lesson.queue_counts()["many"].ready == 100)
+        poll_for(lambda: lesson.queue_counts()["large"].ready == 5)
 
 
 def test_ten_learners_at_once(classroom: Classroom, work_and_ack: Any) -> None:

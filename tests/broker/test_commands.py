@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -21,10 +22,10 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 
 
-def run(*command: str, folder: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
+def run(*command: str, folder: Path = ROOT, timeout: float = 110, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, **variables}
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=110
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=timeout
     )
 
 
@@ -86,6 +87,23 @@ def test_a_broker_is_started_looked_at_and_stopped(runtime: str) -> None:
     assert logs.stdout
     assert workq("broker", "stop", **here).stdout == "The course broker is stopped.\n"
     assert workq("broker", "status", **here).returncode == 1
+
+
+@pytest.mark.timeout(400)  # half a minute; more where the machine is busy with much else
+def test_make_bench_measures_and_writes_it_down(broker: Broker, tmp_path: Path) -> None:
+    # The quickest parts, as little as possible of each, beside those peers that are installed.
+    options = f"--quick --folder {tmp_path} engine workers log"
+    measured = run("make", "--old-file=setup", "bench", f"BIN={BIN}", f"BENCH_ARGS={options}", timeout=390)
+    assert measured.returncode == 0, measured.stdout + measured.stderr
+    found = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))
+    whats = {(row["part"], row["what"]) for row in found["rows"] if row["who"] == "helpers"}
+    assert ("engine", "publish to done") in whats
+    assert ("workers", "kill to redelivery") in whats
+    beside = {row["beside"] for row in found["rows"] if row["who"] == "helpers" and row["part"] == "engine"}
+    assert "plain pika" in beside
+    assert {growth["what"] for growth in found["growths"]} >= {"recording", "memory", "timeline", "start of workers"}
+    assert str(broker.version) in (tmp_path / "bench.md").read_text(encoding="utf-8")
+    assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_make_site_runs_lessons(broker: Broker, tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ from contextlib import closing
 
 import docker
 import docker.errors
+import docker.models.containers
 import pika
 import pytest
+import requests
 from packaging.version import Version
 from testcontainers.core.config import testcontainers_config
 
@@ -191,6 +193,46 @@ def test_an_interrupted_start_leaves_nothing(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(KeyboardInterrupt):
         server.start()
     assert nothing_left(server)
+
+
+def test_a_container_that_docker_can_not_remove_at_first_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusals = [busy(), busy()]
+    remove = docker.models.containers.Container.remove
+
+    def reluctant(container: docker.models.containers.Container, **options: object) -> None:
+        if refusals:
+            raise refusals.pop()
+        remove(container, **options)
+
+    server = ContainerServer(IMAGE)
+    server._create()
+    monkeypatch.setattr(docker.models.containers.Container, "remove", reluctant)
+    server.stop()
+    assert nothing_left(server)
+    server.stop()  # once more is no error
+
+
+def test_a_container_that_docker_can_not_remove_is_named_and_stays_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise busy()
+
+    server = ContainerServer(IMAGE)
+    server._create()
+    with monkeypatch.context() as refusing:
+        refusing.setattr(docker.models.containers.Container, "remove", refuse)
+        refusing.setattr(container, "REMOVAL_SECONDS", 0.0)
+        with pytest.raises(BrokerStartError, match="could not remove a container: device or resource busy"):
+            server.stop()
+    assert set(server.remains().containers) <= set(leftovers())
+    server.stop()
+    assert nothing_left(server)
+
+
+def busy() -> docker.errors.APIError:
+    """Return what Docker answers while something else still has the container's files."""
+    response = requests.Response()
+    response.status_code = 500
+    return docker.errors.APIError("500 Server Error", response, "device or resource busy")
 
 
 def test_what_a_dead_keeper_left_can_be_found_and_buried(client: docker.DockerClient) -> None:

@@ -78,7 +78,7 @@ def test_there_are_wrong_answers_enough_and_each_has_its_own_message(name: str) 
 def test_without_a_broker_of_its_own_an_exercise_finds_one(broker: Broker) -> None:
     name = "share the work"
     verdict = OpenExercise(EXERCISES[name]).check(["Tea."])
-    assert "is not in your list" in verdict.saw
+    assert "are not in your list" in verdict.saw
 
 
 def test_what_is_no_function_is_refused_in_words(broker: Broker) -> None:

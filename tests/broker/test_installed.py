@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import LAB_URL, jupyter_client
 from workq_helpers import Broker
 
 pytestmark = pytest.mark.once
@@ -43,12 +44,16 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder, where=ROOT)
     (wheel,) = folder.glob("*.whl")
     run(UV, "venv", "--quiet", "--python", sys.executable, folder / "venv", where=folder)
-    install = [UV, "pip", "install", "--quiet", "--constraints", ROOT / "constraints.txt", wheel]
+    install = [UV, "pip", "install", "--quiet", "--constraints", ROOT / "constraints.txt"]
+    install += ["pip", "--requirements", ROOT / "pyproject.toml"]
     into = {"VIRTUAL_ENV": str(folder / "venv")}
     try:
         run(*install, "--offline", where=folder, **into)  # `make setup` has fetched all of it
     except AssertionError:
         run(*install, where=folder, **into)
+    # What it needs is there, and pip finds nothing missing; uv is only quicker in bringing it.
+    pip = [folder / "venv/bin/python", "-m", "pip", "--isolated", "--disable-pip-version-check"]
+    run(*pip, "install", "--quiet", "--no-index", wheel, where=folder)
     return folder / "venv" / "bin"
 
 
@@ -64,6 +69,32 @@ def test_the_lessons_are_copied_and_found(installed: Path, tmp_path: Path) -> No
         assert (tmp_path / "mine/notebooks" / lesson.name).read_bytes() == lesson.read_bytes()
     where = "from pathlib import Path; from workq_helpers.lab import course_folder; print(course_folder(Path.cwd()))"
     assert run(installed / "python", "-c", where, where=tmp_path / "mine") == f"{tmp_path / 'mine'}\n"
+
+
+def test_the_copy_is_opened_by_workq_lab(installed: Path, tmp_path: Path, broker: Broker) -> None:
+    folders = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("RUNTIME", "CONFIG", "DATA")}
+    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    typed = "workq course copy work-queues && cd work-queues && exec workq lab --no-browser --port 0"
+    with subprocess.Popen(
+        ["bash", "-euc", typed],
+        cwd=tmp_path,
+        env=kept | folders | {"PATH": f"{installed}:{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as lab:
+        assert lab.stdout is not None
+        try:
+            address, token = next(found.groups() for found in map(LAB_URL.search, lab.stdout) if found)
+            with jupyter_client(token) as client:
+                there = client.get(f"{address}/api/contents/notebooks").raise_for_status().json()["content"]
+        finally:
+            lab.terminate()
+            lab.communicate()
+    lessons = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert {each["name"] for each in there} >= lessons
+    assert (tmp_path / "work-queues" / "notebooks").is_dir()
 
 
 def test_a_lesson_runs(installed: Path, tmp_path: Path, broker: Broker) -> None:

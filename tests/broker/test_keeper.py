@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,9 +13,15 @@ import psutil
 import pytest
 
 from tests.broker.course import Holder, course, node_is_possible, processes_in
-from tests.support import need
-from workq_helpers.broker import Broker, find_broker, steering
+from tests.broker.slow_docker import slow_docker
+from tests.support import command_of, need
+from workq_helpers.broker import Broker, container, docker_socket, find_broker, steering
+from workq_helpers.broker.choice import DEFAULT_IMAGE
 from workq_helpers.broker.connection import accepts
+from workq_helpers.broker.folders import Folders
+from workq_helpers.broker.keeper import Keeper
+from workq_helpers.broker.server import Remains
+from workq_helpers.broker.state import read_state
 from workq_helpers.errors import (
     BrokerNotFoundError,
     BrokerStartError,
@@ -25,6 +33,14 @@ from workq_helpers.errors import (
 pytestmark = pytest.mark.once
 
 PollFor = Callable[..., None]
+
+SOURCES = {
+    "node": {"WORKQ_BROKER": "node"},
+    "docker": {
+        "WORKQ_BROKER": "docker",
+        "WORKQ_RABBITMQ_IMAGE": os.environ.get("WORKQ_RABBITMQ_IMAGE") or DEFAULT_IMAGE,
+    },
+}
 
 
 def quiet(_text: str) -> None:
@@ -84,7 +100,7 @@ def test_secrets_are_in_private_files_and_in_no_argument(running: dict[str, str]
     assert node.stat().st_mode & 0o777 == 0o700
     password = attached.endpoint.password
     assert password in secret[0].read_text()
-    assert not [process for process in processes_in(running) if password in " ".join(process.cmdline())]
+    assert not [process for process in processes_in(running) if password in " ".join(command_of(process))]
     told = [steering.logs(running), repr(attached), attached.describe(), str(steering.status(running))]
     assert not [text for text in (*told, (runtime / "state.json").read_text()) if password in text]
 
@@ -156,14 +172,24 @@ def test_lease_holders_bury_what_a_killed_keeper_left(environ: dict[str, str], p
             broker.restart()
 
 
-def test_the_next_start_buries_what_is_left_when_all_were_killed(environ: dict[str, str], poll_for: PollFor) -> None:
+@pytest.mark.parametrize("source", ["node", "docker"])
+def test_nothing_is_left_when_the_keeper_and_all_its_users_are_killed_at_once(source: str, poll_for: PollFor) -> None:
+    if source == "docker":
+        need_docker()
+    with course(**SOURCES[source]) as environ:
+        holder = Holder(environ)
+        holder.ready()
+        kill_at_once(holder, psutil.Process(keeper_of(environ)))
+        poll_for(is_gone(environ))
+        assert source == "node" or containers_of(environ) == []
+
+
+def test_the_next_start_buries_what_is_left_when_really_all_were_killed(
+    environ: dict[str, str], poll_for: PollFor
+) -> None:
     holder = Holder(environ)
     holder.ready()
-    keeper = psutil.Process(keeper_of(environ))
-    os.kill(holder.pid, signal.SIGSTOP)  # so that it can't bury anything
-    keeper.kill()
-    poll_for(lambda: not keeper.is_running())
-    holder.kill()
+    kill_at_once(holder, undertaker_of(environ), psutil.Process(keeper_of(environ)))
     (left,) = Path(environ["WORKQ_RUNTIME_DIR"]).glob("broker-*")
     assert steering.status(environ) is None
     with pytest.raises(StaleStateError, match="is gone"):
@@ -173,12 +199,78 @@ def test_the_next_start_buries_what_is_left_when_all_were_killed(environ: dict[s
     poll_for(is_gone(environ))
 
 
+def test_a_container_that_nothing_names_any_more_goes_at_the_next_start(poll_for: PollFor) -> None:
+    """As after a power cut: the runtime folder was in memory, the stopped container is on the disk."""
+    need_docker()
+    with course(**SOURCES["docker"]) as environ:
+        holder = Holder(environ)
+        holder.ready()
+        kill_at_once(holder, undertaker_of(environ), psutil.Process(keeper_of(environ)))
+        shutil.rmtree(environ["WORKQ_RUNTIME_DIR"])
+        (lost,) = containers_of(environ)
+        with find_broker(quiet, environ):
+            poll_for(lambda: lost not in containers_of(environ))
+            assert len(containers_of(environ)) == 1
+        poll_for(is_gone(environ))
+        assert containers_of(environ) == []
+
+
+def kill_at_once(holder: Holder, *others: psutil.Process) -> None:
+    """Kill them so that none has a moment to put away what another one left."""
+    for process in (psutil.Process(holder.pid), *others):
+        process.suspend()
+    for process in others:
+        process.kill()
+        psutil.wait_procs([process])
+    holder.kill()
+
+
 def test_a_start_that_nobody_waits_for_is_given_up(environ: dict[str, str], poll_for: PollFor) -> None:
     holder = Holder(environ)
     while "private node" not in holder.read().get("progress", ""):
         pass
     holder.kill()
     poll_for(is_gone(environ))
+
+
+@pytest.mark.parametrize("killed", ["users", "keeper too"])
+def test_a_container_that_comes_when_nobody_waits_for_it_any_more_goes(
+    killed: str, poll_for: PollFor, tmp_path: Path
+) -> None:
+    """Docker makes what it was asked for, though whoever asked is dead."""
+    need_docker()
+    with slow_docker(tmp_path) as docker, course(**SOURCES["docker"], DOCKER_HOST=docker.host) as environ:
+        holder = Holder(environ)
+        assert docker.asked.wait(30)
+        if killed == "users":
+            holder.kill()
+        else:
+            kill_at_once(holder, psutil.Process(keeper_of(environ)))
+        assert docker.looked.wait(30)
+        docker.go_on()
+        assert docker.made.wait(30)
+        poll_for(lambda: containers_of(environ) == [])
+        poll_for(is_gone(environ))
+
+
+def test_a_container_that_can_not_be_removed_stays_in_the_state_file(environ: dict[str, str]) -> None:
+    class Stuck:
+        def stop(self) -> None:
+            raise BrokerStartError("Docker could not remove a container: driver failed.")
+
+        def remains(self) -> Remains:
+            return Remains(containers=("stuck",))
+
+    folders = Folders.from_environ(environ)
+    folders.runtime.mkdir(parents=True, mode=0o700)
+    with socket.socket(socket.AF_UNIX) as listener:
+        keeper = Keeper(listener, folders.runtime / "keeper.sock", folders, environ)
+        keeper._server = Stuck()  # type: ignore[assignment]
+        keeper._put_away()
+    state = read_state(folders.state)
+    assert state is not None
+    assert state.remains == Remains(containers=("stuck",))
+    folders.state.unlink()
 
 
 def test_stop_ends_it_for_everyone(environ: dict[str, str], poll_for: PollFor) -> None:
@@ -240,6 +332,30 @@ def keeper_of(environ: dict[str, str]) -> int:
     status = steering.status(environ)
     assert status is not None
     return status.keeper
+
+
+def undertaker_of(environ: dict[str, str]) -> psutil.Process:
+    keeper = keeper_of(environ)
+    modules = {
+        process.pid: process
+        for process in processes_in(environ)
+        if "workq_helpers.broker.keeper" in command_of(process)
+    }
+    (undertaker,) = (process for pid, process in modules.items() if pid != keeper)
+    return undertaker
+
+
+def need_docker() -> None:
+    if os.environ.get("WORKQ_BROKER", "docker") != "docker":
+        pytest.skip(f"WORKQ_BROKER is {os.environ['WORKQ_BROKER']}, so Docker is not to be used")
+    need(not docker_socket.why_unavailable(os.environ), "Docker does not run")
+    need(container.has_image(SOURCES["docker"]["WORKQ_RABBITMQ_IMAGE"]), "the image is not here")
+
+
+def containers_of(environ: dict[str, str]) -> list[str]:
+    with container._client() as client:
+        label = f"{container.FOLDER_LABEL}={container.owner(Path(environ['WORKQ_RUNTIME_DIR']))}"
+        return [each.name for each in client.containers.list(all=True, filters={"label": label})]
 
 
 def socket_of(environ: dict[str, str]) -> Path:

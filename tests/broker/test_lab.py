@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.support import need
+from tests.support import LAB_URL, command_of, jupyter_client, need
 from workq_helpers import Broker
 from workq_helpers import broker as brokers
 
@@ -24,7 +23,6 @@ pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-URL = re.compile(r"(http://127\.0\.0\.1:\d+)/lab/tree/notebooks/00_start_here\.ipynb\?token=(\w+)")
 
 
 @dataclass
@@ -53,13 +51,11 @@ def lab(broker: Broker, tmp_path: Path) -> Iterator[Lab]:
     ) as make:
         assert make.stderr is not None
         try:
-            address, token = next(found.groups() for found in map(URL.search, make.stderr) if found)
-            headers = {"Authorization": f"token {token}"}
-            # JupyterLab tells its address a moment before it listens there.
-            with httpx.Client(transport=httpx.HTTPTransport(retries=6), headers=headers, timeout=60) as client:
+            address, token = next(found.groups() for found in map(LAB_URL.search, make.stderr) if found)
+            with jupyter_client(token) as client:
                 client.post(f"{address}/api/kernels", json={"name": "python3"}).raise_for_status()
             (jupyterlab,) = psutil.Process(make.pid).children()
-            (kernel,) = (each for each in jupyterlab.children() if "ipykernel_launcher" in each.cmdline())
+            (kernel,) = (each for each in jupyterlab.children() if "ipykernel_launcher" in command_of(each))
             yield Lab(make, jupyterlab, kernel, address, token)
         finally:
             left = psutil.Process(make.pid).children(recursive=True) if make.poll() is None else []

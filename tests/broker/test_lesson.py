@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import socket
 from typing import Any
 
 import pika
@@ -55,6 +56,32 @@ def test_a_queue_with_other_arguments(lesson: Lesson) -> None:
         assert isinstance(caught.value, pika.exceptions.ChannelClosedByBroker)
         assert caught.value.reply_code == 406
         assert connection.is_open
+
+
+@pytest.mark.parametrize("end", ["close the channel", "close the connection", "ack twice", "lose the connection"])
+def test_what_a_plain_channel_held_goes_back_to_the_queue_in_the_log_too(lesson: Lesson, end: str) -> None:
+    lesson.start_publisher(["one", "two"], "hello").wait()
+    connection = lesson.connect()
+    channel = connection.channel()
+    first, _, _ = channel.basic_get("hello")
+    channel.basic_get("hello")
+    channel.basic_ack(first.delivery_tag)
+    if end == "close the channel":
+        channel.close()
+    elif end == "close the connection":
+        connection.close()
+    elif end == "ack twice":
+        channel.basic_ack(first.delivery_tag)
+        with pytest.raises(pika.exceptions.ChannelClosedByBroker):
+            channel.queue_declare("hello", passive=True)
+    else:
+        connection._impl._transport._sock.shutdown(socket.SHUT_RDWR)
+        with pytest.raises(pika.exceptions.AMQPError):
+            connection.process_data_events(30)
+    back = [(event.actor, event.task) for event in lesson.log if event.kind == "requeued"]
+    assert back == [("notebook", "two")]
+    lesson.wait_until_idle()
+    assert lesson.ledger().queues()["hello"] == (1, 0)
 
 
 def test_a_queue_that_is_not_there(lesson: Lesson) -> None:

@@ -94,30 +94,49 @@ def test_homebrews_layout(installation: Installation, home: Path) -> None:
         server.stop()
 
 
+@pytest.mark.parametrize("port", range(1, 4), ids=["management", "distribution", "epmd"])
 def test_one_clash_of_ports_is_survived(
-    installation: Installation, home: Path, monkeypatch: pytest.MonkeyPatch
+    installation: Installation, home: Path, monkeypatch: pytest.MonkeyPatch, port: int
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        taken = other.getsockname()[1]
-        offers = iter([(taken, *node_module.free_ports(3)), node_module.free_ports(4)])
-        monkeypatch.setattr(node_module, "free_ports", lambda _count: next(offers))
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))  # as a connection of another program has one: nobody listens there
+        offers = [list(node_module.free_ports(4)), list(node_module.free_ports(4))]
+        offers[0][port] = other.getsockname()[1]
+        monkeypatch.setattr(node_module, "free_ports", lambda _count: tuple(offers.pop(0)))
         server = start(installation, home)
         try:
             assert server.is_running()
         finally:
             server.stop()
+    assert not offers
+
+
+def test_a_port_that_is_free_again_when_the_node_has_ended_counts_as_a_clash(
+    installation: Installation, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_module, "taken", lambda _ports: [])
+    test_one_clash_of_ports_is_survived(installation, home, monkeypatch, port=2)
 
 
 def test_a_lasting_clash_of_ports_has_its_own_error(
     installation: Installation, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        taken = other.getsockname()[1]
+        port = other.getsockname()[1]
         free = node_module.free_ports
-        monkeypatch.setattr(node_module, "free_ports", lambda _count: (taken, *free(3)))
-        with pytest.raises(PortTakenError, match=f"listens on port {taken} "):
+        monkeypatch.setattr(node_module, "free_ports", lambda _count: (port, *free(3)))
+        with pytest.raises(PortTakenError, match=f"another program has port {port} "):
             start(installation, home)
     assert not (home / "node").exists()
+
+
+def test_a_node_that_does_not_come_up_shows_the_errors_of_its_log(
+    installation: Installation, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_module, "_CONFIG", f"{node_module._CONFIG}no_such_setting = 1\n")
+    with pytest.raises(BrokerStartError, match="no_such_setting") as caught:
+        start(installation, home)
+    assert max(map(len, str(caught.value).splitlines())) < 400
 
 
 def test_a_node_that_does_not_come_up_shows_its_log(installation: Installation, home: Path) -> None:

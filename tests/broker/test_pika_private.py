@@ -22,7 +22,10 @@ def run_loop() -> Any:
     loop.close()
 
 
-def test_cut_requeues_with_the_redelivered_flag_and_says_nothing(lesson: Lesson, run_loop: Any, poll_for: Any) -> None:
+@pytest.mark.parametrize("by", ["its owner", "another thread"])
+def test_cut_requeues_with_the_redelivered_flag_and_says_nothing(
+    lesson: Lesson, run_loop: Any, poll_for: Any, by: str
+) -> None:
     loop, thread = run_loop
     taken = threading.Event()
     ends: list[BaseException] = []
@@ -43,7 +46,10 @@ def test_cut_requeues_with_the_redelivered_flag_and_says_nothing(lesson: Lesson,
     lesson.start_publisher(["task"], "hello").wait()
     assert taken.wait(30)
     assert pika_private.unsent_bytes(connection) == 0
-    loop.add_callback_threadsafe(lambda: pika_private.cut(connection))
+    if by == "its owner":
+        loop.add_callback_threadsafe(lambda: pika_private.cut(connection))
+    else:
+        pika_private.cut(connection)
     thread.join(30)
     # Had anything been said, this would be ConnectionClosedByClient.
     assert [type(reason) for reason in ends] == [pika.exceptions.StreamLostError]
@@ -53,13 +59,16 @@ def test_cut_requeues_with_the_redelivered_flag_and_says_nothing(lesson: Lesson,
     assert method.redelivered
 
 
-def test_unsent_bytes_counts_what_waits_for_the_socket(lesson: Lesson, run_loop: Any) -> None:
+def test_unsent_bytes_counts_what_waits_for_the_socket_and_send_now_sends_it(lesson: Lesson, run_loop: Any) -> None:
     loop, thread = run_loop
     seen: list[int] = []
 
     def on_channel(channel: Any) -> None:
         channel.basic_publish("", "hello", b"x" * 1_000)
         seen.append(pika_private.unsent_bytes(connection))
+        pika_private.send_now(connection)
+        seen.append(pika_private.unsent_bytes(connection))
+        pika_private.send_now(connection)  # with nothing to send
         connection.close()
 
     connection = pika.SelectConnection(
@@ -71,4 +80,6 @@ def test_unsent_bytes_counts_what_waits_for_the_socket(lesson: Lesson, run_loop:
     thread.start()
     thread.join(30)
     assert seen[0] > 1_000
+    assert seen[1] == 0
     assert pika_private.unsent_bytes(connection) == 0
+    assert lesson.queue_counts()["hello"].ready == 1

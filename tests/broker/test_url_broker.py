@@ -16,14 +16,14 @@ from workq_helpers import Broker, Lesson, find_broker
 from workq_helpers.errors import BrokerNotOursError, VirtualHostRefusedError, WaitTimeoutError
 
 
-def broker_by_url(broker: Broker, username: str, password: str, virtual_host: str = "/") -> Broker:
+def broker_by_url(broker: Broker, username: str, password: str, virtual_host: str = "/", **variables: str) -> Broker:
     """Find a broker as somebody does who only has its address."""
     endpoint = broker.endpoint
     login = f"{quote(username, safe='')}:{quote(password, safe='')}"
     url = f"amqp://{login}@{endpoint.host}:{endpoint.port}/{quote(virtual_host, safe='')}"
     environ = {"WORKQ_BROKER_URL": url, "WORKQ_MANAGEMENT_URL": endpoint.management_url or ""}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WORKQ_BROKER")}
-    return find_broker(environ=kept | environ)
+    return find_broker(environ=kept | environ | variables)
 
 
 @pytest.fixture
@@ -79,6 +79,49 @@ def test_it_does_not_wait_for_what_has_happened_already(foreign: Broker, broker:
     with pytest.raises(WaitTimeoutError, match="it never stopped answering"):
         foreign.wait_for_restart(timeout=0.3)  # the one that it has heard of is not the next one
     assert changes == ["down", "up"]
+
+
+@pytest.fixture
+def by_hand(broker: Broker) -> Iterator[Broker]:
+    """The course broker, known by its address, and by what its user types to restart it."""
+    login = (broker.endpoint.username, broker.endpoint.password)
+    commands = {"WORKQ_RESTART_BY_HAND": "docker compose restart rabbitmq", "WORKQ_CRASH_BY_HAND": "kill it"}
+    with broker_by_url(broker, *login, **commands) as found:
+        yield found
+
+
+@pytest.mark.parametrize(("deed", "command"), [("restart", "docker compose restart rabbitmq"), ("crash", "kill it")])
+def test_it_says_what_to_type_and_waits_for_it(
+    by_hand: Broker, broker: Broker, deed: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need(broker.ours, "only a broker that the course started is restarted by tests")
+    assert by_hand.restartable
+    assert not by_hand.ours
+    typing: list[threading.Thread] = []
+
+    def asked(said: str) -> None:
+        assert said.endswith(f": {command}")
+        typing.append(threading.Thread(target=getattr(broker, deed)))
+        typing[-1].start()
+
+    monkeypatch.setattr("click.echo", asked)
+    changes: list[str] = []
+    by_hand.subscribe(changes.append)
+    getattr(by_hand, deed)()
+    assert changes == ["down", "up"]
+    assert "/" in by_hand.virtual_hosts()  # its management API answers again, too
+    typing.pop().join()
+    assert not typing
+
+
+def test_a_restart_before_it_was_asked_for_does_not_count(
+    by_hand: Broker, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need(broker.ours, "only a broker that the course started is restarted by tests")
+    monkeypatch.setattr("workq_helpers.broker.broker._BY_HAND_SECONDS", 0.3)
+    broker.restart()
+    with pytest.raises(WaitTimeoutError, match="it never stopped answering"):
+        by_hand.restart()
 
 
 def test_another_handle_on_a_broker_of_ours_sees_its_restart(broker: Broker) -> None:

@@ -118,7 +118,7 @@ def test_a_callback_that_raises_ends_the_worker_and_leaves_the_message(lesson: L
     assert lesson.queue_counts()["hello"].ready == 1
 
 
-def test_a_killed_workers_tasks_are_redelivered_to_the_other(lesson: Lesson, work_and_ack: Any) -> None:
+def test_a_killed_workers_tasks_are_redelivered_to_the_other(lesson: Lesson, work_and_ack: Any, poll_for: Any) -> None:
     holding = threading.Event()
 
     def hold(ch: Any, method: Any, properties: Any, body: bytes) -> None:
@@ -128,6 +128,7 @@ def test_a_killed_workers_tasks_are_redelivered_to_the_other(lesson: Lesson, wor
     victim = lesson.start_worker(hold, "hello")
     lesson.start_publisher(["a", "b", "c"], "hello").wait()
     assert holding.wait(30)
+    poll_for(lambda: len(events(lesson, "delivered")) == 3)  # else the heir is given some of them first
     heir = lesson.start_worker(work_and_ack, "hello")
     victim.kill()
     assert victim.state == "killed"
@@ -137,6 +138,35 @@ def test_a_killed_workers_tasks_are_redelivered_to_the_other(lesson: Lesson, wor
     assert [(event.task, event.redelivered) for event in again] == [("a", True), ("b", True), ("c", True)]
     assert heir.done == 3
     assert victim.done == 0
+
+
+def test_a_kill_waits_for_nobody_and_is_logged_before_the_redelivery(
+    lesson: Lesson, poll_for: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = threading.Event()
+
+    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        taken.set()
+        work("." * 100_000)
+
+    lesson.start_publisher(["task"], "hello").wait()
+    victim = lesson.start_worker(callback, "hello", name="victim")
+    assert taken.wait(30)
+    heir = lesson.start_worker(callback, "hello", name="heir")
+    # The thread that owns the victim's connection never hears of the kill.
+    monkeypatch.setattr(victim._pump, "call", lambda function: None)
+    victim.request_kill()
+    poll_for(lambda: heir.state == "busy")
+    kinds_by_actor = [(event.actor, event.kind) for event in lesson.log if event.task or event.kind == "killed"]
+    assert kinds_by_actor[-4:] == [
+        ("victim", "killed"),
+        ("victim", "requeued"),
+        ("heir", "delivered"),
+        ("heir", "started"),
+    ]
+    poll_for(lambda: victim.state == "killed")
+    monkeypatch.undo()
+    assert victim.join(10)
 
 
 def test_a_killed_auto_ack_worker_loses_what_it_held_by_name(lesson: Lesson, poll_for: Any) -> None:
@@ -269,6 +299,29 @@ def test_an_ack_too_many_closes_the_channel_and_says_how(lesson: Lesson) -> None
     assert worker.state == "crashed"
     assert "unknown delivery tag 1" in worker.console.text
     assert "406" in events(lesson, "channel closed")[0].detail
+
+
+def test_what_a_worker_holds_is_requeued_when_the_broker_closes_its_channel(
+    lesson: Lesson, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        if body == b"second":
+            ch.basic_ack(delivery_tag=99)
+
+    worker = lesson.start_worker(callback, "hello")
+    at_goodbye: list[str] = []
+    say_goodbye = worker._consumer._say_goodbye
+
+    def note_and_say_goodbye() -> None:
+        at_goodbye.extend(kinds(lesson, worker.name))
+        say_goodbye()
+
+    monkeypatch.setattr(worker._consumer, "_say_goodbye", note_and_say_goodbye)
+    lesson.start_publisher(["first", "second"], "hello")
+    assert lesson.log.wait_for(lambda: not worker.alive, 30)
+    # The broker gives them to others when it closes the channel, not when the connection ends.
+    assert at_goodbye[-3:] == ["channel closed", "requeued", "requeued"]
+    assert [event.task for event in events(lesson, "requeued")] == ["first", "second"]
 
 
 def test_a_deleted_queue_cancels_the_consumer(lesson: Lesson, work_and_ack: Any) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import errno
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +30,8 @@ def load(name: str) -> ModuleType:
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """environment.py for a checkout of its own, whose commands are not run."""
     module = load("environment")
-    for name in ("pyproject.toml", "constraints.txt", "scripts/environment.py"):
+    monkeypatch.delenv("WORKQ_VERSIONS", raising=False)
+    for name in ("pyproject.toml", "constraints.txt", "constraints-lowest.txt", "scripts/environment.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     monkeypatch.setattr(module, "ROOT", tmp_path)
@@ -182,6 +185,22 @@ def test_everything_is_pinned_build_tools_too(checkout: ModuleType, monkeypatch:
     assert "--editable . --group dev" in command
 
 
+def test_a_further_group_is_installed_where_one_is_asked_for(
+    checkout: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_venv_by_hand(checkout)
+    ran = commands_of(checkout, monkeypatch)
+    monkeypatch.setattr(checkout, "index_of_pip", dict)
+    monkeypatch.setattr(sys, "argv", ["setup.py"])
+    assert checkout.main() == 0
+    assert ran == []
+    monkeypatch.setattr(sys, "argv", ["setup.py", "--also", "bench"])
+    assert checkout.main() == 0
+    assert ran[0][-2:] == ["--group", "bench"]
+    assert "--constraint" in ran[0]
+    assert "Installing what only make bench needs" in capsys.readouterr().out
+
+
 def test_uv_follows_pips_index(checkout: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     make_venv_by_hand(checkout)
     for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL"):
@@ -190,6 +209,31 @@ def test_uv_follows_pips_index(checkout: ModuleType, monkeypatch: pytest.MonkeyP
     assert checkout.index_of_pip() == {"UV_DEFAULT_INDEX": "https://mirror.example/simple"}
     monkeypatch.setenv("UV_DEFAULT_INDEX", "https://other.example/simple")
     assert checkout.index_of_pip() == {}
+
+
+@pytest.mark.parametrize(
+    ("versions", "pins"), [("lowest", "--constraint constraints-lowest.txt"), ("newest", "--upgrade")]
+)
+def test_other_versions_are_installed_if_they_are_asked_for(
+    checkout: ModuleType, monkeypatch: pytest.MonkeyPatch, versions: str, pins: str
+) -> None:
+    make_venv_by_hand(checkout)
+    monkeypatch.setenv("WORKQ_VERSIONS", versions)
+    assert checkout.read(checkout.STAMP) != checkout.wanted()
+    ran = commands_of(checkout, monkeypatch)
+    monkeypatch.setattr(checkout, "index_of_pip", dict)
+    checkout.install_environment()
+    assert f" {pins} --build-constraint constraints.txt " in " ".join(ran[0])
+
+
+def test_versions_that_there_are_not_get_a_sentence(
+    checkout: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_venv_by_hand(checkout)
+    monkeypatch.setenv("WORKQ_VERSIONS", "oldest")
+    monkeypatch.setattr(sys, "argv", ["setup.py"])
+    assert checkout.main() == 1
+    assert "WORKQ_VERSIONS=oldest is none of pinned, lowest, newest" in capsys.readouterr().err
 
 
 # ---- when it fails
@@ -210,3 +254,32 @@ def test_a_failing_command_is_a_sentence_and_leaves_no_stamp(
 def test_a_failing_exit_status_is_told(checkout: ModuleType) -> None:
     with pytest.raises(checkout.SetupError, match=r"pip failed \(exit status 3\)"):
         checkout.run([sys.executable, "-c", "raise SystemExit(3)"], "pip failed")
+
+
+def test_a_disk_without_room_is_a_sentence(
+    checkout: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(_exactly: bool) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as a write does, which names no file
+
+    monkeypatch.setattr(checkout, "set_up", full)
+    monkeypatch.setattr(sys, "argv", ["setup.py"])
+    assert checkout.main() == 1
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert sentence == (
+        f"make setup: {checkout.ROOT} can't be used (No space left on device); "
+        "free some room, or put the course into a folder that you may write to"
+    )
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EBADF])
+def test_a_file_system_without_locks_is_no_reason_to_stop(
+    checkout: ModuleType, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def flock(_file: object, _operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(checkout.fcntl, "flock", flock)
+    make_venv_by_hand(checkout)
+    monkeypatch.setattr(sys, "argv", ["setup.py"])
+    assert checkout.main() == 0

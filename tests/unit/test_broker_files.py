@@ -1,19 +1,25 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 from workq_helpers.broker import processes, steering
 from workq_helpers.broker.burial import bury
+from workq_helpers.broker.choice import Choice
 from workq_helpers.broker.folders import Folders, make_private
-from workq_helpers.broker.lease import connect, put_away_leftovers
+from workq_helpers.broker.keeper import Keeper
+from workq_helpers.broker.lease import connect, put_away_leftovers, take_lease
 from workq_helpers.broker.server import ProcessMark, Remains
 from workq_helpers.broker.state import VERSION, State, read_state, write_state
 from workq_helpers.errors import (
@@ -33,7 +39,7 @@ def folders(tmp_path: Path) -> Folders:
 
 
 def test_a_state_comes_back_as_it_was_written(folders: Folders) -> None:
-    state = State("/run/x.sock", Remains((ProcessMark(1, 2.5),), ("box",), ("/tmp/f",)))  # noqa: S108 - a name
+    state = State("/run/x.sock", Remains((ProcessMark(1, 2.5, "boot"),), ("box",), ("/tmp/f",), ("crate",)))  # noqa: S108 - a name
     write_state(folders.state, state)
     assert read_state(folders.state) == state
     assert stat.S_IMODE(folders.state.stat().st_mode) == 0o600
@@ -44,7 +50,9 @@ def test_no_state_file_is_no_state(folders: Folders) -> None:
     assert connect(folders) is None
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 1}', '{"version": 1, "socket": "s", "remains": 3}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", f'{{"version": {VERSION}}}', f'{{"version": {VERSION}, "socket": "s", "remains": 3}}']
+)
 def test_a_state_file_that_makes_no_sense(folders: Folders, text: str) -> None:
     folders.state.write_text(text)
     with pytest.raises(StateFileError, match=r"makes no sense.*workq broker stop"):
@@ -91,7 +99,76 @@ def test_a_process_that_only_has_the_same_id_is_not_buried() -> None:
     own = processes.mark(os.getpid())
     assert own is not None
     assert processes.find(own)
-    bury(Remains(processes=(ProcessMark(own.pid, own.created - 100),)))  # or this test would end here
+    bury(Remains(processes=(replace(own, created=own.created - 100),)))  # or this test would end here
+    bury(Remains(processes=(replace(own, boot="another"),)))
+
+
+def test_a_process_is_known_again_when_the_clock_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = processes.mark(os.getpid())
+    assert own is not None
+    began = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: began(process) + 3600)
+    assert processes.find(own) is not None
+
+
+def test_a_state_file_that_finds_no_room_stays_as_it_was(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_state(folders.state, State("/run/x.sock"))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(json, "dump", full)
+    with pytest.raises(OSError, match="No space"):
+        write_state(folders.state, State("/run/y.sock"))
+    monkeypatch.undo()
+    assert read_state(folders.state) == State("/run/x.sock")
+    assert list(folders.runtime.iterdir()) == [folders.state]
+
+
+def test_a_keeper_whose_state_finds_no_room_keeps_its_broker(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Restarted:
+        def restart(self) -> None:
+            pass
+
+        def remains(self) -> Remains:
+            return Remains()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        keeper = Keeper(listener, folders.runtime / "keeper.sock", folders, {})
+        keeper._server = Restarted()  # type: ignore[assignment]
+        monkeypatch.setattr("workq_helpers.broker.keeper.write_state", full)
+        answers: list[dict[str, Any]] = []
+        keeper._restart("restart", answers.append)
+    assert answers == [{"ok": True}]
+
+
+@pytest.mark.parametrize(
+    ("number", "mend"),
+    [
+        (errno.ENOSPC, r"There is no room left in .*/run \(.*\)\. Free some, or set WORKQ_RUNTIME_DIR"),
+        (errno.EDQUOT, r"There is no room left in .*/run \(.*\)\. Free some, or set WORKQ_RUNTIME_DIR"),
+        (errno.EROFS, r"The folder .*/run can't be used: .*\. Set WORKQ_RUNTIME_DIR to a folder that you may write to"),
+    ],
+    ids=["full", "over quota", "read-only"],
+)
+@pytest.mark.parametrize("where", ["run", "run/" + "x" * 120], ids=["", "a long path"])
+def test_a_runtime_folder_in_which_nothing_can_be_kept_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, mend: str, where: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(json, "dump", refuse)
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    folders = Folders(tmp_path / where, tmp_path / "cache")
+    with pytest.raises(BrokerStartError, match=mend.replace("/run", f"/{where}")):
+        take_lease(folders, Choice(), {})
+    assert not folders.runtime.exists()
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_folders_are_made_private(tmp_path: Path) -> None:

@@ -64,9 +64,9 @@ def test_nothing_left_is_0_and_no_word(checkout: Path) -> None:
 def test_containers_of_a_dead_keeper_are_left_behind_and_those_of_a_living_one_are_not(
     checkout: Path, dead: int
 ) -> None:
-    (checkout / "containers").write_text(f"{os.getpid()} in-use\n{dead} orphan\n")
-    assert leftovers(checkout) == (1, f"container orphan, whose keeper {dead} is dead\n")
-    (checkout / "containers").write_text(f"{os.getpid()} in-use\n")
+    (checkout / "containers").write_text(f"{os.getpid()} in-use rabbitmq, Up\n{dead} orphan rabbitmq, Created\n")
+    assert leftovers(checkout) == (1, f"container orphan, whose keeper {dead} is dead: rabbitmq, Created\n")
+    (checkout / "containers").write_text(f"{os.getpid()} in-use rabbitmq, Up\n")
     assert leftovers(checkout) == (0, "")
 
 

@@ -36,6 +36,7 @@ def roster(tmp_path: Path, text: str | bytes) -> Roster:
     "text",
     [
         "name,login\nAda Lovelace,ada\n李雷,\n",
+        "name\tlogin\nAda Lovelace\tada\n李雷\t\n",
         "\ufeffName;Login\r\nAda Lovelace;ada\r\n\r\n李雷;\r\n",
         'email,NAME , login\nx,"Ada   Lovelace",ada\n,,\n,李雷\n',
         '\nname,login,comment\nAda Lovelace,ada,"two\nlines"\n李雷,,\n',
@@ -55,6 +56,7 @@ def test_a_name_with_a_comma(tmp_path: Path) -> None:
         ("Lovelace, Ada, ada", "Line 3 is left out: it has 3 columns and the first line has 2. Put quotation marks"),
         (" ,somebody", "Line 3 is left out: it has no name."),
         ("bob,other", "Line 3 is left out: 'bob' stands in line 2 already. If they are two people"),
+        ("Bobby,BOB", "Line 3 is left out: the login 'BOB' stands in line 2 already, and one of them is wrong."),
         ("x" * 101, "Line 3 is left out: its name has 101 characters"),
         ("A\x00da", "Line 3 is left out: 'A\\x00da' has characters in it that can't be written"),
     ],
@@ -71,6 +73,7 @@ def test_each_bad_row_gets_a_sentence_and_the_others_count(tmp_path: Path, row: 
     [
         ("first,last\nAda,Lovelace\n", "has no column 'name': its first line is 'first,last'"),
         ("", "has no column 'name': its first line is ''"),
+        ('name\n"Ada\nBob\n', "is not CSV: .* in line 3. Does a quotation mark have no partner"),
         ("name\nZoë\n".encode("latin-1"), "is not in UTF-8"),
     ],
 )

@@ -67,6 +67,33 @@ def test_a_routed_stream_has_what_the_real_one_has(capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == "a\nb\n"
 
 
+def test_who_records_a_cells_output_hears_nothing_of_a_captured_thread(capsys: pytest.CaptureFixture[str]) -> None:
+    """IPython keeps for ever what is written while a cell runs, by putting its own `write` on the stream."""
+    console, recorded = Console(), []
+    with console.capture():
+        pass
+    original = sys.stdout.write
+
+    def write(data: str) -> int:
+        recorded.append(data)
+        return original(data)
+
+    def work() -> None:
+        with console.capture():
+            print("the worker's")
+            sys.stdout.writelines(["its too\n"])
+
+    sys.stdout.write = write  # type: ignore[method-assign]
+    in_thread(work)
+    print("the cell's")
+    sys.stdout.write = original  # type: ignore[method-assign]
+    in_thread(work)
+    print("the next one's")
+    assert console.lines == ["the worker's", "its too"] * 2
+    assert "".join(recorded) == "the cell's\n"
+    assert capsys.readouterr().out == "the cell's\nthe next one's\n"
+
+
 def test_the_tail_is_what_was_written_last_by_a_moment() -> None:
     now = 0.0
     console = Console(lambda: now)

@@ -13,6 +13,7 @@ import requests.exceptions
 
 from workq_helpers.broker import container
 from workq_helpers.broker.container import ContainerServer, bury, leftovers
+from workq_helpers.broker.server import last_words
 from workq_helpers.errors import BrokerStartError, DockerUnavailableError, ImageUnavailableError
 
 IMAGE = "rabbitmq:4.3-management"
@@ -47,6 +48,11 @@ def test_docker_is_not_running(no_socket: Path, monkeypatch: pytest.MonkeyPatch)
         text = why_not_started()
     assert "installed and not running" in text
     assert "systemctl start docker" in text
+    assert f"nothing answers at unix://{no_socket}, which DOCKER_HOST names" in text
+    monkeypatch.setenv("DOCKER_HOST", "tcp://anna:s3cret@127.0.0.1:1")
+    text = why_not_started()
+    assert "s3cret" not in text
+    assert "127.0.0.1:1" in text
 
 
 def test_docker_is_not_for_this_user(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,6 +178,6 @@ def test_an_image_that_can_not_be_pulled(line: Any) -> None:
 def test_the_last_words_of_a_rabbitmq_that_could_not_boot() -> None:
     report = [f"[error]     reductions: {number}" for number in range(60)]
     logged = "\n".join(["starting", "[error] no such setting: x", "", "Error during startup: {x}", *report])
-    assert container._last_words(logged) == ["starting", "[error] no such setting: x", "Error during startup: {x}"]
-    assert container._last_words("a\n\nb\n") == ["a", "b"]
-    assert len(container._last_words("\n".join(report))) == 20
+    assert last_words(logged) == ["starting", "[error] no such setting: x", "Error during startup: {x}"]
+    assert last_words("a\n\nb\n") == ["a", "b"]
+    assert len(last_words("\n".join(report))) == 20

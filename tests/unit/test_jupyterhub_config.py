@@ -55,6 +55,23 @@ def test_each_user_gets_the_own_address(hook: Hook) -> None:
     assert shared == {"LANG": "C.UTF-8"}
 
 
+def test_capitals_make_no_difference_as_for_the_hub(hook: Hook, file: TeachersFile) -> None:
+    file.write([ADA._replace(login="Ada@Hub")])
+    started = spawner("ada@hub", {})
+    hook(started)
+    assert started.environment == {"WORKQ_BROKER_URL": ADA.broker_url}
+
+
+def test_of_two_with_one_login_neither_gets_the_address_of_the_other(
+    hook: Hook, file: TeachersFile, caplog: pytest.LogCaptureFixture
+) -> None:
+    file.write([ADA, BOB._replace(login="ada@hub")])
+    started = spawner("ada@hub", {})
+    hook(started)
+    assert started.environment == {}
+    assert "ada@hub is 2 times in" in caplog.text
+
+
 def test_a_newcomer_needs_no_restart_of_the_hub(hook: Hook, file: TeachersFile) -> None:
     carol = Access("Carol", "carol", "carol", "amqp://carol:three@broker:5672/carol", "")
     file.write([ADA, BOB, carol])
@@ -67,5 +84,5 @@ def test_somebody_else_gets_nothing(hook: Hook, caplog: pytest.LogCaptureFixture
     stranger = spawner("ada", {})  # not what Ada is called on this hub
     hook(stranger)
     assert stranger.environment == {}
-    assert "ada is not in" in caplog.text
+    assert "ada is 0 times in" in caplog.text
     assert "amqp://" not in caplog.text

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 import hypothesis.strategies as st
@@ -200,6 +201,27 @@ def test_a_broker_that_stops_takes_transient_queues_with_it() -> None:
     log.record("declared", "lesson", "hello", detail="transient classic")
     log.record("published", "p", "hello", "new", "new")
     assert places_of(log)["new"] == "waiting"
+
+
+def test_the_head_of_many_messages_put_back_is_sorted_once() -> None:
+    ledger = Ledger()
+    for kind in ("published", "delivered", "requeued"):
+        names = [(str(number), f"task {number}") for number in range(50_000)]
+        ledger.update((0.0, kind, "w", "hello", name, task, int(name), False, "") for name, task in names[::-1])
+
+    def look() -> tuple[float, list[str]]:
+        began = time.perf_counter()
+        head = [message.task for message in ledger.waiting("hello", 3)]
+        return time.perf_counter() - began, head
+
+    first, head = look()
+    assert head == ["task 49999", "task 49998", "task 49997"]  # published first
+    ledger.update([(0.0, "delivered", "w", "hello", "49998", "task 49998", 50_000, True, "")])
+    again = [look() for _ in range(20)]
+    assert {tuple(head) for _, head in again} == {("task 49999", "task 49997", "task 49996")}
+    assert min(seconds for seconds, _ in again) < first / 10
+    ledger.update([(0.0, "requeued", "w", "hello", "49998", "task 49998", 50_000, True, "")])
+    assert look()[1] == head
 
 
 def assert_counts_agree(ledger: Ledger) -> None:

@@ -13,7 +13,7 @@ from workq_helpers.messages import TASK_TEXT_LENGTH, MessageIds, encode_body, ta
     [
         (b"Hello...", "Hello..."),
         ("drei…".encode(), "drei…"),
-        (b"\xff\x00", "\ufffd\x00"),
+        (b"\xff\x00", "\ufffd\u2400"),
         (b"x" * 1_000_000, "x" * (TASK_TEXT_LENGTH - 1) + "…"),
         ("😀".encode() * 100, "😀" * (TASK_TEXT_LENGTH - 1) + "…"),
         (b"<img src=x onerror=alert(1)>", "<img src=x onerror=alert(1)>"),

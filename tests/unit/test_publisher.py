@@ -2,13 +2,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import pika
+import pika.exceptions
+import pytest
 
+from tests.fake_servers import amqp_server, listening
 from workq_helpers.errors import WorkqError
 from workq_helpers.events import EventLog
 from workq_helpers.messages import MessageIds
 from workq_helpers.publisher import Publisher, PublisherOptions
+
+
+def make_publisher(tasks: Iterator[str] | list[str], **more: Any) -> tuple[Publisher, EventLog]:
+    log = EventLog()
+    publisher = Publisher(
+        "publisher-1",
+        tasks,
+        PublisherOptions("hello", confirm=more.pop("confirm", False)),
+        parameters=pika.ConnectionParameters(**more),
+        log=log,
+        ids=MessageIds(),
+        explain=lambda error: WorkqError(str(error)),
+    )
+    return publisher, log
 
 
 def test_a_task_is_on_its_way_before_the_next_one_is_asked_for() -> None:
@@ -20,17 +38,44 @@ def test_a_task_is_on_its_way_before_the_next_one_is_asked_for() -> None:
             asked_after.append(len(nudged_with))
             yield task
 
-    publisher = Publisher(
-        "publisher-1",
-        slow(),
-        PublisherOptions("hello"),
-        parameters=pika.ConnectionParameters(),
-        log=EventLog(),
-        ids=MessageIds(),
-        explain=lambda error: WorkqError(str(error)),
-    )
+    publisher, _ = make_publisher(slow())
     publisher._pump._loop.close()
     publisher._pump = SimpleNamespace(nudge=lambda: nudged_with.append(len(publisher._ready)))  # type: ignore[assignment]
     publisher.do_work()
     assert nudged_with == [1, 2, 3]
     assert asked_after == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("hang_up_at", "lost"),
+    [
+        (None, []),
+        (pika.spec.Connection.Close, []),  # the channel's close-ok came before: the broker has seen everything
+        (pika.spec.Channel.Close, ["disconnected"]),
+    ],
+)
+def test_a_goodbye_without_an_answer_leaves_in_doubt_what_was_published(
+    hang_up_at: type[pika.amqp_object.Method] | None, lost: list[str]
+) -> None:
+    with listening(amqp_server(hang_up_at=hang_up_at)) as port:
+        publisher, log = make_publisher(["T"], host="127.0.0.1", port=port)
+        publisher.launch()
+        publisher.wait()
+    assert publisher.state == "finished"
+    assert [event.kind for event in log] == ["connected", "published", *lost, "stopped"]
+
+
+def test_a_goodbye_without_an_answer_is_no_end_as_long_as_a_confirm_is_missing() -> None:
+    publisher, log = make_publisher(["T"], confirm=True)
+    publisher._pump._loop.close()
+    publisher._loop = SimpleNamespace(call_later=lambda *_: None)  # type: ignore[assignment]
+    channel: Any = SimpleNamespace(basic_publish=lambda *_: None, close=lambda: None)
+    publisher._begin(channel)
+    publisher._publish(publisher._message("T"))
+    publisher._on_blocked(None, SimpleNamespace(method=SimpleNamespace(reason="disk")))
+    publisher._close_when_settled()  # who is blocked waits for no confirm
+    publisher._on_closed(None, pika.exceptions.StreamLostError("gone"))
+    assert publisher.state == "reconnecting"
+    publisher._begin(channel)
+    told = [event.kind for event in log]
+    assert told == ["connected", "published", "blocked", "disconnected", "reconnecting", "connected", "published"]

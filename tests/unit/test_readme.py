@@ -12,24 +12,32 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "notebooks").glob("*.ipynb"))]
-COMMANDS = ("make", "workq", ".venv/bin/workq", "apt-get", "sudo", "brew", "docker", "pip", "jupyter", "git")
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "notebooks").glob("*.ipynb")),
+]
 
 COMPOSE = "tests/anywhere/test_compose.py"
+FRESH = "tests/endurance/test_two_at_once.py::test_two_make_lab_at_once_in_a_fresh_checkout_make_one_environment"
 
 #: The test that runs each command, as ``file::test``; or the reason why no test does, after "not here:".
 RUN_BY = {
-    "make lab": "tests/broker/test_lab.py::test_it_opens_the_first_lesson_for_who_has_the_token",
+    "make lab": FRESH,
     'make lab LAB_ARGS="--no-browser --port 8899"': "tests/broker/test_lab.py::lab",
     'make lab LAB_ARGS="--port 8899"': "tests/broker/test_lab.py::lab",
     "make test": "not here: it runs this test; every part of CI begins with it",
-    "make lab PYTHON=python3.13": "tests/unit/test_bootstrap.py::test_another_python_counts_only_if_it_was_asked_for",
-    "make lab PYTHON=python3.12": "tests/unit/test_bootstrap.py::test_another_python_counts_only_if_it_was_asked_for",
-    "make setup": "tests/unit/test_bootstrap.py::test_another_python_counts_only_if_it_was_asked_for",
-    "make up": f"{COMPOSE}::test_make_up_makes_passwords_and_starts_one_node",
-    'make up UP="--profile lab"': f"{COMPOSE}::test_the_lab_has_the_course_inside",
-    'make up UP="--profile cluster"': f"{COMPOSE}::test_a_cluster_keeps_a_quorum_queue_when_a_node_is_killed",
-    "docker compose restart rabbitmq": f"{COMPOSE}::test_one_node_runs_a_lesson_and_keeps_what_is_durable",
+    "make lab PYTHON=python3.13": FRESH,
+    "make lab PYTHON=python3.12": FRESH,
+    "make setup": FRESH,
+    "make up": f"{COMPOSE}::test_one_node_keeps_what_is_durable",
+    'make up UP="--profile lab"': f"{COMPOSE}::test_every_lesson_runs_inside_the_lab",
+    'make up UP="--profile cluster"': f"{COMPOSE}::test_every_lesson_runs_on_a_cluster",
+    "docker compose restart rabbitmq": f"{COMPOSE}::test_one_node_keeps_what_is_durable",
+    "set -a; . ./.env; set +a; make lab": f"{COMPOSE}::test_one_node_keeps_what_is_durable",
+    "make badges": "tests/unit/test_badges.py::test_without_an_address_it_says_how_to_give_one",
+    "make badges REPO=https://github.com/you/course": "tests/unit/test_badges.py::"
+    "test_one_command_makes_badges_and_lessons_for_colab",
     "make site": "tests/broker/test_commands.py::test_make_site_runs_lessons",
     "make clean": "tests/broker/test_commands.py::test_make_clean_leaves_what_is_ours",
     "make help": "tests/broker/test_commands.py::test_make_help_names_every_target",
@@ -46,7 +54,7 @@ RUN_BY = {
     "workq class remove --broker ...": "tests/broker/test_class.py::test_a_teacher_types_it_all",
     "pip install": "tests/broker/test_installed.py::installed",
     "workq course copy work-queues && cd work-queues && workq lab": "tests/broker/test_installed.py::"
-    "test_the_lessons_are_copied_and_found",
+    "test_the_copy_is_opened_by_workq_lab",
     "WORKQ_BROKER=node make lab": "tests/broker/test_lab.py::lab",
     "apt-get install rabbitmq-server": "not here: it changes the machine; .ci/images installs it into its images",
     "brew install rabbitmq": "not here: it is for macOS",
@@ -70,8 +78,9 @@ def commands(text: str) -> set[str]:
 
 
 def is_command(text: str) -> bool:
+    """Return whether words between backticks are a command: several, of which the first may be a program's name."""
     words = re.sub(r"^(?:[A-Z_]+=\S* )+", "", text).split()
-    return len(words) > 1 and words[0] in COMMANDS
+    return len(words) > 1 and re.fullmatch(r"[\w./][\w./-]*;?", words[0]) is not None
 
 
 def anchors(path: Path) -> set[str]:
@@ -81,9 +90,11 @@ def anchors(path: Path) -> set[str]:
 
 
 def dead_links(text: str, page: Path) -> list[str]:
-    targets = re.findall(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"", text)
+    """Return the links of a page, inline, by reference or in HTML, that lead to nothing in the repository."""
+    inline, reference, tag = r"\]\(<?([^)>\s]+)", r"^ {0,3}\[[^\]]+\]: +<?([^>\s]+)", r"(?:src|href)=[\"']([^\"']+)"
+    found = re.findall(f"{inline}|{reference}|{tag}", text, re.MULTILINE)
     dead = []
-    for target in (first or second for first, second in targets):
+    for target in ("".join(groups) for groups in found):
         if re.match(r"\w+:", target):
             continue
         name, _, anchor = target.partition("#")
@@ -100,7 +111,33 @@ def test_every_link_into_the_repository_leads_somewhere(page: Path) -> None:
 
 def test_a_dead_link_is_found() -> None:
     text = "[a](CHANGELOG.md) [b](GONE.md) ![c](docs/gone.png) [d](README.md#more) [e](README.md#gone) [f](#gone)"
-    assert dead_links(text, ROOT / "README.md") == ["GONE.md", "docs/gone.png", "README.md#gone", "#gone"]
+    text += '\n[g](GONE.md "a title") <a href="gone.html">\n[h]: gone/h.md\n[i]: LICENSE\n'
+    assert dead_links(text, ROOT / "README.md") == [
+        *("GONE.md", "docs/gone.png", "README.md#gone", "#gone"),
+        *("GONE.md", "gone.html", "gone/h.md"),
+    ]
+
+
+def test_what_a_learner_may_see_is_what_the_course_says() -> None:
+    said = "".join(
+        path.read_text(encoding="utf-8")
+        for pattern in ("scripts/*.py", "workq_helpers/**/*.py", "workq_helpers/stage/stage.js")
+        for path in ROOT.glob(pattern)
+    )
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("## When something does not work")[2]
+    quoted = re.findall(r"(?<!\*)\*([^*\n]+)\*", table.partition("\n## ")[0])
+    assert len(quoted) >= 5
+    assert [words for words in quoted if words not in said] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_is_named_is_there(page: Path) -> None:
+    made = ("build/", "bench.md")
+    suffixes = "cfg|css|ipynb|js|json|md|py|toml|txt|yml"
+    named = re.findall(rf"(?<!`)`([\w./-]+\.(?:{suffixes}))`(?!`)", text_of(page))
+    folders = ("", "notebooks", "notebooks/programs", "tests", "tests/security", "tests/unit")
+    there = {name for name in named if any((ROOT / folder / name).is_file() for folder in folders)}
+    assert [name for name in named if name not in there and not name.startswith(made)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -115,9 +152,39 @@ def test_every_command_of_the_readme_is_run(command: str) -> None:
     if runner.startswith("not here: "):
         return
     file, _, name = runner.partition("::")
-    assert re.search(rf"^def {name}\(", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE), runner
+    assert re.search(rf"^ *def {name}\(", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE), runner
+
+
+def words_of(command: str) -> list[str]:
+    """Return the words that a command can't be run without, as its targets, subcommands and options; no example."""
+    known = re.sub(r'"Ada Lovelace"|\w+://\S+|\S+\.csv|work-queues|PYTHON=\S+', "", command)
+    return [word for word in re.findall(r"--[a-z-]+|(?<![\w./])[a-z]{2,}\b", known) if word not in ("make", "workq")]
+
+
+@pytest.mark.parametrize("command", sorted(RUN_BY))
+def test_the_test_of_a_command_has_its_words(command: str) -> None:
+    file, _, name = RUN_BY[command].partition("::")
+    if not name:
+        return
+    # What stands before a command is set by CI for a whole part of the tests.
+    text = (ROOT / file).read_text(encoding="utf-8") + (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert [word for word in words_of(command) if word not in text] == []
+
+
+def test_words_are_those_without_which_a_command_is_another() -> None:
+    assert words_of('workq class reset "Ada Lovelace" --broker ...') == ["class", "reset", "--broker"]
+    assert words_of('make up UP="--profile lab"') == ["up", "--profile", "lab"]
+    assert words_of(".venv/bin/workq broker url") == ["broker", "url"]
+    assert words_of("make badges REPO=https://github.com/you/course") == ["badges"]
+
+
+def test_no_test_is_listed_for_a_command_that_is_gone() -> None:
+    named = commands(text_of(ROOT / "README.md") + text_of(ROOT / "CONTRIBUTING.md"))
+    assert sorted(set(RUN_BY) - named) == []
 
 
 def test_commands_are_found_in_blocks_and_between_backticks() -> None:
     text = "Run `make lab` or `pika`:\n```console\nA=1 workq doctor   # looks\n```\n`WORKQ_BROKER=node make x`, `make`"
     assert commands(text) == {"make lab", "A=1 workq doctor", "WORKQ_BROKER=node make x"}
+    assert is_command("uv pip install x")
+    assert not is_command("--lessons 2")

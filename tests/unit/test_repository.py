@@ -17,6 +17,7 @@ from types import ModuleType
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 import workq_helpers
 
@@ -55,9 +56,9 @@ def requirements() -> list[Requirement]:
     return [Requirement(text) for text in [*texts, *grouped]]
 
 
-def pins() -> dict[str, list[Requirement]]:
+def pins(file: str = "constraints.txt") -> dict[str, list[Requirement]]:
     found: dict[str, list[Requirement]] = {}
-    for line in (ROOT / "constraints.txt").read_text().splitlines():
+    for line in (ROOT / file).read_text().splitlines():
         requirement = Requirement(line)
         found.setdefault(canonicalize_name(requirement.name), []).append(requirement)
     return found
@@ -75,8 +76,9 @@ def test_no_file_names_a_package_registry() -> None:
     assert named == {}
 
 
-def test_constraints_pin_exactly_and_hold_no_address() -> None:
-    for pinned in pins().values():
+@pytest.mark.parametrize("file", ["constraints.txt", "constraints-lowest.txt"])
+def test_constraints_pin_exactly_and_hold_no_address(file: str) -> None:
+    for pinned in pins(file).values():
         for pin in pinned:
             assert pin.url is None
             assert not pin.extras, f"pip refuses extras in a constraint: {pin}"
@@ -90,6 +92,17 @@ def test_every_dependency_is_pinned_within_its_range(requirement: Requirement) -
     for pin in pinned:
         version = next(iter(pin.specifier)).version
         assert requirement.specifier.contains(version, prereleases=True), f"{pin} is not {requirement}"
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [Requirement(text) for text in PYPROJECT["project"]["dependencies"]],
+    ids=lambda requirement: requirement.name,
+)
+def test_the_lowest_version_allowed_is_one_that_ci_runs(requirement: Requirement) -> None:
+    [pin] = pins("constraints-lowest.txt")[canonicalize_name(requirement.name)]
+    [pinned], [allowed] = pin.specifier, [each for each in requirement.specifier if each.operator == ">="]
+    assert Version(pinned.version).release[: len(Version(allowed.version).release)] == Version(allowed.version).release
 
 
 @pytest.mark.parametrize("python", ["3.11.2", "3.12.0", "3.13.5"])
@@ -135,8 +148,8 @@ def test_every_folder_of_tests_is_run() -> None:
     assert named is not None
     folders = {f"tests/{file.parent.name}" for file in (ROOT / "tests").glob("*/*.py")}
     assert folders
-    # The ways in need Docker, root and images that only CI makes.
-    by_ci = set(re.findall(r"pytest (tests/anywhere)\b", (ROOT / ".ci" / "run").read_text()))
+    # The ways in need Docker, root and images that only CI makes; endurance takes its time, and root.
+    by_ci = set(re.findall(r"pytest (tests/anywhere|tests/endurance)\b", (ROOT / ".ci" / "run").read_text()))
     assert folders <= set(re.findall(r"tests/\w+", named[0])) | by_ci
 
 

@@ -64,6 +64,16 @@ def test_a_forced_source_raises_its_own_error(
         start(Choice(forced), folders, bare_machine)
 
 
+@pytest.mark.parametrize(("forced", "told"), [(None, ["Docker can't be used"]), ("docker", []), ("node", [])])
+def test_a_source_is_told_to_be_passed_over_only_if_another_follows(
+    forced: str | None, told: list[str], folders: Folders, bare_machine: dict[str, str]
+) -> None:
+    steps: list[str] = []
+    with pytest.raises(BrokerStartError if forced else BrokerNotFoundError):
+        sources.start_server(Choice(forced), folders, bare_machine, lambda text, *_: steps.append(text), lambda _: None)
+    assert [text.partition(":")[0] for text in steps if "can't be used" in text] == told
+
+
 def test_docker_that_does_not_run(folders: Folders, bare_machine: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "docker").write_text("#!/bin/sh\n")
     (tmp_path / "docker").chmod(0o755)

@@ -91,6 +91,8 @@ def test_verification_is_given_up_in_so_many_words_only(tmp_path: Path) -> None:
         ("amqp://anna:s3cret/x@h", "can't be read as a URL: amqp://…@h"),
         ("amqp://anna:s3cret#x@h", "can't be read as a URL: amqp://…@h"),
         ("amqp://anna:12?s3cret@h", "'?' or '#'"),
+        ("amqp://anna/:s3cret@h", "has an '@' after a '/': amqp://…@h"),
+        ("amqp://anna:12/s3cret@", "has an '@' after a '/': amqp://…@. "),
         ("amqp://anna:s3cret", "can't be read as a URL: amqp://anna:…"),
         ("amqp://[anna:s3cret@h", "can't be read"),
         ("amqp://anna:s3cret@h/a/b", "has a '/' in it: amqp://…@h/a/b"),

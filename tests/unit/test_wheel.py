@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -51,3 +52,22 @@ def test_it_holds_the_lessons(wheel: zipfile.ZipFile) -> None:
 def test_it_holds_nothing_of_the_course_around_it(wheel: zipfile.ZipFile) -> None:
     tops = {name.partition("/")[0] for name in wheel.namelist()}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"workq_helpers"}
+
+
+def test_it_holds_license_and_notice(wheel: zipfile.ZipFile) -> None:
+    (metadata,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    folder = metadata.removesuffix("METADATA")
+    for name in ("LICENSE", "NOTICE"):
+        assert wheel.read(f"{folder}licenses/{name}") == (ROOT / name).read_bytes()
+    assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "https://www.rabbitmq.com/tutorials/tutorial-two-python" in (ROOT / "NOTICE").read_text(encoding="utf-8")
+
+
+def test_its_version_is_semantic_and_in_the_changelog_once_it_is_out(wheel: zipfile.ZipFile) -> None:
+    (metadata,) = (wheel.read(name).decode() for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    version = re.search(r"^Version: (.+)$", metadata, re.MULTILINE)
+    assert version is not None
+    assert re.fullmatch(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)", version[1])
+    headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert headings[0] == "Unreleased"
+    assert headings[1:] in ([], [version[1], *headings[2:]])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
+from workq_helpers.broker.by_hand import ByHand
 from workq_helpers.broker.choice import Choice
 from workq_helpers.broker.endpoint import Endpoint
 from workq_helpers.broker.folders import Folders
@@ -23,6 +24,7 @@ from workq_helpers.broker.url import endpoint_from_url
 from workq_helpers.errors import (
     BrokerError,
     BrokerNotOursError,
+    InvalidArgumentError,
     LoginRefusedError,
     ManagementError,
     VirtualHostRefusedError,
@@ -43,6 +45,8 @@ __all__ = ["Broker", "find_broker"]
 
 #: How often to look whether a broker went away or came back, in seconds: a restart takes longer than that.
 _LOOK_SECONDS = 0.1
+#: How long to wait for the user to restart a broker, in seconds.
+_BY_HAND_SECONDS = 300.0
 #: How long a broker's management API may take to come up after its AMQP, in seconds.
 _MANAGEMENT_SECONDS = 20.0
 
@@ -53,7 +57,8 @@ def find_broker(progress: Callable[[str], None] | None = None, environ: Mapping[
     Args:
         progress: Called with each step in words; by default a progress bar shows them if there is anything to wait for.
         environ: The environment variables: ``WORKQ_BROKER_URL``, ``WORKQ_BROKER``, ``WORKQ_RABBITMQ_IMAGE``,
-            ``WORKQ_RUNTIME_DIR``, ``WORKQ_CACHE_DIR`` and ``WORKQ_LINGER_SECONDS`` count.
+            ``WORKQ_RUNTIME_DIR``, ``WORKQ_CACHE_DIR``, ``WORKQ_LINGER_SECONDS``, ``WORKQ_RESTART_BY_HAND`` and
+            ``WORKQ_CRASH_BY_HAND`` count.
 
     Returns:
         A handle on it; close it, or use it as a context manager. A course broker stays while anyone holds one.
@@ -68,7 +73,7 @@ def find_broker(progress: Callable[[str], None] | None = None, environ: Mapping[
         endpoint = endpoint_from_url(environ)
         from workq_helpers.broker import connection  # with it pika, which takes a while to import
 
-        broker = Broker(endpoint, connection.probe(endpoint))
+        broker = Broker(endpoint, connection.probe(endpoint), by_hand=ByHand.from_environ(environ))
         broker._call_a_witness()
         return broker
     folders = Folders.from_environ(environ)
@@ -90,16 +95,22 @@ class Broker:
         endpoint: Its address and login.
         version: What it announced.
         lease: Our share in it, where the course started it.
+        by_hand: How its user restarts it, where somebody else did.
     """
 
-    def __init__(self, endpoint: Endpoint, version: Version, lease: Lease | None = None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, version: Version, lease: Lease | None = None, by_hand: ByHand | None = None
+    ) -> None:
         self.endpoint = endpoint
         self.version = version
+        self.by_hand = by_hand or ByHand()
         self._lease = lease
         self._lock = threading.Lock()
         self._management: Management | None = None
         self._features: Features | None = None
         self._virtual_hosts: set[str] = set()
+        # Those that the broker did not delete when it was asked to, or made when it seemed not to.
+        self._overdue: set[str] = set()
         self._claims: dict[str, Claim] = {}
         # What tells of restarts: a witness where others run it, the keeper's count where it is ours.
         self._witness: Witness | None = None
@@ -113,6 +124,11 @@ class Broker:
     def ours(self) -> bool:
         """Whether the course started it, and so may stop, restart and crash it."""
         return self._lease is not None
+
+    @property
+    def restartable(self) -> bool:
+        """Whether `restart` does something: the broker is ours, or its user has said how to do it by hand."""
+        return self.ours or bool(self.by_hand.restart)
 
     @property
     def source(self) -> str:
@@ -144,7 +160,8 @@ class Broker:
         from workq_helpers.broker import connection
 
         state = "closed" if self._closed else "up" if connection.accepts(self.endpoint) else "down"
-        return f"RabbitMQ {self.version} · {self.where} · {state}"
+        unverified = " · certificate not verified" if self.endpoint.tls and not self.endpoint.verify else ""
+        return f"RabbitMQ {self.version} · {self.where} · {state}{unverified}"
 
     def __repr__(self) -> str:
 
@@ -185,7 +202,13 @@ class Broker:
             # Told before it exists, so that the keeper deletes it whenever this process dies.
             self._lease.request("register", virtual_host=name)
             self._wait_until_started()
-            self._api().create_virtual_host(name)
+            self._delete_overdue()
+            try:
+                self._api().create_virtual_host(name)
+            except BrokerError:
+                # A broker in trouble, with a full disk for example, may make it all the same.
+                self._overdue.add(name)
+                raise
         else:
             try:
                 self._api().create_virtual_host(name)
@@ -209,11 +232,25 @@ class Broker:
         if self._lease is None and name == self.endpoint.virtual_host:
             self._api().empty_virtual_host(name)
             return
+        with self._lock:
+            self._overdue.add(name)
         self._api().delete_virtual_host(name)
+        self._is_deleted(name)
+        self._delete_overdue()
+
+    def _is_deleted(self, name: str) -> None:
         with self._lock:
             self._virtual_hosts.discard(name)
+            self._overdue.discard(name)
         if self._lease is not None:
             self._lease.request("unregister", virtual_host=name)
+
+    def _delete_overdue(self) -> None:
+        """Try again to delete what a broker in trouble did not; if that fails too, the next time may not."""
+        with contextlib.suppress(BrokerError):
+            for name in list(self._overdue):
+                self._api().delete_virtual_host(name)
+                self._is_deleted(name)
 
     def virtual_hosts(self) -> list[str]:
         """Return the names of all virtual hosts that the user may see."""
@@ -224,7 +261,7 @@ class Broker:
         return self._api().queue_counts(virtual_host)
 
     def _wait_until_started(self) -> None:
-        """Wait until a broker of ours has finished starting, some 0.1 s after it accepted its first connection."""
+        """Wait until a broker has finished starting, some 0.1 s after it accepted its first connection."""
         from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
         polls = Retrying(
@@ -294,10 +331,16 @@ class Broker:
     def restart(self) -> None:
         """Stop it gracefully and start it again with the same data; return when it accepts AMQP again.
 
+        Where ``WORKQ_RESTART_BY_HAND`` says how the user does that, show it and wait until it is done.
+
         Raises:
             BrokerNotOursError: The course did not start it.
             BrokerError: It is gone, or did not come up again.
+            WaitTimeoutError: It was to be done by hand, and was not.
         """
+        if self._lease is None and self.by_hand.restart:
+            self._wait_for_hand(self.by_hand.restart)
+            return
         lease = self._ours("restart")
         self._tell("restarting")
         lease.request("restart", RESTART_SECONDS)
@@ -308,10 +351,16 @@ class Broker:
     def crash(self) -> None:
         """SIGKILL it and start it again with the same data; return when it accepts AMQP again.
 
+        Where ``WORKQ_CRASH_BY_HAND`` says how the user does that, show it and wait until it is done.
+
         Raises:
             BrokerNotOursError: The course did not start it.
             BrokerError: It is gone, or did not come up again.
+            WaitTimeoutError: It was to be done by hand, and was not.
         """
+        if self._lease is None and self.by_hand.crash:
+            self._wait_for_hand(self.by_hand.crash)
+            return
         lease = self._ours("crash")
         self._tell("crashing")
         lease.request("crash", RESTART_SECONDS)
@@ -332,6 +381,28 @@ class Broker:
                 lease.request("stop")
         lease.wait_until_lost(RESTART_SECONDS)
         self._tell("down")
+
+    def rabbitmqctl(self, *arguments: str) -> str:
+        """Run RabbitMQ's own command-line tool where the broker runs, and return what it printed.
+
+        Args:
+            *arguments: Its command line, for example ``"list_queues", "name", "messages_ready"``.
+
+        Raises:
+            BrokerNotOursError: The course did not start it.
+            InvalidArgumentError: An argument is not a text.
+            BrokerError: The tool failed; the message has what it printed.
+        """
+        for argument in arguments:
+            if not isinstance(argument, str) or "\0" in argument:
+                raise InvalidArgumentError(f"{argument!r} can't be an argument of rabbitmqctl. Pass texts.")
+        if self._lease is None:
+            raise BrokerNotOursError(
+                f"The course did not start the RabbitMQ at {self.endpoint.host}:{self.endpoint.port}, so it runs no "
+                f"command there. Where that RabbitMQ runs, type: rabbitmqctl {' '.join(arguments)}"
+            )
+        answer = self._lease.request("rabbitmqctl", RESTART_SECONDS, arguments=list(arguments))
+        return str(answer["printed"])
 
     def subscribe(self, listener: Callable[[str], None]) -> None:
         """Have `listener` called with "restarting", "crashing", "stopping", "down" or "up" when this handle sees it."""
@@ -393,6 +464,14 @@ class Broker:
                     f"RabbitMQ at {place} was not restarted within {timeout:.0f} s: {seen}. "
                     "Restart it where it runs, and call wait_for_restart() again."
                 ) from error
+
+    def _wait_for_hand(self, command: str) -> None:
+        import click
+
+        self._remember_this_boot()  # what happened before does not count
+        click.echo(f"Type this now in a terminal of the machine that runs RabbitMQ, in the course's folder: {command}")
+        self.wait_for_restart(_BY_HAND_SECONDS)
+        self._wait_until_started()
 
     def _went_away(self) -> bool:
         """Say whether the broker has gone away since it was last remembered, or is away now."""

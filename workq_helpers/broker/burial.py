@@ -13,11 +13,15 @@ __all__ = ["bury"]
 
 
 def bury(remains: Remains) -> None:
-    """Kill the processes, remove the containers, delete the folders; no error if they are gone already."""
+    """Kill the processes, remove the containers, delete the folders; no error if they are gone already.
+
+    Raises:
+        BrokerStartError: Docker could not remove a container.
+    """
     if remains.processes:
         _kill(remains.processes)
-    if remains.containers:
-        _remove_containers(remains.containers)
+    if remains.containers or remains.coming:
+        _remove_containers(remains)
     for folder in remains.folders:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -28,9 +32,9 @@ def _kill(marks: Iterable[ProcessMark]) -> None:
     processes.kill(marks)
 
 
-def _remove_containers(names: Iterable[str]) -> None:
+def _remove_containers(remains: Remains) -> None:
     from workq_helpers.broker import container  # slow to import, and needed only where one was ours
 
-    for name in names:
+    for name in (*remains.containers, *remains.coming):
         with contextlib.suppress(DockerUnavailableError):  # no Docker that answers, no container that runs
-            container.bury(name)
+            container.bury(name, coming=name in remains.coming)

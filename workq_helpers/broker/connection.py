@@ -37,6 +37,7 @@ from workq_helpers.errors import (
 )
 
 __all__ = [
+    "CERTIFICATE_ADVICE",
     "OLDEST_VERSION",
     "accepts",
     "connection_parameters",
@@ -51,6 +52,12 @@ __all__ = [
 OLDEST_VERSION = Version("3.10")
 
 _LOOK = "Check the address in WORKQ_BROKER_URL if you set one, or see what `workq doctor` says."
+
+#: What to do about a certificate that can't be trusted.
+CERTIFICATE_ADVICE = (
+    "If you know who issued it, set WORKQ_TLS_CA_FILE to their certificate; WORKQ_TLS_VERIFY=no accepts any "
+    "certificate, which lets others on the way read the login."
+)
 
 
 # -- opening ----------------------------------------------------------------------------------------------
@@ -479,9 +486,8 @@ def _virtual_host_refused(text: str, endpoint: Endpoint | None) -> VirtualHostRe
 def _tls_failed(error: ssl.SSLError, endpoint: Endpoint | None) -> BrokerUnreachableError:
     if isinstance(error, ssl.SSLCertVerificationError):
         return BrokerUnreachableError(
-            f"The TLS certificate of the server{_at(endpoint)} can't be trusted: {error.verify_message}. If "
-            "you know who issued it, set WORKQ_TLS_CA_FILE to their certificate; WORKQ_TLS_VERIFY=no "
-            "accepts any certificate, which lets others on the way read the login."
+            f"The TLS certificate of the server{_at(endpoint)} can't be trusted: {error.verify_message}. "
+            f"{CERTIFICATE_ADVICE}"
         )
     if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER_FAILURE" in str(error):
         step = "It probably expects no TLS there: write the address as amqp:// (usually with port 5672)."

@@ -7,11 +7,13 @@ import io
 import itertools
 import logging
 import os
+import re
 import secrets
 import shutil
 import socket
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 # A boot waits for what is imported here, and not for pika and others, which are imported while RabbitMQ boots.
@@ -26,20 +28,23 @@ from testcontainers.core.docker_client import DockerClient, get_docker_host
 from workq_helpers.broker.endpoint import Endpoint
 from workq_helpers.broker.features import ADVANCED_CONFIG
 from workq_helpers.broker.ports import LOOPBACK, free_ports
-from workq_helpers.broker.server import Progress, Remains, silent
+from workq_helpers.broker.server import Progress, Remains, last_words, printed, silent
 from workq_helpers.errors import (
+    BrokerError,
     BrokerStartError,
     DockerUnavailableError,
     ImageUnavailableError,
     PortTakenError,
 )
 
-__all__ = ["KEEPER_LABEL", "ContainerServer", "bury", "has_image", "leftovers"]
+__all__ = ["FOLDER_LABEL", "KEEPER_LABEL", "ContainerServer", "bury", "has_image", "leftovers", "owner"]
 
 log = logging.getLogger(__name__)
 
 #: The label of our containers; its value is the process id of the keeper that started it.
 KEEPER_LABEL = "org.workq.keeper"
+#: Another label of theirs; its value is the `owner` of them.
+FOLDER_LABEL = "org.workq.folder"
 
 #: How long a container may take to accept AMQP, in seconds.
 BOOT_SECONDS = 120.0
@@ -49,9 +54,24 @@ STOP_SECONDS = 30
 POLL_SECONDS = 0.02
 #: How many times in between it is not asked whether the container still runs, which costs Docker more.
 _LOOKS_PER_STATE = 20
-#: How many lines of the container's log an error shows.
-_LOG_LINES = 20
-_BOOT_FAILED = "Error during startup:"
+
+#: How long a container that Docker was asked for may take to be there, in seconds.
+COMING_SECONDS = 20.0
+#: How long Docker may take to be able to remove a container, in seconds.
+REMOVAL_SECONDS = 10.0
+#: How often it is asked in these, in seconds.
+_AGAIN_SECONDS = 0.1
+
+# AMQP and the management API must listen on the container's network, or Docker could not publish them. Erlang's
+# distribution and its epmd need nobody outside; by themselves they would listen there too, and an image that was made
+# from packages brings the same cookie to everybody who has it.
+_ENVIRONMENT = {
+    "RABBITMQ_NODENAME": "rabbit@localhost",
+    "ERL_EPMD_ADDRESS": LOOPBACK,
+    "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+    "RABBITMQ_CTL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",  # rabbitmqctl is an Erlang node, too
+    "RABBITMQ_LOGS": "-",
+}
 
 _AMQP, _MANAGEMENT = "5672/tcp", "15672/tcp"
 
@@ -65,6 +85,7 @@ class ContainerServer:
         image: The image, such as ``"rabbitmq:4.3-management"``; pulled if it is not here.
         username: The administrator to create.
         password: That user's password.
+        runtime: The runtime folder of its keeper. Other containers of the same folder are leftovers, and removed.
         settings: More lines for rabbitmq.conf.
         advanced_config: All of advanced.config, which wins over rabbitmq.conf.
     """
@@ -77,6 +98,7 @@ class ContainerServer:
         username: str | None = None,
         password: str | None = None,
         *,
+        runtime: Path | None = None,
         settings: str = "",
         advanced_config: str = ADVANCED_CONFIG,
     ) -> None:
@@ -84,11 +106,13 @@ class ContainerServer:
         self.description = f"Docker ({image})"
         self._username = username or f"workq-{secrets.token_hex(4)}"
         self._password = password or secrets.token_urlsafe(24)
+        self._owner = "" if runtime is None else owner(runtime)
         self._settings = settings
         self._advanced_config = advanced_config
         # Known before the container exists, so that a death between the two leaves nothing unnamed.
         self._name = f"workq-rabbitmq-{secrets.token_hex(6)}"
         self._container: _Container | None = None
+        self._coming = False  # asked for, and Docker has not answered yet
         self._endpoint: Endpoint | None = None
 
     def __repr__(self) -> str:
@@ -109,15 +133,21 @@ class ContainerServer:
             with _docker_errors_translated("start RabbitMQ in a container"):
                 return self._start(progress)
         except BaseException:
-            self.stop()
+            with contextlib.suppress(BrokerError):  # what went wrong first is more telling
+                self.stop()
             raise
 
     def stop(self) -> None:
-        """Remove the container and its volumes; no error if there is none."""
-        container, self._container = self._container, None
+        """Remove the container and its volumes; no error if there is none.
+
+        Raises:
+            DockerUnavailableError: Docker does not answer any more.
+            BrokerStartError: Docker could not remove it.
+        """
+        container = self._container
         if container is not None:
-            with contextlib.suppress(*_DOCKER_ERRORS):
-                container.stop()
+            bury(self._name, coming=self._coming)
+            self._container, self._coming = None, False
             container.get_docker_client().client.close()
 
     def restart(self) -> None:
@@ -135,6 +165,16 @@ class ContainerServer:
                 container.kill("SIGKILL")
             container.wait(timeout=STOP_SECONDS)
             self._start_again(container)
+
+    def rabbitmqctl(self, arguments: Sequence[str]) -> str:
+        """Run rabbitmqctl in the container, and return what it printed.
+
+        Raises:
+            BrokerError: It failed; the message has what it printed.
+        """
+        with _docker_errors_translated("run rabbitmqctl in RabbitMQ's container"):
+            status, output = self._wrapped().exec_run(["rabbitmqctl", "--quiet", *arguments])
+        return printed(arguments, status, output)
 
     def is_running(self) -> bool:
         """Return whether the container runs."""
@@ -159,7 +199,7 @@ class ContainerServer:
 
     def remains(self) -> Remains:
         """Return the container's name, by which it can be buried."""
-        return Remains(containers=(self._name,))
+        return Remains(coming=(self._name,)) if self._coming else Remains(containers=(self._name,))
 
     # -- how it does it ---------------------------------------------------------------------------------
 
@@ -168,11 +208,14 @@ class ContainerServer:
         testcontainers_config.ryuk_disabled = True
         with _client() as client:
             _pull_if_missing(client, _full_name(self.image), progress)
+        self._coming = True  # known to those who would have to bury it, before Docker is asked
         progress(f"Starting RabbitMQ in Docker ({self.image})")
         try:
             endpoint = self._create()
         except PortTakenError:
             endpoint = self._create()  # another program was quicker: once more with other ports
+        if self._owner:
+            _bury_lost(self._owner, but=self._name)  # RabbitMQ boots meanwhile
         self._wait_until_it_accepts(endpoint)
         return endpoint
 
@@ -182,29 +225,41 @@ class ContainerServer:
         endpoint = Endpoint(
             LOOPBACK, amqp, self._username, self._password, management_url=f"http://{LOOPBACK}:{management}"
         )
-        files = {"advanced.config": self._advanced_config, "enabled_plugins": "[rabbitmq_management].\n"}
-        if self._settings:
-            files["conf.d/90-workq.conf"] = self._settings
+        # The login is in a file, because `docker inspect` and the environment of its processes show what is not.
+        login = f"default_user = {self._username}\ndefault_pass = {self._password}\n"
+        files = {
+            "advanced.config": self._advanced_config,
+            "enabled_plugins": "[rabbitmq_management].\n",
+            "conf.d/90-workq.conf": login + self._settings,
+        }
         container = self._container = _Container(
             self.image,
             {f"/etc/rabbitmq/{name}": text for name, text in files.items()},
-            env={
-                "RABBITMQ_DEFAULT_USER": self._username,
-                "RABBITMQ_DEFAULT_PASS": self._password,
-                "RABBITMQ_LOGS": "-",
-            },
+            env=dict(_ENVIRONMENT),
             name=self._name,
-            # The node is named after the host; without a fixed name its data would be another node's.
             hostname="workq",
-            labels={KEEPER_LABEL: str(os.getpid())},
+            labels={KEEPER_LABEL: str(os.getpid()), FOLDER_LABEL: self._owner},
         )
         # Fixed ports, because those that Docker chooses change when a container is started again. Docker's
         # own library takes the address too, which testcontainers' annotation doesn't know.
         container.ports = {_AMQP: (LOOPBACK, amqp), _MANAGEMENT: (LOOPBACK, management)}  # type: ignore[dict-item]
+        with self._answer_awaited():
+            container.create()
         with _port_clash_translated(endpoint):
             container.start()
         self._endpoint = endpoint
         return endpoint
+
+    @contextlib.contextmanager
+    def _answer_awaited(self) -> Iterator[None]:
+        """Docker is asked for the container inside; where that ends without an answer, it may still come."""
+        self._coming = True
+        try:
+            yield
+        except docker.errors.APIError:
+            self._coming = False
+            raise
+        self._coming = False
 
     def _stop_gracefully(self, container: Any) -> None:
         # The first process of an image may be a shell, which does not hand a signal on; so RabbitMQ gets it.
@@ -252,7 +307,7 @@ class ContainerServer:
             raise self._did_not_start(f"accepted no login for {BOOT_SECONDS:.0f} s") from error
 
     def _did_not_start(self, what: str) -> BrokerStartError:
-        end = "\n".join(f"  {line}" for line in _last_words(self.logs())) or "  (it logged nothing)"
+        end = "\n".join(f"  {line}" for line in last_words(self.logs())) or "  (it logged nothing)"
         return BrokerStartError(
             f"RabbitMQ in a container of the image {self.image!r} {what}. Is it a RabbitMQ image? Set "
             "WORKQ_RABBITMQ_IMAGE to another, or WORKQ_BROKER=node to do without Docker. Its log ends "
@@ -283,13 +338,17 @@ class _Container(DockerContainer):
         super().__init__(image, **options)
         self._files = files
 
-    def start(self) -> Self:
-        client = self.get_docker_client()
-        self._container = client.create(
+    def create(self) -> None:
+        """Have Docker make it."""
+        self._container = self.get_docker_client().create(
             self.image, environment=self.env, ports=self.ports, name=self._name, **self._kwargs
         )
+
+    def start(self) -> Self:
+        """Start what was made, with its files in it."""
+        assert self._container is not None  # noqa: S101 - create() comes first
         self._container.put_archive("/", _archive(self._files))
-        client.start(self._container)
+        self.get_docker_client().start(self._container)
         return self
 
 
@@ -308,22 +367,74 @@ def _archive(files: Mapping[str, str]) -> bytes:
 # -- what is left behind ----------------------------------------------------------------------------------
 
 
-def bury(container: str) -> None:
+def bury(container: str, *, coming: bool = False) -> None:
     """Remove a container and its volumes, running or not; no error if there is none.
 
     Args:
         container: Its name or id.
+        coming: Whether Docker may still be making it, for somebody who died: then it is waited for.
 
     Raises:
         DockerUnavailableError: Docker can't be asked.
+        BrokerStartError: Docker could not remove it, however often it was asked.
     """
+    from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
+
+    def remove(client: docker.DockerClient) -> None:
+        with _ignored(409):  # somebody else is removing it
+            client.containers.get(container).remove(force=True, v=True)
+
+    def once_more(seconds: float, reason: Callable[[BaseException], bool]) -> Retrying:
+        return Retrying(
+            retry=retry_if_exception(reason),
+            wait=wait_fixed(_AGAIN_SECONDS),
+            stop=stop_after_delay(seconds),
+            reraise=True,
+        )
+
+    removing = once_more(REMOVAL_SECONDS, _is_dockers_own)
+    arrival = once_more(COMING_SECONDS if coming else 0.0, lambda error: isinstance(error, docker.errors.NotFound))
     with (
         _docker_errors_translated("remove a container"),
         _client() as client,
         contextlib.suppress(docker.errors.NotFound),
-        _ignored(409),  # somebody else is removing it
     ):
-        client.containers.get(container).remove(force=True, v=True)
+        arrival(removing, remove, client)
+
+
+def _is_dockers_own(error: BaseException) -> bool:
+    """Whether an error is Docker's fault, as when something still has a file of the container open."""
+    return isinstance(error, docker.errors.APIError) and error.is_server_error()
+
+
+def owner(runtime: Path) -> str:
+    """Return what tells the containers of one runtime folder from those of others, on any machine.
+
+    Args:
+        runtime: The folder, in which there is one keeper at a time.
+    """
+    return f"{socket.gethostname()}:{runtime}"
+
+
+def _bury_lost(of: str, *, but: str) -> None:
+    """Remove containers that no state file names any more, as after a power cut."""
+    if not (get_docker_host() or "unix:").startswith("unix:"):
+        return  # machines with one name may share a Docker somewhere else
+    with contextlib.suppress(*_DOCKER_ERRORS), _client() as client:
+        for each in client.containers.list(all=True, filters={"label": f"{FOLDER_LABEL}={of}"}, ignore_removed=True):
+            if each.name != but and not _is_keeper(int(each.labels[KEEPER_LABEL])):
+                log.info("removing %s, which a keeper before this one left", each.name)
+                each.remove(force=True, v=True)
+
+
+def _is_keeper(pid: int) -> bool:
+    """Whether a process is a keeper: of a folder that has the same name, in a mount namespace of its own."""
+    import psutil
+
+    try:
+        return "workq_helpers.broker.keeper" in psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return False
 
 
 def leftovers() -> dict[str, int]:
@@ -365,13 +476,6 @@ def _client() -> Iterator[docker.DockerClient]:
         yield client
     finally:
         client.close()
-
-
-def _last_words(logged: str) -> list[str]:
-    """Return the last lines of a log, without the Erlang reports that follow a boot's failure."""
-    lines = [line for line in logged.splitlines() if line.strip()]
-    reasons = [number for number, line in enumerate(lines, start=1) if _BOOT_FAILED in line]
-    return lines[: max(reasons, default=len(lines))][-_LOG_LINES:]
 
 
 def _knock() -> None:
@@ -489,11 +593,23 @@ def _unavailable(error: BaseException) -> DockerUnavailableError:
         )
     if kinds & {FileNotFoundError, ConnectionRefusedError}:
         return DockerUnavailableError(
-            f"Docker is installed and not running. Start Docker Desktop, or `sudo systemctl start docker`. {other_way}"
+            f"Docker is installed and not running{_asked_for()}. "
+            f"Start Docker Desktop, or `sudo systemctl start docker`. {other_way}"
         )
     return DockerUnavailableError(
-        f"Docker can't be used: {error}. See what `docker info` says, and what DOCKER_HOST is set to. {other_way}"
+        f"Docker can't be used: {_without_login(str(error))}. See what `docker info` says, and what DOCKER_HOST is "
+        f"set to. {other_way}"
     )
+
+
+def _asked_for() -> str:
+    """Say where Docker was looked for, if that is nowhere usual."""
+    host = _without_login(os.environ.get("DOCKER_HOST", ""))
+    return f" (nothing answers at {host}, which DOCKER_HOST names; unset it if that is wrong)" if host else ""
+
+
+def _without_login(text: str) -> str:
+    return re.sub(r"//\S*@", "//", text)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

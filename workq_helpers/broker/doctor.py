@@ -10,7 +10,7 @@ from typing import Literal
 
 from workq_helpers.broker import docker_socket, packages, steering
 from workq_helpers.broker.choice import DEFAULT_IMAGE, Choice
-from workq_helpers.broker.folders import Folders
+from workq_helpers.broker.folders import Folders, why_not_writable
 from workq_helpers.broker.installations import OLDEST_VERSION, find_installations
 from workq_helpers.broker.running import Status
 from workq_helpers.errors import BrokerError, InvalidArgumentError
@@ -55,7 +55,7 @@ def diagnose(environ: Mapping[str, str] = os.environ) -> list[Finding]:
         return [Finding("settings", "bad", str(error), "Correct that variable, then run `workq doctor` again.")]
     if choice.uses_url:
         return [_url(environ)]
-    running, state = _running(environ)
+    running, state = _running(folders, environ)
     candidates = [found for found in (_docker(choice, environ), _node(choice, folders, environ)) if found]
     return [*state, *candidates, _decision(choice, running, candidates)]
 
@@ -73,11 +73,15 @@ def _url(environ: Mapping[str, str]) -> Finding:
     return Finding("broker", "ok", f"RabbitMQ {version} at {place} will be used: WORKQ_BROKER_URL names it.")
 
 
-def _running(environ: Mapping[str, str]) -> tuple[Status | None, list[Finding]]:
+def _running(folders: Folders, environ: Mapping[str, str]) -> tuple[Status | None, list[Finding]]:
     try:
         status = steering.status(environ)
     except BrokerError as error:
         return None, [Finding("course broker", "bad", str(error), "Run `workq broker stop`.")]
+    if status is None and (reason := why_not_writable(folders.runtime)):
+        found = f"None runs, and none can be started: nothing can be kept in {folders.runtime} ({reason})."
+        mend = "Free some room there, or set WORKQ_RUNTIME_DIR to a folder that you may write to."
+        return None, [Finding("course broker", "bad", found, mend)]
     if status is None:
         return None, [Finding("course broker", "ok", "None runs; the first notebook starts one.")]
     found = f"{status.phase}: RabbitMQ {status.version}, {status.description}, used by {status.leases}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from workq_helpers.errors import BrokerStartError, InvalidArgumentError
 
-__all__ = ["Folders", "make_private"]
+__all__ = ["Folders", "is_private", "make_private", "refuse_foreign", "unusable", "why_not_writable"]
 
 #: The shortest limit of a Unix socket's path (macOS has 104 bytes, Linux 108, both with a final zero).
 LONGEST_SOCKET_PATH = 100
@@ -23,6 +24,9 @@ _SOCKET = "keeper.sock"
 
 #: A runtime folder is often a small file system in memory; a node wants more room than this for its data.
 ROOM_FOR_A_NODE = 300_000_000
+
+#: What must fit into a folder that is used, in bytes; the files that come first are small.
+_ROOM_BYTES = 100_000
 
 
 @dataclass(frozen=True)
@@ -107,27 +111,100 @@ class Folders:
 
 
 def make_private(folder: Path) -> None:
-    """Make `folder` if need be, readable by this user alone.
+    """Make `folder` if need be, readable by this user alone, and so the folders above it that were missing.
 
     Raises:
-        BrokerStartError: It can't be made, is something else, or belongs to somebody else.
+        BrokerStartError: It can't be made, is something else, or belongs to somebody else; or something in it does.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.lstat()
-        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
-            if found.st_mode & 0o077:
-                folder.chmod(0o700)
-            return
+        _make_missing(folder)
+        found = refuse_foreign(folder)
+        if found is not None and found.st_mode & 0o077:
+            folder.chmod(0o700)
+        planted = _foreign(folder)
     except OSError as error:
+        raise unusable(folder, error) from error
+    if planted is not None:
         raise BrokerStartError(
-            f"The folder {folder} can't be used: {error.strerror}. "
-            "Set WORKQ_RUNTIME_DIR to a folder that you may write to."
-        ) from error
+            f"The folder {folder} was open to other users: {planted!r} in it is not yours. Delete the folder, or set "
+            "WORKQ_RUNTIME_DIR to another."
+        )
+
+
+def why_not_writable(folder: Path) -> str:
+    """Return why nothing can be kept in a folder, there or yet to be made; ``""`` if something can.
+
+    Args:
+        folder: Which.
+    """
+    there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+    try:
+        with tempfile.TemporaryFile(dir=there) as file:
+            file.write(bytes(_ROOM_BYTES))
+            file.flush()
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return ""
+
+
+def unusable(folder: Path, error: OSError) -> BrokerStartError:
+    """Return what to raise where nothing can be kept in a runtime folder.
+
+    Args:
+        folder: Which, or the file in it.
+        error: What the system said.
+    """
+    reason = error.strerror or type(error).__name__
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return BrokerStartError(
+            f"There is no room left in {folder} ({reason}). Free some, or set WORKQ_RUNTIME_DIR to a folder on another "
+            "disk."
+        )
+    return BrokerStartError(
+        f"The folder {folder} can't be used: {reason}. Set WORKQ_RUNTIME_DIR to a folder that you may write to."
+    )
+
+
+def refuse_foreign(folder: Path) -> os.stat_result | None:
+    """Return how a folder of this user is, ``None`` if there is none; whatever is in one of somebody else is not ours.
+
+    Raises:
+        BrokerStartError: It is something else, such as a link, or belongs to somebody else.
+    """
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
+        return found
     raise BrokerStartError(
         f"The folder {folder} is not a folder of yours (it belongs to user {found.st_uid}). "
         "Set WORKQ_RUNTIME_DIR to a folder of your own."
     )
+
+
+def is_private(found: os.stat_result) -> bool:
+    """Return whether something belongs to this user, and nobody else may write to it.
+
+    Args:
+        found: What `os.lstat` said of it.
+    """
+    writable = not stat.S_ISLNK(found.st_mode) and found.st_mode & 0o022  # a link's own mode means nothing
+    return found.st_uid == os.geteuid() and not writable
+
+
+def _make_missing(folder: Path) -> None:
+    """Make a folder and those above it that are missing, private all of them whatever the umask."""
+    for missing in [each for each in reversed([folder, *folder.parents]) if not os.path.lexists(each)]:
+        with contextlib.suppress(FileExistsError):
+            missing.mkdir(mode=0o700)
+
+
+def _foreign(folder: Path) -> str | None:
+    """Return the name of something in a folder that is not this user's, or ``None``."""
+    with os.scandir(folder) as entries:
+        theirs = (each for each in entries if each.stat(follow_symlinks=False).st_uid != os.geteuid())
+        return next((each.name for each in theirs), None)
 
 
 def _named(environ: Mapping[str, str], variable: str) -> Path | None:

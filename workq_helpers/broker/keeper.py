@@ -31,6 +31,7 @@ from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.locking import locked
 from workq_helpers.broker.server import Remains, Server
 from workq_helpers.broker.state import State, write_state
+from workq_helpers.broker.undertaker import accompany
 from workq_helpers.broker.wire import Message, Wire
 
 if TYPE_CHECKING:
@@ -140,6 +141,13 @@ class Keeper:
         self._save()
 
     def _save(self) -> None:
+        try:
+            self._write_state()
+        except OSError as error:
+            # A full disk, say. The file still names what was before, and a broker that works is worth more than it.
+            _log.warning("the state file can't be written: %s", error)
+
+    def _write_state(self) -> None:
         remains = self._server.remains() if self._server else Remains()
         if self._socket_path.parent != self._folders.runtime:
             remains += Remains(folders=(str(self._socket_path.parent),))
@@ -202,10 +210,22 @@ class Keeper:
             _log.info("putting everything away")
             if self._management is not None:
                 self._management.close()
+            if self._stop_server():
+                self._remove_files()
+        return True  # lease holders hear of it when this process ends, and with it their connections
+
+    def _stop_server(self) -> bool:
+        """End the server; return whether that went well. Where not, the state file tells our heirs what to bury."""
+        from workq_helpers.errors import BrokerError
+
+        try:
             if self._server is not None:
                 self._server.stop()
-            self._remove_files()
-        return True  # lease holders hear of it when this process ends, and with it their connections
+        except BrokerError as error:
+            _log.error("%s", error, exc_info=error)
+            self._save()
+            return False
+        return True
 
     def _remove_files(self) -> None:
         if self._socket_path.parent != self._folders.runtime:
@@ -243,6 +263,8 @@ class Keeper:
             return self._begin_lease(lease, Choice.from_json(message["choice"]))
         if operation in ("restart", "crash"):
             self._submit(lambda: self._restart(str(operation), reply))
+        elif operation == "rabbitmqctl":
+            self._submit(lambda: self._rabbitmqctl(list(message["arguments"]), reply))
         elif operation == "register":
             lease.virtual_hosts.add(str(message["virtual_host"]))
             reply({"ok": True})
@@ -322,6 +344,16 @@ class Keeper:
         self._restarts += 1
         self._save()
         reply(outcome)
+
+    def _rabbitmqctl(self, arguments: list[str], reply: Callable[[Message], None]) -> None:
+        from workq_helpers.broker.faults import describe_error
+
+        if self._server is None:
+            return
+        try:
+            reply({"printed": self._server.rabbitmqctl(arguments)})
+        except Exception as error:  # noqa: BLE001 - it belongs to whoever asked
+            reply({"error": describe_error(error)})
 
     def _accepts(self, server: Server, ready: Ready) -> bool:
         from workq_helpers.broker.connection import accepts
@@ -447,7 +479,9 @@ def main(arguments: list[str]) -> None:
     environ = dict(os.environ)
     listener = socket.socket(fileno=int(arguments[0]))
     listener.set_inheritable(False)
-    keeper = Keeper(listener, Path(arguments[1]), Folders.from_environ(environ), environ)
+    folders = Folders.from_environ(environ)
+    accompany(folders, listener)
+    keeper = Keeper(listener, Path(arguments[1]), folders, environ)
     signal.signal(signal.SIGTERM, lambda *_: keeper.stop())
     keeper.run()
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from workq_helpers.broker.burial import bury
 from workq_helpers.broker.choice import Choice
 from workq_helpers.broker.faults import revive_error
-from workq_helpers.broker.folders import Folders
+from workq_helpers.broker.folders import Folders, refuse_foreign, unusable
 from workq_helpers.broker.locking import locked
 from workq_helpers.broker.running import Ready
 from workq_helpers.broker.server import Progress, Remains, silent
@@ -65,7 +65,7 @@ class Lease:
         """Whether the keeper has gone."""
         return self._link.lost
 
-    def request(self, operation: str, timeout: float = ANSWER_SECONDS, **fields: str) -> Message:
+    def request(self, operation: str, timeout: float = ANSWER_SECONDS, **fields: object) -> Message:
         """Ask the keeper for something and return its answer; any thread may.
 
         Raises:
@@ -255,7 +255,9 @@ def connect(folders: Folders) -> Wire | None:
     Raises:
         StaleStateError: The state file names a keeper that is gone.
         StateFileError: The state file can't be read, or another version of the course wrote it.
+        BrokerStartError: The folder it would be in belongs to somebody else, who could be the keeper then.
     """
+    refuse_foreign(folders.runtime)
     state = read_state(folders.state)
     if state is None:
         return None
@@ -276,16 +278,21 @@ def _start_keeper(folders: Folders, environ: Mapping[str, str]) -> Wire:
     path = folders.make_socket_path()
     listener = socket.socket(socket.AF_UNIX)
     with contextlib.closing(listener):
-        listener.bind(str(path))
-        path.chmod(0o600)
-        listener.listen()
         scratch = Remains(folders=() if path.parent == folders.runtime else (str(path.parent),))
-        write_state(folders.state, State(str(path), scratch))
         try:
+            listener.bind(str(path))
+            path.chmod(0o600)
+            listener.listen()
+            write_state(folders.state, State(str(path), scratch))
             _run_keeper(folders, environ, listener.fileno(), path)
-        except BaseException:
+        except BaseException as error:
             listener.close()
+            path.unlink(missing_ok=True)
+            bury(scratch)
             bury_leftovers(folders)
+            if isinstance(error, OSError):
+                folders.remove_runtime()
+                raise unusable(folders.runtime, error) from error
             raise
         sock = socket.socket(socket.AF_UNIX)
         try:

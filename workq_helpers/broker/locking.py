@@ -3,18 +3,45 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import hashlib
+import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
-from workq_helpers.broker.folders import Folders
+from workq_helpers.broker.folders import Folders, make_private, unusable
 from workq_helpers.errors import BrokerStartError
 
-__all__ = ["LOCK_SECONDS", "locked"]
+__all__ = ["LOCK_SECONDS", "lock_path", "locked"]
 
 #: How long to wait for the lock, in seconds: longer than any broker takes to be put away.
 LOCK_SECONDS = 90.0
 
 #: How often to ask for it, in seconds; it is mostly held for some milliseconds.
 _POLL_SECONDS = 0.01
+
+
+def lock_path(wanted: Path) -> Path:
+    """Return where to lock instead of `wanted`, if its file system has no locks, as some over a network; else `wanted`.
+
+    Without them one would wait for ever. All processes of one user on one machine are told the same place.
+
+    Args:
+        wanted: The file to lock, in a folder that exists.
+
+    Raises:
+        BrokerStartError: There is no place for a lock.
+        OSError: The folder can't be written to.
+    """
+    with tempfile.TemporaryFile(dir=wanted.parent) as probe:
+        try:
+            fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            folder = Path(tempfile.gettempdir()) / f"workq-locks-{os.geteuid()}"
+            make_private(folder)
+            return folder / hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]
+    return wanted
 
 
 @contextlib.contextmanager
@@ -32,9 +59,10 @@ def locked(folders: Folders, timeout: float = LOCK_SECONDS) -> Iterator[None]:
 
     while True:
         folders.make_runtime()
-        lock = filelock.FileLock(folders.lock, timeout=timeout, mode=0o600, poll_interval=_POLL_SECONDS)
         try:
-            lock.acquire()
+            path = lock_path(folders.lock)
+            lock = filelock.FileLock(path, timeout=timeout, mode=0o600)
+            lock.acquire(poll_interval=_POLL_SECONDS)
             break
         except FileNotFoundError:
             continue  # whoever had it before removed the folder with it
@@ -44,10 +72,7 @@ def locked(folders: Folders, timeout: float = LOCK_SECONDS) -> Iterator[None]:
                 f"{folders.lock}). Wait for it, or end it and try again."
             ) from error
         except OSError as error:
-            raise BrokerStartError(
-                f"The lock {folders.lock} can't be used: {error.strerror}. "
-                "Set WORKQ_RUNTIME_DIR to a folder that you may write to."
-            ) from error
+            raise unusable(folders.runtime, error) from error
     try:
         yield
     finally:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ssl
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
@@ -10,7 +11,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 from packaging.version import Version
 
-from workq_helpers.broker.connection import tls_context
+from workq_helpers.broker.connection import CERTIFICATE_ADVICE, tls_context
 from workq_helpers.broker.endpoint import Endpoint
 from workq_helpers.errors import (
     BrokerError,
@@ -21,7 +22,7 @@ from workq_helpers.errors import (
     VirtualHostRefusedError,
 )
 
-__all__ = ["Management", "QueueCounts"]
+__all__ = ["Management", "QueueCounts", "path_of"]
 
 _CONNECT_SECONDS = 2.0
 _ANSWER_SECONDS = 10.0  # deleting a virtual host full of queues takes seconds
@@ -130,7 +131,7 @@ class Management:
 
     def virtual_hosts(self) -> list[str]:
         """Return the names of the virtual hosts that the user may see."""
-        return [row["name"] for row in self._get("/api/vhosts", params={"columns": "name"})]
+        return [row["name"] for row in self._virtual_host_rows({"columns": "name"})]
 
     def create_virtual_host(self, name: str) -> None:
         """Create a virtual host, in which the user may do everything; no error if it is there already.
@@ -140,7 +141,7 @@ class Management:
         """
         # Then a queue declared without a type is classic, as the lessons say, whatever the broker prefers.
         settings = {"default_queue_type": "classic", "description": "A lesson of the work queues course."}
-        self._send("PUT", _path("vhosts", name), json=settings, virtual_host=name)
+        self._send("PUT", path_of("vhosts", name), json=settings, virtual_host=name)
 
     def delete_virtual_host(self, name: str) -> None:
         """Delete a virtual host and all in it, closing its connections; no error if there is none.
@@ -149,7 +150,7 @@ class Management:
             VirtualHostRefusedError: If the user may not delete it.
         """
         _not_default(name, "deleted")
-        self._send("DELETE", _path("vhosts", name), virtual_host=name, absent_ok=True)
+        self._send("DELETE", path_of("vhosts", name), virtual_host=name, absent_ok=True)
 
     def empty_virtual_host(self, name: str) -> None:
         """Delete every queue and every exchange of its own from a virtual host, which stays.
@@ -158,11 +159,11 @@ class Management:
             VirtualHostRefusedError: If the user may not do so.
         """
         _not_default(name, "emptied")
-        for queue in self._get(_path("queues", name), params=_PLAIN, virtual_host=name):
-            self._send("DELETE", _path("queues", name, queue["name"]), virtual_host=name, absent_ok=True)
-        for exchange in self._get(_path("exchanges", name), params=_PLAIN, virtual_host=name):
+        for queue in self._rows(path_of("queues", name), params=_PLAIN, virtual_host=name):
+            self._send("DELETE", path_of("queues", name, queue["name"]), virtual_host=name, absent_ok=True)
+        for exchange in self._rows(path_of("exchanges", name), params=_PLAIN, virtual_host=name):
             if exchange["name"] and not exchange["name"].startswith("amq."):
-                path = _path("exchanges", name, exchange["name"])
+                path = path_of("exchanges", name, exchange["name"])
                 self._send("DELETE", path, virtual_host=name, absent_ok=True)
 
     def queue_counts(self, virtual_host: str) -> dict[str, QueueCounts]:
@@ -175,17 +176,25 @@ class Management:
         Raises:
             VirtualHostRefusedError: If there is no such virtual host, or not for this user.
         """
-        path = _path("queues", virtual_host)
-        rows = self._get(path, params=_CURRENT, virtual_host=virtual_host)
+        path = path_of("queues", virtual_host)
+        rows = self._rows(path, params=_CURRENT, virtual_host=virtual_host)
         if not rows and self._get(path, params=_PLAIN, virtual_host=virtual_host):
             # A broker that has only just started finds none, for a second; the list without counts is right.
-            rows = self._get(path, params=_CURRENT, virtual_host=virtual_host)
+            rows = self._rows(path, params=_CURRENT, virtual_host=virtual_host)
         return {row["name"]: _counts(row) for row in rows}
 
     # -- requests ---------------------------------------------------------------------------------------
 
     def _get(self, path: str, params: Mapping[str, str] | None = None, virtual_host: str = "") -> Any:
         return self._send("GET", path, params=params, virtual_host=virtual_host).json()
+
+    def _rows(self, path: str, params: Mapping[str, str] | None = None, virtual_host: str = "") -> list[Any]:
+        """Return a listing, without the empty lists that stand in it for what went while it was made, or is new."""
+        return [row for row in self._get(path, params, virtual_host) if row]
+
+    def _virtual_host_rows(self, params: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Return what is told of each virtual host; RabbitMQ 4.3 leaves out the name of one that is being deleted."""
+        return [row for row in self._rows("/api/vhosts", params=params) if "name" in row]
 
     def _send(
         self,
@@ -219,6 +228,12 @@ class Management:
             return self._client.request(method, path, params=params, json=json)
 
     def _unavailable(self, error: httpx.TransportError) -> BrokerError:
+        refused = next((each for each in _chain(error) if isinstance(each, ssl.SSLCertVerificationError)), None)
+        if refused is not None:
+            return ManagementUnavailableError(
+                f"The TLS certificate of the management API at {self._url} can't be trusted: {refused.verify_message}. "
+                f"{CERTIFICATE_ADVICE}"
+            )
         reason = str(error).rstrip(".")
         if isinstance(error, httpx.TimeoutException):
             reason = "it did not answer in time"
@@ -266,7 +281,29 @@ _WITHOUT_IT = (
 )
 
 
-def _path(*parts: str) -> str:
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it came from."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def path_of(*parts: str) -> str:
+    """Return the path of what has these names, each of which may be any text but two.
+
+    Args:
+        *parts: The kind, such as ``"queues"``, and names.
+
+    Raises:
+        InvalidArgumentError: A name is ``"."`` or ``".."``: however they are written, another path would be meant.
+    """
+    for part in parts:
+        if part in (".", ".."):
+            raise InvalidArgumentError(
+                f"The name {part!r} can't be named in a call of the management API. Choose another, and delete a queue "
+                f"of that name with channel.queue_delete({part!r})."
+            )
     return "/api/" + "/".join(quote(part, safe="") for part in parts)
 
 

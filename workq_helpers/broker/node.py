@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from workq_helpers.broker import processes
 from workq_helpers.broker.endpoint import Endpoint
 from workq_helpers.broker.features import ADVANCED_CONFIG
 from workq_helpers.broker.installations import Installation
-from workq_helpers.broker.ports import LOOPBACK, free_ports, listening
-from workq_helpers.broker.server import ProcessMark, Progress, Remains, silent
-from workq_helpers.errors import BrokerStartError, PortTakenError
+from workq_helpers.broker.ports import LOOPBACK, free_ports, taken
+from workq_helpers.broker.server import ProcessMark, Progress, Remains, last_words, printed, silent
+from workq_helpers.errors import BrokerError, BrokerStartError, PortTakenError
 
 __all__ = ["NodeServer"]
 
@@ -27,6 +28,8 @@ STOP_SECONDS = 30.0
 #: How long it may take where its data goes anyway, in seconds: enough to close its connections in good order. The
 #: management plugin alone takes 5 s to end, for nothing that anybody needs.
 FAREWELL_SECONDS = 1.0
+#: How long rabbitmqctl may take, in seconds: it starts an Erlang of its own, on a busy machine for many of them.
+TOOL_SECONDS = 60.0
 #: How often to ask whether it accepts, in seconds: often enough not to add to the time of a boot.
 POLL_SECONDS = 0.04
 
@@ -42,9 +45,13 @@ log.console.level = info
 log.file = false
 """
 
+#: What the node and epmd print when a port is taken.
+_PORT_TAKEN = re.compile(r"eaddrinuse|dist_port_already_used|address already in use", re.IGNORECASE)
+
 # Erlang's distribution listens everywhere unless told not to. The server script does not add -noinput when it is
 # told to become the server itself instead of waiting for it.
-_ERLANG_ARGUMENTS = "-noinput -kernel inet_dist_use_interface {127,0,0,1}"
+_LOOPBACK_ALONE = "-kernel inet_dist_use_interface {127,0,0,1}"
+_ERLANG_ARGUMENTS = f"-noinput {_LOOPBACK_ALONE}"
 
 
 class NodeServer:
@@ -70,13 +77,14 @@ class NodeServer:
         self._epmd: subprocess.Popen[bytes] | None = None
         self._node: subprocess.Popen[bytes] | None = None
         self._marks: dict[int, ProcessMark] = {}
+        self._logged_before = 0  # how much of the log is of the boots before this one
 
     def start(self, progress: Progress = silent) -> Endpoint:
         """Start epmd and the node, and return once the node accepts AMQP logins.
 
         Raises:
             PortTakenError: A port that was free has been taken, twice.
-            BrokerStartError: The node did not come up; the message ends with its log's last lines.
+            BrokerStartError: The node did not come up; the message ends with the last lines of its log.
         """
         progress(f"Starting RabbitMQ {self._installation.version} as a private node")
         try:
@@ -110,6 +118,28 @@ class NodeServer:
         if self._node is not None:
             self._end(self._node, grace=0.0)
         self._boot()
+
+    def rabbitmqctl(self, arguments: Sequence[str]) -> str:
+        """Run the installation's own rabbitmqctl on this node, and return what it printed.
+
+        Raises:
+            BrokerError: It failed, or took too long; the message has what it printed.
+        """
+        command = [str(self._installation.server_script.with_name("rabbitmqctl")), "--quiet", *arguments]
+        try:
+            done = subprocess.run(
+                command,
+                env=self._environ,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=TOOL_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise BrokerError(f"rabbitmqctl {' '.join(arguments)} did not run: {error}.") from error
+        return printed(arguments, done.returncode, done.stdout)
 
     def is_running(self) -> bool:
         """Return whether the node's process runs."""
@@ -196,11 +226,13 @@ class NodeServer:
             "RABBITMQ_GENERATED_CONFIG_DIR": str(folder / "generated"),
             "RABBITMQ_ALLOW_INPUT": "true",  # the script becomes the server: one process, which signals reach
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": _ERLANG_ARGUMENTS,
+            "RABBITMQ_CTL_ERL_ARGS": _LOOPBACK_ALONE,  # rabbitmqctl is an Erlang node, too
         }
 
     def _boot(self) -> None:
         if self._endpoint is None:
             raise BrokerStartError("This private node was never started. Start it first.")
+        self._logged_before = len(self.logs())
         if self._epmd is None or self._epmd.poll() is not None:
             self._epmd = self._spawn([str(self._installation.erlang / "epmd")])
         self._node = self._spawn([str(self._installation.server_script)])
@@ -234,18 +266,27 @@ class NodeServer:
 
     def _failure(self, what: str) -> BrokerStartError:
         """Return the error for a node that `what`; to be made before the log is deleted."""
-        epmd_lives = self._epmd is not None and self._epmd.poll() is None
-        taken = listening(self._ports[:3] if epmd_lives else self._ports) if not self.is_running() else []
-        if taken:
+        log = self.logs()[self._logged_before :]
+        if not self.is_running() and (held := self._held_ports(log)):
             return PortTakenError(
-                f"RabbitMQ {self._installation.version} {what}, because another program listens on port "
-                f"{taken[0]} of {LOOPBACK}. Try again: a new course broker looks for other ports."
+                f"RabbitMQ {self._installation.version} {what}, because another program has {held} of {LOOPBACK}. "
+                f"Try again: a new course broker looks for other ports."
             )
-        last_lines = "\n".join(self.logs().strip().splitlines()[-15:])
+        end = "\n".join(last_words(log))
         return BrokerStartError(
             f"RabbitMQ {self._installation.version} in {self._installation.home} {what}. "
-            f"Run `workq doctor`; the last lines of its log are:\n{last_lines}"
+            f"Run `workq doctor`; its log ends with:\n{end}"
         )
+
+    def _held_ports(self, log: str) -> str:
+        """Return which of the ports another program has, or had when the node wanted it; "" for none."""
+        epmd_lives = self._epmd is not None and self._epmd.poll() is None
+        if still := taken(self._ports[:3] if epmd_lives else self._ports):
+            return f"port {still[0]}"
+        # Who had it for a short connection of its own has given it back: the node takes 5 s to end.
+        if _PORT_TAKEN.search(log):
+            return f"one of the ports {', '.join(map(str, self._ports))}"
+        return ""
 
     # -- stopping
 

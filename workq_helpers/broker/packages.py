@@ -16,8 +16,9 @@ from pathlib import Path
 from packaging.version import Version
 
 from workq_helpers.broker import processes
-from workq_helpers.broker.folders import make_private
+from workq_helpers.broker.folders import is_private, make_private, refuse_foreign
 from workq_helpers.broker.installations import OLDEST_VERSION, Installation, installation_in
+from workq_helpers.broker.locking import lock_path
 from workq_helpers.broker.server import Progress
 from workq_helpers.errors import BrokerStartError, DiskFullError, PackagesError, UnsupportedBrokerError
 
@@ -61,19 +62,22 @@ def unpacked_installation(cache: Path, environ: Mapping[str, str], progress: Pro
     import filelock
 
     folder = _usable(cache)
-    with filelock.FileLock(folder / "lock", mode=0o600):
-        found = find_unpacked(folder)
-        if found is not None:
-            return found
-        for half in folder.glob("rabbitmq*"):
-            progress(f"Removing {half.name}, which is incomplete")
-            shutil.rmtree(half)
-        try:
-            return _unpack(_Apt(environ, folder / "apt"), folder, progress)
-        except OSError as error:
-            raise _translated(error, folder) from error
-        finally:
-            _remove_scratch(folder)
+    try:
+        with filelock.FileLock(lock_path(folder / "lock"), mode=0o600):
+            return find_unpacked(folder) or _make(folder, environ, progress)
+    except OSError as error:
+        raise _translated(error, folder) from error
+
+
+def _make(folder: Path, environ: Mapping[str, str], progress: Progress) -> Installation:
+    """Download and unpack a server; under the lock."""
+    for half in folder.glob("rabbitmq*"):
+        progress(f"Removing {half.name}, which is incomplete")
+        shutil.rmtree(half)
+    try:
+        return _unpack(_Apt(environ, folder / "apt"), folder, progress)
+    finally:
+        _remove_scratch(folder)
 
 
 def remove_scratch(cache: Path) -> None:
@@ -92,11 +96,13 @@ def _remove_scratch(folder: Path) -> None:
 
 
 def find_unpacked(cache: Path) -> Installation | None:
-    """Return the complete server in the cache, or ``None``.
+    """Return the complete server in the cache, or ``None``; one that others may have changed is none.
 
     Args:
         cache: The user's cache folder.
     """
+    if not _is_ours(cache):
+        return None
     for root in sorted(cache.glob("rabbitmq-*"), reverse=True):
         if _is_complete(root):
             return _installation(root)
@@ -106,14 +112,32 @@ def find_unpacked(cache: Path) -> Installation | None:
 def _usable(cache: Path) -> Path:
     """Return the cache, or a folder that is as good where the home folder can't be written."""
     try:
-        make_private(cache)
+        _make_ours(cache)
         if os.access(cache, os.W_OK):
             return cache
     except BrokerStartError:
         if cache.is_symlink():
             raise
-    make_private(_substitute())
+    _make_ours(_substitute())
     return _substitute()
+
+
+def _is_ours(cache: Path) -> bool:
+    """Return whether the cache is there, this user's, and closed to whoever might have put a server into it."""
+    try:
+        found = refuse_foreign(cache)
+    except BrokerStartError:
+        return False
+    return found is not None and is_private(found)
+
+
+def _make_ours(cache: Path) -> None:
+    """Make the cache private; a server in it that others could have changed goes, and is downloaded anew."""
+    suspect = cache.is_dir() and not cache.is_symlink() and not _is_ours(cache)
+    make_private(cache)
+    if suspect:
+        for root in cache.glob("rabbitmq-*"):
+            shutil.rmtree(root)
 
 
 def _substitute() -> Path:
@@ -154,6 +178,7 @@ class _Apt:
 
     def refresh(self) -> None:
         """Download lists of our own, which takes no root, and use them from now on."""
+        shutil.rmtree(self._private, ignore_errors=True)
         for name in ("lists/partial", "cache/archives/partial"):
             (self._private / name).mkdir(parents=True, exist_ok=True)
         self._options += ["-o", f"Dir::State::lists={self._private}/lists", "-o", f"Dir::Cache={self._private}/cache"]
@@ -339,18 +364,22 @@ def _is_complete(root: Path) -> bool:
     """Return whether nothing of it is missing and nobody has moved it."""
     try:
         manifest = json.loads((root / _MANIFEST).read_text())
+        return bool(manifest == _census(root) | {"root": str(root)})
     except (OSError, ValueError):
         return False
-    return bool(manifest == _census(root) | {"root": str(root)})
 
 
 def _census(tree: Path) -> dict[str, int | str]:
+    """Count what is there; raises PermissionError for what is somebody else's or may be written by others."""
     files = size = 0
     for folder, _, names in os.walk(tree):
-        for name in names:
-            if name != _MANIFEST:
+        for path in (folder, *(os.path.join(folder, name) for name in names)):  # noqa: PTH118 - thousands of files
+            found = os.lstat(path)
+            if not is_private(found):
+                raise PermissionError(errno.EPERM, "it may have been changed by others", path)
+            if path != folder and not path.endswith(f"/{_MANIFEST}"):
                 files += 1
-                size += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118 - thousands of files at each start
+                size += found.st_size
     return {"files": files, "bytes": size}
 
 

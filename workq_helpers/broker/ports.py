@@ -3,29 +3,66 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import random
 import socket
 from collections.abc import Iterable
+from pathlib import Path
 
-__all__ = ["LOOPBACK", "free_ports", "listening"]
+__all__ = ["LOOPBACK", "free_ports", "taken"]
 
 LOOPBACK = "127.0.0.1"
 
+#: Ports that no system hands to outgoing connections by itself: Linux gives those from 32768 on, macOS and the IANA's
+#: dynamic ports begin at 49152. RabbitMQ takes seconds to get to its last listener; a port that any program's next
+#: connection may get would be gone by then now and again.
+_RANGE = range(20_000, 32_768)
+#: Where Linux keeps the range that it really uses (ip(7)).
+_DYNAMIC_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+#: How many ports are tried before the system chooses one.
+_TRIES = 100
+
 
 def free_ports(count: int) -> tuple[int, ...]:
-    """Return that many different ports on which nobody listens at this moment."""
+    """Return that many different ports of which no program has one at this moment.
+
+    They are none that an outgoing connection would get, as long as there are such.
+    """
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        return tuple(int(each.getsockname()[1]) for each in sockets)
+        return tuple(_free_port(stack.enter_context(socket.socket())) for _ in range(count))
 
 
-def listening(ports: Iterable[int]) -> list[int]:
-    """Return those of the ports on which somebody listens."""
-    return [port for port in ports if _listens(port)]
+def taken(ports: Iterable[int]) -> list[int]:
+    """Return those of the ports that a program has: to listen on, or for a connection of its own."""
+    return [port for port in ports if _is_taken(port)]
 
 
-def _listens(port: int) -> bool:
+def _free_port(held: socket.socket) -> int:
+    """Return the port that the socket has been bound to."""
+    dynamic = _dynamic_range()
+    for port in random.SystemRandom().sample(_RANGE, _TRIES):
+        if port in dynamic:
+            continue
+        with contextlib.suppress(OSError):
+            held.bind((LOOPBACK, port))
+            return port
+    held.bind((LOOPBACK, 0))
+    return int(held.getsockname()[1])
+
+
+def _dynamic_range() -> range:
+    try:
+        first, last = map(int, _DYNAMIC_RANGE.read_text().split())
+    except (OSError, ValueError):
+        return range(0)
+    return range(first, last + 1)
+
+
+def _is_taken(port: int) -> bool:
     with socket.socket() as attempt:
-        attempt.settimeout(1.0)
-        return attempt.connect_ex((LOOPBACK, port)) == 0
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Erlang does: what is closed holds nothing
+        try:
+            attempt.bind((LOOPBACK, port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False

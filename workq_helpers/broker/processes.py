@@ -15,8 +15,12 @@ from workq_helpers.broker.server import ProcessMark
 
 __all__ = ["children", "find", "kill", "mark", "spawn"]
 
-#: Two processes with one id are at least this far apart; the clock that dates them may be set in between.
+#: Two processes with one id are at least this far apart. One and the same may seem to have started at two times by a
+#: little where the system dates processes by the wall clock, which is slewed.
 SAME_SECONDS = 2.0
+
+#: Where /proc/PID/stat has the ticks from the boot to the start, counted after the name, which may hold spaces.
+_STARTED_FIELD = 19
 
 # The kernel kills the process as soon as the thread that started it ends (PR_SET_PDEATHSIG is 1, SIGKILL 9), and
 # that outlives exec. The parent may be gone already when this runs, so it looks afterwards.
@@ -55,16 +59,28 @@ def spawn(
 def mark(pid: int) -> ProcessMark | None:
     """Return what tells the process from later ones with its id, or ``None`` if it is gone."""
     try:
-        return ProcessMark(pid, psutil.Process(pid).create_time())
+        return _mark(psutil.Process(pid))
     except psutil.NoSuchProcess:
         return None
+
+
+def _mark(process: psutil.Process) -> ProcessMark:
+    """Date a process, by a clock that nobody sets where the system has one."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ProcessMark(process.pid, process.create_time())
+    # psutil adds the time of the boot, which moves when the clock is set.
+    return ProcessMark(process.pid, int(fields[_STARTED_FIELD]) / os.sysconf("SC_CLK_TCK"), boot)
 
 
 def find(process: ProcessMark) -> psutil.Process | None:
     """Return the process, or ``None`` if it is gone (a zombie is)."""
     try:
         found = psutil.Process(process.pid)
-        same = abs(found.create_time() - process.created) < SAME_SECONDS
+        now = _mark(found)
+        same = now.boot == process.boot and abs(now.created - process.created) < SAME_SECONDS
         return found if same and found.status() != psutil.STATUS_ZOMBIE else None
     except psutil.NoSuchProcess:
         return None

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from workq_helpers.broker.endpoint import Endpoint
 
-__all__ = ["ProcessMark", "Progress", "Remains", "Server", "silent"]
+__all__ = ["ProcessMark", "Progress", "Remains", "Server", "last_words", "printed", "silent"]
+
+#: How many lines of RabbitMQ's log an error shows, and how much of each: Erlang prints whole states in a line.
+_LOG_LINES = 20
+_LINE_LENGTH = 300
+_BOOT_FAILED = "Error during startup:"
 
 
 class Progress(Protocol):
@@ -28,17 +34,46 @@ def silent(text: str, done: int = 0, total: int = 0) -> None:
     """Show nothing."""
 
 
+def last_words(logged: str) -> list[str]:
+    """Return the last lines of a log, each shortened, without the Erlang reports that follow a boot's failure."""
+    lines = [line for line in logged.splitlines() if line.strip()]
+    reasons = [number for number, line in enumerate(lines, start=1) if _BOOT_FAILED in line]
+    shown = lines[: max(reasons, default=len(lines))][-_LOG_LINES:]
+    return [line if len(line) <= _LINE_LENGTH else f"{line[:_LINE_LENGTH]}…" for line in shown]
+
+
+def printed(arguments: Sequence[str], status: int, output: bytes) -> str:
+    """Return what rabbitmqctl printed.
+
+    Args:
+        arguments: Its command line.
+        status: Its exit status.
+        output: What it printed, errors included.
+
+    Raises:
+        BrokerError: The status is not 0.
+    """
+    from workq_helpers.errors import BrokerError
+
+    text = output.decode(errors="replace").strip()
+    if status:
+        raise BrokerError(f"rabbitmqctl {' '.join(arguments)} ended with status {status} and printed:\n{text}")
+    return text
+
+
 @dataclass(frozen=True)
 class ProcessMark:
     """A process that can be told from a later one with the same id.
 
     Attributes:
         pid: Its process id.
-        created: When it started, in seconds since the epoch, as psutil says.
+        created: When it started, in seconds since the boot, or since the epoch where `boot` is empty.
+        boot: Tells one boot of Linux from another; ``""`` elsewhere.
     """
 
     pid: int
     created: float
+    boot: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,17 +84,20 @@ class Remains:
         processes: Processes to kill.
         containers: Names or ids of containers to remove, with their volumes.
         folders: Folders to delete.
+        coming: Names of containers that Docker may be making at this moment: to remove once they are there.
     """
 
     processes: tuple[ProcessMark, ...] = ()
     containers: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
+    coming: tuple[str, ...] = ()
 
     def __add__(self, other: Remains) -> Remains:
         return Remains(
             self.processes + other.processes,
             self.containers + other.containers,
             self.folders + other.folders,
+            self.coming + other.coming,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -70,9 +108,12 @@ class Remains:
     def from_json(cls, data: dict[str, Any]) -> Remains:
         """Return what `to_json` was given; raises KeyError, TypeError or ValueError for anything else."""
         return cls(
-            tuple(ProcessMark(int(mark["pid"]), float(mark["created"])) for mark in data["processes"]),
+            tuple(
+                ProcessMark(int(mark["pid"]), float(mark["created"]), str(mark["boot"])) for mark in data["processes"]
+            ),
             tuple(str(name) for name in data["containers"]),
             tuple(str(folder) for folder in data["folders"]),
+            tuple(str(name) for name in data["coming"]),
         )
 
 
@@ -101,13 +142,24 @@ class Server(Protocol):
         """
 
     def stop(self) -> None:
-        """Stop it gracefully and remove everything it left; no error if nothing is left."""
+        """Stop it gracefully and remove everything it left; no error if nothing is left.
+
+        Raises:
+            BrokerStartError: Something could not be removed; `remains` names it.
+        """
 
     def restart(self) -> None:
         """Stop it gracefully, or not at all if it is down, start it with the same data; return when it accepts AMQP."""
 
     def crash(self) -> None:
         """SIGKILL it, start it with the same data, and return when it accepts AMQP."""
+
+    def rabbitmqctl(self, arguments: Sequence[str]) -> str:
+        """Run rabbitmqctl where the server runs, and return what it printed.
+
+        Raises:
+            BrokerError: It ended with another status than 0; the message has what it printed.
+        """
 
     def is_running(self) -> bool:
         """Return whether its process or container runs."""

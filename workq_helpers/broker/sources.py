@@ -47,6 +47,8 @@ def start_server(
     """
     failures: list[tuple[str, BrokerStartError | UnsupportedBrokerError]] = []
     for name, make in _makers(choice, folders, environ):
+        if failures:  # the last of them is told by whoever asked
+            progress(f"{failures[-1][0]} can't be used: {failures[-1][1]}")
         try:
             server = make(progress)
             record(server)
@@ -55,7 +57,6 @@ def start_server(
             raise  # another source would not say what is wrong
         except (BrokerStartError, UnsupportedBrokerError) as error:
             failures.append((name, error))
-            progress(f"{name} can't be used: {error}")
     if len(failures) == 1:
         raise failures[0][1]
     raise _not_found(failures) from failures[-1][1]
@@ -71,7 +72,7 @@ def _makers(choice: Choice, folders: Folders, environ: Mapping[str, str]) -> Ite
             raise DockerUnavailableError(reason)
         from workq_helpers.broker.container import ContainerServer
 
-        return ContainerServer(choice.image or DEFAULT_IMAGE)
+        return ContainerServer(choice.image or DEFAULT_IMAGE, runtime=folders.runtime)
 
     def unpacked(progress: Progress) -> Server:
         from workq_helpers.broker.node import NodeServer

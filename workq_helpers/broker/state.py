@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from workq_helpers.broker.folders import is_private
 from workq_helpers.broker.server import Remains
 from workq_helpers.errors import StateFileError, StateVersionError
 
 __all__ = ["VERSION", "State", "read_state", "write_state"]
 
 #: Of the file's format; one more whenever its meaning changes.
-VERSION = 1
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,10 @@ def read_state(path: Path) -> State | None:
 
     Raises:
         StateVersionError: Another version of the course wrote it.
-        StateFileError: It can't be read or makes no sense.
+        StateFileError: It can't be read, makes no sense, or others may have written it.
     """
     try:
-        text = path.read_text()
+        text = _read_own(path)
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
@@ -63,11 +65,28 @@ def read_state(path: Path) -> State | None:
     )
 
 
+def _read_own(path: Path) -> str:
+    """Return a file's text: what it names is trusted, killed and deleted, so it must be this user's work."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    with os.fdopen(descriptor, encoding="utf-8") as file:
+        if not is_private(os.fstat(descriptor)):
+            raise PermissionError(errno.EPERM, "others may have written it")
+        return file.read()
+
+
 def write_state(path: Path, state: State) -> None:
-    """Replace the state file at once, so that nobody ever reads half of it."""
+    """Replace the state file at once, so that nobody ever reads half of it.
+
+    Raises:
+        OSError: There is no room for it, for example; the file is as it was.
+    """
     data = {"version": VERSION, "socket": state.socket, "remains": state.remains.to_json()}
     staged = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(data, file)
-    staged.replace(path)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(data, file)
+        staged.replace(path)
+    except OSError:
+        staged.unlink(missing_ok=True)
+        raise

@@ -96,6 +96,8 @@ def _split(variable: str, address: str, schemes: tuple[str, ...], example: str) 
         problem = f"does not begin with {' or '.join(f'{scheme}://' for scheme in schemes)}"
     elif not problem and not parts.hostname:
         problem = "names no host"
+    elif not problem and "@" in parts.path:
+        problem = "has an '@' after a '/'"  # so the login holds the slash, and what follows it may be a password
     elif not problem and port == 0:
         problem = "has the port 0"
     elif not problem and (parts.query or parts.fragment):

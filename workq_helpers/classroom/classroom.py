@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
+from packaging.version import Version
+
 from workq_helpers.broker.administration import Administration, Named, Use
 from workq_helpers.broker.claim import lesson_hosts
 from workq_helpers.broker.connection import OLDEST_VERSION
@@ -18,7 +20,7 @@ from workq_helpers.broker.url import BROKER_URL, endpoint_from_url
 from workq_helpers.classroom.limits import Limits
 from workq_helpers.classroom.roster import Learner
 from workq_helpers.classroom.teachers_file import Access, TeachersFile
-from workq_helpers.classroom.user_names import user_name
+from workq_helpers.classroom.user_names import random_user_name, user_name
 from workq_helpers.errors import (
     InvalidArgumentError,
     LoginRefusedError,
@@ -33,6 +35,9 @@ _TAG = "workq-class"
 #: Lets a user ask for the counts of queues in virtual hosts that are the user's.
 _MANAGEMENT = "management"
 _ADMINISTRATOR = "administrator"
+
+#: Older ones tell every learner the names of all users with limits.
+_KEEPS_NAMES_PRIVATE = Version("4.3")
 
 _DESCRIBED = " · a class of the work queues course"
 
@@ -138,11 +143,12 @@ class Classroom:
         return created
 
     def status(self) -> list[Presence]:
-        """Return who is in the class and what they have open, by user name."""
+        """Return who is in the class and what they have open, by name."""
         users, uses = self._users(), self._api.uses()
         hosts = self._hosts()
         owners = {host.partition(".")[0] for host in hosts}  # a user's name has no dot
-        return [self._presence(user, users, hosts, uses) for user in sorted(users | owners)]
+        found = [self._presence(user, users, hosts, uses) for user in users | owners]
+        return sorted(found, key=lambda presence: (_key(presence.name), presence.user))
 
     def reset(self, learner: str, new_password: bool = False) -> Access | None:
         """Give a learner empty virtual hosts; what was open in them ends.
@@ -166,9 +172,9 @@ class Classroom:
             self._file.write(rows.values())
             self._put_user(rows[user])
         for host in _own(user, hosts):
-            limits = self._api.virtual_host_limits(host)
+            limits, queue_limits = self._api.virtual_host_limits(host), self._api.queue_limits(host)
             self._api.delete_virtual_host(host)
-            self._put_host(host, user, hosts[host], limits)
+            self._put_host(host, user, hosts[host], limits, queue_limits)
         return rows.get(user)
 
     def remove(self, each: Each = iter) -> list[str]:
@@ -217,7 +223,7 @@ class Classroom:
                     f"workq class reset {user} --new-password"
                 )
             else:
-                user = user_name(learner.name, taken)
+                user = user_name(learner.name, taken) if self._names_are_private else random_user_name(taken)
                 taken.add(user)
                 created.new.append(self._access(learner, user))
         created.unlisted.extend(rows.values())
@@ -276,16 +282,20 @@ class Classroom:
         self._put_user(access)
         self._api.limit_user(access.user, limits.of_user())
         for host in [access.user, *(f"{access.user}.{number}" for number in range(1, limits.lessons + 1))]:
-            self._put_host(host, access.user, access.name, limits.of_virtual_host())
+            self._put_host(host, access.user, access.name, limits.of_virtual_host(), limits.of_queue())
 
     def _put_user(self, access: Access) -> None:
         password = unquote(urlsplit(access.broker_url).password or "")
         self._api.put_user(access.user, password, [_MANAGEMENT, _TAG])
 
-    def _put_host(self, host: str, user: str, name: str, limits: Mapping[str, int]) -> None:
+    def _put_host(
+        self, host: str, user: str, name: str, limits: Mapping[str, int], queue_limits: Mapping[str, int]
+    ) -> None:
         self._api.put_virtual_host(host, f"{name}{_DESCRIBED}", [_TAG])
-        self._api.permit(user, host)
         self._api.limit_virtual_host(host, limits)
+        if queue_limits:  # else a class that was made before there were any
+            self._api.limit_queues(host, queue_limits)
+        self._api.permit(user, host)  # last: nobody gets into one without limits
 
     def _access(self, learner: Learner, user: str) -> Access:
         address = self._address(user, secrets.token_urlsafe(18))
@@ -304,6 +314,7 @@ class Classroom:
     def _check_administrator(self) -> None:
         with self._teachers_words():
             version, administrator = self._api.version(), self._api.is_administrator()
+        self._names_are_private = version.release >= _KEEPS_NAMES_PRIVATE.release
         if version.release < OLDEST_VERSION.release:
             raise UnsupportedBrokerError(
                 f"RabbitMQ at {self._endpoint.management_url} is {version}, and a class needs {OLDEST_VERSION} or "

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 import click
 
 from workq_helpers.classroom.limits import Limits
+from workq_helpers.plain_text import printable
 
 if TYPE_CHECKING:
     from workq_helpers.classroom.classroom import Classroom, Presence
@@ -60,6 +61,10 @@ def _of_a_class(command: Any) -> Any:
 @click.option("--max-connections", type=click.IntRange(1), default=_USUAL.connections, show_default=True)
 @click.option("--max-channels", type=click.IntRange(1), default=_USUAL.channels, show_default=True)
 @click.option("--max-queues", type=click.IntRange(1), default=_USUAL.queues, show_default=True)
+@click.option("--max-messages", type=click.IntRange(1), default=_USUAL.messages, show_default=True, help="In a queue.")
+@click.option(
+    "--max-megabytes", type=click.IntRange(1), default=_USUAL.megabytes, show_default=True, help="In a queue."
+)
 def create(
     roster: Path,
     url: str | None,
@@ -69,6 +74,8 @@ def create(
     max_connections: int,
     max_channels: int,
     max_queues: int,
+    max_messages: int,
+    max_megabytes: int,
 ) -> None:
     """Take the learners of a roster in.
 
@@ -79,14 +86,14 @@ def create(
     from workq_helpers.classroom.roster import read_roster
 
     learners, complaints = read_roster(roster)
-    limits = Limits(lessons, max_connections, max_channels, max_queues)
+    limits = Limits(lessons, max_connections, max_channels, max_queues, max_messages, max_megabytes)
     with _opened(url, management, output) as opened:
         created = opened.create(learners, limits, _bar)
     for complaint in [*complaints, *created.complaints]:
-        click.echo(complaint, err=True)
+        click.echo(printable(complaint), err=True)
     click.echo(f"{len(created.new)} new in the class, {len(created.kept)} were in it; their addresses: {output}")
     if created.unlisted:
-        names = ", ".join(access.name for access in created.unlisted)
+        names = ", ".join(printable(access.name) for access in created.unlisted)
         click.echo(f"No longer in the roster, and left as they are: {names}")
     raise click.exceptions.Exit(bool(complaints or created.complaints))
 
@@ -113,7 +120,8 @@ def status(url: str | None, management: str | None, output: Path) -> None:
 
 def _line(presence: Presence, width: int, column: int) -> str:
     use = presence.use
-    line = f"{presence.name:{width}}  {presence.user:{column}}  {use.connections:11}  {use.queues:6}  {use.messages:8}"
+    name = printable(presence.name)
+    line = f"{name:{width}}  {presence.user:{column}}  {use.connections:11}  {use.queues:6}  {use.messages:8}"
     return f"{line}  misses {presence.missing}: run `workq class create` again" if presence.missing else line
 
 

@@ -15,6 +15,9 @@ __all__ = ["Learner", "Roster", "read_roster"]
 
 LONGEST_NAME = 100
 
+#: What a spreadsheet that opens the teacher's file would take for a formula.
+_FORMULA = ("=", "+", "-", "@")
+
 
 class Learner(NamedTuple):
     """One row of a roster.
@@ -44,15 +47,15 @@ def read_roster(path: Path) -> Roster:
     """Read a CSV file with the column ``name`` and perhaps ``login``; other columns don't matter.
 
     Args:
-        path: The file, in UTF-8; its columns are separated by commas, or by semicolons as some spreadsheets do.
+        path: The file, in UTF-8; its columns are separated by commas, or by semicolons or tabs as some spreadsheets do.
 
     Raises:
         InvalidArgumentError: It can't be read, or has no such column.
     """
     text = _text(path)
     header_line = next((line for line in text.splitlines() if line.strip()), "")
-    separator = ";" if ";" in header_line and "," not in header_line else ","
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    separator = next((each for each in ",;\t" if each in header_line), ",")
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         header = next((row for row in rows if any(cell.strip() for cell in row)), [])
         columns = [cell.strip().casefold() for cell in header]
@@ -63,7 +66,9 @@ def read_roster(path: Path) -> Roster:
             )
         return _read(_numbered(rows), columns, separator)
     except csv.Error as error:
-        raise InvalidArgumentError(f"The roster {path} is not CSV: {error}, in line {rows.line_num}.") from error
+        raise InvalidArgumentError(
+            f"The roster {path} is not CSV: {error}, in line {rows.line_num}. Does a quotation mark have no partner?"
+        ) from error
 
 
 def _text(path: Path) -> str:
@@ -88,25 +93,35 @@ def _numbered(rows: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
 def _read(rows: Iterator[tuple[int, list[str]]], columns: list[str], separator: str) -> Roster:
     learners: list[Learner] = []
     complaints: list[str] = []
-    lines: dict[str, int] = {}
+    names: dict[str, int] = {}
+    logins: dict[str, int] = {}
     for number, row in rows:
         cells = [" ".join(cell.split()) for cell in row]
         if not any(cells):
             continue
         learner = Learner(_cell(cells, columns, "name"), _cell(cells, columns, "login"))
-        key = unicodedata.normalize("NFKC", learner.name).casefold()
+        name, login = _key(learner.name), _key(learner.login)
         trouble = _trouble(learner, cells, columns, separator)
-        if not trouble and key in lines:
+        if not trouble and name in names:
             trouble = (
-                f"{learner.name!r} stands in line {lines[key]} already. If they are two people, add something that "
+                f"{learner.name!r} stands in line {names[name]} already. If they are two people, add something that "
                 "tells them apart."
             )
+        elif not trouble and login in logins:
+            trouble = f"the login {learner.login!r} stands in line {logins[login]} already, and one of them is wrong."
         if trouble:
             complaints.append(f"Line {number} is left out: {trouble}")
-        else:
-            lines[key] = number
-            learners.append(learner)
+            continue
+        names[name] = number
+        if login:
+            logins[login] = number
+        learners.append(learner)
     return Roster(learners, complaints)
+
+
+def _key(text: str) -> str:
+    """Return what two spellings of one name have in common."""
+    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def _cell(cells: list[str], columns: list[str], column: str) -> str:
@@ -127,4 +142,9 @@ def _trouble(learner: Learner, cells: list[str], columns: list[str], separator: 
         return f"its name has {len(learner.name)} characters, and more than {LONGEST_NAME} are no name. Shorten it."
     if any(unicodedata.category(character) in ("Cc", "Cs", "Co", "Cn") for character in learner.name + learner.login):
         return f"{learner.name!r} has characters in it that can't be written. Type it anew."
+    for cell in learner:
+        if unicodedata.normalize("NFKC", cell).startswith(_FORMULA):
+            return (
+                f"{cell!r} begins as a formula does, and a spreadsheet would run it. Write it without the {cell[0]!r}."
+            )
     return ""

@@ -1,11 +1,12 @@
-"""`user_name`: a name for a learner's user of RabbitMQ, from the name of a person."""
+"""`user_name` and `random_user_name`: names for learners' users of RabbitMQ."""
 
 from __future__ import annotations
 
 import itertools
+import secrets
 from collections.abc import Container
 
-__all__ = ["user_name"]
+__all__ = ["random_user_name", "user_name"]
 
 _LONGEST = 40
 
@@ -27,3 +28,13 @@ def user_name(name: str, taken: Container[str]) -> str:
     plain = slugify(name, max_length=_LONGEST, word_boundary=True) or "learner"
     numbered = (f"{plain}-{number}" for number in itertools.count(2))
     return next(found for found in itertools.chain([plain], numbered) if found not in _NEVER and found not in taken)
+
+
+def random_user_name(taken: Container[str]) -> str:
+    """Return a name that nobody has yet and that says nothing about who has it: ``"learner-3f09a1c7"``.
+
+    Args:
+        taken: The names of users and virtual hosts that there are.
+    """
+    names = (f"learner-{secrets.token_hex(4)}" for _ in itertools.count())
+    return next(name for name in names if name not in taken)

@@ -1,0 +1,66 @@
+"""What reaches a consumer after another thread has cut its connection."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pika
+import pytest
+from pika.spec import Basic, BasicProperties
+
+from tests.fake_servers import amqp_server, listening
+from workq_helpers.consumer import Consumer, ConsumerOptions
+from workq_helpers.errors import WorkqError
+from workq_helpers.events import EventLog
+from workq_helpers.messages import MessageIds
+from workq_helpers.worker import Worker
+from workq_helpers.worker_channel import WorkerChannel
+
+
+def deliver(consumer: Consumer, tag: int) -> None:
+    consumer._on_message(None, Basic.Deliver("w", tag), BasicProperties(message_id=f"m{tag}"), b"T")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("auto_ack", "expected"),
+    [
+        (False, ["delivered m1", "killed None", "requeued m1"]),
+        (True, ["delivered m1", "killed None", "lost m1", "delivered m2", "lost m2"]),
+    ],
+)
+def test_a_killed_worker_gets_nothing_but_what_nobody_else_will_get(auto_ack: bool, expected: list[str]) -> None:
+    log = EventLog()
+    host: Any = SimpleNamespace(name="w", ended=lambda *_: None)
+    consumer = Consumer(host, ConsumerOptions("q", auto_ack), pika.ConnectionParameters(), log, MessageIds())
+    consumer._channel = WorkerChannel(consumer, 1)
+    consumer._connection = SimpleNamespace(is_open=True, _transport=None)  # type: ignore[assignment]
+    deliver(consumer, 1)
+    assert consumer.cut_at_once("killed")
+    deliver(consumer, 2)  # it was in the socket's buffer
+    consumer._end()
+    assert [f"{event.kind} {event.message_id}" for event in log] == expected
+
+
+@pytest.mark.parametrize(("hang_up_at", "lost"), [(None, []), (pika.spec.Connection.Close, ["disconnected"])])
+def test_a_goodbye_without_an_answer_leaves_in_doubt_what_was_acknowledged(
+    hang_up_at: type[pika.amqp_object.Method] | None, lost: list[str]
+) -> None:
+    log = EventLog()
+    with listening(amqp_server(hang_up_at=hang_up_at)) as port:
+        worker = Worker(
+            "w",
+            lambda ch, method, properties, body: None,
+            ConsumerOptions("q"),
+            parameters=pika.ConnectionParameters("127.0.0.1", port),
+            log=log,
+            ids=MessageIds(),
+            explain=lambda error: WorkqError(str(error)),
+        )
+        worker.launch()
+        worker.wait_until_prepared(30)
+        worker.consume()
+        worker.wait_until_consuming(30)
+        worker.stop()
+    assert worker.state == "stopped"
+    assert [event.kind for event in log] == ["starting", "connected", "stopping", *lost, "stopped"]

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from workq_helpers import jupyter_folders
+from workq_helpers.broker.folders import why_not_writable
+from workq_helpers.jupyter_folders import put_stand_ins, unwritable, without_saving
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for variable in list(os.environ):
+        if variable.startswith(("JUPYTER", "IPYTHON", "MPL", "XDG_")):
+            monkeypatch.delenv(variable)
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return home
+
+
+@pytest.fixture
+def closed(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same home, of which nobody may write to any part; root may write where the permissions say no."""
+    monkeypatch.setattr(
+        jupyter_folders, "why_not_writable", lambda folder: "Read-only file system" if home in folder.parents else ""
+    )
+    return home
+
+
+def test_where_everything_can_be_written_nothing_is_changed(home: Path) -> None:
+    environ = dict(os.environ)
+    assert put_stand_ins(environ) == ""
+    assert environ == dict(os.environ)
+    assert list(home.iterdir()) == []
+
+
+def test_stand_ins_are_named_in_the_environment_and_can_be_written(closed: Path, tmp_path: Path) -> None:
+    environ = {"HOME": str(closed), "JUPYTER_PATH": "/opt/jupyter"}
+    said = put_stand_ins(environ)
+    stand_in = tmp_path / f"workq-jupyter-{os.geteuid()}"
+    assert f"can't keep its own files in {closed}/" in said
+    assert "(Read-only file system)" in said
+    assert f"They go to {stand_in}" in said
+    named = {variable for variable, value in environ.items() if value.startswith(str(stand_in))}
+    assert named == set(unwritable({"HOME": str(closed)}))
+    assert all(not why_not_writable(Path(environ[variable])) for variable in named)
+    assert environ["JUPYTER_PATH"].startswith("/opt/jupyter:")
+    assert stand_in.stat().st_mode & 0o077 == 0
+
+
+def test_what_the_user_has_named_elsewhere_is_kept(closed: Path, tmp_path: Path) -> None:
+    environ = {"HOME": str(closed), "IPYTHONDIR": str(tmp_path / "mine")}
+    put_stand_ins(environ)
+    assert environ["IPYTHONDIR"] == str(tmp_path / "mine")
+
+
+def test_a_folder_of_somebody_else_stands_in_for_nothing(closed: Path, tmp_path: Path) -> None:
+    (tmp_path / f"workq-jupyter-{os.geteuid()}").write_text("a file")
+    environ = {"HOME": str(closed)}
+    assert "is no better" in put_stand_ins(environ)
+    assert environ == {"HOME": str(closed)}
+
+
+def test_a_folder_that_is_yet_to_be_made_is_as_good_as_where_it_will_be(tmp_path: Path) -> None:
+    assert why_not_writable(tmp_path / "a" / "b") == ""
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    assert why_not_writable(tmp_path / "file") == "Not a directory"
+
+
+@pytest.mark.parametrize(
+    ("reason", "mend"),
+    [("Read-only file system", "Copy the course"), ("No space left on device", "Free some room"), ("", "")],
+)
+def test_who_can_not_save_is_told_what_to_do(
+    reason: str, mend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jupyter_folders, "why_not_writable", lambda _: reason)
+    said = without_saving(tmp_path)
+    assert (mend in said) if reason else said == ""
+    assert reason in said

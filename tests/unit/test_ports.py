@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from workq_helpers.broker import ports
+from workq_helpers.broker.ports import free_ports, taken
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have one range, which is not asked for")
+def test_no_connection_of_another_program_would_get_them() -> None:
+    first, last = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    offered = free_ports(50)
+    assert len(set(offered)) == 50
+    assert not [port for port in offered if first <= port <= last]
+
+
+def test_where_every_port_is_for_connections_the_system_chooses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = tmp_path / "range"
+    whole.write_text("1024\t65535\n")
+    monkeypatch.setattr(ports, "_DYNAMIC_RANGE", whole)
+    offered = free_ports(3)
+    assert len(set(offered)) == 3
+    assert taken(offered) == []
+
+
+def test_a_port_is_taken_by_who_listens_and_by_who_is_connected() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as connection,
+    ):
+        server_port, connection_port = server.getsockname()[1], connection.getsockname()[1]
+        (free,) = free_ports(1)
+        assert taken([free, connection_port, server_port]) == [connection_port, server_port]
+
+
+def test_a_port_is_not_taken_by_what_was_closed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_connection(server.getsockname()):
+            accepted, _address = server.accept()
+            accepted.close()  # first, so that this end waits a minute for what may still be on its way
+        port = server.getsockname()[1]
+    assert taken([port]) == []

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+
+from workq_helpers.checks import CheckResult
+from workq_helpers.course_progress import Finish
+from workq_helpers.exercises import Verdict
+from workq_helpers.exercises.exercise import Hint
+from workq_helpers.outage import NotChecked, Outage
+from workq_helpers.sentences import paragraph
+
+
+def test_a_sentence_is_data_and_keeps_its_lines() -> None:
+    assert paragraph("<b>\nor & not").endswith('style="white-space: pre-line">&lt;b&gt;\nor &amp; not</p>')
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        CheckResult("backlog", "All <b>done</b>."),
+        Verdict("mend it", False, "It <b>died</b>."),
+        Hint(1, 2, "Look <b>here</b>."),
+        Outage(True, "It was <b>killed</b>."),
+        NotChecked("restart", "It <b>runs</b>."),
+        Finish("<b>Lesson</b>", (), ()),
+    ],
+    ids=lambda said: type(said).__name__,
+)
+def test_whatever_says_a_sentence_shows_it_with_whole_words(said: object) -> None:
+    assert said._repr_html_() == paragraph(repr(said))  # type: ignore[attr-defined]  # each has it
+    assert "&lt;b&gt;" in said._repr_html_()  # type: ignore[attr-defined]  # as above
