@@ -1,5 +1,6 @@
 # make help lists the targets. PYTHON=python3.13 chooses the interpreter, LAB_ARGS is passed to JupyterLab,
-# TEST_ARGS to pytest, CHAOS_ARGS to tests/chaos, SITE_ARGS to scripts/lesson_site.py.
+# TEST_ARGS to pytest, CHAOS_ARGS to tests/chaos, ENDURANCE_ARGS to tests/endurance, BENCH_ARGS to benchmarks,
+# SITE_ARGS to scripts/lesson_site.py.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,20 +8,23 @@ BIN := .venv/bin
 SETUP = $(PYTHON) scripts/setup.py $(if $(filter file default,$(origin PYTHON)),,--exactly-this-python)
 COMPOSE ?= docker compose
 # In the order in which a failure says most: the quick ones first.
-TESTS = $(wildcard tests/unit tests/chaos tests/broker tests/notebooks tests/browser)
+TESTS = $(wildcard tests/unit tests/security tests/chaos tests/broker tests/notebooks tests/browser)
 
-.PHONY: help lab setup test chaos lint format notebooks site constraints up clean
+.PHONY: help lab setup test chaos endurance bench lint format notebooks site badges constraints up clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make lab          open the lessons in JupyterLab, with a RabbitMQ; LAB_ARGS='--no-browser --port 8899'"
 	@echo "make test         run every test; TEST_ARGS='-k round_robin'"
 	@echo "make chaos        break things at random and see that nothing is lost; SEED=7 RUNS=50 repeats a campaign"
+	@echo "make bench        measure the course beside plain pika and its peers; BENCH_ARGS='engine workers --rounds 9'"
+	@echo "make endurance    a lesson under load for long, and kernels killed by the dozen; MINUTES=30 KERNELS=100"
 	@echo "make setup        make .venv, the environment both of them use; PYTHON=python3.13 chooses the Python"
 	@echo "make lint         ruff and mypy, as CI runs them"
 	@echo "make format       let ruff mend what it can"
 	@echo "make notebooks    run the lessons and keep what they showed; NOTEBOOKS=01_round_robin.ipynb"
 	@echo "make site         run the lessons and make a site of them for reading, in build/site"
+	@echo "make badges       launch badges and the lessons for Colab; REPO=https://github.com/you/course"
 	@echo "make constraints  pin every dependency anew in constraints.txt; PINS='--upgrade' takes newer ones"
 	@echo "make up           RabbitMQ from docker-compose.yml, with passwords of its own in .env; UP='--profile cluster'"
 	@echo "make clean        remove .venv and what tools left behind"
@@ -37,6 +41,14 @@ test: setup
 chaos: setup
 	@exec $(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(CHAOS_ARGS)
 
+bench: SETUP += --also bench
+bench: setup
+	@exec $(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+endurance: setup
+	@exec $(BIN)/python -m tests.endurance $(if $(MINUTES),--minutes $(MINUTES)) $(if $(KERNELS),--kernels $(KERNELS)) \
+	    $(ENDURANCE_ARGS)
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,9 +64,14 @@ notebooks: setup
 site: setup
 	$(BIN)/python scripts/lesson_site.py $(SITE_ARGS)
 
+badges: setup
+	@$(BIN)/python scripts/badges.py $(REPO)
+
 constraints: setup
-	$(BIN)/uv pip compile pyproject.toml --group dev --group build --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --group dev --group bench --group build --universal --python-version 3.11 \
 	    --strip-extras --no-header --no-annotate --quiet --output-file constraints.txt $(PINS)
+	$(BIN)/uv pip compile pyproject.toml --group dev --resolution lowest-direct --python-version 3.11 \
+	    --strip-extras --no-header --no-annotate --quiet --output-file constraints-lowest.txt $(PINS)
 
 up:
 	@$(PYTHON) scripts/compose_env.py
