@@ -253,6 +253,25 @@ def test_a_container_that_comes_when_nobody_waits_for_it_any_more_goes(
         poll_for(is_gone(environ))
 
 
+@pytest.mark.parametrize("source", ["node", "docker"])
+def test_a_broker_whose_runtime_folder_can_not_be_used_any_more_ends_nevertheless(
+    source: str, poll_for: PollFor
+) -> None:
+    """As when the server is gone on which the folder is."""
+    if source == "docker":
+        need_docker()
+    with course(**SOURCES[source]) as environ:
+        holder = Holder(environ)
+        holder.ready()
+        runtime = Path(environ["WORKQ_RUNTIME_DIR"])
+        runtime.rename(runtime.with_name("elsewhere"))
+        runtime.touch()
+        holder.kill()
+        poll_for(lambda: not processes_in(environ))
+        assert source == "node" or containers_of(environ) == []
+        runtime.unlink()
+
+
 def test_a_container_that_can_not_be_removed_stays_in_the_state_file(environ: dict[str, str]) -> None:
     class Stuck:
         def stop(self) -> None:

@@ -9,10 +9,12 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.broker.course import processes_in
 from tests.endurance.homes import Home, home
 from tests.endurance.visitor import ADDED, NOTEBOOK
 from tests.support import need
@@ -70,7 +72,7 @@ def test_a_slow_home_makes_nothing_fail() -> None:
 
 
 @pytest.mark.usefixtures("fuse")
-def test_a_home_without_locks_makes_nothing_fail() -> None:
+def test_a_home_without_locks_makes_nothing_fail(poll_for: Callable[..., None]) -> None:
     with home("lockless") as there:
         # Not /tmp, where they are otherwise: all that the course locks is in such a home.
         folders = {f"WORKQ_{name}_DIR": str(there.path / name) for name in ("RUNTIME", "CACHE", "DATA")}
@@ -83,3 +85,4 @@ def test_a_home_without_locks_makes_nothing_fail() -> None:
         assert (seen["kernel"], seen["saved"], seen["lesson_failed"]) == (201, 200, "")
         assert seen["lesson"].splitlines()[-1] == ""  # progress was kept
         assert first_cell(there).startswith(ADDED)
+        poll_for(lambda: not processes_in(folders))  # the keeper needs this home until it has ended

@@ -33,6 +33,7 @@ from workq_helpers.broker.server import Remains, Server
 from workq_helpers.broker.state import State, write_state
 from workq_helpers.broker.undertaker import accompany
 from workq_helpers.broker.wire import Message, Wire
+from workq_helpers.errors import BrokerError, BrokerStartError, WorkqError
 
 if TYPE_CHECKING:
     from workq_helpers.broker.management import Management
@@ -197,7 +198,12 @@ class Keeper:
 
     def _put_away(self) -> bool:
         """End everything, unless somebody came in the last moment."""
-        with locked(self._folders):
+        with contextlib.ExitStack() as until_the_end:
+            try:
+                until_the_end.enter_context(locked(self._folders))
+            except BrokerStartError as error:
+                # The server on which the folder is has gone, say. Nobody can start another broker there, either.
+                _log.warning("putting everything away without the lock: %s", error)
             with self._changed:
                 if not self._stopping and (self._leases or self._pinned):
                     return False
@@ -206,18 +212,18 @@ class Keeper:
             with contextlib.suppress(OSError):
                 self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
             self._listener.close()
-            self._socket_path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._socket_path.unlink()
             _log.info("putting everything away")
             if self._management is not None:
                 self._management.close()
             if self._stop_server():
-                self._remove_files()
+                with contextlib.suppress(OSError):
+                    self._remove_files()
         return True  # lease holders hear of it when this process ends, and with it their connections
 
     def _stop_server(self) -> bool:
         """End the server; return whether that went well. Where not, the state file tells our heirs what to bury."""
-        from workq_helpers.errors import BrokerError
-
         try:
             if self._server is not None:
                 self._server.stop()
@@ -396,7 +402,6 @@ class Keeper:
 
     def _drop(self, virtual_hosts: set[str]) -> None:
         from workq_helpers.broker.management import Management
-        from workq_helpers.errors import WorkqError
 
         if self._ready is None:
             return
@@ -421,7 +426,6 @@ class Keeper:
         from workq_helpers.broker.faults import describe_error
         from workq_helpers.broker.packages import remove_scratch
         from workq_helpers.broker.processes import children
-        from workq_helpers.errors import BrokerStartError
 
         _log.info("nobody waits for the broker any more: giving up its start")
         with locked(self._folders):
