@@ -374,7 +374,7 @@ def need_docker() -> None:
 def containers_of(environ: dict[str, str]) -> list[str]:
     with container._client() as client:
         label = f"{container.FOLDER_LABEL}={container.owner(Path(environ['WORKQ_RUNTIME_DIR']))}"
-        return [each.name for each in client.containers.list(all=True, filters={"label": label})]
+        return [each.name for each in client.containers.list(all=True, filters={"label": label}, ignore_removed=True)]
 
 
 def socket_of(environ: dict[str, str]) -> Path:

@@ -126,7 +126,11 @@ def _left(folder: Path, threads: set[threading.Thread], containers: tuple[str, .
         import docker
 
         with contextlib.closing(docker.from_env()) as client:
-            yield from (f"container {c.name}" for c in client.containers.list(all=True) if c.name in containers)
+            yield from (
+                f"container {c.name}"
+                for c in client.containers.list(all=True, ignore_removed=True)
+                if c.name in containers
+            )
     yield from (f"file {path}" for path in folder.rglob("*"))
 
 

@@ -96,4 +96,6 @@ def _containers(runtime: Path) -> Iterator[str]:
         return
     with container._client() as client:
         label = f"{container.FOLDER_LABEL}={container.owner(runtime)}"
-        yield from (each.name for each in client.containers.list(all=True, filters={"label": label}))
+        yield from (
+            each.name for each in client.containers.list(all=True, filters={"label": label}, ignore_removed=True)
+        )

@@ -113,7 +113,7 @@ def test_a_container_publishes_on_loopback_and_keeps_erlang_to_itself(broker: Br
     with contextlib.closing(docker.from_env()) as client:
         (ours,) = (
             each
-            for each in client.containers.list(filters={"label": "org.workq.keeper"})
+            for each in client.containers.list(filters={"label": "org.workq.keeper"}, ignore_removed=True)
             if str(broker.endpoint.port) in str(each.ports)
         )
         published = [binding for bindings in ours.ports.values() for binding in bindings or ()]

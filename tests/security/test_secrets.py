@@ -111,7 +111,7 @@ def test_docker_tells_nobody_the_password(broker: Broker) -> None:
     with contextlib.closing(docker.from_env()) as client:
         ours = [
             each.attrs
-            for each in client.containers.list(filters={"label": "org.workq.keeper"})
+            for each in client.containers.list(filters={"label": "org.workq.keeper"}, ignore_removed=True)
             if str(broker.endpoint.port) in str(each.ports)
         ]
     assert len(ours) == 1

@@ -435,12 +435,16 @@ class Keeper:
             stopped = BrokerStartError("The course broker was stopped while it started. Start it again when you like.")
             for _, wire in list(self._waiting):
                 _send(wire, {"error": describe_error(stopped)})
-            bury(Remains(processes=children()))
-            if self._server is not None:
-                bury(self._server.remains())
-            remove_scratch(self._folders.cache)
-            self._remove_files()
-            os._exit(1)
+            try:
+                bury(Remains(processes=children()))
+                if self._server is not None:
+                    bury(self._server.remains())
+                remove_scratch(self._folders.cache)
+                self._remove_files()
+            except (BrokerError, OSError):
+                _log.exception("what was started could not be put away")  # the state file tells our heirs of it
+            finally:
+                os._exit(1)
 
     # -- answers
 
