@@ -338,17 +338,18 @@ class _Container(DockerContainer):
         super().__init__(image, **options)
         self._files = files
 
-    def create(self) -> None:
+    def create(self) -> Any:
         """Have Docker make it."""
         self._container = self.get_docker_client().create(
             self.image, environment=self.env, ports=self.ports, name=self._name, **self._kwargs
         )
+        return self._container
 
     def start(self) -> Self:
-        """Start what was made, with its files in it."""
-        assert self._container is not None  # noqa: S101 - create() comes first
-        self._container.put_archive("/", _archive(self._files))
-        self.get_docker_client().start(self._container)
+        """Start it with its files in it, made before or now."""
+        made = self._container or self.create()
+        made.put_archive("/", _archive(self._files))
+        self.get_docker_client().start(made)
         return self
 
 
