@@ -30,7 +30,8 @@ class Browser:
         self._widget = self.stage._widget
         self.frames: list[Picture] = []
         self.writers: set[int] = set()
-        self.answers: dict[int, dict[str, Any]] = {}
+        self.answers: dict[object, dict[str, Any]] = {}
+        self.taken: list[object] = []
         self._poll_for = poll_for
         self._sent = 0
         self._widget.observe(self._take_frame, "frame")
@@ -41,7 +42,10 @@ class Browser:
         self.frames.append(json.loads(json.dumps(change.new)))
 
     def _take_answer(self, content: dict[str, Any]) -> None:
-        self.answers[content["id"]] = content
+        if content.get("taken"):
+            self.taken.append(content["id"])
+        else:
+            self.answers[content["id"]] = content
 
     @property
     def frame(self) -> Picture:
@@ -100,6 +104,24 @@ def test_a_task_goes_from_the_text_box_to_done(lesson: Lesson, browser: Browser)
     assert browser.frame["ends"]["done"]["recent"][0]["persistent"] is True
     browser.shows(lambda frame: frame["queues"][0]["ready"] == {"broker": 0, "log": 0})
     browser.shows(lambda frame: frame["queues"][0]["unacknowledged"] == {"broker": 0, "log": 0})
+
+
+def test_a_command_is_taken_at_once_and_answered_when_it_is_done(
+    lesson: Lesson, browser: Browser, monkeypatch: pytest.MonkeyPatch, poll_for: Callable[..., None]
+) -> None:
+    go_on, start_worker = threading.Event(), lesson.start_worker
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        assert go_on.wait(30)
+        return start_worker(*arguments, **options)
+
+    monkeypatch.setattr(lesson, "start_worker", slow)
+    command = {"id": "slow", "do": "add_worker", "queue": "hello", "auto_ack": False, "prefetch_count": 1}
+    browser._widget._handle_custom_msg(command, [])
+    poll_for(lambda: browser.taken == ["slow"])
+    assert browser.answers == {}
+    go_on.set()
+    poll_for(lambda: browser.answers.get("slow", {}).get("ok"))
 
 
 def test_one_thread_alone_writes_frames_and_they_are_few(lesson: Lesson, browser: Browser) -> None:

@@ -241,3 +241,28 @@ def test_a_saved_notebook_turned_into_html_shows_a_picture(lab: Lab, busy: Stage
     assert (picture.get_attribute("src") or "").startswith("data:image/png;base64,")
     (SCREENSHOTS / "stage-nbconvert.png").write_bytes(page.screenshot())
     context.close()
+
+
+#: Nothing that a widget says to the kernel leaves the page, until it is mended again.
+_LOSE = """() => {
+    const { send } = WebSocket.prototype;
+    WebSocket.prototype.send = function (data) {
+        const text = typeof data === "string" ? data : new TextDecoder().decode(data);
+        if (!text.includes("comm_msg")) send.call(this, data);
+    };
+    window.workqMend = () => { WebSocket.prototype.send = send; };
+}"""
+
+
+def test_a_command_that_does_not_reach_the_kernel_is_told(lab: Lab) -> None:
+    stage = open_stage(lab)
+    stage.page.evaluate(_LOSE)
+    try:
+        stage.press("add_worker")
+        expect(stage.root.locator(".workq-notice")).to_contain_text("The kernel has not taken what was pressed here.")
+        stage.expect_alive()
+        stage.screenshot("stage-command-lost")
+        expect(stage.worker("worker-1")).to_have_count(0)
+    finally:
+        stage.page.evaluate("() => window.workqMend()")
+    works(stage)

@@ -603,6 +603,32 @@ describe("the other side", () => {
     assert.equal(view.$$(".workq-notice").length, 0);
   });
 
+  test("a command that does not arrive is told, until it does", () => {
+    const view = open(frames.tutorial());
+    const live = (seconds) => {
+      for (let second = 0; second < seconds; second++) {
+        view.page.pass(1);
+        view.show({ ...view.model.frame });
+      }
+    };
+    const told = () => view.$$(".workq-notice").filter((one) => /has not taken/.test(one.textContent)).length;
+    view.press('[data-do="add_worker"]');
+    view.press('[data-do="five"]');
+    const [first, second] = view.model.sent;
+    live(3);
+    assert.equal(told(), 0);
+    live(3);
+    assert.equal(told(), 1);
+    view.model.answer({ id: first.id, taken: true });
+    assert.equal(told(), 1);
+    view.model.answer({ id: second.id, taken: true });
+    assert.equal(told(), 0);
+    view.press('[data-do="five"]');
+    view.model.answer({ id: view.model.sent[2].id, taken: true });
+    live(10);
+    assert.equal(told(), 0);
+  });
+
   test("the newest notice is first", () => {
     const view = open(frames.killed());
     const notices = view.$$(".workq-notice");

@@ -5,6 +5,7 @@
 // change nothing by themselves. All text is set as text, never as markup.
 
 const SILENCE_SECONDS = 4.5; // Python sends a frame at least every 2 s; after this long without one the view is dead
+const UNHEARD_SECONDS = 4.5; // after this long without a receipt a command has not arrived
 const SUMMARY_SECONDS = 3; // a screen reader hears news at most this often
 const CONFIRM_SECONDS = 5; // how long "press again" waits
 const FLIGHT_MILLISECONDS = 190; // how long a chip takes from its old place to its new one
@@ -21,6 +22,9 @@ const CROWD_SLOTS = 1; // how many waiting messages a small card draws; the othe
 const SILENT =
   "No news from the kernel. It is busy, stopped or was restarted, so this picture may be out of date and its " +
   "controls are off. If the kernel was restarted, run the cells again from the top.";
+const UNHEARD =
+  "The kernel has not taken what was pressed here. If a cell is running, it does so when that cell ends; if none is, " +
+  "reload this page and press again.";
 const DISCONNECTED =
   "This picture has lost its kernel: it was restarted or stopped. The controls are off. Run the cells again from the " +
   "top for a new one.";
@@ -644,6 +648,17 @@ function noticeList(ui) {
     refuse(text) {
       if (fromFrame.some((one) => one.text === text && !dismissed.has(one.number))) return;
       local = [...local.slice(-4), { number: `mine ${++serial}`, level: "error", text }];
+      draw();
+    },
+    /** Says something of this view's own, until it is no longer so. */
+    tell(text) {
+      this.withdraw(text);
+      local = [...local.slice(-4), { number: `mine ${++serial}`, level: "info", text }];
+      draw();
+    },
+    withdraw(text) {
+      if (!local.some((one) => one.text === text)) return;
+      local = local.filter((one) => one.text !== text);
       draw();
     },
   };
@@ -1574,10 +1589,25 @@ function makeCommands(ui, notices, python) {
   let asked = null;
   let lastAsked = "";
   let timer = null;
-  ui.command = (command) => ui.send({ id: ui.newId(), ...command });
+  const unheard = new Map(); // commands without a receipt, each with its timer
+  ui.command = (command) => {
+    const id = ui.newId();
+    unheard.set(
+      id,
+      ui.after(UNHEARD_SECONDS, () => notices.tell(UNHEARD)),
+    );
+    ui.send({ id, ...command });
+  };
+  const heard = (id) => {
+    if (!unheard.has(id)) return;
+    ui.cancel(unheard.get(id));
+    unheard.delete(id);
+    if (unheard.size === 0) notices.withdraw(UNHEARD);
+  };
   return {
     answer(message) {
       if (!ui.isMine(message?.id)) return;
+      heard(message.id);
       if (message.id === asked) {
         if (message.ok && message.code) python.explain(message.code);
         else python.refuse(message.text);

@@ -309,6 +309,7 @@ class Stage:
             self._perform(number, call)
         else:
             self._queue = str(command.get("queue") or self._queue)
+            self._reply({"id": number, "taken": True})  # the call itself may take its time
             self._lanes.run(call.lane, lambda: self._perform(number, call))
 
     def _check_open(self) -> None:
