@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import threading
-import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +13,7 @@ from matplotlib.figure import Figure
 from workq_helpers.errors import InvalidArgumentError, WaitTimeoutError
 from workq_helpers.log.events import Row
 from workq_helpers.pictures.timeline import STYLE, Picture
+from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
     from workq_helpers.clients.worker import Callback, Worker
@@ -138,15 +137,12 @@ def _run(lesson: Lesson, callback: Callback, count: int, queue: str, task: str, 
 
 def _wait_for(worker: Worker, tasks: int) -> None:
     """Look now and then, for waiting on the log would wake this thread for each of its events."""
-    deadline = time.monotonic() + _TIMEOUT_SECONDS
-    pause = threading.Event()
-    while worker.done < tasks:
-        if time.monotonic() > deadline or not worker.alive:
-            raise WaitTimeoutError(
-                f"{worker.name} is {worker.state} and has done {worker.done} of {tasks} tasks. "
-                f"Does the callback acknowledge each of them?"
-            )
-        pause.wait(_LOOK_SECONDS)
+    wait_until(lambda: worker.done >= tasks or not worker.alive, _TIMEOUT_SECONDS, interval_seconds=_LOOK_SECONDS)
+    if worker.done < tasks:
+        raise WaitTimeoutError(
+            f"{worker.name} is {worker.state} and has done {worker.done} of {tasks} tasks. "
+            f"Does the callback acknowledge each of them?"
+        )
 
 
 def read_run(count: int, tasks: int, rows: Sequence[Row]) -> Run:
