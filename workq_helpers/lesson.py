@@ -28,7 +28,7 @@ from workq_helpers.waiting import wait_until
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workq_helpers.pictures.timeline import Picture
+    from workq_helpers.pictures.picture import Picture
     from workq_helpers.rabbitmq.management import QueueCounts
     from workq_helpers.stage import Stage
     from workq_helpers.teaching.check import CheckResult

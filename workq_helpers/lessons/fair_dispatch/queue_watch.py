@@ -11,8 +11,10 @@ import pandas as pd
 from workq_helpers.clients.pace import seconds_per_dot
 from workq_helpers.errors import WaitTimeoutError, WorkqError
 from workq_helpers.log import tables
+from workq_helpers.pictures.palette import INK
+from workq_helpers.pictures.picture import Picture
 from workq_helpers.pictures.queue_depth import queue_depth
-from workq_helpers.pictures.timeline import STYLE, Picture
+from workq_helpers.pictures.style import STYLE
 from workq_helpers.text import printable
 from workq_helpers.waiting import wait_until
 
@@ -23,8 +25,6 @@ __all__ = ["Counted", "QueueWatch", "counts_beside", "ready_messages", "wait_unt
 
 #: How often the broker is asked, in seconds: four times a dot, within reason.
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 0.02, 0.25
-
-_INK = "#1f2328"
 
 
 class Counted(NamedTuple):
@@ -96,7 +96,7 @@ class QueueWatch:
         (axes,) = picture.figure.axes
         seconds = [each.seconds - begin for each in counted]
         kept = [each.ready + each.unacknowledged for each in counted]
-        style: dict[str, Any] = {"linestyle": "", "color": _INK, "clip_on": True, "zorder": 4}
+        style: dict[str, Any] = {"linestyle": "", "color": INK, "clip_on": True, "zorder": 4}
         axes.plot(seconds, kept, marker="o", markersize=3.2, label="all of them, by the broker", **style)
         held = [each.unacknowledged for each in counted]
         axes.plot(seconds, held, marker="x", markersize=4.0, label="unacknowledged, by the broker", **style)
@@ -104,7 +104,7 @@ class QueueWatch:
         axes.set_ylim(0, max(top, max(kept) * 1.15))
         for legend in list(picture.figure.legends):
             legend.remove()
-        picture.figure.legend(loc="upper right", ncols=4, frameon=False, fontsize=8, labelcolor=_INK)
+        picture.figure.legend(loc="upper right", ncols=4, frameon=False, fontsize=8, labelcolor=INK)
 
     def _describe(self, counted: list[Counted]) -> str:
         """Say what the dots show, without measured times."""

@@ -17,7 +17,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from workq_helpers.errors import InvalidArgumentError
-from workq_helpers.pictures.timeline import STYLE, Picture, drawable
+from workq_helpers.pictures.palette import BLUE, INK, MUTED, ORANGE, PAPER
+from workq_helpers.pictures.picture import Picture
+from workq_helpers.pictures.style import STYLE, WIDTH, drawable, plain_axes
 
 __all__ = ["Answer", "Latencies", "compare_latencies", "send_pictures", "serve"]
 
@@ -30,9 +32,8 @@ _TIMEOUT_SECONDS = 60.0
 #: How long a client may keep a request of its thread waiting for its next word, in seconds: the endpoint's end waits.
 _SILENCE_SECONDS = 5.0
 
-_WIDTH, _HEIGHT = 10.0, 1.9
-_INK, _MUTED, _FAINT = "#1f2328", "#636c76", "#b5bcc4"
-_FACES = (("#fbe3b3", "#b06f00", "////"), ("#a9d3ee", "#0072b2", ""))
+_HEIGHT = 1.9
+_FACES = ((*ORANGE, "////"), (*BLUE, ""))
 
 
 @contextlib.contextmanager
@@ -167,25 +168,20 @@ class Latencies:
             return Picture(self._draw(), self._describe())
 
     def _draw(self) -> Figure:
-        figure = Figure(figsize=(_WIDTH, _HEIGHT), facecolor="white")
+        figure = Figure(figsize=(WIDTH, _HEIGHT), facecolor=PAPER)
         axes = figure.add_axes((0.19, 0.3, 0.79, 0.68))
         for row, (answers, (face, edge, hatch)) in enumerate(zip(self.answers.values(), _FACES, strict=False)):
             median = _median(answers) * 1000
             axes.barh(row, median, height=0.5, color=face, edgecolor=edge, hatch=hatch, zorder=2)
             times = [answer.seconds * 1000 for answer in answers]
-            axes.plot(times, [row] * len(times), "o", markersize=3.2, color=_INK, alpha=0.6, zorder=3)
+            axes.plot(times, [row] * len(times), "o", markersize=3.2, color=INK, alpha=0.6, zorder=3)
         axes.set_yticks(range(len(self.answers)), list(map(drawable, self.answers)))
         axes.set_ylim(len(self.answers) - 0.5, -0.5)
         axes.set_xlim(left=0)
         axes.set_xlabel(
-            "milliseconds until the answer; bars are medians, each dot is a request", color=_MUTED, fontsize=8
+            "milliseconds until the answer; bars are medians, each dot is a request", color=MUTED, fontsize=8
         )
-        axes.tick_params(colors=_MUTED, labelsize=8, length=3)
-        axes.grid(axis="x", color="#e7eaed", linewidth=0.7)
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
-        for side in ("bottom", "left"):
-            axes.spines[side].set_color(_FAINT)
+        plain_axes(axes, grid="x")
         return figure
 
     def _describe(self) -> str:
