@@ -21,7 +21,7 @@ from workq_helpers.pictures.palette import BLUE, INK, MUTED, ORANGE, PAPER
 from workq_helpers.pictures.picture import Picture
 from workq_helpers.pictures.style import STYLE, WIDTH, drawable, plain_axes
 
-__all__ = ["Answer", "Latencies", "compare_latencies", "send_pictures", "serve"]
+__all__ = ["Latencies", "Response", "compare_latencies", "send_pictures", "serve"]
 
 #: Called with a picture; returns the status to answer with.
 Take = Callable[[bytes], int]
@@ -101,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep quiet: the notebook shows what matters."""
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """What came back.
 
     Attributes:
@@ -115,7 +115,7 @@ class Answer(NamedTuple):
     text: str = ""
 
 
-def send_pictures(address: str, pictures: Sequence[bytes]) -> list[Answer]:
+def send_pictures(address: str, pictures: Sequence[bytes]) -> list[Response]:
     """Send pictures one after another, each when the answer to the one before is there.
 
     Args:
@@ -127,7 +127,7 @@ def send_pictures(address: str, pictures: Sequence[bytes]) -> list[Answer]:
         for picture in pictures:
             began = time.perf_counter()
             response = client.post(address, content=picture)
-            answers.append(Answer(response.status_code, time.perf_counter() - began, response.text))
+            answers.append(Response(response.status_code, time.perf_counter() - began, response.text))
     return answers
 
 
@@ -138,7 +138,7 @@ class Latencies:
         answers: By the name of the way; the first is what the others are compared with.
     """
 
-    def __init__(self, answers: Mapping[str, Sequence[Answer]]) -> None:
+    def __init__(self, answers: Mapping[str, Sequence[Response]]) -> None:
         self.answers = dict(answers)
 
     def table(self) -> pd.DataFrame:
@@ -197,7 +197,7 @@ class Latencies:
         return self.picture().alternative_text
 
 
-def compare_latencies(answers: Mapping[str, Sequence[Answer]]) -> Latencies:
+def compare_latencies(answers: Mapping[str, Sequence[Response]]) -> Latencies:
     """Compare how long answers took, one way and the other; naming what is returned draws it.
 
     Args:
@@ -212,5 +212,5 @@ def compare_latencies(answers: Mapping[str, Sequence[Answer]]) -> Latencies:
     return Latencies(answers)
 
 
-def _median(answers: Sequence[Answer]) -> float:
+def _median(answers: Sequence[Response]) -> float:
     return statistics.median(answer.seconds for answer in answers)
