@@ -18,6 +18,7 @@ from workq_helpers.clients.publisher import Publisher, PublisherOptions
 from workq_helpers.clients.recording_connection import ACTOR, RecordingConnection
 from workq_helpers.clients.worker import Callback, Worker
 from workq_helpers.errors import InvalidArgumentError, QueueError, UnknownWorkerError, WaitTimeoutError, WorkqError
+from workq_helpers.log.details import BrokerChange
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.ledger import Ledger
 from workq_helpers.log.messages import MessageIds
@@ -396,8 +397,8 @@ class Lesson:
         with self._ledger_lock:
             self.log.clear()
             self._ledger = Ledger()
-        for queue, detail in declared.items():
-            self.log.record("declared", "lesson", queue, detail=detail)
+        for queue, options in declared.items():
+            self.log.record("declared", "lesson", queue, detail=options)
 
     def _empty_queues(self, declared: Iterable[str]) -> None:
         """Purge until nothing is left: what a worker held comes back a moment after it has gone."""
@@ -593,7 +594,7 @@ class Lesson:
             program.end()
 
     def _record_broker(self, change: str) -> None:
-        self.log.record("broker", "lesson", detail=change)
+        self.log.record("broker", "lesson", detail=BrokerChange(change))
 
     def _release_broker(self) -> None:
         if self._owns_broker:

@@ -396,7 +396,7 @@ class _Run:
             for name in queues:
                 self.lesson.log.record(ASKED, OBSERVER, name)
                 known = connection.channel().queue_declare(name, passive=True).method.consumer_count
-                self.lesson.log.record(CONSUMERS, OBSERVER, name, detail=str(known))
+                self.lesson.log.record(CONSUMERS, OBSERVER, name, detail=known)
 
     # -- the end
 

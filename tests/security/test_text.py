@@ -28,6 +28,7 @@ from workq_helpers.lessons.acknowledgments.rabbitmqctl import Printed
 from workq_helpers.lessons.putting_it_together.task_stories import TaskStories, read_task_stories
 from workq_helpers.lessons.putting_it_together.web import Latencies, Response
 from workq_helpers.log import tables
+from workq_helpers.log.details import CloseReason, ConsumeOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.messages import task_text
 from workq_helpers.pictures.queue_depth import queue_depth
@@ -68,11 +69,11 @@ def hostile_log() -> EventLog:
     log = EventLog()
     for number, text in enumerate(HOSTILE):
         worker, queue = printable(text), text
-        log.record("connected", worker, queue, detail=f"manual ack, prefetch 1 {text}")
+        log.record("connected", worker, queue, detail=ConsumeOptions(prefetch_count=1))
         log.record("published", "lesson", queue, f"id-{number}", task_text(text.encode()))
         log.record("delivered", worker, queue, f"id-{number}", task_text(text.encode()), delivery_tag=1)
         log.record("started", worker, queue, f"id-{number}", task_text(text.encode()), delivery_tag=1)
-        log.record("channel closed", worker, queue, detail=f"406 PRECONDITION_FAILED - queue '{text}'")
+        log.record("channel closed", worker, queue, detail=CloseReason(406, f"PRECONDITION_FAILED - queue '{text}'"))
         log.record("requeued", worker, queue, f"id-{number}", task_text(text.encode()), delivery_tag=1, detail="lost")
     return log
 

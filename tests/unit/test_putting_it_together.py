@@ -11,9 +11,12 @@ from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons import PREDICTIONS
 from workq_helpers.lessons.putting_it_together.program_reports import program_reports, read_program_reports
 from workq_helpers.lessons.putting_it_together.task_stories import TaskStories, read_task_stories, task_stories
+from workq_helpers.log.details import BrokerChange, ConsumeOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.rabbitmq.management import QueueCounts
 from workq_helpers.teaching.check import check
+
+FAIR = ConsumeOptions(prefetch_count=1)
 
 
 class Kitchen:
@@ -35,7 +38,7 @@ class Kitchen:
         self.programs.append(SimpleNamespace(name=f"worker.py {len(self.programs) + 1}", state=state, console=console))
         return self
 
-    def come(self, *names: str, how: str = "manual ack, prefetch 1") -> Kitchen:
+    def come(self, *names: str, how: ConsumeOptions = FAIR) -> Kitchen:
         for name in names:
             self.log.record("connected", name, "task_queue", detail=how)
         return self
@@ -66,8 +69,8 @@ class Kitchen:
         return self.tell(worker, task, "requeued", why="the worker was killed")
 
     def restart(self) -> Kitchen:
-        for detail in ("restarting", "up"):
-            self.log.record("broker", "lesson", detail=detail)
+        for change in (BrokerChange.RESTARTING, BrokerChange.UP):
+            self.log.record("broker", "lesson", detail=change)
         return self
 
     def says(self, name: str) -> str:
@@ -201,7 +204,7 @@ def test_a_storm_is_summed_up() -> None:
         (Kitchen(), "No task was sent"),
         (Kitchen().send("Tea."), "No worker consumes yet"),
         (Kitchen().come("worker-1").send("Tea.", confirmed=False), "RabbitMQ confirmed no task"),
-        (Kitchen().come("worker-1", how="auto_ack").send("Tea."), "worker-1 has auto_ack=True"),
+        (Kitchen().come("worker-1", how=ConsumeOptions(auto_ack=True)).send("Tea."), "worker-1 has auto_ack=True"),
         (Kitchen().come("worker-1").send("Tea.").do("worker-1", "Tea."), "No worker was killed"),
         (Kitchen().come("worker-1").send("Tea.").die("worker-1", "Tea."), "RabbitMQ was not restarted"),
         (storm().send("Bread."), "1 task of 3 confirmed and not done, 'Bread.' for one"),

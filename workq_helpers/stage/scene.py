@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from workq_helpers.log.details import BrokerChange, ConsumeOptions
 from workq_helpers.log.events import Row
 from workq_helpers.log.ledger import ENDS, Delivery, Ledger, LogCounts, Message, WorkerCounts
 from workq_helpers.log.messages import is_shortened
@@ -117,7 +118,7 @@ class Scene:
         self._queues: dict[str, None] = {}
         self._workers: dict[str, _Worker] = {}
         self._publishers: dict[str, _Publisher] = {}
-        self._broker = ("up", 0.0)
+        self._broker = (BrokerChange.UP, 0.0)
         self._answered_seconds = self._cut_off_seconds = -1.0  # when it last answered, and lost a client
 
     def update(self, rows: list[Row]) -> None:
@@ -138,11 +139,11 @@ class Scene:
             kind, actor, detail = row[1], row[2], row[8]
             if kind == "disconnected":
                 self._cut_off_seconds = row[0]
-            if kind == "broker":
+            if kind == "broker" and isinstance(detail, BrokerChange):
                 self._broker = (detail, row[0])
             elif kind == "declared":
                 self._queues.setdefault(row[3])
-            elif actor in self._workers or detail.startswith(("auto_ack", "manual ack")):
+            elif actor in self._workers or isinstance(detail, ConsumeOptions):
                 self._learn_of_worker(row)
             else:
                 self._learn_of_publisher(row)
@@ -155,8 +156,7 @@ class Scene:
         worker.queue = queue
         worker.state = _STATES.get(kind, worker.state)
         if kind in ("starting", "connected"):
-            _, found, number = row[8].partition("prefetch ")
-            worker.prefetch_count = int(number) if found else 0
+            worker.prefetch_count = row[8].prefetch_count if isinstance(row[8], ConsumeOptions) else 0
             self._queues.setdefault(queue)
         elif kind == "frozen":
             worker.frozen_since = seconds
@@ -218,12 +218,12 @@ class Scene:
 
     def _broker_state(self, answer: BrokerCounts) -> str:
         told, at_seconds = self._broker
-        if told == "down" or told == "stopping":
-            return told
+        if told in (BrokerChange.DOWN, BrokerChange.STOPPING):
+            return told.value
         silent = answer.reachable is False
         if silent and self._answered_seconds <= max(answer.since_seconds, self._cut_off_seconds):
             return "down"
-        if told == "up":
+        if told is BrokerChange.UP:
             return "up"
         if silent:
             return "coming back"  # clients are let in; its management API takes longer
@@ -256,12 +256,12 @@ class Scene:
     def _queue(self, name: str, logged: LogCounts, answer: BrokerCounts) -> Picture:
         ready, unacknowledged = logged
         by_broker = answer.counts.get(name, (None, None))
-        durability, _, kind = self.ledger.declared(name).partition(" ")
+        declared = self.ledger.declared(name)
         waiting = self.ledger.waiting(name, MOST_WAITING)
         return {
             "name": name,
-            "durability": durability,
-            "type": kind,
+            "durability": declared.durability if declared else "",
+            "type": declared.type if declared else "",
             "gone": self.ledger.absent(name),
             "ready": {"broker": by_broker[0], "log": ready},
             "unacknowledged": {"broker": by_broker[1], "log": unacknowledged},

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from workq_helpers.errors import CheckFailedError
+from workq_helpers.log.details import ConsumeOptions
 from workq_helpers.log.events import Event, EventLog
 from workq_helpers.log.ledger import Ledger, Message
 
@@ -80,10 +81,9 @@ class Evidence:
             self.published[id(self.ledger.last_new)] = position
         elif event.kind == "delivered":
             self.deliveries.append(Delivered(event.actor, self.ledger.last_delivered))
-        elif event.kind == "connected" and event.detail.startswith(("auto_ack", "manual ack")):
-            _, _, prefetch = event.detail.partition("prefetch ")
-            count = int(prefetch) if prefetch.isdecimal() else 0
-            consumer = Subscription(event.actor, event.queue, position, count, event.detail.startswith("auto_ack"))
+        elif event.kind == "connected" and isinstance(event.detail, ConsumeOptions):
+            how = event.detail
+            consumer = Subscription(event.actor, event.queue, position, how.prefetch_count, how.auto_ack)
             self.consumers.setdefault(event.actor, consumer)
         elif event.kind in _GONE:
             self.gone[event.actor] = (position, event.kind)

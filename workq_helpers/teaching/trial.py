@@ -201,7 +201,7 @@ class Trial:
         """
         for event in self.lesson.log:
             if event.kind == "channel closed":
-                twice = "unknown delivery tag" in event.detail
+                twice = "unknown delivery tag" in str(event.detail)
                 advice = "Each delivery is settled once, with its own tag." if twice else "What did the callback send?"
                 raise CheckFailedError(f"RabbitMQ closed {event.actor}'s channel: {event.detail}. {advice}")
 

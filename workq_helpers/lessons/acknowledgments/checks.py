@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.acknowledgments.exercises import EXERCISES
+from workq_helpers.log.details import Mistake
 from workq_helpers.log.ledger import Message
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.evidence import NO_WORKER, Evidence, Subscription, names_of, quoted, sent_to_workers, tasks
@@ -91,7 +92,7 @@ def _the_broker_says(seen: Evidence) -> str:
 
 
 def _wrong_ack(seen: Evidence) -> str:
-    wrong = [event for event in seen.events if event.kind == "acked" and event.detail == "unknown delivery tag"]
+    wrong = [event for event in seen.events if event.kind == "acked" and event.detail is Mistake.UNKNOWN_DELIVERY_TAG]
     if not wrong:
         raise CheckFailedError(
             "Every acknowledgment named a delivery of its own channel. Acknowledge twice, or on another channel."
@@ -127,7 +128,7 @@ def _nack_and_reject(seen: Evidence) -> str:
 
 def _ack_timeout(seen: Evidence) -> str:
     for event in seen.events:
-        if event.kind == "channel closed" and re.search("time(d )?out", event.detail):
+        if event.kind == "channel closed" and re.search("time(d )?out", str(event.detail)):
             return f"RabbitMQ closed {event.actor}'s channel, for an acknowledgment was overdue."
         if event.kind == "cancelled":
             return f"RabbitMQ canceled {event.actor}'s consumer, for an acknowledgment was overdue."

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
-import pika
 
+from workq_helpers.log.details import PublishOptions, QueueOptions
 from workq_helpers.log.events import Event
+from workq_helpers.log.messages import is_persistent
 from workq_helpers.rabbitmq.connecting import open_connection
 from workq_helpers.waiting import wait_until
 
@@ -31,13 +32,13 @@ class Sent(NamedTuple):
     """What was sent to one queue.
 
     Attributes:
-        declared: How the queue was declared, for example "durable classic"; ``""`` if the log saw no declaration.
+        declared: How the queue was declared, or ``None`` if the log saw no declaration.
         transient: How many messages that ask for nothing.
         persistent: How many that ask to be kept on disk.
         confirmed: How many the broker has confirmed.
     """
 
-    declared: str = ""
+    declared: QueueOptions | None = None
     transient: int = 0
     persistent: int = 0
     confirmed: int = 0
@@ -47,6 +48,11 @@ class Sent(NamedTuple):
         """How many in all."""
         return self.transient + self.persistent
 
+    @property
+    def is_in_a_transient_queue(self) -> bool:
+        """Whether the queue was declared as one that a restart ends."""
+        return self.declared is not None and not self.declared.durable
+
 
 def sent_to(events: Iterable[Event]) -> dict[str, Sent]:
     """Return what was sent to each queue, in the order in which the log mentions them.
@@ -54,18 +60,19 @@ def sent_to(events: Iterable[Event]) -> dict[str, Sent]:
     Args:
         events: A log, or part of one; a message that was published twice counts once.
     """
-    declared: dict[str, str] = {}
+    declared: dict[str, QueueOptions] = {}
     kinds: dict[str, tuple[set[str | None], set[str | None], set[str | None]]] = {}
     for event in events:
-        if event.kind == "declared":
+        if event.kind == "declared" and isinstance(event.detail, QueueOptions):
             declared[event.queue] = event.detail
         if event.kind in ("declared", "published", "confirmed"):
             transient, persistent, confirmed = kinds.setdefault(event.queue, (set(), set(), set()))
         if event.kind == "published":
-            (persistent if event.detail.startswith("persistent") else transient).add(event.message_id)
+            kept = isinstance(event.detail, PublishOptions) and event.detail.persistent
+            (persistent if kept else transient).add(event.message_id)
         elif event.kind == "confirmed":
             confirmed.add(event.message_id)
-    return {queue: Sent(declared.get(queue, ""), *map(len, ids)) for queue, ids in kinds.items()}
+    return {queue: Sent(declared.get(queue), *map(len, ids)) for queue, ids in kinds.items()}
 
 
 def waiting(lesson: Lesson, queue: str) -> list[BasicProperties]:
@@ -85,11 +92,6 @@ def waiting(lesson: Lesson, queue: str) -> list[BasicProperties]:
             if method is None or properties is None:
                 return found  # closing the connection puts them all back
             found.append(properties)
-
-
-def is_persistent(properties: BasicProperties) -> bool:
-    """Whether a message asks to be kept on disk."""
-    return bool(properties.delivery_mode == pika.DeliveryMode.Persistent.value)
 
 
 def counts_with(counts: Callable[[], Counts], expected: Mapping[str, int]) -> Counts:
@@ -115,7 +117,9 @@ def fates(lesson: Lesson) -> pd.DataFrame:
     rows = {}
     sent = sent_to(lesson.log)
     # A quorum queue keeps every message, and needs a moment to be back.
-    expected = {queue: each.messages for queue, each in sent.items() if each.declared.endswith("quorum")}
+    expected = {
+        queue: each.messages for queue, each in sent.items() if each.declared and each.declared.type == "quorum"
+    }
     present = counts_with(lesson.queue_counts, expected)
     for queue, each in sent.items():
         label = f"{queue} ({each.declared or 'never declared'})"

@@ -9,6 +9,7 @@ from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.putting_it_together.exercises import EXERCISES
 from workq_helpers.lessons.putting_it_together.program_reports import read_program_reports
 from workq_helpers.lessons.putting_it_together.task_stories import TaskStory, read_task_stories
+from workq_helpers.log.details import BrokerChange
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.evidence import NO_WORKER, Evidence, names_of, tasks
 from workq_helpers.teaching.prediction import Choice, Prediction, Seen
@@ -128,9 +129,9 @@ def _left(counts: Callable[[], Mapping[str, QueueCounts]] | None, *queues: str) 
 
 def _was_restarted(seen: Evidence) -> bool:
     """Whether the broker went and came back with tasks sent before and done after it."""
-    kinds = [event.detail if event.kind == "broker" else event.kind for event in seen.events]
-    outages = [at for at, kind in enumerate(kinds) if kind in ("restarting", "crashing", "down")]
-    return any("published" in kinds[:at] and "acked" in kinds[at:] and "up" in kinds[at:] for at in outages)
+    what = [event.detail if isinstance(event.detail, BrokerChange) else event.kind for event in seen.events]
+    outages = [at for at, each in enumerate(what) if isinstance(each, BrokerChange) and each.is_outage]
+    return any("published" in what[:at] and "acked" in what[at:] and BrokerChange.UP in what[at:] for at in outages)
 
 
 def _quoted(names: Sequence[str]) -> str:

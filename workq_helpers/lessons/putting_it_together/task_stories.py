@@ -115,7 +115,7 @@ def _tell(event: Event, attempts: list[Attempt]) -> None:
     elif event.kind == "acked" and attempts:
         attempts[-1].acknowledged = True
     elif event.kind == "requeued" and attempts:
-        attempts[-1].given_back = attempts[-1].given_back or event.detail
+        attempts[-1].given_back = attempts[-1].given_back or str(event.detail)
 
 
 class TaskStories:
