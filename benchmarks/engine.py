@@ -22,7 +22,7 @@ from benchmarks.peers.job import Job
 from benchmarks.peers.peer import PEERS, Peer, PeerError, doing
 from benchmarks.row import Goal, Row
 from workq_helpers import Lesson
-from workq_helpers.broker.url import address_of
+from workq_helpers.rabbitmq.url import address_of
 
 PART = "engine"
 BODY = "task....."

@@ -19,8 +19,9 @@ from benchmarks.bench import Bench, alone
 from benchmarks.growth import Growth
 from benchmarks.rounds import interleaved, processor_seconds_of
 from benchmarks.row import Goal, Row
-from workq_helpers import figures, history
-from workq_helpers.events import EventLog
+from workq_helpers.log import tables
+from workq_helpers.log.events import EventLog
+from workq_helpers.pictures import timeline
 
 PART = "log"
 SIZES = (10_000, 100_000, 1_000_000)
@@ -30,10 +31,10 @@ KINDS = ("delivered", "started", "acked", "finished")
 
 #: What may be made of a log, by name.
 USES: dict[str, Callable[[EventLog], object]] = {
-    "table of all events": history.events,
-    "table of deliveries": history.deliveries,
-    "table of tasks": history.tasks,
-    "timeline": lambda log: figures.timeline(log).png(),
+    "table of all events": tables.events,
+    "table of deliveries": tables.deliveries,
+    "table of tasks": tables.tasks,
+    "timeline": lambda log: timeline.timeline(log).png(),
 }
 
 #: Linear, give or take what a computer's caches do.

@@ -13,25 +13,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workq_helpers.broker import Broker, find_broker
-from workq_helpers.broker.connection import translate
-from workq_helpers.consumer import ConsumerOptions
+from workq_helpers.clients.consumer import ConsumerOptions
+from workq_helpers.clients.program import Program
+from workq_helpers.clients.publisher import Publisher, PublisherOptions
+from workq_helpers.clients.recording_connection import ACTOR, RecordingConnection
+from workq_helpers.clients.worker import Callback, Worker
 from workq_helpers.errors import InvalidArgumentError, QueueError, UnknownWorkerError, WaitTimeoutError, WorkqError
-from workq_helpers.events import EventLog
-from workq_helpers.ledger import Ledger
-from workq_helpers.messages import MessageIds
-from workq_helpers.plain_text import printable
-from workq_helpers.programs import Program
-from workq_helpers.publisher import Publisher, PublisherOptions
-from workq_helpers.recording import ACTOR, RecordingConnection
-from workq_helpers.worker import Callback, Worker
+from workq_helpers.log.events import EventLog
+from workq_helpers.log.ledger import Ledger
+from workq_helpers.log.messages import MessageIds
+from workq_helpers.rabbitmq.connecting import translate
+from workq_helpers.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workq_helpers.broker.management import QueueCounts
-    from workq_helpers.checks import CheckResult
-    from workq_helpers.figures import Picture
+    from workq_helpers.pictures.timeline import Picture
+    from workq_helpers.rabbitmq.management import QueueCounts
     from workq_helpers.stage import Stage
+    from workq_helpers.teaching.check import CheckResult
 
 __all__ = ["Lesson"]
 
@@ -504,27 +504,27 @@ class Lesson:
 
     def events(self) -> pd.DataFrame:
         """Return everything that happened, a row an event."""
-        from workq_helpers import history
+        from workq_helpers.log import tables
 
-        return history.events(self.log)
+        return tables.events(self.log)
 
     def deliveries(self) -> pd.DataFrame:
         """Return every delivery to a worker, a row each, in order."""
-        from workq_helpers import history
+        from workq_helpers.log import tables
 
-        return history.deliveries(self.log)
+        return tables.deliveries(self.log)
 
     def tasks(self) -> pd.DataFrame:
         """Return every task and what became of it, a row each."""
-        from workq_helpers import history
+        from workq_helpers.log import tables
 
-        return history.tasks(self.log)
+        return tables.tasks(self.log)
 
     def timeline(self) -> Picture:
         """Return a picture of who worked on what, and when."""
-        from workq_helpers import figures
+        from workq_helpers.pictures import timeline
 
-        return figures.timeline(self.log)
+        return timeline.timeline(self.log)
 
     @property
     def stage(self) -> Stage:
@@ -549,9 +549,9 @@ class Lesson:
             CheckFailedError: It was not; the message says what is missing.
             InvalidArgumentError: There is no check of that name.
         """
-        from workq_helpers import checks
+        from workq_helpers.teaching import check
 
-        return checks.check(self, name)
+        return check.check(self, name)
 
     # -- the end --------------------------------------------------------------------------------------
 

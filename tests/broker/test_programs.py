@@ -13,10 +13,10 @@ import psutil
 import pytest
 
 from workq_helpers import Broker, Lesson
-from workq_helpers.broker.url import address_of
+from workq_helpers.clients.program import Program, source
 from workq_helpers.errors import InvalidArgumentError, WaitTimeoutError
-from workq_helpers.programs import Program, source
-from workq_helpers.queue_watch import wait_until_ready
+from workq_helpers.lessons.fair_dispatch.queue_watch import wait_until_ready
+from workq_helpers.rabbitmq.url import address_of
 
 PROGRAMS = Path(__file__).parents[2] / "notebooks" / "programs"
 NEW_TASK, WORKER = PROGRAMS / "new_task.py", PROGRAMS / "worker.py"
@@ -220,8 +220,8 @@ def test_starting_over_ends_programs(lesson: Lesson) -> None:
 _KERNEL = """
 import sys
 from pathlib import Path
-from workq_helpers.broker.endpoint import Endpoint
-from workq_helpers.programs import Program
+from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.clients.program import Program
 sleeper = Program("sleeper", sys.argv[1], [], Endpoint("127.0.0.1", 1, "guest", "guest"), lambda: 0.0)
 sleeper.wait_for("asleep")
 print(sleeper.pid, flush=True)

@@ -24,10 +24,10 @@ from pika.exceptions import AMQPError
 from tests.chaos.plan import Moment, Plan, make_plan
 from tests.chaos.verdict import DRAIN, Counts, Seen
 from workq_helpers import Broker, WorkqError, find_broker, lesson
-from workq_helpers.events import EventLog
-from workq_helpers.ledger import Ledger
-from workq_helpers.messages import MessageIds
-from workq_helpers.recording import RecordingConnection
+from workq_helpers.clients.recording_connection import RecordingConnection
+from workq_helpers.log.events import EventLog
+from workq_helpers.log.ledger import Ledger
+from workq_helpers.log.messages import MessageIds
 
 __all__ = ["execute_in_a_kernel"]
 

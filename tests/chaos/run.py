@@ -17,7 +17,7 @@ from tests.chaos.proxy import Proxy
 from tests.chaos.unseen import ASKED, CONSUMERS, OBSERVER
 from tests.chaos.verdict import Counts, Seen
 from workq_helpers import Broker, Lesson, Publisher, Worker, WorkqError, work
-from workq_helpers.events import EventLog
+from workq_helpers.log.events import EventLog
 
 __all__ = ["execute"]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from tests.chaos.forgery import FORGERIES, forge
 from tests.chaos.plan import Plan, QueuePlan
 from tests.chaos.verdict import Counts, Seen, judge
-from workq_helpers.events import EventLog
+from workq_helpers.log.events import EventLog
 
 QUEUE = QueuePlan("q1", "classic", durable=True, auto_ack=False, persistent=True, confirm=True, heirs=True)
 PLAN = Plan(0, (QUEUE,), (), (), ())

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from tests.chaos.kernel import _INSIDE, Journal, _tell_of_the_death
 from tests.chaos.plan import Moment
-from workq_helpers.events import EventLog
-from workq_helpers.ledger import Ledger
+from workq_helpers.log.events import EventLog
+from workq_helpers.log.ledger import Ledger
 
 
 def test_a_death_is_told_for_those_who_could_not() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.chaos.plan import make_plan
 from tests.chaos.run import _Run
 from tests.chaos.verdict import Counts
-from workq_helpers.ledger import LogCounts
+from workq_helpers.log.ledger import LogCounts
 
 
 class Clock:

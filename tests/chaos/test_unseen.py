@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from tests.chaos.unseen import ASKED, CONSUMERS, OBSERVER, Unseen
-from workq_helpers.events import Event, EventLog
+from workq_helpers.log.events import Event, EventLog
 
 
 class Story:

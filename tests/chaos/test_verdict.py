@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.chaos.plan import Plan, QueuePlan
 from tests.chaos.verdict import Counts, Seen, judge
-from workq_helpers.events import EventLog
+from workq_helpers.log.events import EventLog
 
 SAFE = QueuePlan("q1", "classic", durable=True, auto_ack=False, persistent=True, confirm=True, heirs=True)
 

@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from workq_helpers.events import Event
+from workq_helpers.log.events import Event
 
 __all__ = ["ASKED", "BAD_ENDS", "CONSUMERS", "OBSERVER", "Unseen"]
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from tests.chaos.plan import Plan, QueuePlan
 from tests.chaos.unseen import BAD_ENDS, Unseen
-from workq_helpers.events import Event, Row
-from workq_helpers.ledger import Ledger
+from workq_helpers.log.events import Event, Row
+from workq_helpers.log.ledger import Ledger
 
 __all__ = ["DRAIN", "Counts", "QueueVerdict", "Seen", "judge", "tally"]
 

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 
 from tests.notebooks.conftest import FILTERS, Notebooks, compares
-from workq_helpers.course import CHAPTERS, EXERCISES, PREDICTIONS
+from workq_helpers.lessons import CHAPTERS, EXERCISES, PREDICTIONS
 
 ROOT = Path(__file__).parents[2]
 SEALED = Path(__file__).with_name("sealed")

@@ -7,16 +7,17 @@ from typing import Any
 import pytest
 from pika.spec import BasicProperties
 
-from workq_helpers import survival
-from workq_helpers.broker.management import QueueCounts
-from workq_helpers.checks import check
-from workq_helpers.course import PREDICTIONS, durability
 from workq_helpers.errors import BrokerNotOursError, CheckFailedError, WaitTimeoutError
-from workq_helpers.events import EventLog
-from workq_helpers.outage import NotChecked, Outage, crash, restart
-from workq_helpers.outage import check as check_after_outage
-from workq_helpers.predictions import Seen
-from workq_helpers.survival import Sent, sent_to, survivors
+from workq_helpers.lessons import PREDICTIONS
+from workq_helpers.lessons.durability import checks
+from workq_helpers.lessons.durability import survivors as survivors_module
+from workq_helpers.lessons.durability.outage import NotChecked, Outage, crash, restart
+from workq_helpers.lessons.durability.outage import check as check_after_outage
+from workq_helpers.lessons.durability.survivors import Sent, sent_to, survivors
+from workq_helpers.log.events import EventLog
+from workq_helpers.rabbitmq.management import QueueCounts
+from workq_helpers.teaching.check import check
+from workq_helpers.teaching.prediction import Seen
 
 
 class Kitchen:
@@ -57,7 +58,7 @@ class Kitchen:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(survival, "_COUNTS_SECONDS", 0.0)
+    monkeypatch.setattr(survivors_module, "_COUNTS_SECONDS", 0.0)
 
 
 def two_queues() -> Kitchen:
@@ -81,9 +82,9 @@ def test_a_message_that_was_published_again_counts_once() -> None:
 
 
 def test_a_look_at_the_counts_waits_until_they_have_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(survival, "_COUNTS_SECONDS", 30.0)
+    monkeypatch.setattr(survivors_module, "_COUNTS_SECONDS", 30.0)
     answers = iter([0, 0, 7, 8])
-    counts = survival.counts_with(lambda: {"q": QueueCounts(next(answers), 0, True, "quorum")}, {"q": 7})
+    counts = survivors_module.counts_with(lambda: {"q": QueueCounts(next(answers), 0, True, "quorum")}, {"q": 7})
     assert counts["q"].ready == 7
 
 
@@ -236,7 +237,7 @@ def test_what_a_restart_left_of_both_kinds(
     monkeypatch: pytest.MonkeyPatch, left: list[int | None], choice: int | None
 ) -> None:
     found = [BasicProperties(delivery_mode=mode) for mode in left]
-    monkeypatch.setattr(durability, "waiting", lambda _lesson, _queue: found)
+    monkeypatch.setattr(checks, "waiting", lambda _lesson, _queue: found)
     assert observed("two by two", two_queues().outage().left(task_queue=len(left))).choice == choice
 
 

@@ -7,8 +7,8 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from workq_helpers.events import KINDS, EventLog
-from workq_helpers.ledger import PLACES, Ledger, LogCounts, WorkerCounts
+from workq_helpers.log.events import KINDS, EventLog
+from workq_helpers.log.ledger import PLACES, Ledger, LogCounts, WorkerCounts
 
 
 def ledger_of(log: EventLog) -> Ledger:

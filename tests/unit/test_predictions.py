@@ -7,12 +7,12 @@ from typing import Any
 import ipywidgets
 import pytest
 
-from workq_helpers import predictions
-from workq_helpers.course import PREDICTIONS
 from workq_helpers.errors import CheckFailedError, InvalidArgumentError
-from workq_helpers.events import EventLog
-from workq_helpers.observed import names_of
-from workq_helpers.predictions import Choice, Form, Prediction, Seen, compare, predict
+from workq_helpers.lessons import PREDICTIONS
+from workq_helpers.log.events import EventLog
+from workq_helpers.teaching import prediction
+from workq_helpers.teaching.evidence import names_of
+from workq_helpers.teaching.prediction import Choice, Form, Prediction, Seen, compare, predict
 
 
 class Experiment(SimpleNamespace):
@@ -39,7 +39,7 @@ KITCHEN = Prediction(
 @pytest.fixture(autouse=True)
 def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(PREDICTIONS, "kitchen", KITCHEN)
-    monkeypatch.setattr(predictions, "_answers", {})
+    monkeypatch.setattr(prediction, "_answers", {})
     yield
     ipywidgets.Widget.close_all()
 

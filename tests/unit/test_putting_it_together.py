@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from workq_helpers.accounts import Accounts, accounts, read_accounts
-from workq_helpers.broker.management import QueueCounts
-from workq_helpers.checks import check
-from workq_helpers.course import PREDICTIONS
 from workq_helpers.errors import CheckFailedError
-from workq_helpers.events import EventLog
-from workq_helpers.reports import read_reports, reports
+from workq_helpers.lessons import PREDICTIONS
+from workq_helpers.lessons.putting_it_together.program_reports import read_reports, reports
+from workq_helpers.lessons.putting_it_together.task_stories import Accounts, accounts, read_accounts
+from workq_helpers.log.events import EventLog
+from workq_helpers.rabbitmq.management import QueueCounts
+from workq_helpers.teaching.check import check
 
 
 class Kitchen:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from workq_helpers.events import EventLog
-from workq_helpers.queue_depth import queue_depth
+from workq_helpers.log.events import EventLog
+from workq_helpers.pictures.queue_depth import queue_depth
 
 
 def log_of(*kinds: str) -> EventLog:

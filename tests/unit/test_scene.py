@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from workq_helpers.events import KINDS, EventLog
-from workq_helpers.ledger import ENDS
+from workq_helpers.log.events import KINDS, EventLog
+from workq_helpers.log.ledger import ENDS
 from workq_helpers.stage import scene as scene_module
 from workq_helpers.stage.frame import Chip, Moment
 from workq_helpers.stage.scene import Scene, Sighting

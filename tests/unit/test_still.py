@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.unit.test_scene import consume, lesson_log, picture_of, publish
-from workq_helpers.events import EventLog
+from workq_helpers.log.events import EventLog
 from workq_helpers.stage import still as still_module
 from workq_helpers.stage.frame import Frame
 from workq_helpers.stage.still import Still, alternative_text, draw

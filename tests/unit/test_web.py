@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from workq_helpers.errors import InvalidArgumentError
-from workq_helpers.web import Answer, compare_latencies, send_pictures, serve
+from workq_helpers.lessons.putting_it_together.web import Answer, compare_latencies, send_pictures, serve
 
 
 def test_each_picture_gets_the_answer_of_the_function() -> None:

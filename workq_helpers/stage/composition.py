@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from workq_helpers.broker.management import QueueCounts
+from workq_helpers.rabbitmq.management import QueueCounts
 from workq_helpers.stage.frame import Action, BrokerBar, BrokerState, CallLine, Frame, Moment, Notice, QueueCard
 from workq_helpers.stage.playhead import Position
 

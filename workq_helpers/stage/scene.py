@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
 from typing import Final, NamedTuple
 
-from workq_helpers.events import Row
-from workq_helpers.ledger import ENDS, Delivery, Ledger, LogCounts, Message, WorkerCounts
-from workq_helpers.messages import is_shortened
+from workq_helpers.log.events import Row
+from workq_helpers.log.ledger import ENDS, Delivery, Ledger, LogCounts, Message, WorkerCounts
+from workq_helpers.log.messages import is_shortened
 from workq_helpers.stage.frame import (
     BrokerState,
     Chip,

@@ -10,18 +10,18 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
+from workq_helpers.clients.pace import seconds_per_dot
 from workq_helpers.errors import WorkqError
-from workq_helpers.pace import seconds_per_dot
-from workq_helpers.plain_text import printable
+from workq_helpers.stage.broker_counts import BrokerWatch
 from workq_helpers.stage.calls import Call, Declaration, call_for
 from workq_helpers.stage.composition import broker_bar, compose
 from workq_helpers.stage.frame import CallLine, Frame, Moment, Notice
 from workq_helpers.stage.lanes import Lanes
 from workq_helpers.stage.playhead import Playhead, Position
 from workq_helpers.stage.scene import Scene
-from workq_helpers.stage.sightings import BrokerWatch
 from workq_helpers.stage.still import Still
 from workq_helpers.stage.widget import StageWidget
+from workq_helpers.text import printable
 
 if TYPE_CHECKING:
     from workq_helpers.lesson import Lesson
