@@ -1,3 +1,5 @@
+// Made by `make bundle` from the modules in workq_helpers/stage/js: change them, not this.
+
 // workq_helpers/stage/js/behavior.js
 var COMMAND = /* @__PURE__ */ Symbol("command");
 var MAIN = /* @__PURE__ */ Symbol("main button");
@@ -646,8 +648,7 @@ var Gestures = class {
   /** @param {On & KeyboardEvent} event */
   #keydown(event) {
     const { key, target } = event;
-    const { startOver } = this.view.broker;
-    if (key === "Escape" && target === startOver.element) startOver.rest();
+    if (key === "Escape") this.#restStartOver(target);
     const main = target.form?.[MAIN];
     if (key === "Enter" && isTextField(target) && main) {
       event.preventDefault();
@@ -656,8 +657,12 @@ var Gestures = class {
   }
   /** @param {On} event */
   #focusout({ target }) {
+    this.#restStartOver(target);
+  }
+  /** @param {Element} left The control that the learner has left. */
+  #restStartOver(left) {
     const { startOver } = this.view.broker;
-    if (target === startOver.element) startOver.rest();
+    if (left === startOver.element) startOver.rest();
   }
   /** @param {Event & {target: HTMLDetailsElement}} event */
   #toggle({ target }) {
@@ -1053,17 +1058,7 @@ function playbackBar(ui, commands) {
   const events = h("span", { class: "workq-events" });
   const live = button(ui, "Live", "live", { class: "workq-button workq-live" });
   const banner = h("p", { class: "workq-banner" });
-  const player = h(
-    "div",
-    { class: "workq-player" },
-    previous,
-    play,
-    next,
-    moment.element,
-    moment.time,
-    events,
-    live
-  );
+  const player = h("div", { class: "workq-player" }, previous, play, next, moment.element, moment.time, events, live);
   return {
     element: h("section", { class: "workq-playback", "aria-label": "Playback" }, player, banner),
     scrubber: moment,
@@ -1195,12 +1190,7 @@ var COUNTED = ["published", "confirmed", "refused", "returned"];
 function publisherColumn(ui) {
   const { h } = ui;
   const send = sendForm(ui);
-  const many = h(
-    "details",
-    { class: "workq-many" },
-    h("summary", {}, "Many…"),
-    manyForm(ui, send.options)
-  );
+  const many = h("details", { class: "workq-many" }, h("summary", {}, "Many…"), manyForm(ui, send.options));
   const why = reasons(ui, ["send", "five", "many"]);
   const numbers = publisherNumbers(ui);
   const active = h("ul", { class: "workq-publishers", "aria-label": "Publishers at work" });
@@ -1904,6 +1894,68 @@ function addWorkerForm(ui) {
   return form(ui, add, { class: "workq-add" }, add, ack, prefetch.element, noLimit);
 }
 
+// workq_helpers/stage/js/worker_actions.js
+function workerActions(ui, name) {
+  const command = () => ({ worker: name });
+  const stop = button(ui, "Stop", "stop", {
+    command,
+    "aria-label": `Stop ${name}`,
+    title: "It finishes the task in hand, then says goodbye"
+  });
+  const kill = button(ui, "Kill", "kill", {
+    command,
+    "aria-label": `Kill ${name}`,
+    "data-danger": true,
+    title: "Cut its connection, as in a crash"
+  });
+  const freeze = button(ui, "Freeze", "freeze", { command });
+  const element = ui.h("div", { class: "workq-worker-actions" }, stop, kill, freeze);
+  return {
+    element,
+    /**
+     * @param {WorkerCard} worker
+     * @param {boolean} ended
+     */
+    draw({ state }, ended) {
+      setHidden(element, ended);
+      const frozen = state === "frozen";
+      setText(freeze, frozen ? "Thaw" : "Freeze");
+      setAttribute(freeze, "data-do", frozen ? "thaw" : "freeze");
+      setAttribute(freeze, "aria-label", `${frozen ? "Thaw" : "Freeze"} ${name}`);
+      setAttribute(freeze, "title", frozen ? "Let it go on" : "It hangs: connected, but its work stands still");
+    }
+  };
+}
+
+// workq_helpers/stage/js/worker_console.js
+function workerConsole(ui, name) {
+  const { h } = ui;
+  const text = h("div", { class: "workq-console-text" });
+  const terminal = h(
+    "div",
+    { class: "workq-console", tabindex: "0", role: "group", "aria-label": `Console of ${name}` },
+    text
+  );
+  const element = h("details", { class: "workq-console-box", open: true }, h("summary", {}, "Console"), terminal);
+  const fold = { open: true, touched: false };
+  element[FOLD] = fold;
+  return {
+    element,
+    /**
+     * @param {WorkerCard} worker
+     * @param {boolean} ended
+     */
+    draw({ console }, ended) {
+      setText(text, console.join("\n"));
+      setHidden(element, console.length === 0 && ended);
+      const open = ui.density === "roomy" && !ended;
+      if (fold.touched || fold.open === open) return;
+      fold.open = open;
+      element.open = open;
+    }
+  };
+}
+
 // workq_helpers/stage/js/free_slots.js
 var MOST_DRAWN = 4;
 function freeSlots({ h }, parent) {
@@ -2021,7 +2073,11 @@ function hands(ui, name) {
       const held = [...worker.slots].sort((a, b) => Number(isWorkedOn(b)) - Number(isWorkedOn(a)));
       const inWork = held.length > 0 && isWorkedOn(held[0]) ? 1 : 0;
       const most = ui.density === "crowd" ? CROWD_SLOTS + inWork : held.length;
-      const words = { working: worker.state === "frozen" ? "hangs" : "working", finished: "no ack yet", dispatched: "" };
+      const words = {
+        working: worker.state === "frozen" ? "hangs" : "working",
+        finished: "no ack yet",
+        dispatched: ""
+      };
       chips.draw(
         held.slice(0, most),
         (message) => message.phase,
@@ -2049,68 +2105,6 @@ function noteOnWaiting(waiting, ack) {
   const wait = `${formatCount(waiting)} ${waiting === 1 ? "waits" : "wait"} here`;
   if (ack === "auto") return `${wait}, settled already: lost if it dies.`;
   return `${wait}: no other worker gets ${waiting === 1 ? "it" : "them"}.`;
-}
-
-// workq_helpers/stage/js/worker_actions.js
-function workerActions(ui, name) {
-  const command = () => ({ worker: name });
-  const stop = button(ui, "Stop", "stop", {
-    command,
-    "aria-label": `Stop ${name}`,
-    title: "It finishes the task in hand, then says goodbye"
-  });
-  const kill = button(ui, "Kill", "kill", {
-    command,
-    "aria-label": `Kill ${name}`,
-    "data-danger": true,
-    title: "Cut its connection, as in a crash"
-  });
-  const freeze = button(ui, "Freeze", "freeze", { command });
-  const element = ui.h("div", { class: "workq-worker-actions" }, stop, kill, freeze);
-  return {
-    element,
-    /**
-     * @param {WorkerCard} worker
-     * @param {boolean} ended
-     */
-    draw({ state }, ended) {
-      setHidden(element, ended);
-      const frozen = state === "frozen";
-      setText(freeze, frozen ? "Thaw" : "Freeze");
-      setAttribute(freeze, "data-do", frozen ? "thaw" : "freeze");
-      setAttribute(freeze, "aria-label", `${frozen ? "Thaw" : "Freeze"} ${name}`);
-      setAttribute(freeze, "title", frozen ? "Let it go on" : "It hangs: connected, but its work stands still");
-    }
-  };
-}
-
-// workq_helpers/stage/js/worker_console.js
-function workerConsole(ui, name) {
-  const { h } = ui;
-  const text = h("div", { class: "workq-console-text" });
-  const terminal = h(
-    "div",
-    { class: "workq-console", tabindex: "0", role: "group", "aria-label": `Console of ${name}` },
-    text
-  );
-  const element = h("details", { class: "workq-console-box", open: true }, h("summary", {}, "Console"), terminal);
-  const fold = { open: true, touched: false };
-  element[FOLD] = fold;
-  return {
-    element,
-    /**
-     * @param {WorkerCard} worker
-     * @param {boolean} ended
-     */
-    draw({ console }, ended) {
-      setText(text, console.join("\n"));
-      setHidden(element, console.length === 0 && ended);
-      const open = ui.density === "roomy" && !ended;
-      if (fold.touched || fold.open === open) return;
-      fold.open = open;
-      element.open = open;
-    }
-  };
 }
 
 // workq_helpers/stage/js/worker_card.js

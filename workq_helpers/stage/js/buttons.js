@@ -4,7 +4,7 @@ import { COMMAND } from "./behavior.js";
 import { setAttribute } from "./dom.js";
 
 /** @import { Frame } from "./frame.d.ts" */
-/** @import { Command, Value } from "./types.d.ts" */
+/** @import { Value } from "./types.d.ts" */
 /** @import { Ui } from "./ui.js" */
 
 /**

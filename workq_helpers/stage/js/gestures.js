@@ -81,8 +81,7 @@ export class Gestures {
   /** @param {On & KeyboardEvent} event */
   #keydown(event) {
     const { key, target } = event;
-    const { startOver } = this.view.broker;
-    if (key === "Escape" && target === startOver.element) startOver.rest();
+    if (key === "Escape") this.#restStartOver(target);
     const main = target.form?.[MAIN];
     if (key === "Enter" && isTextField(target) && main) {
       // JupyterLab keeps Chromium from sending a form by itself.
@@ -93,8 +92,13 @@ export class Gestures {
 
   /** @param {On} event */
   #focusout({ target }) {
+    this.#restStartOver(target);
+  }
+
+  /** @param {Element} left The control that the learner has left. */
+  #restStartOver(left) {
     const { startOver } = this.view.broker;
-    if (target === startOver.element) startOver.rest();
+    if (left === startOver.element) startOver.rest();
   }
 
   /** @param {Event & {target: HTMLDetailsElement}} event */

@@ -47,7 +47,8 @@ export class NoticeList {
 
   /** @param {Frame} frame */
   draw({ notices }) {
-    const unchanged = notices.length === this.#fromFrame.length && notices.at(-1)?.number === this.#fromFrame.at(-1)?.number;
+    const unchanged =
+      notices.length === this.#fromFrame.length && notices.at(-1)?.number === this.#fromFrame.at(-1)?.number;
     if (unchanged) return;
     const numbers = new Set(notices.map((one) => one.number));
     for (const number of this.#dismissed) {

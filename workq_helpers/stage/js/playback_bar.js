@@ -23,17 +23,7 @@ export function playbackBar(ui, commands) {
   const events = h("span", { class: "workq-events" });
   const live = button(ui, "Live", "live", { class: "workq-button workq-live" });
   const banner = h("p", { class: "workq-banner" });
-  const player = h(
-    "div",
-    { class: "workq-player" },
-    previous,
-    play,
-    next,
-    moment.element,
-    moment.time,
-    events,
-    live,
-  );
+  const player = h("div", { class: "workq-player" }, previous, play, next, moment.element, moment.time, events, live);
   return {
     element: h("section", { class: "workq-playback", "aria-label": "Playback" }, player, banner),
     scrubber: moment,

@@ -1,6 +1,6 @@
 // @ts-check
 
-import { hint, heading, reasons } from "./controls.js";
+import { heading, hint, reasons } from "./controls.js";
 import { setHidden, setText } from "./dom.js";
 import { KeyedList } from "./keyed_list.js";
 import { manyForm, sendForm } from "./send_forms.js";
@@ -19,12 +19,7 @@ const COUNTED = ["published", "confirmed", "refused", "returned"];
 export function publisherColumn(ui) {
   const { h } = ui;
   const send = sendForm(ui);
-  const many = h(
-    "details",
-    { class: "workq-many" },
-    h("summary", {}, "Many…"),
-    manyForm(ui, send.options),
-  );
+  const many = h("details", { class: "workq-many" }, h("summary", {}, "Many…"), manyForm(ui, send.options));
   const why = reasons(ui, ["send", "five", "many"]);
   const numbers = publisherNumbers(ui);
   const active = h("ul", { class: "workq-publishers", "aria-label": "Publishers at work" });

@@ -1,11 +1,11 @@
 // @ts-check
 
-import { setAttribute, setHidden, setText } from "./dom.js";
-import { hands } from "./worker_hands.js";
+import { setAttribute, setText } from "./dom.js";
+import { formatCount } from "./words.js";
 import { workerActions } from "./worker_actions.js";
 import { workerConsole } from "./worker_console.js";
-import { STATE_ICONS, hasEnded } from "./worker_states.js";
-import { formatCount } from "./words.js";
+import { hands } from "./worker_hands.js";
+import { hasEnded, STATE_ICONS } from "./worker_states.js";
 
 /** @import { Frame, WorkerCard } from "./frame.d.ts" */
 /** @import { Ui } from "./ui.js" */

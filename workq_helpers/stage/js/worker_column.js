@@ -4,9 +4,9 @@ import { addWorkerForm } from "./add_worker_form.js";
 import { heading, hint, reasons } from "./controls.js";
 import { setAttribute, setHidden, setText } from "./dom.js";
 import { KeyedList } from "./keyed_list.js";
+import { andMore, formatCount } from "./words.js";
 import { WorkerCardView } from "./worker_card.js";
 import { hasEnded } from "./worker_states.js";
-import { andMore, formatCount } from "./words.js";
 
 /** @import { Frame, WorkerCard } from "./frame.d.ts" */
 /** @import { Ui } from "./ui.js" */

@@ -3,8 +3,8 @@
 import { ChipList } from "./chip_list.js";
 import { setAttribute, setText } from "./dom.js";
 import { freeSlots } from "./free_slots.js";
-import { workBar } from "./work_bar.js";
 import { formatCount } from "./words.js";
+import { workBar } from "./work_bar.js";
 
 /** @import { Slot, WorkerCard } from "./frame.d.ts" */
 /** @import { Ui } from "./ui.js" */
@@ -36,7 +36,11 @@ export function hands(ui, name) {
       const held = [...worker.slots].sort((a, b) => Number(isWorkedOn(b)) - Number(isWorkedOn(a)));
       const inWork = held.length > 0 && isWorkedOn(held[0]) ? 1 : 0;
       const most = ui.density === "crowd" ? CROWD_SLOTS + inWork : held.length;
-      const words = { working: worker.state === "frozen" ? "hangs" : "working", finished: "no ack yet", dispatched: "" };
+      const words = {
+        working: worker.state === "frozen" ? "hangs" : "working",
+        finished: "no ack yet",
+        dispatched: "",
+      };
       chips.draw(
         held.slice(0, most),
         (message) => message.phase,
