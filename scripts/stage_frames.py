@@ -9,9 +9,11 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typeddict
 
+from stage_scenes import scenes
+
 from workq_helpers.stage import frame
 
-__all__ = ["made", "main", "types"]
+__all__ = ["declare", "made", "main", "types"]
 
 ROOT = Path(__file__).resolve().parents[1]
 TYPES = "workq_helpers/stage/js/frame.d.ts"
@@ -33,8 +35,6 @@ def main() -> int:
 
 def made() -> dict[str, str]:
     """Return the text of each file, by its name from the root of the project."""
-    from stage_scenes import scenes
-
     return {TYPES: types(), FRAMES: _as_json(scenes())}
 
 
