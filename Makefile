@@ -20,6 +20,7 @@ help:
 	@echo "make bench        measure the course beside plain pika and its peers; BENCH_ARGS='engine workers --rounds 9'"
 	@echo "make endurance    a lesson under load for long, and kernels killed by the dozen; MINUTES=30 KERNELS=100"
 	@echo "make setup        make .venv, the environment both of them use; PYTHON=python3.13 chooses the Python"
+	@echo "make nightly      all that takes too long for every change, as CI runs it: on Debian, as root"
 	@echo "make lint         ruff and mypy, as CI runs them"
 	@echo "make format       let ruff mend what it can"
 	@echo "make notebooks    run the lessons and keep what they showed; NOTEBOOKS=01_round_robin.ipynb"
@@ -48,6 +49,9 @@ bench: setup
 endurance: setup
 	@exec $(BIN)/python -m tests.endurance $(if $(MINUTES),--minutes $(MINUTES)) $(if $(KERNELS),--kernels $(KERNELS)) \
 	    $(ENDURANCE_ARGS)
+
+nightly:
+	@exec .ci/run nightly
 
 lint: setup
 	$(BIN)/ruff check .

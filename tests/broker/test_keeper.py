@@ -30,7 +30,7 @@ from workq_helpers.errors import (
     StaleStateError,
 )
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.machine
 
 PollFor = Callable[..., None]
 

@@ -20,7 +20,7 @@ from workq_helpers.broker.packages import PROGRAMS, find_unpacked, unpacked_inst
 from workq_helpers.broker.server import silent
 from workq_helpers.errors import BrokerStartError, PortTakenError
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.machine
 
 
 @pytest.fixture(scope="module")

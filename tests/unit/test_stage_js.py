@@ -7,7 +7,11 @@ import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
+
 from tests.support import need
+
+pytestmark = pytest.mark.text
 
 ROOT = Path(__file__).parents[2]
 
