@@ -184,16 +184,20 @@ def nightly() -> list[Part]:
     ]
 
 
-def after(parts: list[Part]) -> list[Part]:
+PARTS = {"gate": gate, "nightly": nightly}
+
+
+def after(kind: str, parts: list[Part]) -> list[Part]:
     """Return what wants the machine for itself, and a look at what is left."""
+    alone = [in_docker("4.3", "alone", tests("tests/browser"), marks="alone", workers=0)]
+    if kind == "nightly":
+        alone.append(in_docker("4.3", "make endurance", "make endurance MINUTES=30 KERNELS=100"))
     left = [("nothing left behind", NOTHING_LEFT.format(".ci/leftovers"))]
     for part in parts:
         if (checkout := f"{part.folder}/checkout") in part.command:
             left.append((f"nothing left of {part.name}", NOTHING_LEFT.format(f"{checkout}/.ci/leftovers")))
     left.append(("nothing left of the user", NOTHING_LEFT.format(".ci/learner left")))
-    alone = in_docker("4.3", "alone", tests("tests/browser"), marks="alone", workers=0)
-    long = [in_docker("4.3", "make endurance", "make endurance MINUTES=30 KERNELS=100")] if parts == nightly() else []
-    return [alone, *long, *(Part(name, command) for name, command in left)]
+    return [*alone, *(Part(name, command) for name, command in left)]
 
 
 # ---- how it is done ---------------------------------------------------------------------------------------------
@@ -377,11 +381,11 @@ def as_json(run: Run) -> dict[str, Any]:
 def main(kind: str) -> int:
     """Run the gate or the night and return the exit status."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    parts = {"gate": gate, "nightly": nightly}[kind]()
+    parts = PARTS[kind]()
     run = Run(kind)
     try:
         run.do(parts, SLOTS)
-        run.do(after(parts), 1)
+        run.do(after(kind, parts), 1)
     finally:
         print("\n".join(summary(run)), flush=True)
         kept = ROOT / "build" / "ci.json"

@@ -144,17 +144,6 @@ def is_defined_in(module: ModuleType, value: object) -> bool:
     return (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__ == module.__name__
 
 
-def test_every_folder_of_tests_is_run() -> None:
-    makefile = (ROOT / "Makefile").read_text()
-    named = re.search(r"^TESTS = .*", makefile, re.MULTILINE)
-    assert named is not None
-    folders = {f"tests/{file.parent.name}" for file in (ROOT / "tests").glob("*/*.py")}
-    assert folders
-    # The ways in need Docker, root and images that only CI makes; endurance takes its time, and root.
-    by_ci = set(re.findall(r'tests\("(tests/anywhere|tests/endurance)"\)', (ROOT / ".ci" / "parts.py").read_text()))
-    assert folders <= set(re.findall(r"tests/\w+", named[0])) | by_ci
-
-
 @pytest.mark.parametrize("command", ["ruff check", "ruff format --check", "mypy"])
 def test_pre_commit_checks_what_make_lint_checks(command: str) -> None:
     assert f"entry: .venv/bin/{command}\n" in (ROOT / ".pre-commit-config.yaml").read_text()
