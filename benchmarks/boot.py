@@ -22,13 +22,14 @@ from pathlib import Path
 
 from benchmarks.bench import Bench, alone
 from benchmarks.row import Goal, Row
-from workq_helpers.broker import steering
+from workq_helpers.broker import commands
 from workq_helpers.broker.choice import DEFAULT_IMAGE, Choice
-from workq_helpers.broker.connection import accepts
-from workq_helpers.broker.endpoint import Endpoint
-from workq_helpers.broker.features import ADVANCED_CONFIG
 from workq_helpers.broker.installations import find_installations
 from workq_helpers.broker.ports import LOOPBACK, free_ports
+from workq_helpers.rabbitmq.connecting import accepts
+from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.features import ADVANCED_CONFIG
+from workq_helpers.waiting import wait_until
 
 PART = "boot"
 
@@ -93,7 +94,7 @@ def course(image: str | None) -> Iterator[dict[str, str]]:
     try:
         yield environ
     finally:
-        steering.stop(environ)
+        commands.stop(environ)
         shutil.rmtree(home)
 
 
@@ -172,10 +173,8 @@ def bare_container(image: str) -> float:
 
 
 def until_it_accepts(endpoint: Endpoint, begun: float) -> float:
-    while not accepts(endpoint):
-        if time.perf_counter() - begun > 120:
-            raise SystemExit("the bare server accepted nobody for two minutes")
-        time.sleep(0.01)
+    if not wait_until(lambda: accepts(endpoint), 120, interval_seconds=0.01):
+        raise SystemExit("the bare server accepted nobody for two minutes")
     return time.perf_counter() - begun
 
 

@@ -33,11 +33,11 @@ from typing import Any, NamedTuple
 import httpx
 
 from workq_helpers import Lesson, find_broker, print_work_and_ack
-from workq_helpers.broker.url import endpoint_from_url
 from workq_helpers.classroom.classroom import Classroom
 from workq_helpers.classroom.limits import Limits
 from workq_helpers.classroom.roster import Learner
 from workq_helpers.classroom.teachers_file import Access, TeachersFile
+from workq_helpers.rabbitmq.url import endpoint_from_url
 
 SECONDS_PER_DOT = "0.2"
 TASKS = 5

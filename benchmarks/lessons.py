@@ -50,7 +50,7 @@ time.sleep = sleep
 #: In the kernel a task sleeps at its worker's pace.
 FIRST_CELL = """
 import os, sitecustomize, time
-from workq_helpers import pace
+from workq_helpers.clients import pace
 os.environ["WORKQ_BENCH_PROGRAM"] = "1"
 
 def _noted(sleep):

@@ -19,8 +19,10 @@ from benchmarks.bench import Bench, alone
 from benchmarks.growth import Growth
 from benchmarks.rounds import interleaved, processor_seconds_of
 from benchmarks.row import Goal, Row
-from workq_helpers import figures, history
-from workq_helpers.events import EventLog
+from workq_helpers.log import tables
+from workq_helpers.log.details import ConsumeOptions, PublishOptions
+from workq_helpers.log.events import EventLog
+from workq_helpers.pictures import timeline
 
 PART = "log"
 SIZES = (10_000, 100_000, 1_000_000)
@@ -30,10 +32,10 @@ KINDS = ("delivered", "started", "acked", "finished")
 
 #: What may be made of a log, by name.
 USES: dict[str, Callable[[EventLog], object]] = {
-    "table of all events": history.events,
-    "table of deliveries": history.deliveries,
-    "table of tasks": history.tasks,
-    "timeline": lambda log: figures.timeline(log).png(),
+    "table of all events": tables.events,
+    "table of deliveries": tables.deliveries,
+    "table of tasks": tables.tasks,
+    "timeline": lambda log: timeline.timeline(log).png(),
 }
 
 #: Linear, give or take what a computer's caches do.
@@ -87,10 +89,10 @@ def _message(number: int) -> tuple[str, str, int]:
 def _fill(log: EventLog, events: int) -> None:
     """Record five events a message, the publisher and the worker with copies of their own."""
     for name in range(WORKERS):
-        log.record("connected", f"worker-{name}", "hello", detail="manual ack, prefetch 1")
+        log.record("connected", f"worker-{name}", "hello", detail=ConsumeOptions(prefetch_count=1))
     for number in range(events // (1 + len(KINDS))):
         message_id, task, _ = _message(number)
-        log.record("published", "publisher-1", "hello", message_id, task, detail="persistent")
+        log.record("published", "publisher-1", "hello", message_id, task, detail=PublishOptions(persistent=True))
         message_id, task, tag = _message(number)
         worker = f"worker-{number % WORKERS}"
         for kind in KINDS:

@@ -20,7 +20,8 @@ import pika
 from benchmarks.bench import Bench, alone
 from benchmarks.growth import Growth
 from benchmarks.row import Goal
-from workq_helpers import Lesson, pika_private
+from workq_helpers import Lesson
+from workq_helpers.clients import pika_private
 
 PART = "workers"
 QUEUE = "bench"

@@ -20,7 +20,7 @@ import nbformat
 
 from notebooks import ROOT, SEALED, derive_exercises, run, sealed_cells, tidy
 from workq_helpers import find_broker
-from workq_helpers.course import EXERCISES, PREDICTIONS
+from workq_helpers.lessons import EXERCISES, PREDICTIONS
 
 FRAME = ROOT / "docs" / "site"
 NOTEBOOKS = ROOT / "notebooks"

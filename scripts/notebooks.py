@@ -21,7 +21,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from workq_helpers.course import EXERCISES
+from workq_helpers.lessons import EXERCISES
 
 ROOT = Path(__file__).resolve().parent.parent
 SEALED = ROOT / "tests" / "notebooks" / "sealed"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pika.frame
 import pika.spec
 
-from workq_helpers.broker.endpoint import Endpoint
+from workq_helpers.rabbitmq.endpoint import Endpoint
 
 __all__ = ["amqp_server", "endpoint_at", "listening", "said"]
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from workq_helpers.broker import Broker, find_broker
-    from workq_helpers.callbacks import print_and_work, print_work_and_ack
+    from workq_helpers.clients.callbacks import print_and_work, print_work_and_ack
+    from workq_helpers.clients.pace import work
+    from workq_helpers.clients.publisher import Publisher
+    from workq_helpers.clients.worker import Worker
     from workq_helpers.errors import CheckFailedError, WorkqError
     from workq_helpers.lesson import Lesson
-    from workq_helpers.pace import work
-    from workq_helpers.publisher import Publisher
-    from workq_helpers.worker import Worker
 
 __all__ = [
     "Broker",
@@ -36,13 +36,13 @@ _HOMES = {
     "Broker": "broker",
     "CheckFailedError": "errors",
     "Lesson": "lesson",
-    "Publisher": "publisher",
-    "Worker": "worker",
+    "Publisher": "clients.publisher",
+    "Worker": "clients.worker",
     "WorkqError": "errors",
     "find_broker": "broker",
-    "print_and_work": "callbacks",
-    "print_work_and_ack": "callbacks",
-    "work": "pace",
+    "print_and_work": "clients.callbacks",
+    "print_work_and_ack": "clients.callbacks",
+    "work": "clients.pace",
 }
 
 

@@ -43,7 +43,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from workq_helpers.plain_text import printable
+from workq_helpers.text import printable
 
 if TYPE_CHECKING:
     from workq_helpers.errors_of_pika import (

@@ -7,7 +7,7 @@ from typing import Any
 import pika.exceptions
 
 from workq_helpers.errors import BrokerError, QueueError
-from workq_helpers.plain_text import printable
+from workq_helpers.text import printable
 
 __all__ = [
     "ChannelRefusedError",

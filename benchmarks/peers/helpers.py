@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.peers import plain_pika
 from benchmarks.peers.job import Job, Marks
 from workq_helpers import Lesson, find_broker
-from workq_helpers.broker.url import address_of
+from workq_helpers.rabbitmq.url import address_of
 
 
 def consume(lesson: Lesson, job: Job) -> None:

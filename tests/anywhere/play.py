@@ -33,7 +33,7 @@ def main(name: str, *options: str) -> None:
     path = Path(name)
     notebook = nbformat.read(path, as_version=4)
     if "--solve" in options:
-        from workq_helpers.course import EXERCISES  # not there yet where the first cell installs it
+        from workq_helpers.lessons import EXERCISES  # not there yet where the first cell installs it
 
         solutions = {each.read().exercise.strip(): each.read().solution for each in EXERCISES.values()}
         for cell in notebook.cells:

@@ -21,7 +21,7 @@ from tests.anywhere.docker import ROOT, Container, docker, put_course_in
 from tests.conftest import poll_for
 from tests.support import need
 from workq_helpers.broker.ports import free_ports
-from workq_helpers.course import CHAPTERS
+from workq_helpers.lessons import CHAPTERS
 
 IMAGE = "workq-rabbitmq:4.3"
 

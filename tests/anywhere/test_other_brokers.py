@@ -22,10 +22,10 @@ import trustme
 from tests.conftest import poll_for
 from tests.support import need
 from workq_helpers.broker import docker_socket
-from workq_helpers.broker.connection import accepts
-from workq_helpers.broker.endpoint import Endpoint
-from workq_helpers.broker.features import ADVANCED_CONFIG
 from workq_helpers.broker.ports import free_ports
+from workq_helpers.rabbitmq.connecting import accepts
+from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.features import ADVANCED_CONFIG
 
 pytestmark = pytest.mark.timeout(400)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from workq_helpers.broker import steering
+from workq_helpers.broker import commands
 
 __all__ = ["Holder", "course", "node_is_possible", "processes_in"]
 
@@ -45,7 +45,7 @@ def course(**settings: str) -> Iterator[dict[str, str]]:
     try:
         yield environ
     finally:
-        steering.stop(environ)
+        commands.stop(environ)
         shutil.rmtree(home)
 
 

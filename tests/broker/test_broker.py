@@ -9,7 +9,7 @@ import pytest
 
 from tests.broker.course import course, node_is_possible
 from tests.support import need
-from workq_helpers.broker import Broker, find_broker, steering
+from workq_helpers.broker import Broker, commands, find_broker
 from workq_helpers.errors import (
     BrokerNotOursError,
     BrokerUnreachableError,
@@ -136,4 +136,4 @@ def test_an_open_handle_that_is_dropped_warns_and_closes(broker: Broker) -> None
         given.__del__()
     assert repr(given).endswith("closed>")
     given.close()
-    assert steering.url(named(broker)).startswith("amqp://")
+    assert commands.url(named(broker)).startswith("amqp://")

@@ -18,9 +18,6 @@ import pika
 import pytest
 
 from workq_helpers import Broker, Lesson, find_broker
-from workq_helpers.broker.claim import lesson_hosts
-from workq_helpers.broker.endpoint import Endpoint
-from workq_helpers.broker.url import endpoint_from_url
 from workq_helpers.classroom.classroom import Classroom
 from workq_helpers.classroom.limits import Limits
 from workq_helpers.classroom.roster import Learner
@@ -31,6 +28,9 @@ from workq_helpers.errors import (
     ManagementUnavailableError,
     VirtualHostRefusedError,
 )
+from workq_helpers.rabbitmq.borrowed_virtual_host import lesson_hosts
+from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.url import endpoint_from_url
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,8 +12,6 @@ import pika.exceptions
 import pytest
 
 from workq_helpers import Broker
-from workq_helpers.broker.connection import accepts, open_connection, probe, translate
-from workq_helpers.broker.endpoint import Endpoint
 from workq_helpers.errors import (
     ChannelRefusedError,
     LoginRefusedError,
@@ -22,6 +20,8 @@ from workq_helpers.errors import (
     VirtualHostRefusedError,
     WorkqError,
 )
+from workq_helpers.rabbitmq.connecting import accepts, open_connection, probe, translate
+from workq_helpers.rabbitmq.endpoint import Endpoint
 
 Channel = pika.adapters.blocking_connection.BlockingChannel
 

@@ -17,13 +17,9 @@ from packaging.version import Version
 from testcontainers.core.config import testcontainers_config
 
 from tests.support import need
-from workq_helpers.broker import connection, container, docker_socket
+from workq_helpers.broker import container, docker_socket
 from workq_helpers.broker.choice import DEFAULT_IMAGE
-from workq_helpers.broker.connection import open_connection, probe, translate
 from workq_helpers.broker.container import KEEPER_LABEL, ContainerServer, bury, leftovers
-from workq_helpers.broker.endpoint import Endpoint
-from workq_helpers.broker.features import ADVANCED_CONFIG, Features
-from workq_helpers.broker.management import Management
 from workq_helpers.broker.ports import free_ports
 from workq_helpers.errors import (
     BrokerStartError,
@@ -31,6 +27,11 @@ from workq_helpers.errors import (
     PortTakenError,
     TransientQueuesDeniedError,
 )
+from workq_helpers.rabbitmq import connecting
+from workq_helpers.rabbitmq.connecting import open_connection, probe, translate
+from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.features import ADVANCED_CONFIG, Features
+from workq_helpers.rabbitmq.management import Management
 
 IMAGE = os.environ.get("WORKQ_RABBITMQ_IMAGE") or DEFAULT_IMAGE
 
@@ -188,7 +189,7 @@ def test_an_interrupted_start_leaves_nothing(monkeypatch: pytest.MonkeyPatch) ->
     def interrupt(_endpoint: Endpoint) -> bool:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(connection, "accepts", interrupt)
+    monkeypatch.setattr(connecting, "accepts", interrupt)
     server = ContainerServer(IMAGE)
     with pytest.raises(KeyboardInterrupt):
         server.start()

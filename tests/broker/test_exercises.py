@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from workq_helpers import Broker, work
-from workq_helpers.course import EXERCISES
-from workq_helpers.course_progress import CourseProgress
-from workq_helpers.exercises import OpenExercise, Verdict
+from workq_helpers.lessons import EXERCISES
+from workq_helpers.teaching.exercise import OpenExercise, Verdict
+from workq_helpers.teaching.progress import CourseProgress
 
 FOLDER = Path(__file__).with_name("wrong_answers")
 

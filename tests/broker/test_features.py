@@ -8,9 +8,9 @@ import pika.exceptions
 import pytest
 
 from workq_helpers import Broker
-from workq_helpers.broker.connection import open_connection
-from workq_helpers.broker.endpoint import Endpoint
-from workq_helpers.broker.management import QueueCounts
+from workq_helpers.rabbitmq.connecting import open_connection
+from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.management import QueueCounts
 
 
 @pytest.fixture

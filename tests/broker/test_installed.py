@@ -67,7 +67,9 @@ def test_the_lessons_are_copied_and_found(installed: Path, tmp_path: Path) -> No
     assert "notebooks/00_start_here.ipynb: copied\n" in told
     for lesson in (ROOT / "notebooks").glob("*.ipynb"):
         assert (tmp_path / "mine/notebooks" / lesson.name).read_bytes() == lesson.read_bytes()
-    where = "from pathlib import Path; from workq_helpers.lab import course_folder; print(course_folder(Path.cwd()))"
+    where = (
+        "from pathlib import Path; from workq_helpers.cli.lab import course_folder; print(course_folder(Path.cwd()))"
+    )
     assert run(installed / "python", "-c", where, where=tmp_path / "mine") == f"{tmp_path / 'mine'}\n"
 
 

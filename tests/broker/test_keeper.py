@@ -15,9 +15,8 @@ import pytest
 from tests.broker.course import Holder, course, node_is_possible, processes_in
 from tests.broker.slow_docker import slow_docker
 from tests.support import command_of, need
-from workq_helpers.broker import Broker, container, docker_socket, find_broker, steering
+from workq_helpers.broker import Broker, commands, container, docker_socket, find_broker
 from workq_helpers.broker.choice import DEFAULT_IMAGE
-from workq_helpers.broker.connection import accepts
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.keeper import Keeper
 from workq_helpers.broker.server import Remains
@@ -29,6 +28,7 @@ from workq_helpers.errors import (
     DockerUnavailableError,
     StaleStateError,
 )
+from workq_helpers.rabbitmq.connecting import accepts
 
 pytestmark = pytest.mark.machine
 
@@ -69,7 +69,7 @@ def is_gone(environ: dict[str, str]) -> Callable[[], bool]:
 def running() -> Iterator[dict[str, str]]:
     need(node_is_possible(), "there is no RabbitMQ server and no way to unpack one")
     with course(WORKQ_LINGER_SECONDS="60") as environ:
-        steering.start(quiet, environ)
+        commands.start(quiet, environ)
         yield environ
 
 
@@ -101,18 +101,18 @@ def test_secrets_are_in_private_files_and_in_no_argument(running: dict[str, str]
     password = attached.endpoint.password
     assert password in secret[0].read_text()
     assert not [process for process in processes_in(running) if password in " ".join(command_of(process))]
-    told = [steering.logs(running), repr(attached), attached.describe(), str(steering.status(running))]
+    told = [commands.logs(running), repr(attached), attached.describe(), str(commands.status(running))]
     assert not [text for text in (*told, (runtime / "state.json").read_text()) if password in text]
 
 
 def test_a_second_handle_is_the_same_broker(running: dict[str, str], attached: Broker) -> None:
     with find_broker(quiet, running) as second:
         assert second.endpoint == attached.endpoint
-        status = steering.status(running)
+        status = commands.status(running)
         assert status is not None
         assert status.leases == 2
         assert status.phase == "up"
-    assert steering.url(running).startswith(f"amqp://{attached.endpoint.username}:")
+    assert commands.url(running).startswith(f"amqp://{attached.endpoint.username}:")
 
 
 def test_a_source_that_differs_from_the_running_one_is_refused(running: dict[str, str]) -> None:
@@ -191,9 +191,9 @@ def test_the_next_start_buries_what_is_left_when_really_all_were_killed(
     holder.ready()
     kill_at_once(holder, undertaker_of(environ), psutil.Process(keeper_of(environ)))
     (left,) = Path(environ["WORKQ_RUNTIME_DIR"]).glob("broker-*")
-    assert steering.status(environ) is None
+    assert commands.status(environ) is None
     with pytest.raises(StaleStateError, match="is gone"):
-        steering.url(environ)
+        commands.url(environ)
     with find_broker(quiet, environ):
         assert not left.exists()
     poll_for(is_gone(environ))
@@ -300,7 +300,7 @@ def test_stop_ends_it_for_everyone(environ: dict[str, str], poll_for: PollFor) -
         poll_for(lambda: is_gone_but_for(holder, environ))
         broker.stop()  # once more is no error
         with pytest.raises(BrokerNotFoundError, match="No course broker runs"):
-            steering.url(environ)
+            commands.url(environ)
     holder.kill()
 
 
@@ -310,12 +310,12 @@ def is_gone_but_for(holder: Holder, environ: dict[str, str]) -> bool:
 
 
 def test_a_pinned_broker_stays_until_it_is_stopped(environ: dict[str, str], poll_for: PollFor) -> None:
-    started = steering.start(quiet, environ | {"WORKQ_LINGER_SECONDS": "0"})
+    started = commands.start(quiet, environ | {"WORKQ_LINGER_SECONDS": "0"})
     assert (started.pinned, started.leases) == (True, 0)  # who starts it does not use it
-    assert steering.status(environ) is not None
-    assert steering.stop(environ) is True
+    assert commands.status(environ) is not None
+    assert commands.stop(environ) is True
     poll_for(is_gone(environ))
-    assert steering.stop(environ) is False
+    assert commands.stop(environ) is False
 
 
 def test_the_keeper_holds_no_descriptor_of_who_started_it(environ: dict[str, str]) -> None:
@@ -324,7 +324,7 @@ def test_the_keeper_holds_no_descriptor_of_who_started_it(environ: dict[str, str
     os.close(writing)
     holder.ready()
     holder.kill()
-    assert steering.status(environ) is not None
+    assert commands.status(environ) is not None
     with open(reading, "rb") as pipe:  # noqa: PTH123 - a descriptor
         assert pipe.read() == b""  # would wait for ever if the keeper held the other end
 
@@ -348,7 +348,7 @@ def test_a_failed_start_raises_its_own_error_and_leaves_nothing(environ: dict[st
 
 
 def keeper_of(environ: dict[str, str]) -> int:
-    status = steering.status(environ)
+    status = commands.status(environ)
     assert status is not None
     return status.keeper
 

@@ -9,10 +9,10 @@ import pika
 import pytest
 
 from workq_helpers import Broker
-from workq_helpers.broker.connection import open_connection
-from workq_helpers.broker.endpoint import Endpoint
-from workq_helpers.broker.management import Management, QueueCounts
 from workq_helpers.errors import VirtualHostRefusedError
+from workq_helpers.rabbitmq.connecting import open_connection
+from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.management import Management, QueueCounts
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ import pytest
 
 from tests.support import need
 from workq_helpers.broker import node as node_module
-from workq_helpers.broker.connection import accepts, open_connection, probe
 from workq_helpers.broker.installations import Installation, find_installations, installation_in
 from workq_helpers.broker.node import NodeServer
 from workq_helpers.broker.packages import PROGRAMS, find_unpacked, unpacked_installation
 from workq_helpers.broker.server import silent
 from workq_helpers.errors import BrokerStartError, PortTakenError
+from workq_helpers.rabbitmq.connecting import accepts, open_connection, probe
 
 pytestmark = pytest.mark.machine
 

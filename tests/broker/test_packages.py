@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import need
-from workq_helpers.broker.connection import probe
 from workq_helpers.broker.node import NodeServer
 from workq_helpers.broker.packages import PROGRAMS, find_unpacked, unpacked_installation
+from workq_helpers.rabbitmq.connecting import probe
 
 pytestmark = pytest.mark.machine
 

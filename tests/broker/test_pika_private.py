@@ -9,7 +9,8 @@ import pika
 import pytest
 from pika.adapters.select_connection import IOLoop
 
-from workq_helpers import Lesson, pika_private
+from workq_helpers import Lesson
+from workq_helpers.clients import pika_private
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from workq_helpers import Lesson
-from workq_helpers import prefetch_sweep as module
 from workq_helpers.errors import WaitTimeoutError
-from workq_helpers.prefetch_sweep import prefetch_sweep
+from workq_helpers.lessons.fair_dispatch import prefetch_sweep as module
+from workq_helpers.lessons.fair_dispatch.prefetch_sweep import prefetch_sweep
 
 
 def test_every_run_does_all_tasks_within_its_limit(lesson: Lesson, work_and_ack: Any) -> None:

@@ -13,10 +13,10 @@ import psutil
 import pytest
 
 from workq_helpers import Broker, Lesson
-from workq_helpers.broker.url import address_of
+from workq_helpers.clients.program import Program, source
 from workq_helpers.errors import InvalidArgumentError, WaitTimeoutError
-from workq_helpers.programs import Program, source
-from workq_helpers.queue_watch import wait_until_ready
+from workq_helpers.lessons.fair_dispatch.queue_watch import wait_until_ready
+from workq_helpers.rabbitmq.url import address_of
 
 PROGRAMS = Path(__file__).parents[2] / "notebooks" / "programs"
 NEW_TASK, WORKER = PROGRAMS / "new_task.py", PROGRAMS / "worker.py"
@@ -220,8 +220,8 @@ def test_starting_over_ends_programs(lesson: Lesson) -> None:
 _KERNEL = """
 import sys
 from pathlib import Path
-from workq_helpers.broker.endpoint import Endpoint
-from workq_helpers.programs import Program
+from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.clients.program import Program
 sleeper = Program("sleeper", sys.argv[1], [], Endpoint("127.0.0.1", 1, "guest", "guest"), lambda: 0.0)
 sleeper.wait_for("asleep")
 print(sleeper.pid, flush=True)
@@ -229,7 +229,7 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.parametrize("victim", ["kernel", "warden"])
+@pytest.mark.parametrize("victim", ["kernel", "guard"])
 def test_a_program_ends_with_whoever_started_it(tmp_path: Path, victim: str, poll_for: Callable[..., None]) -> None:
     program = tmp_path / "sleeper.py"
     program.write_text("import time\nprint('asleep')\ntime.sleep(600)\n")
@@ -239,12 +239,12 @@ def test_a_program_ends_with_whoever_started_it(tmp_path: Path, victim: str, pol
     with kernel:
         assert kernel.stdout
         process = psutil.Process(int(kernel.stdout.readline()))
-        warden = process.parent()
-        assert warden is not None
-        assert warden.pid != kernel.pid
+        guard = process.parent()
+        assert guard is not None
+        assert guard.pid != kernel.pid
         if victim == "kernel" or sys.platform == "linux":
-            (warden if victim == "warden" else kernel).kill()
-            _, alive = psutil.wait_procs([process, warden], timeout=30)
+            (guard if victim == "guard" else kernel).kill()
+            _, alive = psutil.wait_procs([process, guard], timeout=30)
             assert alive == []
         kernel.kill()
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from packaging.version import Version
 
 from workq_helpers import Lesson
-from workq_helpers.queue_types import _numbers, compare_global_limits, compare_overflows
+from workq_helpers.lessons.fair_dispatch.queue_types import _numbers, compare_global_limits, compare_overflows
 
 
 def test_who_has_to_go_depends_on_the_type_of_queue(lesson: Lesson) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from workq_helpers import Lesson
 from workq_helpers.errors import WaitTimeoutError
-from workq_helpers.queue_watch import QueueWatch, counts_beside, wait_until_ready, watch_queue
+from workq_helpers.lessons.fair_dispatch.queue_watch import QueueWatch, counts_beside, wait_until_ready, watch_queue
 
 
 def test_the_broker_is_asked_again_and_again(lesson: Lesson, poll_for: Callable[..., None]) -> None:

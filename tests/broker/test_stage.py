@@ -14,11 +14,11 @@ import psutil
 import pytest
 
 from workq_helpers import Broker, Lesson
-from workq_helpers.events import EventLog
+from workq_helpers.log.events import EventLog
 from workq_helpers.stage import Stage
+from workq_helpers.stage.broker_counts import BrokerWatch
 from workq_helpers.stage.playhead import Playhead
 from workq_helpers.stage.scene import Picture, Scene
-from workq_helpers.stage.sightings import BrokerWatch
 from workq_helpers.stage.widget import StageWidget
 
 

@@ -26,7 +26,7 @@ import os
 os.environ["WORKQ_SECONDS_PER_DOT"] = "0"
 import json
 from workq_helpers import Lesson
-from workq_helpers.accounts import accounts
+from workq_helpers.lessons.putting_it_together.task_stories import task_stories
 
 TAG, MATH, BODIES = json.loads({given!r})
 lesson = Lesson(TAG)
@@ -47,11 +47,12 @@ SHOWN = (
     "lesson.deliveries()",
     "lesson.events()",
     "lesson.tasks()",
-    "accounts(lesson, all_tasks=True)",
+    "task_stories(lesson, all_tasks=True)",
     "lesson.timeline()",
     "worker.console",
-    "from workq_helpers.checks import CheckResult; CheckResult('saw', ' '.join(lesson.deliveries()['task']))",
-    "from workq_helpers.server_tool import rabbitmqctl; rabbitmqctl(lesson, 'list_queues', 'name')",
+    "from workq_helpers.teaching.check import CheckResult; CheckResult('saw', ' '.join(lesson.deliveries()['task']))",
+    "from workq_helpers.lessons.acknowledgments.rabbitmqctl import rabbitmqctl; "
+    "rabbitmqctl(lesson, 'list_queues', 'name')",
     "worker",
     "lesson",
     "with lesson.connect() as connection:\n    connection.channel().queue_declare(queue=TAG, durable=False)",

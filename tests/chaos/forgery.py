@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tests.chaos.plan import Plan
 from tests.chaos.verdict import DRAIN, QueueVerdict, Seen
-from workq_helpers.events import Event, Row
+from workq_helpers.log.events import Event, Row
 
 __all__ = ["FORGERIES", "Forgery", "forge"]
 

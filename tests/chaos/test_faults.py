@@ -12,7 +12,7 @@ import pytest
 from tests.chaos import faults
 from tests.chaos.campaign import mount_namespace
 from tests.support import need
-from workq_helpers.events import EventLog
+from workq_helpers.log.events import EventLog
 
 ROOT = Path(__file__).parents[2]
 

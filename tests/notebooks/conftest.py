@@ -17,9 +17,9 @@ import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 
 from workq_helpers import Broker, find_broker
-from workq_helpers.course import CHAPTERS
 from workq_helpers.errors import BrokerNotFoundError
-from workq_helpers.exercises import Exercise
+from workq_helpers.lessons import CHAPTERS
+from workq_helpers.teaching.exercise import Exercise
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 SEALED = Path(__file__).with_name("sealed")

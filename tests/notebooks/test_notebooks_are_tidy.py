@@ -12,7 +12,7 @@ import nbformat
 import pytest
 
 from tests.notebooks.conftest import FILTERS, Notebooks, compares
-from workq_helpers.course import CHAPTERS, EXERCISES, PREDICTIONS
+from workq_helpers.lessons import CHAPTERS, EXERCISES, PREDICTIONS
 
 pytestmark = pytest.mark.text
 

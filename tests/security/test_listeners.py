@@ -24,8 +24,9 @@ from tests.broker.course import course, node_is_possible, processes_in
 from tests.browser.server import Server, serving
 from tests.conftest import poll_for
 from tests.support import command_of, need
-from workq_helpers import Broker, Lesson, web
-from workq_helpers.broker import find_broker, steering
+from workq_helpers import Broker, Lesson
+from workq_helpers.broker import commands, find_broker
+from workq_helpers.lessons.putting_it_together import web
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,7 +81,7 @@ def test_a_private_node(node: tuple[dict[str, str], Broker]) -> None:
     found = listeners(processes_in(environ))
     assert len({port for _, port in found}) == 4  # AMQP, management, Erlang's distribution, epmd
     assert beyond_loopback(found) == []
-    status = steering.status(environ)
+    status = commands.status(environ)
     assert status is not None
     assert listeners([psutil.Process(status.keeper)]) == set()  # only a Unix socket
 
@@ -88,7 +89,7 @@ def test_a_private_node(node: tuple[dict[str, str], Broker]) -> None:
 @pytest.mark.once
 def test_the_keepers_socket_is_a_file_of_the_users_own(node: tuple[dict[str, str], Broker]) -> None:
     environ, _ = node
-    keeper = psutil.Process(getattr(steering.status(environ), "keeper", 0))
+    keeper = psutil.Process(getattr(commands.status(environ), "keeper", 0))
     paths = {Path(each.laddr) for each in keeper.net_connections("unix") if each.laddr}
     assert paths
     for path in paths:

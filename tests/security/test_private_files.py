@@ -15,7 +15,7 @@ import pytest
 
 from tests.broker.course import course, node_is_possible
 from tests.support import need
-from workq_helpers.broker import find_broker, steering
+from workq_helpers.broker import commands, find_broker
 from workq_helpers.broker.container import ContainerServer
 from workq_helpers.broker.folders import Folders, make_private
 from workq_helpers.broker.lease import connect
@@ -78,7 +78,7 @@ def test_a_node_started_with_no_umask_at_all() -> None:
                 assert for_others(path) == 0, path
             left_open = [path for path in node.rglob("*") if for_others(path) and not path.is_symlink()]
             assert left_open == []
-        steering.stop(environ)
+        commands.stop(environ)
 
 
 # -- folders
@@ -127,7 +127,7 @@ def test_a_keeper_of_somebody_elses_is_not_asked(folders: Folders) -> None:
     with pytest.raises(BrokerStartError, match=f"belongs to user {SOMEBODY_ELSE}"):
         connect(folders)
     environ = {"WORKQ_RUNTIME_DIR": str(folders.runtime), "WORKQ_CACHE_DIR": str(folders.cache)}
-    for ask in (steering.status, steering.url, steering.logs):
+    for ask in (commands.status, commands.url, commands.logs):
         with pytest.raises(BrokerStartError):
             ask(environ)
 
@@ -144,7 +144,7 @@ def test_a_state_file_that_others_could_write_names_nothing(folders: Folders, mo
     with pytest.raises(StateFileError, match="others may have written it"):
         read_state(folders.state)
     environ = {"WORKQ_RUNTIME_DIR": str(folders.runtime), "WORKQ_CACHE_DIR": str(folders.cache)}
-    steering.stop(environ)
+    commands.stop(environ)
     assert precious.exists()
 
 

@@ -24,13 +24,13 @@ from hypothesis import strategies as st
 from tests.broker.course import course, node_is_possible
 from tests.support import need
 from workq_helpers import Broker, Lesson
-from workq_helpers.broker import find_broker, steering
-from workq_helpers.broker.connection import open_connection, probe
-from workq_helpers.broker.endpoint import Endpoint
-from workq_helpers.broker.management import Management
-from workq_helpers.broker.url import endpoint_from_url
-from workq_helpers.cli import main
+from workq_helpers.broker import commands, find_broker
+from workq_helpers.cli.main import main
 from workq_helpers.errors import InvalidArgumentError, WorkqError
+from workq_helpers.rabbitmq.connecting import open_connection, probe
+from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.management import Management
+from workq_helpers.rabbitmq.url import endpoint_from_url
 
 ROOT = Path(__file__).parents[2]
 
@@ -169,7 +169,7 @@ def test_the_commands_say_it_only_where_asked_for_it(broker: Broker, monkeypatch
     assert password in runner.invoke(main, ["broker", "url"]).output
     state = Path(os.environ["WORKQ_RUNTIME_DIR"]) / "state.json"
     assert holds(state.read_text(), password) == []
-    monkeypatch.setenv("WORKQ_BROKER_URL", steering.url())
+    monkeypatch.setenv("WORKQ_BROKER_URL", commands.url())
     monkeypatch.setenv("WORKQ_MANAGEMENT_URL", broker.endpoint.management_url or "")
     assert holds(runner.invoke(main, ["doctor"]).output, password) == []
 
@@ -178,7 +178,7 @@ def test_the_commands_say_it_only_where_asked_for_it(broker: Broker, monkeypatch
 def test_a_class_is_told_of_without_passwords(broker: Broker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     need(broker.ours, "only on a broker of our own is a class made")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WORKQ_BROKER_URL", steering.url())
+    monkeypatch.setenv("WORKQ_BROKER_URL", commands.url())
     monkeypatch.setenv("WORKQ_MANAGEMENT_URL", broker.endpoint.management_url or "")
     Path("roster.csv").write_text("name\nAda\n")
     runner = CliRunner()

@@ -15,27 +15,29 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workq_helpers import Broker, Lesson, history
-from workq_helpers.accounts import Accounts, read_accounts
+from workq_helpers import Broker, Lesson
 from workq_helpers.broker.broker import _virtual_host_name
-from workq_helpers.broker.connection import translate
-from workq_helpers.broker.url import address_of, endpoint_from_url
-from workq_helpers.checks import CheckResult
 from workq_helpers.classroom import commands
 from workq_helpers.classroom.classroom import Presence
 from workq_helpers.classroom.roster import read_roster
-from workq_helpers.cli import main
-from workq_helpers.console import Console
-from workq_helpers.course_copy import copy_course
+from workq_helpers.cli.course_copy import copy_course
+from workq_helpers.cli.main import main
+from workq_helpers.clients.console import Console
 from workq_helpers.errors import InvalidArgumentError, QueueError, WorkqError
-from workq_helpers.events import EventLog
-from workq_helpers.figures import timeline
-from workq_helpers.messages import task_text
-from workq_helpers.plain_text import printable
-from workq_helpers.queue_depth import queue_depth
-from workq_helpers.server_tool import Printed
+from workq_helpers.lessons.acknowledgments.rabbitmqctl import Printed
+from workq_helpers.lessons.putting_it_together.task_stories import TaskStories, read_task_stories
+from workq_helpers.lessons.putting_it_together.web import Latencies, Response
+from workq_helpers.log import tables
+from workq_helpers.log.details import CloseReason, ConsumeOptions
+from workq_helpers.log.events import EventLog
+from workq_helpers.log.messages import task_text
+from workq_helpers.pictures.queue_depth import queue_depth
+from workq_helpers.pictures.timeline import timeline
+from workq_helpers.rabbitmq.connecting import translate
+from workq_helpers.rabbitmq.url import address_of, endpoint_from_url
 from workq_helpers.stage.calls import call_for
-from workq_helpers.web import Answer, Latencies
+from workq_helpers.teaching.check import CheckResult
+from workq_helpers.text import printable
 
 TAG = "<img src=x onerror=alert(1)>"
 MATH = r"$\frac{1}{0}$ and $\bad"
@@ -67,11 +69,11 @@ def hostile_log() -> EventLog:
     log = EventLog()
     for number, text in enumerate(HOSTILE):
         worker, queue = printable(text), text
-        log.record("connected", worker, queue, detail=f"manual ack, prefetch 1 {text}")
+        log.record("connected", worker, queue, detail=ConsumeOptions(prefetch_count=1))
         log.record("published", "lesson", queue, f"id-{number}", task_text(text.encode()))
         log.record("delivered", worker, queue, f"id-{number}", task_text(text.encode()), delivery_tag=1)
         log.record("started", worker, queue, f"id-{number}", task_text(text.encode()), delivery_tag=1)
-        log.record("channel closed", worker, queue, detail=f"406 PRECONDITION_FAILED - queue '{text}'")
+        log.record("channel closed", worker, queue, detail=CloseReason(406, f"PRECONDITION_FAILED - queue '{text}'"))
         log.record("requeued", worker, queue, f"id-{number}", task_text(text.encode()), delivery_tag=1, detail="lost")
     return log
 
@@ -109,7 +111,7 @@ def test_a_body_in_the_log_is_one_line_of_text(body: str) -> None:
 def test_tables_in_a_terminal() -> None:
     log = hostile_log()
     with pd.option_context("display.max_colwidth", None, "display.width", 10_000, "display.max_columns", None):
-        for table in (history.events, history.deliveries, history.tasks, history.workers, history.queue_counts):
+        for table in (tables.events, tables.deliveries, tables.tasks, tables.workers, tables.queue_counts):
             text = repr(table(log)) + table(log).to_string()
             assert steers(text) == [], table.__name__
             assert "frac" in text
@@ -145,7 +147,7 @@ def test_the_commands_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def history_use() -> Any:
-    from workq_helpers.broker.administration import Use
+    from workq_helpers.rabbitmq.administration import Use
 
     return Use()
 
@@ -164,9 +166,9 @@ def test_names_that_would_steer_a_terminal_are_refused(lesson: Lesson) -> None:
 
 def test_tables_in_a_notebook() -> None:
     log = hostile_log()
-    frames = [table(log) for table in (history.events, history.deliveries, history.tasks, history.workers)]
+    frames = [table(log) for table in (tables.events, tables.deliveries, tables.tasks, tables.workers)]
     pages = [str(frame._repr_html_()) for frame in frames]
-    told = Accounts(read_accounts(log))
+    told = TaskStories(read_task_stories(log))
     pages.append(told._repr_mimebundle_()["text/html"])
     for page in pages:
         assert not Elements(page).found & {"img", "script", "onerror", "a", "href"}
@@ -194,7 +196,7 @@ def test_a_pictures_words_in_a_notebook() -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_figures_draw_text_and_typeset_nothing(text: str) -> None:
     log = hostile_log()
-    answers = [Answer(200, 0.01), Answer(202, 0.02)]
+    answers = [Response(200, 0.01), Response(202, 0.02)]
     for picture in (timeline(log), queue_depth(log, text), Latencies({text: answers, "other": answers}).picture()):
         assert picture.png().startswith(b"\x89PNG")
         drawn = picture.figure.findobj(lambda each: hasattr(each, "get_parse_math"))
@@ -240,7 +242,7 @@ def test_a_virtual_host_in_an_address_is_that_virtual_host(name: str) -> None:
 def test_a_name_in_a_call_of_management_reaches_that_name_alone(name: str, broker: Broker) -> None:
     if not broker.ours:
         pytest.skip("virtual hosts of any name are made on a broker of our own alone")
-    from workq_helpers.broker.management import Management
+    from workq_helpers.rabbitmq.management import Management
 
     with Management(broker.endpoint) as api, Lesson("bystander", broker) as bystander:
         before = set(api.virtual_hosts())

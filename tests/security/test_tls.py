@@ -16,10 +16,10 @@ from packaging.version import Version
 
 from tests.fake_servers import amqp_server, listening
 from workq_helpers.broker import find_broker
-from workq_helpers.broker.connection import probe
-from workq_helpers.broker.management import Management
-from workq_helpers.broker.url import address_of, endpoint_from_url
 from workq_helpers.errors import BrokerUnreachableError, InvalidArgumentError, ManagementUnavailableError, WorkqError
+from workq_helpers.rabbitmq.connecting import probe
+from workq_helpers.rabbitmq.management import Management
+from workq_helpers.rabbitmq.url import address_of, endpoint_from_url
 
 PASSWORD = "s3cret-pw"
 YESTERDAY = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from workq_helpers.broker import processes, steering
+from workq_helpers.broker import commands, processes
 from workq_helpers.broker.burial import bury
 from workq_helpers.broker.choice import Choice
 from workq_helpers.broker.folders import Folders, make_private
@@ -91,7 +91,7 @@ def test_what_a_living_keeper_owns_is_left_alone(folders: Folders) -> None:
 def test_stop_puts_a_senseless_state_file_away(folders: Folders) -> None:
     folders.state.write_text("{")
     environ = {"WORKQ_RUNTIME_DIR": str(folders.runtime), "WORKQ_CACHE_DIR": str(folders.cache)}
-    assert steering.stop(environ) is False
+    assert commands.stop(environ) is False
     assert not folders.state.exists()
 
 

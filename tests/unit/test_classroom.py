@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from tests.fake_servers import listening, said
 from tests.unit.test_management import answer, in_turn
-from workq_helpers.broker.administration import Administration
-from workq_helpers.broker.claim import lesson_hosts
-from workq_helpers.broker.endpoint import Endpoint
 from workq_helpers.broker.ports import free_ports
 from workq_helpers.classroom.roster import Learner, Roster, read_roster
 from workq_helpers.classroom.teachers_file import Access, TeachersFile
 from workq_helpers.classroom.user_names import user_name
-from workq_helpers.cli import main
+from workq_helpers.cli.main import main
 from workq_helpers.errors import InvalidArgumentError, UnsupportedBrokerError
+from workq_helpers.rabbitmq.administration import Administration
+from workq_helpers.rabbitmq.borrowed_virtual_host import lesson_hosts
+from workq_helpers.rabbitmq.endpoint import Endpoint
 
 # -- the roster
 

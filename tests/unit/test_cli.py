@@ -14,9 +14,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from workq_helpers import broker as brokers
-from workq_helpers import doctor, lab
 from workq_helpers.broker import Finding, Status
-from workq_helpers.cli import main
+from workq_helpers.cli import doctor, lab
+from workq_helpers.cli.main import main
 from workq_helpers.errors import BrokerNotFoundError, PortTakenError
 
 UP = Status(
@@ -213,7 +213,7 @@ def test_the_course_is_found_from_any_folder(tmp_path: Path) -> None:
 
 
 def follower(process_id: int) -> subprocess.Popen[str]:
-    program = "import sys; from workq_helpers.lab import end_with_process as end; end(int(sys.argv[1])); input()"
+    program = "import sys; from workq_helpers.cli.lab import end_with_process as end; end(int(sys.argv[1])); input()"
     return subprocess.Popen([sys.executable, "-c", program, str(process_id)], stdin=subprocess.PIPE, text=True)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from workq_helpers.console import KEPT_LINES, Console
+from workq_helpers.clients.console import KEPT_LINES, Console
 
 
 def in_thread(function: Any) -> None:

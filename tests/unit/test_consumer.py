@@ -10,12 +10,12 @@ import pytest
 from pika.spec import Basic, BasicProperties
 
 from tests.fake_servers import amqp_server, listening
-from workq_helpers.consumer import Consumer, ConsumerOptions
+from workq_helpers.clients.consumer import Consumer, ConsumerOptions
+from workq_helpers.clients.worker import Worker
+from workq_helpers.clients.worker_channel import WorkerChannel
 from workq_helpers.errors import WorkqError
-from workq_helpers.events import EventLog
-from workq_helpers.messages import MessageIds
-from workq_helpers.worker import Worker
-from workq_helpers.worker_channel import WorkerChannel
+from workq_helpers.log.events import EventLog
+from workq_helpers.log.messages import MessageIds
 
 
 def deliver(consumer: Consumer, tag: int) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from workq_helpers.cli import main
-from workq_helpers.course_copy import MANIFEST, copy_course, shipped_lessons
+from workq_helpers.cli.course_copy import MANIFEST, copy_course, shipped_lessons
+from workq_helpers.cli.main import main
 from workq_helpers.errors import InvalidArgumentError
 
 Copy = Callable[[], dict[str, str]]

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from workq_helpers.events import Event, EventLog
+from workq_helpers.log.events import Event, EventLog
 
 
 def log_of(*kinds: str) -> EventLog:
@@ -107,7 +107,7 @@ def test_events_are_counted_up_to_a_moment() -> None:
 
 def test_a_cleared_log_begins_again_at_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("workq_helpers.events.time.monotonic", lambda: now)
+    monkeypatch.setattr("workq_helpers.log.events.time.monotonic", lambda: now)
     log = EventLog()
     now = 107.0
     log.record("published", "p")

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from workq_helpers.course import CHAPTERS, EXERCISES
 from workq_helpers.errors import InvalidArgumentError
-from workq_helpers.exercises import Code, Exercise, OpenExercise, Verdict, exercise
-from workq_helpers.exercises.source import derive
+from workq_helpers.lessons import CHAPTERS, EXERCISES
+from workq_helpers.teaching.exercise import Code, Exercise, OpenExercise, Verdict, exercise
+from workq_helpers.teaching.source import derive
 
 TEXT = """# For authors.
 #: cell

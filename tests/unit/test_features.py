@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from packaging.version import Version
 
-from workq_helpers.broker.features import Features
+from workq_helpers.rabbitmq.features import Features
 
 
 class Listing:

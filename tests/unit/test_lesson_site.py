@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import pytest
 from bs4 import BeautifulSoup
 
-from workq_helpers.course import CHAPTERS
+from workq_helpers.lessons import CHAPTERS
 
 pytestmark = pytest.mark.text
 

@@ -13,8 +13,8 @@ import pytest
 
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.locking import lock_path, locked
-from workq_helpers.course_progress import CourseProgress
 from workq_helpers.errors import BrokerStartError
+from workq_helpers.teaching.progress import CourseProgress
 
 
 @pytest.fixture(params=[errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS], ids=errno.errorcode.get)
@@ -64,7 +64,7 @@ def test_progress_is_kept_and_still_under_a_lock(elsewhere: Path, monkeypatch: p
     progress = CourseProgress(elsewhere)
     assert progress.mark_lesson("00_start_here.ipynb"), progress.trouble
     assert progress.done().lessons == {"00_start_here.ipynb"}
-    monkeypatch.setattr("workq_helpers.course_progress._LOCK_SECONDS", 0.01)
+    monkeypatch.setattr("workq_helpers.teaching.progress._LOCK_SECONDS", 0.01)
     with filelock.FileLock(lock_path(progress.path.with_suffix(".lock"))):
         assert not progress.mark_lesson("01_round_robin.ipynb")
     assert "could not be kept" in progress.trouble

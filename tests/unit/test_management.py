@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 
 from tests.fake_servers import Talk, endpoint_at, listening, said
-from workq_helpers.broker import management
-from workq_helpers.broker.management import Management, QueueCounts
 from workq_helpers.broker.ports import free_ports
 from workq_helpers.errors import (
     InvalidArgumentError,
@@ -20,6 +18,8 @@ from workq_helpers.errors import (
     VirtualHostRefusedError,
     WorkqError,
 )
+from workq_helpers.rabbitmq import management
+from workq_helpers.rabbitmq.management import Management, QueueCounts
 
 USUAL = "Sending, consuming and the log work without it"
 

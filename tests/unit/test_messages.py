@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from workq_helpers.errors import InvalidArgumentError
-from workq_helpers.messages import TASK_TEXT_LENGTH, MessageIds, encode_body, task_text
+from workq_helpers.log.messages import TASK_TEXT_LENGTH, MessageIds, encode_body, task_text
 
 
 @pytest.mark.parametrize(

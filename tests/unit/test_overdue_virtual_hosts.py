@@ -8,8 +8,8 @@ import pytest
 from packaging.version import Version
 
 from workq_helpers import Broker
-from workq_helpers.broker.endpoint import Endpoint
 from workq_helpers.errors import ManagementError
+from workq_helpers.rabbitmq.endpoint import Endpoint
 
 
 class Administration:

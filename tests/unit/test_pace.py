@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from workq_helpers.clients.pace import Pace, WorkerKilled, seconds_per_dot, work
 from workq_helpers.errors import InvalidArgumentError
-from workq_helpers.pace import Pace, WorkerKilled, seconds_per_dot, work
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from workq_helpers.events import EventLog
+from workq_helpers.log.events import EventLog
 from workq_helpers.stage.playhead import Playhead
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from workq_helpers.errors import InvalidArgumentError
-from workq_helpers.events import EventLog
-from workq_helpers.prefetch_sweep import Run, Sweep, prefetch_sweep, read_run
+from workq_helpers.lessons.fair_dispatch.prefetch_sweep import Run, Sweep, prefetch_sweep, read_run
+from workq_helpers.log.events import EventLog
 
 
 def log_of(*kinds: str) -> EventLog:

@@ -10,10 +10,10 @@ import filelock
 import platformdirs
 import pytest
 
-from workq_helpers import course_progress
-from workq_helpers.course import CHAPTERS
-from workq_helpers.course_progress import CourseProgress, Done, data_folder, finish
 from workq_helpers.errors import InvalidArgumentError
+from workq_helpers.lessons import CHAPTERS
+from workq_helpers.teaching import progress as progress_module
+from workq_helpers.teaching.progress import CourseProgress, Done, data_folder, finish
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
 
 
 def test_a_lock_that_somebody_keeps_stops_nothing(progress: CourseProgress, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(course_progress, "_LOCK_SECONDS", 0.0)
+    monkeypatch.setattr(progress_module, "_LOCK_SECONDS", 0.0)
     progress.mark_lesson("01_round_robin.ipynb")
     with filelock.FileLock(progress.path.with_suffix(".lock")):
         assert not progress.mark_exercise("mend the counter")
@@ -100,7 +100,7 @@ def test_a_write_that_fails_leaves_the_old_file(progress: CourseProgress, monkey
 _MARK_MANY = """
 import sys
 from pathlib import Path
-from workq_helpers.course_progress import CourseProgress
+from workq_helpers.teaching.progress import CourseProgress
 for number in range(20):
     CourseProgress(Path(sys.argv[1])).mark_exercise(f"{sys.argv[2]}{number}")
 """

@@ -21,7 +21,11 @@ WORDS = Path(__file__).with_name("words.txt")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 #: Their sentences are what learners are asked, told and shown.
-MODULES = sorted(file for part in ("course", "exercises") for file in (ROOT / "workq_helpers" / part).rglob("*.py"))
+MODULES = sorted(
+    file
+    for part in ("lessons/*/checks.py", "lessons/*/exercises.py", "teaching/exercise.py", "teaching/trial.py")
+    for file in (ROOT / "workq_helpers").glob(part)
+)
 assert NOTEBOOKS
 assert PAGES
 assert MODULES

@@ -9,10 +9,10 @@ import pika.exceptions
 import pytest
 
 from tests.fake_servers import amqp_server, listening
+from workq_helpers.clients.publisher import Publisher, PublisherOptions
 from workq_helpers.errors import WorkqError
-from workq_helpers.events import EventLog
-from workq_helpers.messages import MessageIds
-from workq_helpers.publisher import Publisher, PublisherOptions
+from workq_helpers.log.events import EventLog
+from workq_helpers.log.messages import MessageIds
 
 
 def make_publisher(tasks: Iterator[str] | list[str], **more: Any) -> tuple[Publisher, EventLog]:

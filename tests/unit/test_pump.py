@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from workq_helpers.pump import Pump
+from workq_helpers.clients.pump import Pump
 
 
 class Recorder:

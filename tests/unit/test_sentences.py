@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from workq_helpers.checks import CheckResult
-from workq_helpers.course_progress import Finish
-from workq_helpers.exercises import Verdict
-from workq_helpers.exercises.exercise import Hint
-from workq_helpers.outage import NotChecked, Outage
-from workq_helpers.sentences import paragraph
+from workq_helpers.lessons.durability.outage import NotChecked, Outage
+from workq_helpers.teaching.check import CheckResult
+from workq_helpers.teaching.exercise import Hint, Verdict
+from workq_helpers.teaching.progress import Finish
+from workq_helpers.text import paragraph
 
 
 def test_a_sentence_is_data_and_keeps_its_lines() -> None:

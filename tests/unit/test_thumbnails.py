@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from workq_helpers.errors import InvalidArgumentError
-from workq_helpers.thumbnails import Album, photo
+from workq_helpers.lessons.putting_it_together.thumbnails import Album, photo
 
 
 def small_picture() -> bytes:

@@ -12,9 +12,9 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workq_helpers.broker.endpoint import Endpoint
-from workq_helpers.broker.url import address_of, endpoint_from_url
 from workq_helpers.errors import InvalidArgumentError
+from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.url import address_of, endpoint_from_url
 
 
 def read(url: str, **others: str) -> Endpoint:

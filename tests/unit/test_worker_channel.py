@@ -5,8 +5,8 @@ import inspect
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
-from workq_helpers.recording import RecordingChannel
-from workq_helpers.worker_channel import WorkerChannel
+from workq_helpers.clients.recording_connection import RecordingChannel
+from workq_helpers.clients.worker_channel import WorkerChannel
 
 
 @pytest.mark.parametrize("name", ["basic_ack", "basic_nack", "basic_reject", "basic_publish"])

@@ -5,14 +5,12 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-import workq_helpers.broker.url  # noqa: F401 - see below
-
 if TYPE_CHECKING:
     from workq_helpers.broker.broker import Broker, find_broker
+    from workq_helpers.broker.commands import logs, start, status, stop, url
     from workq_helpers.broker.doctor import Finding, diagnose
-    from workq_helpers.broker.endpoint import Endpoint
     from workq_helpers.broker.running import Status
-    from workq_helpers.broker.steering import logs, start, status, stop, url
+    from workq_helpers.rabbitmq.endpoint import Endpoint
 
 __all__ = [
     "Broker",
@@ -28,22 +26,19 @@ __all__ = [
     "url",
 ]
 
-# A module, imported this early so that it is not put in the place of the function `url` by a later import.
-del url
-
 # Imported when first asked for: the keeper lives in this package, needs few of them, and starts quickly without.
 _HOMES = {
-    "Broker": "broker",
-    "Endpoint": "endpoint",
-    "Finding": "doctor",
-    "Status": "running",
-    "diagnose": "doctor",
-    "find_broker": "broker",
-    "logs": "steering",
-    "start": "steering",
-    "status": "steering",
-    "stop": "steering",
-    "url": "steering",
+    "Broker": "workq_helpers.broker.broker",
+    "Endpoint": "workq_helpers.rabbitmq.endpoint",
+    "Finding": "workq_helpers.broker.doctor",
+    "Status": "workq_helpers.broker.running",
+    "diagnose": "workq_helpers.broker.doctor",
+    "find_broker": "workq_helpers.broker.broker",
+    "logs": "workq_helpers.broker.commands",
+    "start": "workq_helpers.broker.commands",
+    "status": "workq_helpers.broker.commands",
+    "stop": "workq_helpers.broker.commands",
+    "url": "workq_helpers.broker.commands",
 }
 
 
@@ -51,4 +46,4 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    return getattr(importlib.import_module(home), name)

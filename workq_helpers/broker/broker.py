@@ -15,12 +15,10 @@ from packaging.version import Version
 
 from workq_helpers.broker.by_hand import ByHand
 from workq_helpers.broker.choice import Choice
-from workq_helpers.broker.endpoint import Endpoint
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.lease import RESTART_SECONDS, Lease, take_lease
 from workq_helpers.broker.progress import Shown, spoken
 from workq_helpers.broker.server import Progress
-from workq_helpers.broker.url import endpoint_from_url
 from workq_helpers.errors import (
     BrokerError,
     BrokerNotOursError,
@@ -30,16 +28,18 @@ from workq_helpers.errors import (
     VirtualHostRefusedError,
     WaitTimeoutError,
 )
+from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.url import endpoint_from_url
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     import pika
 
-    from workq_helpers.broker.claim import Claim
-    from workq_helpers.broker.features import Features
-    from workq_helpers.broker.management import Management, QueueCounts
-    from workq_helpers.broker.witness import Witness
+    from workq_helpers.rabbitmq.borrowed_virtual_host import Claim
+    from workq_helpers.rabbitmq.features import Features
+    from workq_helpers.rabbitmq.management import Management, QueueCounts
+    from workq_helpers.rabbitmq.restart_watch import Witness
 
 __all__ = ["Broker", "find_broker"]
 
@@ -71,9 +71,9 @@ def find_broker(progress: Callable[[str], None] | None = None, environ: Mapping[
     choice = Choice.from_environ(environ)
     if choice.uses_url:
         endpoint = endpoint_from_url(environ)
-        from workq_helpers.broker import connection  # with it pika, which takes a while to import
+        from workq_helpers.rabbitmq import connecting  # with it pika, which takes a while to import
 
-        broker = Broker(endpoint, connection.probe(endpoint), by_hand=ByHand.from_environ(environ))
+        broker = Broker(endpoint, connecting.probe(endpoint), by_hand=ByHand.from_environ(environ))
         broker._call_a_witness()
         return broker
     folders = Folders.from_environ(environ)
@@ -148,7 +148,7 @@ class Broker:
         return self._features
 
     def _ask_features(self) -> Features:
-        from workq_helpers.broker.features import Features
+        from workq_helpers.rabbitmq.features import Features
 
         try:
             return Features.ask(self.version, self._api())
@@ -157,9 +157,9 @@ class Broker:
 
     def describe(self) -> str:
         """Return its version, where it comes from, and whether it is up, for people to read."""
-        from workq_helpers.broker import connection
+        from workq_helpers.rabbitmq import connecting
 
-        state = "closed" if self._closed else "up" if connection.accepts(self.endpoint) else "down"
+        state = "closed" if self._closed else "up" if connecting.accepts(self.endpoint) else "down"
         unverified = " · certificate not verified" if self.endpoint.tls and not self.endpoint.verify else ""
         return f"RabbitMQ {self.version} · {self.where} · {state}{unverified}"
 
@@ -178,16 +178,16 @@ class Broker:
             virtual_host: Its name.
             **overrides: Any argument of `pika.ConnectionParameters`, to set or replace one.
         """
-        from workq_helpers.broker import connection
+        from workq_helpers.rabbitmq import connecting
 
-        return connection.connection_parameters(self.endpoint.on(virtual_host), **overrides)
+        return connecting.connection_parameters(self.endpoint.on(virtual_host), **overrides)
 
     def create_virtual_host(self, label: str) -> str:
         """Create an empty virtual host, and return its name; it is deleted when this handle's process ends.
 
         On a broker that somebody else runs and where the user may not create any, one of those that a teacher made
-        for the user is emptied and used instead (`workq_helpers.broker.claim` says more); where there are none, the
-        virtual host that the address names, unless that is ``/``.
+        for the user is emptied and used instead (`workq_helpers.rabbitmq.borrowed_virtual_host` says more); where there
+        are none, the virtual host that the address names, unless that is ``/``.
 
         Args:
             label: What it is for, such as ``"round-robin"``; becomes part of the name.
@@ -274,7 +274,7 @@ class Broker:
         polls(self._api().is_started)
 
     def _borrowed_virtual_host(self) -> str:
-        from workq_helpers.broker.claim import Claim, lesson_hosts
+        from workq_helpers.rabbitmq.borrowed_virtual_host import Claim, lesson_hosts
 
         name = self.endpoint.virtual_host
         if name == "/":
@@ -309,7 +309,7 @@ class Broker:
 
     def _claim_again(self) -> None:
         """Hold what we held before the broker was restarted, as far as nobody else took it meanwhile."""
-        from workq_helpers.broker.claim import Claim
+        from workq_helpers.rabbitmq.borrowed_virtual_host import Claim
 
         with self._lock:
             for name, claim in self._claims.items():
@@ -321,7 +321,7 @@ class Broker:
     def _api(self) -> Management:
         with self._lock:
             if self._management is None:
-                from workq_helpers.broker.management import Management  # httpx takes a while to import
+                from workq_helpers.rabbitmq.management import Management  # httpx takes a while to import
 
                 self._management = Management(self.endpoint)
             return self._management
@@ -475,29 +475,29 @@ class Broker:
 
     def _went_away(self) -> bool:
         """Say whether the broker has gone away since it was last remembered, or is away now."""
-        from workq_helpers.broker import connection
+        from workq_helpers.rabbitmq import connecting
 
         if self._lease is not None and self._restarts_told(self._lease) != self._restarts:
             return True
         with self._lock:
             if self._witness is not None and self._witness.saw_it_go():
                 return True
-        return not connection.accepts(self.endpoint)
+        return not connecting.accepts(self.endpoint)
 
     def _remember_this_boot(self) -> bool:
         """Notice from now on that the broker goes away; say whether it is there at all."""
         if self._lease is None:
             return self._call_a_witness()
-        from workq_helpers.broker import connection
+        from workq_helpers.rabbitmq import connecting
 
         restarts = self._restarts_told(self._lease)
-        if restarts % 2 or not connection.accepts(self.endpoint):
+        if restarts % 2 or not connecting.accepts(self.endpoint):
             return False
         self._restarts = restarts
         return True
 
     def _call_a_witness(self) -> bool:
-        from workq_helpers.broker.witness import Witness
+        from workq_helpers.rabbitmq.restart_watch import Witness
 
         try:
             witness = Witness(self.endpoint)

@@ -25,8 +25,6 @@ from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient, get_docker_host
 
-from workq_helpers.broker.endpoint import Endpoint
-from workq_helpers.broker.features import ADVANCED_CONFIG
 from workq_helpers.broker.ports import LOOPBACK, free_ports
 from workq_helpers.broker.server import Progress, Remains, last_words, printed, silent
 from workq_helpers.errors import (
@@ -36,6 +34,8 @@ from workq_helpers.errors import (
     ImageUnavailableError,
     PortTakenError,
 )
+from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.features import ADVANCED_CONFIG
 
 __all__ = ["FOLDER_LABEL", "KEEPER_LABEL", "ContainerServer", "bury", "has_image", "leftovers", "owner"]
 
@@ -283,12 +283,12 @@ class ContainerServer:
         # These take a while to import, and RabbitMQ boots meanwhile.
         from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-        from workq_helpers.broker import connection
+        from workq_helpers.rabbitmq import connecting
 
         looks = itertools.count(1)
 
         def look() -> bool:
-            if connection.accepts(endpoint):
+            if connecting.accepts(endpoint):
                 return True
             if next(looks) % _LOOKS_PER_STATE == 0:
                 state = _state(self._wrapped())

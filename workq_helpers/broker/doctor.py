@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from workq_helpers.broker import docker_socket, packages, steering
+from workq_helpers.broker import commands, docker_socket, packages
 from workq_helpers.broker.choice import DEFAULT_IMAGE, Choice
 from workq_helpers.broker.folders import Folders, why_not_writable
 from workq_helpers.broker.installations import OLDEST_VERSION, find_installations
@@ -61,8 +61,8 @@ def diagnose(environ: Mapping[str, str] = os.environ) -> list[Finding]:
 
 
 def _url(environ: Mapping[str, str]) -> Finding:
-    from workq_helpers.broker.connection import probe
-    from workq_helpers.broker.url import endpoint_from_url
+    from workq_helpers.rabbitmq.connecting import probe
+    from workq_helpers.rabbitmq.url import endpoint_from_url
 
     try:
         endpoint = endpoint_from_url(environ)
@@ -75,7 +75,7 @@ def _url(environ: Mapping[str, str]) -> Finding:
 
 def _running(folders: Folders, environ: Mapping[str, str]) -> tuple[Status | None, list[Finding]]:
     try:
-        status = steering.status(environ)
+        status = commands.status(environ)
     except BrokerError as error:
         return None, [Finding("course broker", "bad", str(error), "Run `workq broker stop`.")]
     if status is None and (reason := why_not_writable(folders.runtime)):

@@ -36,8 +36,8 @@ from workq_helpers.broker.wire import Message, Wire
 from workq_helpers.errors import BrokerError, BrokerStartError, WorkqError
 
 if TYPE_CHECKING:
-    from workq_helpers.broker.management import Management
     from workq_helpers.broker.running import Ready
+    from workq_helpers.rabbitmq.management import Management
 
 __all__ = ["LINGER_SECONDS", "SLOW_SECONDS", "Keeper", "main"]
 
@@ -125,8 +125,8 @@ class Keeper:
         from workq_helpers.broker.sources import start_server
 
         server, endpoint = start_server(self._choice, self._folders, self._environ, self._progress, self._record)
-        from workq_helpers.broker.connection import probe  # pika is imported by now
         from workq_helpers.broker.running import Ready
+        from workq_helpers.rabbitmq.connecting import probe  # pika is imported by now
 
         ready = Ready(endpoint, server.source, server.description, probe(endpoint))
         self._save()
@@ -362,7 +362,7 @@ class Keeper:
             reply({"error": describe_error(error)})
 
     def _accepts(self, server: Server, ready: Ready) -> bool:
-        from workq_helpers.broker.connection import accepts
+        from workq_helpers.rabbitmq.connecting import accepts
 
         return server.is_running() and accepts(ready.endpoint)
 
@@ -401,7 +401,7 @@ class Keeper:
             timer.start()
 
     def _drop(self, virtual_hosts: set[str]) -> None:
-        from workq_helpers.broker.management import Management
+        from workq_helpers.rabbitmq.management import Management
 
         if self._ready is None:
             return

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from workq_helpers.broker import processes
-from workq_helpers.broker.endpoint import Endpoint
-from workq_helpers.broker.features import ADVANCED_CONFIG
 from workq_helpers.broker.installations import Installation
 from workq_helpers.broker.ports import LOOPBACK, free_ports, taken
 from workq_helpers.broker.server import ProcessMark, Progress, Remains, last_words, printed, silent
 from workq_helpers.errors import BrokerError, BrokerStartError, PortTakenError
+from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.features import ADVANCED_CONFIG
 
 __all__ = ["NodeServer"]
 
@@ -250,7 +250,7 @@ class NodeServer:
         # These take a while to import, and the node boots meanwhile.
         from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-        from workq_helpers.broker import connection
+        from workq_helpers.rabbitmq import connecting
 
         polls = Retrying(
             retry=retry_if_result(lambda over: not over),
@@ -258,7 +258,7 @@ class NodeServer:
             stop=stop_after_delay(BOOT_SECONDS),
         )
         try:
-            polls(lambda: node.poll() is not None or connection.accepts(endpoint))
+            polls(lambda: node.poll() is not None or connecting.accepts(endpoint))
         except RetryError as error:
             raise self._failure(f"did not accept AMQP within {BOOT_SECONDS:.0f} s") from error
         if node.poll() is not None:

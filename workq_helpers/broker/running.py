@@ -7,7 +7,7 @@ from typing import Any
 
 from packaging.version import Version
 
-from workq_helpers.broker.endpoint import Endpoint
+from workq_helpers.rabbitmq.endpoint import Endpoint
 
 __all__ = ["Ready", "Status"]
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from workq_helpers.broker.endpoint import Endpoint
+    from workq_helpers.rabbitmq.endpoint import Endpoint
 
 __all__ = ["ProcessMark", "Progress", "Remains", "Server", "last_words", "printed", "silent"]
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from workq_helpers.broker.choice import DEFAULT_IMAGE, Choice
-from workq_helpers.broker.endpoint import Endpoint
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.installations import OLDEST_VERSION, find_installations
 from workq_helpers.broker.server import Progress, Server
@@ -18,6 +17,7 @@ from workq_helpers.errors import (
     PortTakenError,
     UnsupportedBrokerError,
 )
+from workq_helpers.rabbitmq.endpoint import Endpoint
 
 __all__ = ["start_server"]
 

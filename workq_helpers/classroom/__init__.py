@@ -5,7 +5,8 @@ The teacher, an administrator of the broker, makes it from a roster with `workq 
 - a user of RabbitMQ, named after the learner where no other can read that, with a generated password and the tags
   `management`, which gives the counts of the learner's own queues and shows nothing of others, and `workq-class`, by
   which the course knows its own;
-- the virtual host of the same name, and beside it numbered ones for lessons (`workq_helpers.broker.claim` says why);
+- the virtual host of the same name, and beside it numbered ones for lessons
+  (`workq_helpers.rabbitmq.borrowed_virtual_host` says why);
 - permissions on these alone, and limits: of the user, of the virtual hosts, and by an operator policy of each queue.
 
 Passwords are kept in one place besides RabbitMQ: the teacher's file, which is written before anything is created, so

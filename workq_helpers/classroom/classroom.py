@@ -12,11 +12,6 @@ from urllib.parse import quote, unquote, urlsplit
 
 from packaging.version import Version
 
-from workq_helpers.broker.administration import Administration, Named, Use
-from workq_helpers.broker.claim import lesson_hosts
-from workq_helpers.broker.connection import OLDEST_VERSION
-from workq_helpers.broker.endpoint import Endpoint
-from workq_helpers.broker.url import BROKER_URL, endpoint_from_url
 from workq_helpers.classroom.limits import Limits
 from workq_helpers.classroom.roster import Learner
 from workq_helpers.classroom.teachers_file import Access, TeachersFile
@@ -27,6 +22,11 @@ from workq_helpers.errors import (
     ManagementUnavailableError,
     UnsupportedBrokerError,
 )
+from workq_helpers.rabbitmq.administration import Administration, Named, Use
+from workq_helpers.rabbitmq.borrowed_virtual_host import lesson_hosts
+from workq_helpers.rabbitmq.connecting import OLDEST_VERSION
+from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.url import BROKER_URL, endpoint_from_url
 
 __all__ = ["Classroom", "Created", "Each", "Presence"]
 

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 import click
 
 from workq_helpers.classroom.limits import Limits
-from workq_helpers.plain_text import printable
+from workq_helpers.text import printable
 
 if TYPE_CHECKING:
     from workq_helpers.classroom.classroom import Classroom, Presence
@@ -159,9 +159,9 @@ def remove(url: str | None, management: str | None, output: Path, yes: bool) -> 
 
 
 def _opened(url: str | None, management: str | None, output: Path) -> Classroom:
-    from workq_helpers.broker.url import BROKER_URL, MANAGEMENT_URL, endpoint_from_url
     from workq_helpers.classroom.classroom import Classroom
     from workq_helpers.classroom.teachers_file import TeachersFile
+    from workq_helpers.rabbitmq.url import BROKER_URL, MANAGEMENT_URL, endpoint_from_url
 
     given = {BROKER_URL: _with_password(url), MANAGEMENT_URL: management}
     environ = dict(os.environ) | {name: value for name, value in given.items() if value is not None}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workq_helpers.callbacks import print_and_work, print_work_and_ack
+from workq_helpers.clients.callbacks import print_and_work, print_work_and_ack
 from workq_helpers.errors import InvalidArgumentError
 
 if TYPE_CHECKING:

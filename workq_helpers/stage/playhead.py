@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from workq_helpers.events import EventLog
+from workq_helpers.log.events import EventLog
 
 __all__ = ["Mode", "Playhead", "Position"]
 

@@ -10,16 +10,16 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from workq_helpers.clients.pace import seconds_per_dot
 from workq_helpers.errors import WorkqError
-from workq_helpers.pace import seconds_per_dot
-from workq_helpers.plain_text import printable
+from workq_helpers.stage.broker_counts import BrokerWatch
 from workq_helpers.stage.calls import Call, Declaration, call_for
 from workq_helpers.stage.lanes import Lanes
 from workq_helpers.stage.playhead import Playhead, Position
 from workq_helpers.stage.scene import Picture, Scene
-from workq_helpers.stage.sightings import BrokerWatch
 from workq_helpers.stage.still import Still
 from workq_helpers.stage.widget import StageWidget
+from workq_helpers.text import printable
 
 if TYPE_CHECKING:
     from workq_helpers.lesson import Lesson
@@ -217,8 +217,8 @@ class Stage:
             position = self._playhead.position()
             self._wind_to(position.events)
             live = position.mode == "live"
-            sighting = self._broker.latest() if live else self._broker.at(position.seconds)
-            picture = self._scene.picture(position.seconds, sighting, self._console, running=position.mode != "paused")
+            answer = self._broker.latest() if live else self._broker.at(position.seconds)
+            picture = self._scene.picture(position.seconds, answer, self._console, running=position.mode != "paused")
             return self._dressed(picture, position)
 
     def _wind_to(self, events: int) -> None:

@@ -1,0 +1,153 @@
+"""What `make lab` opens: JupyterLab on the first lesson, with a RabbitMQ for as long as it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import psutil
+
+from workq_helpers.cli.jupyter_folders import put_stand_ins, without_saving
+from workq_helpers.errors import WorkqError
+
+__all__ = ["course_folder", "end_with_process", "lab_arguments", "open_lab"]
+
+#: The lesson that opens first, below the course's folder.
+FIRST_LESSON = "notebooks/00_start_here.ipynb"
+
+#: Seconds for JupyterLab to shut its kernels down before it is ended without them; they follow by themselves.
+SECONDS_TO_END = 20.0
+#: Its end is noticed at once, or by then where its own parent does not collect it.
+SECONDS_BETWEEN_LOOKS = 1.0
+
+Say = Callable[[str], None]
+
+
+def open_lab(arguments: Sequence[str], say: Say, progress: Say | None = None) -> None:
+    """Find or start a RabbitMQ, then run JupyterLab in this process until it is stopped.
+
+    Without a RabbitMQ the lessons open all the same: reading them needs none, and their first cell says again
+    what is missing.
+
+    Args:
+        arguments: Options for JupyterLab; they win over the course's own.
+        say: Is told each step, in a line.
+        progress: Is told what takes its time meanwhile; by default a progress bar shows it.
+    """
+    folder = course_folder(Path.cwd())
+    if not (folder / FIRST_LESSON).is_file():
+        say(f"    There are no lessons in {folder}. Copy them: workq course copy work-queues && cd work-queues")
+    for sentence in filter(None, [without_saving((folder / FIRST_LESSON).parent), put_stand_ins(os.environ)]):
+        say(f"    {sentence}")
+    # JupyterLab takes as long to import as RabbitMQ to boot, so both happen at once.
+    threading.Thread(target=importlib.import_module, args=("jupyterlab.labapp",), daemon=True).start()
+    with contextlib.ExitStack() as until_the_end:
+        with _step("RabbitMQ", say):
+            until_the_end.enter_context(_broker(say, progress))
+        say("==> JupyterLab; press Ctrl-C twice in this terminal to stop it")
+        from jupyterlab.labapp import LabApp
+
+        LabApp.launch_instance(lab_arguments(arguments, folder, os.geteuid() == 0))
+
+
+@contextlib.contextmanager
+def _broker(say: Say, progress: Say | None) -> Iterator[None]:
+    """Hold a lease on the course broker: it is there before the first cell and between two notebooks."""
+    from workq_helpers.broker import find_broker
+
+    try:
+        broker = find_broker(progress)
+    except WorkqError as error:
+        say(f"    {error}")
+        say("    The lessons open without it; `.venv/bin/workq doctor` says more.")
+        yield
+        return
+    say(f"    {broker.describe()}")
+    with broker:
+        yield
+
+
+@contextlib.contextmanager
+def _step(what: str, say: Say) -> Iterator[None]:
+    started = time.monotonic()
+    say(f"==> {what}")
+    yield
+    say(f"    done in {time.monotonic() - started:.1f} s")
+
+
+def course_folder(here: Path) -> Path:
+    """Return the folder with the notebooks: `here`, else the checkout that this package is installed from."""
+    checkout = Path(__file__).resolve().parents[2]
+    return next((folder for folder in (here, checkout) if (folder / FIRST_LESSON).is_file()), here)
+
+
+def lab_arguments(arguments: Sequence[str], folder: Path, as_root: bool) -> list[str]:
+    """Return JupyterLab's command line.
+
+    Args:
+        arguments: The user's own; where they name an option, the course's value for it is left out.
+        folder: What JupyterLab shows as its root.
+        as_root: Whether root runs it, which JupyterLab refuses unless told otherwise.
+    """
+    ours = {
+        "--ServerApp.root_dir": str(folder),
+        "--LabApp.default_url": f"/lab/tree/{FIRST_LESSON}",
+        # No news and no updates: both would ask the Internet, and the first asks the learner too.
+        "--LabApp.news_url": "None",
+        "--LabApp.check_for_updates_class": "jupyterlab.handlers.announcements.NeverCheckForUpdate",
+        # Nor the question whether there should be any.
+        "--LabApp.app_settings_dir": str(Path(__file__).resolve().parent / "lab_settings"),
+    }
+    if _kernels_can_encrypt():
+        # Else anybody on the machine may read what a kernel answers: its ports take all comers, and only sign.
+        ours["--KernelManager.transport_encryption"] = "auto"
+    named = {argument.partition("=")[0] for argument in arguments}
+    command = [f"{option}={value}" for option, value in ours.items() if option not in named]
+    if as_root and "--allow-root" not in named:
+        command.append("--allow-root")
+    return [*command, *arguments]
+
+
+def _kernels_can_encrypt() -> bool:
+    """Whether Jupyter is new enough to encrypt what goes between it and its kernels, and was built to."""
+    import zmq
+    from jupyter_client.manager import KernelManager
+
+    return bool(KernelManager.class_traits().get("transport_encryption")) and zmq.has("curve")
+
+
+def end_with_process(process_id: int) -> None:
+    """End this process when another one has ended, however that went: no JupyterLab survives its `make`.
+
+    Args:
+        process_id: The process to follow.
+    """
+    try:
+        followed = psutil.Process(process_id)
+    except psutil.NoSuchProcess:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return
+    threading.Thread(target=_follow, args=(followed,), name="workq-follow", daemon=True).start()
+
+
+def _follow(followed: psutil.Process) -> None:
+    while _lives(followed):
+        with contextlib.suppress(psutil.TimeoutExpired):
+            followed.wait(SECONDS_BETWEEN_LOOKS)
+    os.kill(os.getpid(), signal.SIGTERM)  # JupyterLab's own way to stop, kernels included
+    threading.Event().wait(SECONDS_TO_END)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Whether it runs; a dead one that its own parent has not noticed yet does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

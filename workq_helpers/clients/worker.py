@@ -1,0 +1,441 @@
+"""`Worker`: one consumer in the background, running a learner's callback."""
+
+from __future__ import annotations
+
+import ctypes
+import inspect
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import pika
+from pika.adapters.select_connection import IOLoop
+
+from workq_helpers.clients.console import Console
+from workq_helpers.clients.consumer import Consumer, ConsumerOptions, Delivery
+from workq_helpers.clients.pace import Pace, WorkerKilled
+from workq_helpers.clients.pump import Pump
+from workq_helpers.errors import (
+    CallbackSignatureError,
+    InvalidArgumentError,
+    WaitTimeoutError,
+    WorkerStartError,
+    WorkqError,
+)
+from workq_helpers.log.events import EventLog
+from workq_helpers.log.messages import MessageIds
+
+__all__ = ["Callback", "Worker"]
+
+#: pika's callback: channel, method, properties, body.
+Callback = Callable[[Any, Any, Any, bytes], object]
+
+#: AMQP carries the prefetch count in 16 bits.
+_LARGEST_PREFETCH_COUNT = 65_535
+
+#: A cut connection is noticed within milliseconds; this only bounds a fault of our own.
+_KILL_TIMEOUT_SECONDS = 30.0
+
+
+class Worker:
+    """One consumer in the background: its own connection, its own thread, its own console.
+
+    `Lesson.start_worker` makes them.
+
+    Args:
+        name: Its name in the log, and its consumer tag.
+        callback: Called with pika's channel, method, properties and body for each delivery.
+        options: The queue, and how to consume from it.
+        parameters: Where to connect.
+        log: Where events go.
+        ids: Recognizes messages without an id.
+        explain: Turns pika's exception into one of ours, for a worker that can't start.
+
+    Raises:
+        CallbackSignatureError: The callback does not take four arguments.
+        InvalidArgumentError: The prefetch count or the queue's name makes no sense.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        callback: Callback,
+        options: ConsumerOptions,
+        *,
+        parameters: pika.ConnectionParameters,
+        log: EventLog,
+        ids: MessageIds,
+        explain: Callable[[BaseException], WorkqError],
+    ) -> None:
+        _check_callback(callback)
+        _check_options(options)
+        self.name = name
+        self.queue = options.queue
+        self.auto_ack = options.auto_ack
+        self.prefetch_count = options.prefetch_count
+        self.console = Console(log.seconds)
+        #: Tasks whose callback returned.
+        self.done = 0
+        #: What it calls for each delivery.
+        self.callback = callback
+        self._options = options
+        self._log = log
+        self._explain = explain
+        self._pace = Pace()
+        self._consumer = Consumer(self, options, parameters, log, ids)
+        self._pump = Pump(name, self)
+        self._consumer.nudge = self._pump.nudge
+        self._changed = threading.Condition()
+        self._phase = "starting"
+        self._error: BaseException | None = None
+        self._prepared = False
+        self._current: Delivery | None = None
+        self._working = False
+        self._leaving = False
+        self._interruptible = threading.Lock()
+        self._in_callback = False
+
+    # -- what a learner sees --------------------------------------------------------------------------
+
+    @property
+    def state(self) -> str:
+        """One of starting, idle, busy, frozen, reconnecting, stopped, killed, crashed."""
+        if self._phase != "consuming":
+            return self._phase
+        if self._pace.frozen:
+            return "frozen"
+        return "busy" if self._current is not None else "idle"
+
+    @property
+    def alive(self) -> bool:
+        """Whether it consumes, or will again."""
+        return self._phase in ("starting", "consuming", "reconnecting")
+
+    @property
+    def in_hand(self) -> int:
+        """How many deliveries wait for its callback or are in it."""
+        return len(self._consumer.waiting) + (self._current is not None)
+
+    @property
+    def current_task(self) -> str | None:
+        """The text of the task in its callback, or ``None``."""
+        current = self._current
+        return None if current is None else current.task
+
+    def stop(self, timeout: float | None = 60.0) -> None:
+        """Finish the task in hand, take no more, close the connection properly.
+
+        Args:
+            timeout: Seconds to wait at most for the task in hand; ``None`` for as long as it takes.
+
+        Raises:
+            WaitTimeoutError: It is frozen, or the task takes longer. It still stops when it gets to it.
+        """
+        if not self.alive:
+            return
+        if self._pace.frozen:
+            raise WaitTimeoutError(
+                f"{self.name} is frozen, and what hangs can't stop politely. "
+                f"Let it go on with thaw(), or end it with kill()."
+            )
+        self.request_stop()
+        if not self._wait_until(lambda: not self.alive, timeout):
+            raise WaitTimeoutError(
+                f"{self.name} still works on {self.current_task!r} after {timeout} seconds and stops when that "
+                f"is done. Wait longer with stop(timeout=None), or end it with kill()."
+            )
+        self._pump.join(timeout)
+
+    def kill(self) -> None:
+        """Cut its TCP connection, as if its process had crashed: nothing is finished, nothing is said."""
+        if not self.alive:
+            return
+        self.request_kill()
+        if not self._wait_until(lambda: not self.alive, _KILL_TIMEOUT_SECONDS):
+            raise WaitTimeoutError(f"{self.name} did not notice that its connection was cut; please report this.")
+        if not self._pump.in_main_thread() and self._current is None:
+            self._pump.join(_KILL_TIMEOUT_SECONDS)
+
+    def freeze(self) -> None:
+        """Make it hang without dying: its connection lives, but it starts, finishes and acks nothing."""
+        if self.alive and not self._pace.frozen:
+            self._pace.freeze()
+            self._log.record("frozen", self.name, self.queue)
+
+    def thaw(self) -> None:
+        """Let a frozen worker go on where it hung."""
+        if self._pace.frozen:
+            self._log.record("thawed", self.name, self.queue)
+            self._pace.thaw()
+
+    def __repr__(self) -> str:
+        return f"<Worker {self.name}: {self.state}, {self.done} done, queue {self.queue!r}, {self._options.logged}>"
+
+    # -- for the lesson -------------------------------------------------------------------------------
+
+    def launch(self) -> None:
+        """Begin to connect."""
+        self._log.record("starting", self.name, self.queue, detail=self._options.logged)
+        self._pump.start()
+
+    def wait_until_prepared(self, timeout: float) -> None:
+        """Wait until nothing but ``basic_consume`` is missing.
+
+        Raises:
+            WorkqError: It could not get there; the error says why.
+        """
+        self._wait_for_start(lambda: self._prepared, timeout)
+
+    def consume(self) -> None:
+        """Send ``basic_consume``."""
+        self._pump.call(self._consumer.consume)
+
+    def wait_until_consuming(self, timeout: float) -> None:
+        """Wait for the broker's answer to `consume`.
+
+        Raises:
+            WorkqError: The broker refused; the error says why.
+        """
+        self._wait_for_start(lambda: self._phase == "consuming" or self.done > 0, timeout)
+
+    def request_stop(self) -> None:
+        """Ask it to stop and do not wait."""
+        if self.alive and not self._leaving:
+            self._leaving = True
+            self._log.record("stopping", self.name, self.queue)
+            self._pump.call(self._consumer.stop)
+
+    def request_kill(self) -> None:
+        """Kill it and do not wait."""
+        self._leaving = True
+        # First, so that the callback can't finish what the cut is going to give back.
+        self._pace.kill()
+        self._cut("killed")
+        self._interrupt_callback()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for its threads; return whether they ended."""
+        return self._pump.join(timeout)
+
+    def _wait_for_start(self, condition: Callable[[], bool], timeout: float) -> None:
+        ready = self._wait_until(lambda: condition() or not self.alive, timeout)
+        if ready and (condition() or self._error is None):
+            return
+        self.request_kill()
+        if self._error is not None:
+            raise self._explain(self._error) from self._error
+        raise WorkerStartError(
+            f"{self.name} was not consuming from {self.queue!r} after {timeout} seconds. "
+            f"Is the broker still up? lesson.broker.describe() tells."
+        )
+
+    def _wait_until(self, condition: Callable[[], bool], timeout: float | None) -> bool:
+        with self._changed:
+            return self._changed.wait_for(condition, timeout)
+
+    def _set_phase(self, phase: str) -> None:
+        with self._changed:
+            self._phase = phase
+            self._changed.notify_all()
+        self._log.poke()
+
+    def _interrupt_callback(self) -> None:
+        """Make a killed worker's callback raise at its next bytecode, should it be busy in Python code.
+
+        `work` is interrupted at once by the pace; a callback blocked in C code (`time.sleep`, a socket) is
+        not, and its end is simply not noticed anymore.
+        """
+        with self._interruptible:
+            if self._in_callback:
+                thread = ctypes.c_ulong(self._pump.main_thread.ident or 0)
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(WorkerKilled))
+
+    # -- Host: called by the consumer -----------------------------------------------------------------
+
+    def is_working(self) -> bool:
+        """Whether a callback runs at this moment."""
+        return self._working
+
+    def hold(self) -> None:
+        """Hold the callback while the worker is frozen, and unwind it once it is killed."""
+        if self._pump.in_main_thread():
+            self._pace.check()
+
+    def prepared(self) -> None:
+        """Learn that everything up to ``basic_consume`` is done."""
+        with self._changed:
+            self._prepared = True
+            self._changed.notify_all()
+
+    def consuming(self) -> None:
+        """Learn that deliveries may come."""
+        self.console.write(" [*] Waiting for messages.\n")
+        self._set_phase("consuming")
+
+    def interrupted(self, reason: str) -> None:
+        """Learn that the connection was lost and is being opened again."""
+        self.console.write(f" [!] Connection lost ({reason}). Reconnecting...\n")
+        self._set_phase("reconnecting")
+
+    def ended(self, state: str, error: BaseException | None) -> None:
+        """Learn that this was all."""
+        self._leaving = True
+        if state == "crashed" and error is not None and self._prepared:
+            self.console.write(f" [!] This worker ended: {self._explain(error)}\n")
+        self._error = error
+        self._set_phase(state)
+
+    # -- Job: called by the pump ----------------------------------------------------------------------
+
+    def connect(self, loop: IOLoop) -> None:
+        """Begin to connect."""
+        self._consumer.connect(loop, self._pump.finish)
+
+    def after_poll(self) -> None:
+        """See to what other threads asked for."""
+        self._consumer.after_poll()
+
+    def has_work(self) -> bool:
+        """Whether a delivery waits for the callback."""
+        return bool(self._consumer.waiting) and not self._leaving
+
+    def failed(self, error: Exception) -> None:
+        """Learn that polling raised."""
+        self._consumer.failed(error)
+
+    def do_work(self) -> None:
+        """Run the callback for every delivery that waits."""
+        self._working = True
+        self._pace.enter()
+        try:
+            with self.console.capture():
+                while not self._leaving and self._consumer.waiting:
+                    self._pace.check()
+                    self._work_on_next()
+        except WorkerKilled:
+            # Its process would be gone by now; the consumer sees to what it held.
+            return
+        finally:
+            self._current = None
+            self._working = False
+            self._log.poke()
+
+    def _work_on_next(self) -> None:
+        delivery = self._begin()
+        if delivery is None:
+            return
+        try:
+            self._call_back(delivery)
+            self._pace.check()
+        except WorkerKilled:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever a program raises ends the program
+            self._crash(delivery, error)
+            return
+        with self._consumer.lock:
+            if self._pace.killed:
+                raise WorkerKilled
+            self._record("finished", delivery)
+            self._consumer.done_with(delivery)
+        self.done += 1
+        self._current = None
+        self._log.poke()
+
+    def _call_back(self, delivery: Delivery) -> None:
+        self._in_callback = True
+        try:
+            self.callback(delivery.channel, delivery.method, delivery.properties, delivery.body)
+        finally:
+            with self._interruptible:
+                self._in_callback = False
+            # An interrupt that was set just before comes out at a call, and must do so here, not in a thread
+            # that has left the callback behind.
+            _checkpoint()
+
+    def _begin(self) -> Delivery | None:
+        """Take the next delivery, unless the connection was lost meanwhile and with it the delivery."""
+        consumer = self._consumer
+        with consumer.lock:
+            if consumer.gone or not consumer.waiting:
+                return None
+            delivery = consumer.waiting.popleft()
+            self._current = delivery
+            self._record("started", delivery)
+        return delivery
+
+    def _crash(self, delivery: Delivery, error: BaseException) -> None:
+        """Show the traceback and end, as a program would; the message stays unacknowledged."""
+        self._leaving = True
+        # The first two frames are ours; the learner's callback begins at the third.
+        shown = error.__traceback__
+        for _ in range(2):
+            shown = shown.tb_next if shown else None
+        self.console.write("".join(traceback.format_exception(type(error), error, shown)))
+        self._record("failed", delivery, f"{type(error).__name__}: {error}")
+        self._cut("crashed")
+
+    def _cut(self, state: str) -> None:
+        """Cut the connection from this thread, whoever owns it; its owner may be waiting for something else."""
+        consumer = self._consumer
+        # Cut or not, the owner is called: to see the end of it, or to send what waits and then cut.
+        done = consumer.cut_at_once(state)
+        self._pump.call(lambda: None if done else consumer.cut(state))
+
+    def _record(self, kind: str, delivery: Delivery, detail: str = "") -> None:
+        method = delivery.method
+        self._log.record(
+            kind,
+            self.name,
+            self.queue,
+            delivery.message_id,
+            delivery.task,
+            method.delivery_tag,
+            method.redelivered,
+            detail,
+        )
+
+
+def _checkpoint() -> None:
+    """Let a pending interrupt out: Python looks for one at every call."""
+
+
+def _check_callback(callback: object) -> None:
+    if not callable(callback):
+        raise CallbackSignatureError(
+            f"The callback is {callback!r}, which can't be called. "
+            f"Pass a function: def callback(ch, method, properties, body): ..."
+        )
+    if inspect.iscoroutinefunction(callback):
+        raise CallbackSignatureError(
+            f"The callback {_name_of(callback)} is an async function, which pika never awaits. "
+            f"Define it with plain def: def callback(ch, method, properties, body): ..."
+        )
+    try:
+        signature = inspect.signature(callback)
+    except (TypeError, ValueError):
+        # Some callables of C code have no signature; calling them will show.
+        return
+    try:
+        signature.bind(None, None, None, None)
+    except TypeError as error:
+        raise CallbackSignatureError(
+            f"The callback {_name_of(callback)}{signature} can't be called with pika's four arguments "
+            f"({error}). Define it as def callback(ch, method, properties, body): ..."
+        ) from error
+
+
+def _name_of(callback: object) -> str:
+    return getattr(callback, "__name__", type(callback).__name__)
+
+
+def _check_options(options: ConsumerOptions) -> None:
+    if not isinstance(options.queue, str) or not options.queue:
+        raise InvalidArgumentError(
+            f'The queue is {options.queue!r}, which is no name. Pass the name you declared, for example queue="hello".'
+        )
+    count = options.prefetch_count
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= _LARGEST_PREFETCH_COUNT:
+        raise InvalidArgumentError(
+            f"prefetch_count is {count!r}. Pass a whole number from 1 to {_LARGEST_PREFETCH_COUNT}, or 0 for no limit."
+        )

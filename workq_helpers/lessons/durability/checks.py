@@ -1,0 +1,248 @@
+"""The lesson "Durability"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from workq_helpers.errors import CheckFailedError
+from workq_helpers.lessons.durability.exercises import EXERCISES
+from workq_helpers.lessons.durability.survivors import Counts, Sent, counts_with, is_persistent, sent_to, waiting
+from workq_helpers.log.details import BrokerChange, QueueOptions
+from workq_helpers.log.events import Event
+from workq_helpers.teaching.chapter import Chapter
+from workq_helpers.teaching.evidence import Evidence, names_of
+from workq_helpers.teaching.prediction import Choice, Prediction, Seen
+
+if TYPE_CHECKING:
+    from workq_helpers.lesson import Lesson
+
+__all__ = ["CHAPTER"]
+
+#: A queue that outlives a restart, and of its messages the persistent ones.
+_DURABLE = QueueOptions(durable=True, type="classic")
+
+# -- checks -------------------------------------------------------------------------------------------
+
+
+def _restart(seen: Evidence) -> str:
+    sent = _sent_before_the_outage(seen.events)
+    durable = {queue: each for queue, each in sent.items() if each.declared == _DURABLE}
+    transient = {queue: each for queue, each in sent.items() if each.is_in_a_transient_queue}
+    if not any(each.persistent for each in durable.values()):
+        raise CheckFailedError("No persistent message was sent to a durable queue. Send both kinds, then restart.")
+    if not any(each.transient for each in durable.values()):
+        raise CheckFailedError("No transient message was sent to a durable queue. Send both kinds, then restart.")
+    counts = _counts(seen, {queue: each.persistent for queue, each in durable.items()})
+    for queue, each in durable.items():
+        left = counts[queue].ready if queue in counts else 0
+        if left != each.persistent:
+            raise CheckFailedError(
+                f"{queue} got {each.transient} transient and {each.persistent} persistent messages, and holds {left} "
+                f"now. Did anybody take some, or send more after the restart? Run the section again."
+            )
+    there = next((queue for queue in transient if queue in counts), None)
+    if there is not None:
+        raise CheckFailedError(f"{there} is there, though it was not durable. Was it declared again? Run this again.")
+    told = [
+        f"{queue} came back with its {each.persistent} persistent messages and without its {each.transient} transient "
+        f"ones"
+        for queue, each in durable.items()
+    ]
+    told += [f"{queue}, which was not durable, is gone with all {each.messages}" for queue, each in transient.items()]
+    if not transient:
+        told.append("a queue that is not durable was not declared, so none was lost")
+    return f"{'; '.join(told)}."
+
+
+def _confirms(seen: Evidence) -> str:
+    sent = {queue: each for queue, each in _sent_before_the_outage(seen.events).items() if each.confirmed}
+    if not sent:
+        raise CheckFailedError("RabbitMQ confirmed nothing before it went down. Publish with confirm=True.")
+    counts = _counts(seen, {queue: each.confirmed for queue, each in sent.items()})
+    for queue, each in sent.items():
+        left = counts[queue].ready if queue in counts else 0
+        if left < each.confirmed:
+            raise CheckFailedError(
+                f"Of {each.confirmed} confirmed messages {queue} holds {left}. Is the queue durable and every message "
+                f"persistent, and did nobody take any?"
+            )
+    told = names_of([f"{each.confirmed} messages in {queue}" for queue, each in sent.items()])
+    return f"RabbitMQ had confirmed {told} when it went down, and none of them is missing."
+
+
+def _sent_before_the_outage(events: Iterable[Event]) -> dict[str, Sent]:
+    """Return what had been sent when the broker went down last.
+
+    Raises:
+        CheckFailedError: Nothing was sent, or the broker has not been down since, or is down still.
+    """
+    events = list(events)
+    positions = [
+        at for at, event in enumerate(events) if isinstance(event.detail, BrokerChange) and event.detail.is_outage
+    ]
+    if not any(event.kind == "published" for event in events[: positions[-1] if positions else None]):
+        raise CheckFailedError("No message was sent before RabbitMQ went down. Run the cells from the section's top.")
+    if not positions:
+        raise CheckFailedError("RabbitMQ has not been restarted since the messages were sent.")
+    if not any(event.detail is BrokerChange.UP for event in events[positions[-1] :]):
+        raise CheckFailedError("RabbitMQ went down and is not back. Wait for it, and look again.")
+    return sent_to(events[: positions[-1]])
+
+
+def _counts(seen: Evidence, expected: dict[str, int]) -> Counts:
+    if seen.counts is None:
+        raise CheckFailedError("What is left, only the broker can tell: check the lesson, not its log.")
+    return counts_with(seen.counts, expected)
+
+
+# -- predictions --------------------------------------------------------------------------------------
+
+
+def _observe_restart(lesson: Lesson) -> Seen:
+    sent = _sent_before_the_outage(lesson.log)
+    queue = next((queue for queue, each in sent.items() if each.is_in_a_transient_queue), None)
+    if queue is None:
+        raise CheckFailedError("This RabbitMQ refuses queues that are not durable, so there was none to lose.")
+    counts = lesson.queue_counts()
+    if queue not in counts:
+        return Seen(2, f"After the restart there is no queue {queue!r}, and nothing of its {sent[queue].messages}.")
+    ready = counts[queue].ready
+    saw = f"After the restart {queue} holds {ready} of {sent[queue].messages}."
+    return Seen({sent[queue].messages: 0, 0: 1}.get(ready), saw)
+
+
+def _observe_two_by_two(lesson: Lesson) -> Seen:
+    sent = _sent_before_the_outage(lesson.log)
+    queue = next((queue for queue, each in sent.items() if each.declared == _DURABLE), None)
+    if queue is None or not (sent[queue].transient and sent[queue].persistent):
+        raise CheckFailedError("Send both kinds of messages to a durable queue, and restart.")
+    there = queue in lesson.queue_counts()
+    kinds = [is_persistent(properties) for properties in waiting(lesson, queue)] if there else []
+    left = (kinds.count(False), kinds.count(True))
+    saw = (
+        f"{queue} holds {left[0]} of {sent[queue].transient} transient and {left[1]} of {sent[queue].persistent} "
+        f"persistent messages."
+    )
+    all_there = (sent[queue].transient, sent[queue].persistent)
+    return Seen({all_there: 0, (0, sent[queue].persistent): 1, (0, 0): 2}.get(left), saw)
+
+
+def _observe_crash(lesson: Lesson) -> Seen:
+    sent = _sent_before_the_outage(lesson.log)
+    queue, persistent = max(((queue, each.persistent) for queue, each in sent.items()), key=lambda pair: pair[1])
+    counts = lesson.queue_counts()
+    left = counts[queue].ready if queue in counts else 0
+    saw = f"This time {left} of {persistent} persistent messages are left."
+    return Seen({persistent: 0, 0: 1}.get(left, 2), saw)
+
+
+def _observe_confirms(lesson: Lesson) -> Seen:
+    sent = {queue: each for queue, each in _sent_before_the_outage(lesson.log).items() if each.confirmed}
+    if not sent:
+        raise CheckFailedError("RabbitMQ confirmed nothing before it went down. Publish with confirm=True.")
+    counts = counts_with(lesson.queue_counts, {queue: each.confirmed for queue, each in sent.items()})
+    confirmed = sum(each.confirmed for each in sent.values())
+    lost = sum(max(0, each.confirmed - (counts[queue].ready if queue in counts else 0)) for queue, each in sent.items())
+    saw = f"Of {confirmed} confirmed messages {lost or 'none'} {'is' if lost <= 1 else 'are'} missing."
+    return Seen(0 if not lost else 2 if lost >= confirmed / 2 else 1, saw)
+
+
+PREDICTIONS = (
+    Prediction(
+        "restart",
+        "Five orders wait in the queue hello, which was declared with nothing but its name. RabbitMQ is stopped "
+        "properly and started again. What will be there?",
+        (
+            Choice(
+                "The queue with all five orders: it had time to put everything away.",
+                "It had the time, but nobody had asked it to: such a queue lives in memory, and so do its messages.",
+            ),
+            Choice(
+                "The queue, and no orders.",
+                "Queues and messages are kept separately, but here neither was meant to be kept.",
+            ),
+            Choice(
+                "Neither the queue nor the orders.",
+                "By default pika declares a queue that is not durable. RabbitMQ forgets it when it stops, and a "
+                "message can't outlive its queue.",
+            ),
+        ),
+        _observe_restart,
+    ),
+    Prediction(
+        "two by two",
+        "task_queue is durable. Five orders are sent to it as before, and five that are marked as persistent. After a "
+        "restart, how many of the ten are left in task_queue?",
+        (
+            Choice(
+                "All ten: the queue is durable.",
+                "Durable means that the queue outlives a restart. What it holds is another matter.",
+            ),
+            Choice(
+                "Five, the persistent ones.",
+                "RabbitMQ brings back the queue because it is durable, and from disk those messages that asked to be "
+                "kept there.",
+            ),
+            Choice(
+                "None: RabbitMQ brings back the queue, but empty.",
+                "That is so for messages that don't ask for more. Those that are marked as persistent are kept too.",
+            ),
+        ),
+        _observe_two_by_two,
+    ),
+    Prediction(
+        "crash",
+        "A program sends 5,000 persistent messages to a durable queue and ends. At once RabbitMQ is killed. How many "
+        "messages will be there when it is up again?",
+        (
+            Choice(
+                "All 5,000: durable queue, persistent messages.",
+                "Persistent is a request to write to disk. Until that is done, nothing has been promised, so after a "
+                "crash at a bad moment it is luck to find all of them.",
+            ),
+            Choice(
+                "None.",
+                "What is still in memory when RabbitMQ is killed is gone. That may be everything, where the disk had "
+                "not had its turn yet.",
+            ),
+            Choice(
+                "Some of them.",
+                "RabbitMQ collects messages and writes many at once. What it has written by the time of the crash is "
+                "kept, and nobody outside knows how many that are.",
+            ),
+        ),
+        _observe_crash,
+    ),
+    Prediction(
+        "confirms",
+        "The same crash. But now the program ends only when RabbitMQ has confirmed each message. Of the confirmed "
+        "ones, how many will be missing?",
+        (
+            Choice(
+                "None.",
+                "For a persistent message in a durable queue RabbitMQ confirms once it is written. That is the promise "
+                "that a confirm makes.",
+            ),
+            Choice(
+                "A few, from the last moment before the crash.",
+                "Those of the last moment would not have been confirmed yet. The confirm comes after the writing, not "
+                "before.",
+            ),
+            Choice(
+                "About as many as without confirms.",
+                "Without confirms nobody waited for the disk. With them the program waits, and so the crash comes "
+                "after the writing.",
+            ),
+        ),
+        _observe_confirms,
+    ),
+)
+
+CHAPTER = Chapter(
+    "Durability",
+    "03_durability.ipynb",
+    checks={"restart": _restart, "confirms": _confirms},
+    predictions=PREDICTIONS,
+    exercises=EXERCISES,
+)

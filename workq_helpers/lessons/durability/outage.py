@@ -1,0 +1,111 @@
+"""A broker that is restarted or crashes in the middle of a lesson, as far as it is the course's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from workq_helpers.errors import BrokerNotOursError, CheckFailedError, WaitTimeoutError
+from workq_helpers.text import paragraph
+
+if TYPE_CHECKING:
+    from workq_helpers.lesson import Lesson
+    from workq_helpers.teaching.check import CheckResult
+
+__all__ = ["NotChecked", "Outage", "check", "crash", "restart"]
+
+
+_BY_HAND = "RabbitMQ went down and came back."
+
+
+class Outage(NamedTuple):
+    """What became of the attempt.
+
+    Attributes:
+        happened: Whether the broker went down and came back.
+        saw: A sentence that says so, or what to do instead.
+    """
+
+    happened: bool
+    saw: str
+
+    def __repr__(self) -> str:
+        return self.saw
+
+    def _repr_html_(self) -> str:
+        return paragraph(repr(self))
+
+
+class NotChecked(NamedTuple):
+    """A claim that could not be observed, for want of an outage.
+
+    Attributes:
+        name: The check's name.
+        missing: What is missing.
+    """
+
+    name: str
+    missing: str
+
+    def __repr__(self) -> str:
+        return f"Not yet: {self.missing}"
+
+    def _repr_html_(self) -> str:
+        return paragraph(repr(self))
+
+
+def restart(lesson: Lesson) -> Outage:
+    """Stop the lesson's broker properly and start it again with its data; say so where that is not ours to do.
+
+    Raises:
+        BrokerError: It did not come up again.
+    """
+    try:
+        lesson.broker.restart()
+    except BrokerNotOursError:
+        return _not_ours(lesson, "restarted")
+    except WaitTimeoutError as error:
+        return Outage(False, str(error))
+    return Outage(True, "RabbitMQ was stopped and started again." if lesson.broker.ours else _BY_HAND)
+
+
+def crash(lesson: Lesson) -> Outage:
+    """Kill the lesson's broker without warning and start it with what is on its disk; as for `restart`.
+
+    Raises:
+        BrokerError: It did not come up again.
+    """
+    try:
+        lesson.broker.crash()
+    except BrokerNotOursError:
+        return _not_ours(lesson, "killed")
+    except WaitTimeoutError as error:
+        return Outage(False, str(error))
+    return Outage(True, "RabbitMQ was killed and started again." if lesson.broker.ours else _BY_HAND)
+
+
+def check(lesson: Lesson, name: str) -> CheckResult | NotChecked:
+    """Check a claim that takes an outage; where none can be had, say what is missing and go on.
+
+    Args:
+        lesson: The lesson.
+        name: Which claim.
+
+    Raises:
+        CheckFailedError: The broker is ours, and the claim was not observed.
+    """
+    try:
+        return lesson.check(name)
+    except CheckFailedError as error:
+        if lesson.broker.ours:
+            raise
+        return NotChecked(name, str(error))
+
+
+def _not_ours(lesson: Lesson, done: str) -> Outage:
+    endpoint = lesson.broker.endpoint
+    return Outage(
+        False,
+        f"The RabbitMQ at {endpoint.host}:{endpoint.port} is not the course's own, so it was not {done}. If you may "
+        f"restart it, do so now where it runs, with lesson.broker.wait_for_restart() in a cell of your own; else read "
+        f"on.",
+    )

@@ -1,0 +1,383 @@
+"""The lesson "Fair dispatch"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from workq_helpers.errors import CheckFailedError
+from workq_helpers.lessons.fair_dispatch.exercises import EXERCISES
+from workq_helpers.lessons.fair_dispatch.prefetch_sweep import read_run
+from workq_helpers.log.ledger import Message
+from workq_helpers.teaching.chapter import Chapter
+from workq_helpers.teaching.evidence import (
+    NO_WORKER,
+    Evidence,
+    Subscription,
+    all_done_once,
+    names_of,
+    quoted,
+    sent_to_workers,
+    tasks,
+)
+from workq_helpers.teaching.prediction import Choice, Prediction, Seen
+
+if TYPE_CHECKING:
+    from workq_helpers.lesson import Lesson
+
+__all__ = ["CHAPTER"]
+
+# -- checks -------------------------------------------------------------------------------------------
+
+
+def _blind_dispatch(seen: Evidence) -> str:
+    messages = sent_to_workers(seen)
+    workers = _two_or_more(seen)
+    limited = next((worker for worker in workers if worker.prefetch_count and not worker.auto_ack), None)
+    if limited is not None:
+        raise CheckFailedError(
+            f"{limited.name} has prefetch_count={limited.prefetch_count}. Start the workers without it for this, "
+            f"and see what RabbitMQ does on its own."
+        )
+    all_done_once(messages)
+    dots = _dots(messages, workers)
+    if len(set(dots.values())) == 1:
+        raise CheckFailedError(
+            f"Each worker got {next(iter(dots.values()))} dots of work. Send heavy and light tasks in turn."
+        )
+    shares = names_of([f"{name} got {number}" for name, number in dots.items()])
+    count = len(messages) // len(workers)
+    return f"{tasks(len(messages))} went out in turn, {count} to each worker. But of the dots in them {shares}."
+
+
+def _fair_dispatch(seen: Evidence) -> str:
+    messages = sent_to_workers(seen)
+    workers = _two_or_more(seen)
+    for worker in workers:
+        if worker.auto_ack:
+            raise CheckFailedError(
+                f"{worker.name} has auto_ack=True, so nothing it gets is ever unacknowledged, and a prefetch count "
+                f"limits nothing. Start it without auto_ack."
+            )
+        if worker.prefetch_count != 1:
+            limit = f"prefetch_count={worker.prefetch_count}" if worker.prefetch_count else "no prefetch limit"
+            raise CheckFailedError(f"{worker.name} has {limit}. Start every worker with prefetch_count=1.")
+    all_done_once(messages)
+    heaviest = max(message.task.count(".") for message in messages)
+    heavy = [message for message in messages if message.task.count(".") == heaviest]
+    by = sorted({message.worker for message in heavy})
+    if len(by) < 2:
+        raise CheckFailedError(
+            f"{by[0]} did every task of {heaviest} dots. Send heavy and light ones in turn, more than one of each."
+        )
+    return (
+        f"No worker got a task before it had acknowledged the one before. {names_of(by)} shared the "
+        f"{len(heavy)} heavy ones, and all {tasks(len(messages))} were done once."
+    )
+
+
+def _price_of_fairness(seen: Evidence) -> str:
+    sent_to_workers(seen)
+    by_count: dict[int, list[tuple[int, int]]] = {}
+    for worker in seen.consumers.values():
+        rows = [event for event in seen.events if event.actor == worker.name]
+        got = sum(event.kind == "delivered" for event in rows)
+        if not got or worker.auto_ack:
+            continue
+        run = read_run(worker.prefetch_count, got, rows)
+        by_count.setdefault(worker.prefetch_count, []).append((run.empty_hands, got))
+    limits = [count for count in by_count if count]
+    if 1 not in limits or len(limits) < 2:
+        raise CheckFailedError("Let one worker do the same tasks with prefetch_count=1, and another with a larger one.")
+    largest = max(limits)
+    (empty, got), (rarely, of) = by_count[1][0], by_count[largest][0]
+    if rarely * got * 2 > empty * of:
+        raise CheckFailedError(
+            f"With prefetch_count={largest} the worker had empty hands {rarely} times in {tasks(of)}, and "
+            f"{empty} times in {tasks(got)} with 1. Send many tasks without dots before you start the worker."
+        )
+    return (
+        f"With prefetch_count=1 the worker had empty hands {empty} times in {tasks(got)}: after every one but the "
+        f"last. With {largest} that happened less than half as often."
+    )
+
+
+def _growing_queue(seen: Evidence) -> str:
+    messages = sent_to_workers(seen)
+    workers = sorted(seen.consumers.values(), key=lambda worker: worker.position)
+    if len(workers) < 2:
+        raise CheckFailedError(f"{workers[0].name} is alone. Start more workers once the queue has filled.")
+    hoarder = next((worker for worker in workers if not worker.prefetch_count or worker.auto_ack), None)
+    if hoarder is not None:
+        raise CheckFailedError(
+            f"{hoarder.name} takes all that comes, so nothing is left in the queue for others. Start every worker "
+            f"with prefetch_count=1 and without auto_ack."
+        )
+    waiting = deepest = 0
+    for event in seen.events[: workers[1].position]:
+        waiting += (event.kind == "published") - (event.kind == "delivered")
+        deepest = max(deepest, waiting)
+    if deepest < 2:
+        raise CheckFailedError(
+            f"The queue was never longer than {deepest} with {workers[0].name} alone. Send tasks faster than one "
+            f"worker can do them, and start the others later."
+        )
+    all_done_once(messages)
+    names = [worker.name for worker in workers[1:]]
+    return (
+        f"The queue grew as long as {workers[0].name} was alone. Then {names_of(names)} came, and in the end it was "
+        f"empty: all {tasks(len(messages))} are done."
+    )
+
+
+def _stale_tasks(seen: Evidence) -> str:
+    messages = sent_to_workers(seen)
+    moved = _dead_lettered(seen)
+    if not moved:
+        raise CheckFailedError(
+            "No message left its queue for another one. Give the queue x-message-ttl and x-dead-letter-exchange, let "
+            "messages wait too long, and fetch them from where they went."
+        )
+    if not any(message.place == "done" and message.message_id not in moved for message in messages):
+        raise CheckFailedError("No worker has done anything yet. Send one long task first, and the others behind it.")
+    gone = [message for message in messages if message.message_id in moved]
+    of, to = moved[gone[0].message_id]
+    return (
+        f"{_quoted(gone)} waited too long in {of!r} and went to {to!r}; no worker got "
+        f"{'it' if len(gone) == 1 else 'them'}."
+    )
+
+
+def _full_rail(seen: Evidence) -> str:
+    messages = seen.sent()
+    moved = _dead_lettered(seen)
+    if not messages:
+        raise CheckFailedError("No task was sent. Did you run the cell that publishes them?")
+    if not moved:
+        raise CheckFailedError(
+            "No message left its queue for another one. Give the queue x-max-length and x-dead-letter-exchange, send "
+            "more than it holds, and fetch the rest from where it went."
+        )
+    gone = [message for message in messages if message.message_id in moved]
+    if gone != messages[: len(gone)]:
+        raise CheckFailedError(
+            f"{_quoted(gone)} left the queue, and an older one stayed. Leave x-overflow out, and see who has to go."
+        )
+    of, to = moved[gone[0].message_id]
+    return f"{_quoted(gone)}, the oldest, had to leave {of!r} and went to {to!r}; {len(messages) - len(gone)} stayed."
+
+
+def _refused_tasks(seen: Evidence) -> str:
+    messages = seen.sent()
+    refused = [message for message in messages if message.place == "refused"]
+    if not messages:
+        raise CheckFailedError("No task was sent. Did you run the cell that publishes them?")
+    if not any(event.kind in ("confirmed", "refused") for event in seen.events):
+        raise CheckFailedError(
+            "The channel was not in confirm mode. Call channel.confirm_delivery() before publishing."
+        )
+    if not refused:
+        raise CheckFailedError(
+            "RabbitMQ took every task. Give the queue x-max-length and x-overflow='reject-publish', and send more."
+        )
+    return f"RabbitMQ confirmed {tasks(len(messages) - len(refused))} and refused {_quoted(refused)}: the newest."
+
+
+def _two_or_more(seen: Evidence) -> list[Subscription]:
+    workers = list(seen.consumers.values())
+    if not workers:
+        raise CheckFailedError(NO_WORKER)
+    if len(workers) < 2:
+        raise CheckFailedError(f"Only {workers[0].name} was started. Start two workers, then send.")
+    return workers
+
+
+def _dots(messages: Sequence[Message], workers: Sequence[Subscription]) -> dict[str, int]:
+    return {
+        worker.name: sum(message.task.count(".") for message in messages if message.worker == worker.name)
+        for worker in workers
+    }
+
+
+def _dead_lettered(seen: Evidence) -> dict[str | None, tuple[str, str]]:
+    """Return the messages that were fetched from another queue than they were sent to: id, from and to."""
+    sent = {event.message_id: event.queue for event in seen.events if event.kind == "published"}
+    return {
+        event.message_id: (sent[event.message_id], event.queue)
+        for event in seen.events
+        if event.kind == "delivered" and sent.get(event.message_id, event.queue) != event.queue
+    }
+
+
+def _quoted(messages: Sequence[Message]) -> str:
+    return names_of([quoted(message) for message in messages])
+
+
+# -- predictions --------------------------------------------------------------------------------------
+
+
+def _observe_heavy_and_light(lesson: Lesson) -> Seen:
+    seen = Evidence(lesson.log)
+    messages = sent_to_workers(seen)
+    workers = _two_or_more(seen)
+    _all_done(messages)
+    dots = _dots(messages, workers)
+    saw = f"{names_of([f'{name} did {number} dots of work' for name, number in dots.items()])}."
+    if any(message.deliveries > 1 for message in messages):
+        return Seen(2, saw)
+    if max(dots.values()) - min(dots.values()) <= max(message.task.count(".") for message in messages):
+        return Seen(0, saw)
+    return Seen(1, saw)
+
+
+def _observe_one_at_a_time(lesson: Lesson) -> Seen:
+    seen = Evidence(lesson.log)
+    messages = sent_to_workers(seen)
+    workers = _two_or_more(seen)
+    _all_done(messages)
+    if any(worker.prefetch_count != 1 for worker in workers):
+        raise CheckFailedError("Start the workers with prefetch_count=1 and send the orders.")
+    first = [seen.first_worker(message) for message in messages]
+    turns = first[: len(workers)]
+    if len(set(turns)) == len(turns) and all(name == turns[number % len(turns)] for number, name in enumerate(first)):
+        return Seen(0, "Each order went to the cook whose turn it was.")
+    heavy = [message for message in messages if message.task.count(".") > 1]
+    by = sorted({message.worker for message in heavy})
+    saw = f"{names_of(by)} cooked roasts, each as soon as it had acknowledged the order before."
+    return Seen(1 if len(by) > 1 else None, saw)
+
+
+def _observe_stale_tea(lesson: Lesson) -> Seen:
+    seen = Evidence(lesson.log)
+    messages = sent_to_workers(seen)
+    if len(messages) < 2 or messages[0].place != "done":
+        raise CheckFailedError("Send the roast and the teas, and wait until the cook has done what it got.")
+    if any(message.place == "in hand" for message in messages):
+        raise CheckFailedError("The cook is still at it. Wait with lesson.wait_until_idle().")
+    teas = messages[1:]
+    made = sum(message.place == "done" and message.worker in seen.consumers for message in teas)
+    expired = len(teas) - made
+    saw = f"Of {len(teas)} teas {made or 'none'} came from the cook, and {expired or 'none'} expired."
+    return Seen(0 if not made else 1 if not expired else 2 if made == 1 else None, saw)
+
+
+def _observe_full_rail(lesson: Lesson) -> Seen:
+    seen = Evidence(lesson.log)
+    messages = sent_to_workers(seen)
+    done = [message for message in messages if message.place == "done"]
+    if not done or any(message.place == "in hand" for message in messages):
+        raise CheckFailedError("Send the orders, then start a cook, to see which of them are left.")
+    saw = f"The cook got {len(done)} of {tasks(len(messages))}: {_quoted(done)}."
+    if len(done) == len(messages):
+        return Seen(2, saw)
+    if done == messages[: len(done)]:
+        return Seen(0, saw)
+    return Seen(1 if done == messages[-len(done) :] else None, saw)
+
+
+def _all_done(messages: Sequence[Message]) -> None:
+    undone = next((message for message in messages if message.place != "done"), None)
+    if undone is not None:
+        raise CheckFailedError(f"{quoted(undone)} is {undone.place}. Wait with lesson.wait_until_idle().")
+
+
+PREDICTIONS = (
+    Prediction(
+        "heavy and light",
+        "Eight orders come in: a roast of four seconds, a tea of one, a roast, a tea, and so on. Two cooks without a "
+        "prefetch count share them. How much work does each of them get?",
+        (
+            Choice(
+                "About the same: ten seconds each.",
+                "That would need somebody who looks at the dots, or at who is free. RabbitMQ does neither on its own.",
+            ),
+            Choice(
+                "Sixteen seconds for one and four for the other.",
+                "They take turns, so every second order goes to the same cook, and those happen to be the roasts. "
+                "Equal numbers of orders are not equal shares of work.",
+            ),
+            Choice(
+                "At first one has all the roasts, but RabbitMQ moves some over when the other one runs out of work.",
+                "What is delivered stays where it is, as long as that worker lives. RabbitMQ takes nothing back.",
+            ),
+        ),
+        _observe_heavy_and_light,
+    ),
+    Prediction(
+        "one at a time",
+        "The same eight orders again, and both cooks have prefetch_count=1. Who cooks the roasts?",
+        (
+            Choice(
+                "The first cook again: they take turns, and an order waits for the cook whose turn it is.",
+                "A turn is not kept for anybody. A worker that has its fill is passed over.",
+            ),
+            Choice(
+                "Both: an order goes to whoever has none in hand.",
+                "A worker with as many unacknowledged deliveries as its prefetch count is left out until it "
+                "acknowledges one. The others get what comes next, and the rest waits in the queue.",
+            ),
+            Choice(
+                "The second cook: after the first roast RabbitMQ knows that the first cook is slow.",
+                "RabbitMQ keeps no record of who was slow. It counts what is unacknowledged at this moment.",
+            ),
+        ),
+        _observe_one_at_a_time,
+    ),
+    Prediction(
+        "stale tea",
+        "Tea may wait for one second in this queue. A cook without a prefetch count gets a roast of six seconds, and "
+        "right behind it come three teas. How many teas expire?",
+        (
+            Choice(
+                "All three: each waits longer than a second.",
+                "They wait, but not in the queue. They had been delivered, and only time in a queue counts.",
+            ),
+            Choice(
+                "None.",
+                "Without a prefetch count the teas are delivered at once and wait inside the worker, where nothing "
+                "expires. A time to live is about the time in the queue.",
+            ),
+            Choice(
+                "Two: the cook keeps the next one at hand, the others wait in the queue.",
+                "That is what prefetch_count=2 would do. Without a limit the worker gets everything.",
+            ),
+        ),
+        _observe_stale_tea,
+    ),
+    Prediction(
+        "full rail",
+        "A queue holds five orders at most, and eight come in while no cook is there. Which of them are left for the "
+        "cook who comes later?",
+        (
+            Choice(
+                "The first five: there was no room for the others.",
+                "That is what the overflow setting reject-publish does. The usual one makes room at the other end.",
+            ),
+            Choice(
+                "The last five: each new order pushes the oldest one out.",
+                "The usual overflow setting is drop-head: the head of the queue, which has waited longest, goes.",
+            ),
+            Choice(
+                "All eight: the limit makes the publisher wait, but loses nothing.",
+                "Nobody waits here, and the publisher isn't even told. A limit means that something has to go.",
+            ),
+        ),
+        _observe_full_rail,
+    ),
+)
+
+CHAPTER = Chapter(
+    "Fair dispatch",
+    "04_fair_dispatch.ipynb",
+    checks={
+        "blind dispatch": _blind_dispatch,
+        "fair dispatch": _fair_dispatch,
+        "price of fairness": _price_of_fairness,
+        "growing queue": _growing_queue,
+        "stale tasks": _stale_tasks,
+        "full rail": _full_rail,
+        "refused tasks": _refused_tasks,
+    },
+    predictions=PREDICTIONS,
+    exercises=EXERCISES,
+)

@@ -1,0 +1,303 @@
+"""The exercises of the lesson "Putting it together"."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import itertools
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pika.exceptions
+from pika.adapters.blocking_connection import BlockingChannel
+from PIL import Image
+
+from workq_helpers.clients import pika_private
+from workq_helpers.clients.pace import work
+from workq_helpers.errors import CheckFailedError
+from workq_helpers.lessons.putting_it_together.thumbnails import Album
+from workq_helpers.teaching.exercise import Exercise
+from workq_helpers.teaching.trial import Trial
+
+__all__ = ["EXERCISES"]
+
+# -- mend the picture worker --------------------------------------------------------------------------
+
+
+class _Album(Album):
+    """An album with two accidents: a worker is killed over the first picture, and the disk is full at the fourth.
+
+    Args:
+        kill: Kills the worker that is at work.
+    """
+
+    def __init__(self, kill: Callable[[], None]) -> None:
+        super().__init__(sizes=(16,))
+        self._kill = kill
+        self._asked: Counter[str] = Counter()
+        self._files: dict[str, bytes] = {}
+
+    def keep(self, picture: bytes) -> str:
+        name = super().keep(picture)
+        self._files[name] = picture
+        return name
+
+    def _load(self, name: str) -> bytes:
+        return self._files[name]  # no file that a killed worker could leave open
+
+    def make_thumbnails(self, name: str) -> None:
+        self._asked[name] += 1
+        if name == self.first and self._asked[name] == 1:
+            self._kill()
+            work("")  # where a killed worker's callback comes to its end
+        if name == self.last and self._asked[name] == 1:
+            raise OSError("No space left on device")
+        super().make_thumbnails(name)
+
+    @property
+    def first(self) -> str:
+        return self.names[0]
+
+    @property
+    def last(self) -> str:
+        return self.names[-1]
+
+    def asked(self, name: str) -> int:
+        return self._asked[name]
+
+
+def _mend_the_picture_worker(trial: Trial, callback: Any) -> str:
+    _takes(callback, "callback", "ch, method, properties, body, album")
+    album = _Album(lambda: trial.lesson.workers[-1].request_kill())
+    first, bad, third, last = (album.keep(file) for file in (_picture(), b"no picture", _picture(), _picture()))
+
+    def with_album(ch: Any, method: Any, properties: Any, body: bytes) -> object:
+        return callback(ch, method, properties, body, album)
+
+    trial.start(with_album, prefetch_count=1)  # it is to be killed, so it must be there before the first delivery
+    trial.send(first, bad, third, last)
+    trial.settle()
+    for _ in range(2):
+        if not any(worker.alive for worker in trial.lesson.workers):
+            trial.start(with_album, prefetch_count=1)
+            trial.settle()
+    trial.no_channel_was_closed()
+    _the_bad_one(trial, bad)
+    for name in (first, third, last):
+        _a_good_one(trial, album, name)
+    return (
+        f"'{bad}' was turned away once. '{first}', '{third}' and '{last}' have their thumbnails, though a worker was "
+        f"killed over the first and the disk was full at the last."
+    )
+
+
+def _the_bad_one(trial: Trial, bad: str) -> None:
+    died = [event for event in trial.lesson.log if event.kind == "failed" and event.task == bad]
+    if died:
+        raise CheckFailedError(
+            f"{died[0].actor} died at '{bad}', which is no picture: {died[0].detail} The task went back to the queue, "
+            f"and whoever gets it next dies of it too."
+        )
+    place = trial.message(bad).place
+    if place == "done":
+        raise CheckFailedError(
+            f"'{bad}' is no picture, and it was acknowledged as if its thumbnails were there. Tell RabbitMQ that it "
+            f"was turned away, so that a dead-letter exchange can have it."
+        )
+    if place != "discarded":
+        raise CheckFailedError(
+            f"'{bad}' is no picture, and RabbitMQ still waits to hear about it, so this worker gets nothing more. "
+            f"What does the callback say of it?"
+        )
+
+
+def _a_good_one(trial: Trial, album: _Album, name: str) -> None:
+    message = trial.message(name)
+    if message.place == "discarded":
+        why = "while the disk was full, which passes" if name == album.last else "without a reason"
+        raise CheckFailedError(
+            f"'{name}' is a good picture, and it was turned away {why}. Reject only what will never succeed."
+        )
+    if not album.asked(name):
+        raise CheckFailedError(f"Nobody made thumbnails of '{name}'. Call album.make_thumbnails with its name.")
+    if name in album.missing() and message.place == "done":
+        raise CheckFailedError(
+            f"'{name}' has no thumbnails, and RabbitMQ believes that it is done: it was acknowledged before they were "
+            f"there, and then something happened. Acknowledge last."
+        )
+    if name in album.missing():
+        raise CheckFailedError(
+            f"'{name}' has no thumbnails, and RabbitMQ still waits to hear about it: the callback met an error and "
+            f"ended all the same. What may succeed another time goes back to the queue, or ends the worker."
+        )
+    if message.place != "done":
+        raise CheckFailedError(f"'{name}' has its thumbnails, and nobody acknowledged it.")
+
+
+def _picture() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (48, 32), "#3f8f5a").save(file, "jpeg")
+    return file.getvalue()
+
+
+# -- outlast the outage -------------------------------------------------------------------------------
+
+_QUEUE = "task_queue"
+_ORDERS = tuple(f"Order {number}." for number in range(1, 13))
+
+#: At which attempts the connection breaks: before RabbitMQ has the message, and before its confirm is back.
+_BREAKS_BEFORE, _BREAKS_AFTER = 4, 8
+_MOST_ATTEMPTS = 100
+
+
+class _EndlessError(BaseException):
+    """Ends an answer that tries for ever; not an `Exception`, so that it is not caught there."""
+
+
+class _ShakyLine:
+    """Connections to RabbitMQ, of which two break."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+        self.attempts: list[str] = []
+        self.confirmed: list[str] = []
+        self.opened = 0
+
+    def open_channel(self) -> BlockingChannel:
+        """Connect, and return a channel in confirm mode."""
+        self.opened += 1
+        if self.opened > _MOST_ATTEMPTS:
+            raise _EndlessError
+        connection = self._trial.lesson.connect()
+        channel = connection.channel()
+        channel.confirm_delivery()
+        publish, signature = channel.basic_publish, inspect.signature(channel.basic_publish)
+
+        def shaky(*arguments: Any, **named: Any) -> None:
+            body = signature.bind(*arguments, **named).arguments["body"]
+            order = body.decode() if isinstance(body, bytes) else str(body)
+            self.attempts.append(order)
+            if len(self.attempts) > _MOST_ATTEMPTS:
+                raise _EndlessError
+            if len(self.attempts) == _BREAKS_BEFORE:
+                pika_private.cut(connection._impl)
+            publish(*arguments, **named)
+            if len(self.attempts) == _BREAKS_AFTER:
+                pika_private.cut(connection._impl)
+                connection.process_data_events(time_limit=None)  # raises: it is lost
+            self.confirmed.append(order)
+
+        # An instance's own attribute hides the method.
+        channel.basic_publish = shaky  # type: ignore[method-assign]
+        return channel
+
+
+def _outlast_the_outage(trial: Trial, send_all: Any) -> str:
+    _takes(send_all, "send_all", "open_channel, orders")
+    with trial.lesson.connect() as connection:
+        connection.channel().queue_declare(_QUEUE, durable=True)
+    line = _ShakyLine(trial)
+    _send(line, send_all)
+    never = [order for order in _ORDERS if order not in line.attempts]
+    if never:
+        raise CheckFailedError(f"send_all came to its end, and {_some(never)} had never been sent.")
+    there = _fetch(trial)
+    missing = [order for order in _ORDERS if not there[order]]
+    if missing:
+        raise CheckFailedError(
+            f"{_some(missing)} is not in {_QUEUE}: the connection broke before RabbitMQ had confirmed it, and it was "
+            f"not sent again."
+        )
+    twice = [order for order in _ORDERS if line.confirmed.count(order) > 1]
+    if twice:
+        raise CheckFailedError(
+            f"{_some(twice)} had been confirmed, and was sent again all the same. Go on where you were, not from the "
+            f"beginning."
+        )
+    double = [order for order in _ORDERS if there[order] > 1]
+    return (
+        f"The connection broke twice, and all {len(_ORDERS)} orders are in {_QUEUE}. '{double[0]}' is there twice, for "
+        f"it was its confirm that got lost, and nobody could have known."
+    )
+
+
+def _send(line: _ShakyLine, send_all: Callable[..., object]) -> None:
+    try:
+        send_all(line.open_channel, list(_ORDERS))
+    except _EndlessError:
+        raise CheckFailedError(
+            f"send_all had tried {len(line.attempts)} times to send {len(_ORDERS)} orders, with {line.opened} "
+            f"connections, and would have gone on. When does its loop end?"
+        ) from None
+    except pika.exceptions.AMQPConnectionError as error:
+        raise CheckFailedError(
+            f"RabbitMQ went away while '{line.attempts[-1]}' was on its way, and send_all ended with "
+            f"{type(error).__name__}. Catch that, open a channel anew, and go on."
+        ) from error
+    except pika.exceptions.AMQPChannelError as error:
+        raise CheckFailedError(
+            f"send_all ended with {type(error).__name__}: it used a channel whose connection was gone. Ask "
+            f"open_channel for another one."
+        ) from error
+    except Exception as error:
+        raise CheckFailedError(f"send_all raised {type(error).__name__}: {error}.") from error
+
+
+def _fetch(trial: Trial) -> Counter[str]:
+    """Return what is in the queue, and empty it."""
+    there: Counter[str] = Counter()
+    with trial.lesson.connect() as connection:
+        channel = connection.channel()
+        for _ in itertools.count():
+            _, _, body = channel.basic_get(_QUEUE, auto_ack=True)
+            if body is None:
+                break
+            there[body.decode(errors="replace")] += 1
+    return there
+
+
+def _some(orders: list[str]) -> str:
+    return f"'{orders[0]}'" if len(orders) == 1 else f"'{orders[0]}' and {len(orders) - 1} more"
+
+
+def _takes(answer: object, name: str, parameters: str) -> None:
+    if not callable(answer):
+        raise CheckFailedError(f"The answer is {answer!r}. Hand in the function {name} itself.")
+    try:
+        inspect.signature(answer).bind(*parameters.split(", "))
+    except TypeError as error:
+        raise CheckFailedError(
+            f"{name} can't be called ({error}). Keep its parameters: {name}({parameters})."
+        ) from error
+
+
+EXERCISES = (
+    Exercise(
+        "mend the picture worker",
+        "putting_it_together/mend_the_picture_worker",
+        "callback",
+        (
+            "One of the files is no picture at all. What happens to the worker that gets it, and where does the task "
+            "go?",
+            "album.make_thumbnails raises ValueError for what is no picture. Such a task never succeeds, so it must "
+            "not come back, and it is not done either.",
+            "Catch ValueError alone, and call basic_reject with requeue=False there; acknowledge in an else. Any other "
+            "error may pass: let it end the worker, and another one tries again.",
+        ),
+        _mend_the_picture_worker,
+    ),
+    Exercise(
+        "outlast the outage",
+        "putting_it_together/outlast_the_outage",
+        "send_all",
+        (
+            "Which error ends send_all, and at which order? Catch it, and ask for a new channel.",
+            "When basic_publish returns, RabbitMQ has the order. When it raises, you don't know. So which orders do "
+            "you still have to send?",
+            "Keep a list of the orders that are left, and take one out after basic_publish has returned. While there "
+            "are any, publish the first; on pika.exceptions.AMQPConnectionError open a new channel.",
+        ),
+        _outlast_the_outage,
+    ),
+)

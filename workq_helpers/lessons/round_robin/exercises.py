@@ -1,0 +1,134 @@
+"""The exercises of the lesson "Round robin"."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from workq_helpers.errors import CheckFailedError
+from workq_helpers.teaching.exercise import Exercise
+from workq_helpers.teaching.source import read_source
+from workq_helpers.teaching.trial import Trial
+
+__all__ = ["EXERCISES"]
+
+
+def _share_the_work(trial: Trial, answer: object) -> str:
+    orders = _listed(answer)
+    _same_orders(orders)
+    trial.lesson.start_workers(2, _cook, "hello")
+    trial.send(*orders)
+    trial.settle()
+    shares = Counter({worker.name: 0 for worker in trial.lesson.workers})
+    got: dict[str, list[str]] = {worker.name: [] for worker in trial.lesson.workers}
+    for message in trial.lesson.ledger():
+        shares[message.worker] += message.task.count(".")
+        got[message.worker].append(message.task)
+    seen = "; ".join(f"{name} got {', '.join(tasks)}: {shares[name]} seconds of work" for name, tasks in got.items())
+    if len(set(shares.values())) > 1:
+        raise CheckFailedError(f"{seen}. They take turns, so every second order in your list goes to the same cook.")
+    return f"{seen}. Equal shares, for you knew whose turn it would be."
+
+
+def _cook(ch: Any, method: Any, _properties: Any, body: bytes) -> None:
+    from workq_helpers.clients.pace import work
+
+    work(body)
+    ch.basic_ack(delivery_tag=method.delivery_tag)
+
+
+def _listed(answer: object) -> list[str]:
+    if isinstance(answer, str):
+        raise CheckFailedError(f"orders is one text, {answer!r}. It must be a list with a text for each order.")
+    if not isinstance(answer, list | tuple):
+        raise CheckFailedError(f"orders is {answer!r}, a {type(answer).__name__}. Hand in the list itself.")
+    strange = next((order for order in answer if not isinstance(order, str)), None)
+    if strange is not None:
+        raise CheckFailedError(f"orders holds {strange!r}, which is no order. Put the orders' own texts into the list.")
+    return list(answer)
+
+
+def _same_orders(orders: list[str]) -> None:
+    namespace: dict[str, list[str]] = {}
+    exec(read_source("round_robin/share_the_work").exercise, namespace)  # noqa: S102 - our own file, a list
+    wanted, given = Counter(namespace["orders"]), Counter(orders)
+    missing, added = wanted - given, given - wanted
+    changed = [order for order in added if order.rstrip(".") in {each.rstrip(".") for each in missing}]
+    if changed:
+        raise CheckFailedError(
+            f"'{changed[0]}' has other dots than what was ordered. Move the orders, don't change them."
+        )
+    if missing:
+        are, them = ("is", "it") if len(missing) == 1 else ("are", "them")
+        raise CheckFailedError(f"{_quoted(missing)} {are} not in your list: a guest is still waiting for {them}.")
+    if added:
+        raise CheckFailedError(f"Nobody ordered {_quoted(added)}, at least not so often. Use each order once.")
+
+
+def _quoted(orders: Counter[str]) -> str:
+    return " and ".join(f"'{order}'" for order in orders)
+
+
+def _mend_the_counter(trial: Trial, callback: object) -> str:
+    trial.start(callback)
+    orders = ("Tea.", "Soup...")
+    trial.send(*orders)
+    trial.settle()
+    for event in trial.lesson.log:
+        if event.kind == "failed" and trial.message(event.task).place == "done":
+            raise CheckFailedError(
+                f"{event.actor} acknowledged '{event.task}' and then died of it: {event.detail}. The broker has "
+                f"forgotten that order, and nobody will cook it. Acknowledge when the work is done."
+            )
+    trial.nobody_died()
+    for order in orders:
+        message = trial.message(order)
+        if message.place == "in hand":
+            raise CheckFailedError(
+                f"'{order}' was delivered to {message.worker} and never acknowledged. Does every way through the "
+                f"callback reach basic_ack?"
+            )
+        if message.place != "done":
+            raise CheckFailedError(f"'{order}' ended up {message.place}. Each order should be done.")
+        _counted_right(trial, order)
+    return f"{' and '.join(orders)} were counted right and done, and the worker lives: bytes count bytes."
+
+
+def _counted_right(trial: Trial, order: str) -> None:
+    name = order.rstrip(".")
+    said = trial.said(rf"{name}\.* takes (\S+)")
+    if not said:
+        raise CheckFailedError(f"No worker printed how long '{order}' takes. Keep that line of the callback.")
+    if said[0][1] != str(order.count(".")):
+        raise CheckFailedError(
+            f"A worker printed that '{order}' takes {said[0][1]}, and {order.count('.')} was right. "
+            f"What does your code count?"
+        )
+
+
+EXERCISES = (
+    Exercise(
+        "share the work",
+        "round_robin/share_the_work",
+        "orders",
+        (
+            "Two cooks take turns. Which places of the list belong to the first?",
+            "The first, third and fifth order go to one cook, the others to the other. How many dots should each get?",
+            "There are twelve dots, so six each: 4 + 1 + 1 for one cook and 3 + 2 + 1 for the other. "
+            "Now put them into the list in turn.",
+        ),
+        _share_the_work,
+    ),
+    Exercise(
+        "mend the counter",
+        "round_robin/mend_the_counter",
+        "callback",
+        (
+            "Start a worker with this callback in a cell of your own, send it an order, and print the worker's "
+            "console: a worker that dies says why.",
+            "The console ends with a TypeError at body.count. What type is a body, and what type is '.'?",
+            "A body is bytes, so the dot must be bytes as well: b'.'. Or decode the body first.",
+        ),
+        _mend_the_counter,
+    ),
+)

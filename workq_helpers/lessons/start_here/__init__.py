@@ -1,0 +1,7 @@
+"""The lesson "Start here"."""
+
+from __future__ import annotations
+
+from workq_helpers.lessons.start_here.checks import CHAPTER
+
+__all__ = ["CHAPTER"]

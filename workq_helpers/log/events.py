@@ -1,0 +1,201 @@
+"""What happened, in order: `Event` and the `EventLog` that every worker and publisher writes to."""
+
+from __future__ import annotations
+
+import bisect
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, overload
+
+from workq_helpers.log.details import Detail
+
+__all__ = ["KINDS", "Event", "EventLog", "Row"]
+
+#: Every kind of event, with who observed it and what it means.
+KINDS = {
+    # publishers, and channels of `Lesson.connect`
+    "published": "a client handed the message to the broker; detail is `PublishOptions`",
+    "confirmed": "the broker confirmed that it has the message",
+    "refused": "the broker answered a publish with basic.nack",
+    "returned": "the broker sent an unroutable mandatory message back",
+    # deliveries to a worker
+    "delivered": "the broker handed the message to the worker; redelivered says if not for the first time",
+    "started": "the worker's callback began with it",
+    "finished": "the callback returned",
+    "failed": "the callback raised; detail says what",
+    "acked": "the worker sent basic.ack (an auto-ack delivery has none: it is settled when delivered)",
+    "nacked": "the worker sent basic.nack; detail is a `Handback`",
+    "rejected": "the worker sent basic.reject; detail is a `Handback`",
+    "ack dropped": "the worker settled a delivery whose channel was gone; the broker never saw it",
+    "requeued": "the delivery ended without an ack, so the broker puts the message back; detail says why",
+    "lost": "an auto-ack delivery whose work had not finished when its worker went; nobody has it any more",
+    # the life of a worker or publisher
+    "starting": "it begins to connect; detail is a worker's `ConsumeOptions`",
+    "connected": "its connection is open (and a worker consumes, with its `ConsumeOptions`)",
+    "cancelled": "the broker cancelled the consumer, for example because the queue was deleted",
+    "channel closed": "the broker closed the channel; detail is its `CloseReason`",
+    "disconnected": "the connection was lost without our doing; detail is the reason",
+    "reconnecting": "it tries to connect again",
+    "blocked": "the broker asked publishers to wait, for example for memory",
+    "unblocked": "the broker lets publishers go on",
+    "stopping": "it was asked to stop",
+    "stopped": "it finished what it had in hand and said goodbye; right after 'disconnected', nobody answered",
+    "killed": "its TCP connection was cut, as in a crash",
+    "crashed": "its own error ended it",
+    "frozen": "it was made to hang",
+    "thawed": "it goes on after hanging",
+    # the lesson
+    "declared": "a client declared the queue; detail is `QueueOptions`",
+    "purged": "the queue was emptied; detail is how many messages went",
+    "deleted": "the queue was deleted",
+    "broker": "the lesson did something to the broker; detail is a `BrokerChange`",
+}
+
+
+class Event(NamedTuple):
+    """One thing that happened.
+
+    Attributes:
+        seconds: When, in seconds since the lesson opened, from one monotonic clock.
+        kind: One of `KINDS`.
+        actor: The name of the worker or publisher, ``"lesson"`` for the notebook itself.
+        queue: The queue it is about, or ``""``.
+        message_id: Links a message's events from publish to last ack, or ``None``.
+        task: The message's body as text, shortened; ``""`` where there is no message.
+        delivery_tag: The broker's number for this delivery on its channel, or ``None``.
+        redelivered: Whether the broker marked the delivery as not the first.
+        detail: What else is known: a value from `details`, a count, or a few words for people.
+    """
+
+    seconds: float
+    kind: str
+    actor: str
+    queue: str = ""
+    message_id: str | None = None
+    task: str = ""
+    delivery_tag: int | None = None
+    redelivered: bool = False
+    detail: Detail = ""
+
+
+#: One event as a plain tuple, in `Event`'s order of fields.
+Row = tuple[float, str, str, str, str | None, str, int | None, bool, Detail]
+
+_WIDTH = len(Event._fields)
+
+
+class EventLog:
+    """A list of events that any thread may add to and read; it only grows, until it is cleared as a whole.
+
+    The fields of all events lie one after another in a single list: that is smaller than a tuple for each
+    event, leaves the garbage collector nothing to walk, and gives a column as one slice.
+    """
+
+    def __init__(self) -> None:
+        self._opened = time.monotonic()
+        self._cells: list[Any] = []
+        self._lock = threading.Lock()
+        self._grew = threading.Condition(self._lock)
+        self._waiting = 0
+        #: How often the log was cleared: what was counted from an earlier beginning means nothing now.
+        self.generation = 0
+
+    def record(
+        self,
+        kind: str,
+        actor: str,
+        queue: str = "",
+        message_id: str | None = None,
+        task: str = "",
+        delivery_tag: int | None = None,
+        redelivered: bool = False,
+        detail: Detail = "",
+    ) -> None:
+        """Append one event, stamped with the time; the arguments are `Event`'s."""
+        with self._lock:
+            # One step for other threads, so that a reader never sees half an event.
+            self._cells += (
+                time.monotonic() - self._opened,
+                kind,
+                actor,
+                queue,
+                message_id,
+                task,
+                delivery_tag,
+                redelivered,
+                detail,
+            )
+            if self._waiting:
+                self._grew.notify_all()
+
+    def seconds(self) -> float:
+        """Return the time on the log's clock, in seconds since it was opened."""
+        return time.monotonic() - self._opened
+
+    def __len__(self) -> int:
+        return len(self._cells) // _WIDTH
+
+    def __iter__(self) -> Iterator[Event]:
+        return map(Event._make, self.rows())
+
+    @overload
+    def __getitem__(self, index: int) -> Event: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Event]: ...
+    def __getitem__(self, index: int | slice) -> Event | list[Event]:
+        length = len(self)
+        if isinstance(index, slice):
+            return [self[position] for position in range(*index.indices(length))]
+        position = range(length)[index]
+        return Event._make(self._cells[position * _WIDTH : (position + 1) * _WIDTH])
+
+    def rows(self, start: int = 0, stop: int | None = None) -> list[Row]:
+        """Return the rows from `start` up to `stop` as plain tuples in `Event`'s order of fields."""
+        cells = iter(self._cells[start * _WIDTH : None if stop is None else stop * _WIDTH])
+        return list(zip(*[cells] * _WIDTH, strict=True))
+
+    def count_until(self, seconds: float) -> int:
+        """Return how many events had happened by the moment `seconds`, on the log's clock."""
+        cells = self._cells
+        return bisect.bisect_right(range(len(cells) // _WIDTH), seconds, key=lambda index: cells[index * _WIDTH])
+
+    def columns(self) -> dict[str, list[Any]]:
+        """Return the whole log as one list for each field of `Event`, in their order."""
+        # The list only grows, so a fixed end makes one moment of it without a copy.
+        end = len(self) * _WIDTH
+        return {field: self._cells[position:end:_WIDTH] for position, field in enumerate(Event._fields)}
+
+    def clear(self) -> None:
+        """Forget every event and begin again at zero seconds."""
+        with self._lock:
+            self._cells = []  # a new list: who reads the old one at this moment reads it to its end
+            self._opened = time.monotonic()
+            self.generation += 1
+            self._grew.notify_all()
+
+    def poke(self) -> None:
+        """Have those who wait look again: something changed that is no event."""
+        if self._waiting:
+            with self._lock:
+                self._grew.notify_all()
+
+    def wait_for(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Wait until `condition` holds, asking again after every event and every `poke`.
+
+        Args:
+            condition: Called with the log locked against writers, so it must be quick and must not record.
+            timeout: Seconds to wait at most.
+
+        Returns:
+            Whether the condition held before the timeout.
+        """
+        with self._grew:
+            self._waiting += 1
+            try:
+                return self._grew.wait_for(condition, timeout)
+            finally:
+                self._waiting -= 1
+
+    def __repr__(self) -> str:
+        return f"<EventLog of {len(self)} events>"

@@ -1,0 +1,93 @@
+"""Messages as the log knows them: their ids, and their bodies as short text."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import threading
+from collections import defaultdict, deque
+
+import pika
+from pika.spec import BasicProperties
+
+from workq_helpers.errors import InvalidArgumentError
+from workq_helpers.text import printable
+
+__all__ = ["MessageIds", "encode_body", "is_persistent", "is_shortened", "task_text"]
+
+#: Longest text of a body that the log keeps.
+TASK_TEXT_LENGTH = 60
+
+
+def task_text(body: bytes) -> str:
+    """Return a body as short text on one line.
+
+    Bytes that are not UTF-8 show as the replacement character, control characters as their pictures.
+    """
+    # Cut as bytes first (at most four a character), so that a body of a megabyte is not decoded for 60 characters.
+    text = printable(body[: 4 * (TASK_TEXT_LENGTH + 1)].decode("utf-8", "replace"))
+    return text if len(text) <= TASK_TEXT_LENGTH else text[: TASK_TEXT_LENGTH - 1] + "…"
+
+
+def is_shortened(task: str) -> bool:
+    """Whether `task_text` may have left something out."""
+    return len(task) == TASK_TEXT_LENGTH and task.endswith("…")
+
+
+def is_persistent(properties: BasicProperties) -> bool:
+    """Whether a message asks to be kept on disk."""
+    return bool(properties.delivery_mode == pika.DeliveryMode.Persistent.value)
+
+
+def encode_body(task: object) -> bytes:
+    """Return a task as a message body.
+
+    Args:
+        task: Text, sent as UTF-8, or bytes, sent as they are.
+
+    Raises:
+        InvalidArgumentError: It is neither.
+    """
+    if isinstance(task, bytes):
+        return task
+    if isinstance(task, str):
+        return task.encode()
+    raise InvalidArgumentError(
+        f"A task must be text or bytes, not {task!r} ({type(task).__name__}). "
+        f"Send its text instead, for example str(task) or json.dumps(task)."
+    )
+
+
+class MessageIds:
+    """Gives messages their ids, and recognizes those that were published without one.
+
+    A message from a program outside the lesson may carry no ``message_id``. It gets one when it is first
+    delivered; when RabbitMQ delivers it again, marked as redelivered, it is recognized by its body.
+    """
+
+    def __init__(self) -> None:
+        self._prefix = secrets.token_hex(4)
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self._strays: dict[tuple[str, bytes], deque[str]] = defaultdict(deque)
+
+    def new(self) -> str:
+        """Return an id that no other message of this or another lesson has."""
+        return f"{self._prefix}-{next(self._numbers)}"
+
+    def of_stray(self, queue: str, body: bytes, redelivered: bool) -> str:
+        """Return the id of a delivered message that carries none.
+
+        Args:
+            queue: The queue it came from.
+            body: Its body.
+            redelivered: Whether RabbitMQ says that it was delivered before.
+        """
+        with self._lock:
+            known = self._strays[queue, body]
+            if redelivered and known:
+                # Equal bodies can't be told apart; taking them in turn keeps their number right.
+                known.rotate(-1)
+                return known[-1]
+            known.append(self.new())
+            return known[-1]

@@ -1,0 +1,537 @@
+"""AMQP connections: their parameters, whether a broker answers, and pika's errors in plain sentences."""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import pika
+import pika.adapters.blocking_connection
+import pika.exceptions
+import pika.frame
+import pika.spec
+from packaging.version import InvalidVersion, Version
+from pika.adapters.utils import connection_workflow
+
+from workq_helpers.errors import (
+    BrokerError,
+    BrokerUnreachableError,
+    ChannelRefusedError,
+    ConnectionLostError,
+    InvalidArgumentError,
+    LoginRefusedError,
+    QueueError,
+    QueueMismatchError,
+    QueueNotFoundError,
+    TransientQueuesDeniedError,
+    UnsupportedBrokerError,
+    VirtualHostRefusedError,
+    WorkqError,
+)
+from workq_helpers.rabbitmq.endpoint import Endpoint
+
+__all__ = [
+    "CERTIFICATE_ADVICE",
+    "OLDEST_VERSION",
+    "accepts",
+    "connection_parameters",
+    "open_connection",
+    "probe",
+    "quiet_pika",
+    "tls_context",
+    "translate",
+]
+
+#: The oldest RabbitMQ the course is written for.
+OLDEST_VERSION = Version("3.10")
+
+_LOOK = "Check the address in WORKQ_BROKER_URL if you set one, or see what `workq doctor` says."
+
+#: What to do about a certificate that can't be trusted.
+CERTIFICATE_ADVICE = (
+    "If you know who issued it, set WORKQ_TLS_CA_FILE to their certificate; WORKQ_TLS_VERIFY=no accepts any "
+    "certificate, which lets others on the way read the login."
+)
+
+
+# -- opening ----------------------------------------------------------------------------------------------
+
+
+def connection_parameters(endpoint: Endpoint, **overrides: Any) -> pika.ConnectionParameters:
+    """Return pika's parameters for a connection to the endpoint's virtual host.
+
+    Args:
+        endpoint: The broker and the login.
+        **overrides: Any argument of `pika.ConnectionParameters`, to set or replace one.
+    """
+    arguments: dict[str, Any] = {
+        "host": endpoint.host,
+        "port": endpoint.port,
+        "virtual_host": endpoint.virtual_host,
+        "credentials": pika.PlainCredentials(endpoint.username, endpoint.password),
+        # A broker that is there answers at once; pika's own 10 and 15 s feel like a hang.
+        "socket_timeout": 5.0,
+        "stack_timeout": 10.0,
+    }
+    if endpoint.tls:
+        arguments["ssl_options"] = pika.SSLOptions(tls_context(endpoint), server_hostname=endpoint.host)
+    return pika.ConnectionParameters(**(arguments | overrides))
+
+
+def tls_context(endpoint: Endpoint) -> ssl.SSLContext:
+    """Return how TLS is spoken with the endpoint: certificates verified unless it says otherwise.
+
+    Raises:
+        InvalidArgumentError: If the endpoint's file of certificate authorities can't be used.
+    """
+    try:
+        context = ssl.create_default_context(cafile=endpoint.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise InvalidArgumentError(
+            f"The certificate authorities in {endpoint.ca_file!r} can't be loaded: {_reason(error)}. "
+            f"Set WORKQ_TLS_CA_FILE to a readable file of certificates in PEM form."
+        ) from error
+    if not endpoint.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def open_connection(endpoint: Endpoint, **overrides: Any) -> pika.BlockingConnection:
+    """Open a connection without pika's log lines about failures.
+
+    Args:
+        endpoint: The broker and the login.
+        **overrides: As for `connection_parameters`.
+
+    Raises:
+        BrokerError: As `translate` has it, if the connection can't be opened.
+    """
+    parameters = connection_parameters(endpoint, **overrides)
+    try:
+        with quiet_pika():
+            return pika.BlockingConnection(parameters)
+    except (
+        pika.exceptions.AMQPError,
+        connection_workflow.AMQPConnectorException,
+        OSError,
+        UnicodeError,  # a host name that can't be one
+    ) as error:
+        raise translate(error, endpoint=endpoint) from error
+
+
+def probe(endpoint: Endpoint, timeout: float = 5.0) -> Version:
+    """Log in once and return the broker's version.
+
+    Args:
+        endpoint: The broker, the login and the virtual host to try.
+        timeout: Seconds to wait for each answer.
+
+    Raises:
+        BrokerUnreachableError: If nothing answers there.
+        UnsupportedBrokerError: If what answers is no RabbitMQ, or one older than `OLDEST_VERSION`.
+        LoginRefusedError: If the user name or the password is wrong.
+        VirtualHostRefusedError: If the virtual host is missing or closed to the user.
+    """
+    version = _supported_version(_greeting(endpoint, timeout), endpoint)
+    with quiet_pika():
+        open_connection(endpoint, socket_timeout=timeout, stack_timeout=2 * timeout).close()
+    return version
+
+
+def accepts(endpoint: Endpoint, timeout: float = 2.0) -> bool:
+    """Say whether the broker lets this login in right now; made to be asked many times a second.
+
+    Args:
+        endpoint: The broker, the login and the virtual host to try.
+        timeout: Seconds to wait for each answer.
+    """
+    try:
+        _greeting(endpoint, timeout)  # costs a broker that is still booting next to nothing
+        with quiet_pika():
+            open_connection(endpoint, socket_timeout=timeout, stack_timeout=2 * timeout).close()
+    except (BrokerError, pika.exceptions.AMQPError):
+        return False
+    return True
+
+
+_quiet: ContextVar[bool] = ContextVar("workq_quiet_pika", default=False)
+
+
+@contextmanager
+def quiet_pika() -> Iterator[None]:
+    """Keep pika's log lines back while in this block, in this thread only."""
+    token = _quiet.set(True)
+    try:
+        yield
+    finally:
+        _quiet.reset(token)
+
+
+def _unless_quiet(_record: logging.LogRecord) -> bool:
+    return not _quiet.get()
+
+
+def _filter_pika_loggers() -> None:
+    """Let `quiet_pika` decide about every record of pika, once and for all threads."""
+    # A filter sees only what its own logger was told, not what comes from loggers below.
+    for name in tuple(logging.root.manager.loggerDict):
+        if name == "pika" or name.startswith("pika."):
+            logging.getLogger(name).addFilter(_unless_quiet)
+
+
+_filter_pika_loggers()
+
+
+# -- the first frame of a broker --------------------------------------------------------------------------
+
+_PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
+_FRAME_HEADER_BYTES = 7
+_LARGEST_GREETING_BYTES = 131_072  # RabbitMQ's default frame_max; a greeting has about 500
+
+
+def _greeting(endpoint: Endpoint, timeout: float) -> Mapping[str, Any]:
+    """Return the server properties with which an AMQP server greets a client, before any login."""
+    try:
+        with (
+            socket.create_connection((endpoint.host, endpoint.port), timeout) as plain,
+            _secured(plain, endpoint) as sock,
+        ):
+            sock.sendall(_PROTOCOL_HEADER)
+            frame = _first_frame(sock, endpoint)
+    except (OSError, UnicodeError) as error:
+        raise translate(error, endpoint=endpoint) from error
+    try:
+        _, method_frame = pika.frame.decode_frame(frame)
+        start = getattr(method_frame, "method", None)
+    except Exception as error:  # pika's decoder fails on foreign bytes in whatever way it happens to
+        raise _not_amqp(frame, endpoint) from error
+    if not isinstance(start, pika.spec.Connection.Start):
+        raise _not_amqp(frame, endpoint)
+    return dict(start.server_properties or {})
+
+
+@contextmanager
+def _secured(plain: socket.socket, endpoint: Endpoint) -> Iterator[socket.socket]:
+    if not endpoint.tls:
+        yield plain
+        return
+    with tls_context(endpoint).wrap_socket(plain, server_hostname=endpoint.host) as sock:
+        yield sock
+
+
+def _first_frame(sock: socket.socket, endpoint: Endpoint) -> bytes:
+    received = b""
+    wanted = _FRAME_HEADER_BYTES
+    while len(received) < wanted:
+        try:
+            chunk = sock.recv(65_536)
+        except (TimeoutError, ConnectionResetError) as error:
+            raise _mute(endpoint) from error
+        if not chunk:
+            raise _mute(endpoint)
+        received += chunk
+        if received[0] != pika.spec.FRAME_METHOD:
+            raise _not_amqp(received, endpoint)
+        if len(received) >= _FRAME_HEADER_BYTES:
+            wanted = _FRAME_HEADER_BYTES + int.from_bytes(received[3:7], "big") + 1
+            if wanted > _LARGEST_GREETING_BYTES:
+                raise _not_amqp(received, endpoint)
+    return received
+
+
+def _mute(endpoint: Endpoint) -> BrokerUnreachableError:
+    return BrokerUnreachableError(
+        f"Something at {_place(endpoint)} accepts connections and does not say that it is a broker. One that "
+        f"is still starting does so: try again in some seconds. Otherwise that port is not AMQP's, which is "
+        f"usually 5672, or 5671 with amqps://. {_LOOK}"
+    )
+
+
+def _not_amqp(received: bytes, endpoint: Endpoint) -> UnsupportedBrokerError:
+    seen = received[:20]
+    if seen.startswith(b"\x15\x03"):
+        hint = "That is TLS: write the address as amqps://."
+    elif seen.startswith(b"HTTP/"):
+        hint = "That is a web server: RabbitMQ's management page is on another port than AMQP (usually 5672)."
+    elif seen.startswith(b"AMQP"):
+        hint = "That is AMQP, but not version 0-9-1, which RabbitMQ and this course speak."
+    else:
+        hint = _LOOK
+    return UnsupportedBrokerError(f"What listens at {_place(endpoint)} is no RabbitMQ: it answered {seen!r}. {hint}")
+
+
+def _supported_version(properties: Mapping[str, Any], endpoint: Endpoint) -> Version:
+    product, version = _text(properties.get("product")), _text(properties.get("version"))
+    if product != "RabbitMQ":
+        raise UnsupportedBrokerError(
+            f"The AMQP server at {_place(endpoint)} says that it is {product or 'nameless'!r} {version}, "
+            f"not RabbitMQ. The course needs RabbitMQ {OLDEST_VERSION} or later: unset WORKQ_BROKER_URL to "
+            "have one started."
+        )
+    try:
+        # A build such as 4.3.0+beta.1.12.gabcdef is still 4.3.0 to us.
+        number = Version(version.partition("+")[0])
+    except InvalidVersion as error:
+        raise UnsupportedBrokerError(
+            f"RabbitMQ at {_place(endpoint)} announces the version {version!r}, which can't be compared. "
+            f"The course needs RabbitMQ {OLDEST_VERSION} or later: unset WORKQ_BROKER_URL to have one "
+            "started."
+        ) from error
+    if number.release < OLDEST_VERSION.release:
+        raise UnsupportedBrokerError(
+            f"RabbitMQ at {_place(endpoint)} is {version}, and the course needs {OLDEST_VERSION} or later. "
+            f"Upgrade it, or unset WORKQ_BROKER_URL to have a newer one started."
+        )
+    return number
+
+
+def _text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value or "")
+
+
+# -- pika's errors in sentences ---------------------------------------------------------------------------
+
+
+def translate(error: BaseException, *, endpoint: Endpoint | None = None, queue: str | None = None) -> WorkqError:
+    """Return the exception of ours that says what pika's `error` means; raise it ``from error``.
+
+    Args:
+        error: What pika raised, or handed to a callback when a channel or connection closed.
+        endpoint: The broker it is about, to name it.
+        queue: The queue in question, where the error does not name one itself.
+
+    Returns:
+        An exception of our tree; `error` itself where it is one already.
+    """
+    for cause in _causes(error):
+        found = _translated(cause, endpoint, queue)
+        if found is not None:
+            return found
+    return BrokerError(f"Talking to RabbitMQ{_at(endpoint)} failed: {type(error).__name__}: {_reason(error)}. {_LOOK}")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield the errors that pika wrapped into this one, the innermost first, then the error itself."""
+    inner = [argument for argument in error.args if isinstance(argument, BaseException)]
+    if isinstance(error, connection_workflow.AMQPConnectionWorkflowFailed):
+        inner.append(error.exceptions[-1])
+    if isinstance(error, connection_workflow.AMQPConnectorPhaseErrorBase):
+        inner.append(error.exception)
+    for wrapped in inner:
+        yield from _causes(wrapped)
+    yield error
+
+
+def _translated(error: BaseException, endpoint: Endpoint | None, queue: str | None) -> WorkqError | None:
+    if isinstance(error, WorkqError):
+        return error
+    if isinstance(error, pika.exceptions.ChannelClosed):
+        return _channel_closed(error.reply_code, error.reply_text, queue)
+    if isinstance(error, pika.exceptions.ProbableAuthenticationError | pika.exceptions.AuthenticationError):
+        return _login_refused(endpoint)
+    if isinstance(error, pika.exceptions.ProbableAccessDeniedError):
+        return _virtual_host_refused(_reason(error), endpoint)
+    if isinstance(error, pika.exceptions.ConnectionClosed):
+        return _connection_closed(error.reply_code, error.reply_text, endpoint, queue)
+    if isinstance(error, pika.exceptions.IncompatibleProtocolError):
+        return UnsupportedBrokerError(
+            f"What listens{_at(endpoint)} hung up at AMQP's first words: it is no RabbitMQ, or expects TLS. {_LOOK}"
+        )
+    if isinstance(error, pika.exceptions.AMQPHeartbeatTimeout):
+        return ConnectionLostError(
+            f"The connection to RabbitMQ{_at(endpoint)} was dropped: no heartbeat came for too long. The "
+            "machine slept, the network failed, or a callback kept the connection's own thread busy. Open "
+            "a new connection."
+        )
+    if isinstance(error, pika.exceptions.ConnectionBlockedTimeout):
+        return ConnectionLostError(
+            f"RabbitMQ{_at(endpoint)} blocks publishers for want of memory or disk, for longer than this "
+            "connection waits. Free some of either on the broker's machine, then open a new connection."
+        )
+    if isinstance(error, pika.exceptions.ConnectionWrongStateError):
+        return ConnectionLostError(
+            f"This connection to RabbitMQ{_at(endpoint)} is closed already. Open a new one, for example "
+            "with lesson.connect()."
+        )
+    if isinstance(error, pika.exceptions.StreamLostError):
+        return ConnectionLostError(
+            f"The connection to RabbitMQ{_at(endpoint)} was lost: {_reason(error)}. The broker stopped, or "
+            "the connection was cut. When the broker is up again, open a new connection."
+        )
+    if isinstance(error, pika.exceptions.AMQPChannelError):
+        return QueueError(
+            f"RabbitMQ{_at(endpoint)} did not do what was asked on this channel: {type(error).__name__}: "
+            f"{_reason(error)}. Go on with a new channel: connection.channel()."
+        )
+    if isinstance(error, connection_workflow.AMQPConnectorStackTimeout):
+        return _unreachable("it accepts connections and did not finish the greeting in time", endpoint)
+    if isinstance(error, ssl.SSLError):
+        return _tls_failed(error, endpoint)
+    if isinstance(error, OSError | UnicodeError):
+        return _unreachable(_reason(error), endpoint)
+    return None
+
+
+def _channel_closed(code: int, text: str, queue: str | None) -> WorkqError:
+    name = _named_queue(text) or queue or ""
+    if code == 406 and "inequivalent arg" in text:
+        return QueueMismatchError(
+            f"Queue {name!r} exists already with other arguments{_difference(text)} (406 {text}). A queue "
+            "can't be changed: declare it with the arguments it has, choose another name, or delete it "
+            f"first with channel.queue_delete({name!r}).",
+            code,
+            text,
+        )
+    if code == 404 and "no queue" in text:
+        return QueueNotFoundError(
+            f"There is no queue {name!r} in this virtual host (404 {text}). Declare it first with "
+            f"channel.queue_declare({name!r}), and look at the spelling; a queue that is not durable is "
+            "gone after a restart of the broker.",
+            code,
+            text,
+        )
+    words = text.rstrip(".")
+    return ChannelRefusedError(f"RabbitMQ closed the channel: {code} {words}. {_advice(text)}", code, text)
+
+
+def _advice(text: str) -> str:
+    """Return the next step for a reason to close a channel that is not about a queue's existence."""
+    if "unknown delivery tag" in text:
+        return (
+            "A delivery was acknowledged twice, on another channel than it came from, or although the "
+            "worker consumes with auto_ack=True. Acknowledge each once, on the channel the callback was "
+            "given."
+        )
+    if "timed out" in text:
+        return (
+            "The worker kept a message longer than the broker waits for an acknowledgment. The message is "
+            "ready again; do shorter tasks, or raise consumer_timeout."
+        )
+    if "exclusive" in text:
+        return "Another connection holds that queue for itself: close it, or use another queue name."
+    if text.startswith("ACCESS_REFUSED"):
+        return "The user has no permission for it: use another name, or ask the broker's administrator."
+    if "no exchange" in text:
+        return "Declare the exchange first, or publish to the default exchange with exchange=''."
+    return "Correct what it names, and go on with a new channel: connection.channel()."
+
+
+def _connection_closed(code: int, text: str, endpoint: Endpoint | None, queue: str | None) -> WorkqError:
+    if code == 541 and "transient_nonexcl_queues" in text:
+        named = f"queue {queue!r}" if queue else "a queue"
+        return TransientQueuesDeniedError(
+            f"This RabbitMQ refuses queues that are not durable, so it closed the connection when {named} "
+            f"was declared (541 {text}). Open a new connection and declare it with durable=True, or allow "
+            "them in rabbitmq.conf with deprecated_features.permit.transient_nonexcl_queues = true.",
+            code,
+            text,
+        )
+    if code == 403:
+        return _login_refused(endpoint)
+    if code == 530:
+        return _virtual_host_refused(text, endpoint)
+    if code == 320:
+        return ConnectionLostError(
+            f"RabbitMQ{_at(endpoint)} closed the connection: {code} {text}. It is stopping, or somebody "
+            "closed the connection or deleted its virtual host. When the broker is up again, open a new "
+            "connection."
+        )
+    return ConnectionLostError(
+        f"The connection to RabbitMQ{_at(endpoint)} was closed: {code} {text}. Correct what it names and "
+        "open a new one; a connection may be used by one thread only."
+    )
+
+
+def _login_refused(endpoint: Endpoint | None) -> LoginRefusedError:
+    user = f" user {endpoint.username!r}" if endpoint else " the user"
+    guest = (
+        " The user 'guest' may log in from the broker's own machine only."
+        if endpoint is None or endpoint.username == "guest"
+        else ""
+    )
+    return LoginRefusedError(
+        f"RabbitMQ{_at(endpoint)} refused{user}: the name or the password is wrong.{guest} "
+        f"Correct the login in WORKQ_BROKER_URL (special characters percent-encoded), or unset it."
+    )
+
+
+def _virtual_host_refused(text: str, endpoint: Endpoint | None) -> VirtualHostRefusedError:
+    name = repr(endpoint.virtual_host) if endpoint else "asked for"
+    user = f" for user {endpoint.username!r}" if endpoint else ""
+    # pika hands on the broker's words inside a repr: ConnectionClosedByBroker: (530) 'NOT_ALLOWED - ...'
+    told = re.search(r"""(['"]|^)([A-Z]+_[A-Z]+ - .*)\1""", text)
+    said = f" ({told[2]})" if told else ""
+    if "not found" in text:
+        fault = f"has no virtual host {name}"
+        step = "Correct the name at the end of WORKQ_BROKER_URL, or have the broker's administrator create it."
+    elif "limit" in text:
+        fault = f"has too many connections or queues for virtual host {name}"
+        step = "Close some (restart other notebooks' kernels), or ask its administrator to raise the limit."
+    elif "down" in text:
+        fault = f"has virtual host {name}, but it is down"
+        step = "Try again in some seconds; if it stays so, its administrator must restart it."
+    else:
+        fault = f"refused virtual host {name}{user}"
+        step = "Name another at the end of WORKQ_BROKER_URL, or ask its administrator for permission."
+    return VirtualHostRefusedError(f"RabbitMQ{_at(endpoint)} {fault}{said}. {step}")
+
+
+def _tls_failed(error: ssl.SSLError, endpoint: Endpoint | None) -> BrokerUnreachableError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return BrokerUnreachableError(
+            f"The TLS certificate of the server{_at(endpoint)} can't be trusted: {error.verify_message}. "
+            f"{CERTIFICATE_ADVICE}"
+        )
+    if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER_FAILURE" in str(error):
+        step = "It probably expects no TLS there: write the address as amqp:// (usually with port 5672)."
+    else:
+        step = _LOOK
+    return BrokerUnreachableError(f"TLS with the server{_at(endpoint)} failed: {_reason(error)}. {step}")
+
+
+def _unreachable(reason: str, endpoint: Endpoint | None) -> BrokerUnreachableError:
+    return BrokerUnreachableError(f"No RabbitMQ answers{_at(endpoint)}: {reason}. Is it running? {_LOOK}")
+
+
+def _place(endpoint: Endpoint) -> str:
+    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    return f"{host}:{endpoint.port}"
+
+
+def _at(endpoint: Endpoint | None) -> str:
+    return f" at {_place(endpoint)}" if endpoint else ""
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, TimeoutError) and not error.strerror:
+        return "it did not answer in time"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(argument) for argument in error.args) or type(error).__name__
+
+
+def _named_queue(text: str) -> str | None:
+    found = re.search(r"queue '(.*?)' in vhost", text)
+    return found[1] if found else None
+
+
+def _difference(text: str) -> str:
+    """Put 'received X but current is Y' into words: what was asked for and what there is."""
+    found = re.search(r"inequivalent arg '(.*?)' for .*: received (.*) but current is (.*)", text)
+    if not found:
+        return ""
+    argument, asked, present = found.groups()
+    return f": {argument} is {_plain(present)}, and you asked for {_plain(asked)}"
+
+
+def _plain(value: str) -> str:
+    """Return what the broker calls ``the value '3' of type 'signedint'``, or ``'3'``, as ``3``."""
+    found = re.fullmatch(r"(?:the value )?'(.*?)'(?: of type '.*')?", value)
+    return found[1] if found else value

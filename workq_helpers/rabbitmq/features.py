@@ -1,0 +1,93 @@
+"""`Features`: what one broker can do and another can't, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+if TYPE_CHECKING:
+    from workq_helpers.rabbitmq.management import Management
+
+__all__ = ["ADVANCED_CONFIG", "Features"]
+
+#: advanced.config of the brokers that the course starts. RabbitMQ ignores what it does not know here, so one
+#: text does for all versions, where an unknown line of rabbitmq.conf would keep a node from booting.
+ADVANCED_CONFIG = """\
+[{rabbit, [
+   %% Quorum queues report their counts five times a second instead of every 5 s.
+   {quorum_tick_interval, 200},
+   %% Whether an acknowledgment is overdue is looked at every second instead of every minute.
+   {channel_tick_interval, 1000},
+   %% The first lessons use a queue that is not durable, which some versions deny unless told otherwise.
+   {permit_deprecated_features, #{transient_nonexcl_queues => true}}]},
+ {rabbitmq_management, [
+   %% Else an answer that took long, as the first one does, is repeated for five times as long.
+   {management_db_cache_multiplier, 0}]}].
+"""
+
+_TRANSIENT_QUEUES = "transient_nonexcl_queues"
+
+
+@dataclass(frozen=True)
+class Features:
+    """Where brokers differ in what the course shows.
+
+    Attributes:
+        version: RabbitMQ's version.
+        transient_queues: Whether a queue may be declared that is neither durable nor exclusive. True as well
+            where the broker does not say (before 4.3, or without its management API): then the declare tells,
+            with TransientQueuesDeniedError.
+        counts: Whether the broker's own counts of messages can be had, which takes its management API.
+    """
+
+    version: Version
+    transient_queues: bool = True
+    counts: bool = True
+
+    @classmethod
+    def ask(cls, version: Version, management: Management | None) -> Features:
+        """Ask a broker what it can do.
+
+        Args:
+            version: Its version.
+            management: Its management API, or ``None`` where there is none.
+
+        Raises:
+            BrokerError: If the API can't be asked.
+        """
+        if management is None:
+            return cls(version, counts=False)
+        permitted = management.deprecated_features()
+        return cls(version, transient_queues=permitted.get(_TRANSIENT_QUEUES, True))
+
+    @property
+    def classic_ack_timeout(self) -> bool:
+        """Whether a classic queue takes a delivery back that is not acknowledged for too long (before 4.3)."""
+        return self.version < Version("4.3")
+
+    @property
+    def quorum_ack_timeout_closes_channel(self) -> bool:
+        """Whether that closes the channel on a quorum queue (before 4.3) and doesn't cancel the consumer."""
+        return self.version < Version("4.3")
+
+    @property
+    def quorum_delivery_limit(self) -> int | None:
+        """How often a quorum queue returns a message before it drops it; ``None`` for ever (before 4.0)."""
+        return 20 if self.version >= Version("4.0") else None
+
+    def describe(self) -> str:
+        """Return the differences as one line each, for ``workq doctor`` and the preflight."""
+        return "\n".join(
+            (
+                "queues that are not durable: " + ("allowed" if self.transient_queues else "denied"),
+                "the broker's own counts: " + ("yes" if self.counts else "no, its management API can't be reached"),
+                "unacknowledged for too long, classic queue: "
+                + ("channel closed" if self.classic_ack_timeout else "nothing happens"),
+                "unacknowledged for too long, quorum queue: "
+                + ("channel closed" if self.quorum_ack_timeout_closes_channel else "consumer canceled"),
+                "quorum queue drops a message after: "
+                + (f"{limit} returns" if (limit := self.quorum_delivery_limit) else "never"),
+            )
+        )

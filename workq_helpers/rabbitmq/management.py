@@ -1,0 +1,336 @@
+"""`Management`: what the course asks of a broker's management API."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlsplit
+
+import httpx
+from packaging.version import Version
+
+from workq_helpers.errors import (
+    BrokerError,
+    InvalidArgumentError,
+    LoginRefusedError,
+    ManagementError,
+    ManagementUnavailableError,
+    VirtualHostRefusedError,
+)
+from workq_helpers.rabbitmq.connecting import CERTIFICATE_ADVICE, tls_context
+from workq_helpers.rabbitmq.endpoint import Endpoint
+
+__all__ = ["Management", "QueueCounts", "path_of"]
+
+_CONNECT_SECONDS = 2.0
+_ANSWER_SECONDS = 10.0  # deleting a virtual host full of queues takes seconds
+
+_LONGEST_REASON = 200  # some are Erlang's whole state
+
+#: The only listing that is current: all others come from statistics that are up to 8 s old.
+_CURRENT = {"disable_stats": "true", "enable_queue_totals": "true"}
+_PLAIN = {"disable_stats": "true"}
+
+
+class QueueCounts(NamedTuple):
+    """What the broker says about one queue.
+
+    Attributes:
+        ready: Messages that wait to be delivered.
+        unacknowledged: Messages delivered and not yet acknowledged.
+        durable: Whether the queue survives a restart.
+        type: ``"classic"``, ``"quorum"`` or ``"stream"``.
+    """
+
+    ready: int
+    unacknowledged: int
+    durable: bool
+    type: str
+
+
+class Management:
+    """The management API of one broker; any thread may use it.
+
+    Args:
+        endpoint: The broker, the login and the API's address.
+
+    Raises:
+        ManagementUnavailableError: If the endpoint has no address of the API.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        if not endpoint.management_url:
+            raise ManagementUnavailableError(
+                f"There is no management API for the broker at {endpoint.host}:{endpoint.port}. {_WITHOUT_IT}"
+            )
+        self._endpoint = endpoint
+        self._url = endpoint.management_url
+        address = urlsplit(self._url)
+        self._client = httpx.Client(
+            base_url=self._url,
+            auth=(endpoint.username, endpoint.password),
+            timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
+            # The context takes 30 ms to make; without TLS nobody asks for it.
+            verify=tls_context(endpoint) if address.scheme == "https" else False,
+            # A proxy set for the web must not be asked for what runs on this machine.
+            trust_env=address.hostname not in ("127.0.0.1", "localhost", "::1"),
+        )
+
+    def close(self) -> None:
+        """Close its connections; calling it again does nothing."""
+        self._client.close()
+
+    def __enter__(self) -> Management:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Management {self._url} as {self._endpoint.username!r}>"
+
+    # -- the broker -------------------------------------------------------------------------------------
+
+    def version(self) -> Version:
+        """Return the version of RabbitMQ."""
+        overview = self._get("/api/overview", params=_PLAIN)
+        return Version(str(overview["rabbitmq_version"]).partition("+")[0])
+
+    def is_started(self) -> bool:
+        """Say whether the broker has finished starting.
+
+        It accepts connections some 0.1 s before, in which its answers about queues are slow and wrong.
+        """
+        answer = self._send("GET", "/api/nodes", params={"columns": "name,running"}, any_answer=True)
+        return answer.is_success and _is_json(answer) and any(row.get("running") for row in answer.json())
+
+    def is_administrator(self) -> bool:
+        """Say whether the user may create and delete virtual hosts."""
+        return "administrator" in self._get("/api/whoami")["tags"]
+
+    def deprecated_features(self) -> dict[str, bool]:
+        """Return the deprecated features that the broker knows, and whether it permits each.
+
+        Returns:
+            By name. Empty on a broker that has no such list (before 3.13); a feature is missing where the
+            broker does not say how it stands (before 4.1).
+        """
+        answer = self._send("GET", "/api/deprecated-features", absent_ok=True)
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return {}
+        return {row["name"]: row["state"] == "permitted" for row in answer.json() if "state" in row}
+
+    # -- virtual hosts ----------------------------------------------------------------------------------
+
+    def virtual_hosts(self) -> list[str]:
+        """Return the names of the virtual hosts that the user may see."""
+        return [row["name"] for row in self._virtual_host_rows({"columns": "name"})]
+
+    def create_virtual_host(self, name: str) -> None:
+        """Create a virtual host, in which the user may do everything; no error if it is there already.
+
+        Raises:
+            VirtualHostRefusedError: If the user may not create any.
+        """
+        # Then a queue declared without a type is classic, as the lessons say, whatever the broker prefers.
+        settings = {"default_queue_type": "classic", "description": "A lesson of the work queues course."}
+        self._send("PUT", path_of("vhosts", name), json=settings, virtual_host=name)
+
+    def delete_virtual_host(self, name: str) -> None:
+        """Delete a virtual host and all in it, closing its connections; no error if there is none.
+
+        Raises:
+            VirtualHostRefusedError: If the user may not delete it.
+        """
+        _not_default(name, "deleted")
+        self._send("DELETE", path_of("vhosts", name), virtual_host=name, absent_ok=True)
+
+    def empty_virtual_host(self, name: str) -> None:
+        """Delete every queue and every exchange of its own from a virtual host, which stays.
+
+        Raises:
+            VirtualHostRefusedError: If the user may not do so.
+        """
+        _not_default(name, "emptied")
+        for queue in self._rows(path_of("queues", name), params=_PLAIN, virtual_host=name):
+            self._send("DELETE", path_of("queues", name, queue["name"]), virtual_host=name, absent_ok=True)
+        for exchange in self._rows(path_of("exchanges", name), params=_PLAIN, virtual_host=name):
+            if exchange["name"] and not exchange["name"].startswith("amq."):
+                path = path_of("exchanges", name, exchange["name"])
+                self._send("DELETE", path, virtual_host=name, absent_ok=True)
+
+    def queue_counts(self, virtual_host: str) -> dict[str, QueueCounts]:
+        """Return the queues of a virtual host and how many messages each holds at this moment.
+
+        On brokers that the course started these are current for classic queues, and 0.2 s old at most for
+        quorum queues. On others a quorum queue reports every 5 s, and a listing that took long is repeated
+        for five times as long. A queue made a moment ago may be missing.
+
+        Raises:
+            VirtualHostRefusedError: If there is no such virtual host, or not for this user.
+        """
+        path = path_of("queues", virtual_host)
+        rows = self._rows(path, params=_CURRENT, virtual_host=virtual_host)
+        if not rows and self._get(path, params=_PLAIN, virtual_host=virtual_host):
+            # A broker that has only just started finds none, for a second; the list without counts is right.
+            rows = self._rows(path, params=_CURRENT, virtual_host=virtual_host)
+        return {row["name"]: _counts(row) for row in rows}
+
+    # -- requests ---------------------------------------------------------------------------------------
+
+    def _get(self, path: str, params: Mapping[str, str] | None = None, virtual_host: str = "") -> Any:
+        return self._send("GET", path, params=params, virtual_host=virtual_host).json()
+
+    def _rows(self, path: str, params: Mapping[str, str] | None = None, virtual_host: str = "") -> list[Any]:
+        """Return a listing, without the empty lists that stand in it for what went while it was made, or is new."""
+        return [row for row in self._get(path, params, virtual_host) if row]
+
+    def _virtual_host_rows(self, params: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Return what is told of each virtual host; RabbitMQ 4.3 leaves out the name of one that is being deleted."""
+        return [row for row in self._rows("/api/vhosts", params=params) if "name" in row]
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Mapping[str, Any] | None = None,
+        virtual_host: str = "",
+        absent_ok: bool = False,
+        any_answer: bool = False,
+    ) -> httpx.Response:
+        """Send one request and return its answer, unless it is a refusal the caller doesn't allow for."""
+        try:
+            answer = self._request(method, path, params, json)
+        except httpx.TransportError as error:
+            raise self._unavailable(error) from error
+        if any_answer or (absent_ok and answer.status_code == httpx.codes.NOT_FOUND):
+            return answer
+        if answer.is_success and (method != "GET" or _is_json(answer)):  # other web servers answer pages
+            return answer
+        raise self._refused(answer, virtual_host)
+
+    def _request(
+        self, method: str, path: str, params: Mapping[str, str] | None, json: Mapping[str, Any] | None
+    ) -> httpx.Response:
+        try:
+            return self._client.request(method, path, params=params, json=json)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            # The broker had closed the idle connection this went out on. What we send may be sent twice.
+            return self._client.request(method, path, params=params, json=json)
+
+    def _unavailable(self, error: httpx.TransportError) -> BrokerError:
+        refused = next((each for each in _chain(error) if isinstance(each, ssl.SSLCertVerificationError)), None)
+        if refused is not None:
+            return ManagementUnavailableError(
+                f"The TLS certificate of the management API at {self._url} can't be trusted: {refused.verify_message}. "
+                f"{CERTIFICATE_ADVICE}"
+            )
+        reason = str(error).rstrip(".")
+        if isinstance(error, httpx.TimeoutException):
+            reason = "it did not answer in time"
+        return ManagementUnavailableError(
+            f"The management API at {self._url} can't be reached: {reason or type(error).__name__}. {_WITHOUT_IT}"
+        )
+
+    def _refused(self, answer: httpx.Response, virtual_host: str) -> BrokerError:
+        reason, code, user = _reason(answer), answer.status_code, self._endpoint.username
+        if code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            if reason in ("Login failed", "Not_Authorized"):
+                return LoginRefusedError(
+                    f"The management API at {self._url} refused user {user!r} ({code} {reason}): the name "
+                    "or the password is wrong. Correct the login in WORKQ_BROKER_URL, or unset it."
+                )
+            if virtual_host and "management" not in reason.lower():
+                return VirtualHostRefusedError(
+                    f"User {user!r} may not do that with virtual host {virtual_host!r} ({code} {reason}). "
+                    "Ask the broker's administrator for the tag 'administrator', or name a virtual host "
+                    "that is yours at the end of WORKQ_BROKER_URL."
+                )
+            return ManagementUnavailableError(
+                f"User {user!r} may not use the management API at {self._url} ({code} {reason}). Ask the "
+                f"broker's administrator for the tag 'management'. {_WITHOUT_IT}"
+            )
+        if code == httpx.codes.NOT_FOUND and virtual_host:
+            return VirtualHostRefusedError(
+                f"The broker has no virtual host {virtual_host!r}, or not for user {user!r} ({code} "
+                f"{reason}). Open the lesson again to get a new one."
+            )
+        if code == httpx.codes.NOT_FOUND or answer.is_success:
+            return ManagementUnavailableError(
+                f"What answers at {self._url} is not RabbitMQ's management API ({code}). {_WITHOUT_IT}"
+            )
+        return ManagementError(
+            f"The management API at {self._url} answered {code} {reason} to {answer.request.method} "
+            f"{answer.request.url.path}. See the broker's log, for example with `workq broker logs`."
+        )
+
+
+_WITHOUT_IT = (
+    "Sending, consuming and the log work without it; the broker's own counts and a fresh virtual host for "
+    "each lesson do not. Enable it on the broker with `rabbitmq-plugins enable rabbitmq_management`, and "
+    "set WORKQ_MANAGEMENT_URL if it is not at its usual port."
+)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it came from."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def path_of(*parts: str) -> str:
+    """Return the path of what has these names, each of which may be any text but two.
+
+    Args:
+        *parts: The kind, such as ``"queues"``, and names.
+
+    Raises:
+        InvalidArgumentError: A name is ``"."`` or ``".."``: however they are written, another path would be meant.
+    """
+    for part in parts:
+        if part in (".", ".."):
+            raise InvalidArgumentError(
+                f"The name {part!r} can't be named in a call of the management API. Choose another, and delete a queue "
+                f"of that name with channel.queue_delete({part!r})."
+            )
+    return "/api/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def _counts(row: Mapping[str, Any]) -> QueueCounts:
+    return QueueCounts(
+        ready=row.get("messages_ready", 0),  # missing for the moment in which a queue comes to be
+        unacknowledged=row.get("messages_unacknowledged", 0),
+        durable=row["durable"],
+        type=row.get("type", "classic"),
+    )
+
+
+def _not_default(name: str, deed: str) -> None:
+    if name == "/":
+        raise InvalidArgumentError(
+            f"The virtual host '/' is not {deed}: others may use it. Name another, made for the course."
+        )
+
+
+def _is_json(answer: httpx.Response) -> bool:
+    return str(answer.headers.get("content-type", "")).startswith("application/json")
+
+
+def _reason(answer: httpx.Response) -> str:
+    """Return the broker's own words for a refusal."""
+    body = answer.json() if _is_json(answer) else None
+    if isinstance(body, dict):
+        words = " ".join(str(body.get("reason") or body.get("error") or answer.reason_phrase).split())
+        return words if len(words) <= _LONGEST_REASON else f"{words[:_LONGEST_REASON]}…"
+    return answer.reason_phrase

@@ -1,0 +1,112 @@
+"""`BrokerWatch`: asks the broker for its counts, again and again, and remembers what it answered when."""
+
+from __future__ import annotations
+
+import bisect
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+
+from workq_helpers.errors import WorkqError
+from workq_helpers.log.events import EventLog
+from workq_helpers.rabbitmq.management import QueueCounts
+from workq_helpers.stage.scene import BrokerCounts
+
+__all__ = ["BrokerWatch"]
+
+_logger = logging.getLogger(__name__)
+
+#: How often it asks while something goes on, and while nothing does, in seconds.
+BUSY_INTERVAL_SECONDS = 0.2
+IDLE_INTERVAL_SECONDS = 1.0
+
+#: So many answers without a new event are asked for at the shorter interval: counts lag behind a little.
+_EAGER_LOOKS = 8
+
+#: How many changes it remembers for a replay.
+_MOST_ANSWERS = 20_000
+
+
+class BrokerWatch:
+    """Watches the queues of one lesson from a thread of its own.
+
+    Args:
+        ask: Asks the broker for its queues.
+        log: Tells the time, and whether something goes on.
+        changed: Called after an answer that differs from the one before.
+    """
+
+    def __init__(
+        self, ask: Callable[[], Mapping[str, QueueCounts]], log: EventLog, changed: Callable[[], None]
+    ) -> None:
+        self._ask = ask
+        self._log = log
+        self._changed = changed
+        self._answers: list[BrokerCounts] = [BrokerCounts()]
+        self._queues: Mapping[str, QueueCounts] = {}
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="stage: counts", daemon=True)
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask no more; an answer that is under way comes to nothing."""
+        self._ending.set()
+
+    def join(self, timeout: float) -> None:
+        """Wait for the thread to end, for `timeout` seconds at most."""
+        self._thread.join(timeout)
+
+    @property
+    def queues(self) -> Mapping[str, QueueCounts]:
+        """What the broker said last of each queue."""
+        return self._queues
+
+    def latest(self) -> BrokerCounts:
+        """Return what it said last."""
+        return self._answers[-1]
+
+    def at(self, seconds: float) -> BrokerCounts:
+        """Return what it had said last at a moment of the log."""
+        answers = self._answers
+        return answers[max(0, bisect.bisect_right(answers, seconds, key=attrgetter("seconds")) - 1)]
+
+    def forget(self) -> None:
+        """Begin again, with the log."""
+        self._answers = [BrokerCounts()]
+
+    def _run(self) -> None:
+        events, looks = -1, 0
+        while not self._ending.is_set():
+            answered = self._look()
+            looks = looks + 1 if len(self._log) == events else 0
+            events = len(self._log)
+            calm = looks > _EAGER_LOOKS and (answered or self.latest().reachable is None)
+            self._ending.wait(IDLE_INTERVAL_SECONDS if calm else BUSY_INTERVAL_SECONDS)
+
+    def _look(self) -> bool:
+        try:
+            self._queues = self._ask()
+        except Exception as error:
+            # Whatever went wrong, there was no answer; a fault of ours is worth a line in a debug log.
+            if not isinstance(error, WorkqError):
+                _logger.debug("the broker's counts can't be had", exc_info=True)
+            if self.latest().reachable is not None:  # where nothing ever answered there may be nothing to ask
+                self._keep(False, {})
+            return False
+        self._keep(True, {name: (each.ready, each.unacknowledged) for name, each in self._queues.items()})
+        return True
+
+    def _keep(self, reachable: bool, counts: Mapping[str, tuple[int, int]]) -> None:
+        before = self.latest()
+        if (before.reachable, before.counts) == (reachable, counts):
+            return
+        now = self._log.seconds()
+        since = before.since_seconds if before.reachable == reachable else now
+        if len(self._answers) >= _MOST_ANSWERS:
+            self._answers = self._answers[_MOST_ANSWERS // 2 :]
+        self._answers.append(BrokerCounts(now, reachable, since, counts))
+        self._changed()

@@ -1,0 +1,166 @@
+"""`Exercise`: a cell to complete, a check that diagnoses, hints in steps, and a solution for whoever asks."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from workq_helpers.errors import CheckFailedError, InvalidArgumentError
+from workq_helpers.teaching.source import Source, read_source
+from workq_helpers.teaching.trial import Trial
+from workq_helpers.text import paragraph
+
+if TYPE_CHECKING:
+    from workq_helpers.broker import Broker
+
+__all__ = ["Code", "Exercise", "Hint", "OpenExercise", "Verdict", "exercise"]
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """An exercise of the course.
+
+    Attributes:
+        name: What a notebook calls it.
+        source: Its file below ``lessons``, such as "round_robin/share_the_work".
+        hands_in: What a learner hands in, as it is called in the cell.
+        hints: From a nudge to nearly the solution.
+        judge: Tries the answer in a trial and says what was seen; raises CheckFailedError with a diagnosis.
+    """
+
+    name: str
+    source: str
+    hands_in: str
+    hints: tuple[str, ...]
+    judge: Callable[[Trial, Any], str]
+
+    def read(self) -> Source:
+        """Return the exercise's cell and the solution."""
+        return read_source(self.source)
+
+
+class Verdict(NamedTuple):
+    """What a check says about an answer.
+
+    Attributes:
+        name: The exercise.
+        passed: Whether the answer does what was asked.
+        saw: What was seen, or what is missing.
+    """
+
+    name: str
+    passed: bool
+    saw: str
+
+    def __repr__(self) -> str:
+        return f"✔ {self.name}: {self.saw}" if self.passed else f"Not yet: {self.saw}"
+
+    def _repr_html_(self) -> str:
+        return paragraph(repr(self))
+
+
+class Hint(NamedTuple):
+    """One hint.
+
+    Attributes:
+        number: Which, from 1.
+        of: How many there are.
+        text: The hint.
+    """
+
+    number: int
+    of: int
+    text: str
+
+    def __repr__(self) -> str:
+        more = "" if self.number < self.of else " That was the last one; solution() shows a way."
+        return f"Hint {self.number} of {self.of}: {self.text}{more}"
+
+    def _repr_html_(self) -> str:
+        return paragraph(repr(self))
+
+
+class Code(str):
+    """Python code that a notebook shows as code."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        # Jupyter breaks lines anywhere, in the middle of words too; code is better scrolled.
+        return f'<pre style="overflow-x: auto"><code style="white-space: pre">{html.escape(self)}</code></pre>'
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class OpenExercise:
+    """An exercise that a learner works on.
+
+    Args:
+        exercise: Which.
+        broker: The broker to try answers on; by default the one that `find_broker` finds.
+    """
+
+    def __init__(self, exercise: Exercise, broker: Broker | None = None) -> None:
+        self.exercise = exercise
+        self._broker = broker
+        self._hints_given = 0
+
+    def check(self, answer: object) -> Verdict:
+        """Try an answer on the real broker, in a virtual host of its own, and say what came of it.
+
+        Args:
+            answer: What the exercise's cell defines.
+
+        Raises:
+            BrokerError: The broker can't be used; what is wrong with an answer never raises.
+        """
+        with Trial(self.exercise.name, self._broker) as trial:
+            try:
+                saw = self.exercise.judge(trial, answer)
+            except CheckFailedError as diagnosis:
+                return Verdict(self.exercise.name, False, str(diagnosis))
+        from workq_helpers.teaching.progress import course_progress
+
+        progress = course_progress()
+        progress.mark_exercise(self.exercise.name)
+        return Verdict(self.exercise.name, True, f"{saw} {progress.trouble}".rstrip())
+
+    def hint(self) -> Hint:
+        """Return the next hint, and the last one again when there are no more."""
+        hints = self.exercise.hints
+        self._hints_given = min(self._hints_given + 1, len(hints))
+        return Hint(self._hints_given, len(hints), hints[self._hints_given - 1])
+
+    def solution(self) -> Code:
+        """Return code that passes the check."""
+        return Code(self.exercise.read().solution)
+
+    def __repr__(self) -> str:
+        return (
+            f"Exercise {self.exercise.name!r}: check({self.exercise.hands_in}) tries your answer, hint() gives the "
+            f"next hint, solution() shows a way."
+        )
+
+
+#: Exercises that were asked for, so that hints go on where they were.
+_open: dict[str, OpenExercise] = {}
+
+
+def exercise(name: str) -> OpenExercise:
+    """Return an exercise to work on.
+
+    Args:
+        name: Which, for example "mend the counter".
+
+    Raises:
+        InvalidArgumentError: There is no exercise of that name.
+    """
+    from workq_helpers.lessons import EXERCISES
+
+    if not isinstance(name, str) or name not in EXERCISES:
+        known = ", ".join(repr(each) for each in EXERCISES)
+        raise InvalidArgumentError(f"There is no exercise named {name!r}. The exercises are: {known}.")
+    return _open.setdefault(name, OpenExercise(EXERCISES[name]))

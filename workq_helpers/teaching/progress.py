@@ -1,0 +1,279 @@
+"""Which lessons and exercises are done, kept on the learner's machine.
+
+A small JSON file in the user's data folder, or in the folder that ``WORKQ_DATA_DIR`` names. It is written under
+a lock, and in one step, so that two notebooks never lose each other's entries. Whatever is wrong with it, no
+lesson stops: it is told in a sentence.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from workq_helpers.broker.locking import lock_path
+from workq_helpers.errors import BrokerStartError, InvalidArgumentError
+from workq_helpers.private_files import write_private
+from workq_helpers.text import paragraph
+
+if TYPE_CHECKING:
+    from workq_helpers.teaching.chapter import Chapter
+
+__all__ = ["CourseProgress", "Done", "Finish", "course_progress", "data_folder", "finish"]
+
+_FORMAT = "workq course progress"
+_VERSION = 1
+_LOCK_SECONDS = 5.0
+
+
+class Done(NamedTuple):
+    """What is done.
+
+    Attributes:
+        lessons: File names of notebooks.
+        exercises: Names of exercises.
+    """
+
+    lessons: frozenset[str] = frozenset()
+    exercises: frozenset[str] = frozenset()
+
+
+def data_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder that ``WORKQ_DATA_DIR`` names, or the user's data folder.
+
+    Args:
+        environ: The environment variables.
+
+    Raises:
+        InvalidArgumentError: The variable holds a relative path.
+    """
+    value = environ.get("WORKQ_DATA_DIR")
+    if not value:
+        import platformdirs
+
+        return platformdirs.user_data_path("workq", appauthor=False)
+    path = Path(value).expanduser()
+    if not path.is_absolute():
+        raise InvalidArgumentError(
+            f"WORKQ_DATA_DIR is {value!r}, which is relative. Give it a path that begins with /."
+        )
+    return path
+
+
+class CourseProgress:
+    """What the learner has done so far.
+
+    Args:
+        folder: Where it is kept; by default `data_folder`.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+        #: Why the last change could not be kept, or what was wrong with the file; ``""`` if nothing.
+        self.trouble = ""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return (self._folder or data_folder()) / "progress.json"
+
+    def done(self) -> Done:
+        """Return what is done; nothing where the file is missing or not ours."""
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return Done()
+        except (OSError, ValueError) as error:
+            self.trouble = f"{self.path} can't be read ({_reason(error)}), so nothing counts as done."
+            return Done()
+        found = _parsed(text)
+        if found is None:
+            self.trouble = f"{self.path} is not a record of this course, so nothing counts as done."
+            return Done()
+        return found
+
+    def mark_lesson(self, notebook: str) -> bool:
+        """Note a lesson as done; return whether that could be kept."""
+        return self._change(lambda done: Done(done.lessons | {notebook}, done.exercises))
+
+    def mark_exercise(self, name: str) -> bool:
+        """Note an exercise as done; return whether that could be kept."""
+        return self._change(lambda done: Done(done.lessons, done.exercises | {name}))
+
+    def reset(self) -> CourseProgress:
+        """Forget everything that is done; return this object, so that a notebook shows it."""
+        self._change(lambda _: Done())
+        return self
+
+    def _change(self, change: Callable[[Done], Done]) -> bool:
+        import filelock
+
+        self.trouble = ""
+        path = self.path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with filelock.FileLock(lock_path(path.with_suffix(".lock")), timeout=_LOCK_SECONDS):
+                before = self.done()
+                if self.trouble:
+                    # Somebody else's, or damaged: kept aside, not thrown away.
+                    path.replace(path.with_suffix(".json.set-aside"))
+                    self.trouble = ""
+                after = change(before)
+                if after != before or not path.exists():
+                    _write(path, after)
+        except (OSError, filelock.Timeout, BrokerStartError) as error:
+            self.trouble = f"Progress could not be kept in {path} ({_reason(error)}); the lesson goes on without."
+            return False
+        return True
+
+    def table(self) -> list[tuple[str, str, str]]:
+        """Return a row for each lesson: its title, whether it is done, and its exercises."""
+        from workq_helpers.lessons import CHAPTERS
+
+        done = self.done()
+        return [
+            (
+                chapter.title,
+                "done" if chapter.notebook in done.lessons else "",
+                ", ".join(_marked(each.name, each.name in done.exercises) for each in chapter.exercises) or "none",
+            )
+            for chapter in CHAPTERS
+        ]
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        from workq_helpers.lessons import CHAPTERS
+
+        self.trouble = ""
+        rows = "".join(
+            f'<tr><th scope="row" style="text-align: left"><a href="{html.escape(chapter.notebook)}">'
+            f"{html.escape(title)}</a></th><td>{html.escape(lesson)}</td>"
+            f'<td style="text-align: left">{html.escape(exercises)}</td></tr>'
+            for chapter, (title, lesson, exercises) in zip(CHAPTERS, self.table(), strict=True)
+        )
+        trouble = f"<p>{html.escape(self.trouble)}</p>" if self.trouble else ""
+        head = "".join(f'<th scope="col" style="text-align: left">{text}</th>' for text in _HEAD)
+        return {
+            "text/plain": repr(self),
+            "text/html": f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{trouble}",
+        }
+
+    def __repr__(self) -> str:
+        self.trouble = ""
+        rows = [_HEAD, *self.table()]
+        widths = [max(len(row[column]) for row in rows) for column in range(2)]
+        lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}" for row in rows]
+        return "\n".join([*lines, self.trouble] if self.trouble else lines)
+
+
+_HEAD = ("Lesson", "", "Exercises")
+
+
+def course_progress() -> CourseProgress:
+    """Return the learner's progress, which a notebook shows as a table."""
+    return CourseProgress()
+
+
+class Finish(NamedTuple):
+    """Whether a lesson is done.
+
+    Attributes:
+        title: The lesson.
+        missing: Names of the checks that have not passed yet.
+        exercises_left: Names of the exercises that are not done.
+        trouble: Why that could not be kept, or ``""``.
+    """
+
+    title: str
+    missing: tuple[str, ...]
+    exercises_left: tuple[str, ...]
+    trouble: str = ""
+
+    def __repr__(self) -> str:
+        if self.missing:
+            return f"Not yet: {_listed(self.missing)} not passed. Run the cells above, from the top."
+        left = f" Exercises left: {', '.join(self.exercises_left)}." if self.exercises_left else ""
+        trouble = f" {self.trouble}" if self.trouble else ""
+        return f"✔ {self.title}: done.{left}{trouble}"
+
+    def _repr_html_(self) -> str:
+        return paragraph(repr(self))
+
+
+def finish(title: str, progress: CourseProgress | None = None, passed: frozenset[str] | None = None) -> Finish:
+    """Note a lesson as done if its checks have passed in this notebook.
+
+    Args:
+        title: The lesson, for example "Round robin".
+        progress: Where to note it; by default the learner's own.
+        passed: Names of the checks that have passed; by default those of this process.
+
+    Returns:
+        What is done and what is left, shown in a notebook as a sentence.
+
+    Raises:
+        InvalidArgumentError: There is no lesson of that title.
+    """
+    from workq_helpers.teaching import check
+
+    chapter = _chapter(title)
+    progress = progress or course_progress()
+    passed = check.passed() if passed is None else passed
+    missing = tuple(name for name in chapter.checks if name not in passed and name not in chapter.optional)
+    if not missing:
+        progress.mark_lesson(chapter.notebook)
+    trouble, done = progress.trouble, progress.done()
+    left = tuple(each.name for each in chapter.exercises if each.name not in done.exercises)
+    return Finish(chapter.title, missing, left, trouble)
+
+
+def _chapter(title: str) -> Chapter:
+    from workq_helpers.lessons import CHAPTERS
+
+    for chapter in CHAPTERS:
+        if chapter.title == title:
+            return chapter
+    known = ", ".join(repr(chapter.title) for chapter in CHAPTERS)
+    raise InvalidArgumentError(f"There is no lesson {title!r}. The lessons are: {known}.")
+
+
+def _marked(name: str, done: bool) -> str:
+    return f"{name} ✔" if done else name
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    if len(names) == 1:
+        return f"the check {names[0]!r} has"
+    return f"the checks {', '.join(repr(name) for name in names)} have"
+
+
+def _parsed(text: str) -> Done | None:
+    """Return what a progress file says, or ``None`` if it is none of ours."""
+    try:
+        data: Any = json.loads(text)
+        if data["format"] != _FORMAT or data["version"] != _VERSION:
+            return None
+        lessons, exercises = data["lessons"], data["exercises"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    if not all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names) for names in (lessons, exercises)
+    ):
+        return None
+    return Done(frozenset(lessons), frozenset(exercises))
+
+
+def _write(path: Path, done: Done) -> None:
+    data = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "lessons": sorted(done.lessons),
+        "exercises": sorted(done.exercises),
+    }
+    write_private(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__

@@ -1,0 +1,38 @@
+"""Text from anywhere, safe to show: `printable` for a terminal or a cell, `paragraph` for a notebook."""
+
+from __future__ import annotations
+
+import html
+
+__all__ = ["paragraph", "printable"]
+
+# Control characters have pictures of their own in Unicode. The second set, which some terminals obey too, has none;
+# nor have those that turn the direction of what follows, or can't be seen at all.
+_PICTURES = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}
+_REPLACED = dict.fromkeys((*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF), 0xFFFD)
+_ON_A_LINE = _PICTURES | _REPLACED
+_ON_LINES = {code: shown for code, shown in _ON_A_LINE.items() if chr(code) not in "\n\t"}
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    r"""Return a text with control characters replaced by their pictures, such as ␛ for an escape.
+
+    What is returned can neither steer a terminal nor pretend to be other text.
+
+    Args:
+        text: The text.
+        lines: Whether line ends and tabs are to stay; carriage returns before a line end go.
+    """
+    if text.isprintable():  # nearly always, and answered at once
+        return text
+    return text.replace("\r\n", "\n").translate(_ON_LINES) if lines else text.translate(_ON_A_LINE)
+
+
+def paragraph(text: str) -> str:
+    """Return a sentence or two as HTML: a notebook would cut plain text in the middle of words where a line ends.
+
+    Args:
+        text: What to say; line breaks stay.
+    """
+    # The class keeps JupyterLab from typesetting what stands between dollar signs: tasks may be in the sentence.
+    return f'<p class="mathjax_ignore" style="white-space: pre-line">{html.escape(text)}</p>'
