@@ -54,6 +54,9 @@ def test_what_fails_a_part(report: ModuleType, tmp_path: Path, status: int, case
 
 def test_a_part_without_a_report_fails(report: ModuleType, tmp_path: Path) -> None:
     assert not report.part("node", 0, 12, tmp_path / "none.xml")[0]
+    half = write(tmp_path, PASSED)
+    half.write_text(half.read_text()[:-20])
+    assert not report.part("node", 0, 12, half)[0]
 
 
 @pytest.mark.parametrize(
