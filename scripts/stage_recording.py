@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from workq_helpers.log.details import ConsumeOptions, PublishOptions, QueueOptions
 from workq_helpers.log.events import Event
 from workq_helpers.stage.composition import broker_bar, compose
 from workq_helpers.stage.frame import BrokerBar, BrokerState, CallLine, Frame, Notice
 from workq_helpers.stage.playhead import Position
-from workq_helpers.stage.scene import Scene, Sighting
+from workq_helpers.stage.scene import BrokerCounts, Scene
 
 __all__ = ["Recording"]
 
@@ -40,20 +41,21 @@ class Recording:
         message_id = f"id of {task}" if task or "delivery_tag" in more or kind == "published" else None
         self.events.append(Event(self.seconds, kind, actor, queue, message_id, task, **more))
 
-    def declare(self, queue: str, detail: str = "transient classic") -> None:
+    def declare(self, queue: str, *, durable: bool = False, type: str = "classic") -> None:
         """A queue is declared."""
-        self.record("declared", "lesson", queue, detail=detail)
+        self.record("declared", "lesson", queue, detail=QueueOptions(durable, type))
 
-    def start(self, worker: str, queue: str = "hello", detail: str = "manual ack, prefetch 1") -> None:
+    def start(self, worker: str, queue: str = "hello", *, auto_ack: bool = False, prefetch_count: int = 1) -> None:
         """A worker starts and is connected."""
-        self.record("starting", worker, queue, detail=detail)
-        self.record("connected", worker, queue, detail=detail)
+        options = ConsumeOptions(auto_ack=True) if auto_ack else ConsumeOptions(prefetch_count=prefetch_count)
+        self.record("starting", worker, queue, detail=options)
+        self.record("connected", worker, queue, detail=options)
         self.consoles.setdefault(worker, [" [*] Waiting for messages. To exit press CTRL+C"])
 
     def publish(self, queue: str, *tasks: str, persistent: bool = False, publisher: str = "publisher-1") -> None:
         """Messages are published."""
         for task in tasks:
-            self.record("published", publisher, queue, task, detail="persistent" if persistent else "transient")
+            self.record("published", publisher, queue, task, detail=PublishOptions(persistent))
 
     def deliver(self, worker: str, queue: str, *tasks: str) -> None:
         """Messages are handed to a worker, marked as redelivered where they were handed to somebody before."""
@@ -89,9 +91,9 @@ class Recording:
         end = self.seconds + later_seconds
         position = position or Position("live", end, len(self.events), end, len(self.events))
         scene = Scene(seconds_per_dot=1.0)
-        scene.update([tuple(event) for event in self.events[: position.events]])  # type: ignore[misc]
-        sighting = Sighting(position.seconds, self.reachable, 0.0, self.counts)
-        moment = scene.picture(position.seconds, sighting, self._console, running=position.mode != "paused")
+        scene.update(self.events[: position.events])
+        answer = BrokerCounts(position.seconds, self.reachable, 0.0, self.counts)
+        moment = scene.picture(position.seconds, answer, self._console, running=position.mode != "paused")
         return compose(
             moment,
             position,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from stage_recording import Recording
 
+from workq_helpers.log.details import BrokerChange, Handback
 from workq_helpers.stage.calls import FIVE_TASKS, Call
 from workq_helpers.stage.composition import broker_bar
 from workq_helpers.stage.frame import Frame
@@ -45,7 +46,7 @@ def _tutorial_recording() -> Recording:
     it = Recording(6.0)
     it.declare("hello")
     it.start("worker-1")
-    it.start("worker-2", detail="manual ack, prefetch 5")
+    it.start("worker-2", prefetch_count=5)
     it.record("connected", "publisher-1", "hello")
     it.publish("hello", *FIVE_TASKS)
     it.deliver("worker-1", "hello", FIRST)
@@ -79,9 +80,9 @@ def _killed_recording() -> Recording:
     """Two workers were killed: one's task went back and is worked on again, the other's tasks are lost."""
     queue = "task_queue"
     it = Recording()
-    it.declare(queue, "durable classic")
-    it.start("worker-1", queue, "manual ack, prefetch 2")
-    it.start("worker-2", queue, "manual ack, prefetch 0")
+    it.declare(queue, durable=True)
+    it.start("worker-1", queue, prefetch_count=2)
+    it.start("worker-2", queue, prefetch_count=0)
     it.publish(queue, FIRST, SECOND, "Zeroth")
     it.deliver("worker-2", queue, FIRST, SECOND, "Zeroth")
     it.handle("started finished acked", "worker-2", queue, FIRST, SECOND, "Zeroth")
@@ -96,7 +97,7 @@ def _killed_recording() -> Recording:
     it.handle("requeued", "worker-1", queue, THIRD, FOURTH)
     it.deliver("worker-2", queue, THIRD)
     it.handle("started", "worker-2", queue, THIRD)
-    it.start("worker-3", queue, "auto_ack")
+    it.start("worker-3", queue, auto_ack=True)
     it.publish(queue, "Invoice 17....", "Invoice 18..", FIFTH)
     it.deliver("worker-3", queue, "Invoice 17....", "Invoice 18..")
     it.handle("started", "worker-3", queue, "Invoice 17....")
@@ -111,7 +112,7 @@ def _killed_recording() -> Recording:
     it.record("frozen", "worker-4", queue)
     it.publish(queue, "Poison")
     it.deliver("worker-2", queue, "Poison")
-    it.handle("rejected", "worker-2", queue, "Poison", detail="discard")
+    it.handle("rejected", "worker-2", queue, "Poison", detail=Handback.DISCARD)
     it.publish(queue, "Sixth.", persistent=True)
     it.publish("", "Nobody home.")
     it.record("returned", "publisher-1", "", "Nobody home.")
@@ -135,7 +136,7 @@ def _flood() -> tuple[Frame, Frame]:
     it = Recording()
     it.declare("hello")
     for number, name in enumerate(_CROWD):
-        it.start(name, detail=f"manual ack, prefetch {0 if number % 10 == 9 else 10}")
+        it.start(name, prefetch_count=0 if number % 10 == 9 else 10)
     it.record("connected", "publisher-1", "hello")
     tasks = [f"Task {number}{'.' * (number % 4)}" for number in range(FLOOD_BACKLOG + 3 * _AT_ONCE)]
     done, held, next_held = (tasks[begin:][:_AT_ONCE] for begin in (0, _AT_ONCE, 2 * _AT_ONCE))
@@ -184,7 +185,7 @@ def _not_steerable() -> Frame:
 
 def _down() -> Frame:
     it = _killed_recording()
-    it.record("broker", "lesson", detail="down")
+    it.record("broker", "lesson", detail=BrokerChange.DOWN)
     for worker in ("worker-2", "worker-4"):
         it.record("disconnected", worker, "task_queue", detail="the connection was reset")
         it.record("reconnecting", worker, "task_queue")
@@ -203,7 +204,7 @@ def _hostile() -> Frame:
     it = Recording()
     it.declare(attack)
     it.start(attack, attack)
-    it.start("short-lived", attack, "auto_ack")
+    it.start("short-lived", attack, auto_ack=True)
     it.publish(attack, "Done")
     it.deliver(attack, attack, "Done")
     it.handle("started finished acked", attack, attack, "Done")
@@ -228,9 +229,9 @@ def _hostile() -> Frame:
 
 def _many_queues() -> Frame:
     it = _tutorial_recording()
-    it.declare("task_queue", "durable classic")
-    it.declare("logs", "durable quorum")
-    it.declare("a.very.long.queue.name.that.does.not.fit", "transient classic")
+    it.declare("task_queue", durable=True)
+    it.declare("logs", durable=True, type="quorum")
+    it.declare("a.very.long.queue.name.that.does.not.fit")
     for number in range(5):
         it.declare(f"more-{number}")
     for index, queue in enumerate(("hello", "task_queue", "logs", "a.very.long.queue.name.that.does.not.fit")):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
 from typing import Final, NamedTuple
 
+from workq_helpers.log.details import BrokerChange, ConsumeOptions
 from workq_helpers.log.events import Row
 from workq_helpers.log.ledger import ENDS, Delivery, Ledger, LogCounts, Message, WorkerCounts
 from workq_helpers.log.messages import is_shortened
@@ -24,7 +25,7 @@ from workq_helpers.stage.frame import (
     WorkerState,
 )
 
-__all__ = ["Scene", "Sighting"]
+__all__ = ["BrokerCounts", "Scene"]
 
 #: What a frame shows of each; the rest is counted.
 MOST_QUEUES = 6
@@ -72,7 +73,7 @@ _EMPTY = LogCounts(0, 0)
 _NOTHING = WorkerCounts(0, 0, 0, 0)
 
 
-class Sighting(NamedTuple):
+class BrokerCounts(NamedTuple):
     """What the broker's management API answered when it was asked last.
 
     Attributes:
@@ -127,7 +128,7 @@ class Scene:
         self._queues: dict[str, None] = {}
         self._workers: dict[str, _Worker] = {}
         self._publishers: dict[str, _Publisher] = {}
-        self._broker = ("up", 0.0)
+        self._broker = (BrokerChange.UP, 0.0)
         self._answered_seconds = self._cut_off_seconds = -1.0  # when it last answered, and lost a client
 
     def update(self, rows: list[Row]) -> None:
@@ -148,11 +149,11 @@ class Scene:
             kind, actor, detail = row[1], row[2], row[8]
             if kind == "disconnected":
                 self._cut_off_seconds = row[0]
-            if kind == "broker":
+            if kind == "broker" and isinstance(detail, BrokerChange):
                 self._broker = (detail, row[0])
             elif kind == "declared":
                 self._queues.setdefault(row[3])
-            elif actor in self._workers or detail.startswith(("auto_ack", "manual ack")):
+            elif actor in self._workers or isinstance(detail, ConsumeOptions):
                 self._learn_of_worker(row)
             else:
                 self._learn_of_publisher(row)
@@ -165,8 +166,7 @@ class Scene:
         worker.queue = queue
         worker.state = _STATES.get(kind, worker.state)
         if kind in ("starting", "connected"):
-            _, found, number = row[8].partition("prefetch ")
-            worker.prefetch_count = int(number) if found else 0
+            worker.prefetch_count = row[8].prefetch_count if isinstance(row[8], ConsumeOptions) else 0
             self._queues.setdefault(queue)
         elif kind == "frozen":
             worker.frozen_since = seconds
@@ -188,17 +188,17 @@ class Scene:
 
     # -- showing --------------------------------------------------------------------------------------
 
-    def picture(self, seconds: float, sighting: Sighting, console: ConsoleTail, *, running: bool = True) -> Moment:
+    def picture(self, seconds: float, answer: BrokerCounts, console: ConsoleTail, *, running: bool = True) -> Moment:
         """Return everything that the stage draws of this moment.
 
         Args:
             seconds: The moment, on the log's clock.
-            sighting: What the broker said last by then.
+            answer: What the broker said last by then.
             console: Returns the last lines of a worker's console.
             running: Whether the picture goes on, so that bars of work run.
         """
         logged = self.ledger.queues()
-        queues = self._queue_names(logged, sighting)
+        queues = self._queue_names(logged, answer)
         counts = self.ledger.workers()
         names = self._worker_names(counts)
         crowd = len(names) > CROWD
@@ -211,9 +211,9 @@ class Scene:
         for shown in workers:
             shown["console"] = [_cut(line, width) for line in console(shown["name"], lines, seconds)]
         moment: Moment = {
-            "broker_state": self._broker_state(sighting),
+            "broker_state": self._broker_state(answer),
             "publishers": self._publishers_shown(),
-            "queues": [self._queue(name, logged.get(name, _EMPTY), sighting) for name in queues[:MOST_QUEUES]],
+            "queues": [self._queue(name, logged.get(name, _EMPTY), answer) for name in queues[:MOST_QUEUES]],
             "more_queues": max(0, len(queues) - MOST_QUEUES),
             "workers": workers,
             "more_workers": max(0, len(self._workers) - len(workers)),
@@ -223,21 +223,21 @@ class Scene:
         moment["summary"] = _summary(moment)
         return moment
 
-    def _broker_state(self, sighting: Sighting) -> BrokerState:
+    def _broker_state(self, answer: BrokerCounts) -> BrokerState:
         told, at_seconds = self._broker
-        if told == "down":
+        if told is BrokerChange.DOWN:
             return "down"
-        if told == "stopping":
+        if told is BrokerChange.STOPPING:
             return "stopping"
-        silent = sighting.reachable is False
-        if silent and self._answered_seconds <= max(sighting.since_seconds, self._cut_off_seconds):
+        silent = answer.reachable is False
+        if silent and self._answered_seconds <= max(answer.since_seconds, self._cut_off_seconds):
             return "down"
-        if told == "up":
+        if told is BrokerChange.UP:
             return "up"
         if silent:
             return "coming back"  # clients are let in; its management API takes longer
         # It was told to restart or made to crash, and answers: still, or again.
-        return "coming back" if sighting.reachable and sighting.since_seconds > at_seconds else "stopping"
+        return "coming back" if answer.reachable and answer.since_seconds > at_seconds else "stopping"
 
     def _publishers_shown(self) -> PublisherColumn:
         totals: Counter[str] = Counter()
@@ -260,20 +260,20 @@ class Scene:
             "more": max(0, len(active) - MOST_PUBLISHERS),
         }
 
-    def _queue_names(self, logged: Mapping[str, LogCounts], sighting: Sighting) -> list[str]:
-        names = dict.fromkeys([*self._queues, *logged, *sighting.counts])
+    def _queue_names(self, logged: Mapping[str, LogCounts], answer: BrokerCounts) -> list[str]:
+        names = dict.fromkeys([*self._queues, *logged, *answer.counts])
         # A message on its way through an exchange has no queue until somebody gets it.
         return [name for name in names if name or logged.get(name, _EMPTY).ready]
 
-    def _queue(self, name: str, logged: LogCounts, sighting: Sighting) -> QueueCard:
+    def _queue(self, name: str, logged: LogCounts, answer: BrokerCounts) -> QueueCard:
         ready, unacknowledged = logged
-        by_broker = sighting.counts.get(name, (None, None))
-        durability, _, kind = self.ledger.declared(name).partition(" ")
+        by_broker = answer.counts.get(name, (None, None))
+        declared = self.ledger.declared(name)
         waiting = self.ledger.waiting(name, MOST_WAITING)
         return {
             "name": name,
-            "durability": durability,
-            "type": kind,
+            "durability": declared.durability if declared else "",
+            "type": declared.type if declared else "",
             "gone": self.ledger.absent(name),
             "ready": {"broker": by_broker[0], "log": ready},
             "unacknowledged": {"broker": by_broker[1], "log": unacknowledged},
