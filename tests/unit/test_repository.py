@@ -155,6 +155,12 @@ def test_pre_commit_checks_the_stage_as_make_lint_does() -> None:
     assert re.search(r"^lint:.* lint-stage\b", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
+def test_only_the_stages_own_javascript_is_modules() -> None:
+    # .venv lies below the root, and JupyterLab runs a program in it that is no module.
+    assert "type" not in json.loads((ROOT / "package.json").read_text())
+    assert json.loads((ROOT / "workq_helpers" / "stage" / "js" / "package.json").read_text()) == {"type": "module"}
+
+
 def test_npm_packages_are_pinned_exactly_and_without_addresses() -> None:
     package, lock = (json.loads((ROOT / name).read_text()) for name in ("package.json", "package-lock.json"))
     assert "dependencies" not in package, "what the stage needs in the browser is its own"
