@@ -34,11 +34,11 @@ def test_a_killed_worker_gets_nothing_but_what_nobody_else_will_get(auto_ack: bo
     host: Any = SimpleNamespace(name="w", ended=lambda *_: None)
     consumer = Consumer(host, ConsumerOptions("q", auto_ack), pika.ConnectionParameters(), log, MessageIds())
     consumer._channel = WorkerChannel(consumer, 1)
-    consumer._connection = SimpleNamespace(is_open=True, _transport=None)  # type: ignore[assignment]
+    consumer._life.connection = SimpleNamespace(is_open=True, _transport=None)  # type: ignore[assignment]
     deliver(consumer, 1)
     assert consumer.cut_at_once("killed")
     deliver(consumer, 2)  # it was in the socket's buffer
-    consumer._end()
+    consumer.ended()
     assert [f"{event.kind} {event.message_id}" for event in log] == expected
 
 

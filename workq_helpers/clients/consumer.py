@@ -19,7 +19,7 @@ from pika.channel import Channel
 from pika.spec import Basic, BasicProperties
 
 from workq_helpers.clients import pika_private
-from workq_helpers.clients.pump import reconnect_pause_seconds
+from workq_helpers.clients.connection_life import ConnectionLife
 from workq_helpers.clients.worker_channel import WorkerChannel
 from workq_helpers.log.details import CloseReason, ConsumeOptions, Detail, Handback, Mistake, PublishOptions
 from workq_helpers.log.events import EventLog
@@ -112,18 +112,13 @@ class Consumer:
     ) -> None:
         self._host = host
         self._options = options
-        self._parameters = parameters
+        self._life = ConnectionLife(self, parameters)
         self._log = log
         self._ids = ids
-        self._loop: IOLoop | None = None
-        self._connection: pika.SelectConnection | None = None
         self._pump_finish: Callable[[], None] = lambda: None
-        self._raw: Channel | None = None
         self._channel: WorkerChannel | None = None
         self._ending = ""
         self._error: BaseException | None = None
-        self._attempts = 0
-        self._was_ready = False
         self._flush_turns = 0
         self._end_recorded = False
         self._cancelling = False
@@ -204,7 +199,7 @@ class Consumer:
         with self.lock:
             if self.gone or self._is_cut():
                 return True
-            connection = self._connection
+            connection = self._life.connection
             if connection is None or not connection.is_open:
                 return False
             if self._requests or self._sending or pika_private.unsent_bytes(connection):
@@ -226,32 +221,19 @@ class Consumer:
 
     def connect(self, loop: IOLoop, finish: Callable[[], None]) -> None:
         """Begin to connect on `loop`; `finish` ends the pump once there is nothing left to do."""
-        self._loop = loop
         self._pump_finish = finish
-        self._open()
+        self._life.begin(loop)
 
-    def _open(self) -> None:
-        if self._ending:
-            self._end()
-            return
-        self._connection = pika.SelectConnection(
-            self._parameters,
-            on_open_callback=self._on_open,
-            on_open_error_callback=self._on_open_error,
-            on_close_callback=self._on_closed,
-            custom_ioloop=self._loop,
-        )
+    def is_leaving(self) -> bool:
+        """Whether the worker is at its end, of one kind or another."""
+        return bool(self._ending)
 
-    def _on_open(self, connection: Any) -> None:
-        connection.channel(on_open_callback=self._on_channel_open)
-
-    def _on_channel_open(self, raw: Channel) -> None:
-        self._raw = raw
-        self._channel = WorkerChannel(self, raw.channel_number)
-        raw.add_on_close_callback(self._on_channel_closed)
-        raw.add_on_cancel_callback(self._on_cancelled)
+    def channel_opened(self, channel: Channel) -> None:
+        """Prepare to consume."""
+        self._channel = WorkerChannel(self, channel.channel_number)
+        channel.add_on_cancel_callback(self._on_cancelled)
         if self._options.prefetch_count:
-            raw.basic_qos(prefetch_count=self._options.prefetch_count, callback=self._on_qos)
+            channel.basic_qos(prefetch_count=self._options.prefetch_count, callback=self._on_qos)
         else:
             self._prepared()
 
@@ -259,16 +241,17 @@ class Consumer:
         self._prepared()
 
     def _prepared(self) -> None:
-        if self._was_ready:
+        if self._life.was_ready:
             self.consume()
         else:
             self._host.prepared()
 
     def consume(self) -> None:
         """Ask for deliveries."""
-        if self._raw is None or not self._raw.is_open or self._ending:
+        channel = self._life.channel
+        if channel is None or not channel.is_open or self._ending:
             return
-        self._raw.basic_consume(
+        channel.basic_consume(
             self._options.queue,
             self._on_message,
             auto_ack=self._options.auto_ack,
@@ -278,8 +261,7 @@ class Consumer:
         )
 
     def _on_consume_ok(self, _frame: Any) -> None:
-        self._was_ready = True
-        self._attempts = 0
+        self._life.ready()
         self._record("connected", detail=self._options.logged)
         self._host.consuming()
 
@@ -305,7 +287,7 @@ class Consumer:
         if self._requests:
             self._send_requests()
         if self._ending == "stopped" and not self._host.is_working() and not self._cancelling:
-            self._say_goodbye()
+            self._life.close()
 
     def _send_requests(self) -> None:
         with self.lock:
@@ -313,7 +295,7 @@ class Consumer:
             self._requests.clear()
             self._sending = True
             boundary = self._boundary(requests)
-        raw = self._raw
+        raw = self._life.channel
         merged = 0
         for channel, kind, arguments, settled in requests:
             if channel is not self._channel or raw is None or not raw.is_open or self._is_cut():
@@ -330,9 +312,9 @@ class Consumer:
                 self._publish(raw, *arguments)
         if merged and raw is not None:
             raw.basic_ack(merged, multiple=True)
-        if self._connection is not None:
+        if self._life.connection is not None:
             # A turn of the loop for a few bytes would cost a tenth of the throughput at prefetch count 1.
-            pika_private.send_now(self._connection)
+            pika_private.send_now(self._life.connection)
         self._sending = False
 
     def _boundary(self, requests: list[_Request]) -> float:
@@ -378,14 +360,15 @@ class Consumer:
         if self._ending or self.gone:
             return
         self._ending = "stopped"
-        if self._raw is None or not self._raw.is_open:
-            self._abandon_opening()
-        elif self._options.auto_ack and self._host.name in self._raw.consumer_tags:
+        channel = self._life.channel
+        if channel is None or not channel.is_open:
+            self._life.abandon()
+        elif self._options.auto_ack and self._host.name in channel.consumer_tags:
             # What is on its way is nobody else's: the log must see it before the goodbye.
             self._cancelling = True
-            pika_private.cancel_and_go_on_receiving(self._raw, self._host.name, self._on_cancel_ok)
+            pika_private.cancel_and_go_on_receiving(channel, self._host.name, self._on_cancel_ok)
         elif self._host.is_working():
-            self._raw.basic_cancel(self._host.name)
+            channel.basic_cancel(self._host.name)
 
     def _on_cancel_ok(self, _frame: Any) -> None:
         self._cancelling = False
@@ -399,16 +382,16 @@ class Consumer:
         """
         if self.gone or self._is_cut():
             return
-        connection = self._connection
+        connection = self._life.connection
         self._send_requests()
         if connection is None or not connection.is_open:
             self._ending, self._error = state, error
             self._record_end()
-            self._abandon_opening()
+            self._life.abandon()
         elif pika_private.unsent_bytes(connection) and self._flush_turns < _FLUSH_TURNS:
             # pika's own basic_ack would have been on its way before the crash; the next poll sends it.
             self._flush_turns += 1
-            self._call_soon(lambda: self.cut(state, error))
+            self._life.soon(lambda: self.cut(state, error))
         else:
             with self.lock:
                 if not self._is_cut():
@@ -417,38 +400,19 @@ class Consumer:
     def failed(self, error: Exception) -> None:
         """Give up after an error in the loop itself."""
         self._ending, self._error = "crashed", error
-        self._end()
+        self.ended()
 
-    def _say_goodbye(self) -> None:
-        connection = self._connection
-        if connection is not None and connection.is_open:
-            connection.close()
+    def could_not_open(self, error: BaseException) -> None:
+        """End: there is nothing to connect to."""
+        self._ending, self._error = "crashed", error
+        self.ended()
 
-    def _abandon_opening(self) -> None:
-        """End while there is no open connection: now, or when the attempt under way comes to its end."""
-        connection = self._connection
-        if connection is None or connection.is_closed:
-            self._end()
-        elif not connection.is_closing:
-            connection.close()
-
-    def _on_open_error(self, _connection: Any, error: BaseException | str) -> None:
-        self._connection = None
-        failure = error if isinstance(error, BaseException) else pika.exceptions.AMQPConnectionError(error)
-        if self._ending:
-            self._end()
-        elif self._was_ready:
-            self._try_again()
-        else:
-            self._ending, self._error = "crashed", failure
-            self._end()
-
-    def _on_channel_closed(self, _raw: Channel, reason: Exception) -> None:
+    def channel_closed(self, reason: Exception) -> None:
+        """End, if the broker closed it: pika's start_consuming raises then, which ends a tutorial's program."""
         if not isinstance(reason, pika.exceptions.ChannelClosedByBroker):
             return
         self._record("channel closed", detail=CloseReason(reason.reply_code, reason.reply_text))
         if not self._ending:
-            # pika's start_consuming raises here, which ends a program like the tutorial's.
             self._ending, self._error = "crashed", reason
         if not self._options.auto_ack:
             # The broker gives them to others by now, and does not wait for the end of the connection.
@@ -456,29 +420,28 @@ class Consumer:
                 self._channel = None
                 self.waiting.clear()
                 self._release("requeued", "the broker closed the channel")
-        self._say_goodbye()
+        self._life.close()
 
     def _on_cancelled(self, _frame: Any) -> None:
         self._record("cancelled", detail="by the broker")
         # pika's start_consuming returns here, and the program comes to its end.
         self._ending = self._ending or "stopped"
 
-    def _on_closed(self, _connection: Any, reason: BaseException) -> None:
-        consumed = self._raw is not None and self._was_ready
-        self._connection = None
-        self._raw = None
+    def connection_closed(self, reason: BaseException) -> None:
+        """End, or begin anew."""
+        consumed = self._channel is not None and self._life.was_ready
         if self._ending:
             answered = isinstance(reason, pika.exceptions.ConnectionClosedByClient)
             if self._ending == "stopped" and consumed and not answered:
                 # Its goodbye was not answered: nobody knows what of its last acks arrived.
                 self._record("disconnected", detail=_reason_text(reason))
-            self._end()
+            self.ended()
             return
         self._channel = None
         self._record("disconnected", detail=_reason_text(reason))
-        if not self._was_ready:
+        if not self._life.was_ready:
             self._ending, self._error = "crashed", reason
-            self._end()
+            self.ended()
             return
         if not self._options.auto_ack:
             # What is already here under auto-ack is nobody else's; the rest will be delivered again.
@@ -487,19 +450,10 @@ class Consumer:
                 self._release("requeued", "the connection was lost")
         self._host.interrupted(_reason_text(reason))
         self._record("reconnecting")
-        self._try_again()
+        self._life.open_again()
 
-    def _try_again(self) -> None:
-        pause = reconnect_pause_seconds(self._attempts)
-        self._attempts += 1
-        assert self._loop is not None  # noqa: S101 - set by connect()
-        self._loop.call_later(pause, self._open)
-
-    def _call_soon(self, function: Callable[[], None]) -> None:
-        assert self._loop is not None  # noqa: S101 - set by connect()
-        self._loop.add_callback_threadsafe(function)
-
-    def _end(self) -> None:
+    def ended(self) -> None:
+        """Release what the worker held, and tell it that this was all."""
         if self.gone:
             return
         with self.lock:

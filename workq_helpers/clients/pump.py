@@ -18,13 +18,10 @@ from typing import Protocol
 
 from pika.adapters.select_connection import IOLoop
 
-__all__ = ["Job", "Pump", "reconnect_pause_seconds"]
+__all__ = ["Job", "Pump"]
 
 #: How long work may keep the connection unattended before the helper thread takes over.
 TAKEOVER_SECONDS = 0.005
-
-#: Pauses between attempts to reconnect, in seconds; the last one repeats.
-_RECONNECT_PAUSES = (0.1, 0.2, 0.5, 1.0)
 
 #: After so many looks at an idle pump the helper thread goes to sleep until the next work.
 _QUIET_LOOKS = 20
@@ -204,11 +201,6 @@ class Pump:
         finally:
             self._helper_owns = False
             self._baton.release()
-
-
-def reconnect_pause_seconds(attempts: int) -> float:
-    """Return how long to wait before the next attempt to connect, after so many that failed."""
-    return _RECONNECT_PAUSES[min(attempts, len(_RECONNECT_PAUSES) - 1)]
 
 
 def _nothing() -> None:
