@@ -16,11 +16,11 @@ import sys
 import threading
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pika
-import tenacity
 from pika.exceptions import AMQPError
 
 from tests.chaos.plan import Moment, Plan, make_plan
@@ -31,6 +31,7 @@ from workq_helpers.log.details import BrokerChange, ConsumeOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.ledger import Ledger
 from workq_helpers.log.messages import MessageIds
+from workq_helpers.waiting import wait_until
 
 __all__ = ["execute_in_a_kernel"]
 
@@ -212,15 +213,13 @@ def _gone(broker: Broker, virtual_host: str) -> bool:
     return _until(lambda: virtual_host not in broker.virtual_hosts(), _SETTLE_SECONDS)
 
 
-def _until(condition: Any, seconds: float) -> bool:
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_result(lambda held: not held)
-        | tenacity.retry_if_exception_type((WorkqError, AMQPError, OSError)),
-        stop=tenacity.stop_after_delay(seconds),
-        wait=tenacity.wait_fixed(_LOOK_SECONDS),
-        retry_error_callback=lambda _: False,
-    )
-    return bool(retrying(condition))
+def _until(condition: Callable[[], object], seconds: float) -> bool:
+    def holds() -> object:
+        with contextlib.suppress(WorkqError, AMQPError, OSError):
+            return condition()
+        return False
+
+    return bool(wait_until(holds, seconds, interval_seconds=_LOOK_SECONDS))
 
 
 # -- inside

@@ -16,21 +16,21 @@ from workq_helpers.log.details import BrokerChange, ConsumeOptions, Detail, Hand
 from workq_helpers.log.events import KINDS, EventLog
 from workq_helpers.log.ledger import ENDS
 from workq_helpers.stage import scene as scene_module
-from workq_helpers.stage.scene import Picture, Scene, Sighting
+from workq_helpers.stage.scene import BrokerCounts, Picture, Scene
 from workq_helpers.stage.stage import frame_seconds
 
 MANUAL = ConsumeOptions(prefetch_count=2)
-UNSEEN = Sighting()
+UNSEEN = BrokerCounts()
 
 
 def no_console(name: str, count: int, until_seconds: float) -> list[str]:
     return []
 
 
-def picture_of(log: EventLog, sighting: Sighting = UNSEEN, seconds: float | None = None) -> Picture:
+def picture_of(log: EventLog, answer: BrokerCounts = UNSEEN, seconds: float | None = None) -> Picture:
     scene = Scene(seconds_per_dot=1.0)
     scene.update(log.rows())
-    return scene.picture(log.seconds() if seconds is None else seconds, sighting, no_console)
+    return scene.picture(log.seconds() if seconds is None else seconds, answer, no_console)
 
 
 def lesson_log(detail: Detail = MANUAL) -> EventLog:
@@ -216,26 +216,26 @@ def test_workers_that_ended_make_room_for_those_that_work() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "sighting", "state"),
+    ("told", "answer", "state"),
     [
-        ("up", Sighting(), "up"),
-        ("up", Sighting(0, False, 0), "down"),
-        ("restarting", Sighting(0, True, -1), "stopping"),
-        ("restarting", Sighting(9, False, 9), "down"),
-        ("restarting", Sighting(9, True, 9), "coming back"),
-        ("crashing", Sighting(0, None, 0), "stopping"),
-        ("stopping", Sighting(0, True, 0), "stopping"),
-        ("down", Sighting(0, False, 0), "down"),
+        ("up", BrokerCounts(), "up"),
+        ("up", BrokerCounts(0, False, 0), "down"),
+        ("restarting", BrokerCounts(0, True, -1), "stopping"),
+        ("restarting", BrokerCounts(9, False, 9), "down"),
+        ("restarting", BrokerCounts(9, True, 9), "coming back"),
+        ("crashing", BrokerCounts(0, None, 0), "stopping"),
+        ("stopping", BrokerCounts(0, True, 0), "stopping"),
+        ("down", BrokerCounts(0, False, 0), "down"),
     ],
 )
-def test_the_broker_is_what_was_done_to_it_and_whether_it_answers(told: str, sighting: Sighting, state: str) -> None:
+def test_the_broker_is_what_was_done_to_it_and_whether_it_answers(told: str, answer: BrokerCounts, state: str) -> None:
     log = EventLog()
     log.record("broker", "lesson", detail=BrokerChange(told))
-    assert picture_of(log, sighting)["broker_state"] == state
+    assert picture_of(log, answer)["broker_state"] == state
 
 
 def test_a_broker_that_lets_clients_in_again_is_not_down_though_its_management_api_is() -> None:
-    silent = Sighting(2.0, False, 2.0)
+    silent = BrokerCounts(2.0, False, 2.0)
 
     def state(*rows: tuple[float, str, str, Detail]) -> str:
         scene = Scene(1.0)
@@ -261,7 +261,7 @@ def test_a_broker_that_lets_clients_in_again_is_not_down_though_its_management_a
 def test_the_brokers_counts_stand_beside_the_logs() -> None:
     log = lesson_log()
     publish(log, "a.")
-    picture = picture_of(log, Sighting(1, True, 0, {"hello": (7, 3), "others": (1, 0)}))
+    picture = picture_of(log, BrokerCounts(1, True, 0, {"hello": (7, 3), "others": (1, 0)}))
     assert picture["queues"][0]["ready"] == {"broker": 7, "log": 1}
     assert picture["queues"][0]["unacknowledged"] == {"broker": 3, "log": 0}
     assert [queue["name"] for queue in picture["queues"]] == ["hello", "others"]
@@ -306,7 +306,7 @@ def test_consoles_are_asked_for_the_moment_that_is_shown() -> None:
 
     scene = Scene(1.0)
     scene.update(lesson_log().rows())
-    assert scene.picture(4.5, Sighting(), console)["workers"][0]["console"] == ["a line"]
+    assert scene.picture(4.5, BrokerCounts(), console)["workers"][0]["console"] == ["a line"]
     assert asked == [("w", 4.5)]
 
 
@@ -350,7 +350,7 @@ def test_no_message_is_in_two_places_and_none_disappears(events: list[tuple[Any,
     log = logged(events)
     scene = Scene(1.0)
     scene.update(log.rows())
-    picture = scene.picture(log.seconds(), Sighting(), no_console)
+    picture = scene.picture(log.seconds(), BrokerCounts(), no_console)
     assert set(where(picture).values()) <= {1}
     ready = sum(queue["ready"]["log"] for queue in picture["queues"])
     in_hand = sum(len(worker["slots"]) + worker["more"] for worker in picture["workers"])
@@ -374,8 +374,8 @@ def test_the_picture_does_not_depend_on_how_the_rows_came(events: list[tuple[Any
     for step in steps:
         pieces.update(log.rows(pieces.events, min(len(log), pieces.events + step)))
     pieces.update(log.rows(pieces.events))
-    for sighting in (Sighting(), Sighting(0, False, -1)):
-        assert whole.picture(99.0, sighting, no_console) == pieces.picture(99.0, sighting, no_console)
+    for answer in (BrokerCounts(), BrokerCounts(0, False, -1)):
+        assert whole.picture(99.0, answer, no_console) == pieces.picture(99.0, answer, no_console)
 
 
 class World(RuleBasedStateMachine):

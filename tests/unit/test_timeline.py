@@ -10,7 +10,8 @@ from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.log.details import ConsumeOptions, Handback
 from workq_helpers.log.events import EventLog
 from workq_helpers.pictures import timeline as timeline_module
-from workq_helpers.pictures.timeline import MOST_BARS, MOST_NAMED, MOST_ROWS, Picture, timeline, timelines
+from workq_helpers.pictures.picture import Picture
+from workq_helpers.pictures.timeline import MOST_BARS, MOST_NAMED, MOST_ROWS, timeline, timelines
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -8,16 +8,17 @@ not changed can be told from one that holds work.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from workq_helpers.errors import InvalidArgumentError
+from workq_helpers.private_files import staged_file
 
 __all__ = ["MANIFEST", "Copied", "copy_course", "shipped_lessons"]
 
@@ -154,37 +155,32 @@ def _create(path: Path, content: bytes) -> bool:
     if os.path.lexists(path):
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary(path, content)
-    try:
-        os.link(temporary, path)  # which fails if somebody made it meanwhile
-    except FileExistsError:
-        return False
-    except OSError:  # a file system without hard links
-        if os.path.lexists(path):
+    with _staged(path, content) as staged:
+        try:
+            os.link(staged, path)  # which fails if somebody made it meanwhile
+        except FileExistsError:
             return False
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        except OSError:  # a file system without hard links
+            if os.path.lexists(path):
+                return False
+            staged.replace(path)
     return True
 
 
 def _write(path: Path, content: bytes) -> None:
     """Replace a file in one step."""
-    temporary = _temporary(path, content)
-    try:
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _staged(path, content) as staged:
+        staged.replace(path)
 
 
-def _temporary(path: Path, content: bytes) -> Path:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.fchmod(file.fileno(), 0o666 & ~umask)  # as any file the learner makes
-    return Path(name)
+@contextlib.contextmanager
+def _staged(path: Path, content: bytes) -> Iterator[Path]:
+    """Make a file beside `path` that others may read as they may any file which the learner makes."""
+    umask = os.umask(0)
+    os.umask(umask)
+    with staged_file(path, content) as staged:
+        staged.chmod(0o666 & ~umask)
+        yield staged
 
 
 def _hash(content: bytes) -> str:

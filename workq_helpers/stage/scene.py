@@ -12,7 +12,7 @@ from workq_helpers.log.events import Row
 from workq_helpers.log.ledger import ENDS, Delivery, Ledger, LogCounts, Message, WorkerCounts
 from workq_helpers.log.messages import is_shortened
 
-__all__ = ["Picture", "Scene", "Sighting"]
+__all__ = ["BrokerCounts", "Picture", "Scene"]
 
 #: What a frame shows of each; the rest is counted.
 MOST_QUEUES = 6
@@ -63,7 +63,7 @@ _EMPTY = LogCounts(0, 0)
 _NOTHING = WorkerCounts(0, 0, 0, 0)
 
 
-class Sighting(NamedTuple):
+class BrokerCounts(NamedTuple):
     """What the broker's management API answered when it was asked last.
 
     Attributes:
@@ -178,12 +178,12 @@ class Scene:
 
     # -- showing --------------------------------------------------------------------------------------
 
-    def picture(self, seconds: float, sighting: Sighting, console: ConsoleTail, *, running: bool = True) -> Picture:
+    def picture(self, seconds: float, answer: BrokerCounts, console: ConsoleTail, *, running: bool = True) -> Picture:
         """Return everything that the stage draws of this moment.
 
         Args:
             seconds: The moment, on the log's clock.
-            sighting: What the broker said last by then.
+            answer: What the broker said last by then.
             console: Returns the last lines of a worker's console.
             running: Whether the picture goes on, so that bars of work run.
 
@@ -192,7 +192,7 @@ class Scene:
             ``more_queues``, ``workers``, ``more_workers``, ``ends`` and ``summary``.
         """
         logged = self.ledger.queues()
-        queues = self._queue_names(logged, sighting)
+        queues = self._queue_names(logged, answer)
         counts = self.ledger.workers()
         names = self._worker_names(counts)
         crowd = len(names) > CROWD
@@ -205,9 +205,9 @@ class Scene:
         for shown in workers:
             shown["console"] = [_cut(line, width) for line in console(shown["name"], lines, seconds)]
         picture: Picture = {
-            "broker_state": self._broker_state(sighting),
+            "broker_state": self._broker_state(answer),
             "publishers": self._publishers_shown(),
-            "queues": [self._queue(name, logged.get(name, _EMPTY), sighting) for name in queues[:MOST_QUEUES]],
+            "queues": [self._queue(name, logged.get(name, _EMPTY), answer) for name in queues[:MOST_QUEUES]],
             "more_queues": max(0, len(queues) - MOST_QUEUES),
             "workers": workers,
             "more_workers": max(0, len(self._workers) - len(workers)),
@@ -216,19 +216,19 @@ class Scene:
         picture["summary"] = _summary(picture)
         return picture
 
-    def _broker_state(self, sighting: Sighting) -> str:
+    def _broker_state(self, answer: BrokerCounts) -> str:
         told, at_seconds = self._broker
         if told in (BrokerChange.DOWN, BrokerChange.STOPPING):
             return told.value
-        silent = sighting.reachable is False
-        if silent and self._answered_seconds <= max(sighting.since_seconds, self._cut_off_seconds):
+        silent = answer.reachable is False
+        if silent and self._answered_seconds <= max(answer.since_seconds, self._cut_off_seconds):
             return "down"
         if told is BrokerChange.UP:
             return "up"
         if silent:
             return "coming back"  # clients are let in; its management API takes longer
         # It was told to restart or made to crash, and answers: still, or again.
-        return "coming back" if sighting.reachable and sighting.since_seconds > at_seconds else "stopping"
+        return "coming back" if answer.reachable and answer.since_seconds > at_seconds else "stopping"
 
     def _publishers_shown(self) -> Picture:
         totals: Counter[str] = Counter()
@@ -248,14 +248,14 @@ class Scene:
             "more": max(0, len(active) - MOST_PUBLISHERS),
         }
 
-    def _queue_names(self, logged: Mapping[str, LogCounts], sighting: Sighting) -> list[str]:
-        names = dict.fromkeys([*self._queues, *logged, *sighting.counts])
+    def _queue_names(self, logged: Mapping[str, LogCounts], answer: BrokerCounts) -> list[str]:
+        names = dict.fromkeys([*self._queues, *logged, *answer.counts])
         # A message on its way through an exchange has no queue until somebody gets it.
         return [name for name in names if name or logged.get(name, _EMPTY).ready]
 
-    def _queue(self, name: str, logged: LogCounts, sighting: Sighting) -> Picture:
+    def _queue(self, name: str, logged: LogCounts, answer: BrokerCounts) -> Picture:
         ready, unacknowledged = logged
-        by_broker = sighting.counts.get(name, (None, None))
+        by_broker = answer.counts.get(name, (None, None))
         declared = self.ledger.declared(name)
         waiting = self.ledger.waiting(name, MOST_WAITING)
         return {

@@ -217,8 +217,8 @@ class Stage:
             position = self._playhead.position()
             self._wind_to(position.events)
             live = position.mode == "live"
-            sighting = self._broker.latest() if live else self._broker.at(position.seconds)
-            picture = self._scene.picture(position.seconds, sighting, self._console, running=position.mode != "paused")
+            answer = self._broker.latest() if live else self._broker.at(position.seconds)
+            picture = self._scene.picture(position.seconds, answer, self._console, running=position.mode != "paused")
             return self._dressed(picture, position)
 
     def _wind_to(self, events: int) -> None:

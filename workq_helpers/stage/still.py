@@ -12,6 +12,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
+from workq_helpers.pictures.palette import BAND, BLUE, FAINT, INK, MUTED, ORANGE, PAPER, RED
 from workq_helpers.stage.scene import Picture
 
 __all__ = ["HIDDEN_BESIDE_A_LIVE_STAGE", "Still", "alternative_text", "draw"]
@@ -33,9 +34,6 @@ _LINE = 20
 _CARD_WIDTH = 330
 _MOST_CARDS = 8
 _MOST_NAMED = 12
-
-_PAPER, _INK, _MUTED, _LINE_COLOR = "#ffffff", "#1f2328", "#59636e", "#b5bcc4"
-_CHIP, _WORKING, _BAND, _LOST = "#dbeafe", "#ffe0a3", "#f3f4f6", "#fbd5c8"
 
 #: What of a frame the picture shows.
 _SHOWN = ("lesson", "broker", "publishers", "queues", "more_queues", "more_workers", "ends")
@@ -141,11 +139,11 @@ def draw(frame: Picture) -> bytes:
         _draw_worker(pen, top + position * _card_height(), worker)
     y = top + body + _GAP
     if hidden:
-        pen.text(_WIDTH - _MARGIN - _CARD_WIDTH, y, f"and {hidden} more workers", _MUTED)
+        pen.text(_WIDTH - _MARGIN - _CARD_WIDTH, y, f"and {hidden} more workers", MUTED)
         y += _LINE
     for place, end in ends:
         pen.text(_MARGIN, y, f"{end['count']} {place}", bold=True)
-        pen.chips(_MARGIN + 110, y, end["recent"], _WIDTH - 2 * _MARGIN - 110, _LOST if place == "lost" else _BAND)
+        pen.chips(_MARGIN + 110, y, end["recent"], _WIDTH - 2 * _MARGIN - 110, RED.face if place == "lost" else BAND)
         y += 2 * _LINE
     return pen.png()
 
@@ -155,46 +153,46 @@ def _card_height() -> int:
 
 
 def _draw_publishers(pen: _Pen, y: int, publishers: Picture) -> None:
-    pen.box(_MARGIN, y, 110, 3 * _LINE, _BAND)
+    pen.box(_MARGIN, y, 110, 3 * _LINE, BAND)
     pen.text(_MARGIN + 10, y + 8, "publisher", bold=True)
-    pen.text(_MARGIN + 10, y + 8 + _LINE, f"{publishers['published']} sent", _MUTED)
+    pen.text(_MARGIN + 10, y + 8 + _LINE, f"{publishers['published']} sent", MUTED)
 
 
 def _draw_queue(pen: _Pen, y: int, queue: Picture) -> None:
     x, width = _MARGIN + 130, _WIDTH - 2 * _MARGIN - 130 - _CARD_WIDTH - 20
-    pen.box(x, y, width, 5 * _LINE, _PAPER)
+    pen.box(x, y, width, 5 * _LINE, PAPER)
     kind = " · ".join(filter(None, (queue["durability"], queue["type"], "gone" if queue["gone"] else "")))
     pen.text(x + 10, y + 8, queue["name"] or "(on its way)", bold=True)
-    pen.text(x + 10 + pen.width(queue["name"], bold=True) + 12, y + 8, kind, _MUTED)
+    pen.text(x + 10 + pen.width(queue["name"], bold=True) + 12, y + 8, kind, MUTED)
     counts = [
         f"{what} {queue[what]['log']} log / {'?' if queue[what]['broker'] is None else queue[what]['broker']} broker"
         for what in ("ready", "unacknowledged")
     ]
-    pen.text(x + 10, y + 8 + _LINE, "    ".join(counts), _MUTED)
-    pen.chips(x + 10, y + 8 + 2 * _LINE + 6, queue["waiting"], width - 20, _CHIP, queue["more"])
+    pen.text(x + 10, y + 8 + _LINE, "    ".join(counts), MUTED)
+    pen.chips(x + 10, y + 8 + 2 * _LINE + 6, queue["waiting"], width - 20, BLUE.face, queue["more"])
 
 
 def _draw_worker(pen: _Pen, y: int, worker: Picture) -> None:
     x = _WIDTH - _MARGIN - _CARD_WIDTH
-    pen.box(x, y, _CARD_WIDTH, 4 * _LINE, _PAPER)
+    pen.box(x, y, _CARD_WIDTH, 4 * _LINE, PAPER)
     pen.text(x + 10, y + 6, worker["name"], bold=True)
-    pen.text(x + 10 + pen.width(worker["name"], bold=True) + 12, y + 6, worker["state"], _INK)
-    pen.text(x + 10, y + 6 + _LINE, f"{_mode(worker)} · {worker['done']} done", _MUTED)
-    pen.chips(x + 10, y + 12 + 2 * _LINE, worker["slots"], _CARD_WIDTH - 20, _CHIP, worker["more"])
+    pen.text(x + 10 + pen.width(worker["name"], bold=True) + 12, y + 6, worker["state"], INK)
+    pen.text(x + 10, y + 6 + _LINE, f"{_mode(worker)} · {worker['done']} done", MUTED)
+    pen.chips(x + 10, y + 12 + 2 * _LINE, worker["slots"], _CARD_WIDTH - 20, BLUE.face, worker["more"])
 
 
 class _Pen:
     """Draws in the units of the page; knows nothing of stages."""
 
     def __init__(self, height: int) -> None:
-        self._image = Image.new("RGB", (_WIDTH * _SCALE, height * _SCALE), _PAPER)
+        self._image = Image.new("RGB", (_WIDTH * _SCALE, height * _SCALE), PAPER)
         self._draw = ImageDraw.Draw(self._image)
 
     def box(self, x: int, y: int, width: int, height: int, fill: str) -> None:
         corners = (x * _SCALE, y * _SCALE, (x + width) * _SCALE, (y + height) * _SCALE)
-        self._draw.rounded_rectangle(corners, radius=6 * _SCALE, fill=fill, outline=_LINE_COLOR, width=_SCALE)
+        self._draw.rounded_rectangle(corners, radius=6 * _SCALE, fill=fill, outline=FAINT, width=_SCALE)
 
-    def text(self, x: float, y: float, text: str, color: str = _INK, bold: bool = False) -> None:
+    def text(self, x: float, y: float, text: str, color: str = INK, bold: bool = False) -> None:
         self._draw.text((x * _SCALE, y * _SCALE), text, fill=color, font=_font(bold))
 
     def width(self, text: str, bold: bool = False) -> float:
@@ -208,14 +206,14 @@ class _Pen:
             wide = self.width(label) + 14
             if left + wide > x + width - 70 and shown:
                 break
-            face = _WORKING if chip.get("phase") == "working" else fill
+            face = ORANGE.face if chip.get("phase") == "working" else fill
             self.box(int(left), y, int(min(wide, width)), _LINE + 4, face)
             self.text(left + 7, y + 3, label)
             left += wide + 6
             shown += 1
         hidden = len(chips) - shown + more
         if hidden:
-            self.text(left + 4, y + 3, f"+ {hidden:,} more", _MUTED)
+            self.text(left + 4, y + 3, f"+ {hidden:,} more", MUTED)
 
     def png(self) -> bytes:
         buffer = io.BytesIO()

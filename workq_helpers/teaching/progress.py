@@ -7,17 +7,16 @@ lesson stops: it is told in a sentence.
 
 from __future__ import annotations
 
-import contextlib
 import html
 import json
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workq_helpers.broker.locking import lock_path
 from workq_helpers.errors import BrokerStartError, InvalidArgumentError
+from workq_helpers.private_files import write_private
 from workq_helpers.text import paragraph
 
 if TYPE_CHECKING:
@@ -273,18 +272,7 @@ def _write(path: Path, done: Done) -> None:
         "lessons": sorted(done.lessons),
         "exercises": sorted(done.exercises),
     }
-    descriptor, name = tempfile.mkstemp(prefix=".progress-", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(data, file, indent=1, ensure_ascii=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
+    write_private(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
 def _reason(error: Exception) -> str:

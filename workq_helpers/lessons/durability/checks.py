@@ -11,7 +11,7 @@ from workq_helpers.lessons.durability.survivors import Counts, Sent, counts_with
 from workq_helpers.log.details import BrokerChange, QueueOptions
 from workq_helpers.log.events import Event
 from workq_helpers.teaching.chapter import Chapter
-from workq_helpers.teaching.evidence import Observed, names_of
+from workq_helpers.teaching.evidence import Evidence, names_of
 from workq_helpers.teaching.prediction import Choice, Prediction, Seen
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _DURABLE = QueueOptions(durable=True, type="classic")
 # -- checks -------------------------------------------------------------------------------------------
 
 
-def _restart(seen: Observed) -> str:
+def _restart(seen: Evidence) -> str:
     sent = _sent_before_the_outage(seen.events)
     durable = {queue: each for queue, each in sent.items() if each.declared == _DURABLE}
     transient = {queue: each for queue, each in sent.items() if each.is_in_a_transient_queue}
@@ -55,7 +55,7 @@ def _restart(seen: Observed) -> str:
     return f"{'; '.join(told)}."
 
 
-def _confirms(seen: Observed) -> str:
+def _confirms(seen: Evidence) -> str:
     sent = {queue: each for queue, each in _sent_before_the_outage(seen.events).items() if each.confirmed}
     if not sent:
         raise CheckFailedError("RabbitMQ confirmed nothing before it went down. Publish with confirm=True.")
@@ -90,7 +90,7 @@ def _sent_before_the_outage(events: Iterable[Event]) -> dict[str, Sent]:
     return sent_to(events[: positions[-1]])
 
 
-def _counts(seen: Observed, expected: dict[str, int]) -> Counts:
+def _counts(seen: Evidence, expected: dict[str, int]) -> Counts:
     if seen.counts is None:
         raise CheckFailedError("What is left, only the broker can tell: check the lesson, not its log.")
     return counts_with(seen.counts, expected)

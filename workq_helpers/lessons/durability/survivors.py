@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +11,7 @@ from workq_helpers.log.details import PublishOptions, QueueOptions
 from workq_helpers.log.events import Event
 from workq_helpers.log.messages import is_persistent
 from workq_helpers.rabbitmq.connecting import open_connection
+from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
     from pika.spec import BasicProperties
@@ -102,14 +101,11 @@ def counts_with(counts: Callable[[], Counts], expected: Mapping[str, int]) -> Co
         counts: Asks the broker.
         expected: How many ready messages each queue should have at least; one that is missing counts as empty.
     """
-    deadline = time.monotonic() + _COUNTS_SECONDS
-    pause = threading.Event()
-    while True:
-        seen = counts()
-        short = [name for name, number in expected.items() if name not in seen or seen[name].ready < number]
-        if not short or time.monotonic() > deadline:
-            return seen
-        pause.wait(_LOOK_SECONDS)
+
+    def are_all_there(seen: Counts) -> bool:
+        return all(name in seen and seen[name].ready >= number for name, number in expected.items())
+
+    return wait_until(counts, _COUNTS_SECONDS, accept=are_all_there, interval_seconds=_LOOK_SECONDS)
 
 
 def fates(lesson: Lesson) -> pd.DataFrame:
