@@ -12,7 +12,7 @@ from tests.fake_servers import amqp_server, listening
 from workq_helpers.clients.publisher import Publisher, PublisherOptions
 from workq_helpers.errors import WorkqError
 from workq_helpers.log.events import EventLog
-from workq_helpers.log.messages import MessageIds
+from workq_helpers.log.observer import Book
 
 
 def make_publisher(tasks: Iterator[str] | list[str], **more: Any) -> tuple[Publisher, EventLog]:
@@ -22,8 +22,7 @@ def make_publisher(tasks: Iterator[str] | list[str], **more: Any) -> tuple[Publi
         tasks,
         PublisherOptions("hello", confirm=more.pop("confirm", False)),
         parameters=pika.ConnectionParameters(**more),
-        log=log,
-        ids=MessageIds(),
+        book=Book(log),
         explain=lambda error: WorkqError(str(error)),
     )
     return publisher, log

@@ -10,6 +10,9 @@ import pika.exceptions
 from pika.adapters.select_connection import IOLoop
 from pika.channel import Channel
 
+from workq_helpers.clients.observed_connection import ObservedConnection
+from workq_helpers.log.observer import Observer
+
 __all__ = ["Client", "ConnectionLife"]
 
 #: Pauses between attempts to reconnect, in seconds; the last one repeats.
@@ -44,11 +47,13 @@ class ConnectionLife:
     Args:
         client: Whose connection it is.
         parameters: Where to connect.
+        observer: Is told of every method that passes.
     """
 
-    def __init__(self, client: Client, parameters: pika.ConnectionParameters) -> None:
+    def __init__(self, client: Client, parameters: pika.ConnectionParameters, observer: Observer) -> None:
         self._client = client
         self._parameters = parameters
+        self._make = ObservedConnection.told_to(observer)
         self._loop: IOLoop | None = None
         self._attempts = 0
         #: The connection that is open, opening or closing.
@@ -105,7 +110,7 @@ class ConnectionLife:
         if self._client.is_leaving():
             self._client.ended()
             return
-        self.connection = pika.SelectConnection(
+        self.connection = self._make(
             self._parameters,
             on_open_callback=self._on_open,
             on_open_error_callback=self._on_open_error,

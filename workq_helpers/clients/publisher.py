@@ -13,15 +13,14 @@ import pika
 import pika.exceptions
 from pika.adapters.select_connection import IOLoop
 from pika.channel import Channel
-from pika.spec import Basic, BasicProperties
+from pika.spec import BasicProperties
 
 from workq_helpers.clients import pika_private
 from workq_helpers.clients.connection_life import ConnectionLife
 from workq_helpers.clients.pump import Pump
 from workq_helpers.errors import WaitTimeoutError, WorkqError
-from workq_helpers.log.details import CloseReason, PublishOptions
-from workq_helpers.log.events import EventLog
-from workq_helpers.log.messages import MessageIds, encode_body, task_text
+from workq_helpers.log.messages import encode_body
+from workq_helpers.log.observer import Book, Observer
 
 __all__ = ["Publisher", "PublisherOptions"]
 
@@ -60,27 +59,21 @@ class PublisherOptions(NamedTuple):
 
 class _Message(NamedTuple):
     body: bytes
-    task: str
     properties: BasicProperties
-
-    @property
-    def message_id(self) -> str:
-        return str(self.properties.message_id)
 
 
 class Publisher:
     """Sends tasks from an iterable on a connection of its own; `Lesson.start_publisher` makes them.
 
-    With confirms, what was not confirmed when the connection was lost is published again, with its old
-    message id, once the broker is back.
+    With confirms, what was not confirmed when the connection was lost is published again once the broker is back.
+    What became of the first one nobody knows then.
 
     Args:
         name: Its name in the log.
         tasks: What to send, text or bytes each; taken one after another in the background.
         options: How to publish.
         parameters: Where to connect.
-        log: Where events go.
-        ids: Gives messages their ids.
+        book: Where events go.
         explain: Turns pika's exception into one of ours.
     """
 
@@ -91,8 +84,7 @@ class Publisher:
         options: PublisherOptions,
         *,
         parameters: pika.ConnectionParameters,
-        log: EventLog,
-        ids: MessageIds,
+        book: Book,
         explain: Callable[[BaseException], WorkqError],
     ) -> None:
         self.name = name
@@ -101,15 +93,15 @@ class Publisher:
         self.published = self.confirmed = self.refused = self.returned = 0
         self._options = options
         self._tasks: Iterator[str | bytes] = iter(tasks)
-        self._log = log
-        self._ids = ids
+        self._log = book.log
+        self._observer = Observer(name, book)
+        self._observer.on_confirm = self._on_confirm
         self._explain = explain
         self._delivery_mode = pika.DeliveryMode.Persistent.value if options.persistent else None
-        self._life = ConnectionLife(self, parameters)
+        self._life = ConnectionLife(self, parameters, self._observer)
         self._may_begin = False
         self._ready: deque[_Message] = deque()
-        self._unconfirmed: dict[int, _Message] = {}
-        self._last_tag = 0
+        self._unconfirmed: dict[str, _Message] = {}
         self._exhausted = False
         self._leaving = False
         self._closing = False
@@ -228,12 +220,19 @@ class Publisher:
             return
         while self._ready and not self._leaving and self._may_publish():
             self._publish(self._ready.popleft())
+            self.published += 1
         if self._leaving or (self._exhausted and not self._ready):
             self._close_when_settled()
 
-    def failed(self, error: Exception) -> None:
-        """Learn that polling raised."""
+    def failed(self, error: BaseException) -> None:
+        """End by an error in the loop itself, as a program would: its connection is cut."""
         self._error = error
+        if self._life.connection is not None:
+            pika_private.cut(self._life.connection)
+        self._end("crashed")
+
+    def over(self) -> None:
+        """Learn that nobody looks after the connection any more."""
         self._end("crashed")
 
     # -- publishing -----------------------------------------------------------------------------------
@@ -245,8 +244,7 @@ class Publisher:
 
     def _message(self, task: str | bytes) -> _Message:
         body = encode_body(task)
-        properties = BasicProperties(message_id=self._ids.new(), delivery_mode=self._delivery_mode)
-        return _Message(body, task_text(body), properties)
+        return _Message(body, BasicProperties(delivery_mode=self._delivery_mode))
 
     def _may_publish(self) -> bool:
         if self._blocked or len(self._unconfirmed) >= _MOST_UNCONFIRMED:
@@ -271,14 +269,11 @@ class Publisher:
     def _on_timer(self) -> None:
         self._timer = None
 
-    def _publish(self, message: _Message, again: bool = False) -> None:
+    def _publish(self, message: _Message) -> None:
         channel = self._life.channel
         assert channel is not None  # noqa: S101 - its callers look
-        detail = PublishOptions(self._options.persistent, again)
-        self._log.record("published", self.name, self.queue, message.message_id, message.task, detail=detail)
         if self._options.confirm:
-            self._last_tag += 1
-            self._unconfirmed[self._last_tag] = message
+            self._unconfirmed[self._observer.next_mark()] = message
         channel.basic_publish(
             self._options.exchange,
             self._options.routing_key,
@@ -286,28 +281,17 @@ class Publisher:
             message.properties,
             self._options.mandatory,
         )
-        if not again:
-            self.published += 1
 
-    def _on_confirm(self, frame: Any) -> None:
-        confirmed = isinstance(frame.method, Basic.Ack)
-        tag, multiple = frame.method.delivery_tag, frame.method.multiple
-        tags = [known for known in self._unconfirmed if known <= tag] if multiple else [tag]
-        for known in tags:
-            message = self._unconfirmed.pop(known, None)
-            if message is None:
-                continue
-            if confirmed:
-                self.confirmed += 1
-            else:
-                self.refused += 1
-            kind = "confirmed" if confirmed else "refused"
-            self._log.record(kind, self.name, self.queue, message.message_id, message.task, known)
+    def _on_confirm(self, mark: str, confirmed: bool) -> None:
+        if self._unconfirmed.pop(mark, None) is None:
+            return
+        if confirmed:
+            self.confirmed += 1
+        else:
+            self.refused += 1
 
-    def _on_returned(self, _raw: Channel, method: Basic.Return, properties: BasicProperties, body: bytes) -> None:
+    def _on_returned(self, *_: Any) -> None:
         self.returned += 1
-        detail = CloseReason(method.reply_code, method.reply_text)
-        self._log.record("returned", self.name, self.queue, properties.message_id, task_text(body), detail=detail)
 
     # -- the connection -------------------------------------------------------------------------------
 
@@ -323,20 +307,20 @@ class Publisher:
         connection.add_on_connection_unblocked_callback(self._on_unblocked)
         channel.add_on_return_callback(self._on_returned)
         if self._options.confirm:
-            channel.confirm_delivery(self._on_confirm, callback=lambda _frame: self._begin())
+            channel.confirm_delivery(_nothing, callback=lambda _frame: self._begin())
         else:
             self._begin()
 
     def _begin(self) -> None:
-        again, self._unconfirmed = list(self._unconfirmed.values()), {}
-        self._last_tag = 0
+        again, self._unconfirmed = self._unconfirmed, {}
         self._may_begin = True
         self._answered = False
         self._life.ready()
         self._log.record("connected", self.name, self.queue)
         self._set_phase("publishing")
-        for message in again:
-            self._publish(message, again=True)
+        for mark, message in again.items():
+            self._observer.publishes_again(mark)
+            self._publish(message)
 
     def _on_blocked(self, _connection: Any, frame: Any) -> None:
         self._blocked = True
@@ -358,9 +342,6 @@ class Publisher:
         """Close the connection too, where it is the end."""
         self._answered = isinstance(reason, pika.exceptions.ChannelClosed)
         if isinstance(reason, pika.exceptions.ChannelClosedByBroker):
-            self._log.record(
-                "channel closed", self.name, self.queue, detail=CloseReason(reason.reply_code, reason.reply_text)
-            )
             self._error = reason
             self._leaving = self._closing = True
         if self._closing:
@@ -412,3 +393,7 @@ class Publisher:
             self._phase = phase
             self._changed.notify_all()
         self._log.poke()
+
+
+def _nothing(_frame: Any) -> None:
+    """Do nothing: the observer has seen it."""
