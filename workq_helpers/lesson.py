@@ -21,7 +21,7 @@ from workq_helpers.errors import InvalidArgumentError, QueueError, UnknownWorker
 from workq_helpers.log.details import BrokerChange
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.ledger import Ledger
-from workq_helpers.log.messages import MessageIds
+from workq_helpers.log.observer import Book
 from workq_helpers.rabbitmq.connecting import translate
 from workq_helpers.text import printable
 from workq_helpers.waiting import wait_until
@@ -82,7 +82,7 @@ class Lesson:
             _keep_pika_out_of_cells()
             #: Everything that happened, in order.
             self.log = EventLog()
-            self._ids = MessageIds()
+            self._book = Book(self.log)
             self._ledger = Ledger()
             self._ledger_lock = threading.Lock()
             self._connections: list[RecordingConnection] = []
@@ -119,7 +119,7 @@ class Lesson:
         """
         self._check_open()
         parameters = self.broker.connection_parameters(self.virtual_host, **({"heartbeat": 0} | overrides))
-        connection = RecordingConnection(parameters, endpoint=self.broker.endpoint, log=self.log, ids=self._ids)
+        connection = RecordingConnection(parameters, endpoint=self.broker.endpoint, book=self._book)
         self._connections = [*(known for known in self._connections if known.is_open), connection]
         return connection
 
@@ -247,8 +247,7 @@ class Lesson:
             callback,
             options,
             parameters=self.broker.connection_parameters(self.virtual_host),
-            log=self.log,
-            ids=self._ids,
+            book=self._book,
             explain=self._explainer(options.queue),
         )
 
@@ -331,8 +330,7 @@ class Lesson:
             _limited(tasks, count),
             options,
             parameters=self.broker.connection_parameters(self.virtual_host),
-            log=self.log,
-            ids=self._ids,
+            book=self._book,
             explain=self._explainer(key),
         )
         publisher.launch()
@@ -396,6 +394,7 @@ class Lesson:
         self._empty_queues(declared)
         with self._ledger_lock:
             self.log.clear()
+            self._book.trace.clear()
             self._ledger = Ledger()
         for queue, options in declared.items():
             self.log.record("declared", "lesson", queue, detail=options)
@@ -521,6 +520,12 @@ class Lesson:
         from workq_helpers.log import tables
 
         return tables.tasks(self.log)
+
+    def trace(self) -> pd.DataFrame:
+        """Return the last AMQP methods that passed between the lesson's clients and RabbitMQ, a row each, in order."""
+        from workq_helpers.log import tables
+
+        return tables.trace(self._book.trace)
 
     def timeline(self) -> Picture:
         """Return a picture of who worked on what, and when."""
