@@ -10,7 +10,7 @@ COMPOSE ?= docker compose
 # In the order in which a failure says most: the quick ones first.
 TESTS = $(wildcard tests/unit tests/security tests/chaos tests/broker tests/notebooks tests/browser)
 
-.PHONY: help lab setup test chaos endurance bench lint format notebooks site badges constraints up clean
+.PHONY: help lab setup test chaos endurance bench nightly lint format notebooks site badges constraints up clean
 .DEFAULT_GOAL := help
 
 help:
