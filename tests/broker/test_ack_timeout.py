@@ -61,7 +61,7 @@ def test_the_brokers_own_timeout_is_untouched_or_soon_as_it_was(
     assert setting() == usual
     monkeypatch.setattr(ack_timeout, "_WINDOW_SECONDS", 1.0)
     declare_impatient_queue(lesson, "forgotten", timeout_seconds=1)
-    if restartable.version >= Version("3.12"):
+    if restartable.features.ack_timeout_of_a_queue:
         assert setting() == usual, "the queue has a timeout of its own"
     poll_for(lambda: setting() == usual)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from packaging.version import Version
-
-from workq_helpers.errors import ChannelRefusedError
+from workq_helpers.rabbitmq.errors import ChannelRefusedError
+from workq_helpers.rabbitmq.features import Features
 
 if TYPE_CHECKING:
     from workq_helpers.broker import Broker
@@ -14,9 +13,6 @@ if TYPE_CHECKING:
     from workq_helpers.lesson import Lesson
 
 __all__ = ["ack_timeout_of", "declare_impatient_queue", "wait_for_ack_timeout"]
-
-#: RabbitMQ knows a queue's own timeout from this version on.
-_PER_QUEUE = Version("3.12")
 
 _WAIT_SECONDS = 60.0
 
@@ -52,7 +48,7 @@ def declare_impatient_queue(
     """
     milliseconds = round(timeout_seconds * 1000)
     arguments: dict[str, object] = {"x-queue-type": queue_type}
-    if lesson.broker.version >= _PER_QUEUE:
+    if Features(lesson.broker.version).ack_timeout_of_a_queue:
         arguments["x-consumer-timeout"] = milliseconds
     with lesson.connect() as connection:
         connection.channel().queue_declare(queue, durable=True, arguments=arguments)
@@ -109,7 +105,7 @@ def ack_timeout_of(lesson: Lesson, callback: Callback, queue_type: str, timeout_
 
 def _give_the_next_channels(broker: Broker, timeout_seconds: float) -> None:
     """Set the timeout of channels that are opened from now on, where queues have none of their own."""
-    if broker.version >= _PER_QUEUE:
+    if Features(broker.version).ack_timeout_of_a_queue:
         return
     milliseconds, usual, window = (round(1000 * each) for each in (timeout_seconds, _USUAL_SECONDS, _WINDOW_SECONDS))
     broker.rabbitmqctl("eval", _FOR_THE_NEXT_CHANNELS.format(milliseconds=milliseconds, usual=usual, window=window))
