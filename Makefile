@@ -20,7 +20,7 @@ help:
 	@echo "make bench        measure the course beside plain pika and its peers; BENCH_ARGS='engine workers --rounds 9'"
 	@echo "make endurance    a lesson under load for long, and kernels killed by the dozen; MINUTES=30 KERNELS=100"
 	@echo "make setup        make .venv, the environment both of them use; PYTHON=python3.13 chooses the Python"
-	@echo "make lint         ruff and mypy, as CI runs them"
+	@echo "make lint         ruff, mypy and import-linter, as CI runs them"
 	@echo "make format       let ruff mend what it can"
 	@echo "make notebooks    run the lessons and keep what they showed; NOTEBOOKS=01_round_robin.ipynb"
 	@echo "make site         run the lessons and make a site of them for reading, in build/site"
@@ -53,6 +53,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -8,14 +8,13 @@ import pytest
 from packaging.version import Version
 
 from workq_helpers import Broker, Lesson
-from workq_helpers.lessons.acknowledgments import ack_timeout
+from workq_helpers.lessons.acknowledgments import ack_timeout, check
 from workq_helpers.lessons.acknowledgments.ack_timeout import (
     ack_timeout_of,
     declare_impatient_queue,
     wait_for_ack_timeout,
 )
 from workq_helpers.rabbitmq.endpoint import Endpoint
-from workq_helpers.teaching.check import check
 
 
 def forgetful(ch: Any, method: Any, properties: Any, body: bytes) -> None:

@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
+from tests.chapters import PREDICTIONS, check
 from workq_helpers.errors import CheckFailedError
-from workq_helpers.lessons import PREDICTIONS
 from workq_helpers.lessons.putting_it_together.program_reports import read_reports, reports
 from workq_helpers.lessons.putting_it_together.task_stories import Accounts, accounts, read_accounts
 from workq_helpers.log.events import EventLog
 from workq_helpers.rabbitmq.management import QueueCounts
-from workq_helpers.teaching.check import check
 
 
 class Kitchen:

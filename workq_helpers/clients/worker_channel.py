@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from pika.spec import BasicProperties
 
-if TYPE_CHECKING:
-    from workq_helpers.clients.consumer import Consumer
+__all__ = ["Sender", "WorkerChannel"]
 
-__all__ = ["WorkerChannel"]
+
+class Sender(Protocol):
+    """A `Consumer`, as far as its channel needs one."""
+
+    def settle(self, channel: WorkerChannel, kind: str, tag: int, multiple: bool, requeue: bool) -> None:
+        """Send what settles one delivery or several."""
+
+    def publish(self, channel: WorkerChannel, *arguments: Any) -> None:
+        """Send a message."""
+
+    def new_message_id(self) -> str:
+        """Return an id that no message has yet."""
 
 
 class WorkerChannel:
@@ -23,7 +33,7 @@ class WorkerChannel:
         channel_number: The channel's number on its connection.
     """
 
-    def __init__(self, consumer: Consumer, channel_number: int) -> None:
+    def __init__(self, consumer: Sender, channel_number: int) -> None:
         self._consumer = consumer
         self.channel_number = channel_number
 

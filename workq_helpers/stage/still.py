@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl  # for its fonts alone: they are there on every system
+from IPython import display
 from PIL import Image, ImageDraw, ImageFont
 
 from workq_helpers.stage.scene import Picture
@@ -51,21 +53,17 @@ class Still:
 
     def display(self, frame: Picture) -> None:
         """Show the picture of a frame below the cell that runs."""
-        from IPython.display import display
-
         self._displayed = True
         self._drawn = _shown(frame)
-        display(_bundle(frame), raw=True, display_id=self._display_id)
+        display.display(_bundle(frame), raw=True, display_id=self._display_id)
 
     def update(self, frame: Picture) -> None:
         """Show another frame in its place, if that looks any different."""
         shown = _shown(frame)
         if not self._displayed or shown == self._drawn:
             return
-        from IPython.display import update_display
-
         self._drawn = shown
-        update_display(_bundle(frame), raw=True, display_id=self._display_id)
+        display.update_display(_bundle(frame), raw=True, display_id=self._display_id)
 
 
 def _shown(frame: Picture) -> Picture:
@@ -231,7 +229,5 @@ def _label(chip: Picture) -> str:
 
 @cache
 def _font(bold: bool) -> Any:
-    import matplotlib as mpl  # for its fonts alone: they are there on every system
-
     folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
     return ImageFont.truetype(str(folder / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")), 12 * _SCALE)

@@ -10,7 +10,7 @@ from workq_helpers.rabbitmq.features import Features
 if TYPE_CHECKING:
     from workq_helpers.broker import Broker
     from workq_helpers.clients.worker import Callback, Worker
-    from workq_helpers.lesson import Lesson
+    from workq_helpers.session import Session
 
 __all__ = ["ack_timeout_of", "declare_impatient_queue", "wait_for_ack_timeout"]
 
@@ -29,7 +29,7 @@ _WINDOW_SECONDS = 20.0
 
 
 def declare_impatient_queue(
-    lesson: Lesson, queue: str, timeout_seconds: float = 3.0, queue_type: str = "quorum"
+    lesson: Session, queue: str, timeout_seconds: float = 3.0, queue_type: str = "quorum"
 ) -> None:
     """Declare a queue whose deliveries must be acknowledged within some seconds instead of half an hour.
 
@@ -56,7 +56,7 @@ def declare_impatient_queue(
         _give_the_next_channels(lesson.broker, timeout_seconds)
 
 
-def wait_for_ack_timeout(lesson: Lesson, worker: Worker) -> str:
+def wait_for_ack_timeout(lesson: Session, worker: Worker) -> str:
     """Wait until RabbitMQ loses its patience with a worker; where that takes too long, say so at once.
 
     Args:
@@ -78,7 +78,7 @@ def wait_for_ack_timeout(lesson: Lesson, worker: Worker) -> str:
     return f"RabbitMQ lost its patience with {worker.name}: it {deed}."
 
 
-def ack_timeout_of(lesson: Lesson, callback: Callback, queue_type: str, timeout_seconds: float = 3.0) -> str:
+def ack_timeout_of(lesson: Session, callback: Callback, queue_type: str, timeout_seconds: float = 3.0) -> str:
     """Try what RabbitMQ does with a worker that never acknowledges: a queue of that type, one worker, one task.
 
     Args:

@@ -11,6 +11,7 @@ import pika.exceptions
 from pika.adapters.blocking_connection import BlockingChannel
 
 from workq_helpers.errors import CheckFailedError, WaitTimeoutError, WorkqError
+from workq_helpers.lessons.fair_dispatch.queue_watch import wait_until_ready
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.trial import QUEUE, Trial
 
@@ -246,8 +247,6 @@ def _publish(trial: Trial) -> list[str]:
 
 
 def _left_on_the_rail(trial: Trial, patience_seconds: float) -> int:
-    from workq_helpers.lessons.fair_dispatch.queue_watch import wait_until_ready
-
     try:
         wait_until_ready(trial.lesson, _RAIL, 0, patience_seconds)
     except WaitTimeoutError:

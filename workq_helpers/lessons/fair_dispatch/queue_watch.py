@@ -17,7 +17,7 @@ from workq_helpers.pictures.timeline import STYLE, Picture
 from workq_helpers.text import printable
 
 if TYPE_CHECKING:
-    from workq_helpers.lesson import Lesson
+    from workq_helpers.session import Session
 
 __all__ = ["Counted", "QueueWatch", "counts_beside", "wait_until_ready", "watch_queue"]
 
@@ -51,7 +51,7 @@ class QueueWatch:
         queue: Its name.
     """
 
-    def __init__(self, lesson: Lesson, queue: str = "hello") -> None:
+    def __init__(self, lesson: Session, queue: str = "hello") -> None:
         self.lesson = lesson
         self.queue = queue
         self._counted: list[Counted] = []
@@ -122,7 +122,7 @@ class QueueWatch:
         return self.picture().alternative_text
 
 
-def watch_queue(lesson: Lesson, queue: str = "hello") -> QueueWatch:
+def watch_queue(lesson: Session, queue: str = "hello") -> QueueWatch:
     """Begin to watch a queue; naming what is returned draws its depth over time.
 
     Args:
@@ -132,7 +132,7 @@ def watch_queue(lesson: Lesson, queue: str = "hello") -> QueueWatch:
     return QueueWatch(lesson, queue)
 
 
-def counts_beside(lesson: Lesson) -> pd.DataFrame:
+def counts_beside(lesson: Session) -> pd.DataFrame:
     """Return each queue's counts as the broker has them, beside those of the log.
 
     Args:
@@ -158,7 +158,7 @@ def counts_beside(lesson: Lesson) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").astype("Int64")
 
 
-def wait_until_ready(lesson: Lesson, queue: str, count: int, timeout: float = 30.0) -> None:
+def wait_until_ready(lesson: Session, queue: str, count: int, timeout: float = 30.0) -> None:
     """Wait until so many messages are ready in a queue, as the broker counts them.
 
     Args:
