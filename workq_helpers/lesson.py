@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workq_helpers.broker import Broker
-    from workq_helpers.pictures.timeline import Picture
+    from workq_helpers.pictures.picture import Picture
     from workq_helpers.stage import Stage
     from workq_helpers.teaching.chapter import Chapter
     from workq_helpers.teaching.check import CheckResult

@@ -159,6 +159,21 @@ def test_pre_commit_checks_what_make_lint_checks(command: str) -> None:
     assert f"$(BIN)/{command}" in (ROOT / "Makefile").read_text()
 
 
+def test_pre_commit_checks_the_stage_as_make_lint_does() -> None:
+    assert "entry: make lint-stage\n" in (ROOT / ".pre-commit-config.yaml").read_text()
+    assert re.search(r"^lint:.* lint-stage\b", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_npm_packages_are_pinned_exactly_and_without_addresses() -> None:
+    package, lock = (json.loads((ROOT / name).read_text()) for name in ("package.json", "package-lock.json"))
+    assert "dependencies" not in package, "what the stage needs in the browser is its own"
+    assert [
+        version for version in package["devDependencies"].values() if not re.fullmatch(r"\d+\.\d+\.\d+", version)
+    ] == []
+    assert lock["packages"][""]["devDependencies"] == package["devDependencies"]
+    assert [name for name, locked in lock["packages"].items() if "resolved" in locked] == []
+
+
 @pytest.mark.parametrize(
     "script", [".ci/run", ".ci/images", ".ci/course_image", ".ci/compose", "binder/postBuild", "binder/start"]
 )

@@ -17,7 +17,7 @@ from workq_helpers.teaching.progress import CourseProgress, Finish
 if TYPE_CHECKING:
     from workq_helpers.log.events import EventLog
     from workq_helpers.session import Session
-    from workq_helpers.teaching.evidence import Observed
+    from workq_helpers.teaching.evidence import Evidence
 
 __all__ = ["Chapter"]
 
@@ -42,7 +42,7 @@ class Chapter:
 
     title: str
     notebook: str
-    checks: Mapping[str, Callable[[Observed], str]] = field(default_factory=dict)
+    checks: Mapping[str, Callable[[Evidence], str]] = field(default_factory=dict)
     optional: frozenset[str] = frozenset()
     after_an_outage: frozenset[str] = frozenset()
     predictions: tuple[Prediction, ...] = ()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from workq_helpers.log.events import EventLog
-from workq_helpers.teaching.evidence import Observed
+from workq_helpers.teaching.evidence import Evidence
 from workq_helpers.text import paragraph
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ class NotChecked(NamedTuple):
         return paragraph(repr(self))
 
 
-def observed(lesson: HasLog | EventLog) -> Observed:
+def observed(lesson: HasLog | EventLog) -> Evidence:
     """Read a lesson for its checks; of a log alone, the broker's counts are not looked at."""
     if isinstance(lesson, EventLog):
-        return Observed(lesson)
-    return Observed(lesson.log, getattr(lesson, "queue_counts", None), getattr(lesson, "programs", ()))
+        return Evidence(lesson)
+    return Evidence(lesson.log, getattr(lesson, "queue_counts", None), getattr(lesson, "programs", ()))
