@@ -23,6 +23,7 @@ help:
 	@echo "make bench        measure the course beside plain pika and its peers; BENCH_ARGS='engine workers --rounds 9'"
 	@echo "make endurance    a lesson under load for long, and kernels killed by the dozen; MINUTES=30 KERNELS=100"
 	@echo "make setup        make .venv, the environment both of them use; PYTHON=python3.13 chooses the Python"
+	@echo "make nightly      all that takes too long for every change, as CI runs it: on Debian, as root"
 	@echo "make lint         ruff, mypy, import-linter, biome and tsc, as CI runs them; needs Node's npm for the stage's JavaScript"
 	@echo "make format       let ruff and biome mend what they can"
 	@echo "make bundle       make the stage's one JavaScript file, its style sheet and its types from their sources"
@@ -52,6 +53,9 @@ bench: setup
 endurance: setup
 	@exec $(BIN)/python -m tests.endurance $(if $(MINUTES),--minutes $(MINUTES)) $(if $(KERNELS),--kernels $(KERNELS)) \
 	    $(ENDURANCE_ARGS)
+
+nightly:
+	@exec .ci/run nightly
 
 lint: setup lint-stage
 	$(BIN)/ruff check .

@@ -17,9 +17,6 @@ __all__ = ["Recording"]
 #: How long after the one before each event happens, in seconds.
 STEP_SECONDS = 0.01
 
-_TRANSIENT = QueueOptions()
-_ONE_EACH = ConsumeOptions(prefetch_count=1)
-
 
 class Recording:
     """Written as a lesson's log is, one event after the other, but with times of its own."""
@@ -44,12 +41,13 @@ class Recording:
         message_id = f"id of {task}" if task or "delivery_tag" in more or kind == "published" else None
         self.events.append(Event(self.seconds, kind, actor, queue, message_id, task, **more))
 
-    def declare(self, queue: str, options: QueueOptions = _TRANSIENT) -> None:
+    def declare(self, queue: str, *, durable: bool = False, type: str = "classic") -> None:
         """A queue is declared."""
-        self.record("declared", "lesson", queue, detail=options)
+        self.record("declared", "lesson", queue, detail=QueueOptions(durable, type))
 
-    def start(self, worker: str, queue: str = "hello", options: ConsumeOptions = _ONE_EACH) -> None:
+    def start(self, worker: str, queue: str = "hello", *, auto_ack: bool = False, prefetch_count: int = 1) -> None:
         """A worker starts and is connected."""
+        options = ConsumeOptions(auto_ack=True) if auto_ack else ConsumeOptions(prefetch_count=prefetch_count)
         self.record("starting", worker, queue, detail=options)
         self.record("connected", worker, queue, detail=options)
         self.consoles.setdefault(worker, [" [*] Waiting for messages. To exit press CTRL+C"])
@@ -93,7 +91,7 @@ class Recording:
         end = self.seconds + later_seconds
         position = position or Position("live", end, len(self.events), end, len(self.events))
         scene = Scene(seconds_per_dot=1.0)
-        scene.update([tuple(event) for event in self.events[: position.events]])  # type: ignore[misc]
+        scene.update(self.events[: position.events])
         answer = BrokerCounts(position.seconds, self.reachable, 0.0, self.counts)
         moment = scene.picture(position.seconds, answer, self._console, running=position.mode != "paused")
         return compose(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from stage_recording import Recording
 
-from workq_helpers.log.details import BrokerChange, ConsumeOptions, Handback, QueueOptions
+from workq_helpers.log.details import BrokerChange, Handback
 from workq_helpers.stage.calls import FIVE_TASKS, Call
 from workq_helpers.stage.composition import broker_bar
 from workq_helpers.stage.frame import Frame
@@ -46,7 +46,7 @@ def _tutorial_recording() -> Recording:
     it = Recording(6.0)
     it.declare("hello")
     it.start("worker-1")
-    it.start("worker-2", options=ConsumeOptions(prefetch_count=5))
+    it.start("worker-2", prefetch_count=5)
     it.record("connected", "publisher-1", "hello")
     it.publish("hello", *FIVE_TASKS)
     it.deliver("worker-1", "hello", FIRST)
@@ -80,9 +80,9 @@ def _killed_recording() -> Recording:
     """Two workers were killed: one's task went back and is worked on again, the other's tasks are lost."""
     queue = "task_queue"
     it = Recording()
-    it.declare(queue, QueueOptions(durable=True))
-    it.start("worker-1", queue, "manual ack, prefetch 2")
-    it.start("worker-2", queue, "manual ack, prefetch 0")
+    it.declare(queue, durable=True)
+    it.start("worker-1", queue, prefetch_count=2)
+    it.start("worker-2", queue, prefetch_count=0)
     it.publish(queue, FIRST, SECOND, "Zeroth")
     it.deliver("worker-2", queue, FIRST, SECOND, "Zeroth")
     it.handle("started finished acked", "worker-2", queue, FIRST, SECOND, "Zeroth")
@@ -97,7 +97,7 @@ def _killed_recording() -> Recording:
     it.handle("requeued", "worker-1", queue, THIRD, FOURTH)
     it.deliver("worker-2", queue, THIRD)
     it.handle("started", "worker-2", queue, THIRD)
-    it.start("worker-3", queue, "auto_ack")
+    it.start("worker-3", queue, auto_ack=True)
     it.publish(queue, "Invoice 17....", "Invoice 18..", FIFTH)
     it.deliver("worker-3", queue, "Invoice 17....", "Invoice 18..")
     it.handle("started", "worker-3", queue, "Invoice 17....")
@@ -136,7 +136,7 @@ def _flood() -> tuple[Frame, Frame]:
     it = Recording()
     it.declare("hello")
     for number, name in enumerate(_CROWD):
-        it.start(name, options=ConsumeOptions(prefetch_count=0 if number % 10 == 9 else 10))
+        it.start(name, prefetch_count=0 if number % 10 == 9 else 10)
     it.record("connected", "publisher-1", "hello")
     tasks = [f"Task {number}{'.' * (number % 4)}" for number in range(FLOOD_BACKLOG + 3 * _AT_ONCE)]
     done, held, next_held = (tasks[begin:][:_AT_ONCE] for begin in (0, _AT_ONCE, 2 * _AT_ONCE))
@@ -204,7 +204,7 @@ def _hostile() -> Frame:
     it = Recording()
     it.declare(attack)
     it.start(attack, attack)
-    it.start("short-lived", attack, "auto_ack")
+    it.start("short-lived", attack, auto_ack=True)
     it.publish(attack, "Done")
     it.deliver(attack, attack, "Done")
     it.handle("started finished acked", attack, attack, "Done")
@@ -229,8 +229,8 @@ def _hostile() -> Frame:
 
 def _many_queues() -> Frame:
     it = _tutorial_recording()
-    it.declare("task_queue", QueueOptions(durable=True))
-    it.declare("logs", QueueOptions(durable=True, type="quorum"))
+    it.declare("task_queue", durable=True)
+    it.declare("logs", durable=True, type="quorum")
     it.declare("a.very.long.queue.name.that.does.not.fit")
     for number in range(5):
         it.declare(f"more-{number}")

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from tests.properties import examples
 from workq_helpers.log.details import BrokerChange, ConsumeOptions, Detail, Handback, PublishOptions, QueueOptions
 from workq_helpers.log.events import KINDS, EventLog
 from workq_helpers.log.ledger import ENDS
@@ -345,7 +346,7 @@ def where(picture: Moment) -> Counter[int]:
     return Counter(chip["key"] for chip in chips)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400))
 @given(st.lists(EVENTS, max_size=60))
 def test_no_message_is_in_two_places_and_none_disappears(events: list[tuple[Any, ...]]) -> None:
     log = logged(events)
@@ -366,7 +367,7 @@ def test_no_message_is_in_two_places_and_none_disappears(events: list[tuple[Any,
     json.dumps(picture)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(st.lists(EVENTS, max_size=40), st.lists(st.integers(1, 7), min_size=1, max_size=40))
 def test_the_picture_does_not_depend_on_how_the_rows_came(events: list[tuple[Any, ...]], steps: list[int]) -> None:
     log = logged(events)
@@ -665,5 +666,5 @@ class World(RuleBasedStateMachine):
             self.small.undo()
 
 
-World.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+World.TestCase.settings = settings(max_examples=examples(100), stateful_step_count=40)
 TestWorld = World.TestCase

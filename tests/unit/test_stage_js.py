@@ -11,6 +11,8 @@ import pytest
 
 from tests.support import need
 
+pytestmark = pytest.mark.text
+
 ROOT = Path(__file__).parents[2]
 
 
