@@ -25,7 +25,7 @@ help:
 	@echo "make endurance    a lesson under load for long, and kernels killed by the dozen; MINUTES=30 KERNELS=100"
 	@echo "make setup        make .venv, the environment both of them use; PYTHON=python3.13 chooses the Python"
 	@echo "make nightly      all that takes too long for every change, as CI runs it: on Debian, as root"
-	@echo "make lint         ruff, mypy, biome and tsc, as CI runs them; needs Node's npm for the stage's JavaScript"
+	@echo "make lint         ruff, mypy, import-linter, biome and tsc, as CI runs them; needs Node's npm for the stage's JavaScript"
 	@echo "make format       let ruff and biome mend what they can"
 	@echo "make bundle       make the stage's one JavaScript file, its style sheet and its types from their sources"
 	@echo "make notebooks    run the lessons and keep what they showed; NOTEBOOKS=01_round_robin.ipynb"
@@ -62,6 +62,7 @@ lint: setup lint-stage
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 lint-stage: $(NODE_MODULES)
 	$(NODE_BIN)/biome ci

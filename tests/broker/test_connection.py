@@ -12,16 +12,10 @@ import pika.exceptions
 import pytest
 
 from workq_helpers import Broker
-from workq_helpers.errors import (
-    ChannelRefusedError,
-    LoginRefusedError,
-    QueueMismatchError,
-    QueueNotFoundError,
-    VirtualHostRefusedError,
-    WorkqError,
-)
+from workq_helpers.errors import LoginRefusedError, VirtualHostRefusedError, WorkqError
 from workq_helpers.rabbitmq.connecting import accepts, open_connection, probe, translate
 from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.errors import ChannelRefusedError, QueueMismatchError, QueueNotFoundError
 
 Channel = pika.adapters.blocking_connection.BlockingChannel
 

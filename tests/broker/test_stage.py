@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -189,6 +190,19 @@ def test_a_queue_is_declared_from_the_stage_and_until_then_nothing_can_be_sent(
         browser.shows(lambda frame: frame["queue"] == "fresh" and not frame["actions"])
         assert browser.frame["queues"][0]["durability"] == "durable"
         browser.leave()
+
+
+def test_a_stage_keeps_nothing_of_a_lesson_that_is_closed(broker: Broker) -> None:
+    lesson = Lesson("let-go", broker)
+    stage = lesson.stage
+    kept = weakref.ref(lesson), weakref.ref(lesson.log)
+    lesson.close()
+    del lesson
+    gc.collect()
+    assert [each() for each in kept] == [None, None]
+    assert "is closed" in stage._widget.frame["closed"]
+    with Lesson("let-go", broker) as again:
+        assert again.stage is stage
 
 
 def test_nonsense_is_answered_with_a_sentence_and_changes_nothing(lesson: Lesson, browser: Browser) -> None:

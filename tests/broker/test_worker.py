@@ -7,13 +7,8 @@ from typing import Any
 import pytest
 
 from workq_helpers import Lesson, work
-from workq_helpers.errors import (
-    CallbackSignatureError,
-    InvalidArgumentError,
-    QueueNotFoundError,
-    UnknownWorkerError,
-    WaitTimeoutError,
-)
+from workq_helpers.errors import CallbackSignatureError, InvalidArgumentError, UnknownWorkerError, WaitTimeoutError
+from workq_helpers.rabbitmq.errors import QueueNotFoundError
 
 
 def kinds(lesson: Lesson, actor: str) -> list[str]:

@@ -5,17 +5,45 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.spec import BasicProperties
 
 from workq_helpers.clients import pace
 
-if TYPE_CHECKING:
-    from workq_helpers.clients.consumer import Consumer
+__all__ = ["Sender", "WorkerChannel", "WorkerConnection"]
 
-__all__ = ["WorkerChannel", "WorkerConnection"]
+
+class Sender(Protocol):
+    """A `Consumer`, as far as its channel needs one."""
+
+    def is_open(self, channel: WorkerChannel) -> bool:
+        """Whether the channel can be used."""
+
+    def ack(self, channel: WorkerChannel, tag: int, multiple: bool) -> None:
+        """Acknowledge one delivery or several."""
+
+    def settle(self, channel: WorkerChannel, name: str, tag: int, *arguments: Any) -> None:
+        """Hand one delivery or several back, by pika's method of that name."""
+
+    def publish(self, channel: WorkerChannel, *arguments: Any) -> None:
+        """Send a message."""
+
+    def request(self, channel: WorkerChannel, name: str, arguments: dict[str, Any]) -> Any:
+        """Ask the broker by pika's method of that name, and return its answer."""
+
+    def get(self, channel: WorkerChannel, queue: str, auto_ack: bool) -> tuple[Any, Any, Any]:
+        """Fetch one message."""
+
+    def turn_confirms_on(self, channel: WorkerChannel) -> None:
+        """Wait for confirms from now on."""
+
+    def stop_consuming(self) -> None:
+        """Have the worker stop when the callback returns."""
+
+    def call_soon(self, function: Callable[[], object]) -> None:
+        """Have the thread that looks after the connection call `function`."""
 
 
 def _request(name: str) -> Callable[..., Any]:
@@ -57,7 +85,7 @@ class WorkerChannel:
     tx_rollback = _request("tx_rollback")
     tx_select = _request("tx_select")
 
-    def __init__(self, consumer: Consumer, channel_number: int) -> None:
+    def __init__(self, consumer: Sender, channel_number: int) -> None:
         self._consumer = consumer
         self.channel_number = channel_number
         #: The connection, as far as a callback needs it.
@@ -126,7 +154,7 @@ class WorkerConnection:
         channel: The channel on it.
     """
 
-    def __init__(self, consumer: Consumer, channel: WorkerChannel) -> None:
+    def __init__(self, consumer: Sender, channel: WorkerChannel) -> None:
         self._consumer = consumer
         self._channel = channel
 

@@ -10,8 +10,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
+from IPython import display
+
 from workq_helpers.clients.pace import seconds_per_dot
 from workq_helpers.errors import WorkqError
+from workq_helpers.log.events import EventLog
 from workq_helpers.stage.broker_counts import BrokerWatch
 from workq_helpers.stage.calls import Call, Declaration, call_for
 from workq_helpers.stage.composition import broker_bar, compose
@@ -24,7 +27,7 @@ from workq_helpers.stage.widget import StageWidget
 from workq_helpers.text import printable
 
 if TYPE_CHECKING:
-    from workq_helpers.lesson import Lesson
+    from workq_helpers.session import Session
 
 __all__ = ["Stage", "frame_seconds"]
 
@@ -62,7 +65,9 @@ class Stage:
         lesson: The lesson to show.
     """
 
-    def __init__(self, lesson: Lesson) -> None:
+    _session: Session | None
+
+    def __init__(self, lesson: Session) -> None:
         self._widget = StageWidget()
         self._widget.on_msg(self._on_message)
         self._still = Still()
@@ -103,37 +108,44 @@ class Stage:
         self._log.poke()
 
     def __repr__(self) -> str:
-        return f"<Stage of the lesson {self._lesson.name!r}>"
+        return f"<Stage of the lesson {self._name!r}>"
 
     def _ipython_display_(self) -> None:
         # Each place of display has a picture of its own, for when no widget can live there.
-        from IPython.display import display
-
         bundle = self._widget._repr_mimebundle_()
         data = bundle[0] if isinstance(bundle, tuple) else bundle or {}
-        live = {"text/plain": f"The stage of the lesson {self._lesson.name!r}, live in JupyterLab."}
+        live = {"text/plain": f"The stage of the lesson {self._name!r}, live in JupyterLab."}
         live |= {kind: view for kind, view in data.items() if kind.startswith("application/vnd.jupyter.widget")}
-        display(live, raw=True)
-        self._still.display(self._frame())
+        display.display(live, raw=True)
+        self._still.display(self._widget.frame if self._session is None else self._frame())
 
     # -- its lesson -----------------------------------------------------------------------------------
 
-    def follow(self, lesson: Lesson) -> None:
+    def follow(self, lesson: Session) -> None:
         """Show another lesson from now on: the one that was opened under the same name."""
-        if lesson is not self._lesson:
-            self._end(_END_SECONDS)
+        if lesson is not self._session:
+            if not self._closed:
+                self._end(_END_SECONDS)
             self._open(lesson)
 
-    def leave(self, lesson: Lesson) -> None:
+    def leave(self, lesson: Session) -> None:
         """Say that the lesson is closed, and do nothing any more until there is another one to follow."""
-        if lesson is self._lesson and not self._closed:
-            self._closed = (
-                f"The lesson {self._lesson.name!r} is closed. Run the notebook's first cell again to open it anew."
-            )
+        if lesson is self._session:
+            self._closed = f"The lesson {self._name!r} is closed. Run the notebook's first cell again to open it anew."
             self._end(_END_SECONDS)
+            self._let_go()
 
-    def _open(self, lesson: Lesson) -> None:
-        self._lesson = lesson
+    def _let_go(self) -> None:
+        """Keep nothing of a lesson that is closed, however long its last frame stays on the screen."""
+        self._session = None
+        self._log = EventLog()
+        self._playhead = Playhead(self._log)
+        self._scene = Scene(seconds_per_dot())
+        self._broker = BrokerWatch(dict, self._log, self._log.poke)
+
+    def _open(self, lesson: Session) -> None:
+        self._session = lesson
+        self._name = lesson.name
         self._log = lesson.log
         self._generation = self._log.generation
         self._closed = ""
@@ -149,6 +161,12 @@ class Stage:
         self._thread = threading.Thread(target=self._run, args=(self._ending,), name="stage", daemon=True)
         self._broker.start()
         self._thread.start()
+
+    @property
+    def _lesson(self) -> Session:
+        if self._session is None:
+            raise WorkqError(self._closed)
+        return self._session
 
     def _end(self, timeout: float) -> None:
         self._broker.stop()
@@ -246,7 +264,7 @@ class Stage:
                 by_hand=broker.by_hand.restart,
             ),
             number=self._number,
-            lesson=self._lesson.name,
+            lesson=self._name,
             closed=self._closed,
             known_queues=self._broker.queues,
             last_queue=self._queue,

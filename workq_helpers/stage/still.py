@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import matplotlib as mpl  # for its fonts alone: they are there on every system
+from IPython import display
 from PIL import Image, ImageDraw, ImageFont
 
 from workq_helpers.pictures.palette import BAND, BLUE, FAINT, INK, MUTED, ORANGE, PAPER, RED
@@ -50,21 +52,17 @@ class Still:
 
     def display(self, frame: Frame) -> None:
         """Show the picture of a frame below the cell that runs."""
-        from IPython.display import display
-
         self._displayed = True
         self._drawn = _shown(frame)
-        display(_bundle(frame), raw=True, display_id=self._display_id)
+        display.display(_bundle(frame), raw=True, display_id=self._display_id)
 
     def update(self, frame: Frame) -> None:
         """Show another frame in its place, if that looks any different."""
         shown = _shown(frame)
         if not self._displayed or shown == self._drawn:
             return
-        from IPython.display import update_display
-
         self._drawn = shown
-        update_display(_bundle(frame), raw=True, display_id=self._display_id)
+        display.update_display(_bundle(frame), raw=True, display_id=self._display_id)
 
 
 def _shown(frame: Frame) -> object:
@@ -231,7 +229,5 @@ def _label(chip: Chip) -> str:
 
 @cache
 def _font(bold: bool) -> Any:
-    import matplotlib as mpl  # for its fonts alone: they are there on every system
-
     folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
     return ImageFont.truetype(str(folder / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")), 12 * _SCALE)

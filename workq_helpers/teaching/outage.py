@@ -1,18 +1,17 @@
-"""A broker that is restarted or crashes in the middle of a lesson, as far as it is the course's own."""
+"""`restart` and `crash`: an outage in the middle of a lesson, as far as the broker is the course's own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from workq_helpers.errors import BrokerNotOursError, CheckFailedError, WaitTimeoutError
+from workq_helpers.errors import BrokerNotOursError, WaitTimeoutError
 from workq_helpers.text import paragraph
 
 if TYPE_CHECKING:
-    from workq_helpers.lesson import Lesson
-    from workq_helpers.teaching.check import CheckResult
+    from workq_helpers.session import Session
 
-__all__ = ["NotChecked", "Outage", "check", "crash", "restart"]
+__all__ = ["Outage", "crash", "restart"]
 
 
 class Outage(NamedTuple):
@@ -33,25 +32,7 @@ class Outage(NamedTuple):
         return paragraph(repr(self))
 
 
-class NotChecked(NamedTuple):
-    """A claim that could not be observed, for want of an outage.
-
-    Attributes:
-        name: The check's name.
-        missing: What is missing.
-    """
-
-    name: str
-    missing: str
-
-    def __repr__(self) -> str:
-        return f"Not yet: {self.missing}"
-
-    def _repr_html_(self) -> str:
-        return paragraph(repr(self))
-
-
-def restart(lesson: Lesson) -> Outage:
+def restart(lesson: Session) -> Outage:
     """Stop the lesson's broker properly and start it again with its data; say so where that is not ours to do.
 
     Raises:
@@ -60,7 +41,7 @@ def restart(lesson: Lesson) -> Outage:
     return _outage(lesson, lesson.broker.restart, "restarted", "stopped")
 
 
-def crash(lesson: Lesson) -> Outage:
+def crash(lesson: Session) -> Outage:
     """Kill the lesson's broker without warning and start it with what is on its disk; as for `restart`.
 
     Raises:
@@ -69,7 +50,7 @@ def crash(lesson: Lesson) -> Outage:
     return _outage(lesson, lesson.broker.crash, "killed", "killed")
 
 
-def _outage(lesson: Lesson, deed: Callable[[], object], asked: str, done: str) -> Outage:
+def _outage(lesson: Session, deed: Callable[[], object], asked: str, done: str) -> Outage:
     """Have the broker go down and come back.
 
     Args:
@@ -93,21 +74,3 @@ def _outage(lesson: Lesson, deed: Callable[[], object], asked: str, done: str) -
     if not lesson.broker.ours:
         return Outage(True, "RabbitMQ went down and came back.")
     return Outage(True, f"RabbitMQ was {done} and started again.")
-
-
-def check(lesson: Lesson, name: str) -> CheckResult | NotChecked:
-    """Check a claim that takes an outage; where none can be had, say what is missing and go on.
-
-    Args:
-        lesson: The lesson.
-        name: Which claim.
-
-    Raises:
-        CheckFailedError: The broker is ours, and the claim was not observed.
-    """
-    try:
-        return lesson.check(name)
-    except CheckFailedError as error:
-        if lesson.broker.ours:
-            raise
-        return NotChecked(name, str(error))
