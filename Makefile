@@ -61,7 +61,7 @@ lint: setup lint-stage
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 lint-stage: $(NODE_MODULES)
 	$(NODE_BIN)/biome ci
