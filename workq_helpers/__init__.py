@@ -5,8 +5,9 @@ A notebook needs no more than ``from workq_helpers import Lesson, work``.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from workq_helpers.broker import Broker, find_broker
@@ -31,26 +32,16 @@ __all__ = [
 ]
 
 # Imported when first asked for: the process that keeps the broker imports this package too, and has no use
-# for most of it.
-_HOMES = {
-    "Broker": "broker",
-    "CheckFailedError": "errors",
-    "Lesson": "lesson",
-    "Publisher": "clients.publisher",
-    "Worker": "clients.worker",
-    "WorkqError": "errors",
-    "find_broker": "broker",
-    "print_and_work": "clients.callbacks",
-    "print_work_and_ack": "clients.callbacks",
-    "work": "clients.pace",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+# for most of it. A lesson comes with the list of all lessons, for it knows their checks by name.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "broker": ["Broker", "find_broker"],
+        "clients.callbacks": ["print_and_work", "print_work_and_ack"],
+        "clients.pace": ["work"],
+        "clients.publisher": ["Publisher"],
+        "clients.worker": ["Worker"],
+        "errors": ["CheckFailedError", "WorkqError"],
+        "lessons": ["Lesson"],
+    },
+)

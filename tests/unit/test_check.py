@@ -7,12 +7,13 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
+from tests.chapters import CHECKS, check
 from tests.properties import examples
 from workq_helpers.errors import CheckFailedError, InvalidArgumentError
+from workq_helpers.lessons.round_robin import CHAPTER
 from workq_helpers.log.details import CloseReason, ConsumeOptions, Detail, Handback, Mistake
 from workq_helpers.log.events import KINDS, EventLog
 from workq_helpers.rabbitmq.management import QueueCounts
-from workq_helpers.teaching.check import CHECKS, check, passed
 
 ALL = ("delivered", "started", "acked", "finished")
 
@@ -200,11 +201,11 @@ def test_the_brokers_counts_are_told_where_they_can_be_had() -> None:
 
 def test_what_has_passed_is_remembered() -> None:
     check(two().give("worker-2", 2, 4).give("worker-1", 1, 3, 5).log, "round robin")
-    assert "round robin" in passed()
-    before = passed()
+    assert "round robin" in CHAPTER.passed
+    before = CHAPTER.passed
     with pytest.raises(CheckFailedError):
         check(EventLog(), "one message")
-    assert passed() == before
+    assert CHAPTER.passed == before
 
 
 WRONG = {
@@ -350,9 +351,9 @@ def test_what_is_missing_is_diagnosed(name: str, story: Story, message: str) -> 
 
 def test_an_unknown_check_is_answered_with_the_known_ones() -> None:
     with pytest.raises(InvalidArgumentError) as caught:
-        check(EventLog(), "robin")
-    assert "'robin'" in str(caught.value)
-    assert all(name in str(caught.value) for name in CHECKS)
+        CHAPTER.check(EventLog(), "robin")
+    assert "'robin' in the lesson 'Round robin'" in str(caught.value)
+    assert all(name in str(caught.value) for name in CHAPTER.checks)
 
 
 @settings(max_examples=examples(200))

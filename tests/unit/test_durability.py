@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 from pika.spec import BasicProperties
 
+from tests.chapters import PREDICTIONS, check
 from workq_helpers.errors import BrokerNotOursError, CheckFailedError, WaitTimeoutError
-from workq_helpers.lessons import PREDICTIONS
+from workq_helpers.lessons.durability import check as check_after_outage
 from workq_helpers.lessons.durability import checks
 from workq_helpers.lessons.durability import survivors as survivors_module
-from workq_helpers.lessons.durability.outage import NotChecked, Outage, crash, restart
-from workq_helpers.lessons.durability.outage import check as check_after_outage
 from workq_helpers.lessons.durability.survivors import Sent, sent_to, survivors
 from workq_helpers.log.details import BrokerChange, PublishOptions, QueueOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.rabbitmq.management import QueueCounts
-from workq_helpers.teaching.check import check
+from workq_helpers.teaching.check import NotChecked
+from workq_helpers.teaching.outage import Outage, crash, restart
 from workq_helpers.teaching.prediction import Seen
 
 DURABLE = QueueOptions(durable=True)
@@ -107,7 +107,7 @@ def foreign(log: EventLog) -> Any:
 
     endpoint = SimpleNamespace(host="rabbit.example", port=5672)
     broker = SimpleNamespace(restart=refuse, crash=refuse, ours=False, endpoint=endpoint)
-    return SimpleNamespace(broker=broker, log=log, check=lambda name: check(log, name))
+    return SimpleNamespace(broker=broker, log=log)
 
 
 @pytest.mark.parametrize("deed", [restart, crash])

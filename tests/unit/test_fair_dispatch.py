@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.chapters import PREDICTIONS, check
 from workq_helpers.errors import CheckFailedError
-from workq_helpers.lessons import PREDICTIONS
 from workq_helpers.log.details import ConsumeOptions
 from workq_helpers.log.events import EventLog
-from workq_helpers.teaching.check import check
 
 ORDERS = ("Roast 1....", "Tea 2.", "Roast 3....", "Tea 4.")
 

@@ -7,13 +7,14 @@ from typing import Any
 import ipywidgets
 import pytest
 
+from tests.chapters import PREDICTIONS
 from workq_helpers.errors import CheckFailedError, InvalidArgumentError
-from workq_helpers.lessons import PREDICTIONS
 from workq_helpers.log.details import ConsumeOptions
 from workq_helpers.log.events import EventLog
-from workq_helpers.teaching import prediction
+from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.evidence import names_of
-from workq_helpers.teaching.prediction import Choice, Form, Prediction, Seen, compare, predict
+from workq_helpers.teaching.form import Form
+from workq_helpers.teaching.prediction import Choice, Prediction, Seen
 
 
 class Experiment(SimpleNamespace):
@@ -36,11 +37,13 @@ KITCHEN = Prediction(
     observe,
 )
 
+CHAPTER = Chapter("Kitchen", "kitchen.ipynb", predictions=(KITCHEN,))
+predict, compare = CHAPTER.predict, CHAPTER.compare
+
 
 @pytest.fixture(autouse=True)
-def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setitem(PREDICTIONS, "kitchen", KITCHEN)
-    monkeypatch.setattr(prediction, "_answers", {})
+def asked() -> Iterator[None]:
+    CHAPTER._answers.clear()
     yield
     ipywidgets.Widget.close_all()
 

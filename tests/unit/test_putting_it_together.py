@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
+from tests.chapters import PREDICTIONS, check
 from workq_helpers.errors import CheckFailedError
-from workq_helpers.lessons import PREDICTIONS
 from workq_helpers.lessons.putting_it_together.program_reports import program_reports, read_program_reports
 from workq_helpers.lessons.putting_it_together.task_stories import TaskStories, read_task_stories, task_stories
 from workq_helpers.log.details import BrokerChange, ConsumeOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.rabbitmq.management import QueueCounts
-from workq_helpers.teaching.check import check
 
 FAIR = ConsumeOptions(prefetch_count=1)
 

@@ -123,7 +123,7 @@ def test_a_dead_link_is_found() -> None:
 def test_what_a_learner_may_see_is_what_the_course_says() -> None:
     said = "".join(
         path.read_text(encoding="utf-8")
-        for pattern in ("scripts/*.py", "workq_helpers/**/*.py", "workq_helpers/stage/stage.js")
+        for pattern in ("scripts/*.py", "workq_helpers/**/*.py", "workq_helpers/stage/js/*.js")
         for path in ROOT.glob(pattern)
     )
     table = (ROOT / "README.md").read_text(encoding="utf-8").partition("## When something does not work")[2]

@@ -150,6 +150,27 @@ def test_pre_commit_checks_what_make_lint_checks(command: str) -> None:
     assert f"$(BIN)/{command}" in (ROOT / "Makefile").read_text()
 
 
+def test_pre_commit_checks_the_stage_as_make_lint_does() -> None:
+    assert "entry: make lint-stage\n" in (ROOT / ".pre-commit-config.yaml").read_text()
+    assert re.search(r"^lint:.* lint-stage\b", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_only_the_stages_own_javascript_is_modules() -> None:
+    # .venv lies below the root, and JupyterLab runs a program in it that is no module.
+    assert "type" not in json.loads((ROOT / "package.json").read_text())
+    assert json.loads((ROOT / "workq_helpers" / "stage" / "js" / "package.json").read_text()) == {"type": "module"}
+
+
+def test_npm_packages_are_pinned_exactly_and_without_addresses() -> None:
+    package, lock = (json.loads((ROOT / name).read_text()) for name in ("package.json", "package-lock.json"))
+    assert "dependencies" not in package, "what the stage needs in the browser is its own"
+    assert [
+        version for version in package["devDependencies"].values() if not re.fullmatch(r"\d+\.\d+\.\d+", version)
+    ] == []
+    assert lock["packages"][""]["devDependencies"] == package["devDependencies"]
+    assert [name for name, locked in lock["packages"].items() if "resolved" in locked] == []
+
+
 @pytest.mark.parametrize(
     "script",
     [

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from workq_helpers import broker as brokers
+from workq_helpers import cli
 from workq_helpers.classroom.commands import classroom
 from workq_helpers.errors import WorkqError
 from workq_helpers.text import printable
@@ -64,11 +65,9 @@ def lab(end_with_process: int | None, jupyterlab_options: tuple[str, ...]) -> No
     There is a RabbitMQ for as long as it runs.
     JUPYTERLAB_OPTIONS are handed on, such as --no-browser or --port 8899.
     """
-    from workq_helpers.cli import lab as labs
-
     if end_with_process is not None:
-        labs.end_with_process(end_with_process)
-    labs.open_lab(jupyterlab_options, click.echo, _progress())
+        cli.lab.end_with_process(end_with_process)
+    cli.lab.open_lab(jupyterlab_options, click.echo, _progress())
 
 
 @main.command()
@@ -78,9 +77,7 @@ def doctor() -> None:
     It looks at Python, the packages, the lessons and every way of getting RabbitMQ, and says which one will
     be used. The exit status is 0 if the lessons will run, 1 if something keeps them from it.
     """
-    from workq_helpers.cli.doctor import examine
-
-    findings = examine()
+    findings = cli.doctor.examine()
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
         _show(finding, width)
@@ -151,9 +148,7 @@ def copy(folder: Path) -> None:
     Nothing of yours is overwritten. Run it again after an update of the course: a lesson that you have not
     changed is updated; beside one that you have, the new version is put.
     """
-    from workq_helpers.cli.course_copy import copy_course
-
-    for copied in copy_course(folder):
+    for copied in cli.course_copy.copy_course(folder):
         click.echo(f"{copied.path}: {copied.done}")
     click.echo(f"To open them: cd {shlex.quote(str(folder))} && workq lab")
 

@@ -23,7 +23,7 @@ from workq_helpers.clients.pace import seconds_per_dot
 from workq_helpers.errors import InvalidArgumentError, WaitTimeoutError
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.url import BROKER_URL, address_of
-from workq_helpers.teaching.exercise import Code
+from workq_helpers.text import Code
 
 __all__ = ["Program", "source"]
 

@@ -22,23 +22,25 @@ from pika.adapters.utils import connection_workflow
 from workq_helpers.errors import (
     BrokerError,
     BrokerUnreachableError,
-    ChannelRefusedError,
-    ConnectionLostError,
     InvalidArgumentError,
     LoginRefusedError,
     QueueError,
-    QueueMismatchError,
-    QueueNotFoundError,
-    TransientQueuesDeniedError,
     UnsupportedBrokerError,
     VirtualHostRefusedError,
     WorkqError,
 )
 from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.errors import (
+    ChannelRefusedError,
+    ConnectionLostError,
+    QueueMismatchError,
+    QueueNotFoundError,
+    TransientQueuesDeniedError,
+)
+from workq_helpers.rabbitmq.versions import OLDEST_VERSION
 
 __all__ = [
     "CERTIFICATE_ADVICE",
-    "OLDEST_VERSION",
     "accepts",
     "connection_parameters",
     "open_connection",
@@ -47,9 +49,6 @@ __all__ = [
     "tls_context",
     "translate",
 ]
-
-#: The oldest RabbitMQ the course is written for.
-OLDEST_VERSION = Version("3.10")
 
 _LOOK = "Check the address in WORKQ_BROKER_URL if you set one, or see what `workq doctor` says."
 

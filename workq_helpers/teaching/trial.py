@@ -7,14 +7,15 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from workq_helpers.broker import find_broker
 from workq_helpers.errors import CallbackSignatureError, CheckFailedError, WaitTimeoutError
 from workq_helpers.log.ledger import Message
+from workq_helpers.session import Session
 from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
     from workq_helpers.broker import Broker
     from workq_helpers.clients.worker import Callback, Worker
-    from workq_helpers.lesson import Lesson
 
 __all__ = ["QUEUE", "Shared", "Trial"]
 
@@ -40,12 +41,9 @@ class Trial:
     """
 
     def __init__(self, name: str, broker: Broker | None = None) -> None:
-        from workq_helpers.broker import find_broker
-        from workq_helpers.lesson import Lesson
-
         self._own_broker = None if broker is not None else find_broker()
         try:
-            self.lesson: Lesson = Lesson(f"exercise {name}", broker or self._own_broker)
+            self.lesson = Session(f"exercise {name}", broker or self._own_broker)
         except BaseException:
             self._release()
             raise

@@ -16,7 +16,7 @@ from workq_helpers.teaching.evidence import NO_WORKER, Evidence, Subscription, n
 from workq_helpers.teaching.prediction import Choice, Prediction, Seen
 
 if TYPE_CHECKING:
-    from workq_helpers.lesson import Lesson
+    from workq_helpers.session import Session
 
 __all__ = ["CHAPTER"]
 
@@ -163,7 +163,7 @@ def _quoted(messages: Sequence[Message]) -> str:
 # -- predictions --------------------------------------------------------------------------------------
 
 
-def _observe_auto_ack(lesson: Lesson) -> Seen:
+def _observe_auto_ack(lesson: Session) -> Seen:
     seen = Evidence(lesson.log)
     saw = _auto_ack(seen)
     killed = _killed(seen, auto_ack=True)
@@ -174,7 +174,7 @@ def _observe_auto_ack(lesson: Lesson) -> Seen:
     return Seen(1 if len(lost) == 1 else 2 if len(lost) == len(mine) else None, saw)
 
 
-def _observe_manual_ack(lesson: Lesson) -> Seen:
+def _observe_manual_ack(lesson: Session) -> Seen:
     seen = Evidence(lesson.log)
     sent_to_workers(seen)
     _killed(seen, auto_ack=False)
@@ -185,7 +185,7 @@ def _observe_manual_ack(lesson: Lesson) -> Seen:
     return Seen(0, _manual_ack(seen))
 
 
-def _observe_served(lesson: Lesson) -> Seen:
+def _observe_served(lesson: Session) -> Seen:
     seen = Evidence(lesson.log)
     sent_to_workers(seen)
     _killed(seen, auto_ack=False)
@@ -195,7 +195,7 @@ def _observe_served(lesson: Lesson) -> Seen:
     return Seen({0: 0, 1: 1, 2: 2}.get(len(served)), f"Soup was served {len(served)} times: by {by}.")
 
 
-def _observe_forgotten_ack(lesson: Lesson) -> Seen:
+def _observe_forgotten_ack(lesson: Session) -> Seen:
     seen = Evidence(lesson.log)
     messages = sent_to_workers(seen)
     forgetful: Subscription = next(iter(seen.consumers.values()))

@@ -15,7 +15,7 @@ from workq_helpers.teaching.evidence import Evidence, names_of
 from workq_helpers.teaching.prediction import Choice, Prediction, Seen
 
 if TYPE_CHECKING:
-    from workq_helpers.lesson import Lesson
+    from workq_helpers.session import Session
 
 __all__ = ["CHAPTER"]
 
@@ -99,7 +99,7 @@ def _counts(seen: Evidence, expected: dict[str, int]) -> Counts:
 # -- predictions --------------------------------------------------------------------------------------
 
 
-def _observe_restart(lesson: Lesson) -> Seen:
+def _observe_restart(lesson: Session) -> Seen:
     sent = _sent_before_the_outage(lesson.log)
     queue = next((queue for queue, each in sent.items() if each.is_in_a_transient_queue), None)
     if queue is None:
@@ -112,7 +112,7 @@ def _observe_restart(lesson: Lesson) -> Seen:
     return Seen({sent[queue].messages: 0, 0: 1}.get(ready), saw)
 
 
-def _observe_two_by_two(lesson: Lesson) -> Seen:
+def _observe_two_by_two(lesson: Session) -> Seen:
     sent = _sent_before_the_outage(lesson.log)
     queue = next((queue for queue, each in sent.items() if each.declared == _DURABLE), None)
     if queue is None or not (sent[queue].transient and sent[queue].persistent):
@@ -128,7 +128,7 @@ def _observe_two_by_two(lesson: Lesson) -> Seen:
     return Seen({all_there: 0, (0, sent[queue].persistent): 1, (0, 0): 2}.get(left), saw)
 
 
-def _observe_crash(lesson: Lesson) -> Seen:
+def _observe_crash(lesson: Session) -> Seen:
     sent = _sent_before_the_outage(lesson.log)
     queue, persistent = max(((queue, each.persistent) for queue, each in sent.items()), key=lambda pair: pair[1])
     counts = lesson.queue_counts()
@@ -137,7 +137,7 @@ def _observe_crash(lesson: Lesson) -> Seen:
     return Seen({persistent: 0, 0: 1}.get(left, 2), saw)
 
 
-def _observe_confirms(lesson: Lesson) -> Seen:
+def _observe_confirms(lesson: Session) -> Seen:
     sent = {queue: each for queue, each in _sent_before_the_outage(lesson.log).items() if each.confirmed}
     if not sent:
         raise CheckFailedError("RabbitMQ confirmed nothing before it went down. Publish with confirm=True.")
@@ -242,6 +242,7 @@ PREDICTIONS = (
 CHAPTER = Chapter(
     "Durability",
     "03_durability.ipynb",
+    after_an_outage=frozenset({"restart", "confirms"}),
     checks={"restart": _restart, "confirms": _confirms},
     predictions=PREDICTIONS,
     exercises=EXERCISES,

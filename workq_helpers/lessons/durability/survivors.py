@@ -16,8 +16,8 @@ from workq_helpers.waiting import wait_until
 if TYPE_CHECKING:
     from pika.spec import BasicProperties
 
-    from workq_helpers.lesson import Lesson
     from workq_helpers.rabbitmq.management import QueueCounts
+    from workq_helpers.session import Session
 
 __all__ = ["Sent", "counts_with", "fates", "is_persistent", "sent_to", "survivors", "waiting"]
 
@@ -75,7 +75,7 @@ def sent_to(events: Iterable[Event]) -> dict[str, Sent]:
     return {queue: Sent(declared.get(queue), *map(len, ids)) for queue, ids in kinds.items()}
 
 
-def waiting(lesson: Lesson, queue: str) -> list[BasicProperties]:
+def waiting(lesson: Session, queue: str) -> list[BasicProperties]:
     """Return the properties of the messages that wait in a queue; the messages stay there.
 
     The log sees nothing of this. It takes a round trip a message, so it is meant for a few.
@@ -108,7 +108,7 @@ def counts_with(counts: Callable[[], Counts], expected: Mapping[str, int]) -> Co
     return wait_until(counts, _COUNTS_SECONDS, accept=are_all_there, interval_seconds=_LOOK_SECONDS)
 
 
-def fates(lesson: Lesson) -> pd.DataFrame:
+def fates(lesson: Session) -> pd.DataFrame:
     """Return what is left of the messages that were sent: a row a queue, a column for each kind of message.
 
     Args:
@@ -134,7 +134,7 @@ def fates(lesson: Lesson) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=["transient messages", "persistent messages"])
 
 
-def survivors(lesson: Lesson) -> pd.DataFrame:
+def survivors(lesson: Session) -> pd.DataFrame:
     """Return for each queue how many messages were sent and confirmed, and how many the broker still has.
 
     Args:

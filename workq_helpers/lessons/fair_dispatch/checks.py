@@ -23,7 +23,7 @@ from workq_helpers.teaching.evidence import (
 from workq_helpers.teaching.prediction import Choice, Prediction, Seen
 
 if TYPE_CHECKING:
-    from workq_helpers.lesson import Lesson
+    from workq_helpers.session import Session
 
 __all__ = ["CHAPTER"]
 
@@ -216,7 +216,7 @@ def _quoted(messages: Sequence[Message]) -> str:
 # -- predictions --------------------------------------------------------------------------------------
 
 
-def _observe_heavy_and_light(lesson: Lesson) -> Seen:
+def _observe_heavy_and_light(lesson: Session) -> Seen:
     seen = Evidence(lesson.log)
     messages = sent_to_workers(seen)
     workers = _two_or_more(seen)
@@ -230,7 +230,7 @@ def _observe_heavy_and_light(lesson: Lesson) -> Seen:
     return Seen(1, saw)
 
 
-def _observe_one_at_a_time(lesson: Lesson) -> Seen:
+def _observe_one_at_a_time(lesson: Session) -> Seen:
     seen = Evidence(lesson.log)
     messages = sent_to_workers(seen)
     workers = _two_or_more(seen)
@@ -247,7 +247,7 @@ def _observe_one_at_a_time(lesson: Lesson) -> Seen:
     return Seen(1 if len(by) > 1 else None, saw)
 
 
-def _observe_stale_tea(lesson: Lesson) -> Seen:
+def _observe_stale_tea(lesson: Session) -> Seen:
     seen = Evidence(lesson.log)
     messages = sent_to_workers(seen)
     if len(messages) < 2 or messages[0].place != "done":
@@ -261,7 +261,7 @@ def _observe_stale_tea(lesson: Lesson) -> Seen:
     return Seen(0 if not made else 1 if not expired else 2 if made == 1 else None, saw)
 
 
-def _observe_full_rail(lesson: Lesson) -> Seen:
+def _observe_full_rail(lesson: Session) -> Seen:
     seen = Evidence(lesson.log)
     messages = sent_to_workers(seen)
     done = [message for message in messages if message.place == "done"]

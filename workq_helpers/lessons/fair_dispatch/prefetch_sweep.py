@@ -19,7 +19,7 @@ from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
     from workq_helpers.clients.worker import Callback, Worker
-    from workq_helpers.lesson import Lesson
+    from workq_helpers.session import Session
 
 __all__ = ["PREFETCH_COUNTS", "Run", "Sweep", "prefetch_sweep", "read_run"]
 
@@ -91,7 +91,7 @@ class Sweep:
 
 
 def prefetch_sweep(
-    lesson: Lesson,
+    lesson: Session,
     callback: Callback,
     prefetch_counts: Iterable[int] = PREFETCH_COUNTS,
     *,
@@ -126,7 +126,7 @@ def prefetch_sweep(
     return Sweep([_run(lesson, callback, count, queue, task, tasks) for _ in range(rounds) for count in counts])
 
 
-def _run(lesson: Lesson, callback: Callback, count: int, queue: str, task: str, tasks: int) -> Run:
+def _run(lesson: Session, callback: Callback, count: int, queue: str, task: str, tasks: int) -> Run:
     lesson.start_publisher(task, queue, count=tasks, confirm=True).wait(_TIMEOUT_SECONDS)
     begin = len(lesson.log)
     worker = lesson.start_worker(callback, queue, prefetch_count=count)

@@ -11,12 +11,12 @@ import pandas as pd
 import pika.exceptions
 
 from workq_helpers.errors import WorkqError
+from workq_helpers.session import Session
 from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
     from pika.adapters.blocking_connection import BlockingChannel
 
-    from workq_helpers.lesson import Lesson
 
 __all__ = ["compare_global_limits", "compare_overflows"]
 
@@ -29,7 +29,7 @@ _STEADY_SECONDS = 0.4
 _LOOK_SECONDS = 0.05
 
 
-def compare_overflows(lesson: Lesson, room: int = 5, orders: int = 8) -> pd.DataFrame:
+def compare_overflows(lesson: Session, room: int = 5, orders: int = 8) -> pd.DataFrame:
     """Send more orders than fit, one after another, each waiting for its confirm, and count where they are.
 
     Args:
@@ -48,14 +48,12 @@ def compare_overflows(lesson: Lesson, room: int = 5, orders: int = 8) -> pd.Data
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(_TYPES)).rename_axis("x-overflow")
 
 
-def _apart(lesson: Lesson) -> Lesson:
+def _apart(lesson: Session) -> Session:
     """Open a lesson of its own on the same broker: a dozen queues would crowd the stage of this one."""
-    from workq_helpers.lesson import Lesson
-
-    return Lesson("queue types", lesson.broker)
+    return Session("queue types", lesson.broker)
 
 
-def _overflow(lesson: Lesson, kind: str, overflow: str, room: int, orders: int) -> str:
+def _overflow(lesson: Session, kind: str, overflow: str, room: int, orders: int) -> str:
     queue = f"{kind} {overflow}".strip()
     arguments: dict[str, object] = {
         "x-queue-type": kind,
@@ -113,7 +111,7 @@ def _numbers(numbers: Sequence[int]) -> str:
     return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in told)
 
 
-def compare_global_limits(lesson: Lesson, orders: int = 4) -> pd.DataFrame:
+def compare_global_limits(lesson: Session, orders: int = 4) -> pd.DataFrame:
     """Ask for one unacknowledged message on a channel with two consumers, with and without ``global_qos``.
 
     Args:
@@ -131,7 +129,7 @@ def compare_global_limits(lesson: Lesson, orders: int = 4) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(_TYPES))
 
 
-def _limited(lesson: Lesson, kind: str, all_together: bool, orders: int) -> str:
+def _limited(lesson: Session, kind: str, all_together: bool, orders: int) -> str:
     queue = f"{kind} {all_together}"
     got: list[int] = []
     connection = lesson.connect()
@@ -154,7 +152,7 @@ def _limited(lesson: Lesson, kind: str, all_together: bool, orders: int) -> str:
 
 
 def _pump_until_steady(
-    lesson: Lesson, connection: pika.BlockingConnection, queue: str, got: list[int], orders: int
+    lesson: Session, connection: pika.BlockingConnection, queue: str, got: list[int], orders: int
 ) -> None:
     """Take deliveries until the broker has counted for a while what was delivered, or time is over."""
     steady_since, known = time.monotonic(), -1

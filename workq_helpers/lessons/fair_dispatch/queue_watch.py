@@ -19,7 +19,7 @@ from workq_helpers.text import printable
 from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
-    from workq_helpers.lesson import Lesson
+    from workq_helpers.session import Session
 
 __all__ = ["Counted", "QueueWatch", "counts_beside", "ready_messages", "wait_until_ready", "watch_queue"]
 
@@ -51,7 +51,7 @@ class QueueWatch:
         queue: Its name.
     """
 
-    def __init__(self, lesson: Lesson, queue: str = "hello") -> None:
+    def __init__(self, lesson: Session, queue: str = "hello") -> None:
         self.lesson = lesson
         self.queue = queue
         self._counted: list[Counted] = []
@@ -122,7 +122,7 @@ class QueueWatch:
         return self.picture().alternative_text
 
 
-def watch_queue(lesson: Lesson, queue: str = "hello") -> QueueWatch:
+def watch_queue(lesson: Session, queue: str = "hello") -> QueueWatch:
     """Begin to watch a queue; naming what is returned draws its depth over time.
 
     Args:
@@ -132,7 +132,7 @@ def watch_queue(lesson: Lesson, queue: str = "hello") -> QueueWatch:
     return QueueWatch(lesson, queue)
 
 
-def counts_beside(lesson: Lesson) -> pd.DataFrame:
+def counts_beside(lesson: Session) -> pd.DataFrame:
     """Return each queue's counts as the broker has them, beside those of the log.
 
     Args:
@@ -158,7 +158,7 @@ def counts_beside(lesson: Lesson) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").astype("Int64")
 
 
-def wait_until_ready(lesson: Lesson, queue: str, count: int, timeout: float = 30.0) -> None:
+def wait_until_ready(lesson: Session, queue: str, count: int, timeout: float = 30.0) -> None:
     """Wait until so many messages are ready in a queue, as the broker counts them.
 
     Args:
@@ -179,7 +179,7 @@ def wait_until_ready(lesson: Lesson, queue: str, count: int, timeout: float = 30
         )
 
 
-def ready_messages(lesson: Lesson, queue: str, expected: int, timeout_seconds: float) -> int:
+def ready_messages(lesson: Session, queue: str, expected: int, timeout_seconds: float) -> int:
     """Return how many messages are ready in a queue, once they are as many as expected or the time is over.
 
     Args:

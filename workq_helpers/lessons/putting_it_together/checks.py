@@ -16,8 +16,8 @@ from workq_helpers.teaching.prediction import Choice, Prediction, Seen
 
 if TYPE_CHECKING:
     from workq_helpers.clients.program import Program
-    from workq_helpers.lesson import Lesson
     from workq_helpers.rabbitmq.management import QueueCounts
+    from workq_helpers.session import Session
 
 __all__ = ["CHAPTER"]
 
@@ -141,7 +141,7 @@ def _quoted(names: Sequence[str]) -> str:
 # -- predictions --------------------------------------------------------------------------------------
 
 
-def _observe_real_kill(lesson: Lesson) -> Seen:
+def _observe_real_kill(lesson: Session) -> Seen:
     killed, task = _killed_at_work(lesson.programs)
     others = [report for report in read_program_reports(lesson.programs) if report.program is not killed]
     received = next((report for report in others if report.deed == "Received" and report.task == task), None)
@@ -158,7 +158,7 @@ def _observe_real_kill(lesson: Lesson) -> Seen:
     return Seen(1, saw)
 
 
-def _observe_everything_at_once(lesson: Lesson) -> Seen:
+def _observe_everything_at_once(lesson: Session) -> Seen:
     seen = Evidence(lesson.log)
     told = [each for each in read_task_stories(seen.events) if each.confirmed]
     if not told or not (_was_restarted(seen) or not lesson.broker.restartable) or not seen.consumers:
@@ -225,6 +225,7 @@ PREDICTIONS = (
 CHAPTER = Chapter(
     "Putting it together",
     "05_putting_it_together.ipynb",
+    after_an_outage=frozenset({"nothing lost"}),
     checks={"real kill": _real_kill, "nothing lost": _nothing_lost, "answer first": _answer_first},
     predictions=PREDICTIONS,
     exercises=EXERCISES,

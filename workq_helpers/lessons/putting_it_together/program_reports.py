@@ -10,7 +10,7 @@ import pandas as pd
 
 if TYPE_CHECKING:
     from workq_helpers.clients.program import Program
-    from workq_helpers.lesson import Lesson
+    from workq_helpers.session import Session
 
 __all__ = ["ProgramReport", "program_reports", "read_program_reports"]
 
@@ -51,7 +51,7 @@ def read_program_reports(programs: Iterable[Program]) -> list[ProgramReport]:
     return found
 
 
-def program_reports(lesson: Lesson) -> pd.DataFrame:
+def program_reports(lesson: Session) -> pd.DataFrame:
     """Return who received and who did each task, by the lesson's programs' own words.
 
     Args:

@@ -10,7 +10,7 @@ import pandas as pd
 from workq_helpers.log.events import Event
 
 if TYPE_CHECKING:
-    from workq_helpers.lesson import Lesson
+    from workq_helpers.session import Session
 
 __all__ = ["Attempt", "TaskStories", "TaskStory", "read_task_stories", "task_stories"]
 
@@ -152,7 +152,7 @@ class TaskStories:
         return "\n".join(f"{each.task}: {each.story}" for each in self.told) or "Every task simply went through."
 
 
-def task_stories(lesson: Lesson, *, all_tasks: bool = False) -> TaskStories:
+def task_stories(lesson: Session, *, all_tasks: bool = False) -> TaskStories:
     """Return what became of each task that did not simply go through.
 
     Args:

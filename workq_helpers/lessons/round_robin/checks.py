@@ -23,7 +23,7 @@ from workq_helpers.teaching.evidence import (
 from workq_helpers.teaching.prediction import Choice, Prediction, Seen
 
 if TYPE_CHECKING:
-    from workq_helpers.lesson import Lesson
+    from workq_helpers.session import Session
 
 __all__ = ["CHAPTER"]
 
@@ -149,7 +149,7 @@ def _present(seen: Evidence, queue: str, position: int) -> list[Subscription]:
 # -- predictions --------------------------------------------------------------------------------------
 
 
-def _observe_five_orders(lesson: Lesson) -> Seen:
+def _observe_five_orders(lesson: Session) -> Seen:
     seen = Evidence(lesson.log)
     messages = sent_to_workers(seen)
     all_done_once(messages)
@@ -185,7 +185,7 @@ def _tasks_of(messages: Sequence[Message]) -> str:
     return names_of([quoted(message) for message in messages]) if messages else "nothing"
 
 
-def _observe_late_worker(lesson: Lesson) -> Seen:
+def _observe_late_worker(lesson: Session) -> Seen:
     seen = Evidence(lesson.log)
     messages = sent_to_workers(seen)
     newcomer = _newcomer(seen)
