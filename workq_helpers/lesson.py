@@ -7,7 +7,6 @@ import contextlib
 import itertools
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,16 +18,18 @@ from workq_helpers.clients.publisher import Publisher, PublisherOptions
 from workq_helpers.clients.recording_connection import ACTOR, RecordingConnection
 from workq_helpers.clients.worker import Callback, Worker
 from workq_helpers.errors import InvalidArgumentError, QueueError, UnknownWorkerError, WaitTimeoutError, WorkqError
+from workq_helpers.log.details import BrokerChange
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.ledger import Ledger
 from workq_helpers.log.messages import MessageIds
 from workq_helpers.rabbitmq.connecting import translate
 from workq_helpers.text import printable
+from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workq_helpers.pictures.timeline import Picture
+    from workq_helpers.pictures.picture import Picture
     from workq_helpers.rabbitmq.management import QueueCounts
     from workq_helpers.stage import Stage
     from workq_helpers.teaching.check import CheckResult
@@ -396,21 +397,20 @@ class Lesson:
         with self._ledger_lock:
             self.log.clear()
             self._ledger = Ledger()
-        for queue, detail in declared.items():
-            self.log.record("declared", "lesson", queue, detail=detail)
+        for queue, options in declared.items():
+            self.log.record("declared", "lesson", queue, detail=options)
 
     def _empty_queues(self, declared: Iterable[str]) -> None:
         """Purge until nothing is left: what a worker held comes back a moment after it has gone."""
-        deadline = time.monotonic() + _REQUEUE_SECONDS
-        while True:
+
+        def is_empty() -> bool:
             for queue in declared:
                 with contextlib.suppress(QueueError):  # somebody else deleted it: it is empty enough
                     self.purge(queue)
             counts = self.queue_counts()
-            left = [queue for queue in declared if queue in counts and any(counts[queue][:2])]
-            if not left or time.monotonic() > deadline:
-                return
-            self.log.wait_for(lambda: False, _COUNT_INTERVAL_SECONDS)
+            return not any(queue in counts and any(counts[queue][:2]) for queue in declared)
+
+        wait_until(is_empty, _REQUEUE_SECONDS, interval_seconds=_COUNT_INTERVAL_SECONDS)
 
     # -- waiting --------------------------------------------------------------------------------------
 
@@ -427,15 +427,12 @@ class Lesson:
             WaitTimeoutError: Something still went on; the message says what.
         """
         self._check_open()
-        deadline = time.monotonic() + timeout
         quiet, patience = 0, _PATIENT_COUNTS
-        while quiet < _QUIET_COUNTS:
-            remaining = deadline - time.monotonic()
-            if remaining <= 0 or not self.log.wait_for(self._seems_idle, remaining):
-                raise WaitTimeoutError(
-                    f"Not idle after {timeout} seconds: {self._what_goes_on()}. "
-                    f"Wait longer with wait_until_idle(timeout=...)."
-                )
+
+        def is_idle() -> bool:
+            nonlocal quiet, patience
+            if not self._seems_idle():
+                return False
             counts = self.queue_counts()
             if not self._nothing_ready(counts):
                 quiet = 0
@@ -444,8 +441,13 @@ class Lesson:
             else:
                 # With nothing pending, every message the log knows has reached a worker, and once is enough.
                 quiet = quiet + 1 if self._pending() else _QUIET_COUNTS
-            if quiet < _QUIET_COUNTS:
-                self.log.wait_for(lambda: False, _COUNT_INTERVAL_SECONDS)
+            return quiet >= _QUIET_COUNTS
+
+        if not wait_until(is_idle, timeout, interval_seconds=_COUNT_INTERVAL_SECONDS):
+            raise WaitTimeoutError(
+                f"Not idle after {timeout} seconds: {self._what_goes_on()}. "
+                f"Wait longer with wait_until_idle(timeout=...)."
+            )
 
     def _seems_idle(self) -> bool:
         return not any(publisher.alive for publisher in self._publishers) and not any(
@@ -592,7 +594,7 @@ class Lesson:
             program.end()
 
     def _record_broker(self, change: str) -> None:
-        self.log.record("broker", "lesson", detail=change)
+        self.log.record("broker", "lesson", detail=BrokerChange(change))
 
     def _release_broker(self) -> None:
         if self._owns_broker:

@@ -298,7 +298,7 @@ def test_an_ack_too_many_closes_the_channel_and_says_how(lesson: Lesson) -> None
     assert lesson.log.wait_for(lambda: not worker.alive, 30)
     assert worker.state == "crashed"
     assert "unknown delivery tag 1" in worker.console.text
-    assert "406" in events(lesson, "channel closed")[0].detail
+    assert "406" in str(events(lesson, "channel closed")[0].detail)
 
 
 def test_what_a_worker_holds_is_requeued_when_the_broker_closes_its_channel(

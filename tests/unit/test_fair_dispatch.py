@@ -8,6 +8,7 @@ import pytest
 
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons import PREDICTIONS
+from workq_helpers.log.details import ConsumeOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.teaching.check import check
 
@@ -23,7 +24,7 @@ class Kitchen:
         self._tags: dict[str, int] = {}
 
     def come(self, *names: str, prefetch_count: int = 0, auto_ack: bool = False) -> Kitchen:
-        how = "auto_ack" if auto_ack else f"manual ack, prefetch {prefetch_count}"
+        how = ConsumeOptions(auto_ack=True) if auto_ack else ConsumeOptions(prefetch_count=prefetch_count)
         for name in names:
             self.log.record("connected", name, "hello", detail=how)
         return self

@@ -9,6 +9,7 @@ import pytest
 
 from workq_helpers.errors import CheckFailedError, InvalidArgumentError
 from workq_helpers.lessons import PREDICTIONS
+from workq_helpers.log.details import ConsumeOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.teaching import prediction
 from workq_helpers.teaching.evidence import names_of
@@ -197,7 +198,7 @@ class Kitchen:
 
     def workers_come(self, *names: str) -> Kitchen:
         for name in names:
-            self.log.record("connected", name, "hello", detail="manual ack, prefetch 0")
+            self.log.record("connected", name, "hello", detail=ConsumeOptions())
         return self
 
     def send(self, *tasks: str) -> Kitchen:
@@ -247,7 +248,9 @@ class Accident(Kitchen):
     """Writes the log of an accident, and what the workers printed."""
 
     def come(self, name: str, *printed: str, auto_ack: bool = False) -> Accident:
-        self.log.record("connected", name, "hello", detail="auto_ack" if auto_ack else "manual ack, prefetch 0")
+        self.log.record(
+            "connected", name, "hello", detail=ConsumeOptions(auto_ack=True) if auto_ack else ConsumeOptions()
+        )
         self.workers.append(SimpleNamespace(name=name, console=SimpleNamespace(lines=list(printed))))
         return self
 

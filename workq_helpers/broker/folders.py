@@ -21,6 +21,7 @@ __all__ = [
     "Folders",
     "is_private",
     "make_private",
+    "named_folder",
     "refuse_foreign",
     "remove_with_its_target",
     "unusable",
@@ -65,7 +66,7 @@ class Folders:
         Raises:
             InvalidArgumentError: One of the variables holds a relative path.
         """
-        runtime, cache = _named(environ, "WORKQ_RUNTIME_DIR"), _named(environ, "WORKQ_CACHE_DIR")
+        runtime, cache = named_folder(environ, "WORKQ_RUNTIME_DIR"), named_folder(environ, "WORKQ_CACHE_DIR")
         if runtime and cache:
             return cls(runtime, cache)
         import platformdirs
@@ -286,7 +287,12 @@ def _foreign(folder: Path) -> str | None:
         return next((each.name for each in theirs), None)
 
 
-def _named(environ: Mapping[str, str], variable: str) -> Path | None:
+def named_folder(environ: Mapping[str, str], variable: str) -> Path | None:
+    """Return the folder that an environment variable names, if it is set.
+
+    Raises:
+        InvalidArgumentError: It holds a relative path.
+    """
     value = environ.get(variable)
     if not value:
         return None

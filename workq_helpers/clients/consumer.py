@@ -21,8 +21,9 @@ from pika.spec import Basic, BasicProperties
 from workq_helpers.clients import pika_private
 from workq_helpers.clients.pump import reconnect_pause_seconds
 from workq_helpers.clients.worker_channel import WorkerChannel
+from workq_helpers.log.details import CloseReason, ConsumeOptions, Detail, Handback, Mistake, PublishOptions
 from workq_helpers.log.events import EventLog
-from workq_helpers.log.messages import MessageIds, durability, encode_body, task_text
+from workq_helpers.log.messages import MessageIds, encode_body, is_persistent, task_text
 
 __all__ = ["Consumer", "ConsumerOptions", "Delivery", "Host"]
 
@@ -45,11 +46,10 @@ class ConsumerOptions(NamedTuple):
     prefetch_count: int = 0
     arguments: dict[str, Any] | None = None
 
-    def describe(self) -> str:
-        """Return the acknowledgment mode and the prefetch count in a few words."""
-        if self.auto_ack:
-            return "auto_ack"
-        return f"manual ack, prefetch {self.prefetch_count}"
+    @property
+    def logged(self) -> ConsumeOptions:
+        """What the log says of them."""
+        return ConsumeOptions(self.auto_ack, self.prefetch_count)
 
 
 class Delivery(NamedTuple):
@@ -153,7 +153,7 @@ class Consumer:
             requeue: Whether what is not acked goes back to the queue.
         """
         self._host.hold()
-        detail = "" if kind == "acked" else "requeue" if requeue else "discard"
+        detail: Detail = "" if kind == "acked" else Handback.REQUEUE if requeue else Handback.DISCARD
         with self.lock:
             if channel is not self._channel or self.gone or self._is_cut():
                 self._record("ack dropped", delivery_tag=tag, detail="its channel is gone")
@@ -162,7 +162,7 @@ class Consumer:
             for delivery in settled:
                 self._record_delivery(kind, delivery, detail)
             if not settled:
-                self._record(kind, delivery_tag=tag, detail="unknown delivery tag")
+                self._record(kind, delivery_tag=tag, detail=Mistake.UNKNOWN_DELIVERY_TAG)
             self._requests.append((channel, kind, (tag, multiple, requeue), settled))
         self.nudge()
 
@@ -280,7 +280,7 @@ class Consumer:
     def _on_consume_ok(self, _frame: Any) -> None:
         self._was_ready = True
         self._attempts = 0
-        self._record("connected", detail=self._options.describe())
+        self._record("connected", detail=self._options.logged)
         self._host.consuming()
 
     # -- deliveries -----------------------------------------------------------------------------------
@@ -367,7 +367,7 @@ class Consumer:
             routing_key if not exchange else "",
             properties.message_id,
             task_text(encoded),
-            detail=durability(properties),
+            detail=PublishOptions(is_persistent(properties)),
         )
         raw.basic_publish(exchange, routing_key, encoded, properties, mandatory)
 
@@ -446,7 +446,7 @@ class Consumer:
     def _on_channel_closed(self, _raw: Channel, reason: Exception) -> None:
         if not isinstance(reason, pika.exceptions.ChannelClosedByBroker):
             return
-        self._record("channel closed", detail=f"{reason.reply_code} {reason.reply_text}")
+        self._record("channel closed", detail=CloseReason(reason.reply_code, reason.reply_text))
         if not self._ending:
             # pika's start_consuming raises here, which ends a program like the tutorial's.
             self._ending, self._error = "crashed", reason
@@ -528,10 +528,10 @@ class Consumer:
 
     # -- the log --------------------------------------------------------------------------------------
 
-    def _record(self, kind: str, delivery_tag: int | None = None, detail: str = "") -> None:
+    def _record(self, kind: str, delivery_tag: int | None = None, detail: Detail = "") -> None:
         self._log.record(kind, self._host.name, self._options.queue, delivery_tag=delivery_tag, detail=detail)
 
-    def _record_delivery(self, kind: str, delivery: Delivery, detail: str) -> None:
+    def _record_delivery(self, kind: str, delivery: Delivery, detail: Detail) -> None:
         method = delivery.method
         self._log.record(
             kind,

@@ -18,8 +18,9 @@ from pika.spec import Basic, BasicProperties
 from workq_helpers.clients import pika_private
 from workq_helpers.clients.pump import Pump, reconnect_pause_seconds
 from workq_helpers.errors import WaitTimeoutError, WorkqError
+from workq_helpers.log.details import CloseReason, PublishOptions
 from workq_helpers.log.events import EventLog
-from workq_helpers.log.messages import MessageIds, durability, encode_body, task_text
+from workq_helpers.log.messages import MessageIds, encode_body, task_text
 
 __all__ = ["Publisher", "PublisherOptions"]
 
@@ -276,7 +277,7 @@ class Publisher:
 
     def _publish(self, message: _Message, again: bool = False) -> None:
         assert self._raw is not None  # noqa: S101 - its callers look
-        detail = durability(message.properties) + (", again: its confirm never came" if again else "")
+        detail = PublishOptions(self._options.persistent, again)
         self._log.record("published", self.name, self.queue, message.message_id, message.task, detail=detail)
         if self._options.confirm:
             self._last_tag += 1
@@ -308,7 +309,7 @@ class Publisher:
 
     def _on_returned(self, _raw: Channel, method: Basic.Return, properties: BasicProperties, body: bytes) -> None:
         self.returned += 1
-        detail = f"{method.reply_code} {method.reply_text}"
+        detail = CloseReason(method.reply_code, method.reply_text)
         self._log.record("returned", self.name, self.queue, properties.message_id, task_text(body), detail=detail)
 
     # -- the connection -------------------------------------------------------------------------------
@@ -370,7 +371,9 @@ class Publisher:
         connection = self._connection
         self._answered = isinstance(reason, pika.exceptions.ChannelClosed)
         if isinstance(reason, pika.exceptions.ChannelClosedByBroker):
-            self._log.record("channel closed", self.name, self.queue, detail=f"{reason.reply_code} {reason.reply_text}")
+            self._log.record(
+                "channel closed", self.name, self.queue, detail=CloseReason(reason.reply_code, reason.reply_text)
+            )
             self._error = reason
             self._leaving = self._closing = True
         if self._closing and connection is not None and connection.is_open:

@@ -12,10 +12,12 @@ import pika.exceptions
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.spec import Basic, BasicProperties
 
-from workq_helpers.log.messages import durability, encode_body, task_text
+from workq_helpers.log.details import CloseReason, ConsumeOptions, Handback, Mistake, PublishOptions, QueueOptions
+from workq_helpers.log.messages import encode_body, is_persistent, task_text
 from workq_helpers.rabbitmq.connecting import quiet_pika, translate
 
 if TYPE_CHECKING:
+    from workq_helpers.log.details import Detail
     from workq_helpers.log.events import EventLog
     from workq_helpers.log.messages import MessageIds
     from workq_helpers.rabbitmq.endpoint import Endpoint
@@ -101,27 +103,22 @@ class RecordingChannel(BlockingChannel):
         with self._plain(queue):
             result = super().queue_declare(queue, passive, durable, exclusive, auto_delete, arguments)
         if not passive:
-            kind = (arguments or {}).get("x-queue-type", "classic")
-            self._log.record(
-                "declared",
-                ACTOR,
-                result.method.queue,
-                detail=f"{'durable' if durable else 'transient'} {kind}",
-            )
+            options = QueueOptions(durable, str((arguments or {}).get("x-queue-type", "classic")))
+            self._log.record("declared", ACTOR, result.method.queue, detail=options)
         return result
 
     def queue_delete(self, queue: str, if_unused: bool = False, if_empty: bool = False) -> Any:
         """Delete a queue, as pika does."""
         with self._plain(queue):
             result = super().queue_delete(queue, if_unused, if_empty)
-        self._log.record("deleted", ACTOR, queue, detail=str(result.method.message_count))
+        self._log.record("deleted", ACTOR, queue, detail=int(result.method.message_count))
         return result
 
     def queue_purge(self, queue: str) -> Any:
         """Empty a queue, as pika does."""
         with self._plain(queue):
             result = super().queue_purge(queue)
-        self._log.record("purged", ACTOR, queue, detail=str(result.method.message_count))
+        self._log.record("purged", ACTOR, queue, detail=int(result.method.message_count))
         return result
 
     def confirm_delivery(self) -> None:
@@ -143,14 +140,14 @@ class RecordingChannel(BlockingChannel):
         properties.message_id = properties.message_id or self._ids.new()
         queue, task = "" if exchange else routing_key, task_text(encoded)
 
-        def record(kind: str, detail: str = "") -> None:
+        def record(kind: str, detail: Detail = "") -> None:
             self._log.record(kind, ACTOR, queue, properties.message_id, task, detail=detail)
 
-        record("published", durability(properties))
+        record("published", PublishOptions(is_persistent(properties)))
         try:
             super().basic_publish(exchange, routing_key, encoded, properties, mandatory)
         except pika.exceptions.UnroutableError:
-            record("returned", "312 NO_ROUTE")
+            record("returned", CloseReason(312, "NO_ROUTE"))
             record("confirmed")
             raise
         except pika.exceptions.NackError:
@@ -192,12 +189,12 @@ class RecordingChannel(BlockingChannel):
 
     def basic_nack(self, delivery_tag: int = 0, multiple: bool = False, requeue: bool = True) -> None:
         """Hand deliveries back, as pika does."""
-        self._settle("nacked", delivery_tag, multiple, "requeue" if requeue else "discard")
+        self._settle("nacked", delivery_tag, multiple, Handback.REQUEUE if requeue else Handback.DISCARD)
         super().basic_nack(delivery_tag, multiple, requeue)
 
     def basic_reject(self, delivery_tag: int = 0, requeue: bool = True) -> None:
         """Hand one delivery back, as pika does."""
-        self._settle("rejected", delivery_tag, False, "requeue" if requeue else "discard")
+        self._settle("rejected", delivery_tag, False, Handback.REQUEUE if requeue else Handback.DISCARD)
         super().basic_reject(delivery_tag, requeue)
 
     def _plain(self, queue: str) -> contextlib.AbstractContextManager[None]:
@@ -208,16 +205,16 @@ class RecordingChannel(BlockingChannel):
     def _delivered(self, queue: str, method: Any, properties: BasicProperties, body: bytes, auto_ack: bool) -> None:
         message_id = properties.message_id or self._ids.of_stray(queue, body, method.redelivered)
         about = (queue, message_id, task_text(body), method.redelivered)
-        self._record("delivered", method.delivery_tag, about, "auto_ack" if auto_ack else "")
+        self._record("delivered", method.delivery_tag, about, ConsumeOptions(auto_ack=True) if auto_ack else "")
         if not auto_ack:
             self._unsettled[method.delivery_tag] = about
 
-    def _settle(self, kind: str, tag: int, multiple: bool, detail: str) -> None:
+    def _settle(self, kind: str, tag: int, multiple: bool, detail: Detail) -> None:
         tags = [known for known in self._unsettled if known <= tag or tag == 0] if multiple else [tag]
         for settled in tags:
             about = self._unsettled.pop(settled, None)
             if about is None:
-                self._log.record(kind, ACTOR, delivery_tag=settled, detail="unknown delivery tag")
+                self._log.record(kind, ACTOR, delivery_tag=settled, detail=Mistake.UNKNOWN_DELIVERY_TAG)
             else:
                 self._record(kind, settled, about, detail)
 
@@ -227,6 +224,6 @@ class RecordingChannel(BlockingChannel):
         for tag, about in held.items():
             self._record("requeued", tag, about, "the channel was closed")
 
-    def _record(self, kind: str, tag: int, about: tuple[str, str, str, bool], detail: str) -> None:
+    def _record(self, kind: str, tag: int, about: tuple[str, str, str, bool], detail: Detail) -> None:
         queue, message_id, task, redelivered = about
         self._log.record(kind, ACTOR, queue, message_id, task, tag, redelivered, detail)

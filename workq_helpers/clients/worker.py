@@ -170,13 +170,13 @@ class Worker:
             self._pace.thaw()
 
     def __repr__(self) -> str:
-        return f"<Worker {self.name}: {self.state}, {self.done} done, queue {self.queue!r}, {self._options.describe()}>"
+        return f"<Worker {self.name}: {self.state}, {self.done} done, queue {self.queue!r}, {self._options.logged}>"
 
     # -- for the lesson -------------------------------------------------------------------------------
 
     def launch(self) -> None:
         """Begin to connect."""
-        self._log.record("starting", self.name, self.queue, detail=self._options.describe())
+        self._log.record("starting", self.name, self.queue, detail=self._options.logged)
         self._pump.start()
 
     def wait_until_prepared(self, timeout: float) -> None:

@@ -7,6 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, NamedTuple, get_args
 
+from workq_helpers.log.details import BrokerChange, ConsumeOptions, Handback, PublishOptions, QueueOptions
 from workq_helpers.log.events import EventLog, Row
 
 __all__ = ["ENDS", "PLACES", "Delivery", "Ledger", "LogCounts", "Message", "Place", "WorkerCounts"]
@@ -17,6 +18,9 @@ PLACES: tuple[Place, ...] = get_args(Place)
 
 #: Those where nothing more happens to it, as a rule: an ack may come too late, and then it is delivered again.
 ENDS: tuple[Place, ...] = PLACES[2:]
+
+#: A queue that keeps over a restart what is persistent; a durable quorum queue keeps all.
+_KEEPS_SOME = QueueOptions(durable=True, type="classic")
 
 #: How many of the messages that came to an end last are remembered for each end.
 KEPT_ENDS = 24
@@ -107,20 +111,23 @@ class Message:
 class _Queue:
     """A queue's messages; dicts stand for ordered sets, from which any member is removed at once."""
 
-    __slots__ = ("absent", "again", "detail", "fresh", "oldest_last", "transient", "unacknowledged")
+    __slots__ = ("absent", "again", "fresh", "oldest_last", "options", "unacknowledged")
 
     def __init__(self) -> None:
         self.fresh: dict[Message, None] = {}
         self.again: dict[Message, None] = {}  # put back: RabbitMQ gives them their old places at the head
         self.oldest_last: list[Message] | None = []  # those, and some that have left since; none after an addition
         self.unacknowledged = 0
-        self.detail = ""
-        self.transient = False
+        self.options: QueueOptions | None = None
         self.absent = False
 
     @property
     def ready(self) -> int:
         return len(self.fresh) + len(self.again)
+
+    @property
+    def transient(self) -> bool:
+        return self.options is not None and not self.options.durable
 
     def remove(self, message: Message) -> None:
         if message in self.fresh:
@@ -317,14 +324,14 @@ class Ledger:
         unique = dict.fromkeys(reversed(self._recent[place]))
         return [message for message in unique if message.place == place]
 
-    def declared(self, queue: str) -> str:
-        """Return how `queue` was declared last, as the log's detail says it, or ``""``."""
+    def declared(self, queue: str) -> QueueOptions | None:
+        """Return how `queue` was declared last, or ``None``."""
         known = self._queues.get(queue)
-        return known.detail if known else ""
+        return known.options if known else None
 
-    def declarations(self) -> dict[str, str]:
+    def declarations(self) -> dict[str, QueueOptions]:
         """Return for each queue that is there how it was declared."""
-        return {name: queue.detail for name, queue in self._queues.items() if queue.detail and not queue.absent}
+        return {name: queue.options for name, queue in self._queues.items() if queue.options and not queue.absent}
 
     def absent(self, queue: str) -> bool:
         """Whether `queue` was deleted, or went with its broker."""
@@ -356,7 +363,7 @@ class Ledger:
 
     def _published(self, row: Row) -> None:
         message = self._new(row[4], row[5], row[3])
-        message.persistent = row[8].startswith("persistent")
+        message.persistent = isinstance(row[8], PublishOptions) and row[8].persistent
         queue = self._queues[row[3]]
         queue.fresh[message] = None
         if queue.absent:
@@ -411,7 +418,9 @@ class Ledger:
         worker.delivered += 1
         worker.slots[delivery] = None
         worker.unfinished += 1
-        fetched = detail == "auto_ack"  # by the notebook itself: no callback follows, so this is all
+        fetched = (
+            isinstance(detail, ConsumeOptions) and detail.auto_ack
+        )  # by the notebook itself: no callback follows, so this is all
         delivery.auto_ack = delivery.auto_ack or fetched
         if not delivery.auto_ack:
             queue.unacknowledged += 1
@@ -477,7 +486,7 @@ class Ledger:
         delivery = self._delivery_of(row)
         if delivery is not None and not delivery.settled:
             self._settle(delivery)
-            if row[8] == "discard":
+            if row[8] is Handback.DISCARD:
                 self._arrive(delivery.message, "discarded")
             else:
                 self._wait_again(delivery.message)
@@ -548,8 +557,8 @@ class Ledger:
     # -- workers, queues and the broker
 
     def _connected(self, row: Row) -> None:
-        if row[8].startswith(("auto_ack", "manual ack")):  # publishers connect too
-            self._workers[row[2]].auto_ack = row[8].startswith("auto_ack")
+        if isinstance(row[8], ConsumeOptions):  # publishers connect too
+            self._workers[row[2]].auto_ack = row[8].auto_ack
         if row[1] == "connected" and row[2] in self._outage.cut_off:
             self._outage.going = False
 
@@ -560,8 +569,7 @@ class Ledger:
 
     def _declared(self, row: Row) -> None:
         queue = self._queues[row[3]]
-        queue.detail = row[8]
-        queue.transient = row[8].startswith("transient")
+        queue.options = row[8] if isinstance(row[8], QueueOptions) else None
         queue.absent = False
         self._outage.declared.add(queue)
 
@@ -572,15 +580,16 @@ class Ledger:
 
     def _broker(self, row: Row) -> None:
         """Forget, as the broker does, the queues and the messages that do not outlive it."""
-        if row[8] in ("restarting", "crashing", "down"):
+        change = row[8]
+        if isinstance(change, BrokerChange) and change.is_outage:
             self._outage = _Outage(going=True, before=len(self._all))
             for queue in self._queues.values():
                 if queue.transient:
                     queue.absent = True
                     self._end_all(queue, "lost")
-        elif row[8] == "up":
+        elif change is BrokerChange.UP:
             for queue in self._queues.values():
-                if queue.detail == "durable classic" or (queue.transient and queue not in self._outage.declared):
+                if queue.options == _KEEPS_SOME or (queue.transient and queue not in self._outage.declared):
                     self._forget_what_was_not_kept(queue)
             self._outage = _Outage()
 

@@ -13,7 +13,7 @@ from pika.spec import BasicProperties
 from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.text import printable
 
-__all__ = ["MessageIds", "durability", "encode_body", "is_shortened", "task_text"]
+__all__ = ["MessageIds", "encode_body", "is_persistent", "is_shortened", "task_text"]
 
 #: Longest text of a body that the log keeps.
 TASK_TEXT_LENGTH = 60
@@ -34,9 +34,9 @@ def is_shortened(task: str) -> bool:
     return len(task) == TASK_TEXT_LENGTH and task.endswith("…")
 
 
-def durability(properties: BasicProperties) -> str:
-    """Return "persistent" or "transient", as the message itself asks for."""
-    return "persistent" if properties.delivery_mode == pika.DeliveryMode.Persistent.value else "transient"
+def is_persistent(properties: BasicProperties) -> bool:
+    """Whether a message asks to be kept on disk."""
+    return bool(properties.delivery_mode == pika.DeliveryMode.Persistent.value)
 
 
 def encode_body(task: object) -> bytes:

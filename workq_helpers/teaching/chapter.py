@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from workq_helpers.teaching.evidence import Observed
+    from workq_helpers.teaching.evidence import Evidence
     from workq_helpers.teaching.exercise import Exercise
     from workq_helpers.teaching.prediction import Prediction
 
@@ -29,7 +29,7 @@ class Chapter:
 
     title: str
     notebook: str
-    checks: Mapping[str, Callable[[Observed], str]] = field(default_factory=dict)
+    checks: Mapping[str, Callable[[Evidence], str]] = field(default_factory=dict)
     optional: frozenset[str] = frozenset()
     predictions: tuple[Prediction, ...] = ()
     exercises: tuple[Exercise, ...] = ()

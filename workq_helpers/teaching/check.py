@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.lessons import CHECKS
 from workq_helpers.log.events import EventLog
-from workq_helpers.teaching.evidence import Observed
+from workq_helpers.teaching.evidence import Evidence
 from workq_helpers.text import paragraph
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ def check(lesson: HasLog | EventLog, name: str) -> CheckResult:
         known = ", ".join(repr(each) for each in CHECKS)
         raise InvalidArgumentError(f"There is no check named {name!r}. The checks are: {known}.")
     if isinstance(lesson, EventLog):
-        seen = Observed(lesson)
+        seen = Evidence(lesson)
     else:
-        seen = Observed(lesson.log, getattr(lesson, "queue_counts", None), getattr(lesson, "programs", ()))
+        seen = Evidence(lesson.log, getattr(lesson, "queue_counts", None), getattr(lesson, "programs", ()))
     result = CheckResult(name, claim(seen))
     _passed.add(name)
     return result

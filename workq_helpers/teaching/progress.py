@@ -7,17 +7,20 @@ lesson stops: it is told in a sentence.
 
 from __future__ import annotations
 
-import contextlib
 import html
 import json
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import filelock
+import platformdirs
+
+from workq_helpers.broker.folders import named_folder
 from workq_helpers.broker.locking import lock_path
 from workq_helpers.errors import BrokerStartError, InvalidArgumentError
+from workq_helpers.private_files import write_private
 from workq_helpers.text import paragraph
 
 if TYPE_CHECKING:
@@ -51,17 +54,7 @@ def data_folder(environ: Mapping[str, str] = os.environ) -> Path:
     Raises:
         InvalidArgumentError: The variable holds a relative path.
     """
-    value = environ.get("WORKQ_DATA_DIR")
-    if not value:
-        import platformdirs
-
-        return platformdirs.user_data_path("workq", appauthor=False)
-    path = Path(value).expanduser()
-    if not path.is_absolute():
-        raise InvalidArgumentError(
-            f"WORKQ_DATA_DIR is {value!r}, which is relative. Give it a path that begins with /."
-        )
-    return path
+    return named_folder(environ, "WORKQ_DATA_DIR") or platformdirs.user_data_path("workq", appauthor=False)
 
 
 class CourseProgress:
@@ -110,8 +103,6 @@ class CourseProgress:
         return self
 
     def _change(self, change: Callable[[Done], Done]) -> bool:
-        import filelock
-
         self.trouble = ""
         path = self.path
         try:
@@ -273,18 +264,7 @@ def _write(path: Path, done: Done) -> None:
         "lessons": sorted(done.lessons),
         "exercises": sorted(done.exercises),
     }
-    descriptor, name = tempfile.mkstemp(prefix=".progress-", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(data, file, indent=1, ensure_ascii=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
+    write_private(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
 def _reason(error: Exception) -> str:

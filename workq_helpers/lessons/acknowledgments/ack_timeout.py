@@ -78,7 +78,7 @@ def wait_for_ack_timeout(lesson: Lesson, worker: Worker) -> str:
     deed = "canceled its consumer"
     for event in lesson.log:
         if event.actor == worker.name and event.kind == "channel closed":
-            deed = f"closed its channel, {event.detail.partition(' - ')[0]}"
+            deed = f"closed its channel, {str(event.detail).partition(' - ')[0]}"
     return f"RabbitMQ lost its patience with {worker.name}: it {deed}."
 
 

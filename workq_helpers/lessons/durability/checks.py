@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.durability.exercises import EXERCISES
 from workq_helpers.lessons.durability.survivors import Counts, Sent, counts_with, is_persistent, sent_to, waiting
+from workq_helpers.log.details import BrokerChange, QueueOptions
 from workq_helpers.log.events import Event
 from workq_helpers.teaching.chapter import Chapter
-from workq_helpers.teaching.evidence import Observed, names_of
+from workq_helpers.teaching.evidence import Evidence, names_of
 from workq_helpers.teaching.prediction import Choice, Prediction, Seen
 
 if TYPE_CHECKING:
@@ -18,16 +19,16 @@ if TYPE_CHECKING:
 
 __all__ = ["CHAPTER"]
 
-#: What the log says when the broker goes, whoever made it go.
-_OUTAGES = ("restarting", "crashing", "down")
+#: A queue that outlives a restart, and of its messages the persistent ones.
+_DURABLE = QueueOptions(durable=True, type="classic")
 
 # -- checks -------------------------------------------------------------------------------------------
 
 
-def _restart(seen: Observed) -> str:
+def _restart(seen: Evidence) -> str:
     sent = _sent_before_the_outage(seen.events)
-    durable = {queue: each for queue, each in sent.items() if each.declared == "durable classic"}
-    transient = {queue: each for queue, each in sent.items() if each.declared.startswith("transient")}
+    durable = {queue: each for queue, each in sent.items() if each.declared == _DURABLE}
+    transient = {queue: each for queue, each in sent.items() if each.is_in_a_transient_queue}
     if not any(each.persistent for each in durable.values()):
         raise CheckFailedError("No persistent message was sent to a durable queue. Send both kinds, then restart.")
     if not any(each.transient for each in durable.values()):
@@ -54,7 +55,7 @@ def _restart(seen: Observed) -> str:
     return f"{'; '.join(told)}."
 
 
-def _confirms(seen: Observed) -> str:
+def _confirms(seen: Evidence) -> str:
     sent = {queue: each for queue, each in _sent_before_the_outage(seen.events).items() if each.confirmed}
     if not sent:
         raise CheckFailedError("RabbitMQ confirmed nothing before it went down. Publish with confirm=True.")
@@ -77,17 +78,19 @@ def _sent_before_the_outage(events: Iterable[Event]) -> dict[str, Sent]:
         CheckFailedError: Nothing was sent, or the broker has not been down since, or is down still.
     """
     events = list(events)
-    positions = [at for at, event in enumerate(events) if event.kind == "broker" and event.detail in _OUTAGES]
+    positions = [
+        at for at, event in enumerate(events) if isinstance(event.detail, BrokerChange) and event.detail.is_outage
+    ]
     if not any(event.kind == "published" for event in events[: positions[-1] if positions else None]):
         raise CheckFailedError("No message was sent before RabbitMQ went down. Run the cells from the section's top.")
     if not positions:
         raise CheckFailedError("RabbitMQ has not been restarted since the messages were sent.")
-    if not any(event.kind == "broker" and event.detail == "up" for event in events[positions[-1] :]):
+    if not any(event.detail is BrokerChange.UP for event in events[positions[-1] :]):
         raise CheckFailedError("RabbitMQ went down and is not back. Wait for it, and look again.")
     return sent_to(events[: positions[-1]])
 
 
-def _counts(seen: Observed, expected: dict[str, int]) -> Counts:
+def _counts(seen: Evidence, expected: dict[str, int]) -> Counts:
     if seen.counts is None:
         raise CheckFailedError("What is left, only the broker can tell: check the lesson, not its log.")
     return counts_with(seen.counts, expected)
@@ -98,7 +101,7 @@ def _counts(seen: Observed, expected: dict[str, int]) -> Counts:
 
 def _observe_restart(lesson: Lesson) -> Seen:
     sent = _sent_before_the_outage(lesson.log)
-    queue = next((queue for queue, each in sent.items() if each.declared.startswith("transient")), None)
+    queue = next((queue for queue, each in sent.items() if each.is_in_a_transient_queue), None)
     if queue is None:
         raise CheckFailedError("This RabbitMQ refuses queues that are not durable, so there was none to lose.")
     counts = lesson.queue_counts()
@@ -111,7 +114,7 @@ def _observe_restart(lesson: Lesson) -> Seen:
 
 def _observe_two_by_two(lesson: Lesson) -> Seen:
     sent = _sent_before_the_outage(lesson.log)
-    queue = next((queue for queue, each in sent.items() if each.declared == "durable classic"), None)
+    queue = next((queue for queue, each in sent.items() if each.declared == _DURABLE), None)
     if queue is None or not (sent[queue].transient and sent[queue].persistent):
         raise CheckFailedError("Send both kinds of messages to a durable queue, and restart.")
     there = queue in lesson.queue_counts()

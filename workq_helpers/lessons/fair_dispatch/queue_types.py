@@ -11,6 +11,7 @@ import pandas as pd
 import pika.exceptions
 
 from workq_helpers.errors import WorkqError
+from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
     from pika.adapters.blocking_connection import BlockingChannel
@@ -72,14 +73,14 @@ def _overflow(lesson: Lesson, kind: str, overflow: str, room: int, orders: int) 
         refused = [number for number in range(1, orders + 1) if not _taken(channel, queue, number)]
         stayed = _fetch(channel, queue)
         moved: list[int] = []
-        deadline = time.monotonic() + _ARRIVAL_SECONDS
-        while True:
-            moved += _fetch(channel, f"{queue} leftovers")
+
+        def all_are_known() -> bool:
+            moved.extend(_fetch(channel, f"{queue} leftovers"))
             # Each order is in one of the two queues, unless it was refused: then only "dlx" keeps it.
             known = {*stayed, *moved} if overflow.endswith("dlx") else {*stayed, *moved, *refused}
-            if len(known) == orders or time.monotonic() > deadline:
-                break
-            connection.sleep(_LOOK_SECONDS)
+            return len(known) == orders
+
+        wait_until(all_are_known, _ARRIVAL_SECONDS, interval_seconds=_LOOK_SECONDS)
     told = [("stay", stayed), ("refused", refused), ("dead-lettered", moved)]
     return ", ".join(f"{_numbers(numbers)} {what}" for what, numbers in told if numbers)
 
@@ -156,14 +157,18 @@ def _pump_until_steady(
     lesson: Lesson, connection: pika.BlockingConnection, queue: str, got: list[int], orders: int
 ) -> None:
     """Take deliveries until the broker has counted for a while what was delivered, or time is over."""
-    began = steady_since = time.monotonic()
-    known = -1
-    while time.monotonic() - steady_since < _STEADY_SECONDS and time.monotonic() - began < _ARRIVAL_SECONDS:
+    steady_since, known = time.monotonic(), -1
+
+    def is_steady() -> bool:
+        nonlocal steady_since, known
         connection.process_data_events(time_limit=_LOOK_SECONDS)
         counts = lesson.queue_counts().get(queue)
         agreed = counts is not None and (counts.unacknowledged, counts.ready) == (len(got), orders - len(got))
         if not agreed or not got or len(got) != known:
             steady_since, known = time.monotonic(), len(got)
+        return time.monotonic() - steady_since >= _STEADY_SECONDS
+
+    wait_until(is_steady, _ARRIVAL_SECONDS, interval_seconds=0.0)
 
 
 def _code(error: WorkqError) -> str:
