@@ -17,8 +17,9 @@ from workq_helpers import Broker, Lesson
 from workq_helpers.log.events import EventLog
 from workq_helpers.stage import Stage
 from workq_helpers.stage.broker_counts import BrokerWatch
+from workq_helpers.stage.frame import Frame, WorkerCard
 from workq_helpers.stage.playhead import Playhead
-from workq_helpers.stage.scene import Picture, Scene
+from workq_helpers.stage.scene import Scene
 from workq_helpers.stage.widget import StageWidget
 
 
@@ -28,7 +29,7 @@ class Browser:
     def __init__(self, lesson: Lesson, poll_for: Callable[..., None]) -> None:
         self.stage = lesson.stage
         self._widget = self.stage._widget
-        self.frames: list[Picture] = []
+        self.frames: list[Frame] = []
         self.writers: set[int] = set()
         self.answers: dict[object, dict[str, Any]] = {}
         self.taken: list[object] = []
@@ -48,7 +49,7 @@ class Browser:
             self.answers[content["id"]] = content
 
     @property
-    def frame(self) -> Picture:
+    def frame(self) -> Frame:
         return self.frames[-1]
 
     def do(self, name: str, **arguments: Any) -> dict[str, Any]:
@@ -65,11 +66,11 @@ class Browser:
         self._poll_for(lambda: number in self.answers)
         return self.answers[number]
 
-    def sees(self, condition: Callable[[Picture], object]) -> None:
+    def sees(self, condition: Callable[[Frame], object]) -> None:
         """Wait until a frame has shown something."""
         self._poll_for(lambda: any(condition(frame) for frame in list(self.frames)))
 
-    def shows(self, condition: Callable[[Picture], object]) -> None:
+    def shows(self, condition: Callable[[Frame], object]) -> None:
         """Wait until the latest frame shows something."""
         self._poll_for(lambda: self.frames and condition(self.frame))
 
@@ -85,11 +86,11 @@ def browser(lesson: Lesson, poll_for: Callable[..., None]) -> Iterator[Browser]:
     browser.leave()
 
 
-def worker_of(frame: Picture, name: str) -> Picture | None:
+def worker_of(frame: Frame, name: str) -> WorkerCard | None:
     return next((worker for worker in frame["workers"] if worker["name"] == name), None)
 
 
-def done(frame: Picture) -> int:
+def done(frame: Frame) -> int:
     return int(frame["ends"]["done"]["count"])
 
 

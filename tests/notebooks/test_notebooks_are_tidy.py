@@ -14,6 +14,8 @@ import pytest
 from tests.notebooks.conftest import FILTERS, Notebooks, compares
 from workq_helpers.lessons import CHAPTERS, EXERCISES, PREDICTIONS
 
+pytestmark = pytest.mark.text
+
 ROOT = Path(__file__).parents[2]
 SEALED = Path(__file__).with_name("sealed")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -7,6 +7,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
+from tests.properties import examples
 from workq_helpers.errors import CheckFailedError, InvalidArgumentError
 from workq_helpers.log.details import CloseReason, ConsumeOptions, Detail, Handback, Mistake
 from workq_helpers.log.events import KINDS, EventLog
@@ -354,7 +355,7 @@ def test_an_unknown_check_is_answered_with_the_known_ones() -> None:
     assert all(name in str(caught.value) for name in CHECKS)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(
     st.sampled_from(sorted(CHECKS)),
     st.lists(
@@ -384,7 +385,7 @@ def test_no_log_breaks_a_check(
     assert said.endswith((".", "?"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(st.integers(2, 6), st.integers(1, 30), st.data())
 def test_one_task_out_of_turn_is_enough_to_fail(workers: int, tasks: int, data: st.DataObject) -> None:
     tasks += workers

@@ -7,6 +7,7 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.properties import examples
 from workq_helpers.log.details import BrokerChange, ConsumeOptions, Detail, Handback, PublishOptions, QueueOptions
 from workq_helpers.log.events import KINDS, EventLog
 from workq_helpers.log.ledger import PLACES, Ledger, LogCounts, WorkerCounts
@@ -269,7 +270,7 @@ rows = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(rows, st.data())
 def test_counts_agree_whatever_a_log_says_and_in_whatever_pieces_it_comes(
     rows: list[tuple[float, str, str, str, str | None, str, int | None, bool, Detail]], data: st.DataObject
@@ -431,5 +432,5 @@ class BrokerAndWorkers(RuleBasedStateMachine):
             assert self.ledger.in_hand(worker) == self.ledger.unfinished(worker) == len(held)
 
 
-BrokerAndWorkers.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+BrokerAndWorkers.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=40)
 TestBrokerAndWorkers = BrokerAndWorkers.TestCase

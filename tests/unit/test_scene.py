@@ -12,11 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from tests.properties import examples
 from workq_helpers.log.details import BrokerChange, ConsumeOptions, Detail, Handback, PublishOptions, QueueOptions
 from workq_helpers.log.events import KINDS, EventLog
 from workq_helpers.log.ledger import ENDS
 from workq_helpers.stage import scene as scene_module
-from workq_helpers.stage.scene import BrokerCounts, Picture, Scene
+from workq_helpers.stage.frame import Chip, Moment
+from workq_helpers.stage.scene import BrokerCounts, Scene
 from workq_helpers.stage.stage import frame_seconds
 
 MANUAL = ConsumeOptions(prefetch_count=2)
@@ -27,7 +29,7 @@ def no_console(name: str, count: int, until_seconds: float) -> list[str]:
     return []
 
 
-def picture_of(log: EventLog, answer: BrokerCounts = UNSEEN, seconds: float | None = None) -> Picture:
+def picture_of(log: EventLog, answer: BrokerCounts = UNSEEN, seconds: float | None = None) -> Moment:
     scene = Scene(seconds_per_dot=1.0)
     scene.update(log.rows())
     return scene.picture(log.seconds() if seconds is None else seconds, answer, no_console)
@@ -54,7 +56,7 @@ def consume(log: EventLog, kinds: str, task: str, tag: int = 1, worker: str = "w
         log.record(kind, worker, "hello", f"id of {task}", task, tag, redelivered)
 
 
-def tasks(chips: list[Picture]) -> list[str]:
+def tasks(chips: list[Chip]) -> list[str]:
     return [chip["task"] for chip in chips]
 
 
@@ -163,7 +165,7 @@ def test_what_does_not_fit_is_counted() -> None:
     assert (len(picture["workers"]), picture["more_workers"]) == (scene_module.MOST_WORKERS, 11)
 
 
-def largest(letter: str) -> Picture:
+def largest(letter: str) -> Moment:
     """A picture in which everything is full: queues, workers, their slots and consoles, and every end."""
     log = EventLog()
     body = letter * 30 + "." * 29
@@ -336,7 +338,7 @@ def logged(events: list[tuple[Any, ...]]) -> EventLog:
     return log
 
 
-def where(picture: Picture) -> Counter[int]:
+def where(picture: Moment) -> Counter[int]:
     """Return how often each message that is drawn stands somewhere."""
     chips = [chip for queue in picture["queues"] for chip in queue["waiting"]]
     chips += [chip for worker in picture["workers"] for chip in worker["slots"]]
@@ -344,7 +346,7 @@ def where(picture: Picture) -> Counter[int]:
     return Counter(chip["key"] for chip in chips)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400))
 @given(st.lists(EVENTS, max_size=60))
 def test_no_message_is_in_two_places_and_none_disappears(events: list[tuple[Any, ...]]) -> None:
     log = logged(events)
@@ -365,7 +367,7 @@ def test_no_message_is_in_two_places_and_none_disappears(events: list[tuple[Any,
     json.dumps(picture)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(st.lists(EVENTS, max_size=40), st.lists(st.integers(1, 7), min_size=1, max_size=40))
 def test_the_picture_does_not_depend_on_how_the_rows_came(events: list[tuple[Any, ...]], steps: list[int]) -> None:
     log = logged(events)
@@ -664,5 +666,5 @@ class World(RuleBasedStateMachine):
             self.small.undo()
 
 
-World.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+World.TestCase.settings = settings(max_examples=examples(100), stateful_step_count=40)
 TestWorld = World.TestCase

@@ -14,11 +14,11 @@ from tests.unit.test_scene import consume, lesson_log, picture_of, publish
 from workq_helpers.log.details import ConsumeOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.stage import still as still_module
-from workq_helpers.stage.scene import Picture
+from workq_helpers.stage.frame import Frame
 from workq_helpers.stage.still import Still, alternative_text, draw
 
 
-def frame_of(log: EventLog) -> Picture:
+def frame_of(log: EventLog) -> Frame:
     picture = picture_of(log)
     broker = {"name": "RabbitMQ 4.3.6", "found": "Docker", "state": picture.pop("broker_state")}
     return {"lesson": "round-robin", "broker": broker, **picture}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import math
 import os
 import signal
 import threading
@@ -15,6 +16,7 @@ import psutil
 
 from workq_helpers.cli.jupyter_folders import put_stand_ins, without_saving
 from workq_helpers.errors import WorkqError
+from workq_helpers.waiting import wait_until
 
 __all__ = ["course_folder", "end_with_process", "lab_arguments", "open_lab"]
 
@@ -23,8 +25,8 @@ FIRST_LESSON = "notebooks/00_start_here.ipynb"
 
 #: Seconds for JupyterLab to shut its kernels down before it is ended without them; they follow by themselves.
 SECONDS_TO_END = 20.0
-#: Its end is noticed at once, or by then where its own parent does not collect it.
-SECONDS_BETWEEN_LOOKS = 1.0
+#: How soon its end is noticed.
+SECONDS_BETWEEN_LOOKS = 0.2
 
 Say = Callable[[str], None]
 
@@ -137,9 +139,7 @@ def end_with_process(process_id: int) -> None:
 
 
 def _follow(followed: psutil.Process) -> None:
-    while _lives(followed):
-        with contextlib.suppress(psutil.TimeoutExpired):
-            followed.wait(SECONDS_BETWEEN_LOOKS)
+    wait_until(lambda: not _lives(followed), math.inf, interval_seconds=SECONDS_BETWEEN_LOOKS)
     os.kill(os.getpid(), signal.SIGTERM)  # JupyterLab's own way to stop, kernels included
     threading.Event().wait(SECONDS_TO_END)
     os.kill(os.getpid(), signal.SIGKILL)

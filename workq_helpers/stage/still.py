@@ -6,14 +6,15 @@ import base64
 import html
 import io
 import secrets
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from PIL import Image, ImageDraw, ImageFont
 
 from workq_helpers.pictures.palette import BAND, BLUE, FAINT, INK, MUTED, ORANGE, PAPER, RED
-from workq_helpers.stage.scene import Picture
+from workq_helpers.stage.frame import Chip, Frame, PublisherColumn, QueueCard, QueueCount, Slot, WorkerCard
 
 __all__ = ["HIDDEN_BESIDE_A_LIVE_STAGE", "Still", "alternative_text", "draw"]
 
@@ -36,7 +37,7 @@ _MOST_CARDS = 8
 _MOST_NAMED = 12
 
 #: What of a frame the picture shows.
-_SHOWN = ("lesson", "broker", "publishers", "queues", "more_queues", "more_workers", "ends")
+_SHOWN: Final = ("lesson", "broker", "publishers", "queues", "more_queues", "more_workers", "ends")
 
 
 class Still:
@@ -45,9 +46,9 @@ class Still:
     def __init__(self) -> None:
         self._display_id = f"workq-stage-{secrets.token_hex(4)}"
         self._displayed = False
-        self._drawn: Picture | None = None
+        self._drawn: object = None
 
-    def display(self, frame: Picture) -> None:
+    def display(self, frame: Frame) -> None:
         """Show the picture of a frame below the cell that runs."""
         from IPython.display import display
 
@@ -55,7 +56,7 @@ class Still:
         self._drawn = _shown(frame)
         display(_bundle(frame), raw=True, display_id=self._display_id)
 
-    def update(self, frame: Picture) -> None:
+    def update(self, frame: Frame) -> None:
         """Show another frame in its place, if that looks any different."""
         shown = _shown(frame)
         if not self._displayed or shown == self._drawn:
@@ -66,16 +67,16 @@ class Still:
         update_display(_bundle(frame), raw=True, display_id=self._display_id)
 
 
-def _shown(frame: Picture) -> Picture:
+def _shown(frame: Frame) -> object:
     """Return what the picture depends on: not on how far the work is, nor on what workers print."""
     workers = [
         {**worker, "console": None, "busy_with": worker["busy_with"] and worker["busy_with"]["key"]}
         for worker in frame["workers"]
     ]
-    return {**{name: frame[name] for name in _SHOWN}, "workers": workers}
+    return [workers, *(frame[name] for name in _SHOWN)]
 
 
-def _bundle(frame: Picture) -> dict[str, str]:
+def _bundle(frame: Frame) -> dict[str, str]:
     text = alternative_text(frame)
     picture = base64.b64encode(draw(frame)).decode("ascii")
     caption = "A picture of the stage. Run the cell in JupyterLab to bring it to life."
@@ -89,7 +90,7 @@ def _bundle(frame: Picture) -> dict[str, str]:
     }
 
 
-def alternative_text(frame: Picture) -> str:
+def alternative_text(frame: Frame) -> str:
     """Return what the picture of a frame shows, in words."""
     parts = [f"The stage of the lesson {frame['lesson']}: {frame['broker']['name']}, {frame['broker']['state']}."]
     for queue in frame["queues"]:
@@ -110,18 +111,18 @@ def alternative_text(frame: Picture) -> str:
     return " ".join(parts)
 
 
-def _named(chips: list[Picture]) -> str:
+def _named(chips: Sequence[Chip | Slot]) -> str:
     names = [chip["task"] for chip in chips[:_MOST_NAMED]]
     return f": {', '.join(names)}{', …' if len(chips) > len(names) else ''}" if names else ""
 
 
-def _mode(worker: Picture) -> str:
+def _mode(worker: WorkerCard) -> str:
     if worker["ack"] == "auto":
         return "auto ack"
     return f"manual ack, prefetch {worker['prefetch_count'] or 'without limit'}"
 
 
-def draw(frame: Picture) -> bytes:
+def draw(frame: Frame) -> bytes:
     """Return the picture of a frame as PNG."""
     workers = frame["workers"][:_MOST_CARDS]
     queues = frame["queues"]
@@ -152,27 +153,28 @@ def _card_height() -> int:
     return 4 * _LINE + _GAP
 
 
-def _draw_publishers(pen: _Pen, y: int, publishers: Picture) -> None:
+def _draw_publishers(pen: _Pen, y: int, publishers: PublisherColumn) -> None:
     pen.box(_MARGIN, y, 110, 3 * _LINE, BAND)
     pen.text(_MARGIN + 10, y + 8, "publisher", bold=True)
     pen.text(_MARGIN + 10, y + 8 + _LINE, f"{publishers['published']} sent", MUTED)
 
 
-def _draw_queue(pen: _Pen, y: int, queue: Picture) -> None:
+def _draw_queue(pen: _Pen, y: int, queue: QueueCard) -> None:
     x, width = _MARGIN + 130, _WIDTH - 2 * _MARGIN - 130 - _CARD_WIDTH - 20
     pen.box(x, y, width, 5 * _LINE, PAPER)
     kind = " · ".join(filter(None, (queue["durability"], queue["type"], "gone" if queue["gone"] else "")))
     pen.text(x + 10, y + 8, queue["name"] or "(on its way)", bold=True)
     pen.text(x + 10 + pen.width(queue["name"], bold=True) + 12, y + 8, kind, MUTED)
-    counts = [
-        f"{what} {queue[what]['log']} log / {'?' if queue[what]['broker'] is None else queue[what]['broker']} broker"
-        for what in ("ready", "unacknowledged")
-    ]
+    counts = [_counted("ready", queue["ready"]), _counted("unacknowledged", queue["unacknowledged"])]
     pen.text(x + 10, y + 8 + _LINE, "    ".join(counts), MUTED)
     pen.chips(x + 10, y + 8 + 2 * _LINE + 6, queue["waiting"], width - 20, BLUE.face, queue["more"])
 
 
-def _draw_worker(pen: _Pen, y: int, worker: Picture) -> None:
+def _counted(what: str, count: QueueCount) -> str:
+    return f"{what} {count['log']} log / {'?' if count['broker'] is None else count['broker']} broker"
+
+
+def _draw_worker(pen: _Pen, y: int, worker: WorkerCard) -> None:
     x = _WIDTH - _MARGIN - _CARD_WIDTH
     pen.box(x, y, _CARD_WIDTH, 4 * _LINE, PAPER)
     pen.text(x + 10, y + 6, worker["name"], bold=True)
@@ -198,7 +200,7 @@ class _Pen:
     def width(self, text: str, bold: bool = False) -> float:
         return float(self._draw.textlength(text, font=_font(bold))) / _SCALE
 
-    def chips(self, x: int, y: int, chips: list[Picture], width: int, fill: str, more: int = 0) -> None:
+    def chips(self, x: int, y: int, chips: Sequence[Chip | Slot], width: int, fill: str, more: int = 0) -> None:
         """Draw as many messages as fit into a row, and count the others."""
         left, shown = float(x), 0
         for chip in chips:
@@ -221,7 +223,7 @@ class _Pen:
         return buffer.getvalue()
 
 
-def _label(chip: Picture) -> str:
+def _label(chip: Chip) -> str:
     whole: str = chip["task"]
     task = whole if len(whole) <= 24 else whole[:23] + "…"
     return task + (" · redelivered" if chip["redelivered"] else "")

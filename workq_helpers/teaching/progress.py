@@ -14,6 +14,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import filelock
+import platformdirs
+
+from workq_helpers.broker.folders import named_folder
 from workq_helpers.broker.locking import lock_path
 from workq_helpers.errors import BrokerStartError, InvalidArgumentError
 from workq_helpers.private_files import write_private
@@ -50,17 +54,7 @@ def data_folder(environ: Mapping[str, str] = os.environ) -> Path:
     Raises:
         InvalidArgumentError: The variable holds a relative path.
     """
-    value = environ.get("WORKQ_DATA_DIR")
-    if not value:
-        import platformdirs
-
-        return platformdirs.user_data_path("workq", appauthor=False)
-    path = Path(value).expanduser()
-    if not path.is_absolute():
-        raise InvalidArgumentError(
-            f"WORKQ_DATA_DIR is {value!r}, which is relative. Give it a path that begins with /."
-        )
-    return path
+    return named_folder(environ, "WORKQ_DATA_DIR") or platformdirs.user_data_path("workq", appauthor=False)
 
 
 class CourseProgress:
@@ -109,8 +103,6 @@ class CourseProgress:
         return self
 
     def _change(self, change: Callable[[Done], Done]) -> bool:
-        import filelock
-
         self.trouble = ""
         path = self.path
         try:

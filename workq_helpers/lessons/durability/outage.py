@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from workq_helpers.errors import BrokerNotOursError, CheckFailedError, WaitTimeoutError
@@ -12,9 +13,6 @@ if TYPE_CHECKING:
     from workq_helpers.teaching.check import CheckResult
 
 __all__ = ["NotChecked", "Outage", "check", "crash", "restart"]
-
-
-_BY_HAND = "RabbitMQ went down and came back."
 
 
 class Outage(NamedTuple):
@@ -59,13 +57,7 @@ def restart(lesson: Lesson) -> Outage:
     Raises:
         BrokerError: It did not come up again.
     """
-    try:
-        lesson.broker.restart()
-    except BrokerNotOursError:
-        return _not_ours(lesson, "restarted")
-    except WaitTimeoutError as error:
-        return Outage(False, str(error))
-    return Outage(True, "RabbitMQ was stopped and started again." if lesson.broker.ours else _BY_HAND)
+    return _outage(lesson, lesson.broker.restart, "restarted", "stopped")
 
 
 def crash(lesson: Lesson) -> Outage:
@@ -74,13 +66,33 @@ def crash(lesson: Lesson) -> Outage:
     Raises:
         BrokerError: It did not come up again.
     """
+    return _outage(lesson, lesson.broker.crash, "killed", "killed")
+
+
+def _outage(lesson: Lesson, deed: Callable[[], object], asked: str, done: str) -> Outage:
+    """Have the broker go down and come back.
+
+    Args:
+        lesson: Whose broker.
+        deed: Does it, or waits until it has been done by hand.
+        asked: What was to become of the broker, where nobody may do that.
+        done: What became of it first.
+    """
     try:
-        lesson.broker.crash()
+        deed()
     except BrokerNotOursError:
-        return _not_ours(lesson, "killed")
+        endpoint = lesson.broker.endpoint
+        return Outage(
+            False,
+            f"The RabbitMQ at {endpoint.host}:{endpoint.port} is not the course's own, so it was not {asked}. If you "
+            f"may restart it, do so now where it runs, with lesson.broker.wait_for_restart() in a cell of your own; "
+            f"else read on.",
+        )
     except WaitTimeoutError as error:
         return Outage(False, str(error))
-    return Outage(True, "RabbitMQ was killed and started again." if lesson.broker.ours else _BY_HAND)
+    if not lesson.broker.ours:
+        return Outage(True, "RabbitMQ went down and came back.")
+    return Outage(True, f"RabbitMQ was {done} and started again.")
 
 
 def check(lesson: Lesson, name: str) -> CheckResult | NotChecked:
@@ -99,13 +111,3 @@ def check(lesson: Lesson, name: str) -> CheckResult | NotChecked:
         if lesson.broker.ours:
             raise
         return NotChecked(name, str(error))
-
-
-def _not_ours(lesson: Lesson, done: str) -> Outage:
-    endpoint = lesson.broker.endpoint
-    return Outage(
-        False,
-        f"The RabbitMQ at {endpoint.host}:{endpoint.port} is not the course's own, so it was not {done}. If you may "
-        f"restart it, do so now where it runs, with lesson.broker.wait_for_restart() in a cell of your own; else read "
-        f"on.",
-    )
