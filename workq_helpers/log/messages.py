@@ -6,6 +6,7 @@ import itertools
 import secrets
 import threading
 from collections import defaultdict, deque
+from typing import Any
 
 import pika
 from pika.spec import BasicProperties
@@ -84,7 +85,7 @@ class Marks:
         return f"{self._prefix}-{next(self._numbers)}"
 
     @staticmethod
-    def put_on(properties: BasicProperties, mark: str) -> BasicProperties:
+    def put_on(properties: Any, mark: str) -> Any:
         """Return a copy of `properties` that bears `mark`; what pika is going to refuse stays as it is."""
         if not isinstance(properties, BasicProperties):
             return properties
