@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from workq_helpers.broker import commands
-from workq_helpers.broker.choice import Choice
+from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders, make_private
 from workq_helpers.broker.protocol import connect
 from workq_helpers.broker.share import take_share
@@ -106,7 +106,7 @@ def test_a_living_broker_of_an_earlier_version_is_neither_used_nor_swept(folders
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(earlier))
         listener.listen()
-        for deed in (lambda: take_share(folders, Choice(), {}), lambda: sweep(folders)):
+        for deed in (lambda: take_share(folders, BrokerChoice(), {}), lambda: sweep(folders)):
             with pytest.raises(StateVersionError, match=r"another version of the course.*workq broker stop"):
                 deed()
     assert earlier.exists()
@@ -158,7 +158,7 @@ def test_a_runtime_folder_in_which_nothing_can_be_kept_is_a_sentence(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     folders = Folders(tmp_path / where, tmp_path / "cache")
     with pytest.raises(BrokerStartError, match=mend.replace("/run", f"/{where}")):
-        take_share(folders, Choice(), {})
+        take_share(folders, BrokerChoice(), {})
     assert not folders.runtime.exists()
     assert list((tmp_path / "tmp").iterdir()) == []
 

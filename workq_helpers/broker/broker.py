@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.version import Version
 
 from workq_helpers.broker.by_hand import ByHand
-from workq_helpers.broker.choice import Choice
+from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.progress import Shown, spoken
 from workq_helpers.broker.server import Progress
@@ -73,7 +73,7 @@ def find_broker(progress: Callable[[str], None] | None = None, environ: Mapping[
         BrokerError: The one that was asked for does not work; a subclass says why.
         InvalidArgumentError: An environment variable makes no sense.
     """
-    choice = Choice.from_environ(environ)
+    choice = BrokerChoice.from_environ(environ)
     if choice.uses_url:
         endpoint = endpoint_from_url(environ)
         from workq_helpers.rabbitmq import connecting  # with it pika, which takes a while to import
@@ -88,7 +88,7 @@ def find_broker(progress: Callable[[str], None] | None = None, environ: Mapping[
         return _shared(folders, choice, environ, shown)
 
 
-def _shared(folders: Folders, choice: Choice, environ: Mapping[str, str], progress: Progress) -> Broker:
+def _shared(folders: Folders, choice: BrokerChoice, environ: Mapping[str, str], progress: Progress) -> Broker:
     share = take_share(folders, choice, environ, progress)
     return Broker(share.ready.endpoint, share.ready.version, share)
 

@@ -1,4 +1,4 @@
-"""`Choice`: which RabbitMQ the user wants, as the environment says."""
+"""`BrokerChoice`: which RabbitMQ the user wants, as the environment says."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from workq_helpers.errors import BrokerStartError, InvalidArgumentError
 
-__all__ = ["DEFAULT_IMAGE", "SOURCES", "Choice"]
+__all__ = ["DEFAULT_IMAGE", "SOURCES", "BrokerChoice"]
 
 #: What ``WORKQ_BROKER`` may be.
 SOURCES = ("url", "docker", "node")
@@ -17,7 +17,7 @@ DEFAULT_IMAGE = "rabbitmq:4.3-management"
 
 
 @dataclass(frozen=True)
-class Choice:
+class BrokerChoice:
     """What the user asked for.
 
     Attributes:
@@ -31,7 +31,7 @@ class Choice:
     url: bool = False
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Choice:
+    def from_environ(cls, environ: Mapping[str, str]) -> BrokerChoice:
         """Return what ``WORKQ_BROKER``, ``WORKQ_BROKER_URL`` and ``WORKQ_RABBITMQ_IMAGE`` say.
 
         Raises:

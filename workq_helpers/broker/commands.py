@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from workq_helpers.broker.choice import Choice
+from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.progress import Shown, spoken
 from workq_helpers.broker.protocol import Ready, Status
@@ -42,7 +42,7 @@ def start(progress: Callable[[str], None] | None = None, environ: Mapping[str, s
     Raises:
         BrokerError: As `find_broker` has them.
     """
-    folders, choice = Folders.from_environ(environ), Choice.from_environ(environ)
+    folders, choice = Folders.from_environ(environ), BrokerChoice.from_environ(environ)
     with contextlib.ExitStack() as stack:
         show = spoken(progress) if progress is not None else stack.enter_context(Shown())
         with contextlib.closing(take_share(folders, choice, environ, show)) as share:
@@ -72,7 +72,7 @@ def url(environ: Mapping[str, str] = os.environ) -> str:
         BrokerUnreachableError: Its supervisor hangs.
         StateVersionError: Another version of the course started it.
     """
-    if Choice.from_environ(environ).uses_url:
+    if BrokerChoice.from_environ(environ).uses_url:
         return environ["WORKQ_BROKER_URL"]
     folders = Folders.from_environ(environ)
     said = ask(folders, "ready")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from workq_helpers.broker import commands, docker_socket, packages
-from workq_helpers.broker.choice import DEFAULT_IMAGE, Choice
+from workq_helpers.broker.choice import DEFAULT_IMAGE, BrokerChoice
 from workq_helpers.broker.folders import Folders, why_not_writable
 from workq_helpers.broker.installations import find_installations
 from workq_helpers.broker.protocol import Status
@@ -51,7 +51,7 @@ def diagnose(environ: Mapping[str, str] = os.environ) -> list[Finding]:
         The findings in the order of the sources; the last says which will be used, and why.
     """
     try:
-        choice = Choice.from_environ(environ)
+        choice = BrokerChoice.from_environ(environ)
         folders = Folders.from_environ(environ)
     except InvalidArgumentError as error:
         return [Finding("settings", "bad", str(error), "Correct that variable, then run `workq doctor` again.")]
@@ -90,7 +90,7 @@ def _running(folders: Folders, environ: Mapping[str, str]) -> tuple[Status | Non
     return status, [Finding("course broker", "warn" if mend else "ok", found, mend)]
 
 
-def _docker(choice: Choice, environ: Mapping[str, str]) -> Finding | None:
+def _docker(choice: BrokerChoice, environ: Mapping[str, str]) -> Finding | None:
     if not choice.allows("docker"):
         return None
     reason = docker_socket.why_unavailable(environ)
@@ -118,7 +118,7 @@ def _image(image: str, here: bool, last: bool) -> Finding:
     )
 
 
-def _node(choice: Choice, folders: Folders, environ: Mapping[str, str]) -> Finding | None:
+def _node(choice: BrokerChoice, folders: Folders, environ: Mapping[str, str]) -> Finding | None:
     if not choice.allows("node"):
         return None
     too_old = ""
@@ -142,7 +142,7 @@ def _node(choice: Choice, folders: Folders, environ: Mapping[str, str]) -> Findi
     )
 
 
-def _decision(choice: Choice, running: Status | None, candidates: list[Finding]) -> Finding:
+def _decision(choice: BrokerChoice, running: Status | None, candidates: list[Finding]) -> Finding:
     why = f"WORKQ_BROKER={choice.forced} asks for it" if choice.forced else "it is the first that works"
     if running is not None:
         return Finding("will be used", "ok", f"The course broker that runs already: {running.description}.")

@@ -27,8 +27,8 @@ from workq_helpers.rabbitmq.endpoint import Endpoint
 __all__ = [
     "BEAT_SECONDS",
     "GONE",
+    "JsonObject",
     "Link",
-    "Message",
     "Ready",
     "Status",
     "connect",
@@ -47,7 +47,7 @@ GONE = (
     "Run the notebook's first cell again, or call find_broker(), to start another."
 )
 #: One line.
-Message = dict[str, Any]
+JsonObject = dict[str, Any]
 
 
 class Link:
@@ -62,13 +62,13 @@ class Link:
         self._received = b""
         self._sending = threading.Lock()
 
-    def send(self, message: Message) -> None:
+    def send(self, message: JsonObject) -> None:
         """Send one message; raises OSError when the other end is gone."""
         line = json.dumps(message).encode() + b"\n"
         with self._sending:
             self.socket.sendall(line)
 
-    def receive(self) -> Message | None:
+    def receive(self) -> JsonObject | None:
         """Return the next message, ``None`` once the other end is gone, however it went.
 
         Raises:
@@ -85,7 +85,7 @@ class Link:
                 return None  # at once, or in the middle of a line
             self._received += received
         line, _, self._received = self._received.partition(b"\n")
-        message: Message = json.loads(line)
+        message: JsonObject = json.loads(line)
         return message
 
     def hang_up(self) -> None:
@@ -131,7 +131,7 @@ def connect(folders: Folders) -> Link | None:
     return Link(sock)
 
 
-def converse(link: Link, message: Message, timeout: float, progress: Progress = silent) -> Message | None:
+def converse(link: Link, message: JsonObject, timeout: float, progress: Progress = silent) -> JsonObject | None:
     """Ask one thing and return the message with the answer; ``None`` if the supervisor ends before it has one.
 
     Args:
@@ -178,7 +178,7 @@ def _hangs() -> BrokerUnreachableError:
 # -- what is said
 
 
-def describe_error(error: BaseException) -> Message:
+def describe_error(error: BaseException) -> JsonObject:
     """Return what `revive_error` makes the same exception of, where somebody reads it."""
     if isinstance(error, WorkqError):
         return {"type": type(error).__name__, "text": str(error)}
@@ -186,7 +186,7 @@ def describe_error(error: BaseException) -> Message:
     return {"type": BrokerError.__name__, "text": text}
 
 
-def revive_error(message: Message) -> WorkqError:
+def revive_error(message: JsonObject) -> WorkqError:
     """Return the exception that `describe_error` was given, or a `BrokerError` where it is not one of ours."""
     kind = getattr(errors, str(message.get("type")), BrokerError)
     text = str(message.get("text"))
@@ -212,12 +212,12 @@ class Ready:
     version: Version
     image: str | None = None
 
-    def to_json(self) -> Message:
+    def to_json(self) -> JsonObject:
         """Return it as what `json.dumps` takes, with the password: for the supervisor's own socket alone."""
         return asdict(self) | {"version": str(self.version)}
 
     @classmethod
-    def from_json(cls, data: Message) -> Ready:
+    def from_json(cls, data: JsonObject) -> Ready:
         """Return what `to_json` was given."""
         return cls(**data | {"endpoint": Endpoint(**data["endpoint"]), "version": Version(data["version"])})
 

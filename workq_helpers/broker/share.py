@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from workq_helpers.broker import predecessor
-from workq_helpers.broker.choice import Choice
+from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders, unusable
 from workq_helpers.broker.locking import locked
-from workq_helpers.broker.protocol import GONE, Link, Message, Ready, connect, converse
+from workq_helpers.broker.protocol import GONE, JsonObject, Link, Ready, connect, converse
 from workq_helpers.broker.server import Progress, silent
 from workq_helpers.broker.sweep import sweep, sweep_under_lock
 from workq_helpers.errors import BrokerStartError, BrokerUnreachableError, WorkqError
@@ -130,7 +130,9 @@ atexit.register(_close_all)  # a thread that still reads can't be joined once th
 # -- taking one
 
 
-def take_share(folders: Folders, choice: Choice, environ: Mapping[str, str], progress: Progress = silent) -> Share:
+def take_share(
+    folders: Folders, choice: BrokerChoice, environ: Mapping[str, str], progress: Progress = silent
+) -> Share:
     """Attach to the course broker that runs, or start one, and return once it accepts AMQP.
 
     Args:
@@ -224,7 +226,7 @@ def _tail(path: Path, lines: int = 15) -> str:
 # -- without a share
 
 
-def ask(folders: Folders, operation: str, timeout: float = ANSWER_SECONDS, **fields: object) -> Message | None:
+def ask(folders: Folders, operation: str, timeout: float = ANSWER_SECONDS, **fields: object) -> JsonObject | None:
     """Ask the supervisor for one thing, over a connection of its own; return its answer, ``None`` if there is none.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from workq_helpers.broker.choice import DEFAULT_IMAGE, Choice
+from workq_helpers.broker.choice import DEFAULT_IMAGE, BrokerChoice
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.installations import find_installations
 from workq_helpers.broker.server import Progress, Server
@@ -25,7 +25,7 @@ Maker = Callable[[Progress], Server]
 
 
 def start_server(
-    choice: Choice,
+    choice: BrokerChoice,
     folders: Folders,
     environ: Mapping[str, str],
     progress: Progress,
@@ -61,7 +61,7 @@ def start_server(
     raise _not_found(failures) from failures[-1][1]
 
 
-def _makers(choice: Choice, folders: Folders, environ: Mapping[str, str]) -> Iterator[tuple[str, Maker]]:
+def _makers(choice: BrokerChoice, folders: Folders, environ: Mapping[str, str]) -> Iterator[tuple[str, Maker]]:
     # What a source needs is imported where it is tried: a boot waits for every import before it.
     def container(_progress: Progress) -> Server:
         from workq_helpers.broker import docker_socket

@@ -24,10 +24,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workq_helpers.broker.choice import DEFAULT_IMAGE, Choice
+from workq_helpers.broker.choice import DEFAULT_IMAGE, BrokerChoice
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.locking import locked
-from workq_helpers.broker.protocol import BEAT_SECONDS, GONE, Link, Message, Ready, Status, describe_error
+from workq_helpers.broker.protocol import BEAT_SECONDS, GONE, JsonObject, Link, Ready, Status, describe_error
 from workq_helpers.broker.server import Server
 from workq_helpers.broker.sources import start_server
 from workq_helpers.broker.sweep import sweep, sweep_under_lock
@@ -62,14 +62,14 @@ class Supervisor:
     def __init__(self, folders: Folders, environ: dict[str, str]) -> None:
         self._folders = folders
         self._environ = environ
-        self._choice = Choice.from_environ(environ)
+        self._choice = BrokerChoice.from_environ(environ)
         self._linger = float(environ.get("WORKQ_LINGER_SECONDS") or LINGER_SECONDS)
         self._server: Server | None = None
         self._management: Management | None = None
         self._worker = ThreadPoolExecutor(1)
         self._booted: Future[Ready] = Future()
         self._restarts = 0  # begun and ended: odd while one is under way
-        self._answers: dict[str, Callable[[Message, Link], Any]] = {
+        self._answers: dict[str, Callable[[JsonObject, Link], Any]] = {
             "status": lambda *_: asdict(self._status()),
             "ready": lambda *_: self._booted.result().to_json() if self._booted.done() else None,
             "restarts": lambda *_: self._restarts,
@@ -84,7 +84,7 @@ class Supervisor:
         self._changed = threading.Condition()
         self._waiting: set[Link] = set()  # for an answer
         self._shares: set[Link] = set()
-        self._steps: list[Message] = []
+        self._steps: list[JsonObject] = []
         self._pinned = False
         self._stopping = False
         self._closed = False
@@ -264,7 +264,7 @@ class Supervisor:
 
     # -- what is asked
 
-    def _restart_for(self, message: Message, link: Link) -> None:
+    def _restart_for(self, message: JsonObject, link: Link) -> None:
         self._await(link, self._restart, message["op"])
 
     def _restart(self, deed: str) -> None:
@@ -281,7 +281,7 @@ class Supervisor:
             raise BrokerUnreachableError(GONE)
         return self._server
 
-    def _rabbitmqctl_for(self, message: Message, link: Link) -> Any:
+    def _rabbitmqctl_for(self, message: JsonObject, link: Link) -> Any:
         return self._await(link, self._started().rabbitmqctl, message["arguments"])
 
     def _pin(self, *_: object) -> None:
@@ -289,7 +289,7 @@ class Supervisor:
             self._pinned = True
             self._changed.notify_all()
 
-    def _stop_for(self, _message: Message, link: Link) -> None:
+    def _stop_for(self, _message: JsonObject, link: Link) -> None:
         self._give_up_start(link)
         self.stop()
         self._note(self._waiting.discard, link)
