@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor, wait
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -209,7 +209,8 @@ class Supervisor:
             self._shares.add(link)
         virtual_hosts: set[str] = set()
         try:
-            link.send({"answer": self._ready_for(link).to_json()})
+            ready = self._ready_for(link)
+            link.send({"answer": replace(ready, restarts=self._restarts).to_json()})
             self._note(self._waiting.discard, link)
             while (said := link.receive()) is not None:
                 change = virtual_hosts.add if said["made"] else virtual_hosts.discard
