@@ -18,6 +18,7 @@ from tests.support import need
 from workq_helpers.broker import commands, find_broker
 from workq_helpers.broker.container import ContainerServer
 from workq_helpers.broker.folders import Folders, make_private
+from workq_helpers.broker.locking import locked
 from workq_helpers.broker.packages import find_unpacked
 from workq_helpers.broker.protocol import connect
 from workq_helpers.broker.sweep import sweep
@@ -136,33 +137,47 @@ def test_a_folder_below_one_of_somebody_elses_is_not_used(folders: Folders) -> N
     for deed in (below.make_runtime, lambda: connect(below)):
         with pytest.raises(BrokerStartError, match=f"below {folders.runtime.parent}, which belongs to user"):
             deed()
-    assert list(folders.runtime.iterdir()) == []
+    assert not below.runtime.parent.exists()
 
 
 def environ_of(folders: Folders) -> dict[str, str]:
     return {"WORKQ_RUNTIME_DIR": str(folders.runtime), "WORKQ_CACHE_DIR": str(folders.cache)}
 
 
+@pytest.fixture
+def existing(tmp_path: Path) -> Folders:
+    """Folders of a user who named one that is there already."""
+    (tmp_path / "mine").mkdir()
+    return Folders(tmp_path / "mine", tmp_path / "cache")
+
+
+def test_an_existing_folder_stays_also_where_it_is_empty(existing: Folders) -> None:
+    existing.runtime.chmod(0o700)
+    with locked(existing):
+        existing.remove_runtime()
+    assert list(existing.runtime.iterdir()) == []
+
+
 @pytest.mark.parametrize("mode", [0o755, 0o750, 0o711])
-def test_an_existing_folder_keeps_its_mode_and_its_files(folders: Folders, mode: int) -> None:
+def test_an_existing_folder_keeps_its_mode_and_its_files(existing: Folders, mode: int) -> None:
     names = ("lock", "state.json", "keeper.log", "notes.txt", "broker-notes", "workq-rabbitmq-notes")
     for name in names:
-        (folders.runtime / name).write_text("mine")
-    folders.runtime.chmod(mode)
-    folders.make_runtime()
-    sweep(folders)
-    assert commands.stop(environ_of(folders)) is False
-    assert stat.S_IMODE(folders.runtime.stat().st_mode) == mode
-    assert {path.name: path.read_text() for path in folders.runtime.iterdir()} == dict.fromkeys(names, "mine")
+        (existing.runtime / name).write_text("mine")
+    existing.runtime.chmod(mode)
+    existing.make_runtime()
+    sweep(existing)
+    assert commands.stop(environ_of(existing)) is False
+    assert stat.S_IMODE(existing.runtime.stat().st_mode) == mode
+    assert {path.name: path.read_text() for path in existing.runtime.iterdir()} == dict.fromkeys(names, "mine")
 
 
 @pytest.mark.parametrize("mode", [0o775, 0o757, 0o1777])
-def test_an_existing_folder_that_others_may_write_to_is_refused_and_left_as_it_is(folders: Folders, mode: int) -> None:
-    folders.runtime.chmod(mode)
+def test_an_existing_folder_that_others_may_write_to_is_refused_and_left_as_it_is(existing: Folders, mode: int) -> None:
+    existing.runtime.chmod(mode)
     with pytest.raises(BrokerStartError, match=rf"open to other users \(its mode is {mode:o}\).*chmod go-w"):
-        find_broker(lambda _: None, environ_of(folders))
-    assert stat.S_IMODE(folders.runtime.stat().st_mode) == mode
-    assert list(folders.runtime.iterdir()) == []
+        find_broker(lambda _: None, environ_of(existing))
+    assert stat.S_IMODE(existing.runtime.stat().st_mode) == mode
+    assert list(existing.runtime.iterdir()) == []
 
 
 # -- what a teacher and Compose get

@@ -8,6 +8,7 @@ import pytest
 from packaging.version import Version
 
 from workq_helpers import Broker
+from workq_helpers.broker.protocol import Ready
 from workq_helpers.errors import ManagementError
 from workq_helpers.rabbitmq.endpoint import Endpoint
 
@@ -36,14 +37,13 @@ class Administration:
 
 
 class Share:
+    ready = Ready(Endpoint("127.0.0.1", 1, "u", "p"), "node", "a node", Version("4.3"))
+
     def __init__(self) -> None:
         self.hosts: set[str] = set()
 
     def note(self, virtual_host: str, *, made: bool) -> None:
         (self.hosts.add if made else self.hosts.discard)(virtual_host)
-
-    def request(self, _operation: str) -> int:
-        return 0
 
     def close(self) -> None:
         pass

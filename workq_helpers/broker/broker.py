@@ -119,7 +119,7 @@ class Broker:
         self._claims: dict[str, Claim] = {}
         # What tells of restarts: a witness where others run it, the supervisor's count where it is ours.
         self._witness: Witness | None = None
-        self._restarts = self._restarts_told(share) if share else 0
+        self._restarts = share.ready.restarts if share else 0
         self._listeners: list[Callable[[str], None]] = []
         self._closed = False
 

@@ -32,7 +32,7 @@ __all__ = [
 LONGEST_SOCKET_PATH = 100
 
 #: Names that nobody else gives anything, since the folder may be one that holds more than a broker's files.
-_SOCKET = "workq.sock"
+_SOCKET, _MADE = "workq.sock", "workq.made"
 _NODE, _CONTAINER = re.compile(r"broker-[0-9a-f]{8}"), re.compile(r"workq-rabbitmq-[0-9a-f]{12}")
 #: What is too large or has too long a name goes into a temporary folder so called, to which a link leads.
 _ELSEWHERE = "workq-"
@@ -124,14 +124,21 @@ class Folders:
                 "WORKQ_RUNTIME_DIR to another."
             )
         make_private(self.runtime, keep_mode=True)
+        if found is None:
+            try:
+                (self.runtime / _MADE).touch(mode=0o600)
+            except OSError as error:
+                raise unusable(self.runtime, error) from error
 
     def remove_runtime(self) -> None:
         """Delete log, socket and lock, and the folder if we made it and it holds nothing else; under the lock."""
         self.remove_socket()
-        for path in (self.log, self.lock):
+        made = self.runtime / _MADE
+        is_made = made.exists()
+        for path in (self.log, made, self.lock):
             path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            if self.runtime.stat().st_mode & 0o077 == 0:
+        if is_made:
+            with contextlib.suppress(OSError):
                 self.runtime.rmdir()
 
     def remove_socket(self) -> None:

@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor, wait
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +71,7 @@ class Supervisor:
         self._restarts = 0  # begun and ended: odd while one is under way
         self._answers: dict[str, Callable[[JsonObject, Link], Any]] = {
             "status": lambda *_: asdict(self._status()),
-            "ready": lambda *_: self._booted.result().to_json() if self._booted.done() else None,
+            "ready": lambda *_: self._ready.to_json() if self._ready else None,
             "restarts": lambda *_: self._restarts,
             "logs": lambda *_: self._server.logs() if self._server else "",
             "pin": self._pin,
@@ -209,7 +209,8 @@ class Supervisor:
             self._shares.add(link)
         virtual_hosts: set[str] = set()
         try:
-            link.send({"answer": self._ready_for(link).to_json()})
+            ready = self._ready_for(link)
+            link.send({"answer": replace(ready, restarts=self._restarts).to_json()})
             self._note(self._waiting.discard, link)
             while (said := link.receive()) is not None:
                 change = virtual_hosts.add if said["made"] else virtual_hosts.discard
@@ -220,12 +221,16 @@ class Supervisor:
     def _ready_for(self, link: Link) -> Ready:
         """Wait until the broker accepts logins, with a word on what is being waited for."""
         told = 0
+
+        def is_news() -> bool:
+            return len(self._steps) > told or self._booted.done()
+
         while not self._booted.done():
             with self._changed:
-                self._changed.wait_for(lambda: len(self._steps) > told or self._booted.done(), BEAT_SECONDS)  # noqa: B023 - called here and now
-                news = self._steps[told:] or self._steps[-1:] or [{}]
+                self._changed.wait_for(is_news, BEAT_SECONDS)
+                steps = self._steps[told:] or self._steps[-1:] or [{}]  # at least a sign of life
                 told = len(self._steps)
-            for step in news:
+            for step in steps:
                 link.send(step)
         ready = self._booted.result()
         if not self._accepts(ready):
@@ -339,8 +344,12 @@ class Supervisor:
         packages.remove_scratch(self._folders.cache)
         os._exit(1)  # whoever swept after a supervisor that died does it now
 
+    @property
+    def _ready(self) -> Ready | None:
+        return None if not self._booted.done() or self._booted.exception() else self._booted.result()
+
     def _status(self) -> Status:
-        ready = self._booted.result() if self._booted.done() else None
+        ready = self._ready
         up = ready is not None and self._server is not None and self._server.is_running()
         endpoint = ready.endpoint if ready else None
         return Status(
@@ -408,7 +417,7 @@ def main(arguments: list[str]) -> None:
         return
     supervisor = listener.supervisor = Supervisor(folders, dict(os.environ))
     signal.signal(signal.SIGTERM, lambda *_: supervisor.stop())
-    threading.Thread(target=listener.serve_forever, name="listen", daemon=True).start()
+    threading.Thread(target=listener.serve_forever, args=(3600.0,), name="listen", daemon=True).start()
     supervisor.run()
 
 
