@@ -13,7 +13,8 @@ NODE_BIN := node_modules/.bin
 # In the order in which a failure says most: the quick ones first.
 TESTS = $(wildcard tests/unit tests/security tests/chaos tests/broker tests/notebooks tests/browser)
 
-.PHONY: help lab setup test chaos endurance bench lint lint-stage format bundle notebooks site badges constraints up clean
+.PHONY: help lab setup test chaos endurance bench nightly lint lint-stage format bundle notebooks site badges constraints up \
+        clean
 .DEFAULT_GOAL := help
 
 help:

@@ -29,8 +29,9 @@ import report
 PART_LIMIT = {"gate": 2400, "nightly": 10_000}
 WHOLE_LIMIT = {"gate": 4500, "nightly": 30_000}  # CI is ended after 5400
 STOP_LIMIT = 45  # for pytest to report what it had, once it is told to stop
-#: Tests wait more than they compute: two parts at a time, and in each a few workers, keep two processors busy.
+#: Tests wait more than they compute: two parts at a time, and in each two workers, keep two processors busy.
 SLOTS = 2
+WORKERS = 2
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = Path(os.environ.get("CI_WORK", "/nonexistent"))  # a folder of this run alone
@@ -62,7 +63,7 @@ class Part(NamedTuple):
     command: str
     needs: tuple[str, ...] = ()
     marks: str | None = None
-    workers: int = 3
+    workers: int = WORKERS
     environ: dict[str, str] = {}  # noqa: RUF012 - nobody changes it
 
     @property
@@ -144,7 +145,7 @@ def before() -> list[Part]:
         Part("make setup", "make setup"),
         image("4.3"),
         Part("make lint", "make lint", needs=("make setup",)),
-        Part("text", tests("tests/unit tests/notebooks"), needs=("make setup",), marks="text", workers=2),
+        Part("text", tests("tests/unit tests/notebooks"), needs=("make setup",), marks="text"),
     ]
 
 
@@ -152,7 +153,7 @@ def anywhere(marks: str) -> list[Part]:
     """Return the parts of the other ways in: Binder, Compose, Colab, brokers of others."""
     binder = Part("image of Binder", ".ci/course_image")  # it takes longer than a test may
     needs = (binder.name,)
-    return [binder, in_docker("4.3", "anywhere", tests("tests/anywhere"), needs=needs, marks=marks, workers=2)]
+    return [binder, in_docker("4.3", "anywhere", tests("tests/anywhere"), needs=needs, marks=marks)]
 
 
 def gate() -> list[Part]:
@@ -162,9 +163,9 @@ def gate() -> list[Part]:
         in_docker("4.3", "docker-4.3", tests(FOLDERS), marks=ONCE),
         *users(f"{FOLDERS} tests/browser", USER),
         *anywhere("not nightly"),
-        in_docker("4.3", "browser", tests("tests/browser"), marks=ONCE, workers=2),
+        in_docker("4.3", "browser", tests("tests/browser"), marks=ONCE),
         *in_copy("3.10", "lowest", f"{FOLDERS} tests/browser", LOWEST),
-        in_docker("4.3", "endurance", tests("tests/endurance"), marks=ONCE, workers=2),
+        in_docker("4.3", "endurance", tests("tests/endurance"), marks=ONCE),
         in_docker("4.3", "chaos", ".ci/campaign 25"),
     ]
 
@@ -175,11 +176,11 @@ def nightly() -> list[Part]:
         *before(),
         in_docker("4.3", "docker-4.3", tests(FOLDERS), marks=ALL),
         *users(f"{FOLDERS} tests/browser", f"{ALL} and not once"),
-        in_docker("4.3", "browser", tests("tests/browser"), marks=ALL, workers=2),
+        in_docker("4.3", "browser", tests("tests/browser"), marks=ALL),
         *anywhere(ALL),
         *in_copy("3.10", "lowest", f"{FOLDERS} tests/browser", f"{ALL} and not once"),
         *in_copy("4.0", "newest", f"{FOLDERS} tests/browser", f"{ALL} and not once"),
-        in_docker("4.3", "endurance", tests("tests/endurance"), marks=ALL, workers=2),
+        in_docker("4.3", "endurance", tests("tests/endurance"), marks=ALL),
         in_docker("4.3", "chaos", ".ci/campaign 200"),
     ]
 

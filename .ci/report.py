@@ -26,7 +26,7 @@ ALLOWED = Path(__file__).with_name("allowed_skips.txt")
 
 
 class Case(NamedTuple):
-    """One test: its module and name, how it ended, why if it did not pass, and how long it took."""
+    """One test: its module and name, how it ended, why if it did not pass in one line, and how long it took."""
 
     name: str
     outcome: str
@@ -134,7 +134,7 @@ def case_of(element: ElementTree.Element) -> Case:
     for tag, outcome in (("failure", "failed"), ("error", "failed"), ("skipped", "skipped")):
         found = element.find(tag)
         if found is not None:
-            return Case(name, outcome, found.get("message", ""), seconds)
+            return Case(name, outcome, found.get("message", "").partition("\n")[0], seconds)
     return Case(name, "passed", "", seconds)
 
 

@@ -62,6 +62,10 @@ class Lesson(Session):
         """Return every task and what became of it, a row each."""
         return logs.tables.tasks(self.log)
 
+    def trace(self) -> pd.DataFrame:
+        """Return the last AMQP methods that passed between the lesson's clients and RabbitMQ, a row each, in order."""
+        return logs.tables.trace(self._book.trace)
+
     def timeline(self) -> Picture:
         """Return a picture of who worked on what, and when."""
         return pictures.timeline.timeline(self.log)

@@ -21,7 +21,7 @@ from workq_helpers.errors import InvalidArgumentError, QueueError, UnknownWorker
 from workq_helpers.log.details import BrokerChange
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.ledger import Ledger
-from workq_helpers.log.messages import MessageIds
+from workq_helpers.log.observer import Book
 from workq_helpers.rabbitmq.connecting import translate
 from workq_helpers.text import printable
 from workq_helpers.waiting import wait_until
@@ -75,7 +75,7 @@ class Session:
             _keep_pika_out_of_cells()
             #: Everything that happened, in order.
             self.log = EventLog()
-            self._ids = MessageIds()
+            self._book = Book(self.log)
             self._ledger = Ledger()
             self._ledger_lock = threading.Lock()
             self._connections: list[RecordingConnection] = []
@@ -110,7 +110,7 @@ class Session:
         """
         self._check_open()
         parameters = self.broker.connection_parameters(self.virtual_host, **({"heartbeat": 0} | overrides))
-        connection = RecordingConnection(parameters, endpoint=self.broker.endpoint, log=self.log, ids=self._ids)
+        connection = RecordingConnection(parameters, endpoint=self.broker.endpoint, book=self._book)
         self._connections = [*(known for known in self._connections if known.is_open), connection]
         return connection
 
@@ -238,8 +238,7 @@ class Session:
             callback,
             options,
             parameters=self.broker.connection_parameters(self.virtual_host),
-            log=self.log,
-            ids=self._ids,
+            book=self._book,
             explain=self._explainer(options.queue),
         )
 
@@ -322,8 +321,7 @@ class Session:
             _limited(tasks, count),
             options,
             parameters=self.broker.connection_parameters(self.virtual_host),
-            log=self.log,
-            ids=self._ids,
+            book=self._book,
             explain=self._explainer(key),
         )
         publisher.launch()
@@ -387,6 +385,7 @@ class Session:
         self._empty_queues(declared)
         with self._ledger_lock:
             self.log.clear()
+            self._book.trace.clear()
             self._ledger = Ledger()
         for queue, options in declared.items():
             self.log.record("declared", "lesson", queue, detail=options)

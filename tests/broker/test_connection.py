@@ -20,14 +20,6 @@ from workq_helpers.rabbitmq.errors import ChannelRefusedError, QueueMismatchErro
 Channel = pika.adapters.blocking_connection.BlockingChannel
 
 
-@pytest.fixture
-def endpoint(broker: Broker) -> Iterator[Endpoint]:
-    """The broker, with an empty virtual host."""
-    name = broker.create_virtual_host("connection")
-    yield broker.endpoint.on(name)
-    broker.delete_virtual_host(name)
-
-
 def refusal(endpoint: Endpoint, kind: type[WorkqError]) -> str:
     """Return the sentence with which both `probe` and `open_connection` refuse."""
     assert accepts(endpoint) is False

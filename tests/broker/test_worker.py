@@ -305,13 +305,13 @@ def test_what_a_worker_holds_is_requeued_when_the_broker_closes_its_channel(
 
     worker = lesson.start_worker(callback, "hello")
     at_goodbye: list[str] = []
-    say_goodbye = worker._consumer._say_goodbye
+    say_goodbye = worker._consumer._life.close
 
     def note_and_say_goodbye() -> None:
         at_goodbye.extend(kinds(lesson, worker.name))
         say_goodbye()
 
-    monkeypatch.setattr(worker._consumer, "_say_goodbye", note_and_say_goodbye)
+    monkeypatch.setattr(worker._consumer._life, "close", note_and_say_goodbye)
     lesson.start_publisher(["first", "second"], "hello")
     assert lesson.log.wait_for(lambda: not worker.alive, 30)
     # The broker gives them to others when it closes the channel, not when the connection ends.

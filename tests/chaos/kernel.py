@@ -30,7 +30,7 @@ from workq_helpers.clients.recording_connection import RecordingConnection
 from workq_helpers.log.details import BrokerChange, ConsumeOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.ledger import Ledger
-from workq_helpers.log.messages import MessageIds
+from workq_helpers.log.observer import Book
 from workq_helpers.waiting import wait_until
 
 __all__ = ["execute_in_a_kernel"]
@@ -140,7 +140,7 @@ def _look_from_outside(plan: Plan, broker: Broker, host: str, journal: Journal, 
     quiet = len(journal.log)
     counts = _counts(broker, host)
     parameters = broker.connection_parameters(host, heartbeat=0)
-    with RecordingConnection(parameters, endpoint=broker.endpoint, log=journal.log, ids=MessageIds()) as connection:
+    with RecordingConnection(parameters, endpoint=broker.endpoint, book=Book(journal.log)) as connection:
         channel = connection.channel()
         for name in counts:
             while (method := channel.basic_get(name)[0]) is not None:

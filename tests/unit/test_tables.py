@@ -5,24 +5,10 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
+from tests.logs import round_robin
 from workq_helpers.log import tables
 from workq_helpers.log.details import ConsumeOptions, Handback
 from workq_helpers.log.events import KINDS, EventLog
-
-MANUAL = ConsumeOptions()
-
-
-def round_robin(tasks: int = 4, workers: int = 2, detail: ConsumeOptions = MANUAL) -> EventLog:
-    log = EventLog()
-    for worker in range(1, workers + 1):
-        log.record("connected", f"worker-{worker}", "hello", detail=detail)
-    for number in range(tasks):
-        task, message_id = f"Task {number}.", f"id-{number}"
-        log.record("published", "publisher-1", "hello", message_id, task)
-        worker, tag = f"worker-{number % workers + 1}", number // workers + 1
-        for kind in ("delivered", "started", "acked", "finished"):
-            log.record(kind, worker, "hello", message_id, task, tag)
-    return log
 
 
 def outcomes(log: EventLog) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.logs import round_robin
 from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.log.details import ConsumeOptions, Handback
 from workq_helpers.log.events import EventLog
@@ -17,16 +18,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def kitchen(tasks: int = 4, workers: int = 2, text: str = "Soup {}...") -> EventLog:
-    log = EventLog()
-    for worker in range(1, workers + 1):
-        log.record("connected", f"worker-{worker}", "hello", detail=ConsumeOptions(prefetch_count=1))
-    for number in range(tasks):
-        task, message_id = text.format(number), f"id-{number}"
-        log.record("published", "publisher-1", "hello", message_id, task)
-        worker, tag = f"worker-{number % workers + 1}", number // workers + 1
-        for kind in ("delivered", "started", "acked", "finished"):
-            log.record(kind, worker, "hello", message_id, task, tag)
-    return log
+    return round_robin(tasks, workers, text, ConsumeOptions(prefetch_count=1))
 
 
 def texts(picture: Picture) -> list[str]:

@@ -13,6 +13,7 @@ __all__ = [
     "CloseReason",
     "ConsumeOptions",
     "Detail",
+    "FetchOptions",
     "Handback",
     "Mistake",
     "PublishOptions",
@@ -22,7 +23,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class ConsumeOptions:
-    """How a consumer consumes; with the events of workers, and with what is fetched under auto-ack.
+    """How a consumer consumes; with the events of workers, and with what is delivered under auto-ack.
 
     Attributes:
         auto_ack: Whether a delivery counts as acknowledged when it is sent.
@@ -34,6 +35,20 @@ class ConsumeOptions:
 
     def __str__(self) -> str:
         return "auto_ack" if self.auto_ack else f"manual ack, prefetch {self.prefetch_count}"
+
+
+@dataclass(frozen=True, slots=True)
+class FetchOptions:
+    """How a message was fetched; with what is delivered to basic.get, and so is in the client's hands.
+
+    Attributes:
+        auto_ack: Whether it counts as acknowledged when it is sent.
+    """
+
+    auto_ack: bool = False
+
+    def __str__(self) -> str:
+        return "auto_ack" if self.auto_ack else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +97,10 @@ class Handback(StrEnum):
 
 
 class Mistake(StrEnum):
-    """What is wrong with what a client sent; with "acked", "nacked" and "rejected"."""
+    """What is wrong with what a client sent; with "acked", "nacked", "rejected" and "ack dropped"."""
 
     UNKNOWN_DELIVERY_TAG = "unknown delivery tag"
+    CONSUMER_CANCELED = "RabbitMQ had canceled its consumer: this settles nothing"
 
 
 class BrokerChange(StrEnum):
@@ -119,4 +135,15 @@ class CloseReason:
 
 
 #: A count goes with "purged" and "deleted"; a text is for people, as the reason of a "failed", and is not parsed.
-Detail = ConsumeOptions | PublishOptions | QueueOptions | Handback | Mistake | BrokerChange | CloseReason | int | str
+Detail = (
+    ConsumeOptions
+    | FetchOptions
+    | PublishOptions
+    | QueueOptions
+    | Handback
+    | Mistake
+    | BrokerChange
+    | CloseReason
+    | int
+    | str
+)

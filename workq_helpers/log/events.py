@@ -17,8 +17,9 @@ KINDS = {
     # publishers, and channels of `Lesson.connect`
     "published": "a client handed the message to the broker; detail is `PublishOptions`",
     "confirmed": "the broker confirmed that it has the message",
-    "refused": "the broker answered a publish with basic.nack",
+    "refused": "the broker answered a publish with basic.nack, or closed the channel for it or before it; detail says",
     "returned": "the broker sent an unroutable mandatory message back",
+    "unknown": "what became of the message can't be told, until it is seen again; detail says why",
     # deliveries to a worker
     "delivered": "the broker handed the message to the worker; redelivered says if not for the first time",
     "started": "the worker's callback began with it",

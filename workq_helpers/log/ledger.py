@@ -7,20 +7,24 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, NamedTuple, get_args
 
-from workq_helpers.log.details import BrokerChange, ConsumeOptions, Handback, PublishOptions, QueueOptions
+from workq_helpers.log.details import BrokerChange, ConsumeOptions, FetchOptions, Handback, PublishOptions, QueueOptions
 from workq_helpers.log.events import EventLog, Row
 
 __all__ = ["ENDS", "PLACES", "Delivery", "Ledger", "LogCounts", "Message", "Place", "WorkerCounts"]
 
-#: Where a message can be: in its queue, with a worker, or at one of five ends.
-Place = Literal["waiting", "in hand", "done", "lost", "returned", "refused", "discarded"]
+#: Where a message can be: in its queue, with a worker, at one of five ends, or where nobody can tell.
+Place = Literal["waiting", "in hand", "done", "lost", "returned", "refused", "discarded", "unknown"]
 PLACES: tuple[Place, ...] = get_args(Place)
 
-#: Those where nothing more happens to it, as a rule: an ack may come too late, and then it is delivered again.
+#: Those where nothing more happens to it, as a rule: an ack may come too late, and then it is delivered again; what is
+#: unknown is known as soon as it is seen again.
 ENDS: tuple[Place, ...] = PLACES[2:]
 
 #: A queue that keeps over a restart what is persistent; a durable quorum queue keeps all.
 _KEEPS_SOME = QueueOptions(durable=True, type="classic")
+
+#: Where a message may be that is delivered, though another of its id was seen later.
+_MAY_BE_IN_A_QUEUE = ("waiting", "unknown")
 
 #: How many of the messages that came to an end last are remembered for each end.
 KEPT_ENDS = 24
@@ -62,6 +66,7 @@ class Message:
         task: Its body as text, shortened.
         queue: The queue it was last seen in.
         place: One of `PLACES`.
+        reason: Why it came to that end, where the log says so.
         worker: The worker that has or had it last, ``""`` before its first delivery.
         delivery_tag: That delivery's tag, or ``None``.
         started: Whether the callback has begun with that delivery.
@@ -81,6 +86,7 @@ class Message:
         "persistent",
         "place",
         "queue",
+        "reason",
         "redelivered",
         "started",
         "task",
@@ -94,6 +100,7 @@ class Message:
         self.task = task
         self.queue = queue
         self.place: Place = "waiting"
+        self.reason = ""
         self.worker = ""
         self.delivery_tag: int | None = None
         self.started = False
@@ -239,6 +246,8 @@ class Ledger:
             "rejected": self._nacked,
             "requeued": self._requeued,
             "lost": self._lost,
+            "unknown": self._unknown,
+            "ack dropped": self._ack_dropped,
             "starting": self._connected,
             "connected": self._connected,
             "disconnected": self._disconnected,
@@ -376,7 +385,7 @@ class Ledger:
             self._nameless[queue, task].append(message)
             return message
         older = self._by_id.get(message_id)
-        if older is not None and older.place == "waiting":
+        if older is not None and older.place in _MAY_BE_IN_A_QUEUE:
             self._twins.setdefault(message_id, deque()).append(older)
         self._by_id[message_id] = message
         return message
@@ -384,7 +393,7 @@ class Ledger:
     def _went_back(self, row: Row) -> None:
         message = self._by_id.get(row[4] or "")
         if message is not None and message.place == "waiting":
-            self._end(message, "returned" if row[1] == "returned" else "refused")
+            self._end(message, "returned" if row[1] == "returned" else "refused", str(row[8]))
 
     # -- delivering
 
@@ -408,6 +417,7 @@ class Ledger:
         delivery = Delivery(message, queue, worker)
         message.queue = queue_name
         message.place = "in hand"
+        message.reason = ""
         message.worker = actor
         message.delivery_tag = tag
         message.started = False
@@ -418,10 +428,8 @@ class Ledger:
         worker.delivered += 1
         worker.slots[delivery] = None
         worker.unfinished += 1
-        fetched = (
-            isinstance(detail, ConsumeOptions) and detail.auto_ack
-        )  # by the notebook itself: no callback follows, so this is all
-        delivery.auto_ack = delivery.auto_ack or fetched
+        fetched = isinstance(detail, FetchOptions) and detail.auto_ack  # nobody else has it, and no callback follows
+        delivery.auto_ack = delivery.auto_ack or fetched or (isinstance(detail, ConsumeOptions) and detail.auto_ack)
         if not delivery.auto_ack:
             queue.unacknowledged += 1
         if fetched:
@@ -431,13 +439,15 @@ class Ledger:
     def _find(self, known: Message | None, row: Row) -> Message:
         """Find the message of a delivery that is not simply the waiting one of its id."""
         _, _, _, queue, message_id, task, _, redelivered, _ = row
+        if known is not None and (known.place == "unknown" or redelivered):
+            return known
         others = self._nameless[queue, task] if message_id is None else self._twins.get(message_id, deque())
         while others:
             message = others.popleft()
-            if message.place == "waiting":
+            if message.place in _MAY_BE_IN_A_QUEUE:
                 return message
         # What was given up when a restart was asked for may still be delivered before the broker goes.
-        if known is not None and (redelivered or (known.place == "lost" and self._outage.going)):
+        if known is not None and known.place == "lost" and self._outage.going:
             return known
         message = self._new(message_id, task, queue)
         self._queues[queue].fresh[message] = None
@@ -506,7 +516,28 @@ class Ledger:
             self._over(delivery)
             if not delivery.settled:
                 self._settle(delivery)
-                self._arrive(delivery.message, "lost")
+                self._arrive(delivery.message, "lost", str(row[8]))
+
+    def _unknown(self, row: Row) -> None:
+        delivery = self._deliveries.pop((row[2], row[6], row[4]), None)
+        if delivery is not None:
+            self._over(delivery)
+            if not delivery.settled:
+                self._settle(delivery)
+                self._arrive(delivery.message, "unknown", str(row[8]))
+        elif row[6] is None and (message := self._by_id.get(row[4] or "")) is not None and message.place == "waiting":
+            self._end(message, "unknown", str(row[8]))
+
+    def _ack_dropped(self, row: Row) -> None:
+        """Take back what was settled on a channel that the broker had closed by then."""
+        message = self._by_id.get(row[4] or "")
+        if message is None or message.place not in ("done", "discarded") or message.deliveries == 0:
+            return
+        if (message.worker, message.delivery_tag) == (row[2], row[6]):
+            self._ended[message.place] -= 1
+            if message.place == "done":
+                self._workers[row[2]].done -= 1
+            self._wait_again(message)
 
     def _complete(self, delivery: Delivery) -> None:
         self._settle(delivery)
@@ -544,13 +575,14 @@ class Ledger:
         if queue.absent:
             self._end(message, "lost")
 
-    def _end(self, message: Message, place: Place) -> None:
+    def _end(self, message: Message, place: Place, reason: str = "") -> None:
         """End a waiting message."""
         self._queues[message.queue].remove(message)
-        self._arrive(message, place)
+        self._arrive(message, place, reason)
 
-    def _arrive(self, message: Message, place: Place) -> None:
+    def _arrive(self, message: Message, place: Place, reason: str = "") -> None:
         message.place = place
+        message.reason = reason
         self._ended[place] += 1
         self._recent[place].append(message)
 

@@ -17,9 +17,10 @@ import pandas as pd
 from workq_helpers.log.details import ConsumeOptions, Detail
 from workq_helpers.log.events import KINDS, EventLog, Row
 from workq_helpers.log.ledger import Delivery, Ledger, LogCounts, Message
+from workq_helpers.log.trace import Trace
 from workq_helpers.text import printable
 
-__all__ = ["OUTCOMES", "deliveries", "events", "queue_counts", "tasks", "workers"]
+__all__ = ["OUTCOMES", "deliveries", "events", "queue_counts", "tasks", "trace", "workers"]
 
 #: What can become of a delivery. `in hand` includes a delivery whose callback returned without an ack.
 OUTCOMES = ("acked", "nacked", "rejected", "failed", "requeued", "lost", "auto-acked", "in hand")
@@ -72,6 +73,28 @@ def events(log: EventLog) -> pd.DataFrame:
             "delivery_tag": _integers(columns["delivery_tag"]),
             "redelivered": np.array(columns["redelivered"], dtype=np.bool_),
             "detail": _details(columns["detail"]),
+        }
+    )
+
+
+def trace(kept: Trace) -> pd.DataFrame:
+    """Return the AMQP methods that passed last, one row a method, in order.
+
+    Args:
+        kept: The trace to read.
+
+    Returns:
+        ``seconds`` (float), ``client``, ``direction`` ("sent" by the client or "received" by it), ``method``, such as
+        "basic.ack", and ``about``, what it was about in AMQP's own words (all text).
+    """
+    passed = list(kept)
+    return pd.DataFrame(
+        {
+            "seconds": _seconds([each.seconds for each in passed]),
+            "client": _shown([each.client for each in passed]),
+            "direction": _text([each.direction for each in passed]),
+            "method": _text([each.method for each in passed]),
+            "about": _text([each.about for each in passed]),
         }
     )
 

@@ -414,7 +414,8 @@ var ENDS = [
   { name: "done", icon: "✓", title: "Done", note: "" },
   { name: "discarded", icon: "⊘", title: "Discarded", note: "Dropped on purpose or purged." },
   { name: "returned", icon: "↩︎", title: "Returned", note: "No queue for them: sent back to the publisher." },
-  { name: "refused", icon: "⊗", title: "Refused", note: "The broker would not take them." }
+  { name: "refused", icon: "⊗", title: "Refused", note: "The broker would not take them." },
+  { name: "unknown", icon: "?", title: "Unknown", note: "Nobody here saw what became of them." }
 ];
 
 // workq_helpers/stage/js/words.js

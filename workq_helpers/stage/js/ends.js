@@ -7,4 +7,5 @@ export const ENDS = [
   { name: "discarded", icon: "⊘", title: "Discarded", note: "Dropped on purpose or purged." },
   { name: "returned", icon: "↩\uFE0E", title: "Returned", note: "No queue for them: sent back to the publisher." },
   { name: "refused", icon: "⊗", title: "Refused", note: "The broker would not take them." },
+  { name: "unknown", icon: "?", title: "Unknown", note: "Nobody here saw what became of them." },
 ];
