@@ -16,6 +16,7 @@ from workq_helpers.broker import node as node_module
 from workq_helpers.broker.installations import Installation, find_installations, installation_in
 from workq_helpers.broker.node import NodeServer
 from workq_helpers.broker.packages import PROGRAMS, find_unpacked, unpacked_installation
+from workq_helpers.broker.processes import at_home_in
 from workq_helpers.broker.server import silent
 from workq_helpers.errors import BrokerStartError, PortTakenError
 from workq_helpers.rabbitmq.connecting import accepts, open_connection, probe
@@ -56,12 +57,12 @@ def test_restart_and_crash_keep_data_ports_and_login(installation: Installation,
         with open_connection(endpoint) as connection:
             connection.channel().queue_declare("kept", durable=True)
         for deed in (server.restart, server.crash):
-            before = {mark.pid for mark in server.remains().processes}
+            before = set(at_home_in(home / "node"))
             deed()
-            assert {mark.pid for mark in server.remains().processes} != before
+            assert set(at_home_in(home / "node")) != before
             with open_connection(endpoint) as connection:
                 connection.channel().queue_declare("kept", passive=True)
-        left = [psutil.Process(mark.pid) for mark in server.remains().processes]
+        left = at_home_in(home / "node")
         left += [child for process in left for child in process.children(recursive=True)]
     finally:
         server.stop()

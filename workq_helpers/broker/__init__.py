@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from workq_helpers.broker.broker import Broker, find_broker
     from workq_helpers.broker.commands import logs, start, status, stop, url
     from workq_helpers.broker.doctor import Finding, diagnose
-    from workq_helpers.broker.running import Status
+    from workq_helpers.broker.protocol import Status
     from workq_helpers.rabbitmq.endpoint import Endpoint
 
 __all__ = [
@@ -26,12 +26,12 @@ __all__ = [
     "url",
 ]
 
-# Imported when first asked for: the keeper lives in this package, needs few of them, and starts quickly without.
+# Imported when first asked for: the supervisor lives in this package, needs few of them, and starts quickly without.
 _HOMES = {
     "Broker": "workq_helpers.broker.broker",
     "Endpoint": "workq_helpers.rabbitmq.endpoint",
     "Finding": "workq_helpers.broker.doctor",
-    "Status": "workq_helpers.broker.running",
+    "Status": "workq_helpers.broker.protocol",
     "diagnose": "workq_helpers.broker.doctor",
     "find_broker": "workq_helpers.broker.broker",
     "logs": "workq_helpers.broker.commands",

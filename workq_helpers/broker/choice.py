@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from workq_helpers.errors import BrokerStartError, InvalidArgumentError
 
@@ -79,12 +78,3 @@ class Choice:
             f"A course broker runs already, as {description}, and {wanted} asks for another. Stop the running one "
             f"with `workq broker stop` (its notebooks lose it), or unset {wanted.partition('=')[0]} to share it."
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as what `json.dumps` takes."""
-        return {"forced": self.forced, "image": self.image, "url": self.url}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Choice:
-        """Return what `to_json` was given."""
-        return cls(data["forced"], data["image"], bool(data["url"]))

@@ -12,8 +12,9 @@ from workq_helpers.broker import commands, docker_socket, packages
 from workq_helpers.broker.choice import DEFAULT_IMAGE, Choice
 from workq_helpers.broker.folders import Folders, why_not_writable
 from workq_helpers.broker.installations import find_installations
-from workq_helpers.broker.running import Status
+from workq_helpers.broker.protocol import Status
 from workq_helpers.errors import BrokerError, InvalidArgumentError
+from workq_helpers.rabbitmq.url import endpoint_from_url
 from workq_helpers.rabbitmq.versions import OLDEST_VERSION
 
 __all__ = ["Finding", "diagnose"]
@@ -62,8 +63,7 @@ def diagnose(environ: Mapping[str, str] = os.environ) -> list[Finding]:
 
 
 def _url(environ: Mapping[str, str]) -> Finding:
-    from workq_helpers.rabbitmq.connecting import probe
-    from workq_helpers.rabbitmq.url import endpoint_from_url
+    from workq_helpers.rabbitmq.connecting import probe  # pika, for this alone
 
     try:
         endpoint = endpoint_from_url(environ)
@@ -85,7 +85,7 @@ def _running(folders: Folders, environ: Mapping[str, str]) -> tuple[Status | Non
         return None, [Finding("course broker", "bad", found, mend)]
     if status is None:
         return None, [Finding("course broker", "ok", "None runs; the first notebook starts one.")]
-    found = f"{status.phase}: RabbitMQ {status.version}, {status.description}, used by {status.leases}."
+    found = f"{status.phase}: RabbitMQ {status.version}, {status.description}, used by {status.shares}."
     mend = "Restart it with `workq broker stop`, then `workq broker start`." if status.phase == "down" else ""
     return status, [Finding("course broker", "warn" if mend else "ok", found, mend)]
 
@@ -96,7 +96,7 @@ def _docker(choice: Choice, environ: Mapping[str, str]) -> Finding | None:
     reason = docker_socket.why_unavailable(environ)
     image = choice.image or DEFAULT_IMAGE
     if not reason:
-        from workq_helpers.broker import container
+        from workq_helpers.broker import container  # Docker's library, where there is a Docker
 
         try:
             return _image(image, container.has_image(image), last=not choice.allows("node"))
