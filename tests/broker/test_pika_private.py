@@ -11,6 +11,8 @@ from pika.adapters.select_connection import IOLoop
 
 from workq_helpers import Lesson
 from workq_helpers.clients import pika_private
+from workq_helpers.clients.observed_connection import ObservedConnection
+from workq_helpers.log.observer import Book, Observer
 
 
 @pytest.fixture
@@ -84,3 +86,40 @@ def test_unsent_bytes_counts_what_waits_for_the_socket_and_send_now_sends_it(les
     assert seen[1] == 0
     assert pika_private.unsent_bytes(connection) == 0
     assert lesson.queue_counts()["hello"].ready == 1
+
+
+def test_every_method_passes_where_it_is_observed_once_and_in_order(lesson: Lesson) -> None:
+    """`ObservedConnection` overrides ``_send_method`` and ``_process_frame``; what pika refuses gets to neither."""
+    book = Book(lesson.log)
+    made = ObservedConnection.told_to(Observer("client", book))
+    parameters = lesson.broker.connection_parameters(lesson.virtual_host)
+    with pika.BlockingConnection(parameters, _impl_class=made) as connection:  # type: ignore[arg-type]
+        channel = connection.channel()
+        channel.confirm_delivery()
+        channel.basic_publish("", "hello", b"x" * 300_000)  # in several frames
+        for refused in ({"routing_key": None}, {"routing_key": "hello", "properties": {"a": 1}}):
+            with pytest.raises((AssertionError, TypeError, AttributeError)):
+                channel._impl.basic_publish("", body=b"refused", **refused)
+        method, _, body = next(channel.consume("hello"))
+        channel.basic_ack(method.delivery_tag)
+        channel.cancel()
+    assert len(body) == 300_000
+    passed = [(each.direction, each.method) for each in book.trace]
+    assert passed[6:] == [
+        ("sent", "channel.open"),
+        ("received", "channel.open-ok"),
+        ("sent", "confirm.select"),
+        ("received", "confirm.select-ok"),
+        ("sent", "basic.publish"),
+        ("received", "basic.ack"),
+        ("sent", "basic.consume"),
+        ("received", "basic.consume-ok"),
+        ("received", "basic.deliver"),
+        ("sent", "basic.ack"),
+        ("sent", "basic.cancel"),
+        ("received", "basic.cancel-ok"),
+        ("sent", "channel.close"),
+        ("received", "channel.close-ok"),
+        ("sent", "connection.close"),
+        ("received", "connection.close-ok"),
+    ]
