@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -193,6 +194,19 @@ def test_lab_as_root_and_with_options_of_the_users_own(tmp_path: Path) -> None:
     command = lab.lab_arguments(["--LabApp.default_url=/lab"], tmp_path, as_root=True)
     assert "--allow-root" in command
     assert [option for option in command if "default_url" in option] == ["--LabApp.default_url=/lab"]
+
+
+@pytest.mark.parametrize("named", [[], ["--ip=0.0.0.0"]])
+def test_jupyterlab_listens_at_an_address_where_localhost_is_no_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: list[str]
+) -> None:
+    def unknown(*_: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    assert not any("ServerApp.ip" in word for word in lab.lab_arguments(named, tmp_path, as_root=False))
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    command = lab.lab_arguments(named, tmp_path, as_root=False)
+    assert ("--ServerApp.ip=127.0.0.1" in command) is not bool(named)
 
 
 def test_lab_opens_without_a_rabbitmq(monkeypatch: pytest.MonkeyPatch) -> None:
