@@ -5,7 +5,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # A .venv that already works is kept whatever python3 is, unless an interpreter was asked for.
-SETUP = $(PYTHON) scripts/setup.py $(if $(filter file default,$(origin PYTHON)),,--exactly-this-python)
+SETUP = $(PYTHON) -E scripts/setup.py $(if $(filter file default,$(origin PYTHON)),,--exactly-this-python) --also $(GROUPS)
+# What is installed beside what the lessons need; `make lab` needs no more than these.
+GROUPS = dev
+# It would have each Python here look for its own modules elsewhere, and find none.
+unexport PYTHONHOME
 COMPOSE ?= docker compose
 # In the order in which a failure says most: the quick ones first.
 TESTS = $(wildcard tests/unit tests/security tests/chaos tests/broker tests/notebooks tests/browser)
@@ -19,7 +23,7 @@ help:
 	@echo "make chaos        break things at random and see that nothing is lost; SEED=7 RUNS=50 repeats a campaign"
 	@echo "make bench        measure the course beside plain pika and its peers; BENCH_ARGS='engine workers --rounds 9'"
 	@echo "make endurance    a lesson under load for long, and kernels killed by the dozen; MINUTES=30 KERNELS=100"
-	@echo "make setup        make .venv, the environment both of them use; PYTHON=python3.13 chooses the Python"
+	@echo "make setup        make .venv with what they need, the tests' tools too; PYTHON=python3.13 chooses the Python"
 	@echo "make lint         ruff and mypy, as CI runs them"
 	@echo "make format       let ruff mend what it can"
 	@echo "make notebooks    run the lessons and keep what they showed; NOTEBOOKS=01_round_robin.ipynb"
@@ -29,6 +33,7 @@ help:
 	@echo "make up           RabbitMQ from docker-compose.yml, with passwords of its own in .env; UP='--profile cluster'"
 	@echo "make clean        remove .venv and what tools left behind"
 
+lab: GROUPS =
 lab: setup
 	@exec $(BIN)/workq lab --end-with-process $$PPID -- $(LAB_ARGS)
 
@@ -41,7 +46,7 @@ test: setup
 chaos: setup
 	@exec $(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(CHAOS_ARGS)
 
-bench: SETUP += --also bench
+bench: GROUPS = dev bench
 bench: setup
 	@exec $(BIN)/python -m benchmarks $(BENCH_ARGS)
 
