@@ -239,13 +239,17 @@ class Management:
             if reason in ("Login failed", "Not_Authorized"):
                 return LoginRefusedError(
                     f"The management API at {self._url} refused user {user!r} ({code} {reason}): the name "
-                    "or the password is wrong. Correct the login in WORKQ_BROKER_URL, or unset it."
+                    f"or the password is wrong. {self._endpoint.advice('Correct the login')}"
                 )
             if virtual_host and "management" not in reason.lower():
                 return VirtualHostRefusedError(
                     f"User {user!r} may not do that with virtual host {virtual_host!r} ({code} {reason}). "
-                    "Ask the broker's administrator for the tag 'administrator', or name a virtual host "
-                    "that is yours at the end of WORKQ_BROKER_URL."
+                    "Ask the broker's administrator for the tag 'administrator'"
+                    + (
+                        f", or name a virtual host that is yours at the end of {at}."
+                        if (at := self._endpoint.named_by)
+                        else "."
+                    )
                 )
             return ManagementUnavailableError(
                 f"User {user!r} may not use the management API at {self._url} ({code} {reason}). Ask the "
