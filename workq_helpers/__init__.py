@@ -49,7 +49,16 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    from workq_helpers.impostors import refuse_imported_impostors, refuse_impostors
+
+    refuse_impostors()
+    try:
+        found = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    except (ImportError, AttributeError):
+        refuse_impostors(None)  # Python's own modules can be taken for others too
+        raise
+    refuse_imported_impostors()
+    return found
 
 
 def __dir__() -> list[str]:

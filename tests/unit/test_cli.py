@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from click.testing import CliRunner, Result
 from workq_helpers import broker as brokers
 from workq_helpers.broker import Finding, Status
 from workq_helpers.cli import doctor, lab
+from workq_helpers.cli.kernels import LessonKernels
 from workq_helpers.cli.main import main
 from workq_helpers.errors import BrokerNotFoundError, PortTakenError
 
@@ -194,6 +196,23 @@ def test_lab_as_root_and_with_options_of_the_users_own(tmp_path: Path) -> None:
     command = lab.lab_arguments(["--LabApp.default_url=/lab"], tmp_path, as_root=True)
     assert "--allow-root" in command
     assert [option for option in command if "default_url" in option] == ["--LabApp.default_url=/lab"]
+
+
+def test_the_lessons_kernel_is_this_environments_whatever_is_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    foreign = {"argv": ["/no/such/python", "-m", "ipykernel_launcher"], "display_name": "Another", "language": "python"}
+    for name in ("python3", "other"):
+        (tmp_path / "kernels" / name).mkdir(parents=True)
+        (tmp_path / "kernels" / name / "kernel.json").write_text(json.dumps(foreign))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    kernels = LessonKernels()
+    assert kernels.get_kernel_spec("python3").argv[0] == sys.executable
+    assert kernels.get_all_specs()["python3"]["spec"]["argv"][0] == sys.executable
+    assert Path(kernels.find_kernel_specs()["python3"]).is_dir()
+    assert kernels.get_kernel_spec("other").argv == foreign["argv"]  # what else there is stays
+    command = lab.lab_arguments([], tmp_path, as_root=False)
+    assert "--ServerApp.kernel_spec_manager_class=workq_helpers.cli.kernels.LessonKernels" in command
 
 
 @pytest.mark.parametrize("named", [[], ["--ip=0.0.0.0"]])

@@ -103,6 +103,8 @@ def lab_arguments(arguments: Sequence[str], folder: Path, as_root: bool) -> list
     ours = {
         "--ServerApp.root_dir": str(folder),
         "--LabApp.default_url": f"/lab/tree/{FIRST_LESSON}",
+        # Else a lesson may get another environment's kernel, which has nothing of what it imports.
+        "--ServerApp.kernel_spec_manager_class": "workq_helpers.cli.kernels.LessonKernels",
         # No news and no updates: both would ask the Internet, and the first asks the learner too.
         "--LabApp.news_url": "None",
         "--LabApp.check_for_updates_class": "jupyterlab.handlers.announcements.NeverCheckForUpdate",
