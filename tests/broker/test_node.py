@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
 import socket
@@ -16,6 +17,7 @@ import pytest
 
 from tests.support import need
 from workq_helpers.broker import node as node_module
+from workq_helpers.broker.doctor import try_node
 from workq_helpers.broker.installations import Installation, find_installations, installation_in
 from workq_helpers.broker.node import NodeServer
 from workq_helpers.broker.packages import PROGRAMS, find_unpacked, unpacked_installation
@@ -147,6 +149,14 @@ def test_too_few_open_files_are_told_before_a_node_hangs(
     with pytest.raises(BrokerStartError, match=r"only 64 files .* needs 256\. .*ulimit -n"):
         start(installation, home)
     assert not (home / "node").exists()
+
+
+def test_doctor_starts_a_node_and_ends_it(installation: Installation, home: Path) -> None:
+    finding = try_node(os.environ | {"WORKQ_RUNTIME_DIR": str(home)})
+    assert finding.verdict == "ok"
+    assert re.search(r"up in [\d.]+ s, ended in [\d.]+ s", finding.found)
+    assert "the broker's own counts: yes" in finding.found
+    assert not list(home.glob("doctor-*"))
 
 
 def test_homebrews_layout(installation: Installation, home: Path) -> None:

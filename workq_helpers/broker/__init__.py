@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from workq_helpers.broker.broker import Broker, find_broker
     from workq_helpers.broker.commands import logs, start, status, stop, url
-    from workq_helpers.broker.doctor import Finding, diagnose
+    from workq_helpers.broker.doctor import Finding, diagnose, try_node
     from workq_helpers.broker.running import Status
     from workq_helpers.rabbitmq.endpoint import Endpoint
 
@@ -23,6 +23,7 @@ __all__ = [
     "start",
     "status",
     "stop",
+    "try_node",
     "url",
 ]
 
@@ -38,6 +39,7 @@ _HOMES = {
     "start": "workq_helpers.broker.commands",
     "status": "workq_helpers.broker.commands",
     "stop": "workq_helpers.broker.commands",
+    "try_node": "workq_helpers.broker.doctor",
     "url": "workq_helpers.broker.commands",
 }
 
