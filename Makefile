@@ -11,10 +11,14 @@ GROUPS = dev
 # It would have each Python here look for its own modules elsewhere, and find none.
 unexport PYTHONHOME
 COMPOSE ?= docker compose
+# What checks and bundles the stage's JavaScript; to run the course nobody needs it.
+NODE_MODULES := node_modules/.package-lock.json
+NODE_BIN := node_modules/.bin
 # In the order in which a failure says most: the quick ones first.
 TESTS = $(wildcard tests/unit tests/security tests/chaos tests/broker tests/notebooks tests/browser)
 
-.PHONY: help lab setup test chaos endurance bench lint format notebooks site badges constraints up clean
+.PHONY: help lab setup test chaos endurance bench nightly lint lint-stage format bundle notebooks site badges constraints up \
+        clean
 .DEFAULT_GOAL := help
 
 help:
@@ -24,8 +28,10 @@ help:
 	@echo "make bench        measure the course beside plain pika and its peers; BENCH_ARGS='engine workers --rounds 9'"
 	@echo "make endurance    a lesson under load for long, and kernels killed by the dozen; MINUTES=30 KERNELS=100"
 	@echo "make setup        make .venv with what they need, the tests' tools too; PYTHON=python3.13 chooses the Python"
-	@echo "make lint         ruff and mypy, as CI runs them"
-	@echo "make format       let ruff mend what it can"
+	@echo "make nightly      all that takes too long for every change, as CI runs it: on Debian, as root"
+	@echo "make lint         ruff, mypy, import-linter, biome and tsc, as CI runs them; needs Node's npm for the stage's JavaScript"
+	@echo "make format       let ruff and biome mend what they can"
+	@echo "make bundle       make the stage's one JavaScript file, its style sheet and its types from their sources"
 	@echo "make notebooks    run the lessons and keep what they showed; NOTEBOOKS=01_round_robin.ipynb"
 	@echo "make site         run the lessons and make a site of them for reading, in build/site"
 	@echo "make badges       launch badges and the lessons for Colab; REPO=https://github.com/you/course"
@@ -54,14 +60,33 @@ endurance: setup
 	@exec $(BIN)/python -m tests.endurance $(if $(MINUTES),--minutes $(MINUTES)) $(if $(KERNELS),--kernels $(KERNELS)) \
 	    $(ENDURANCE_ARGS)
 
-lint: setup
+nightly:
+	@exec .ci/run nightly
+
+lint: setup lint-stage
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
-format: setup
+lint-stage: $(NODE_MODULES)
+	$(NODE_BIN)/biome ci
+	$(NODE_BIN)/tsc
+	node scripts/bundle_stage.mjs --check
+
+format: setup $(NODE_MODULES)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(NODE_BIN)/biome check --write
+
+bundle: setup $(NODE_MODULES)
+	$(BIN)/python scripts/stage_frames.py
+	node scripts/bundle_stage.mjs
+
+$(NODE_MODULES): package.json package-lock.json
+	@command -v npm >/dev/null || { echo "npm is not installed: the stage's JavaScript is checked with it. Install Node 18 or newer."; exit 1; }
+	@npm ci --silent
+	@touch $@
 
 notebooks: setup
 	$(BIN)/python scripts/notebooks.py $(NOTEBOOKS)
@@ -83,5 +108,5 @@ up:
 	$(COMPOSE) $(UP) up --wait
 
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -o -name .ipynb_checkpoints -o -name '*.egg-info' | xargs rm -rf

@@ -1,92 +1,81 @@
-"""Reads pytest's reports for .ci/run, and fails a part of the build in which a test failed or did not run.
-
-    report.py part NAME STATUS SECONDS REPORT   one line for a part; exit status 1 if it failed
-    report.py few REPORT                        exit status 0 if so few tests failed that they may be run once more
-    report.py merge NAME FIRST AGAIN REPORT     what was run once more put into the first report, a line for each test
-    report.py table REPORT...                   a table of the versions with which each part ran
-    report.py total REPORT...                   one line for all of them
+"""Reads pytest's reports for .ci/parts.py, and says how a part in which a test failed or did not run is to be judged.
 
 Nothing is skipped silently: a skipped test fails its part unless ``allowed_skips.txt`` beside this file names
 it, with a reason. So does a part in which no test passed, that left no report, or
-whose command ended with another STATUS than 0.
+whose command ended with another status than 0.
 
-Some ten thousand tests of processes, sockets and browsers share two processors: one that fails among them and passes
+Thousands of tests of processes, sockets and browsers share two processors: one that fails among them and passes
 when it is run once more is named in a line of its own, to be looked into. More than a few are no accident.
 """
 
 from __future__ import annotations
 
-import sys
+import contextlib
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 #: What tests/conftest.py puts into a report.
 COLUMNS = ("Python", "RabbitMQ", "ipykernel", "dependencies")
-#: How many tests of a part may be run once more.
+#: How many tests of a part may be run once more; a lesson, whose cells build on one another, is one.
 FEW = 3
 ALLOWED = Path(__file__).with_name("allowed_skips.txt")
 
 
 class Case(NamedTuple):
-    """One test: its module and name, how it ended, and why if it did not pass."""
+    """One test: its module and name, how it ended, why if it did not pass in one line, and how long it took."""
 
     name: str
     outcome: str
     reason: str
+    seconds: float
 
 
-def main(command: str, *arguments: str) -> int:
-    """Do what the command line says and return the exit status."""
-    if command == "part":
-        name, status, seconds, report = arguments
-        return part(name, int(status), seconds, Path(report))
-    if command == "few":
-        return 0 if 0 < len(failures(Path(arguments[0]))) <= FEW else 1
-    if command == "merge":
-        name, *reports = arguments
-        print("\n".join(merge(name, *map(Path, reports))))
-        return 0
-    if command == "table":
-        print("\n".join(table([Path(report) for report in arguments])))
-        return 0
-    print(counts([case for report in arguments for case in cases(Path(report))]))
-    return 0
-
-
-def part(name: str, status: int, seconds: str, report: Path) -> int:
-    """Print a part's line, below it what was skipped, and return the exit status."""
+def part(name: str, status: int, seconds: float, report: Path) -> tuple[bool, list[str]]:
+    """Return whether a part is good, its line, and below it what was skipped."""
     ran = cases(report)
     skipped = [case for case in ran if case.outcome == "skipped"]
     forbidden = [case for case in skipped if not is_allowed(name, case.name)]
-    failed = bool(failures(report))
     passed = any(case.outcome == "passed" for case in ran)
-    good = passed and not failed and not forbidden and status == 0
+    good = passed and not failures(report) and not forbidden and status == 0
     ended = f"exit status {status}, " if status else ""
-    print(f"{'ok  ' if good else 'FAIL'}  {name}: {counts(ran)}, {ended}{seconds} s")
+    lines = [f"{'ok  ' if good else 'FAIL'}  {name}: {counts(ran)}, {ended}{seconds:.0f} s"]
     for case in skipped:
         leave = "WITHOUT LEAVE, see .ci/allowed_skips.txt" if case in forbidden else "as listed"
-        print(f"        skipped {leave}: {case.name}: {case.reason}")
-    return 0 if good else 1
+        lines.append(f"        skipped {leave}: {case.name}: {case.reason}")
+    lines += [f"        failed: {case.name}: {case.reason:.200}" for case in failures(report)]
+    return good, lines
 
 
-def merge(part_name: str, first: Path, again: Path, merged: Path) -> list[str]:
-    """Write the first report without the failures of tests that passed again, and return a line for each of those."""
+def ran_to_its_end(log: str) -> bool:
+    """Return whether pytest says how many tests failed, and that nothing else went wrong."""
+    return bool(re.search(r"^=+ .*\d+ (failed|error)", log, re.MULTILINE)) and not re.search(
+        r"^!!!|INTERNALERROR", log, re.MULTILINE
+    )
+
+
+def are_few(report: Path) -> bool:
+    """Return whether so few tests failed that they may be run once more."""
+    alone = {case.name.partition("::")[0] if ".ipynb::" in case.name else case.name for case in failures(report)}
+    return 0 < len(alone) <= FEW
+
+
+def merge(first: Path, again: Path, merged: Path) -> list[tuple[str, str]]:
+    """Write the first report without the failures of tests that passed again, and return those with why they failed."""
     passed = {case.name for case in cases(again) if case.outcome == "passed"} - {case.name for case in failures(again)}
     whole = ElementTree.parse(first)  # noqa: S314 - our own pytest wrote it a moment ago
-    lines = []
+    found = []
     for element in whole.iter("testcase"):
         case = case_of(element)
         if case.outcome == "failed" and case.name in passed:
-            lines.append(
-                f"note  {part_name}: failed, and passed when it was run once more: {case.name}: {case.reason:.200}"
-            )
+            found.append((case.name, f"{case.reason:.200}"))
             for outcome in [*element.findall("failure"), *element.findall("error")]:
                 element.remove(outcome)
     whole.write(merged)
-    return lines
+    return found
 
 
 def failures(report: Path) -> list[Case]:
@@ -94,17 +83,38 @@ def failures(report: Path) -> list[Case]:
     return [case for case in cases(report) if case.outcome == "failed"]
 
 
-def table(reports: list[Path]) -> list[str]:
+def table(reports: list[tuple[str, Path]]) -> list[str]:
     """Return the lines of a table: what each part's tests themselves found that they ran with, and how many passed."""
     rows = [("part", *COLUMNS, "passed", "seconds")]
-    for report in reports:
-        suites = list(elements(report, "testsuite"))
-        known = {each.get("name", ""): each.get("value", "") for suite in suites for each in suite.iter("property")}
-        passed = [case.outcome for case in cases(report)].count("passed")
-        seconds = sum(float(suite.get("time", 0)) for suite in suites)
-        rows.append((report.stem, *(known.get(column, "-") for column in COLUMNS), str(passed), f"{seconds:.0f}"))
+    for name, report in reports:
+        known = as_json(report)
+        found = (known.get(column, "-") for column in COLUMNS)
+        rows.append((name, *found, str(known["passed"]), f"{known['tests']:.0f}"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def total(reports: list[Path]) -> str:
+    """Return one line for all of them."""
+    return counts([case for report in reports for case in cases(report)])
+
+
+def as_json(report: Path) -> dict[str, Any]:
+    """Return what a report says of its tests: with what they ran, how they ended, and the seconds of pytest itself."""
+    suites = list(elements(report, "testsuite"))
+    known = {each.get("name", ""): each.get("value", "") for suite in suites for each in suite.iter("property")}
+    outcomes = [case.outcome for case in cases(report)]
+    counted = {outcome: outcomes.count(outcome) for outcome in ("passed", "failed", "skipped")}
+    return known | counted | {"tests": sum(float(suite.get("time", 0)) for suite in suites)}
+
+
+def slowest(reports: dict[str, Path], count: int) -> list[dict[str, Any]]:
+    """Return the slowest tests of all parts, the slowest first."""
+    found = [(case.seconds, name, case.name) for name, report in reports.items() for case in cases(report)]
+    return [
+        {"seconds": round(seconds, 1), "part": name, "test": test}
+        for seconds, name, test in sorted(found, reverse=True)[:count]
+    ]
 
 
 def cases(report: Path) -> list[Case]:
@@ -113,19 +123,19 @@ def cases(report: Path) -> list[Case]:
 
 
 def elements(report: Path, tag: str) -> Iterator[ElementTree.Element]:
-    """Yield a report's elements of one kind; none where pytest did not live to write it."""
-    if report.is_file():
+    """Yield a report's elements of one kind; none where pytest did not live to write it, or half of it."""
+    with contextlib.suppress(FileNotFoundError, ElementTree.ParseError):
         yield from ElementTree.parse(report).iter(tag)  # noqa: S314 - our own pytest wrote it a moment ago
 
 
 def case_of(element: ElementTree.Element) -> Case:
     """Return one test of the report; an error in a fixture is a failure too."""
-    name = f"{element.get('classname')}::{element.get('name')}"
+    name, seconds = f"{element.get('classname')}::{element.get('name')}", float(element.get("time", 0))
     for tag, outcome in (("failure", "failed"), ("error", "failed"), ("skipped", "skipped")):
         found = element.find(tag)
         if found is not None:
-            return Case(name, outcome, found.get("message", ""))
-    return Case(name, "passed", "")
+            return Case(name, outcome, found.get("message", "").partition("\n")[0], seconds)
+    return Case(name, "passed", "", seconds)
 
 
 def counts(ran: list[Case]) -> str:
@@ -138,7 +148,3 @@ def is_allowed(part_name: str, test: str) -> bool:
     """Whether a line of the list, ``PART TEST REASON`` with wildcards in the first two, names this test."""
     lines = [line.split(None, 2) for line in ALLOWED.read_text().splitlines() if not line.startswith("#")]
     return any(len(line) == 3 and fnmatchcase(part_name, line[0]) and fnmatchcase(test, line[1]) for line in lines)
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

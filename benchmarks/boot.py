@@ -29,6 +29,7 @@ from workq_helpers.broker.ports import LOOPBACK, free_ports
 from workq_helpers.rabbitmq.connecting import accepts
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.features import ADVANCED_CONFIG
+from workq_helpers.waiting import wait_until
 
 PART = "boot"
 
@@ -172,10 +173,8 @@ def bare_container(image: str) -> float:
 
 
 def until_it_accepts(endpoint: Endpoint, begun: float) -> float:
-    while not accepts(endpoint):
-        if time.perf_counter() - begun > 120:
-            raise SystemExit("the bare server accepted nobody for two minutes")
-        time.sleep(0.01)
+    if not wait_until(lambda: accepts(endpoint), 120, interval_seconds=0.01):
+        raise SystemExit("the bare server accepted nobody for two minutes")
     return time.perf_counter() - begun
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import time
 from collections.abc import Callable
 
 import pika
@@ -23,6 +22,7 @@ from benchmarks.peers.peer import PEERS, Peer, PeerError, doing
 from benchmarks.row import Goal, Row
 from workq_helpers import Lesson
 from workq_helpers.rabbitmq.url import address_of
+from workq_helpers.waiting import wait_until
 
 PART = "engine"
 BODY = "task....."
@@ -152,19 +152,17 @@ class Yard:
 
     def _wait_for(self, queue: str, messages: int = 0, consumers: int = 0) -> None:
         """Wait until the broker has so many messages ready in the queue and so many consumers on it."""
-        deadline = time.monotonic() + 60
         with pika.BlockingConnection(self._parameters) as connection:
-            while True:
+
+            def has_them() -> bool:
                 try:
                     counts = connection.channel().queue_declare(queue, passive=True).method
                 except pika.exceptions.ChannelClosedByBroker:  # it is not there yet
-                    pass
-                else:
-                    if counts.message_count >= messages and counts.consumer_count >= consumers:
-                        return
-                if time.monotonic() > deadline:
-                    raise PeerError(f"{queue} has not had {messages} messages and {consumers} consumers in a minute")
-                connection.sleep(0.02)
+                    return False
+                return bool(counts.message_count >= messages and counts.consumer_count >= consumers)
+
+            if not wait_until(has_them, 60):
+                raise PeerError(f"{queue} has not had {messages} messages and {consumers} consumers in a minute")
 
 
 if __name__ == "__main__":

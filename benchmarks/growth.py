@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.row import Goal
+from workq_helpers.pictures.palette import BLUE, ORANGE
 
 __all__ = ["Growth", "plot"]
 
@@ -78,9 +79,9 @@ def plot(growths: Sequence[Growth], file: Path) -> None:
     for axes, growth in zip(figure.subplots(rows, columns, squeeze=False).flat, growths, strict=False):
         sizes = np.array(list(growth.costs), dtype=float)
         for size, costs in growth.costs.items():
-            axes.plot([size] * len(costs), costs, "o", color="tab:blue", alpha=0.4, markersize=4)
+            axes.plot([size] * len(costs), costs, "o", color=BLUE.edge, alpha=0.4, markersize=4)
         exponent, factor = growth.line
-        axes.plot(sizes, factor * sizes**exponent, color="tab:orange", label=f"size to the {exponent:.2f}")
+        axes.plot(sizes, factor * sizes**exponent, color=ORANGE.edge, label=f"size to the {exponent:.2f}")
         axes.set(xscale="log", yscale="log", title=growth.what, xlabel=growth.of, ylabel=growth.unit)
         axes.title.set_size(10)
         axes.legend()

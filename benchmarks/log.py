@@ -20,6 +20,7 @@ from benchmarks.growth import Growth
 from benchmarks.rounds import interleaved, processor_seconds_of
 from benchmarks.row import Goal, Row
 from workq_helpers.log import tables
+from workq_helpers.log.details import ConsumeOptions, PublishOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.pictures import timeline
 
@@ -88,10 +89,10 @@ def _message(number: int) -> tuple[str, str, int]:
 def _fill(log: EventLog, events: int) -> None:
     """Record five events a message, the publisher and the worker with copies of their own."""
     for name in range(WORKERS):
-        log.record("connected", f"worker-{name}", "hello", detail="manual ack, prefetch 1")
+        log.record("connected", f"worker-{name}", "hello", detail=ConsumeOptions(prefetch_count=1))
     for number in range(events // (1 + len(KINDS))):
         message_id, task, _ = _message(number)
-        log.record("published", "publisher-1", "hello", message_id, task, detail="persistent")
+        log.record("published", "publisher-1", "hello", message_id, task, detail=PublishOptions(persistent=True))
         message_id, task, tag = _message(number)
         worker = f"worker-{number % WORKERS}"
         for kind in KINDS:

@@ -20,7 +20,7 @@ import nbformat
 
 from notebooks import ROOT, SEALED, derive_exercises, run, sealed_cells, tidy
 from workq_helpers import find_broker
-from workq_helpers.lessons import EXERCISES, PREDICTIONS
+from workq_helpers.lessons import CHAPTERS
 
 FRAME = ROOT / "docs" / "site"
 NOTEBOOKS = ROOT / "notebooks"
@@ -130,14 +130,14 @@ def text_after(cell: nbformat.NotebookNode, text: str) -> nbformat.NotebookNode:
 
 def question(name: str) -> str:
     """Return a prediction's question with its choices, as Markdown."""
-    prediction = PREDICTIONS[name]
+    prediction = next(each for chapter in CHAPTERS for each in chapter.predictions if each.name == name)
     choices = [f"- {letter}. {plain(each.text)}" for letter, each in zip("ABCDEFGH", prediction.choices, strict=False)]
     return "\n".join([f"**Predict:** {plain(prediction.question)}", "", *choices])
 
 
 def help_with(name: str) -> str:
     """Return an exercise's hints and its solution, each folded away, as Markdown."""
-    exercise = EXERCISES[name]
+    exercise = next(each for chapter in CHAPTERS for each in chapter.exercises if each.name == name)
     count = len(exercise.hints)
     hints = [fold(f"Hint {number} of {count}", plain(hint)) for number, hint in enumerate(exercise.hints, start=1)]
     return "\n\n".join([*hints, fold("A solution", f"```python\n{exercise.read().solution}\n```")])

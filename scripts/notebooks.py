@@ -21,7 +21,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from workq_helpers.lessons import EXERCISES
+from workq_helpers.lessons import CHAPTERS
 
 ROOT = Path(__file__).resolve().parent.parent
 SEALED = ROOT / "tests" / "notebooks" / "sealed"
@@ -60,10 +60,11 @@ def main(names: list[str]) -> int:
 
 def derive_exercises(notebook: nbformat.NotebookNode) -> None:
     """Write each exercise's cell anew: it is the first code cell of the section that is named after the exercise."""
+    known = {each.name: each for chapter in CHAPTERS for each in chapter.exercises}
     wanted = None
     for cell in notebook.cells:
         if cell.cell_type == "markdown" and (heading := re.match(r"## Exercise: (.+)", cell.source)):
-            wanted = EXERCISES[heading[1]].read().exercise
+            wanted = known[heading[1]].read().exercise
         elif cell.cell_type == "code" and wanted is not None:
             cell.source, wanted = wanted, None
 

@@ -21,7 +21,7 @@ def main():
     if why_not:
         sys.stderr.write("make setup: " + why_not + "\n")
         return 1
-    import environment  # only now: it is written for the Pythons the course supports
+    import environment  # noqa: PLC0415 - only now: it is written for the Pythons the course supports
 
     return environment.main()
 

@@ -1,8 +1,12 @@
-"""Fixtures of all tests: a runtime folder of their own, a pace that suits tests, and no leaks."""
+"""Fixtures of all tests: a runtime folder of their own, a pace that suits tests, and no leaks.
+
+With pytest-xdist each worker is a process with everything of its own: the runtime folder, and so the broker.
+"""
 
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shutil
@@ -11,10 +15,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import tenacity
+from _pytest.junitxml import xml_key
 
 from tests.leaks import Leaks
 from tests.support import need
@@ -30,12 +35,78 @@ os.environ["WORKQ_DATA_DIR"] = str(Path(_runtime) / "data")  # what they have do
 os.environ.pop("PYTEST_ADDOPTS", None)  # it was for this pytest, not for those that tests start
 os.environ.setdefault("WORKQ_SECONDS_PER_DOT", "0.02")
 
+if importlib.util.find_spec("hypothesis"):  # the lessons' cells are run where it is not installed, too
+    from tests.properties import load_profile
 
-def pytest_sessionfinish() -> None:
+    load_profile()
+
+_TESTS = Path(__file__).parent
+_VERSIONS = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--again",
+        action="store_true",
+        help="run only what failed the last time; of a lesson everything, as its cells build on one another",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_VERSIONS] = {}
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest looks at the marks
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if mark := _depends_on(item):
+            item.add_marker(mark)
+    if config.getoption("again"):
+        failed = {_unit(nodeid) for nodeid in config.cache.get("cache/lastfailed", {})} if config.cache else set()
+        config.hook.pytest_deselected(items=[item for item in items if _unit(item.nodeid) not in failed])
+        items[:] = [item for item in items if _unit(item.nodeid) in failed]
+
+
+def _unit(nodeid: str) -> str:
+    """Return what can be run by itself: a test, or the notebook of a cell."""
+    file = nodeid.partition("::")[0]
+    return file if file.endswith(".ipynb") else nodeid
+
+
+def _depends_on(item: pytest.Item) -> str | None:
+    """Return the mark that follows from a test's folder and fixtures, where it says nothing else of itself."""
+    if any(item.get_closest_marker(name) for name in ("text", "once", "machine")):
+        return None
+    if item.path.suffix == ".ipynb":
+        return "rabbitmq"
+    folder = item.path.relative_to(_TESTS).parts[0]
+    if folder == "unit":
+        return "dependencies"
+    asks = "broker" in getattr(item, "fixturenames", ())
+    return "rabbitmq" if asks and folder in ("broker", "security") else None
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
     from workq_helpers import broker
 
     broker.stop()  # now, not when it has lingered: nothing of a test run is left when it ends
     shutil.rmtree(_runtime, ignore_errors=True)
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["versions"] = session.config.stash[_VERSIONS]
+
+
+@pytest.hookimpl(optionalhook=True)  # it is pytest-xdist's
+def pytest_testnodedown(node: Any) -> None:
+    _report(node.config, getattr(node, "workeroutput", {}).get("versions", {}))
+
+
+def _report(config: pytest.Config, versions: dict[str, str]) -> None:
+    """Let the report say with what these tests ran: this process's, or those of the process that a worker works for."""
+    for name, version in versions.items():
+        if config.stash[_VERSIONS].get(name) != version:
+            config.stash[_VERSIONS][name] = version
+            if report := config.stash.get(xml_key, None):
+                report.add_global_property(name, version)
 
 
 def poll_for(condition: Callable[[], object], timeout: float = 30.0) -> None:
@@ -57,16 +128,14 @@ def poll_for_fixture() -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _versions(record_testsuite_property: Callable[[str, object], None]) -> None:
-    """Let the report say with what these tests ran."""
-    record_testsuite_property("Python", platform.python_version())
-    record_testsuite_property("ipykernel", importlib.metadata.version("ipykernel"))
-    record_testsuite_property("dependencies", os.environ.get("WORKQ_VERSIONS", "pinned"))
+def _versions(pytestconfig: pytest.Config) -> None:
+    found = {"Python": platform.python_version(), "ipykernel": importlib.metadata.version("ipykernel")}
+    _report(pytestconfig, found | {"dependencies": os.environ.get("WORKQ_VERSIONS", "pinned")})
 
 
 @pytest.fixture(scope="session")
-def broker(record_testsuite_property: Callable[[str, object], None]) -> Iterator[Broker]:
-    """One broker for the whole run: the one that `find_broker` finds."""
+def broker(pytestconfig: pytest.Config) -> Iterator[Broker]:
+    """One broker for the whole run, or for each worker of it: the one that `find_broker` finds."""
     from workq_helpers import WorkqError, find_broker
 
     try:
@@ -75,7 +144,7 @@ def broker(record_testsuite_property: Callable[[str, object], None]) -> Iterator
         need(False, f"no RabbitMQ to test with: {error}")
         raise
     with found:
-        record_testsuite_property("RabbitMQ", found.version)
+        _report(pytestconfig, {"RabbitMQ": found.version})
         yield found
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import psutil
-import tenacity
+
+from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
     from workq_helpers import Broker
@@ -39,13 +40,7 @@ class Leaks:
 
     def found(self) -> dict[str, list[str]]:
         """Return what stays, by its kind, after things that are ending had time to end; empty if nothing does."""
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_result(bool),
-            stop=tenacity.stop_after_delay(_SETTLE_SECONDS),
-            wait=tenacity.wait_fixed(0.05),
-            retry_error_callback=lambda state: state.outcome.result() if state.outcome else {},
-        )
-        return retrying(self._look)
+        return wait_until(self._look, _SETTLE_SECONDS, accept=lambda leaks: not leaks, interval_seconds=0.05)
 
     def _look(self) -> dict[str, list[str]]:
         left = [thread for thread in threading.enumerate() if thread not in self._threads]

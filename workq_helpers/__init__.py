@@ -5,8 +5,11 @@ A notebook needs no more than ``from workq_helpers import Lesson, work``.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+from workq_helpers.impostors import refuse_imported_impostors, refuse_impostors
 
 if TYPE_CHECKING:
     from workq_helpers.broker import Broker, find_broker
@@ -31,35 +34,27 @@ __all__ = [
 ]
 
 # Imported when first asked for: the process that keeps the broker imports this package too, and has no use
-# for most of it.
-_HOMES = {
-    "Broker": "broker",
-    "CheckFailedError": "errors",
-    "Lesson": "lesson",
-    "Publisher": "clients.publisher",
-    "Worker": "clients.worker",
-    "WorkqError": "errors",
-    "find_broker": "broker",
-    "print_and_work": "clients.callbacks",
-    "print_work_and_ack": "clients.callbacks",
-    "work": "clients.pace",
-}
+# for most of it. A lesson comes with the list of all lessons, for it knows their checks by name.
+_attached, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "broker": ["Broker", "find_broker"],
+        "clients.callbacks": ["print_and_work", "print_work_and_ack"],
+        "clients.pace": ["work"],
+        "clients.publisher": ["Publisher"],
+        "clients.worker": ["Worker"],
+        "errors": ["CheckFailedError", "WorkqError"],
+        "lessons": ["Lesson"],
+    },
+)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from workq_helpers.impostors import refuse_imported_impostors, refuse_impostors
-
+def __getattr__(name: str) -> object:
     refuse_impostors()
     try:
-        found = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    except (ImportError, AttributeError):
+        found: object = _attached(name)
+    except ImportError:
         refuse_impostors(None)  # Python's own modules can be taken for others too
         raise
     refuse_imported_impostors()
     return found
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

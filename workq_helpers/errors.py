@@ -37,23 +37,14 @@
         └── WorkerStartError            it could not begin to consume
 
 A message says what happened, the value seen and the next step, and never holds a password.
+
+Those that are pika's own too are defined in `workq_helpers.rabbitmq.errors`: whoever starts a broker needs errors at
+once, and pika, which takes a while to import, only when the broker is up.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
 from workq_helpers.text import printable
-
-if TYPE_CHECKING:
-    from workq_helpers.errors_of_pika import (
-        ChannelRefusedError,
-        ConnectionLostError,
-        QueueMismatchError,
-        QueueNotFoundError,
-        TransientQueuesDeniedError,
-    )
 
 __all__ = [
     "BrokerError",
@@ -62,9 +53,7 @@ __all__ = [
     "BrokerStartError",
     "BrokerUnreachableError",
     "CallbackSignatureError",
-    "ChannelRefusedError",
     "CheckFailedError",
-    "ConnectionLostError",
     "DiskFullError",
     "DockerUnavailableError",
     "ImageUnavailableError",
@@ -76,12 +65,9 @@ __all__ = [
     "PackagesError",
     "PortTakenError",
     "QueueError",
-    "QueueMismatchError",
-    "QueueNotFoundError",
     "StaleStateError",
     "StateFileError",
     "StateVersionError",
-    "TransientQueuesDeniedError",
     "UnknownWorkerError",
     "UnsupportedBrokerError",
     "VirtualHostRefusedError",
@@ -210,20 +196,3 @@ class UnknownWorkerError(WorkerError, LookupError):
 
 class WorkerStartError(WorkerError):
     """A worker could not begin to consume."""
-
-
-# Those that are pika's own exceptions too are made when first asked for: whoever starts a broker needs
-# errors at once, and pika, which takes a fifth of a second to import, only when the broker is up.
-_ALSO_PIKAS = {
-    "ChannelRefusedError",
-    "ConnectionLostError",
-    "QueueMismatchError",
-    "QueueNotFoundError",
-    "TransientQueuesDeniedError",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _ALSO_PIKAS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module("workq_helpers.errors_of_pika"), name)

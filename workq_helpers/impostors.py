@@ -14,8 +14,8 @@ __all__ = ["file_names", "find_impostors", "refuse_imported_impostors", "refuse_
 #: What the course installs and imports by name, itself or through what it installs.
 INSTALLED = frozenset({
     "IPython", "PIL", "anywidget", "click", "docker", "filelock", "httpx", "ipykernel", "ipywidgets", "jupyter_client",
-    "jupyter_core", "jupyterlab", "matplotlib", "numpy", "packaging", "pandas", "pika", "platformdirs", "psutil",
-    "requests", "slugify", "tenacity", "testcontainers", "tornado", "tqdm", "traitlets", "zmq",
+    "jupyter_core", "jupyterlab", "lazy_loader", "matplotlib", "numpy", "packaging", "pandas", "pika", "platformdirs",
+    "psutil", "requests", "slugify", "tenacity", "testcontainers", "tornado", "tqdm", "traitlets", "zmq",
 })  # fmt: skip
 
 

@@ -7,12 +7,12 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.peers.job import Job
+from workq_helpers.waiting import wait_until
 
 __all__ = ["PEERS", "Peer", "PeerError", "doing"]
 
@@ -96,25 +96,18 @@ class Doing:
         """Wait for the two moments.
 
         Raises:
-            PeerError: They don't come.
-        """
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not self._report.exists():
-            self.check(deadline)
-            time.sleep(0.005)
-        began, ended = json.loads(self._report.read_text())
-        return began, ended
-
-    def check(self, deadline: float) -> None:
-        """See that it still may succeed.
-
-        Raises:
             PeerError: It has ended without a report, or it is late.
         """
-        if self._process.poll() is not None and not self._report.exists():
-            raise PeerError(f"ended with {self._process.returncode}: {self._output.read_text()[-2000:]}")
-        if time.monotonic() > deadline:
+
+        def is_over() -> bool:
+            return self._process.poll() is not None or self._report.exists()
+
+        if not wait_until(is_over, PATIENCE_SECONDS, interval_seconds=0.005):
             raise PeerError(f"took more than {PATIENCE_SECONDS} seconds: {self._output.read_text()[-2000:]}")
+        if not self._report.exists():
+            raise PeerError(f"ended with {self._process.returncode}: {self._output.read_text()[-2000:]}")
+        began, ended = json.loads(self._report.read_text())
+        return began, ended
 
 
 @contextlib.contextmanager

@@ -33,9 +33,10 @@ def main(name: str, *options: str) -> None:
     path = Path(name)
     notebook = nbformat.read(path, as_version=4)
     if "--solve" in options:
-        from workq_helpers.lessons import EXERCISES  # not there yet where the first cell installs it
+        from workq_helpers.lessons import CHAPTERS  # not there yet where the first cell installs it
 
-        solutions = {each.read().exercise.strip(): each.read().solution for each in EXERCISES.values()}
+        sources = [exercise.read() for chapter in CHAPTERS for exercise in chapter.exercises]
+        solutions = {source.exercise.strip(): source.solution for source in sources}
         for cell in notebook.cells:
             cell.source = solutions.get(cell.source.strip(), cell.source)
     Player(notebook, timeout=CELL_SECONDS, resources={"metadata": {"path": str(path.parent)}}).execute()

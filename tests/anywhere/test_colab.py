@@ -18,7 +18,7 @@ from scripts.environment import index_of_pip
 from tests.anywhere.docker import ROOT, put_course_in
 from tests.support import need
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.nightly, pytest.mark.timeout(600)]
 
 UV = Path(sys.executable).with_name("uv")
 

@@ -250,12 +250,14 @@ def test_without_passwords_it_says_how_to_get_some(compose: Compose) -> None:
         compose.type("docker compose up --wait")
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(LESSONS_SECONDS)
 def test_every_lesson_runs_on_one_node(compose: Compose) -> None:
     compose.type("make up")
     take_every_lesson(compose)
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(LESSONS_SECONDS)
 def test_every_lesson_runs_on_a_cluster(compose: Compose) -> None:
     compose.type('make up UP="--profile cluster"')
@@ -291,6 +293,7 @@ def a_quorum_queue_outlives_a_node(compose: Compose) -> None:
     assert got == [str(number).encode() for number in range(6)]
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(LESSONS_SECONDS)
 def test_every_lesson_runs_inside_the_lab(compose: Compose) -> None:
     compose.type('make up UP="--profile lab"')

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support import need
 from workq_helpers import Broker, Lesson, work
+from workq_helpers.rabbitmq.endpoint import Endpoint
 
 
 @pytest.fixture
@@ -19,13 +20,24 @@ def restartable(broker: Broker) -> Broker:
 
 
 @pytest.fixture
+def endpoint(request: pytest.FixtureRequest, broker: Broker) -> Iterator[Endpoint]:
+    """The broker, with an empty virtual host of the test's own."""
+    name = broker.create_virtual_host(_name_of(request))
+    yield broker.endpoint.on(name)
+    broker.delete_virtual_host(name)
+
+
+@pytest.fixture
 def lesson(request: pytest.FixtureRequest, broker: Broker) -> Iterator[Lesson]:
     """A lesson of the test's own, with the durable queue ``hello``."""
-    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:40]
-    with Lesson(name, broker) as opened:
+    with Lesson(_name_of(request), broker) as opened:
         with opened.connect() as connection:
             connection.channel().queue_declare(queue="hello", durable=True)
         yield opened
+
+
+def _name_of(request: pytest.FixtureRequest) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:40]
 
 
 def work_and_ack(ch: Any, method: Any, properties: Any, body: bytes) -> None:

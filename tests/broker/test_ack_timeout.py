@@ -8,14 +8,13 @@ import pytest
 from packaging.version import Version
 
 from workq_helpers import Broker, Lesson
-from workq_helpers.lessons.acknowledgments import ack_timeout
+from workq_helpers.lessons.acknowledgments import ack_timeout, check
 from workq_helpers.lessons.acknowledgments.ack_timeout import (
     ack_timeout_of,
     declare_impatient_queue,
     wait_for_ack_timeout,
 )
 from workq_helpers.rabbitmq.endpoint import Endpoint
-from workq_helpers.teaching.check import check
 
 
 def forgetful(ch: Any, method: Any, properties: Any, body: bytes) -> None:
@@ -61,7 +60,7 @@ def test_the_brokers_own_timeout_is_untouched_or_soon_as_it_was(
     assert setting() == usual
     monkeypatch.setattr(ack_timeout, "_WINDOW_SECONDS", 1.0)
     declare_impatient_queue(lesson, "forgotten", timeout_seconds=1)
-    if restartable.version >= Version("3.12"):
+    if restartable.features.ack_timeout_of_a_queue:
         assert setting() == usual, "the queue has a timeout of its own"
     poll_for(lambda: setting() == usual)
 

@@ -16,7 +16,7 @@ import pytest
 from tests.support import need
 from workq_helpers import Broker
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.machine
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

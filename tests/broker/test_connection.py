@@ -12,26 +12,12 @@ import pika.exceptions
 import pytest
 
 from workq_helpers import Broker
-from workq_helpers.errors import (
-    ChannelRefusedError,
-    LoginRefusedError,
-    QueueMismatchError,
-    QueueNotFoundError,
-    VirtualHostRefusedError,
-    WorkqError,
-)
+from workq_helpers.errors import LoginRefusedError, VirtualHostRefusedError, WorkqError
 from workq_helpers.rabbitmq.connecting import accepts, open_connection, probe, translate
 from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.errors import ChannelRefusedError, QueueMismatchError, QueueNotFoundError
 
 Channel = pika.adapters.blocking_connection.BlockingChannel
-
-
-@pytest.fixture
-def endpoint(broker: Broker) -> Iterator[Endpoint]:
-    """The broker, with an empty virtual host."""
-    name = broker.create_virtual_host("connection")
-    yield broker.endpoint.on(name)
-    broker.delete_virtual_host(name)
 
 
 def refusal(endpoint: Endpoint, kind: type[WorkqError]) -> str:

@@ -21,15 +21,11 @@ from workq_helpers.broker import container, docker_socket
 from workq_helpers.broker.choice import DEFAULT_IMAGE
 from workq_helpers.broker.container import KEEPER_LABEL, ContainerServer, bury, leftovers
 from workq_helpers.broker.ports import free_ports
-from workq_helpers.errors import (
-    BrokerStartError,
-    ImageUnavailableError,
-    PortTakenError,
-    TransientQueuesDeniedError,
-)
+from workq_helpers.errors import BrokerStartError, ImageUnavailableError, PortTakenError
 from workq_helpers.rabbitmq import connecting
 from workq_helpers.rabbitmq.connecting import open_connection, probe, translate
 from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.errors import TransientQueuesDeniedError
 from workq_helpers.rabbitmq.features import ADVANCED_CONFIG, Features
 from workq_helpers.rabbitmq.management import Management
 
@@ -138,7 +134,7 @@ def check_denial(endpoint: Endpoint) -> None:
     with Management(endpoint) as api:
         features = Features.ask(api.version(), api)
     connection = open_connection(endpoint)
-    if features.version < Version("3.12"):
+    if not features.transient_queues_can_be_denied:
         connection.channel().queue_declare("hello")  # it doesn't know that it could deny them
         connection.close()
         return

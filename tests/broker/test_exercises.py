@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.chapters import EXERCISES
 from workq_helpers import Broker, work
-from workq_helpers.lessons import EXERCISES
 from workq_helpers.teaching.exercise import OpenExercise, Verdict
 from workq_helpers.teaching.progress import CourseProgress
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pika.exceptions
 import pytest
@@ -11,14 +11,6 @@ from workq_helpers import Broker
 from workq_helpers.rabbitmq.connecting import open_connection
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.management import QueueCounts
-
-
-@pytest.fixture
-def endpoint(broker: Broker) -> Iterator[Endpoint]:
-    """The broker, with an empty virtual host."""
-    name = broker.create_virtual_host("features")
-    yield broker.endpoint.on(name)
-    broker.delete_virtual_host(name)
 
 
 def test_transient_queues_are_allowed_where_it_says_so(broker: Broker, endpoint: Endpoint) -> None:

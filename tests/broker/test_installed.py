@@ -13,7 +13,7 @@ import pytest
 from tests.support import LAB_URL, jupyter_client
 from workq_helpers import Broker
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.machine
 
 ROOT = Path(__file__).resolve().parents[2]
 UV = Path(sys.executable).with_name("uv")

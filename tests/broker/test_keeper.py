@@ -30,7 +30,7 @@ from workq_helpers.errors import (
 )
 from workq_helpers.rabbitmq.connecting import accepts
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.machine
 
 PollFor = Callable[..., None]
 

@@ -19,7 +19,7 @@ from tests.support import LAB_URL, command_of, jupyter_client, need
 from workq_helpers import Broker
 from workq_helpers import broker as brokers
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.machine
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

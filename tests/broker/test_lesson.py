@@ -8,12 +8,8 @@ import pika
 import pytest
 
 from workq_helpers import Broker, Lesson
-from workq_helpers.errors import (
-    InvalidArgumentError,
-    QueueMismatchError,
-    QueueNotFoundError,
-    WaitTimeoutError,
-)
+from workq_helpers.errors import InvalidArgumentError, WaitTimeoutError
+from workq_helpers.rabbitmq.errors import QueueMismatchError, QueueNotFoundError
 
 
 def test_opening_a_lesson_again_closes_everything_of_the_first(broker: Broker, work_and_ack: Any) -> None:

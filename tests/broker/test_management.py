@@ -21,14 +21,6 @@ def api(broker: Broker) -> Iterator[Management]:
         yield management
 
 
-@pytest.fixture
-def endpoint(broker: Broker) -> Iterator[Endpoint]:
-    """The broker, with an empty virtual host."""
-    name = broker.create_virtual_host("management")
-    yield broker.endpoint.on(name)
-    broker.delete_virtual_host(name)
-
-
 def test_what_it_says_about_the_broker(api: Management, broker: Broker) -> None:
     assert api.version() == broker.version
     assert api.is_started()

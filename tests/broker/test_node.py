@@ -25,7 +25,7 @@ from workq_helpers.broker.server import silent
 from workq_helpers.errors import BrokerStartError, PortTakenError
 from workq_helpers.rabbitmq.connecting import accepts, open_connection, probe
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.machine
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from workq_helpers.broker.node import NodeServer
 from workq_helpers.broker.packages import PROGRAMS, find_unpacked, unpacked_installation
 from workq_helpers.rabbitmq.connecting import probe
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.machine
 
 
 @pytest.fixture

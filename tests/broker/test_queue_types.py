@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from packaging.version import Version
-
 from workq_helpers import Lesson
 from workq_helpers.lessons.fair_dispatch.queue_types import _numbers, compare_global_limits, compare_overflows
 
@@ -26,7 +24,7 @@ def test_one_limit_for_a_whole_channel_is_a_thing_of_the_past(lesson: Lesson) ->
     table = compare_global_limits(lesson)
     apart = "2 delivered, 2 wait"
     assert list(table.loc["global_qos=False"]) == [apart, apart]
-    if lesson.broker.version < Version("4.3"):
+    if lesson.broker.features.prefetch_count_of_a_channel:
         assert list(table.loc["global_qos=True"]) == ["1 delivered, 3 wait", "refused: 540 NOT_IMPLEMENTED"]
     else:
         assert list(table.loc["global_qos=True"]) == [apart, apart]

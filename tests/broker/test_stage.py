@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,8 +18,9 @@ from workq_helpers import Broker, Lesson
 from workq_helpers.log.events import EventLog
 from workq_helpers.stage import Stage
 from workq_helpers.stage.broker_counts import BrokerWatch
+from workq_helpers.stage.frame import Frame, WorkerCard
 from workq_helpers.stage.playhead import Playhead
-from workq_helpers.stage.scene import Picture, Scene
+from workq_helpers.stage.scene import Scene
 from workq_helpers.stage.widget import StageWidget
 
 
@@ -28,7 +30,7 @@ class Browser:
     def __init__(self, lesson: Lesson, poll_for: Callable[..., None]) -> None:
         self.stage = lesson.stage
         self._widget = self.stage._widget
-        self.frames: list[Picture] = []
+        self.frames: list[Frame] = []
         self.writers: set[int] = set()
         self.answers: dict[object, dict[str, Any]] = {}
         self.taken: list[object] = []
@@ -48,7 +50,7 @@ class Browser:
             self.answers[content["id"]] = content
 
     @property
-    def frame(self) -> Picture:
+    def frame(self) -> Frame:
         return self.frames[-1]
 
     def do(self, name: str, **arguments: Any) -> dict[str, Any]:
@@ -65,11 +67,11 @@ class Browser:
         self._poll_for(lambda: number in self.answers)
         return self.answers[number]
 
-    def sees(self, condition: Callable[[Picture], object]) -> None:
+    def sees(self, condition: Callable[[Frame], object]) -> None:
         """Wait until a frame has shown something."""
         self._poll_for(lambda: any(condition(frame) for frame in list(self.frames)))
 
-    def shows(self, condition: Callable[[Picture], object]) -> None:
+    def shows(self, condition: Callable[[Frame], object]) -> None:
         """Wait until the latest frame shows something."""
         self._poll_for(lambda: self.frames and condition(self.frame))
 
@@ -85,11 +87,11 @@ def browser(lesson: Lesson, poll_for: Callable[..., None]) -> Iterator[Browser]:
     browser.leave()
 
 
-def worker_of(frame: Picture, name: str) -> Picture | None:
+def worker_of(frame: Frame, name: str) -> WorkerCard | None:
     return next((worker for worker in frame["workers"] if worker["name"] == name), None)
 
 
-def done(frame: Picture) -> int:
+def done(frame: Frame) -> int:
     return int(frame["ends"]["done"]["count"])
 
 
@@ -188,6 +190,19 @@ def test_a_queue_is_declared_from_the_stage_and_until_then_nothing_can_be_sent(
         browser.shows(lambda frame: frame["queue"] == "fresh" and not frame["actions"])
         assert browser.frame["queues"][0]["durability"] == "durable"
         browser.leave()
+
+
+def test_a_stage_keeps_nothing_of_a_lesson_that_is_closed(broker: Broker) -> None:
+    lesson = Lesson("let-go", broker)
+    stage = lesson.stage
+    kept = weakref.ref(lesson), weakref.ref(lesson.log)
+    lesson.close()
+    del lesson
+    gc.collect()
+    assert [each() for each in kept] == [None, None]
+    assert "is closed" in stage._widget.frame["closed"]
+    with Lesson("let-go", broker) as again:
+        assert again.stage is stage
 
 
 def test_nonsense_is_answered_with_a_sentence_and_changes_nothing(lesson: Lesson, browser: Browser) -> None:

@@ -6,8 +6,8 @@ import pika
 
 from tests.support import need
 from workq_helpers import Broker, Lesson
-from workq_helpers.lessons.durability.outage import crash, restart
 from workq_helpers.lessons.durability.survivors import fates, survivors, waiting
+from workq_helpers.teaching.outage import crash, restart
 
 PERSISTENT = pika.BasicProperties(delivery_mode=pika.DeliveryMode.Persistent)
 

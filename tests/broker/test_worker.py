@@ -7,13 +7,8 @@ from typing import Any
 import pytest
 
 from workq_helpers import Lesson, work
-from workq_helpers.errors import (
-    CallbackSignatureError,
-    InvalidArgumentError,
-    QueueNotFoundError,
-    UnknownWorkerError,
-    WaitTimeoutError,
-)
+from workq_helpers.errors import CallbackSignatureError, InvalidArgumentError, UnknownWorkerError, WaitTimeoutError
+from workq_helpers.rabbitmq.errors import QueueNotFoundError
 
 
 def kinds(lesson: Lesson, actor: str) -> list[str]:
@@ -298,7 +293,7 @@ def test_an_ack_too_many_closes_the_channel_and_says_how(lesson: Lesson) -> None
     assert lesson.log.wait_for(lambda: not worker.alive, 30)
     assert worker.state == "crashed"
     assert "unknown delivery tag 1" in worker.console.text
-    assert "406" in events(lesson, "channel closed")[0].detail
+    assert "406" in str(events(lesson, "channel closed")[0].detail)
 
 
 def test_what_a_worker_holds_is_requeued_when_the_broker_closes_its_channel(
@@ -310,13 +305,13 @@ def test_what_a_worker_holds_is_requeued_when_the_broker_closes_its_channel(
 
     worker = lesson.start_worker(callback, "hello")
     at_goodbye: list[str] = []
-    say_goodbye = worker._consumer._say_goodbye
+    say_goodbye = worker._consumer._life.close
 
     def note_and_say_goodbye() -> None:
         at_goodbye.extend(kinds(lesson, worker.name))
         say_goodbye()
 
-    monkeypatch.setattr(worker._consumer, "_say_goodbye", note_and_say_goodbye)
+    monkeypatch.setattr(worker._consumer._life, "close", note_and_say_goodbye)
     lesson.start_publisher(["first", "second"], "hello")
     assert lesson.log.wait_for(lambda: not worker.alive, 30)
     # The broker gives them to others when it closes the channel, not when the connection ends.

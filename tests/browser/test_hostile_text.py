@@ -26,7 +26,7 @@ import os
 os.environ["WORKQ_SECONDS_PER_DOT"] = "0"
 import json
 from workq_helpers import Lesson
-from workq_helpers.lessons.putting_it_together.task_stories import accounts
+from workq_helpers.lessons.putting_it_together.task_stories import task_stories
 
 TAG, MATH, BODIES = json.loads({given!r})
 lesson = Lesson(TAG)
@@ -47,7 +47,7 @@ SHOWN = (
     "lesson.deliveries()",
     "lesson.events()",
     "lesson.tasks()",
-    "accounts(lesson, all_tasks=True)",
+    "task_stories(lesson, all_tasks=True)",
     "lesson.timeline()",
     "worker.console",
     "from workq_helpers.teaching.check import CheckResult; CheckResult('saw', ' '.join(lesson.deliveries()['task']))",

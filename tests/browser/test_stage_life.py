@@ -226,6 +226,7 @@ def test_an_untrusted_notebook_shows_a_picture_and_no_view(lab: Lab, busy: Stage
     busy.screenshot("stage-untrusted")
 
 
+@pytest.mark.smoke
 def test_a_saved_notebook_turned_into_html_shows_a_picture(lab: Lab, busy: Stage) -> None:
     expect(busy.page.locator(_PICTURE)).to_have_attribute("alt", ALTERNATIVE_TEXT)
     busy.notebook.save()

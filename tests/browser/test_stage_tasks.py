@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.lab import Lab
@@ -16,6 +17,7 @@ AUTO_ACK_WORKER = 'worker = lesson.start_worker(callback_without_ack, queue="hel
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
+@pytest.mark.smoke
 def test_a_task_is_sent_by_keyboard_and_seen_to_its_end(lab: Lab) -> None:
     stage = open_stage(lab, seconds_per_dot=0.3, before_stage=ONE_WORKER)
     stage.record()
@@ -52,6 +54,7 @@ def test_what_waits_and_what_is_held_is_counted_by_broker_and_log(lab: Lab) -> N
     assert broker == log == [0, 0]
 
 
+@pytest.mark.smoke
 def test_the_task_of_a_killed_worker_is_redelivered_to_the_other(lab: Lab) -> None:
     stage = open_stage(lab, seconds_per_dot=0.25, before_stage=TWO_WORKERS)
     stage.record()

@@ -13,11 +13,11 @@ from urllib.parse import quote
 
 import httpx
 import psutil
-import tenacity
 
 from workq_helpers import Broker
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.state import State, read_state
+from workq_helpers.waiting import wait_until
 
 __all__ = ["ALARM_SECONDS", "Clock", "close_connections", "course_containers", "full_disk", "raise_alarm", "small_disk"]
 
@@ -51,13 +51,7 @@ def close_connections(broker: Broker, virtual_host: str, which: int | None = Non
     with httpx.Client(
         base_url=endpoint.management_url or "", auth=(endpoint.username, endpoint.password), trust_env=False
     ) as client:
-        listed = tenacity.Retrying(
-            retry=tenacity.retry_if_result(lambda names: not names),
-            stop=tenacity.stop_after_delay(_LISTED_SECONDS),
-            wait=tenacity.wait_fixed(0.05),
-            retry_error_callback=lambda _: [],
-        )
-        names = listed(_names, client, virtual_host)
+        names = wait_until(lambda: _names(client, virtual_host), _LISTED_SECONDS, interval_seconds=0.05)
         if which is not None and names:
             names = [names[which % len(names)]]
         # 404: it had gone by itself.

@@ -6,28 +6,32 @@ the journal is complete up to the moment of the kill, and its parent looks at th
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
+import pickle
 import subprocess
 import sys
 import threading
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pika
-import tenacity
 from pika.exceptions import AMQPError
 
 from tests.chaos.plan import Moment, Plan, make_plan
 from tests.chaos.verdict import DRAIN, Counts, Seen
 from workq_helpers import Broker, WorkqError, find_broker, lesson
 from workq_helpers.clients.recording_connection import RecordingConnection
+from workq_helpers.log.details import BrokerChange, ConsumeOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.ledger import Ledger
-from workq_helpers.log.messages import MessageIds
+from workq_helpers.log.observer import Book
+from workq_helpers.waiting import wait_until
 
 __all__ = ["execute_in_a_kernel"]
 
@@ -57,7 +61,7 @@ class Journal:
             except ValueError:
                 continue  # a line that the kill cut in two, or a callback's own words
             if "event" in told:
-                kind, actor, *more = told["event"]
+                kind, actor, *more = pickle.loads(base64.b64decode(told["event"]))  # noqa: S301 - from a process of our own
                 self.log.record(kind, _INSIDE if actor == DRAIN else actor, *more)
             elif "happened" in told:
                 self.happened[told["happened"]] += 1
@@ -77,10 +81,10 @@ class Journal:
         """Complete the log, should its process have died between asking for a restart and hearing of its end."""
         rows = self.log.rows()
         said = [row[8] for row in rows if row[1] == "broker"]
-        if not said or said[-1] == "up":
+        if not said or said[-1] is BrokerChange.UP:
             return
-        if done > said.count("up"):
-            self.log.record("broker", "lesson", detail="up")
+        if done > said.count(BrokerChange.UP):
+            self.log.record("broker", "lesson", detail=BrokerChange.UP)
             return
         last = max(number for number, row in enumerate(rows) if row[1] == "broker")
         self.log.clear()
@@ -136,7 +140,7 @@ def _look_from_outside(plan: Plan, broker: Broker, host: str, journal: Journal, 
     quiet = len(journal.log)
     counts = _counts(broker, host)
     parameters = broker.connection_parameters(host, heartbeat=0)
-    with RecordingConnection(parameters, endpoint=broker.endpoint, log=journal.log, ids=MessageIds()) as connection:
+    with RecordingConnection(parameters, endpoint=broker.endpoint, book=Book(journal.log)) as connection:
         channel = connection.channel()
         for name in counts:
             while (method := channel.basic_get(name)[0]) is not None:
@@ -144,7 +148,7 @@ def _look_from_outside(plan: Plan, broker: Broker, host: str, journal: Journal, 
     # The last acks may still be on their way.
     _until(lambda: not any(map(sum, _counts(broker, host).values())), 5.0)
     rows = journal.log.rows()
-    workers = {row[2]: "killed" for row in rows if row[1] == "connected" and row[8]}
+    workers = {row[2]: "killed" for row in rows if row[1] == "connected" and isinstance(row[8], ConsumeOptions)}
     return Seen(
         rows=rows,
         quiet=quiet,
@@ -209,15 +213,13 @@ def _gone(broker: Broker, virtual_host: str) -> bool:
     return _until(lambda: virtual_host not in broker.virtual_hosts(), _SETTLE_SECONDS)
 
 
-def _until(condition: Any, seconds: float) -> bool:
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_result(lambda held: not held)
-        | tenacity.retry_if_exception_type((WorkqError, AMQPError, OSError)),
-        stop=tenacity.stop_after_delay(seconds),
-        wait=tenacity.wait_fixed(_LOOK_SECONDS),
-        retry_error_callback=lambda _: False,
-    )
-    return bool(retrying(condition))
+def _until(condition: Callable[[], object], seconds: float) -> bool:
+    def holds() -> object:
+        with contextlib.suppress(WorkqError, AMQPError, OSError):
+            return condition()
+        return False
+
+    return bool(wait_until(holds, seconds, interval_seconds=_LOOK_SECONDS))
 
 
 # -- inside
@@ -233,7 +235,7 @@ class _Told(EventLog):
     def record(self, *row: Any, **more: Any) -> None:
         with self._order:
             super().record(*row, **more)
-            _tell({"event": self.rows(len(self) - 1)[0][1:]})
+            _tell({"event": base64.b64encode(pickle.dumps(self.rows(len(self) - 1)[0][1:])).decode()})
 
 
 def _tell(told: dict[str, object]) -> None:

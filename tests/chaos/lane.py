@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import psutil
-import tenacity
 
 from tests.chaos import faults
 from tests.chaos.forgery import forge
@@ -30,6 +29,7 @@ from tests.chaos.verdict import judge, tally
 from tests.leaks import Leaks
 from workq_helpers import Broker, find_broker
 from workq_helpers import broker as brokers
+from workq_helpers.waiting import wait_until
 
 __all__ = ["main"]
 
@@ -56,14 +56,14 @@ def main() -> None:
         for line in sys.stdin:
             _answer(answers, _run(broker, **json.loads(line)))
     brokers.stop()
-    settled = tenacity.Retrying(
-        retry=tenacity.retry_if_result(bool),
-        stop=tenacity.stop_after_delay(_SETTLE_SECONDS),
-        wait=tenacity.wait_fixed(0.05),
-        retry_error_callback=lambda state: state.outcome.result() if state.outcome else [],
-    )
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # nobody listens any more: so be it
-    _answer(answers, {"left": settled(lambda: list(_left(folder, threads, containers)))})
+    left = wait_until(
+        lambda: list(_left(folder, threads, containers)),
+        _SETTLE_SECONDS,
+        accept=lambda left: not left,
+        interval_seconds=0.05,
+    )
+    _answer(answers, {"left": left})
 
 
 def _answer(answers: TextIO, answer: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from tests.chaos.unseen import ASKED, CONSUMERS, OBSERVER
 from tests.chaos.verdict import Counts, Seen
 from workq_helpers import Broker, Lesson, Publisher, Worker, WorkqError, work
 from workq_helpers.log.events import EventLog
+from workq_helpers.waiting import wait_until
 
 __all__ = ["execute"]
 
@@ -250,10 +251,8 @@ class _Run:
             self.gate.open()
 
     def _wait_at_the_gate(self, seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
-        while not (reached := self.gate.wait(_LOOK_SECONDS)) and time.monotonic() < deadline and not self._is_quiet():
-            pass
-        return reached
+        wait_until(lambda: self.gate.wait(_LOOK_SECONDS) or self._is_quiet(), seconds, interval_seconds=0.0)
+        return self.gate.wait(0.0)
 
     def _is_quiet(self) -> bool:
         """Whether nothing goes on for whose moment one could wait."""
@@ -361,14 +360,14 @@ class _Run:
 
     def _works_again(self) -> bool:
         """Whether the broker itself gets over a full disk."""
-        deadline = time.monotonic() + _RECOVERY_SECONDS
-        while time.monotonic() < deadline:
-            with contextlib.suppress(Exception), self.lesson.connect() as connection:
-                channel = connection.channel()
-                for queue in self.plan.queues:
-                    channel.queue_declare(queue.name, passive=True)
-                return True
-            self.lesson.log.wait_for(lambda: False, 0.1)
+        return wait_until(self._serves_every_queue, _RECOVERY_SECONDS, interval_seconds=0.1)
+
+    def _serves_every_queue(self) -> bool:
+        with contextlib.suppress(Exception), self.lesson.connect() as connection:
+            channel = connection.channel()
+            for queue in self.plan.queues:
+                channel.queue_declare(queue.name, passive=True)
+            return True
         return False
 
     def _staff(self) -> None:
@@ -397,7 +396,7 @@ class _Run:
             for name in queues:
                 self.lesson.log.record(ASKED, OBSERVER, name)
                 known = connection.channel().queue_declare(name, passive=True).method.consumer_count
-                self.lesson.log.record(CONSUMERS, OBSERVER, name, detail=str(known))
+                self.lesson.log.record(CONSUMERS, OBSERVER, name, detail=known)
 
     # -- the end
 
@@ -446,38 +445,40 @@ class _Run:
 
     def _counts_that_agree(self) -> tuple[dict[str, Counts], int]:
         """Return the broker's counts, once they are the log's or will not be, and how long the log was then."""
-        now = time.monotonic()
-        deadline, since, before = now + _AGREE_SECONDS, now, None
-        while True:
+        since, before = time.monotonic(), None
+
+        def look() -> tuple[dict[str, Counts], int]:
             quiet = len(self.lesson.log)
-            counts = {name: Counts(*known[:2]) for name, known in self.lesson.queue_counts().items()}
-            ours = self.lesson.ledger().queues()
-            now = time.monotonic()
+            return {name: Counts(*known[:2]) for name, known in self.lesson.queue_counts().items()}, quiet
+
+        def agree(seen: tuple[dict[str, Counts], int]) -> bool:
+            nonlocal since, before
+            counts, quiet = seen
+            ours, now = self.lesson.ledger().queues(), time.monotonic()
             if counts != before:
                 since, before = now, counts
-            if len(self.lesson.log) == quiet or now > deadline:
-                known = {name: ours.get(name, Counts(0, 0)) for name in counts}
-                # What the broker holds for a connection that it has not given up yet, it will put back.
-                given_up = all(counts[name][1] == known[name][1] for name in counts)
-                if counts == known or now > deadline or (given_up and now > since + _SAME_SECONDS):
-                    return counts, quiet
-            self.lesson.log.wait_for(lambda: False, _LOOK_SECONDS)
+            if len(self.lesson.log) != quiet:
+                return False
+            known = {name: ours.get(name, Counts(0, 0)) for name in counts}
+            # What the broker holds for a connection that it has not given up yet, it will put back.
+            given_up = all(counts[name][1] == known[name][1] for name in counts)
+            return counts == known or (given_up and now > since + _SAME_SECONDS)
+
+        return wait_until(look, _AGREE_SECONDS, accept=agree, interval_seconds=_LOOK_SECONDS)
 
     def _drain(self) -> None:
         """Fetch and acknowledge all that is left: then the log has seen all that the broker had."""
         names = set(self.lesson.queue_counts())
         with self.lesson.connect() as connection:
             channel = connection.channel()
-            while names and self.remaining > 1:
+
+            def is_empty() -> bool:
                 for name in sorted(names):
-                    while True:
-                        method, _, _ = channel.basic_get(name)
-                        if method is None:
-                            break
+                    while (method := channel.basic_get(name)[0]) is not None:
                         channel.basic_ack(method.delivery_tag)
-                if not any(sum(known[:2]) for known in self.lesson.queue_counts().values()):
-                    return
-                self.lesson.log.wait_for(lambda: False, 0.05)
+                return not any(sum(known[:2]) for known in self.lesson.queue_counts().values())
+
+            wait_until(is_empty, self.remaining - 1, interval_seconds=0.05)
 
 
 class _Counting:

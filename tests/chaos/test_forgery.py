@@ -3,6 +3,7 @@ from __future__ import annotations
 from tests.chaos.forgery import FORGERIES, forge
 from tests.chaos.plan import Plan, QueuePlan
 from tests.chaos.verdict import Counts, Seen, judge
+from workq_helpers.log.details import ConsumeOptions, PublishOptions, QueueOptions
 from workq_helpers.log.events import EventLog
 
 QUEUE = QueuePlan("q1", "classic", durable=True, auto_ack=False, persistent=True, confirm=True, heirs=True)
@@ -19,11 +20,11 @@ def a_run_that_went_well() -> Seen:
         for kind in kinds.split(", "):
             log.record(kind, actor, "q1", message_id, "T" if message_id else "", tag, again)
 
-    log.record("declared", "notebook", "q1", detail="durable classic")
+    log.record("declared", "notebook", "q1", detail=QueueOptions(durable=True))
     for worker in ("v", "w"):
-        log.record("connected", worker, "q1", detail="manual ack, prefetch 1")
+        log.record("connected", worker, "q1", detail=ConsumeOptions(prefetch_count=1))
     for message_id in "abcd":
-        log.record("published", "p", "q1", message_id, "T", detail="persistent")
+        log.record("published", "p", "q1", message_id, "T", detail=PublishOptions(persistent=True))
         tell("confirmed", "p", message_id)
     tell("delivered, started, acked, finished", "w", "a", 1)
     tell("delivered, started", "v", "b", 1)

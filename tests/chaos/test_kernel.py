@@ -2,14 +2,15 @@ from __future__ import annotations
 
 from tests.chaos.kernel import _INSIDE, Journal, _tell_of_the_death
 from tests.chaos.plan import Moment
+from workq_helpers.log.details import BrokerChange, ConsumeOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.ledger import Ledger
 
 
 def test_a_death_is_told_for_those_who_could_not() -> None:
     log = EventLog()
-    log.record("connected", "manual", "q1", detail="manual ack, prefetch 2")
-    log.record("connected", "auto", "q2", detail="auto_ack")
+    log.record("connected", "manual", "q1", detail=ConsumeOptions(prefetch_count=2))
+    log.record("connected", "auto", "q2", detail=ConsumeOptions(auto_ack=True))
     log.record("connected", "p", "q1")
     log.record("delivered", "manual", "q1", "a", "A", 1)
     log.record("delivered", "auto", "q2", "b", "B", 1)
@@ -34,8 +35,8 @@ def test_a_death_is_told_for_those_who_could_not() -> None:
 def test_a_restart_whose_end_the_dead_did_not_hear_is_completed_or_never_was() -> None:
     for done, expected in ((2, ["restarting", "up", "restarting", "up"]), (1, ["restarting", "up"])):
         journal = Journal()
-        for detail in ("restarting", "up", "restarting"):
-            journal.log.record("broker", "lesson", detail=detail)
+        for change in ("restarting", "up", "restarting"):
+            journal.log.record("broker", "lesson", detail=BrokerChange(change))
         journal.tell_how_the_last_restart_ended(done)
         assert [event.detail for event in journal.log] == expected
 

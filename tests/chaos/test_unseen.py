@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from tests.chaos.unseen import ASKED, CONSUMERS, OBSERVER, Unseen
+from workq_helpers.log.details import ConsumeOptions
 from workq_helpers.log.events import Event, EventLog
 
 
@@ -14,7 +15,7 @@ class Story:
     def begin(self, *workers: str) -> Story:
         for worker in workers:
             self.tags[worker] = 0
-            self.log.record("connected", worker, "q", detail="auto_ack")
+            self.log.record("connected", worker, "q", detail=ConsumeOptions(auto_ack=True))
         return self
 
     def publish(self, *messages: str, publisher: str = "p") -> Story:
@@ -33,7 +34,7 @@ class Story:
         return self
 
     def count(self, consumers: int) -> Story:
-        self.tell(ASKED, OBSERVER).log.record(CONSUMERS, OBSERVER, "q", detail=str(consumers))
+        self.tell(ASKED, OBSERVER).log.record(CONSUMERS, OBSERVER, "q", detail=consumers)
         return self
 
     def unseen(self) -> list[str | None]:
@@ -71,7 +72,7 @@ def test_a_count_proves_nothing_if_one_of_the_living_may_have_been_gone_for_the_
 
 def test_a_count_proves_nothing_if_somebody_came_or_went_meanwhile() -> None:
     story = dead().tell(ASKED, OBSERVER).begin("u")
-    story.log.record(CONSUMERS, OBSERVER, "q", detail="2")
+    story.log.record(CONSUMERS, OBSERVER, "q", detail=2)
     story.publish("d", "e").deliver("u", "d").deliver("v", "e")
     assert story.unseen() == ["c", "d", "e"]
 

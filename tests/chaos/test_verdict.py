@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.chaos.plan import Plan, QueuePlan
 from tests.chaos.verdict import Counts, Seen, judge
+from workq_helpers.log.details import ConsumeOptions, PublishOptions, QueueOptions
 from workq_helpers.log.events import EventLog
 
 SAFE = QueuePlan("q1", "classic", durable=True, auto_ack=False, persistent=True, confirm=True, heirs=True)
@@ -20,8 +21,8 @@ class Story:
         self.log = EventLog()
         self.quiet = 0
         self.tag = 0
-        self.record("declared", "notebook", detail="durable classic")
-        self.record("connected", "w", detail="manual ack, prefetch 0")
+        self.record("declared", "notebook", detail=QueueOptions(durable=True))
+        self.record("connected", "w", detail=ConsumeOptions())
 
     def record(self, kinds: str, actor: str, message_id: str | None = None, **more: Any) -> Story:
         if "delivered" in kinds and actor == "w":
@@ -31,7 +32,9 @@ class Story:
         return self
 
     def publish(self, message_id: str) -> Story:
-        return self.record("published", "p", message_id, detail="persistent").record("confirmed", "p", message_id)
+        return self.record("published", "p", message_id, detail=PublishOptions(persistent=True)).record(
+            "confirmed", "p", message_id
+        )
 
     def work(self, message_id: str, **more: Any) -> Story:
         tag = self.tag + 1
@@ -87,7 +90,7 @@ def test_a_redelivery_without_its_flag_is_found() -> None:
 
 
 def test_a_message_that_finished_without_its_confirm_is_found() -> None:
-    story = Story().record("published", "p", "a", detail="persistent").work("a")
+    story = Story().record("published", "p", "a", detail=PublishOptions(persistent=True)).work("a")
     assert judge(plan_of(), story.seen()) == ["q1: message a was never confirmed, and p finished"]
 
 
@@ -115,8 +118,10 @@ def test_losses_of_auto_ack_are_those_that_the_log_names_as_long_as_no_connectio
 
     def story() -> Story:
         told = Story()
-        told.record("connected", "w", detail="auto_ack")
-        return told.record("published", "p", "a", detail="transient").record("published", "p", "b", detail="transient")
+        told.record("connected", "w", detail=ConsumeOptions(auto_ack=True))
+        return told.record("published", "p", "a", detail=PublishOptions()).record(
+            "published", "p", "b", detail=PublishOptions()
+        )
 
     named = story().record("delivered, lost", "w", "a", delivery_tag=1).record("stopped", "w").rest().fetch("b")
     assert judge(plan_of(queue), named.seen(ready=1)) == []
@@ -131,7 +136,7 @@ def test_losses_of_auto_ack_are_those_that_the_log_names_as_long_as_no_connectio
 
 def test_what_a_worker_still_does_while_another_stops_came_out_of_the_queue() -> None:
     story = Story().publish("a").record("delivered", "w", "a", delivery_tag=1).rest()
-    story.record("connected", "v", detail="manual ack, prefetch 0").record("requeued", "w", "a", delivery_tag=1)
+    story.record("connected", "v", detail=ConsumeOptions()).record("requeued", "w", "a", delivery_tag=1)
     story.record("delivered, started, acked, finished", "v", "a", delivery_tag=1, redelivered=True)
     assert judge(plan_of(), story.seen(unacknowledged=1)) == []
 
@@ -150,7 +155,11 @@ def test_the_work_of_the_dead_is_found() -> None:
 
 def test_what_was_on_its_way_to_the_dead_is_lost_and_no_work() -> None:
     queue = QueuePlan("q1", "classic", durable=True, auto_ack=True, persistent=False, confirm=False, heirs=True)
-    story = Story().record("connected", "w", detail="auto_ack").record("published", "p", "a", detail="transient")
+    story = (
+        Story()
+        .record("connected", "w", detail=ConsumeOptions(auto_ack=True))
+        .record("published", "p", "a", detail=PublishOptions())
+    )
     story.record("killed", "w").record("delivered, lost", "w", "a", delivery_tag=1)
     assert judge(plan_of(queue), story.seen(workers={"w": "killed"})) == []
 

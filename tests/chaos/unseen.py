@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from workq_helpers.log.details import ConsumeOptions
 from workq_helpers.log.events import Event
 
 __all__ = ["ASKED", "BAD_ENDS", "CONSUMERS", "OBSERVER", "Unseen"]
@@ -80,7 +81,7 @@ class Unseen:
         asked = 0
         for place, event in enumerate(events):
             session = current.get(event.actor)
-            if event.kind == "connected" and event.detail:
+            if event.kind == "connected" and isinstance(event.detail, ConsumeOptions):
                 current[event.actor] = _Session(event.actor, place)
                 self._sessions.append(current[event.actor])
             elif event.kind == "connected":
@@ -89,8 +90,8 @@ class Unseen:
                 self._published[event.message_id] = (event.actor, streams[event.actor]), place
             elif event.kind == ASKED:
                 asked = place
-            elif event.kind == CONSUMERS:
-                self._looks.append(_Look(asked, place, int(event.detail)))
+            elif event.kind == CONSUMERS and isinstance(event.detail, int):
+                self._looks.append(_Look(asked, place, event.detail))
             elif session is not None and event.kind == "delivered":
                 self._deliver(session, event)
             elif session is not None and session.end is None and event.kind in (*BAD_ENDS, "stopped"):

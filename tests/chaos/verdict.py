@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from tests.chaos.plan import Plan, QueuePlan
 from tests.chaos.unseen import BAD_ENDS, Unseen
+from workq_helpers.log.details import BrokerChange, Handback
 from workq_helpers.log.events import Event, Row
 from workq_helpers.log.ledger import Ledger
 
@@ -125,7 +126,8 @@ class QueueVerdict:
         settled = Counter(
             event.message_id
             for event in ours
-            if event.actor != DRAIN and (event.kind == "acked" or (event.kind, event.detail) == ("rejected", "discard"))
+            if event.actor != DRAIN
+            and (event.kind == "acked" or (event.kind, event.detail) == ("rejected", Handback.DISCARD))
         )
         settled.pop(None, None)  # an ack of nothing
         return fetched | settled
@@ -166,7 +168,7 @@ class QueueVerdict:
                 done.discard(event.message_id)
             elif last.get(event.message_id) != delivery:
                 continue  # a late report: the message has moved on
-            elif event.kind == "acked" or (event.kind == "rejected" and event.detail == "discard"):
+            elif event.kind == "acked" or (event.kind == "rejected" and event.detail is Handback.DISCARD):
                 done.add(event.message_id)
             elif event.kind in ("ack dropped", "requeued"):
                 done.discard(event.message_id)
@@ -233,7 +235,7 @@ class QueueVerdict:
         """Messages of which the log can't know that the broker does not have them."""
         sent_and_lost = self._in_doubt("published") - set(self._count("confirmed"))
         gone = sent_and_lost | self._published_again()
-        crashed = any(event.detail == "crashing" for event in self._all_events if event.kind == "broker")
+        crashed = any(event.detail is BrokerChange.CRASHING for event in self._all_events if event.kind == "broker")
         if crashed or self._seen.happened["disk full under the broker"]:
             # What was not confirmed need not have been written.
             gone |= self._published.keys() - self._count("confirmed").keys()

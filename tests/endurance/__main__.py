@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import tenacity
-
 # Before anything of the course is imported: a broker of the person who runs this is left alone.
 _runtime = Path(tempfile.mkdtemp(prefix="workq-"))
 os.environ["WORKQ_RUNTIME_DIR"] = str(_runtime)
@@ -26,6 +24,7 @@ from tests.endurance.kills import broker_settings, kill_kernels, left  # noqa: E
 from tests.endurance.soak import Load, Round, soak  # noqa: E402
 from workq_helpers import broker as brokers  # noqa: E402
 from workq_helpers import find_broker  # noqa: E402
+from workq_helpers.waiting import wait_until  # noqa: E402
 
 
 def main() -> int:
@@ -55,23 +54,12 @@ def _kill(count: int, seed: int) -> list[str]:
     """Kill kernels, and return what is left of them after a minute."""
     with course(**broker_settings()) as environ:
         kill_kernels(count, environ, seed, _wait_for, lambda text: print(text, flush=True))
-        gone = _waits(60.0, lambda: not left(environ))
-        return [] if gone else left(environ)
+        return wait_until(lambda: left(environ), 60.0, accept=lambda leftovers: not leftovers)
 
 
 def _wait_for(condition: Callable[[], object], timeout: float = 30.0) -> None:
-    if not _waits(timeout, condition):
+    if not wait_until(condition, timeout, interval_seconds=0.05):
         sys.exit(f"the awaited condition did not hold within {timeout} s")
-
-
-def _waits(timeout: float, condition: Callable[[], object]) -> bool:
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_result(lambda held: not held),
-        stop=tenacity.stop_after_delay(timeout),
-        wait=tenacity.wait_fixed(0.05),
-        retry_error_callback=lambda _: False,
-    )
-    return bool(retrying(condition))
 
 
 def _soak(load: Load, minutes: float) -> list[Round]:

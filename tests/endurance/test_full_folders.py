@@ -73,6 +73,7 @@ def test_a_full_runtime_folder_is_told_in_a_sentence(disk: Path, tmp_path: Path)
     assert list(disk.iterdir()) == [filler]
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("pages", [1, 2, 8])
 def test_with_hardly_any_room_a_broker_runs_or_a_sentence_says_why_not(
     disk: Path, tmp_path: Path, poll_for: Callable[..., None], pages: int
@@ -93,6 +94,7 @@ def test_with_hardly_any_room_a_broker_runs_or_a_sentence_says_why_not(
     assert list(disk.iterdir()) == [filler]
 
 
+@pytest.mark.nightly
 def test_a_full_cache_is_told_in_a_sentence(disk: Path, tmp_path: Path) -> None:
     need(shutil.which("apt-get"), "only packages of Debian or Ubuntu go into the cache")
     if find_installations(os.environ):

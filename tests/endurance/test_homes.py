@@ -60,6 +60,7 @@ def fuse() -> None:
     need(known.returncode == 0, "there is no python3-fusepy")
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("fuse")
 def test_a_slow_home_makes_nothing_fail() -> None:
     with home("slow") as there:
@@ -71,6 +72,7 @@ def test_a_slow_home_makes_nothing_fail() -> None:
         assert first_cell(there).startswith(ADDED)
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("fuse")
 def test_a_home_without_locks_makes_nothing_fail(poll_for: Callable[..., None]) -> None:
     with home("lockless") as there:

@@ -83,6 +83,7 @@ def virtual_hosts(seen: dict[str, Any]) -> list[str]:
     return re.findall(r"'([^']+)'", seen["lesson"].splitlines()[0])
 
 
+@pytest.mark.nightly
 def test_two_labs_of_one_user_share_a_broker_that_outlives_the_first(
     tmp_path: Path, poll_for: Callable[..., None]
 ) -> None:
@@ -157,6 +158,7 @@ class Typed:
         self._process.communicate()
 
 
+@pytest.mark.nightly
 def test_two_make_lab_at_once_in_a_fresh_checkout_make_one_environment(
     tmp_path: Path, poll_for: Callable[..., None]
 ) -> None:

@@ -26,7 +26,7 @@ ADDED = "A note of mine, "
 _URL = re.compile(r"(http://127\.0\.0\.1:\d+)/lab/tree/\S+\?token=(\w+)")
 _LESSON = """
 from workq_helpers import Lesson
-from workq_helpers.teaching.progress import course_progress
+from workq_helpers.lessons import course_progress
 with Lesson("visit") as lesson:
     with lesson.connect() as connection:
         connection.channel().queue_declare(queue="hello", durable=True)

@@ -25,9 +25,10 @@ from workq_helpers.cli.main import main
 from workq_helpers.clients.console import Console
 from workq_helpers.errors import InvalidArgumentError, QueueError, WorkqError
 from workq_helpers.lessons.acknowledgments.rabbitmqctl import Printed
-from workq_helpers.lessons.putting_it_together.task_stories import Accounts, read_accounts
-from workq_helpers.lessons.putting_it_together.web import Answer, Latencies
+from workq_helpers.lessons.putting_it_together.task_stories import TaskStories, read_task_stories
+from workq_helpers.lessons.putting_it_together.web import Latencies, Response
 from workq_helpers.log import tables
+from workq_helpers.log.details import CloseReason, ConsumeOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.messages import task_text
 from workq_helpers.pictures.queue_depth import queue_depth
@@ -68,11 +69,11 @@ def hostile_log() -> EventLog:
     log = EventLog()
     for number, text in enumerate(HOSTILE):
         worker, queue = printable(text), text
-        log.record("connected", worker, queue, detail=f"manual ack, prefetch 1 {text}")
+        log.record("connected", worker, queue, detail=ConsumeOptions(prefetch_count=1))
         log.record("published", "lesson", queue, f"id-{number}", task_text(text.encode()))
         log.record("delivered", worker, queue, f"id-{number}", task_text(text.encode()), delivery_tag=1)
         log.record("started", worker, queue, f"id-{number}", task_text(text.encode()), delivery_tag=1)
-        log.record("channel closed", worker, queue, detail=f"406 PRECONDITION_FAILED - queue '{text}'")
+        log.record("channel closed", worker, queue, detail=CloseReason(406, f"PRECONDITION_FAILED - queue '{text}'"))
         log.record("requeued", worker, queue, f"id-{number}", task_text(text.encode()), delivery_tag=1, detail="lost")
     return log
 
@@ -167,7 +168,7 @@ def test_tables_in_a_notebook() -> None:
     log = hostile_log()
     frames = [table(log) for table in (tables.events, tables.deliveries, tables.tasks, tables.workers)]
     pages = [str(frame._repr_html_()) for frame in frames]
-    told = Accounts(read_accounts(log))
+    told = TaskStories(read_task_stories(log))
     pages.append(told._repr_mimebundle_()["text/html"])
     for page in pages:
         assert not Elements(page).found & {"img", "script", "onerror", "a", "href"}
@@ -195,7 +196,7 @@ def test_a_pictures_words_in_a_notebook() -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_figures_draw_text_and_typeset_nothing(text: str) -> None:
     log = hostile_log()
-    answers = [Answer(200, 0.01), Answer(202, 0.02)]
+    answers = [Response(200, 0.01), Response(202, 0.02)]
     for picture in (timeline(log), queue_depth(log, text), Latencies({text: answers, "other": answers}).picture()):
         assert picture.png().startswith(b"\x89PNG")
         drawn = picture.figure.findobj(lambda each: hasattr(each, "get_parse_math"))

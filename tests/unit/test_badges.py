@@ -16,6 +16,8 @@ from scripts import badges
 from scripts.badges import Address, AddressError
 from tests.unit.test_readme import dead_links
 
+pytestmark = pytest.mark.text
+
 ROOT = Path(__file__).parents[2]
 PUBLISHED = Address("github.com", "you/course")
 

@@ -16,6 +16,8 @@ from benchmarks.report import Report
 from benchmarks.rounds import interleaved
 from benchmarks.row import Goal, Row
 
+pytestmark = pytest.mark.once
+
 
 def test_sides_take_turns_and_each_begins_a_round() -> None:
     order: list[str] = []

@@ -7,12 +7,18 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
+from tests.chapters import CHECKS, check
+from tests.properties import examples
 from workq_helpers.errors import CheckFailedError, InvalidArgumentError
+from workq_helpers.lessons.round_robin import CHAPTER
+from workq_helpers.log.details import CloseReason, ConsumeOptions, Detail, Handback, Mistake
 from workq_helpers.log.events import KINDS, EventLog
 from workq_helpers.rabbitmq.management import QueueCounts
-from workq_helpers.teaching.check import CHECKS, check, passed
 
 ALL = ("delivered", "started", "acked", "finished")
+
+
+MANUAL = ConsumeOptions()
 
 
 class Story:
@@ -22,7 +28,7 @@ class Story:
         self.log = EventLog()
         self.tags: dict[str, int] = {}
 
-    def workers(self, *names: str, detail: str = "manual ack, prefetch 0") -> Story:
+    def workers(self, *names: str, detail: ConsumeOptions = MANUAL) -> Story:
         for name in names:
             self.log.record("connected", name, "hello", detail=detail)
         return self
@@ -44,9 +50,9 @@ class Story:
         return self
 
     def auto(self, *names: str) -> Story:
-        return self.workers(*names, detail="auto_ack")
+        return self.workers(*names, detail=ConsumeOptions(auto_ack=True))
 
-    def settle(self, worker: str, number: int, kind: str, detail: str = "", tag: int | None = None) -> Story:
+    def settle(self, worker: str, number: int, kind: str, detail: Detail = "", tag: int | None = None) -> Story:
         tag = self.tags.get(worker, 0) if tag is None else tag
         self.log.record(kind, worker, "hello", f"id-{number}", f"Task {number}.", tag, detail=detail)
         return self
@@ -99,8 +105,8 @@ def test_a_late_worker_gets_only_what_comes_later() -> None:
 
 
 def test_a_late_worker_helps_with_what_waits_in_the_queue() -> None:
-    story = Story().workers("worker-1", detail="manual ack, prefetch 1").send(1, 2, 3, 4).give("worker-1", 1)
-    log = story.workers("worker-2", detail="manual ack, prefetch 1").give("worker-2", 2, 4)
+    story = Story().workers("worker-1", detail=ConsumeOptions(prefetch_count=1)).send(1, 2, 3, 4).give("worker-1", 1)
+    log = story.workers("worker-2", detail=ConsumeOptions(prefetch_count=1)).give("worker-2", 2, 4)
     assert check(log.give("worker-1", 3).log, "backlog").saw == (
         "4 tasks had been sent before worker-2 came; it did 2 that still waited in the queue, "
         "and none that had been dispatched to worker-1."
@@ -146,7 +152,7 @@ SEEN = {
         "more.",
     ),
     "wrong ack": (
-        two().give("worker-1", 1, 2, 3, 4, 5).settle("worker-1", 5, "acked", "unknown delivery tag", tag=9),
+        two().give("worker-1", 1, 2, 3, 4, 5).settle("worker-1", 5, "acked", Mistake.UNKNOWN_DELIVERY_TAG, tag=9),
         "worker-1 acknowledged what the channel did not know as its own; RabbitMQ closed the channel each time. "
         "All 5 tasks are done after all.",
     ),
@@ -155,9 +161,9 @@ SEEN = {
         .workers("worker-1")
         .send(1, 2)
         .give("worker-1", 1, kinds=HELD)
-        .settle("worker-1", 1, "nacked", "requeue")
+        .settle("worker-1", 1, "nacked", Handback.REQUEUE)
         .give("worker-1", 2, kinds=HELD)
-        .settle("worker-1", 2, "rejected", "discard")
+        .settle("worker-1", 2, "rejected", Handback.DISCARD)
         .give("worker-1", 1),
         "'Task 1.' went back to the queue and was done later; 'Task 2.' was turned away; 1 done.",
     ),
@@ -174,13 +180,13 @@ def test_what_was_seen_is_told(name: str, story: Story, saw: str) -> None:
     [
         (
             "channel closed",
-            "406 PRECONDITION_FAILED - delivery acknowledgement timed out",
+            CloseReason(406, "PRECONDITION_FAILED - delivery acknowledgement timed out"),
             "RabbitMQ closed worker-1's channel",
         ),
         ("cancelled", "by the broker", "RabbitMQ canceled worker-1's consumer"),
     ],
 )
-def test_the_ack_timeout_is_seen_as_each_version_shows_it(kind: str, detail: str, saw: str) -> None:
+def test_the_ack_timeout_is_seen_as_each_version_shows_it(kind: str, detail: Detail, saw: str) -> None:
     story = Story().workers("worker-1").send(1).give("worker-1", 1, kinds=HELD)
     story.log.record(kind, "worker-1", "hello", detail=detail)
     assert check(story.log, "ack timeout").saw.startswith(saw)
@@ -195,11 +201,11 @@ def test_the_brokers_counts_are_told_where_they_can_be_had() -> None:
 
 def test_what_has_passed_is_remembered() -> None:
     check(two().give("worker-2", 2, 4).give("worker-1", 1, 3, 5).log, "round robin")
-    assert "round robin" in passed()
-    before = passed()
+    assert "round robin" in CHAPTER.passed
+    before = CHAPTER.passed
     with pytest.raises(CheckFailedError):
         check(EventLog(), "one message")
-    assert passed() == before
+    assert CHAPTER.passed == before
 
 
 WRONG = {
@@ -220,7 +226,7 @@ WRONG = {
     "manual ack, nobody left": ("manual ack", killed_at_work(), "'Task 1.' is still waiting"),
     "manual ack, thrown away": (
         "manual ack",
-        killed_at_work().give("worker-2", 1, kinds=HELD).settle("worker-2", 1, "rejected", "discard"),
+        killed_at_work().give("worker-2", 1, kinds=HELD).settle("worker-2", 1, "rejected", Handback.DISCARD),
         "'Task 1.' is discarded. Does the callback acknowledge",
     ),
     "nothing forgotten": (
@@ -233,7 +239,7 @@ WRONG = {
     "no wrong ack": ("wrong ack", two().give("worker-1", 1), "Every acknowledgment named a delivery"),
     "wrong ack, task left": (
         "wrong ack",
-        Story().send(1).settle("notebook", 1, "acked", "unknown delivery tag", tag=9),
+        Story().send(1).settle("notebook", 1, "acked", Mistake.UNKNOWN_DELIVERY_TAG, tag=9),
         "'Task 1.' is waiting: its channel died",
     ),
     "nothing handed back": ("nack and reject", two().give("worker-1", 1, 2, 3, 4, 5), "Nothing was handed back"),
@@ -243,7 +249,7 @@ WRONG = {
         .workers("worker-1")
         .send(1)
         .give("worker-1", 1, kinds=HELD)
-        .settle("worker-1", 1, "nacked", "requeue")
+        .settle("worker-1", 1, "nacked", Handback.REQUEUE)
         .give("worker-1", 1),
         "Nothing was turned away",
     ),
@@ -278,7 +284,7 @@ WRONG = {
     "limited prefetch": (
         "round robin",
         Story()
-        .workers("worker-1", "worker-2", detail="manual ack, prefetch 1")
+        .workers("worker-1", "worker-2", detail=ConsumeOptions(prefetch_count=1))
         .send(1, 2, 3)
         .give("worker-1", 1)
         .give("worker-2", 2, 3),
@@ -345,12 +351,12 @@ def test_what_is_missing_is_diagnosed(name: str, story: Story, message: str) -> 
 
 def test_an_unknown_check_is_answered_with_the_known_ones() -> None:
     with pytest.raises(InvalidArgumentError) as caught:
-        check(EventLog(), "robin")
-    assert "'robin'" in str(caught.value)
-    assert all(name in str(caught.value) for name in CHECKS)
+        CHAPTER.check(EventLog(), "robin")
+    assert "'robin' in the lesson 'Round robin'" in str(caught.value)
+    assert all(name in str(caught.value) for name in CHAPTER.checks)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(
     st.sampled_from(sorted(CHECKS)),
     st.lists(
@@ -362,13 +368,13 @@ def test_an_unknown_check_is_answered_with_the_known_ones() -> None:
             st.sampled_from(["x", "y"]),
             st.sampled_from([None, 1, 2]),
             st.booleans(),
-            st.sampled_from(["", "requeue", "auto_ack", "manual ack, prefetch 1"]),
+            st.sampled_from(["", Handback.REQUEUE, ConsumeOptions(auto_ack=True), ConsumeOptions(prefetch_count=1)]),
         ),
         max_size=40,
     ),
 )
 def test_no_log_breaks_a_check(
-    name: str, records: list[tuple[str, str, str, str | None, str, int | None, bool, str]]
+    name: str, records: list[tuple[str, str, str, str | None, str, int | None, bool, Detail]]
 ) -> None:
     log = EventLog()
     for record in records:
@@ -380,7 +386,7 @@ def test_no_log_breaks_a_check(
     assert said.endswith((".", "?"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(st.integers(2, 6), st.integers(1, 30), st.data())
 def test_one_task_out_of_turn_is_enough_to_fail(workers: int, tasks: int, data: st.DataObject) -> None:
     tasks += workers

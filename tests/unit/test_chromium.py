@@ -25,9 +25,12 @@ class Without:
 
 MISSING_LIBRARY = (
     "BrowserType.launch: Target page, context or browser has been closed\n"
-    "[pid=1][err] chrome: error while loading shared libraries: libnss3.so: cannot open shared object file: No such file"
+    "[pid=1][err] chrome: error while loading shared libraries: libnss3.so: cannot open shared object file"
 )
-MISSING_DEPENDENCIES = "BrowserType.launch: \n╔═════╗\n║ Host system is missing dependencies to run browsers. ║\n║ Please install them ║\n╚═══╝"
+MISSING_DEPENDENCIES = (
+    "BrowserType.launch: \n╔═════╗\n"
+    "║ Host system is missing dependencies to run browsers. ║\n║ Please install them ║\n╚═══╝"
+)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="CI runs on Debian alone")
+pytestmark = [
+    pytest.mark.text,
+    pytest.mark.skipif(sys.platform != "linux", reason="CI runs on Debian alone"),
+]
 
 SCRIPT = Path(__file__).parents[2] / ".ci" / "leftovers"
 

@@ -8,7 +8,9 @@ from types import ModuleType
 
 import pytest
 
-REPORT = Path(__file__).parents[2] / ".ci" / "report.py"
+pytestmark = pytest.mark.text
+
+CI = Path(__file__).parents[2] / ".ci"
 
 PASSED = '<testcase classname="tests.unit.test_events" name="test_order"/>'
 FAILED = '<testcase classname="tests.unit.test_a" name="test_b"><failure message="no"/></testcase>'
@@ -18,7 +20,7 @@ SKIPPED = '<testcase classname="tests.broker.test_d" name="test_e"><skipped mess
 
 @pytest.fixture
 def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("workq_ci_report", REPORT)
+    spec = importlib.util.spec_from_file_location("workq_ci_report", CI / "report.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -28,66 +30,61 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-def write(folder: Path, *cases: str) -> str:
+def write(folder: Path, *cases: str) -> Path:
     file = folder / "report.xml"
     file.write_text(f"<testsuites><testsuite>{''.join(cases)}</testsuite></testsuites>")
-    return str(file)
+    return file
 
 
-def test_a_good_part_is_one_line(report: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert report.main("part", "node", "0", "12", write(tmp_path, PASSED)) == 0
-    assert capsys.readouterr().out == "ok    node: 1 passed, 0 failed, 0 skipped, 12 s\n"
+def test_a_good_part_is_one_line(report: ModuleType, tmp_path: Path) -> None:
+    line = "ok    node: 1 passed, 0 failed, 0 skipped, 12 s"
+    assert report.part("node", 0, 12.3, write(tmp_path, PASSED)) == (True, [line])
 
 
 @pytest.mark.parametrize(
     ("status", "cases"),
-    [("0", [PASSED, FAILED]), ("0", [PASSED, BROKEN]), ("0", [PASSED, SKIPPED]), ("0", []), ("1", [PASSED])],
+    [(0, [PASSED, FAILED]), (0, [PASSED, BROKEN]), (0, [PASSED, SKIPPED]), (0, []), (1, [PASSED])],
     ids=["a failure", "an error", "a skip", "no test", "a failing command"],
 )
-def test_what_fails_a_part(
-    report: ModuleType,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    status: str,
-    cases: list[str],
-) -> None:
-    assert report.main("part", "node", status, "12", write(tmp_path, *cases)) == 1
-    assert capsys.readouterr().out.startswith("FAIL  node: ")
+def test_what_fails_a_part(report: ModuleType, tmp_path: Path, status: int, cases: list[str]) -> None:
+    good, lines = report.part("node", status, 12, write(tmp_path, *cases))
+    assert not good
+    assert lines[0].startswith("FAIL  node: ")
 
 
 def test_a_part_without_a_report_fails(report: ModuleType, tmp_path: Path) -> None:
-    assert report.main("part", "node", "0", "12", str(tmp_path / "none.xml")) == 1
+    assert not report.part("node", 0, 12, tmp_path / "none.xml")[0]
+    half = write(tmp_path, PASSED)
+    half.write_text(half.read_text()[:-20])
+    assert not report.part("node", 0, 12, half)[0]
 
 
 @pytest.mark.parametrize(
-    ("line", "status"),
+    ("line", "good"),
     [
-        ("node  tests.broker.*  this server speaks no TLS", 0),
-        ("docker-*  tests.broker.*  another part", 1),
-        ("node  tests.broker.*", 1),  # no reason, no leave
+        ("node  tests.broker.*  this server speaks no TLS", True),
+        ("docker-*  tests.broker.*  another part", False),
+        ("node  tests.broker.*", False),  # no reason, no leave
     ],
 )
-def test_a_listed_skip_passes(report: ModuleType, tmp_path: Path, line: str, status: int) -> None:
+def test_a_listed_skip_passes(report: ModuleType, tmp_path: Path, line: str, good: bool) -> None:
     report.ALLOWED.write_text(f"{line}\n")
-    assert report.main("part", "node", "0", "12", write(tmp_path, PASSED, SKIPPED)) == status
+    assert report.part("node", 0, 12, write(tmp_path, PASSED, SKIPPED))[0] == good
 
 
-def test_the_total_is_a_plain_line(report: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_total_is_a_plain_line(report: ModuleType, tmp_path: Path) -> None:
     file = write(tmp_path, PASSED, FAILED, SKIPPED)
-    assert report.main("total", file, file) == 0
-    assert capsys.readouterr().out == "2 passed, 2 failed, 2 skipped\n"
+    assert report.total([file, file]) == "2 passed, 2 failed, 2 skipped"
 
 
-def test_the_table_says_with_what_each_part_ran(
-    report: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_table_says_with_what_each_part_ran(report: ModuleType, tmp_path: Path) -> None:
     found = {"Python": "3.13.5", "RabbitMQ": "4.0.5", "ipykernel": "7.4.0", "dependencies": "newest"}
     properties = "".join(f'<property name="{name}" value="{value}"/>' for name, value in found.items())
     known = tmp_path / "node.xml"
     suite = f'<testsuite time="61.6"><properties>{properties}</properties>{PASSED}{FAILED}</testsuite>'
     known.write_text(f"<testsuites>{suite}</testsuites>")
-    assert report.main("table", str(known), write(tmp_path, PASSED), str(tmp_path / "none.xml")) == 0
-    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+    parts = [("node", known), ("report", write(tmp_path, PASSED)), ("none", tmp_path / "none.xml")]
+    assert [line.split() for line in report.table(parts)] == [
         ["part", "Python", "RabbitMQ", "ipykernel", "dependencies", "passed", "seconds"],
         ["node", "3.13.5", "4.0.5", "7.4.0", "newest", "1", "62"],
         ["report", "-", "-", "-", "-", "1", "0"],
@@ -96,26 +93,33 @@ def test_the_table_says_with_what_each_part_ran(
 
 
 def test_a_few_failures_may_be_run_once_more(report: ModuleType, tmp_path: Path) -> None:
-    assert report.main("few", write(tmp_path, PASSED)) == 1
-    assert report.main("few", write(tmp_path, PASSED, FAILED, BROKEN)) == 0
-    assert report.main("few", write(tmp_path, PASSED, FAILED, BROKEN, FAILED, BROKEN)) == 1
-    assert report.main("few", str(tmp_path / "none.xml")) == 1
+    assert not report.are_few(write(tmp_path, PASSED))
+    assert report.are_few(write(tmp_path, PASSED, FAILED, BROKEN))
+    others = [FAILED.replace("test_b", f"test_{number}") for number in range(3)]
+    assert not report.are_few(write(tmp_path, PASSED, FAILED, *others))
+    assert not report.are_few(tmp_path / "none.xml")
 
 
-def test_what_passes_the_second_time_is_named_and_fails_no_part(
-    report: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    merged = str(tmp_path / "merged.xml")
-    first = Path(write(tmp_path, PASSED, FAILED, BROKEN)).rename(tmp_path / "first.xml")
+def test_cells_of_one_lesson_count_as_one_failure(report: ModuleType, tmp_path: Path) -> None:
+    cell = '<testcase classname="notebooks.01.ipynb" name="Cell {}"><failure message="no"/></testcase>'
+    assert report.are_few(write(tmp_path, *map(cell.format, range(20))))
+
+
+def test_only_a_pytest_that_ran_to_its_end_is_run_once_more(report: ModuleType) -> None:
+    assert report.ran_to_its_end("...F\n===== 1 failed, 3 passed in 2.00s =====\n")
+    assert not report.ran_to_its_end("make: *** [Makefile:40: test] Error 2\n")
+    assert not report.ran_to_its_end("!!!!! KeyboardInterrupt !!!!!\n===== 1 failed in 2.00s =====\n")
+
+
+def test_what_passes_the_second_time_is_named_and_fails_no_part(report: ModuleType, tmp_path: Path) -> None:
+    merged = tmp_path / "merged.xml"
+    first = write(tmp_path, PASSED, FAILED, BROKEN).rename(tmp_path / "first.xml")
     again = write(tmp_path, FAILED.replace("failure", "properties"), BROKEN.replace("error", "properties"))
-    assert report.main("merge", "node", str(first), again, merged) == 0
-    notes = capsys.readouterr().out.splitlines()
-    assert notes == [
-        "note  node: failed, and passed when it was run once more: tests.unit.test_a::test_b: no",
-        "note  node: failed, and passed when it was run once more: tests.unit.test_a::test_c: fixture",
+    assert report.merge(first, again, merged) == [
+        ("tests.unit.test_a::test_b", "no"),
+        ("tests.unit.test_a::test_c", "fixture"),
     ]
-    assert report.main("part", "node", "0", "12", merged) == 0
-    assert capsys.readouterr().out == "ok    node: 3 passed, 0 failed, 0 skipped, 12 s\n"
+    assert report.part("node", 0, 12, merged) == (True, ["ok    node: 3 passed, 0 failed, 0 skipped, 12 s"])
 
 
 @pytest.mark.parametrize(
@@ -124,7 +128,17 @@ def test_what_passes_the_second_time_is_named_and_fails_no_part(
 def test_what_does_not_pass_the_second_time_fails_the_part(
     report: ModuleType, tmp_path: Path, again: list[str]
 ) -> None:
-    merged = str(tmp_path / "merged.xml")
-    first = Path(write(tmp_path, PASSED, FAILED)).rename(tmp_path / "first.xml")
-    assert report.main("merge", "node", str(first), write(tmp_path, *again), merged) == 0
-    assert report.main("part", "node", "0", "12", merged) == 1
+    merged = tmp_path / "merged.xml"
+    first = write(tmp_path, PASSED, FAILED).rename(tmp_path / "first.xml")
+    assert report.merge(first, write(tmp_path, *again), merged) == []
+    assert not report.part("node", 0, 12, merged)[0]
+
+
+def test_the_slowest_tests_of_all_parts_are_kept(report: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    quick = write(tmp_path, PASSED.replace("/>", ' time="0.5"/>'))
+    slow = write(tmp_path / "other", FAILED.replace("test_b", "test_slow").replace("><", ' time="61.24"><', 1), PASSED)
+    assert report.slowest({"lint": quick, "node": slow}, 2) == [
+        {"seconds": 61.2, "part": "node", "test": "tests.unit.test_a::test_slow"},
+        {"seconds": 0.5, "part": "lint", "test": "tests.unit.test_events::test_order"},
+    ]

@@ -21,14 +21,9 @@ from workq_helpers.broker.ports import free_ports
 from workq_helpers.errors import (
     BrokerError,
     BrokerUnreachableError,
-    ChannelRefusedError,
-    ConnectionLostError,
     InvalidArgumentError,
     LoginRefusedError,
     QueueError,
-    QueueMismatchError,
-    QueueNotFoundError,
-    TransientQueuesDeniedError,
     UnsupportedBrokerError,
     VirtualHostRefusedError,
     WorkqError,
@@ -43,6 +38,13 @@ from workq_helpers.rabbitmq.connecting import (
     translate,
 )
 from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.errors import (
+    ChannelRefusedError,
+    ConnectionLostError,
+    QueueMismatchError,
+    QueueNotFoundError,
+    TransientQueuesDeniedError,
+)
 
 
 def refusal(endpoint: Endpoint, kind: type[WorkqError]) -> str:

@@ -15,7 +15,7 @@ from workq_helpers.clients.worker import Worker
 from workq_helpers.clients.worker_channel import WorkerChannel
 from workq_helpers.errors import WorkqError
 from workq_helpers.log.events import EventLog
-from workq_helpers.log.messages import MessageIds
+from workq_helpers.log.observer import Book
 
 
 def deliver(consumer: Consumer, tag: int) -> None:
@@ -32,13 +32,13 @@ def deliver(consumer: Consumer, tag: int) -> None:
 def test_a_killed_worker_gets_nothing_but_what_nobody_else_will_get(auto_ack: bool, expected: list[str]) -> None:
     log = EventLog()
     host: Any = SimpleNamespace(name="w", ended=lambda *_: None)
-    consumer = Consumer(host, ConsumerOptions("q", auto_ack), pika.ConnectionParameters(), log, MessageIds())
+    consumer = Consumer(host, ConsumerOptions("q", auto_ack), pika.ConnectionParameters(), Book(log))
     consumer._channel = WorkerChannel(consumer, 1)
-    consumer._connection = SimpleNamespace(is_open=True, _transport=None)  # type: ignore[assignment]
+    consumer._life.connection = SimpleNamespace(is_open=True, _transport=None)  # type: ignore[assignment]
     deliver(consumer, 1)
     assert consumer.cut_at_once("killed")
     deliver(consumer, 2)  # it was in the socket's buffer
-    consumer._end()
+    consumer.ended()
     assert [f"{event.kind} {event.message_id}" for event in log] == expected
 
 
@@ -53,8 +53,7 @@ def test_a_goodbye_without_an_answer_leaves_in_doubt_what_was_acknowledged(
             lambda ch, method, properties, body: None,
             ConsumerOptions("q"),
             parameters=pika.ConnectionParameters("127.0.0.1", port),
-            log=log,
-            ids=MessageIds(),
+            book=Book(log),
             explain=lambda error: WorkqError(str(error)),
         )
         worker.launch()

@@ -7,17 +7,20 @@ from typing import Any
 import pytest
 from pika.spec import BasicProperties
 
+from tests.chapters import PREDICTIONS, check
 from workq_helpers.errors import BrokerNotOursError, CheckFailedError, WaitTimeoutError
-from workq_helpers.lessons import PREDICTIONS
+from workq_helpers.lessons.durability import check as check_after_outage
 from workq_helpers.lessons.durability import checks
 from workq_helpers.lessons.durability import survivors as survivors_module
-from workq_helpers.lessons.durability.outage import NotChecked, Outage, crash, restart
-from workq_helpers.lessons.durability.outage import check as check_after_outage
 from workq_helpers.lessons.durability.survivors import Sent, sent_to, survivors
+from workq_helpers.log.details import BrokerChange, PublishOptions, QueueOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.rabbitmq.management import QueueCounts
-from workq_helpers.teaching.check import check
+from workq_helpers.teaching.check import NotChecked
+from workq_helpers.teaching.outage import Outage, crash, restart
 from workq_helpers.teaching.prediction import Seen
+
+DURABLE = QueueOptions(durable=True)
 
 
 class Kitchen:
@@ -28,21 +31,21 @@ class Kitchen:
         self.counts: dict[str, QueueCounts] = {}
         self.numbers = iter(range(10_000))
 
-    def declare(self, queue: str, detail: str = "durable classic") -> Kitchen:
+    def declare(self, queue: str, detail: QueueOptions = DURABLE) -> Kitchen:
         self.log.record("declared", "notebook", queue, detail=detail)
         return self
 
     def send(self, queue: str, *, transient: int = 0, persistent: int = 0, confirmed: int = 0) -> Kitchen:
-        for kind in ["transient"] * transient + ["persistent"] * persistent:
+        for kept in [False] * transient + [True] * persistent:
             number = next(self.numbers)
-            self.log.record("published", "notebook", queue, f"id-{number}", "Soup..", detail=kind)
+            self.log.record("published", "notebook", queue, f"id-{number}", "Soup..", detail=PublishOptions(kept))
             if number < confirmed:
                 self.log.record("confirmed", "notebook", queue, f"id-{number}", "Soup..")
         return self
 
-    def outage(self, *details: str) -> Kitchen:
-        for detail in details or ("restarting", "up"):
-            self.log.record("broker", "lesson", detail=detail)
+    def outage(self, *changes: str) -> Kitchen:
+        for change in changes or ("restarting", "up"):
+            self.log.record("broker", "lesson", detail=BrokerChange(change))
         return self
 
     def left(self, **ready: int) -> Kitchen:
@@ -62,7 +65,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def two_queues() -> Kitchen:
-    kitchen = Kitchen().declare("hello", "transient classic").declare("task_queue")
+    kitchen = Kitchen().declare("hello", QueueOptions()).declare("task_queue")
     return kitchen.send("hello", transient=5, persistent=5).send("task_queue", transient=5, persistent=5)
 
 
@@ -71,14 +74,14 @@ def two_queues() -> Kitchen:
 
 def test_what_was_sent_is_counted_by_kind() -> None:
     kitchen = Kitchen().declare("task_queue").send("task_queue", transient=2, persistent=3, confirmed=1)
-    assert sent_to(kitchen.log) == {"task_queue": Sent("durable classic", 2, 3, 1)}
+    assert sent_to(kitchen.log) == {"task_queue": Sent(DURABLE, 2, 3, 1)}
 
 
 def test_a_message_that_was_published_again_counts_once() -> None:
     kitchen = Kitchen()
-    for detail in ("persistent", "persistent, again: its confirm never came"):
-        kitchen.log.record("published", "publisher-1", "q", "id-1", "Soup..", detail=detail)
-    assert sent_to(kitchen.log)["q"] == Sent("", 0, 1, 0)
+    for again in (False, True):
+        kitchen.log.record("published", "publisher-1", "q", "id-1", "Soup..", detail=PublishOptions(True, again))
+    assert sent_to(kitchen.log)["q"] == Sent(None, 0, 1, 0)
 
 
 def test_a_look_at_the_counts_waits_until_they_have_come(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +93,7 @@ def test_a_look_at_the_counts_waits_until_they_have_come(monkeypatch: pytest.Mon
 
 def test_survivors_are_a_row_a_queue() -> None:
     kitchen = Kitchen().declare("task_queue").send("task_queue", persistent=4, confirmed=3)
-    kitchen.declare("gone", "transient classic").send("gone", transient=2).left(task_queue=2)
+    kitchen.declare("gone", QueueOptions()).send("gone", transient=2).left(task_queue=2)
     table = survivors(kitchen)  # type: ignore[arg-type]
     assert table.reset_index().to_numpy().tolist() == [["task_queue", 4, 3, 2, 1], ["gone", 2, 0, 0, 0]]
 
@@ -104,7 +107,7 @@ def foreign(log: EventLog) -> Any:
 
     endpoint = SimpleNamespace(host="rabbit.example", port=5672)
     broker = SimpleNamespace(restart=refuse, crash=refuse, ours=False, endpoint=endpoint)
-    return SimpleNamespace(broker=broker, log=log, check=lambda name: check(log, name))
+    return SimpleNamespace(broker=broker, log=log)
 
 
 @pytest.mark.parametrize("deed", [restart, crash])
@@ -223,7 +226,7 @@ def observed(name: str, kitchen: Kitchen) -> Seen:
 
 @pytest.mark.parametrize(("left", "choice"), [({"hello": 5}, 0), ({"hello": 0}, 1), ({}, 2), ({"hello": 3}, None)])
 def test_what_a_restart_left_of_a_transient_queue(left: dict[str, int], choice: int | None) -> None:
-    kitchen = Kitchen().declare("hello", "transient classic").send("hello", transient=5).outage().left(**left)
+    kitchen = Kitchen().declare("hello", QueueOptions()).send("hello", transient=5).outage().left(**left)
     assert observed("restart", kitchen).choice == choice
 
 

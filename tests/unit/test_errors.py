@@ -9,10 +9,11 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from workq_helpers import errors
+from workq_helpers.rabbitmq import errors as pikas
 
 
 def all_of_ours() -> list[type[errors.WorkqError]]:
-    classes = [getattr(errors, name) for name in errors.__all__]
+    classes = [getattr(module, name) for module in (errors, pikas) for name in module.__all__]
     return [known for known in classes if inspect.isclass(known)]
 
 
@@ -44,12 +45,12 @@ def test_a_cause_is_not_shown_either(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_queue_errors_are_pikas_too() -> None:
-    error = errors.QueueNotFoundError("There is no queue 'x'.", 404, "NOT_FOUND")
+    error = pikas.QueueNotFoundError("There is no queue 'x'.", 404, "NOT_FOUND")
     assert str(error) == "There is no queue 'x'."
     with pytest.raises(pika.exceptions.ChannelClosedByBroker) as caught:
         raise error
     assert (caught.value.reply_code, caught.value.reply_text) == (404, "NOT_FOUND")
-    denied = errors.TransientQueuesDeniedError("Refused.", 541, "INTERNAL_ERROR")
+    denied = pikas.TransientQueuesDeniedError("Refused.", 541, "INTERNAL_ERROR")
     assert isinstance(denied, pika.exceptions.ConnectionClosedByBroker)
 
 

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import pytest
 
+from tests.chapters import EXERCISES
 from workq_helpers.errors import InvalidArgumentError
-from workq_helpers.lessons import CHAPTERS, EXERCISES
-from workq_helpers.teaching.exercise import Code, Exercise, OpenExercise, Verdict, exercise
+from workq_helpers.lessons import CHAPTERS
+from workq_helpers.lessons.round_robin import exercise
+from workq_helpers.teaching.exercise import Exercise, OpenExercise, Verdict
 from workq_helpers.teaching.source import derive
+from workq_helpers.text import Code
 
 TEXT = """# For authors.
 #: cell

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.chapters import PREDICTIONS, check
 from workq_helpers.errors import CheckFailedError
-from workq_helpers.lessons import PREDICTIONS
+from workq_helpers.log.details import ConsumeOptions
 from workq_helpers.log.events import EventLog
-from workq_helpers.teaching.check import check
 
 ORDERS = ("Roast 1....", "Tea 2.", "Roast 3....", "Tea 4.")
 
@@ -23,7 +23,7 @@ class Kitchen:
         self._tags: dict[str, int] = {}
 
     def come(self, *names: str, prefetch_count: int = 0, auto_ack: bool = False) -> Kitchen:
-        how = "auto_ack" if auto_ack else f"manual ack, prefetch {prefetch_count}"
+        how = ConsumeOptions(auto_ack=True) if auto_ack else ConsumeOptions(prefetch_count=prefetch_count)
         for name in names:
             self.log.record("connected", name, "hello", detail=how)
         return self

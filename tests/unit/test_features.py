@@ -55,3 +55,22 @@ def test_describe_has_a_line_for_each_difference() -> None:
         "unacknowledged for too long, quorum queue: consumer canceled",
         "quorum queue drops a message after: 20 returns",
     ]
+
+
+@pytest.mark.parametrize(
+    ("version", "found"),
+    [
+        ("3.10.8", (False, False, True, False)),
+        ("3.12.0", (True, True, True, False)),
+        ("4.2.1", (True, True, True, False)),
+        ("4.3.0rc1", (True, True, False, True)),
+    ],
+)
+def test_what_each_version_of_the_table_brings(version: str, found: tuple[bool, ...]) -> None:
+    features = Features(Version(version))
+    assert found == (
+        features.ack_timeout_of_a_queue,
+        features.transient_queues_can_be_denied,
+        features.prefetch_count_of_a_channel,
+        features.private_limits,
+    )

@@ -13,6 +13,8 @@ import pytest
 
 from workq_helpers.classroom.teachers_file import Access, TeachersFile
 
+pytestmark = pytest.mark.text
+
 EXAMPLE = Path(__file__).parents[2] / "docs" / "jupyterhub_config.py"
 ADA = Access("Ada Lovelace", "ada@hub", "ada-lovelace", "amqp://ada-lovelace:one@broker:5672/ada-lovelace", "")
 BOB = Access("Bob", "bob", "bob", "amqp://bob:two@broker:5672/bob", "http://broker:8080")

@@ -7,8 +7,13 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.properties import examples
+from workq_helpers.log.details import BrokerChange, ConsumeOptions, Detail, Handback, PublishOptions, QueueOptions
 from workq_helpers.log.events import KINDS, EventLog
 from workq_helpers.log.ledger import PLACES, Ledger, LogCounts, WorkerCounts
+
+MANUAL = ConsumeOptions()
+DURABLE = QueueOptions(durable=True)
 
 
 def ledger_of(log: EventLog) -> Ledger:
@@ -26,7 +31,7 @@ def consume(log: EventLog, kinds: str, worker: str = "w", message_id: str = "m",
         log.record(kind, worker, "hello", message_id, "T", tag)
 
 
-def published(detail: str = "manual ack, prefetch 0") -> EventLog:
+def published(detail: ConsumeOptions = MANUAL) -> EventLog:
     log = EventLog()
     log.record("connected", "w", "hello", detail=detail)
     log.record("published", "p", "hello", "m", "T")
@@ -65,7 +70,7 @@ def test_a_forgotten_ack_leaves_it_unacknowledged() -> None:
 
 
 def test_an_auto_ack_delivery_is_never_unacknowledged_and_done_when_finished() -> None:
-    log = published("auto_ack")
+    log = published(ConsumeOptions(auto_ack=True))
     consume(log, "delivered started")
     ledger = ledger_of(log)
     assert ledger.queues()["hello"] == LogCounts(0, 0)
@@ -76,10 +81,10 @@ def test_an_auto_ack_delivery_is_never_unacknowledged_and_done_when_finished() -
 
 
 def test_auto_ack_work_cut_short_is_lost_for_good() -> None:
-    log = published("auto_ack")
+    log = published(ConsumeOptions(auto_ack=True))
     consume(log, "delivered started lost finished")
     assert places_of(log) == {"T": "lost"}
-    log = published("auto_ack")
+    log = published(ConsumeOptions(auto_ack=True))
     consume(log, "delivered started failed")
     assert places_of(log) == {"T": "lost"}
 
@@ -123,7 +128,7 @@ def test_an_ack_that_never_arrived_is_taken_back_by_the_redelivery() -> None:
 
 def test_nack_and_reject_say_what_becomes_of_the_message() -> None:
     for kind in ("nacked", "rejected"):
-        for detail, place in (("requeue", "waiting"), ("discard", "discarded")):
+        for detail, place in ((Handback.REQUEUE, "waiting"), (Handback.DISCARD, "discarded")):
             log = published()
             consume(log, "delivered started")
             log.record(kind, "w", "hello", "m", "T", 1, detail=detail)
@@ -151,7 +156,7 @@ def test_a_message_from_outside_appears_with_its_delivery() -> None:
 
 def test_what_the_notebook_fetches_itself_needs_no_callback() -> None:
     log = published()
-    log.record("delivered", "notebook", "hello", "m", "T", 1, detail="auto_ack")
+    log.record("delivered", "notebook", "hello", "m", "T", 1, detail=ConsumeOptions(auto_ack=True))
     log.record("published", "p", "hello", "m2", "T2")
     log.record("delivered", "notebook", "hello", "m2", "T2", 2)
     ledger = ledger_of(log)
@@ -183,13 +188,13 @@ def test_purging_discards_what_waits_and_leaves_what_is_in_hand() -> None:
 
 def test_a_broker_that_stops_takes_transient_queues_with_it() -> None:
     log = EventLog()
-    log.record("declared", "lesson", "hello", detail="transient classic")
-    log.record("declared", "lesson", "task_queue", detail="durable classic")
+    log.record("declared", "lesson", "hello", detail=QueueOptions())
+    log.record("declared", "lesson", "task_queue", detail=QueueOptions(durable=True))
     for queue in ("hello", "task_queue"):
         log.record("published", "p", queue, queue, queue)
         log.record("published", "p", queue, f"{queue}2", f"{queue}2")
         log.record("delivered", "w", queue, f"{queue}2", f"{queue}2", len(queue))
-    log.record("broker", "lesson", detail="restarting")
+    log.record("broker", "lesson", detail=BrokerChange.RESTARTING)
     for queue in ("hello", "task_queue"):
         log.record("requeued", "w", queue, f"{queue}2", f"{queue}2", len(queue))
     assert places_of(log) == {
@@ -198,7 +203,7 @@ def test_a_broker_that_stops_takes_transient_queues_with_it() -> None:
         "task_queue": "waiting",
         "task_queue2": "waiting",
     }
-    log.record("declared", "lesson", "hello", detail="transient classic")
+    log.record("declared", "lesson", "hello", detail=QueueOptions())
     log.record("published", "p", "hello", "new", "new")
     assert places_of(log)["new"] == "waiting"
 
@@ -247,16 +252,28 @@ rows = st.lists(
         st.sampled_from(["x", "y"]),
         st.sampled_from([None, 1, 2]),
         st.booleans(),
-        st.sampled_from(["", "requeue", "discard", "auto_ack", "manual ack, prefetch 1", "down", "transient"]),
+        st.sampled_from(
+            [
+                "",
+                Handback.REQUEUE,
+                Handback.DISCARD,
+                ConsumeOptions(auto_ack=True),
+                ConsumeOptions(prefetch_count=1),
+                BrokerChange.DOWN,
+                BrokerChange.UP,
+                PublishOptions(),
+                QueueOptions(),
+            ]
+        ),
     ),
     max_size=60,
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(rows, st.data())
 def test_counts_agree_whatever_a_log_says_and_in_whatever_pieces_it_comes(
-    rows: list[tuple[float, str, str, str, str | None, str, int | None, bool, str]], data: st.DataObject
+    rows: list[tuple[float, str, str, str, str | None, str, int | None, bool, Detail]], data: st.DataObject
 ) -> None:
     whole, pieces = Ledger(), Ledger()
     whole.update(rows)
@@ -273,15 +290,15 @@ def test_counts_agree_whatever_a_log_says_and_in_whatever_pieces_it_comes(
     assert list(map(repr, pieces)) == list(map(repr, whole))
 
 
-def restarted(durability: str = "transient", queue: str = "durable classic") -> EventLog:
+def restarted(persistent: bool = False, queue: QueueOptions = DURABLE) -> EventLog:
     """A log in which the broker was restarted with a message that waits, and one at a worker."""
     log = EventLog()
     log.record("declared", "notebook", "hello", detail=queue)
-    log.record("connected", "w", "hello", detail="manual ack, prefetch 1")
+    log.record("connected", "w", "hello", detail=ConsumeOptions(prefetch_count=1))
     for name in ("held", "waits"):
-        log.record("published", "p", "hello", name, name, detail=durability)
+        log.record("published", "p", "hello", name, name, detail=PublishOptions(persistent))
     consume(log, "delivered started", message_id="held")
-    log.record("broker", "lesson", detail="restarting")
+    log.record("broker", "lesson", detail=BrokerChange.RESTARTING)
     log.record("disconnected", "w", "hello")
     return log
 
@@ -291,7 +308,7 @@ def test_a_transient_message_does_not_outlive_a_restart_in_a_durable_classic_que
         log = restarted()
         if noticed:
             consume(log, "requeued", message_id="held")
-        log.record("broker", "lesson", detail="up")
+        log.record("broker", "lesson", detail=BrokerChange.UP)
         consume(log, "requeued", message_id="held")
         ledger = ledger_of(log)
         assert ledger.places()["lost"] == 2
@@ -299,28 +316,28 @@ def test_a_transient_message_does_not_outlive_a_restart_in_a_durable_classic_que
 
 
 def test_what_is_kept_outlives_a_restart() -> None:
-    for durability, queue in (("persistent", "durable classic"), ("transient", "durable quorum")):
-        log = restarted(durability, queue)
+    for persistent, queue in ((True, DURABLE), (False, QueueOptions(durable=True, type="quorum"))):
+        log = restarted(persistent, queue)
         consume(log, "requeued", message_id="held")
-        log.record("broker", "lesson", detail="up")
+        log.record("broker", "lesson", detail=BrokerChange.UP)
         assert ledger_of(log).queues()["hello"] == LogCounts(2, 0)
 
 
 def test_what_is_published_to_the_restarted_broker_is_not_lost() -> None:
     log = restarted()
-    log.record("connected", "w", "hello", detail="manual ack, prefetch 1")
-    log.record("published", "p", "hello", "new", "new", detail="transient")
+    log.record("connected", "w", "hello", detail=ConsumeOptions(prefetch_count=1))
+    log.record("published", "p", "hello", "new", "new", detail=PublishOptions())
     log.record("disconnected", "v", "hello")  # somebody who notices late
-    log.record("broker", "lesson", detail="up")
+    log.record("broker", "lesson", detail=BrokerChange.UP)
     assert [message.task for message in ledger_of(log) if message.place == "waiting"] == ["new"]
 
 
 def test_a_transient_queue_that_was_still_used_while_the_broker_went_is_gone_afterwards() -> None:
-    log = restarted(queue="transient classic")
+    log = restarted(queue=QueueOptions())
     consume(log, "delivered", message_id="waits", tag=2)  # in the moment between the request and the deed
-    log.record("published", "p", "hello", "late", "late", detail="transient")
+    log.record("published", "p", "hello", "late", "late", detail=PublishOptions())
     consume(log, "requeued", message_id="held")
-    log.record("broker", "lesson", detail="up")
+    log.record("broker", "lesson", detail=BrokerChange.UP)
     ledger = ledger_of(log)
     assert len(ledger) == 3
     assert ledger.places()["lost"] == 3
@@ -329,10 +346,10 @@ def test_a_transient_queue_that_was_still_used_while_the_broker_went_is_gone_aft
 
 
 def test_a_transient_queue_that_was_declared_again_is_there() -> None:
-    log = restarted(queue="transient classic")
-    log.record("declared", "notebook", "hello", detail="transient classic")
-    log.record("published", "p", "hello", "new", "new", detail="transient")
-    log.record("broker", "lesson", detail="up")
+    log = restarted(queue=QueueOptions())
+    log.record("declared", "notebook", "hello", detail=QueueOptions())
+    log.record("published", "p", "hello", "new", "new", detail=PublishOptions())
+    log.record("broker", "lesson", detail=BrokerChange.UP)
     assert [message.task for message in ledger_of(log) if message.place == "waiting"] == ["new"]
 
 
@@ -349,10 +366,10 @@ class BrokerAndWorkers(RuleBasedStateMachine):
         self.tags = 0
         self.count = 0
         for worker, auto in self.auto_ack.items():
-            detail = "auto_ack" if auto else "manual ack, prefetch 0"
+            detail = ConsumeOptions(auto_ack=True) if auto else ConsumeOptions()
             self.log.record("connected", worker, "hello", detail=detail)
 
-    def say(self, kind: str, worker: str, tag: int, message: str, detail: str = "") -> None:
+    def say(self, kind: str, worker: str, tag: int, message: str, detail: Detail = "") -> None:
         self.log.record(kind, worker, "hello", message, f"Task {message}", tag, detail=detail)
 
     @rule()
@@ -382,8 +399,8 @@ class BrokerAndWorkers(RuleBasedStateMachine):
             self.say(end, worker, tag, message)
             return
         end = data.draw(st.sampled_from(["acked", "nacked", "rejected"]))
-        detail = data.draw(st.sampled_from(["requeue", "discard"])) if end != "acked" else ""
-        if detail == "requeue":
+        detail = data.draw(st.sampled_from(Handback)) if end != "acked" else ""
+        if detail is Handback.REQUEUE:
             self.waiting.append(message)
         else:
             self.ended[message] = "discarded" if detail else "done"
@@ -415,5 +432,5 @@ class BrokerAndWorkers(RuleBasedStateMachine):
             assert self.ledger.in_hand(worker) == self.ledger.unfinished(worker) == len(held)
 
 
-BrokerAndWorkers.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+BrokerAndWorkers.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=40)
 TestBrokerAndWorkers = BrokerAndWorkers.TestCase

@@ -13,6 +13,8 @@ from bs4 import BeautifulSoup
 
 from workq_helpers.lessons import CHAPTERS
 
+pytestmark = pytest.mark.text
+
 LESSONS = [Path(chapter.notebook).stem for chapter in CHAPTERS]
 assert LESSONS
 

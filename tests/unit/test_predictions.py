@@ -7,12 +7,14 @@ from typing import Any
 import ipywidgets
 import pytest
 
+from tests.chapters import PREDICTIONS
 from workq_helpers.errors import CheckFailedError, InvalidArgumentError
-from workq_helpers.lessons import PREDICTIONS
+from workq_helpers.log.details import ConsumeOptions
 from workq_helpers.log.events import EventLog
-from workq_helpers.teaching import prediction
+from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.evidence import names_of
-from workq_helpers.teaching.prediction import Choice, Form, Prediction, Seen, compare, predict
+from workq_helpers.teaching.form import Form
+from workq_helpers.teaching.prediction import Choice, Prediction, Seen
 
 
 class Experiment(SimpleNamespace):
@@ -35,11 +37,13 @@ KITCHEN = Prediction(
     observe,
 )
 
+CHAPTER = Chapter("Kitchen", "kitchen.ipynb", predictions=(KITCHEN,))
+predict, compare = CHAPTER.predict, CHAPTER.compare
+
 
 @pytest.fixture(autouse=True)
-def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setitem(PREDICTIONS, "kitchen", KITCHEN)
-    monkeypatch.setattr(prediction, "_answers", {})
+def asked() -> Iterator[None]:
+    CHAPTER._answers.clear()
     yield
     ipywidgets.Widget.close_all()
 
@@ -197,7 +201,7 @@ class Kitchen:
 
     def workers_come(self, *names: str) -> Kitchen:
         for name in names:
-            self.log.record("connected", name, "hello", detail="manual ack, prefetch 0")
+            self.log.record("connected", name, "hello", detail=ConsumeOptions())
         return self
 
     def send(self, *tasks: str) -> Kitchen:
@@ -247,7 +251,9 @@ class Accident(Kitchen):
     """Writes the log of an accident, and what the workers printed."""
 
     def come(self, name: str, *printed: str, auto_ack: bool = False) -> Accident:
-        self.log.record("connected", name, "hello", detail="auto_ack" if auto_ack else "manual ack, prefetch 0")
+        self.log.record(
+            "connected", name, "hello", detail=ConsumeOptions(auto_ack=True) if auto_ack else ConsumeOptions()
+        )
         self.workers.append(SimpleNamespace(name=name, console=SimpleNamespace(lines=list(printed))))
         return self
 

@@ -13,6 +13,8 @@ import nbformat
 import pytest
 from spellchecker import SpellChecker
 
+pytestmark = pytest.mark.text
+
 ROOT = Path(__file__).parents[2]
 WORDS = Path(__file__).with_name("words.txt")
 

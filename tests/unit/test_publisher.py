@@ -12,7 +12,7 @@ from tests.fake_servers import amqp_server, listening
 from workq_helpers.clients.publisher import Publisher, PublisherOptions
 from workq_helpers.errors import WorkqError
 from workq_helpers.log.events import EventLog
-from workq_helpers.log.messages import MessageIds
+from workq_helpers.log.observer import Book
 
 
 def make_publisher(tasks: Iterator[str] | list[str], **more: Any) -> tuple[Publisher, EventLog]:
@@ -22,8 +22,7 @@ def make_publisher(tasks: Iterator[str] | list[str], **more: Any) -> tuple[Publi
         tasks,
         PublisherOptions("hello", confirm=more.pop("confirm", False)),
         parameters=pika.ConnectionParameters(**more),
-        log=log,
-        ids=MessageIds(),
+        book=Book(log),
         explain=lambda error: WorkqError(str(error)),
     )
     return publisher, log
@@ -68,14 +67,16 @@ def test_a_goodbye_without_an_answer_leaves_in_doubt_what_was_published(
 def test_a_goodbye_without_an_answer_is_no_end_as_long_as_a_confirm_is_missing() -> None:
     publisher, log = make_publisher(["T"], confirm=True)
     publisher._pump._loop.close()
-    publisher._loop = SimpleNamespace(call_later=lambda *_: None)  # type: ignore[assignment]
+    publisher._life._loop = SimpleNamespace(call_later=lambda *_: None)  # type: ignore[assignment]
     channel: Any = SimpleNamespace(basic_publish=lambda *_: None, close=lambda: None)
-    publisher._begin(channel)
+    publisher._life.channel = channel
+    publisher._begin()
     publisher._publish(publisher._message("T"))
     publisher._on_blocked(None, SimpleNamespace(method=SimpleNamespace(reason="disk")))
     publisher._close_when_settled()  # who is blocked waits for no confirm
-    publisher._on_closed(None, pika.exceptions.StreamLostError("gone"))
+    publisher._life._on_closed(None, pika.exceptions.StreamLostError("gone"))
     assert publisher.state == "reconnecting"
-    publisher._begin(channel)
+    publisher._life.channel = channel
+    publisher._begin()
     told = [event.kind for event in log]
     assert told == ["connected", "published", "blocked", "disconnected", "reconnecting", "connected", "published"]

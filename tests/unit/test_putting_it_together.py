@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
+from tests.chapters import PREDICTIONS, check
 from workq_helpers.errors import CheckFailedError
-from workq_helpers.lessons import PREDICTIONS
-from workq_helpers.lessons.putting_it_together.program_reports import read_reports, reports
-from workq_helpers.lessons.putting_it_together.task_stories import Accounts, accounts, read_accounts
+from workq_helpers.lessons.putting_it_together.program_reports import program_reports, read_program_reports
+from workq_helpers.lessons.putting_it_together.task_stories import TaskStories, read_task_stories, task_stories
+from workq_helpers.log.details import BrokerChange, ConsumeOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.rabbitmq.management import QueueCounts
-from workq_helpers.teaching.check import check
+
+FAIR = ConsumeOptions(prefetch_count=1)
 
 
 class Kitchen:
@@ -35,7 +37,7 @@ class Kitchen:
         self.programs.append(SimpleNamespace(name=f"worker.py {len(self.programs) + 1}", state=state, console=console))
         return self
 
-    def come(self, *names: str, how: str = "manual ack, prefetch 1") -> Kitchen:
+    def come(self, *names: str, how: ConsumeOptions = FAIR) -> Kitchen:
         for name in names:
             self.log.record("connected", name, "task_queue", detail=how)
         return self
@@ -66,8 +68,8 @@ class Kitchen:
         return self.tell(worker, task, "requeued", why="the worker was killed")
 
     def restart(self) -> Kitchen:
-        for detail in ("restarting", "up"):
-            self.log.record("broker", "lesson", detail=detail)
+        for change in (BrokerChange.RESTARTING, BrokerChange.UP):
+            self.log.record("broker", "lesson", detail=change)
         return self
 
     def says(self, name: str) -> str:
@@ -87,11 +89,11 @@ def storm() -> Kitchen:
     return kitchen.die("worker-1", "Soup..").restart().do("worker-2", "Soup..", "Tea..")
 
 
-# -- accounts
+# -- stories of tasks
 
 
 def test_a_task_that_went_through_has_a_short_story() -> None:
-    (told,) = read_accounts(Kitchen().send("Soup..").do("worker-1", "Soup..").log)
+    (told,) = read_task_stories(Kitchen().send("Soup..").do("worker-1", "Soup..").log)
     assert (told.sent, told.confirmed, told.done, told.acknowledged) == (1, True, 1, True)
     assert told.story == "worker-1 did it"
 
@@ -102,41 +104,41 @@ def test_work_that_outlives_its_connection_is_done_twice() -> None:
     # The new channel's first tag is the same again; what ends then is the old callback.
     kitchen.tell("worker-1", "Soup..", "delivered", tag=1).tell("worker-1", "Soup..", "finished", tag=1)
     kitchen.tell("worker-1", "Soup..", "started", "acked", "finished", tag=1)
-    (told,) = read_accounts(kitchen.log)
+    (told,) = read_task_stories(kitchen.log)
     assert told.story == "worker-1 did it, and the connection was lost; worker-1 did it"
     assert told.done == 2
 
 
 def test_a_task_that_was_sent_again_is_one_task() -> None:
-    (told,) = read_accounts(Kitchen().send("Soup..", confirmed=False).send("Soup..").do("worker-1", "Soup..").log)
+    (told,) = read_task_stories(Kitchen().send("Soup..", confirmed=False).send("Soup..").do("worker-1", "Soup..").log)
     assert (told.sent, told.story) == (2, "its confirm never came, so it was sent again; worker-1 did it")
 
 
 def test_the_table_leaves_out_what_simply_went_through() -> None:
-    table = accounts(storm()).table()  # type: ignore[arg-type]
+    table = task_stories(storm()).table()  # type: ignore[arg-type]
     assert table.reset_index().to_numpy().tolist() == [
         ["Soup..", True, 2, 1, "worker-1 began, and the worker was killed; worker-2 did it"]
     ]
-    assert list(accounts(storm(), all_tasks=True).table().index) == ["Soup..", "Tea.."]  # type: ignore[arg-type]
-    assert repr(Accounts([])) == "Every task simply went through."
+    assert list(task_stories(storm(), all_tasks=True).table().index) == ["Soup..", "Tea.."]  # type: ignore[arg-type]
+    assert repr(TaskStories([])) == "Every task simply went through."
 
 
 def test_a_task_in_a_table_is_no_html() -> None:
     kitchen = Kitchen().send("<b>")
-    assert "&lt;b&gt;" in accounts(kitchen)._repr_mimebundle_()["text/html"]  # type: ignore[arg-type]
+    assert "&lt;b&gt;" in task_stories(kitchen)._repr_mimebundle_()["text/html"]  # type: ignore[arg-type]
 
 
-# -- reports
+# -- reports of programs
 
 
 def test_programs_are_taken_at_their_word() -> None:
     kitchen = Kitchen().program("killed", "Received A (b)", "Sent C").program("running", "Received A (b) (again)")
-    told = [(each.program.name, each.deed, each.task, each.again) for each in read_reports(kitchen.programs)]
+    told = [(each.program.name, each.deed, each.task, each.again) for each in read_program_reports(kitchen.programs)]
     assert told == [("worker.py 1", "Received", "A (b)", False), ("worker.py 2", "Received", "A (b)", True)]
     kitchen.program("running", "Done A (b)")
-    table = reports(kitchen)  # type: ignore[arg-type]
+    table = program_reports(kitchen)  # type: ignore[arg-type]
     assert list(table.loc["A (b)"]) == ["worker.py 1, worker.py 2 (again)", "worker.py 3"]
-    assert reports(Kitchen()).empty  # type: ignore[arg-type]
+    assert program_reports(Kitchen()).empty  # type: ignore[arg-type]
 
 
 # -- real kill
@@ -201,7 +203,7 @@ def test_a_storm_is_summed_up() -> None:
         (Kitchen(), "No task was sent"),
         (Kitchen().send("Tea."), "No worker consumes yet"),
         (Kitchen().come("worker-1").send("Tea.", confirmed=False), "RabbitMQ confirmed no task"),
-        (Kitchen().come("worker-1", how="auto_ack").send("Tea."), "worker-1 has auto_ack=True"),
+        (Kitchen().come("worker-1", how=ConsumeOptions(auto_ack=True)).send("Tea."), "worker-1 has auto_ack=True"),
         (Kitchen().come("worker-1").send("Tea.").do("worker-1", "Tea."), "No worker was killed"),
         (Kitchen().come("worker-1").send("Tea.").die("worker-1", "Tea."), "RabbitMQ was not restarted"),
         (storm().send("Bread."), "1 task of 3 confirmed and not done, 'Bread.' for one"),

@@ -4,13 +4,14 @@ from pathlib import Path
 
 from PIL import Image
 
+from workq_helpers.log.details import ConsumeOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.pictures.queue_depth import queue_depth
 
 
 def log_of(*kinds: str) -> EventLog:
     log = EventLog()
-    log.record("connected", "worker-1", "hello", detail="manual ack, prefetch 0")
+    log.record("connected", "worker-1", "hello", detail=ConsumeOptions())
     for number in (1, 2):
         log.record("published", "notebook", "hello", f"id-{number}", f"Tea {number}.")
     for number in (1, 2):

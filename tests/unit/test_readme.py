@@ -11,6 +11,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+pytestmark = pytest.mark.text
+
 ROOT = Path(__file__).parents[2]
 PAGES = [
     *sorted(ROOT.glob("*.md")),
@@ -26,7 +28,7 @@ RUN_BY = {
     "make lab": FRESH,
     'make lab LAB_ARGS="--no-browser --port 8899"': "tests/broker/test_lab.py::lab",
     'make lab LAB_ARGS="--port 8899"': "tests/broker/test_lab.py::lab",
-    "make test": "not here: it runs this test; every part of CI begins with it",
+    "make test": "not here: it runs this test; every part of CI is it",
     "make lab PYTHON=python3.13": FRESH,
     "make lab PYTHON=python3.12": FRESH,
     "make setup": FRESH,
@@ -121,7 +123,7 @@ def test_a_dead_link_is_found() -> None:
 def test_what_a_learner_may_see_is_what_the_course_says() -> None:
     said = "".join(
         path.read_text(encoding="utf-8")
-        for pattern in ("scripts/*.py", "workq_helpers/**/*.py", "workq_helpers/stage/stage.js")
+        for pattern in ("scripts/*.py", "workq_helpers/**/*.py", "workq_helpers/stage/js/*.js")
         for path in ROOT.glob(pattern)
     )
     table = (ROOT / "README.md").read_text(encoding="utf-8").partition("## When something does not work")[2]
@@ -167,7 +169,7 @@ def test_the_test_of_a_command_has_its_words(command: str) -> None:
     if not name:
         return
     # What stands before a command is set by CI for a whole part of the tests.
-    text = (ROOT / file).read_text(encoding="utf-8") + (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    text = (ROOT / file).read_text(encoding="utf-8") + (ROOT / ".ci" / "parts.py").read_text(encoding="utf-8")
     assert [word for word in words_of(command) if word not in text] == []
 
 

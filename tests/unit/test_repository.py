@@ -21,6 +21,8 @@ from packaging.version import Version
 
 import workq_helpers
 
+pytestmark = pytest.mark.text
+
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # Names in pieces, so that this file does not find itself.
@@ -142,25 +144,39 @@ def is_defined_in(module: ModuleType, value: object) -> bool:
     return (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__ == module.__name__
 
 
-def test_every_folder_of_tests_is_run() -> None:
-    makefile = (ROOT / "Makefile").read_text()
-    named = re.search(r"^TESTS = .*", makefile, re.MULTILINE)
-    assert named is not None
-    folders = {f"tests/{file.parent.name}" for file in (ROOT / "tests").glob("*/*.py")}
-    assert folders
-    # The ways in need Docker, root and images that only CI makes; endurance takes its time, and root.
-    by_ci = set(re.findall(r"pytest (tests/anywhere|tests/endurance)\b", (ROOT / ".ci" / "run").read_text()))
-    assert folders <= set(re.findall(r"tests/\w+", named[0])) | by_ci
-
-
 @pytest.mark.parametrize("command", ["ruff check", "ruff format --check", "mypy"])
 def test_pre_commit_checks_what_make_lint_checks(command: str) -> None:
     assert f"entry: .venv/bin/{command}\n" in (ROOT / ".pre-commit-config.yaml").read_text()
     assert f"$(BIN)/{command}" in (ROOT / "Makefile").read_text()
 
 
+def test_pre_commit_checks_the_stage_as_make_lint_does() -> None:
+    assert "entry: make lint-stage\n" in (ROOT / ".pre-commit-config.yaml").read_text()
+    assert re.search(r"^lint:.* lint-stage\b", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_only_the_stages_own_javascript_is_modules() -> None:
+    # .venv lies below the root, and JupyterLab runs a program in it that is no module.
+    assert "type" not in json.loads((ROOT / "package.json").read_text())
+    assert json.loads((ROOT / "workq_helpers" / "stage" / "js" / "package.json").read_text()) == {"type": "module"}
+
+
+def test_npm_packages_are_pinned_exactly_and_without_addresses() -> None:
+    package, lock = (json.loads((ROOT / name).read_text()) for name in ("package.json", "package-lock.json"))
+    assert "dependencies" not in package, "what the stage needs in the browser is its own"
+    assert [
+        version for version in package["devDependencies"].values() if not re.fullmatch(r"\d+\.\d+\.\d+", version)
+    ] == []
+    assert lock["packages"][""]["devDependencies"] == package["devDependencies"]
+    assert [name for name, locked in lock["packages"].items() if "resolved" in locked] == []
+
+
 @pytest.mark.parametrize(
-    "script", [".ci/run", ".ci/images", ".ci/course_image", ".ci/compose", "binder/postBuild", "binder/start"]
+    "script",
+    [
+        *(".ci/run", ".ci/images", ".ci/learner", ".ci/campaign", ".ci/course_image", ".ci/compose"),
+        *("binder/postBuild", "binder/start"),
+    ],
 )
 def test_scripts_are_programs_that_bash_can_read(script: str) -> None:
     assert os.access(ROOT / script, os.X_OK)

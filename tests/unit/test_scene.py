@@ -12,35 +12,41 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from tests.properties import examples
+from workq_helpers.log.details import BrokerChange, ConsumeOptions, Detail, Handback, PublishOptions, QueueOptions
 from workq_helpers.log.events import KINDS, EventLog
 from workq_helpers.log.ledger import ENDS
 from workq_helpers.stage import scene as scene_module
-from workq_helpers.stage.scene import Picture, Scene, Sighting
+from workq_helpers.stage.frame import Chip, Moment
+from workq_helpers.stage.scene import BrokerCounts, Scene
 from workq_helpers.stage.stage import frame_seconds
 
-MANUAL = "manual ack, prefetch 2"
-UNSEEN = Sighting()
+MANUAL = ConsumeOptions(prefetch_count=2)
+UNSEEN = BrokerCounts()
 
 
 def no_console(name: str, count: int, until_seconds: float) -> list[str]:
     return []
 
 
-def picture_of(log: EventLog, sighting: Sighting = UNSEEN, seconds: float | None = None) -> Picture:
+def picture_of(log: EventLog, answer: BrokerCounts = UNSEEN, seconds: float | None = None) -> Moment:
     scene = Scene(seconds_per_dot=1.0)
     scene.update(log.rows())
-    return scene.picture(log.seconds() if seconds is None else seconds, sighting, no_console)
+    return scene.picture(log.seconds() if seconds is None else seconds, answer, no_console)
 
 
-def lesson_log(detail: str = MANUAL) -> EventLog:
+def lesson_log(detail: Detail = MANUAL) -> EventLog:
     log = EventLog()
-    log.record("declared", "lesson", "hello", detail="durable classic")
+    log.record("declared", "lesson", "hello", detail=QueueOptions(durable=True))
     log.record("starting", "w", "hello", detail=detail)
     log.record("connected", "w", "hello", detail=detail)
     return log
 
 
-def publish(log: EventLog, *tasks: str, detail: str = "persistent") -> None:
+KEPT = PublishOptions(persistent=True)
+
+
+def publish(log: EventLog, *tasks: str, detail: PublishOptions = KEPT) -> None:
     for task in tasks:
         log.record("published", "p", "hello", f"id of {task}", task, detail=detail)
 
@@ -50,7 +56,7 @@ def consume(log: EventLog, kinds: str, task: str, tag: int = 1, worker: str = "w
         log.record(kind, worker, "hello", f"id of {task}", task, tag, redelivered)
 
 
-def tasks(chips: list[Picture]) -> list[str]:
+def tasks(chips: list[Chip]) -> list[str]:
     return [chip["task"] for chip in chips]
 
 
@@ -135,7 +141,7 @@ def test_a_kill_puts_manual_tasks_back_at_the_head_with_what_happened_to_them() 
 
 
 def test_auto_ack_tasks_of_a_killed_worker_are_lost_by_name() -> None:
-    log = lesson_log("auto_ack")
+    log = lesson_log(ConsumeOptions(auto_ack=True))
     publish(log, "a.", "b..")
     consume(log, "delivered started", "a.", 1)
     consume(log, "delivered", "b..", 2)
@@ -159,18 +165,20 @@ def test_what_does_not_fit_is_counted() -> None:
     assert (len(picture["workers"]), picture["more_workers"]) == (scene_module.MOST_WORKERS, 11)
 
 
-def largest(letter: str) -> Picture:
+def largest(letter: str) -> Moment:
     """A picture in which everything is full: queues, workers, their slots and consoles, and every end."""
     log = EventLog()
     body = letter * 30 + "." * 29
     for number in range(6):
-        log.record("declared", "lesson", f"queue {number}", detail="durable classic")
+        log.record("declared", "lesson", f"queue {number}", detail=QueueOptions(durable=True))
     for number in range(60):
-        log.record("connected", f"worker-{number}", "hello", detail="manual ack, prefetch 20")
-    ends = {"acked": "", "rejected": "discard", "lost": "", "returned": "", "refused": ""}
+        log.record("connected", f"worker-{number}", "hello", detail=ConsumeOptions(prefetch_count=20))
+    ends = {"acked": "", "rejected": Handback.DISCARD, "lost": "", "returned": "", "refused": ""}
     for number in range(2000):
         queue = "hello" if number < 1600 else f"queue {number % 6}"
-        log.record("published", "p", queue, str(number), f"{number:03}"[-3:] + body, detail="persistent")
+        log.record(
+            "published", "p", queue, str(number), f"{number:03}"[-3:] + body, detail=PublishOptions(persistent=True)
+        )
         if number >= 1600:
             continue
         message = ("hello", str(number), f"{number:03}"[-3:] + body, number, True)
@@ -210,35 +218,35 @@ def test_workers_that_ended_make_room_for_those_that_work() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "sighting", "state"),
+    ("told", "answer", "state"),
     [
-        ("up", Sighting(), "up"),
-        ("up", Sighting(0, False, 0), "down"),
-        ("restarting", Sighting(0, True, -1), "stopping"),
-        ("restarting", Sighting(9, False, 9), "down"),
-        ("restarting", Sighting(9, True, 9), "coming back"),
-        ("crashing", Sighting(0, None, 0), "stopping"),
-        ("stopping", Sighting(0, True, 0), "stopping"),
-        ("down", Sighting(0, False, 0), "down"),
+        ("up", BrokerCounts(), "up"),
+        ("up", BrokerCounts(0, False, 0), "down"),
+        ("restarting", BrokerCounts(0, True, -1), "stopping"),
+        ("restarting", BrokerCounts(9, False, 9), "down"),
+        ("restarting", BrokerCounts(9, True, 9), "coming back"),
+        ("crashing", BrokerCounts(0, None, 0), "stopping"),
+        ("stopping", BrokerCounts(0, True, 0), "stopping"),
+        ("down", BrokerCounts(0, False, 0), "down"),
     ],
 )
-def test_the_broker_is_what_was_done_to_it_and_whether_it_answers(told: str, sighting: Sighting, state: str) -> None:
+def test_the_broker_is_what_was_done_to_it_and_whether_it_answers(told: str, answer: BrokerCounts, state: str) -> None:
     log = EventLog()
-    log.record("broker", "lesson", detail=told)
-    assert picture_of(log, sighting)["broker_state"] == state
+    log.record("broker", "lesson", detail=BrokerChange(told))
+    assert picture_of(log, answer)["broker_state"] == state
 
 
 def test_a_broker_that_lets_clients_in_again_is_not_down_though_its_management_api_is() -> None:
-    silent = Sighting(2.0, False, 2.0)
+    silent = BrokerCounts(2.0, False, 2.0)
 
-    def state(*rows: tuple[float, str, str, str]) -> str:
+    def state(*rows: tuple[float, str, str, Detail]) -> str:
         scene = Scene(1.0)
         scene.update(
             [(seconds, kind, actor, "hello", None, "", None, False, detail) for seconds, kind, actor, detail in rows]
         )
         return str(scene.picture(9.0, silent, no_console)["broker_state"])
 
-    told = (1.0, "broker", "lesson", "restarting")
+    told = (1.0, "broker", "lesson", BrokerChange.RESTARTING)
     cut_off = (1.5, "disconnected", "w", "")
     assert state(told, cut_off) == "down"
     assert state(told, cut_off, (1.9, "connected", "w", MANUAL)) == "down"  # before it fell silent
@@ -255,7 +263,7 @@ def test_a_broker_that_lets_clients_in_again_is_not_down_though_its_management_a
 def test_the_brokers_counts_stand_beside_the_logs() -> None:
     log = lesson_log()
     publish(log, "a.")
-    picture = picture_of(log, Sighting(1, True, 0, {"hello": (7, 3), "others": (1, 0)}))
+    picture = picture_of(log, BrokerCounts(1, True, 0, {"hello": (7, 3), "others": (1, 0)}))
     assert picture["queues"][0]["ready"] == {"broker": 7, "log": 1}
     assert picture["queues"][0]["unacknowledged"] == {"broker": 3, "log": 0}
     assert [queue["name"] for queue in picture["queues"]] == ["hello", "others"]
@@ -300,7 +308,7 @@ def test_consoles_are_asked_for_the_moment_that_is_shown() -> None:
 
     scene = Scene(1.0)
     scene.update(lesson_log().rows())
-    assert scene.picture(4.5, Sighting(), console)["workers"][0]["console"] == ["a line"]
+    assert scene.picture(4.5, BrokerCounts(), console)["workers"][0]["console"] == ["a line"]
     assert asked == [("w", 4.5)]
 
 
@@ -308,8 +316,8 @@ def test_consoles_are_asked_for_the_moment_that_is_shown() -> None:
 
 ACTORS = ["w1", "w2", "p1", "lesson"]
 QUEUES = ["hello", "other", ""]
-DETAILS = ["", MANUAL, "auto_ack", "persistent", "transient", "transient classic", "durable classic", "requeue",
-           "discard", "restarting", "up", "down"]  # fmt: skip
+DETAILS = ["", MANUAL, ConsumeOptions(auto_ack=True), PublishOptions(True), PublishOptions(), QueueOptions(),
+           QueueOptions(durable=True), *Handback, *BrokerChange]  # fmt: skip
 
 EVENTS = st.tuples(
     st.sampled_from(sorted(KINDS)),
@@ -330,7 +338,7 @@ def logged(events: list[tuple[Any, ...]]) -> EventLog:
     return log
 
 
-def where(picture: Picture) -> Counter[int]:
+def where(picture: Moment) -> Counter[int]:
     """Return how often each message that is drawn stands somewhere."""
     chips = [chip for queue in picture["queues"] for chip in queue["waiting"]]
     chips += [chip for worker in picture["workers"] for chip in worker["slots"]]
@@ -338,13 +346,13 @@ def where(picture: Picture) -> Counter[int]:
     return Counter(chip["key"] for chip in chips)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400))
 @given(st.lists(EVENTS, max_size=60))
 def test_no_message_is_in_two_places_and_none_disappears(events: list[tuple[Any, ...]]) -> None:
     log = logged(events)
     scene = Scene(1.0)
     scene.update(log.rows())
-    picture = scene.picture(log.seconds(), Sighting(), no_console)
+    picture = scene.picture(log.seconds(), BrokerCounts(), no_console)
     assert set(where(picture).values()) <= {1}
     ready = sum(queue["ready"]["log"] for queue in picture["queues"])
     in_hand = sum(len(worker["slots"]) + worker["more"] for worker in picture["workers"])
@@ -359,7 +367,7 @@ def test_no_message_is_in_two_places_and_none_disappears(events: list[tuple[Any,
     json.dumps(picture)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(st.lists(EVENTS, max_size=40), st.lists(st.integers(1, 7), min_size=1, max_size=40))
 def test_the_picture_does_not_depend_on_how_the_rows_came(events: list[tuple[Any, ...]], steps: list[int]) -> None:
     log = logged(events)
@@ -368,8 +376,8 @@ def test_the_picture_does_not_depend_on_how_the_rows_came(events: list[tuple[Any
     for step in steps:
         pieces.update(log.rows(pieces.events, min(len(log), pieces.events + step)))
     pieces.update(log.rows(pieces.events))
-    for sighting in (Sighting(), Sighting(0, False, -1)):
-        assert whole.picture(99.0, sighting, no_console) == pieces.picture(99.0, sighting, no_console)
+    for answer in (BrokerCounts(), BrokerCounts(0, False, -1)):
+        assert whole.picture(99.0, answer, no_console) == pieces.picture(99.0, answer, no_console)
 
 
 class World(RuleBasedStateMachine):
@@ -399,21 +407,21 @@ class World(RuleBasedStateMachine):
         self.order: list[str] = []
         self.tags = 0
         for queue in self.QUEUES:
-            self.log.record("declared", "lesson", queue, detail="durable classic")
+            self.log.record("declared", "lesson", queue, detail=QueueOptions(durable=True))
         for worker in self.WORKERS:
             self.connect(worker, "starting")
         for number in range(8):
             self.publish(self.QUEUES[number % 2], number % 3 == 0, 1)
 
     def connect(self, worker: str, *before: str) -> None:
-        detail = "auto_ack" if worker == "auto" else MANUAL
+        detail = ConsumeOptions(auto_ack=True) if worker == "auto" else MANUAL
         if before:  # another one takes the last place
             self.order = [name for name in self.order if name != worker] + [worker]
         for kind in (*before, "connected"):
             self.log.record(kind, worker, self.WORKERS[worker], detail=detail)
         self.states[worker] = "idle"
 
-    def say(self, kind: str, worker: str, tag: int, what: int, detail: str = "") -> None:
+    def say(self, kind: str, worker: str, tag: int, what: int, detail: Detail = "") -> None:
         fact = self.facts[what]
         redelivered = fact["deliveries"] > 1
         self.log.record(kind, worker, self.WORKERS[worker], str(what), fact["task"], tag, redelivered, detail)
@@ -469,8 +477,7 @@ class World(RuleBasedStateMachine):
         self.facts.append({**facts, "redelivered": False, "deliveries": 0, "worked": 0})
         self.queue_of.append(queue)
         self.waiting[queue].append(what)
-        kind = "persistent" if persistent else "transient"
-        self.log.record("published", "publisher", queue, str(what), task, detail=kind)
+        self.log.record("published", "publisher", queue, str(what), task, detail=PublishOptions(persistent))
 
     @rule(end=st.sampled_from(["returned", "refused"]), queue=st.sampled_from(QUEUES))
     def publish_in_vain(self, end: str, queue: str) -> None:
@@ -532,7 +539,7 @@ class World(RuleBasedStateMachine):
         what, phase = self.held["manual"].pop(tag)
         if phase == "working":
             self.settled_at_work["manual"] = (tag, what)
-        self.say(end, "manual", tag, what, "" if end == "acked" else "requeue" if requeue else "discard")
+        self.say(end, "manual", tag, what, "" if end == "acked" else Handback.REQUEUE if requeue else Handback.DISCARD)
         if end == "acked":
             self.done["manual"] += 1
             self.ended["done"].append(what)
@@ -597,14 +604,14 @@ class World(RuleBasedStateMachine):
     def restart(self, seldom: int) -> None:
         if seldom:
             return
-        self.log.record("broker", "lesson", detail="restarting")
+        self.log.record("broker", "lesson", detail=BrokerChange.RESTARTING)
         there = [worker for worker in self.WORKERS if self.states[worker] != "killed"]
         for worker in there:
             self.log.record("disconnected", worker, self.WORKERS[worker])
             if self.states[worker] == "frozen":
                 self.log.record("thawed", worker, self.WORKERS[worker])
             self.cut_off(worker)
-        self.log.record("broker", "lesson", detail="up")
+        self.log.record("broker", "lesson", detail=BrokerChange.UP)
         for queue in self.QUEUES:  # what was in memory alone is gone
             self.ended["lost"] += [what for what in self.waiting[queue] if not self.facts[what]["persistent"]]
             self.waiting[queue] = [what for what in self.waiting[queue] if self.facts[what]["persistent"]]
@@ -659,5 +666,5 @@ class World(RuleBasedStateMachine):
             self.small.undo()
 
 
-World.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+World.TestCase.settings = settings(max_examples=examples(100), stateful_step_count=40)
 TestWorld = World.TestCase

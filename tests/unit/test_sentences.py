@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from workq_helpers.lessons.durability.outage import NotChecked, Outage
-from workq_helpers.teaching.check import CheckResult
+from workq_helpers.teaching.check import CheckResult, NotChecked
 from workq_helpers.teaching.exercise import Hint, Verdict
+from workq_helpers.teaching.outage import Outage
 from workq_helpers.teaching.progress import Finish
 from workq_helpers.text import paragraph
 

@@ -7,7 +7,11 @@ import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
+
 from tests.support import need
+
+pytestmark = pytest.mark.text
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,11 +28,14 @@ def find_node() -> str | None:
     return str(carried) if carried.is_file() else None
 
 
-def test_tests_of_the_stage_in_javascript_pass():
+@pytest.mark.once
+@pytest.mark.timeout(400)  # a page is made for each test
+def test_tests_of_the_stage_in_javascript_pass() -> None:
     node = find_node()
     need(node, "Node, from PATH or from the package playwright, runs the tests in tests/js")
     assert node is not None
+    need((ROOT / "node_modules" / "jsdom").is_dir(), "the tests in tests/js need jsdom: run `make lint` or `npm ci`")
     files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests" / "js").glob("*.test.mjs"))
     assert files
-    done = subprocess.run([node, "--test", *files], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run([node, "--test", *files], cwd=ROOT, capture_output=True, text=True, timeout=380, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -11,27 +11,28 @@ import pytest
 from PIL import Image
 
 from tests.unit.test_scene import consume, lesson_log, picture_of, publish
+from workq_helpers.log.details import ConsumeOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.stage import still as still_module
-from workq_helpers.stage.scene import Picture
+from workq_helpers.stage.frame import Frame
 from workq_helpers.stage.still import Still, alternative_text, draw
 
 
-def frame_of(log: EventLog) -> Picture:
+def frame_of(log: EventLog) -> Frame:
     picture = picture_of(log)
     broker = {"name": "RabbitMQ 4.3.6", "found": "Docker", "state": picture.pop("broker_state")}
     return {"lesson": "round-robin", "broker": broker, **picture}
 
 
 def busy() -> EventLog:
-    log = lesson_log("auto_ack")
+    log = lesson_log(ConsumeOptions(auto_ack=True))
     publish(log, "First.", "Second..", "Third...", "<img src=x onerror=alert(1)>")
     consume(log, "delivered started", "First.", 1)
     consume(log, "delivered", "Second..", 2)
     log.record("killed", "w", "hello")
     consume(log, "lost", "First.", 1)
     consume(log, "lost", "Second..", 2)
-    log.record("connected", "v", "hello", detail="manual ack, prefetch 1")
+    log.record("connected", "v", "hello", detail=ConsumeOptions(prefetch_count=1))
     consume(log, "delivered started", "Third...", worker="v")
     return log
 
@@ -63,7 +64,7 @@ def test_a_crowd_and_a_backlog_fit() -> None:
     log = lesson_log()
     publish(log, *(f"Task {number}......" for number in range(2000)))
     for number in range(60):
-        log.record("connected", f"w{number}", "hello", detail="manual ack, prefetch 1")
+        log.record("connected", f"w{number}", "hello", detail=ConsumeOptions(prefetch_count=1))
     frame = frame_of(log)
     assert "53 more workers" in alternative_text(frame)
     assert len(alternative_text(frame)) < 1500

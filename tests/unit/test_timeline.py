@@ -6,25 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.logs import round_robin
 from workq_helpers.errors import InvalidArgumentError
+from workq_helpers.log.details import ConsumeOptions, Handback
 from workq_helpers.log.events import EventLog
 from workq_helpers.pictures import timeline as timeline_module
-from workq_helpers.pictures.timeline import MOST_BARS, MOST_NAMED, MOST_ROWS, Picture, timeline, timelines
+from workq_helpers.pictures.picture import Picture
+from workq_helpers.pictures.timeline import MOST_BARS, MOST_NAMED, MOST_ROWS, timeline, timelines
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def kitchen(tasks: int = 4, workers: int = 2, text: str = "Soup {}...") -> EventLog:
-    log = EventLog()
-    for worker in range(1, workers + 1):
-        log.record("connected", f"worker-{worker}", "hello", detail="manual ack, prefetch 1")
-    for number in range(tasks):
-        task, message_id = text.format(number), f"id-{number}"
-        log.record("published", "publisher-1", "hello", message_id, task)
-        worker, tag = f"worker-{number % workers + 1}", number // workers + 1
-        for kind in ("delivered", "started", "acked", "finished"):
-            log.record(kind, worker, "hello", message_id, task, tag)
-    return log
+    return round_robin(tasks, workers, text, ConsumeOptions(prefetch_count=1))
 
 
 def texts(picture: Picture) -> list[str]:
@@ -65,8 +59,8 @@ def test_letters_the_font_lacks_become_boxes_in_the_picture_alone() -> None:
 
 def test_ends_and_outcomes_are_marked_and_told() -> None:
     log = EventLog()
-    log.record("connected", "w", "hello", detail="auto_ack")
-    log.record("connected", "v", "hello", detail="manual ack, prefetch 0")
+    log.record("connected", "w", "hello", detail=ConsumeOptions(auto_ack=True))
+    log.record("connected", "v", "hello", detail=ConsumeOptions())
     for number, worker in enumerate("wwvvvvv"):
         log.record("published", "p", "hello", str(number), f"T{number}")
         log.record("delivered", worker, "hello", str(number), f"T{number}", number)
@@ -77,7 +71,7 @@ def test_ends_and_outcomes_are_marked_and_told() -> None:
         (4, "v", "nacked"),
     ):
         log.record("started", worker, "hello", str(number), f"T{number}", number)
-        log.record(kind, worker, "hello", str(number), f"T{number}", number, detail="requeue")
+        log.record(kind, worker, "hello", str(number), f"T{number}", number, detail=Handback.REQUEUE)
     log.record("lost", "w", "hello", "1", "T1", 1)
     log.record("requeued", "v", "hello", "5", "T5", 5)
     log.record("killed", "w", "hello")
@@ -168,7 +162,7 @@ def test_a_timeline_beside_others_ends_with_its_work() -> None:
 def test_a_worker_that_ended_before_the_last_work_is_marked() -> None:
     log = EventLog()
     for worker in ("v", "w"):
-        log.record("connected", worker, "hello", detail="manual ack, prefetch 0")
+        log.record("connected", worker, "hello", detail=ConsumeOptions())
         log.record("published", "p", "hello", worker, worker)
         log.record("delivered", worker, "hello", worker, worker, 1)
     log.record("killed", "v", "hello")

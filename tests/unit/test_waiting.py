@@ -34,6 +34,12 @@ def test_the_last_answer_comes_after_the_deadline(clock: list[float]) -> None:
     assert asked == pytest.approx([0.0, 0.4, 0.8, 1.0])
 
 
+def test_what_will_do_is_for_the_caller_to_say(clock: list[float]) -> None:
+    answers = iter([3, 2, 0, 0])
+    assert wait_until(lambda: next(answers), math.inf, accept=lambda left: left == 0) == 0
+    assert next(answers) == 0
+
+
 def test_an_error_of_the_condition_is_the_callers() -> None:
     with pytest.raises(ZeroDivisionError):
         wait_until(lambda: 1 / 0, 1.0)

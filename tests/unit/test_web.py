@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from workq_helpers.errors import InvalidArgumentError
-from workq_helpers.lessons.putting_it_together.web import Answer, compare_latencies, send_pictures, serve
+from workq_helpers.lessons.putting_it_together.web import Response, compare_latencies, send_pictures, serve
 
 
 def test_each_picture_gets_the_answer_of_the_function() -> None:
@@ -56,8 +56,8 @@ def test_nobody_can_send_more_than_memory_bears() -> None:
         connection.close()
 
 
-def answers(*milliseconds: float, status: int = 201) -> Sequence[Answer]:
-    return [Answer(status, each / 1000) for each in milliseconds]
+def answers(*milliseconds: float, status: int = 201) -> Sequence[Response]:
+    return [Response(status, each / 1000) for each in milliseconds]
 
 
 def test_the_ratio_comes_first() -> None:
@@ -75,6 +75,6 @@ def test_the_picture_has_words() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{}, {"one": answers(1)}, {"one": answers(1), "none": []}])
-def test_less_than_two_ways_are_no_comparison(wrong: dict[str, Sequence[Answer]]) -> None:
+def test_less_than_two_ways_are_no_comparison(wrong: dict[str, Sequence[Response]]) -> None:
     with pytest.raises(InvalidArgumentError, match="Pass two lists"):
         compare_latencies(wrong)

@@ -11,7 +11,12 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.text
+
 ROOT = Path(__file__).resolve().parents[2]
+
+#: Sources of what the wheel holds as one file each.
+_BUNDLED = ("workq_helpers/stage/js/", "workq_helpers/stage/css/")
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +37,19 @@ def test_it_holds_every_file_of_the_package(wheel: zipfile.ZipFile) -> None:
     expected = tracked or [
         str(path.relative_to(ROOT)) for path in (ROOT / "workq_helpers").rglob("*.py")
     ]  # a copy of the course without git
-    assert not set(expected) - set(wheel.namelist())
+    needed = {name for name in expected if not name.startswith(_BUNDLED)}
+    assert needed
+    assert not needed - set(wheel.namelist())
 
 
 def test_it_holds_what_the_stage_runs_in_the_browser(wheel: zipfile.ZipFile) -> None:
     for name in ("stage.js", "stage.css"):
-        path = f"workq_helpers/stage/{name}"
+        path = f"workq_helpers/stage/bundle/{name}"
         assert wheel.read(path) == (ROOT / path).read_bytes()
+
+
+def test_it_holds_no_source_of_what_is_bundled(wheel: zipfile.ZipFile) -> None:
+    assert not [name for name in wheel.namelist() if name.startswith(_BUNDLED)]
 
 
 def test_it_holds_the_lessons(wheel: zipfile.ZipFile) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from workq_helpers.lessons.fair_dispatch.work_shares import makespan_seconds, work_shares
+from workq_helpers.log.details import ConsumeOptions
 from workq_helpers.log.events import EventLog
 
 
@@ -22,7 +23,7 @@ def evening(monkeypatch: pytest.MonkeyPatch) -> EventLog:
     monkeypatch.setattr("workq_helpers.log.events.time", clock)
     log = EventLog()
     for worker in ("worker-1", "worker-2", "worker-3"):
-        log.record("connected", worker, "hello", detail="manual ack, prefetch 0")
+        log.record("connected", worker, "hello", detail=ConsumeOptions())
     work = [("worker-1", "Roast...", 0, 3), ("worker-2", "Tea.", 0, 1), ("worker-1", "Pie...", 3, 6)]
     moments: list[tuple[float, str, str, str]] = []
     for worker, task, begin, end in work:

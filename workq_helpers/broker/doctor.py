@@ -13,11 +13,12 @@ from typing import Literal
 from workq_helpers.broker import commands, docker_socket, packages
 from workq_helpers.broker.choice import DEFAULT_IMAGE, Choice
 from workq_helpers.broker.folders import Folders, why_not_writable
-from workq_helpers.broker.installations import OLDEST_VERSION, find_installations
+from workq_helpers.broker.installations import find_installations
 from workq_helpers.broker.running import Status
 from workq_helpers.broker.server import silent
 from workq_helpers.errors import BrokerError, InvalidArgumentError, ManagementUnavailableError
 from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.versions import OLDEST_VERSION
 
 __all__ = ["Finding", "diagnose", "try_node"]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from workq_helpers.errors import BrokerStartError, InvalidArgumentError
 
-__all__ = ["Folders", "is_private", "make_private", "refuse_foreign", "unusable", "why_not_writable"]
+__all__ = ["Folders", "is_private", "make_private", "named_folder", "refuse_foreign", "unusable", "why_not_writable"]
 
 #: The shortest limit of a Unix socket's path (macOS has 104 bytes, Linux 108, both with a final zero).
 LONGEST_SOCKET_PATH = 100
@@ -51,7 +51,7 @@ class Folders:
         Raises:
             InvalidArgumentError: One of the variables holds a relative path.
         """
-        runtime, cache = _named(environ, "WORKQ_RUNTIME_DIR"), _named(environ, "WORKQ_CACHE_DIR")
+        runtime, cache = named_folder(environ, "WORKQ_RUNTIME_DIR"), named_folder(environ, "WORKQ_CACHE_DIR")
         if runtime and cache:
             return cls(runtime, cache)
         import platformdirs
@@ -207,7 +207,12 @@ def _foreign(folder: Path) -> str | None:
         return next((each.name for each in theirs), None)
 
 
-def _named(environ: Mapping[str, str], variable: str) -> Path | None:
+def named_folder(environ: Mapping[str, str], variable: str) -> Path | None:
+    """Return the folder that an environment variable names, if it is set.
+
+    Raises:
+        InvalidArgumentError: It holds a relative path.
+    """
     value = environ.get(variable)
     if not value:
         return None

@@ -11,10 +11,9 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
-__all__ = ["OLDEST_VERSION", "Installation", "find_installations", "installation_in"]
+from workq_helpers.rabbitmq.versions import OLDEST_VERSION
 
-#: The oldest RabbitMQ the course is written for.
-OLDEST_VERSION = Version("3.10")
+__all__ = ["Installation", "find_installations", "installation_in"]
 
 # Where packagers put the server's own folder: the one that holds sbin, plugins and escript.
 _HOMES = (

@@ -17,10 +17,11 @@ from packaging.version import Version
 
 from workq_helpers.broker import processes
 from workq_helpers.broker.folders import is_private, make_private, refuse_foreign
-from workq_helpers.broker.installations import OLDEST_VERSION, Installation, installation_in
+from workq_helpers.broker.installations import Installation, installation_in
 from workq_helpers.broker.locking import lock_path
 from workq_helpers.broker.server import Progress
 from workq_helpers.errors import BrokerStartError, DiskFullError, PackagesError, UnsupportedBrokerError
+from workq_helpers.rabbitmq.versions import OLDEST_VERSION
 
 __all__ = ["PROGRAMS", "find_unpacked", "remove_scratch", "unpacked_installation"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from workq_helpers.broker.choice import DEFAULT_IMAGE, Choice
 from workq_helpers.broker.folders import Folders
-from workq_helpers.broker.installations import OLDEST_VERSION, find_installations
+from workq_helpers.broker.installations import find_installations
 from workq_helpers.broker.server import Progress, Server
 from workq_helpers.errors import (
     BrokerNotFoundError,
@@ -18,6 +18,7 @@ from workq_helpers.errors import (
     UnsupportedBrokerError,
 )
 from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.versions import OLDEST_VERSION
 
 __all__ = ["start_server"]
 

@@ -20,4 +20,14 @@ read how many others there are, and nothing more.
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from workq_helpers.classroom.classroom import Classroom, Presence
+
+__all__ = ["Classroom", "Presence"]
+
+# Imported when first asked for: the command line knows this command too, whatever it is asked for.
+__getattr__, __dir__, _ = lazy_loader.attach(__name__, submod_attrs={"classroom": __all__})

@@ -10,8 +10,6 @@ from types import TracebackType
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
-from packaging.version import Version
-
 from workq_helpers.classroom.limits import Limits
 from workq_helpers.classroom.roster import Learner
 from workq_helpers.classroom.teachers_file import Access, TeachersFile
@@ -24,9 +22,10 @@ from workq_helpers.errors import (
 )
 from workq_helpers.rabbitmq.administration import Administration, Named, Use
 from workq_helpers.rabbitmq.borrowed_virtual_host import lesson_hosts
-from workq_helpers.rabbitmq.connecting import OLDEST_VERSION
 from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.features import Features
 from workq_helpers.rabbitmq.url import BROKER_URL, endpoint_from_url
+from workq_helpers.rabbitmq.versions import OLDEST_VERSION
 
 __all__ = ["Classroom", "Created", "Each", "Presence"]
 
@@ -35,9 +34,6 @@ _TAG = "workq-class"
 #: Lets a user ask for the counts of queues in virtual hosts that are the user's.
 _MANAGEMENT = "management"
 _ADMINISTRATOR = "administrator"
-
-#: Older ones tell every learner the names of all users with limits.
-_KEEPS_NAMES_PRIVATE = Version("4.3")
 
 _DESCRIBED = " · a class of the work queues course"
 
@@ -314,7 +310,8 @@ class Classroom:
     def _check_administrator(self) -> None:
         with self._teachers_words():
             version, administrator = self._api.version(), self._api.is_administrator()
-        self._names_are_private = version.release >= _KEEPS_NAMES_PRIVATE.release
+        # Names are told with the limits.
+        self._names_are_private = Features(version).private_limits
         if version.release < OLDEST_VERSION.release:
             raise UnsupportedBrokerError(
                 f"RabbitMQ at {self._endpoint.management_url} is {version}, and a class needs {OLDEST_VERSION} or "

@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import click
+from tqdm import tqdm
 
+from workq_helpers import classroom as rooms
 from workq_helpers.classroom.limits import Limits
+from workq_helpers.classroom.roster import read_roster
+from workq_helpers.classroom.teachers_file import TeachersFile
+from workq_helpers.rabbitmq.url import BROKER_URL, MANAGEMENT_URL, endpoint_from_url
 from workq_helpers.text import printable
 
 if TYPE_CHECKING:
-    from workq_helpers.classroom.classroom import Classroom, Presence
+    from workq_helpers.classroom import Classroom, Presence
 
 __all__ = ["classroom"]
 
@@ -83,8 +88,6 @@ def create(
     Run it again to take newcomers in; who is in already keeps address and password.
     The exit status is 1 if a row could not be used.
     """
-    from workq_helpers.classroom.roster import read_roster
-
     learners, complaints = read_roster(roster)
     limits = Limits(lessons, max_connections, max_channels, max_queues, max_messages, max_megabytes)
     with _opened(url, management, output) as opened:
@@ -159,13 +162,9 @@ def remove(url: str | None, management: str | None, output: Path, yes: bool) -> 
 
 
 def _opened(url: str | None, management: str | None, output: Path) -> Classroom:
-    from workq_helpers.classroom.classroom import Classroom
-    from workq_helpers.classroom.teachers_file import TeachersFile
-    from workq_helpers.rabbitmq.url import BROKER_URL, MANAGEMENT_URL, endpoint_from_url
-
     given = {BROKER_URL: _with_password(url), MANAGEMENT_URL: management}
     environ = dict(os.environ) | {name: value for name, value in given.items() if value is not None}
-    return Classroom(endpoint_from_url(environ), TeachersFile(output))
+    return rooms.Classroom(endpoint_from_url(environ), TeachersFile(output))
 
 
 def _with_password(url: str | None) -> str | None:
@@ -181,10 +180,9 @@ def _with_password(url: str | None) -> str | None:
     return f"{scheme}://{login}:{quote(password, safe='')}@{place}"
 
 
+class _Bar(tqdm):  # type: ignore[type-arg]  # not subscriptable when the program runs
+    monitor_interval = 0  # else a thread of tqdm's own outlives the bar
+
+
 def _bar(users: Sequence[str]) -> Iterable[str]:
-    from tqdm import tqdm
-
-    class Bar(tqdm):  # type: ignore[type-arg]  # not subscriptable when the program runs
-        monitor_interval = 0  # else a thread of tqdm's own outlives the bar
-
-    return Bar(users, unit=" learners", disable=None)  # None: not where standard error is a file or a pipe
+    return _Bar(users, unit=" learners", disable=None)  # None: not where standard error is a file or a pipe

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
-import tempfile
+import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from workq_helpers.errors import InvalidArgumentError
+from workq_helpers.private_files import write_private
 
 __all__ = ["Access", "TeachersFile"]
 
@@ -83,21 +83,10 @@ class TeachersFile:
         Raises:
             InvalidArgumentError: It can't be written.
         """
+        text = io.StringIO()
+        csv.writer(text).writerows([Access._fields, *rows])
         try:
-            # Made readable by this user alone, whatever the umask.
-            descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
-            temporary = Path(name)
-            try:
-                with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-                    writer = csv.writer(file)
-                    writer.writerow(Access._fields)
-                    writer.writerows(rows)
-                    file.flush()
-                    os.fsync(file.fileno())
-                temporary.replace(self.path)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
+            write_private(self.path, text.getvalue())
         except OSError as error:
             raise InvalidArgumentError(
                 f"The addresses can't be written to {self.path}: {error.strerror}. Name another file with --output."

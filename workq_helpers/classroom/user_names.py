@@ -6,6 +6,8 @@ import itertools
 import secrets
 from collections.abc import Container
 
+from slugify import slugify
+
 __all__ = ["random_user_name", "user_name"]
 
 _LONGEST = 40
@@ -23,8 +25,6 @@ def user_name(name: str, taken: Container[str]) -> str:
         name: The learner's name, in any script.
         taken: The names of users and virtual hosts that there are.
     """
-    from slugify import slugify  # takes a while to import, and only this needs it
-
     plain = slugify(name, max_length=_LONGEST, word_boundary=True) or "learner"
     numbered = (f"{plain}-{number}" for number in itertools.count(2))
     return next(found for found in itertools.chain([plain], numbered) if found not in _NEVER and found not in taken)

@@ -15,7 +15,7 @@ def main() -> None:
     try:
         refuse_impostors()
         try:
-            from workq_helpers.cli.main import main as workq
+            from workq_helpers.cli.main import main as workq  # noqa: PLC0415 - this import is what may fail
         except (ImportError, AttributeError):
             refuse_impostors(None)
             raise

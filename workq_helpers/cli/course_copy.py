@@ -11,13 +11,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import os
-import tempfile
+import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from workq_helpers.errors import InvalidArgumentError
+from workq_helpers.private_files import staged_file
 
 __all__ = ["MANIFEST", "Copied", "copy_course", "shipped_lessons"]
 
@@ -94,9 +94,7 @@ def _copy(source: Path, target: Path) -> list[Copied]:
             name = str(PurePosixPath(_FOLDER, *path.relative_to(source).parts))
             copied.append(Copied(name, _bring(path.read_bytes(), target, name, known)))
     finally:
-        _write(
-            target / MANIFEST, json.dumps({"format": _FORMAT, "version": _VERSION, "files": known}, indent=1).encode()
-        )
+        _write_manifest(target, known)
     return copied
 
 
@@ -118,7 +116,7 @@ def _bring(content: bytes, target: Path, name: str, known: dict[str, str]) -> st
         known[name] = new
         return "up to date"
     if present and present == known.get(name) and not path.is_symlink():
-        _write(path, content)
+        _replace(path, content)
         known[name] = new
         return "updated"
     if known.get(name) == new:
@@ -136,7 +134,7 @@ def _bring_beside(content: bytes, target: Path, name: str, known: dict[str, str]
         if _create(path, content):
             break
         if path.is_file() and not path.is_symlink() and _hash(path.read_bytes()) == known.get(beside):
-            _write(path, content)  # an older version that nobody has touched
+            _replace(path, content)  # an older version that nobody has touched
             break
     known[beside] = new
     return f"kept, with your changes; the new version is {path.name!r}"
@@ -151,40 +149,23 @@ def _names_beside(name: str) -> Iterator[str]:
 
 def _create(path: Path, content: bytes) -> bool:
     """Write a file that is not there; return whether it was not."""
-    if os.path.lexists(path):
-        return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary(path, content)
     try:
-        os.link(temporary, path)  # which fails if somebody made it meanwhile
+        with path.open("xb") as file:
+            file.write(content)
     except FileExistsError:
         return False
-    except OSError:  # a file system without hard links
-        if os.path.lexists(path):
-            return False
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
     return True
 
 
-def _write(path: Path, content: bytes) -> None:
+def _replace(path: Path, content: bytes) -> None:
     """Replace a file in one step."""
-    temporary = _temporary(path, content)
-    try:
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _temporary(path: Path, content: bytes) -> Path:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.fchmod(file.fileno(), 0o666 & ~umask)  # as any file the learner makes
-    return Path(name)
+    with staged_file(path, content) as staged:
+        shutil.copymode(path, staged)
+        staged.replace(path)
 
 
 def _hash(content: bytes) -> str:
@@ -201,3 +182,9 @@ def _read_manifest(target: Path) -> dict[str, str]:
     if not isinstance(files, dict):
         return {}
     return {name: value for name, value in files.items() if isinstance(value, str)}
+
+
+def _write_manifest(target: Path, known: dict[str, str]) -> None:
+    content = json.dumps({"format": _FORMAT, "version": _VERSION, "files": known}, indent=1).encode()
+    if not _create(target / MANIFEST, content):
+        _replace(target / MANIFEST, content)

@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
+from jupyter_core import paths
+
 from workq_helpers.broker.folders import make_private, why_not_writable
 from workq_helpers.errors import BrokerStartError
 
@@ -82,8 +84,6 @@ def put_stand_ins(environ: MutableMapping[str, str]) -> str:
 
 def _folders(environ: Mapping[str, str]) -> dict[str, Path]:
     """Return the folders that are written to, by the variables that name them."""
-    from jupyter_core import paths
-
     home = Path(environ.get("HOME") or Path.home())
     cache = Path(environ.get("XDG_CACHE_HOME") or home / ".cache")
     config = Path(paths.jupyter_config_dir())

@@ -9,7 +9,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Empty
 from typing import Any
+
+from jupyter_client.manager import KernelManager
+
+from workq_helpers.cli.kernels import LessonKernels
 
 __all__ = ["main"]
 
@@ -40,10 +45,6 @@ def _trial(folder: Path) -> dict[str, Any]:
 
 @contextmanager
 def _kernel(folder: Path, said: Any) -> Iterator[Any]:
-    from jupyter_client.manager import KernelManager
-
-    from workq_helpers.cli.kernels import LessonKernels
-
     manager = KernelManager(kernel_name="python3", kernel_spec_manager=LessonKernels())
     manager.start_kernel(cwd=str(folder), stdout=said, stderr=said)
     client = manager.blocking_client()
@@ -58,8 +59,6 @@ def _kernel(folder: Path, said: Any) -> Iterator[Any]:
 
 def _run(client: Any) -> str:
     """Run the cell, and return how it failed, ``""`` if it did not."""
-    from queue import Empty
-
     try:
         content = client.execute_interactive(CELL, timeout=START_SECONDS, output_hook=lambda _message: None)["content"]
     except (TimeoutError, Empty):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ipykernel.kernelspec import RESOURCES, get_kernel_dict
 from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec, KernelSpecManager
 
 __all__ = ["LessonKernels"]
@@ -26,6 +27,4 @@ class LessonKernels(KernelSpecManager):
         return self._of_the_lessons() if kernel_name == NATIVE_KERNEL_NAME else super().get_kernel_spec(kernel_name)
 
     def _of_the_lessons(self) -> KernelSpec:
-        from ipykernel.kernelspec import RESOURCES, get_kernel_dict
-
         return self.kernel_spec_class(resource_dir=str(RESOURCES), **get_kernel_dict())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import math
 import os
 import signal
 import socket
@@ -13,10 +14,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
+import zmq
+from jupyter_client.manager import KernelManager
 
+from workq_helpers import broker as brokers
 from workq_helpers.broker import open_files
 from workq_helpers.cli.jupyter_folders import put_stand_ins, without_saving
 from workq_helpers.errors import WorkqError
+from workq_helpers.waiting import wait_until
 
 __all__ = ["course_folder", "end_with_process", "lab_arguments", "open_lab"]
 
@@ -25,8 +30,10 @@ FIRST_LESSON = "notebooks/00_start_here.ipynb"
 
 #: Seconds for JupyterLab to shut its kernels down before it is ended without them; they follow by themselves.
 SECONDS_TO_END = 20.0
-#: Its end is noticed at once, or by then where its own parent does not collect it.
-SECONDS_BETWEEN_LOOKS = 1.0
+#: How soon its end is noticed.
+SECONDS_BETWEEN_LOOKS = 0.2
+
+_LAB_APP = "jupyterlab.labapp"
 
 Say = Callable[[str], None]
 
@@ -50,23 +57,19 @@ def open_lab(arguments: Sequence[str], say: Say, progress: Say | None = None) ->
     for sentence in filter(None, [without_saving(lessons), put_stand_ins(os.environ), open_files.why_too_few()]):
         say(f"    {sentence}")
     # JupyterLab takes as long to import as RabbitMQ to boot, so both happen at once.
-    threading.Thread(target=importlib.import_module, args=("jupyterlab.labapp",), daemon=True).start()
+    threading.Thread(target=importlib.import_module, args=(_LAB_APP,), daemon=True).start()
     with contextlib.ExitStack() as until_the_end:
         with _step("RabbitMQ", say):
             until_the_end.enter_context(_broker(say, progress))
         say("==> JupyterLab; press Ctrl-C twice in this terminal to stop it")
-        from jupyterlab.labapp import LabApp
-
-        LabApp.launch_instance(lab_arguments(arguments, folder, os.geteuid() == 0))
+        importlib.import_module(_LAB_APP).LabApp.launch_instance(lab_arguments(arguments, folder, os.geteuid() == 0))
 
 
 @contextlib.contextmanager
 def _broker(say: Say, progress: Say | None) -> Iterator[None]:
     """Hold a lease on the course broker: it is there before the first cell and between two notebooks."""
-    from workq_helpers.broker import find_broker
-
     try:
-        broker = find_broker(progress)
+        broker = brokers.find_broker(progress)
     except WorkqError as error:
         say(f"    {error}")
         say("    The lessons open without it; `.venv/bin/workq doctor` says more.")
@@ -133,9 +136,6 @@ def _knows_localhost() -> bool:
 
 def _kernels_can_encrypt() -> bool:
     """Whether Jupyter is new enough to encrypt what goes between it and its kernels, and was built to."""
-    import zmq
-    from jupyter_client.manager import KernelManager
-
     return bool(KernelManager.class_traits().get("transport_encryption")) and zmq.has("curve")
 
 
@@ -154,9 +154,7 @@ def end_with_process(process_id: int) -> None:
 
 
 def _follow(followed: psutil.Process) -> None:
-    while _lives(followed):
-        with contextlib.suppress(psutil.TimeoutExpired):
-            followed.wait(SECONDS_BETWEEN_LOOKS)
+    wait_until(lambda: not _lives(followed), math.inf, interval_seconds=SECONDS_BETWEEN_LOOKS)
     os.kill(os.getpid(), signal.SIGTERM)  # JupyterLab's own way to stop, kernels included
     threading.Event().wait(SECONDS_TO_END)
     os.kill(os.getpid(), signal.SIGKILL)

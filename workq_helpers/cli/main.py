@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from workq_helpers import broker as brokers
+from workq_helpers import cli
 from workq_helpers.classroom.commands import classroom
 from workq_helpers.errors import WorkqError
 from workq_helpers.text import printable
@@ -64,11 +65,9 @@ def lab(end_with_process: int | None, jupyterlab_options: tuple[str, ...]) -> No
     There is a RabbitMQ for as long as it runs.
     JUPYTERLAB_OPTIONS are handed on, such as --no-browser or --port 8899.
     """
-    from workq_helpers.cli import lab as labs
-
     if end_with_process is not None:
-        labs.end_with_process(end_with_process)
-    labs.open_lab(jupyterlab_options, click.echo, _progress())
+        cli.lab.end_with_process(end_with_process)
+    cli.lab.open_lab(jupyterlab_options, click.echo, _progress())
 
 
 @main.command()
@@ -80,9 +79,7 @@ def doctor(try_a_node: bool) -> None:
     Docker and a broker that runs, and says which RabbitMQ will be used. What it prints may be shown to anybody. The
     exit status is 0 if the lessons will run, 1 if something keeps them from it.
     """
-    from workq_helpers.cli.doctor import examine
-
-    findings = examine(try_a_node)
+    findings = cli.doctor.examine(try_a_node)
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
         _show(finding, width)
@@ -153,9 +150,7 @@ def copy(folder: Path) -> None:
     Nothing of yours is overwritten. Run it again after an update of the course: a lesson that you have not
     changed is updated; beside one that you have, the new version is put.
     """
-    from workq_helpers.cli.course_copy import copy_course
-
-    for copied in copy_course(folder):
+    for copied in cli.course_copy.copy_course(folder):
         click.echo(f"{copied.path}: {copied.done}")
     click.echo(f"To open them: cd {shlex.quote(str(folder))} && workq lab")
 
@@ -166,12 +161,10 @@ def _progress() -> Callable[[str], None] | None:
 
 
 def _show(finding: Finding, width: int) -> None:
-    from workq_helpers.cli.doctor import anonymous
-
     mark, color = _MARKS[finding.verdict]
     indent = " " * (width + 8)
-    found = printable(anonymous(finding.found), lines=True)
-    lines = [*found.splitlines(), *(f"-> {line}" for line in anonymous(finding.mend).splitlines())]
+    found = printable(cli.doctor.anonymous(finding.found), lines=True)
+    lines = [*found.splitlines(), *(f"-> {line}" for line in cli.doctor.anonymous(finding.mend).splitlines())]
     click.echo(f"{click.style(mark, fg=color, bold=True)}  {finding.name:{width}}  " + f"\n{indent}".join(lines))
 
 

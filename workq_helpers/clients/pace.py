@@ -8,7 +8,7 @@ import time
 
 from workq_helpers.errors import InvalidArgumentError
 
-__all__ = ["Pace", "WorkerKilled", "seconds_per_dot", "work"]
+__all__ = ["Pace", "WorkerKilled", "pause", "seconds_per_dot", "work"]
 
 _here = threading.local()
 
@@ -43,11 +43,16 @@ def work(body: bytes | str) -> None:
         body: The message body, as a callback gets it. ``WORKQ_SECONDS_PER_DOT`` scales the second.
     """
     dots = body.count(b".") if isinstance(body, bytes) else body.count(".")
+    pause(dots * seconds_per_dot())
+
+
+def pause(seconds: float) -> None:
+    """Sleep, as a worker's callback may: frozen with its worker, and ended with it."""
     pace: Pace | None = getattr(_here, "pace", None)
     if pace is None:
-        time.sleep(dots * seconds_per_dot())
+        time.sleep(seconds)
     else:
-        pace.sleep(dots * seconds_per_dot())
+        pace.sleep(seconds)
 
 
 class Pace:

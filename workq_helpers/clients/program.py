@@ -23,7 +23,7 @@ from workq_helpers.clients.pace import seconds_per_dot
 from workq_helpers.errors import InvalidArgumentError, WaitTimeoutError
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.url import BROKER_URL, address_of
-from workq_helpers.teaching.exercise import Code
+from workq_helpers.text import Code
 
 __all__ = ["Program", "source"]
 
@@ -87,16 +87,16 @@ class Program:
         self.status: int | None = None
         self._ended = False
         self._changed = threading.Condition()
-        self._warden = subprocess.Popen(
+        self._guard = subprocess.Popen(
             [sys.executable, "-IS", program_guard.__file__, sys.executable, str(self.path), *self.arguments],
             env=_environment(endpoint),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            start_new_session=True,  # a signal that ends the kernel leaves the warden the time to do its duty
+            start_new_session=True,  # a signal that ends the kernel leaves the guard the time to do its duty
         )
         #: Its process id.
-        self.pid = int(_pipe(self._warden.stderr).readline() or 0)
+        self.pid = int(_pipe(self._guard.stderr).readline() or 0)
         self._reader = threading.Thread(target=self._read, name=f"program: {name}", daemon=True)
         self._reader.start()
 
@@ -171,21 +171,21 @@ class Program:
     # -- behind the scenes
 
     def _command(self, command: bytes) -> None:
-        # It may have ended by itself, and its warden with it.
+        # It may have ended by itself, and its guard with it.
         with contextlib.suppress(OSError, ValueError):
-            stdin = _pipe(self._warden.stdin)
+            stdin = _pipe(self._guard.stdin)
             stdin.write(command)
             stdin.flush()
 
     def _read(self) -> None:
-        output = _pipe(self._warden.stdout)
+        output = _pipe(self._guard.stdout)
         for line in output:
             self.console.write(line.decode(errors="replace"))
             with self._changed:
                 self._changed.notify_all()
-        status = _pipe(self._warden.stderr).readline().strip()
-        self._warden.wait()
-        for pipe in (self._warden.stdin, output, self._warden.stderr):
+        status = _pipe(self._guard.stderr).readline().strip()
+        self._guard.wait()
+        for pipe in (self._guard.stdin, output, self._guard.stderr):
             with contextlib.suppress(OSError):
                 _pipe(pipe).close()
         with self._changed:

@@ -1,4 +1,4 @@
-"""The warden: a small process between a notebook and a program, so that no program outlives its notebook.
+"""The guard: a small process between a notebook and a program, so that no program outlives its notebook.
 
 It starts the program and writes its process id, and later its exit status, a line each, to its own stderr. It
 obeys commands of one byte on its stdin, and when that ends, for whatever reason, it kills the program. Nothing
@@ -29,12 +29,12 @@ def main(command: list[str]) -> None:
     Args:
         command: The program and its arguments.
     """
-    warden = os.getpid()
+    guard = os.getpid()
 
     def tie() -> None:
-        # Linux kills the program with its warden, should somebody kill that. It may be gone by now.
+        # Linux kills the program with its guard, should somebody kill that. It may be gone by now.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != warden:
+        if os.getppid() != guard:
             os._exit(1)
 
     program = subprocess.Popen(

@@ -13,13 +13,14 @@ import pika
 import pika.exceptions
 from pika.adapters.select_connection import IOLoop
 from pika.channel import Channel
-from pika.spec import Basic, BasicProperties
+from pika.spec import BasicProperties
 
 from workq_helpers.clients import pika_private
-from workq_helpers.clients.pump import Pump, reconnect_pause_seconds
+from workq_helpers.clients.connection_life import ConnectionLife
+from workq_helpers.clients.pump import Pump
 from workq_helpers.errors import WaitTimeoutError, WorkqError
-from workq_helpers.log.events import EventLog
-from workq_helpers.log.messages import MessageIds, durability, encode_body, task_text
+from workq_helpers.log.messages import encode_body
+from workq_helpers.log.observer import Book, Observer
 
 __all__ = ["Publisher", "PublisherOptions"]
 
@@ -58,27 +59,21 @@ class PublisherOptions(NamedTuple):
 
 class _Message(NamedTuple):
     body: bytes
-    task: str
     properties: BasicProperties
-
-    @property
-    def message_id(self) -> str:
-        return str(self.properties.message_id)
 
 
 class Publisher:
     """Sends tasks from an iterable on a connection of its own; `Lesson.start_publisher` makes them.
 
-    With confirms, what was not confirmed when the connection was lost is published again, with its old
-    message id, once the broker is back.
+    With confirms, what was not confirmed when the connection was lost is published again once the broker is back.
+    What became of the first one nobody knows then.
 
     Args:
         name: Its name in the log.
         tasks: What to send, text or bytes each; taken one after another in the background.
         options: How to publish.
         parameters: Where to connect.
-        log: Where events go.
-        ids: Gives messages their ids.
+        book: Where events go.
         explain: Turns pika's exception into one of ours.
     """
 
@@ -89,8 +84,7 @@ class Publisher:
         options: PublisherOptions,
         *,
         parameters: pika.ConnectionParameters,
-        log: EventLog,
-        ids: MessageIds,
+        book: Book,
         explain: Callable[[BaseException], WorkqError],
     ) -> None:
         self.name = name
@@ -99,17 +93,15 @@ class Publisher:
         self.published = self.confirmed = self.refused = self.returned = 0
         self._options = options
         self._tasks: Iterator[str | bytes] = iter(tasks)
-        self._parameters = parameters
-        self._log = log
-        self._ids = ids
+        self._log = book.log
+        self._observer = Observer(name, book)
+        self._observer.on_confirm = self._on_confirm
         self._explain = explain
         self._delivery_mode = pika.DeliveryMode.Persistent.value if options.persistent else None
-        self._loop: IOLoop | None = None
-        self._connection: pika.SelectConnection | None = None
-        self._raw: Channel | None = None
+        self._life = ConnectionLife(self, parameters, self._observer)
+        self._may_begin = False
         self._ready: deque[_Message] = deque()
-        self._unconfirmed: dict[int, _Message] = {}
-        self._last_tag = 0
+        self._unconfirmed: dict[str, _Message] = {}
         self._exhausted = False
         self._leaving = False
         self._closing = False
@@ -117,8 +109,6 @@ class Publisher:
         self._blocked = False
         self._timer: object | None = None
         self._next_due = 0.0
-        self._attempts = 0
-        self._was_ready = False
         self._phase = "starting"
         self._error: BaseException | None = None
         self._task_error: Exception | None = None
@@ -191,7 +181,7 @@ class Publisher:
         """Ask it to stop and do not wait."""
         if self.alive:
             self._leaving = True
-            self._pump.call(self._abandon_opening)
+            self._pump.call(self._leave)
 
     def join(self, timeout: float) -> bool:
         """Wait for its threads; return whether they ended."""
@@ -201,8 +191,7 @@ class Publisher:
 
     def connect(self, loop: IOLoop) -> None:
         """Begin to connect."""
-        self._loop = loop
-        self._open()
+        self._life.begin(loop)
 
     def has_work(self) -> bool:
         """Whether more tasks are to be taken from the iterable."""
@@ -227,16 +216,23 @@ class Publisher:
 
     def after_poll(self) -> None:
         """Publish what is due, and close when nothing is left."""
-        if self._raw is None or not self._raw.is_open or self._closing:
+        if not self._may_begin or not self._life.is_open or self._closing:
             return
         while self._ready and not self._leaving and self._may_publish():
             self._publish(self._ready.popleft())
+            self.published += 1
         if self._leaving or (self._exhausted and not self._ready):
             self._close_when_settled()
 
-    def failed(self, error: Exception) -> None:
-        """Learn that polling raised."""
+    def failed(self, error: BaseException) -> None:
+        """End by an error in the loop itself, as a program would: its connection is cut."""
         self._error = error
+        if self._life.connection is not None:
+            pika_private.cut(self._life.connection)
+        self._end("crashed")
+
+    def over(self) -> None:
+        """Learn that nobody looks after the connection any more."""
         self._end("crashed")
 
     # -- publishing -----------------------------------------------------------------------------------
@@ -248,16 +244,15 @@ class Publisher:
 
     def _message(self, task: str | bytes) -> _Message:
         body = encode_body(task)
-        properties = BasicProperties(message_id=self._ids.new(), delivery_mode=self._delivery_mode)
-        return _Message(body, task_text(body), properties)
+        return _Message(body, BasicProperties(delivery_mode=self._delivery_mode))
 
     def _may_publish(self) -> bool:
         if self._blocked or len(self._unconfirmed) >= _MOST_UNCONFIRMED:
             return False
         if self._options.interval_seconds:
             return self._is_due()
-        assert self._connection is not None  # noqa: S101 - its channel is open
-        return pika_private.unsent_bytes(self._connection) < _LARGEST_BUFFER_BYTES
+        assert self._life.connection is not None  # noqa: S101 - its channel is open
+        return pika_private.unsent_bytes(self._life.connection) < _LARGEST_BUFFER_BYTES
 
     def _is_due(self) -> bool:
         now = time.monotonic()
@@ -268,87 +263,64 @@ class Publisher:
             self._next_due = max(self._next_due, now - _CATCH_UP_SECONDS) + self._options.interval_seconds
             return True
         if self._timer is None:
-            self._timer = self._later(remaining, self._on_timer)
+            self._timer = self._life.later(remaining, self._on_timer)
         return False
 
     def _on_timer(self) -> None:
         self._timer = None
 
-    def _publish(self, message: _Message, again: bool = False) -> None:
-        assert self._raw is not None  # noqa: S101 - its callers look
-        detail = durability(message.properties) + (", again: its confirm never came" if again else "")
-        self._log.record("published", self.name, self.queue, message.message_id, message.task, detail=detail)
+    def _publish(self, message: _Message) -> None:
+        channel = self._life.channel
+        assert channel is not None  # noqa: S101 - its callers look
         if self._options.confirm:
-            self._last_tag += 1
-            self._unconfirmed[self._last_tag] = message
-        self._raw.basic_publish(
+            self._unconfirmed[self._observer.next_mark()] = message
+        channel.basic_publish(
             self._options.exchange,
             self._options.routing_key,
             message.body,
             message.properties,
             self._options.mandatory,
         )
-        if not again:
-            self.published += 1
 
-    def _on_confirm(self, frame: Any) -> None:
-        confirmed = isinstance(frame.method, Basic.Ack)
-        tag, multiple = frame.method.delivery_tag, frame.method.multiple
-        tags = [known for known in self._unconfirmed if known <= tag] if multiple else [tag]
-        for known in tags:
-            message = self._unconfirmed.pop(known, None)
-            if message is None:
-                continue
-            if confirmed:
-                self.confirmed += 1
-            else:
-                self.refused += 1
-            kind = "confirmed" if confirmed else "refused"
-            self._log.record(kind, self.name, self.queue, message.message_id, message.task, known)
+    def _on_confirm(self, mark: str, confirmed: bool) -> None:
+        if self._unconfirmed.pop(mark, None) is None:
+            return
+        if confirmed:
+            self.confirmed += 1
+        else:
+            self.refused += 1
 
-    def _on_returned(self, _raw: Channel, method: Basic.Return, properties: BasicProperties, body: bytes) -> None:
+    def _on_returned(self, *_: Any) -> None:
         self.returned += 1
-        detail = f"{method.reply_code} {method.reply_text}"
-        self._log.record("returned", self.name, self.queue, properties.message_id, task_text(body), detail=detail)
 
     # -- the connection -------------------------------------------------------------------------------
 
-    def _open(self) -> None:
-        if self._leaving:
-            self._end("stopped")
-            return
-        self._connection = pika.SelectConnection(
-            self._parameters,
-            on_open_callback=self._on_open,
-            on_open_error_callback=self._on_open_error,
-            on_close_callback=self._on_closed,
-            custom_ioloop=self._loop,
-        )
-        self._connection.add_on_connection_blocked_callback(self._on_blocked)
-        self._connection.add_on_connection_unblocked_callback(self._on_unblocked)
+    def is_leaving(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._leaving
 
-    def _on_open(self, connection: Any) -> None:
-        connection.channel(on_open_callback=self._on_channel_open)
-
-    def _on_channel_open(self, raw: Channel) -> None:
-        raw.add_on_close_callback(self._on_channel_closed)
-        raw.add_on_return_callback(self._on_returned)
+    def channel_opened(self, channel: Channel) -> None:
+        """Publish, once confirms are on if they are wanted."""
+        connection = self._life.connection
+        assert connection is not None  # noqa: S101 - its channel is open
+        connection.add_on_connection_blocked_callback(self._on_blocked)
+        connection.add_on_connection_unblocked_callback(self._on_unblocked)
+        channel.add_on_return_callback(self._on_returned)
         if self._options.confirm:
-            raw.confirm_delivery(self._on_confirm, callback=lambda _frame: self._begin(raw))
+            channel.confirm_delivery(_nothing, callback=lambda _frame: self._begin())
         else:
-            self._begin(raw)
+            self._begin()
 
-    def _begin(self, raw: Channel) -> None:
-        again, self._unconfirmed = list(self._unconfirmed.values()), {}
-        self._last_tag = 0
-        self._raw = raw
+    def _begin(self) -> None:
+        again, self._unconfirmed = self._unconfirmed, {}
+        self._may_begin = True
         self._answered = False
-        self._was_ready = True
-        self._attempts = 0
+        self._life.ready()
         self._log.record("connected", self.name, self.queue)
         self._set_phase("publishing")
-        for message in again:
-            self._publish(message, again=True)
+        for mark, message in again.items():
+            self._observer.publishes_again(mark)
+            self._publish(message)
 
     def _on_blocked(self, _connection: Any, frame: Any) -> None:
         self._blocked = True
@@ -362,36 +334,33 @@ class Publisher:
         if self._unconfirmed and not self._blocked:
             return
         self._closing = True
-        assert self._raw is not None  # noqa: S101 - its caller looks
+        assert self._life.channel is not None  # noqa: S101 - its caller looks
         # The channel first: its close-ok says that the broker has seen everything published before.
-        self._raw.close()
+        self._life.channel.close()
 
-    def _on_channel_closed(self, _raw: Channel, reason: Exception) -> None:
-        connection = self._connection
+    def channel_closed(self, reason: Exception) -> None:
+        """Close the connection too, where it is the end."""
         self._answered = isinstance(reason, pika.exceptions.ChannelClosed)
         if isinstance(reason, pika.exceptions.ChannelClosedByBroker):
-            self._log.record("channel closed", self.name, self.queue, detail=f"{reason.reply_code} {reason.reply_text}")
             self._error = reason
             self._leaving = self._closing = True
-        if self._closing and connection is not None and connection.is_open:
-            connection.close()
+        if self._closing:
+            self._life.close()
 
-    def _on_open_error(self, _connection: Any, error: BaseException | str) -> None:
-        self._connection = None
-        failure = error if isinstance(error, BaseException) else pika.exceptions.AMQPConnectionError(error)
-        if self._leaving:
-            self._end("stopped")
-        elif self._was_ready:
-            self._try_again()
-        else:
-            self._error = failure
-            self._end("crashed")
+    def could_not_open(self, error: BaseException) -> None:
+        """End: there is nothing to connect to."""
+        self._error = error
+        self._end("crashed")
 
-    def _on_closed(self, _connection: Any, reason: BaseException) -> None:
+    def ended(self) -> None:
+        """Take note that it has stopped before there was anything to close."""
+        self._end("stopped")
+
+    def connection_closed(self, reason: BaseException) -> None:
+        """End, or begin anew."""
         # Without an answer to its goodbye nobody knows what of its last messages arrived.
-        unanswered = self._raw is not None and not self._answered
-        self._connection = None
-        self._raw = None
+        unanswered = self._may_begin and not self._answered
+        self._may_begin = False
         self._blocked = False
         over = self._leaving or (self._closing and not self._unconfirmed)
         if unanswered or not over:
@@ -402,26 +371,12 @@ class Publisher:
         self._closing = False
         self._log.record("reconnecting", self.name, self.queue)
         self._set_phase("reconnecting")
-        self._try_again()
+        self._life.open_again()
 
-    def _try_again(self) -> None:
-        pause = reconnect_pause_seconds(self._attempts)
-        self._attempts += 1
-        self._later(pause, self._open)
-
-    def _later(self, seconds: float, function: Callable[[], None]) -> object:
-        assert self._loop is not None  # noqa: S101 - set by connect()
-        return self._loop.call_later(seconds, function)
-
-    def _abandon_opening(self) -> None:
+    def _leave(self) -> None:
         """Stop while there is no open channel that `after_poll` could close."""
-        if not self.alive or (self._raw is not None and self._raw.is_open):
-            return
-        connection = self._connection
-        if connection is None or connection.is_closed:
-            self._end("stopped")
-        elif not connection.is_closing:
-            connection.close()
+        if self.alive and not (self._may_begin and self._life.is_open):
+            self._life.abandon()
 
     def _end(self, state: str) -> None:
         if not self.alive:
@@ -438,3 +393,7 @@ class Publisher:
             self._phase = phase
             self._changed.notify_all()
         self._log.poke()
+
+
+def _nothing(_frame: Any) -> None:
+    """Do nothing: the observer has seen it."""

@@ -12,22 +12,27 @@ of the throughput at prefetch count 1 (``make bench`` compares them with plain p
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
-from typing import Protocol
+from concurrent import futures
+from typing import Protocol, TypeVar
 
 from pika.adapters.select_connection import IOLoop
 
-__all__ = ["Job", "Pump", "reconnect_pause_seconds"]
+__all__ = ["Job", "Pump"]
 
 #: How long work may keep the connection unattended before the helper thread takes over.
 TAKEOVER_SECONDS = 0.005
 
-#: Pauses between attempts to reconnect, in seconds; the last one repeats.
-_RECONNECT_PAUSES = (0.1, 0.2, 0.5, 1.0)
-
 #: After so many looks at an idle pump the helper thread goes to sleep until the next work.
 _QUIET_LOOKS = 20
+
+
+#: How long a thread that asks for something waits before it looks whether there is somebody left to do it.
+_LOOK_SECONDS = 0.05
+
+T = TypeVar("T")
 
 
 class Job(Protocol):
@@ -45,8 +50,11 @@ class Job(Protocol):
     def do_work(self) -> None:
         """Do that work, without touching the connection."""
 
-    def failed(self, error: Exception) -> None:
-        """Learn that polling raised, after which the pump ends; called by the owner of the loop."""
+    def failed(self, error: BaseException) -> None:
+        """Learn that something raised that must not, and see to the end; called by the owner of the loop."""
+
+    def over(self) -> None:
+        """Learn that the pump has ended, whatever the reason; called once, last of all."""
 
 
 class Pump:
@@ -61,7 +69,8 @@ class Pump:
         self._job = job
         self._loop = IOLoop()
         self._baton = threading.Lock()
-        self._over = False
+        self._owner: int | None = None  # the thread that has the baton
+        self._over = self._ended = self._failed = False
         self._working = False
         self._turns = 0
         self._wanted = False
@@ -82,6 +91,11 @@ class Pump:
         # Cheaper than current_thread(), and asked twice a message.
         return threading.get_ident() == self._main.ident
 
+    @property
+    def is_polled(self) -> bool:
+        """Whether the helper polls while the main thread works."""
+        return self._helper_owns
+
     def start(self) -> None:
         """Start the main thread, which begins by connecting."""
         self._main.start()
@@ -93,6 +107,55 @@ class Pump:
             # Nobody polls: the helper need not wait to see that the work is slow.
             self._hurried = True
             self._wake_helper.set()
+
+    def run(self, function: Callable[[], T]) -> T:
+        """Call `function` as the owner of the loop, before anything else happens, and return what it returns.
+
+        Any thread may call this; what the function raises comes out here.
+        """
+        me = threading.get_ident()
+        if me == self._owner:
+            return function()
+        if me == self._main.ident and self._working:
+            self._take_baton()
+            try:
+                return function()
+            finally:
+                self._lay_baton_down()
+        return self._ask_owner(function)
+
+    def poll_until(self, condition: Callable[[], bool]) -> None:
+        """Keep I/O going until `condition` holds or the pump ends; only the owner of the loop calls this."""
+        while not condition() and not self._over:
+            self._poll()
+
+    def _ask_owner(self, function: Callable[[], T]) -> T:
+        answer: futures.Future[T] = futures.Future()
+
+        def do() -> None:
+            if answer.set_running_or_notify_cancel():
+                try:
+                    answer.set_result(function())
+                except BaseException as error:  # noqa: BLE001 - it belongs to whoever asked
+                    answer.set_exception(error)
+
+        self.call(do)
+        while not futures.wait([answer], _LOOK_SECONDS).done:
+            if self._ended and answer.cancel():
+                return function()  # nobody owns the loop any more, so nothing can come between
+        return answer.result()
+
+    def _take_baton(self) -> None:
+        if not self._baton.acquire(blocking=False):
+            self._wanted = True
+            self.call(_nothing)
+            self._baton.acquire()
+            self._wanted = False
+        self._owner = threading.get_ident()
+
+    def _lay_baton_down(self) -> None:
+        self._owner = None
+        self._baton.release()
 
     def nudge(self) -> None:
         """See to it that `after_poll` runs soon.
@@ -121,33 +184,55 @@ class Pump:
         return not self._main.is_alive()
 
     def _run(self) -> None:
-        self._baton.acquire()
+        self._take_baton()
         self._helper.start()
         try:
             self._loop.activate_poller()
-            self._job.connect(self._loop)
+            self._guarded(lambda: self._job.connect(self._loop))
             while not self._over:
                 self._poll()
-                if self._job.has_work() and not self._over:
+                if not self._over and self._job.has_work():
                     self._work_without_baton()
-                    self._job.after_poll()
+                    self._guarded(self._job.after_poll)
                     if self._job.has_work():
                         # The helper brought more just now: the next poll must look, not wait.
                         self.call(_nothing)
+        except Exception as error:  # noqa: BLE001 - as for `_guarded`
+            self._fail(error)
         finally:
             self._over = True
-            self._baton.release()
+            self._lay_baton_down()
             self._wake_helper.set()
             self._helper.join()
             self._loop.close()
+            self._ended = True
+            with contextlib.suppress(Exception):
+                self._job.over()
 
     def _poll(self) -> None:
+        self._guarded(self._poll_once)
+
+    def _poll_once(self) -> None:
+        self._loop.poll()
+        self._loop.process_timeouts()
+        self._job.after_poll()
+
+    def _guarded(self, function: Callable[[], None]) -> None:
+        """Call `function`; a thread that died of what it raises would leave its job looking alive."""
         try:
-            self._loop.poll()
-            self._loop.process_timeouts()
-            self._job.after_poll()
+            function()
         except Exception as error:  # noqa: BLE001 - whatever it was, the job ends by it and says so
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        """Have the job see to its end, which may take a few turns; what fails at that ends here."""
+        if self._failed:
+            self.finish()
+            return
+        self._failed = True
+        try:
             self._job.failed(error)
+        except Exception:  # noqa: BLE001 - nothing is left to be told
             self.finish()
 
     def _work_without_baton(self) -> None:
@@ -155,16 +240,12 @@ class Pump:
         self._working = True
         if self._helper_sleeps:
             self._wake_helper.set()
-        self._baton.release()
+        self._lay_baton_down()
         try:
             self._job.do_work()
         finally:
             self._working = False
-            if not self._baton.acquire(blocking=False):
-                self._wanted = True
-                self.call(_nothing)
-                self._baton.acquire()
-                self._wanted = False
+            self._take_baton()
 
     def _help(self) -> None:
         while not self._over:
@@ -195,20 +276,16 @@ class Pump:
     def _poll_for_main(self) -> None:
         if not self._baton.acquire(blocking=False):
             return
+        self._owner = threading.get_ident()
         self._helper_owns = True
         try:
             # What the main thread left before it could see that the helper owns the loop.
-            self._job.after_poll()
+            self._guarded(self._job.after_poll)
             while self._working and not self._wanted and not self._over:
                 self._poll()
         finally:
             self._helper_owns = False
-            self._baton.release()
-
-
-def reconnect_pause_seconds(attempts: int) -> float:
-    """Return how long to wait before the next attempt to connect, after so many that failed."""
-    return _RECONNECT_PAUSES[min(attempts, len(_RECONNECT_PAUSES) - 1)]
+            self._lay_baton_down()
 
 
 def _nothing() -> None:

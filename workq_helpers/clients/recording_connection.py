@@ -1,10 +1,10 @@
-"""`RecordingConnection`: pika's own blocking connection, whose messages the log sees too."""
+"""`RecordingConnection`: pika's own blocking connection, of which the log sees every method."""
 
 from __future__ import annotations
 
 import contextlib
-import copy
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pika
@@ -12,12 +12,11 @@ import pika.exceptions
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.spec import Basic, BasicProperties
 
-from workq_helpers.log.messages import durability, encode_body, task_text
+from workq_helpers.clients.observed_connection import ObservedConnection
+from workq_helpers.log.observer import Book, Observer
 from workq_helpers.rabbitmq.connecting import quiet_pika, translate
 
 if TYPE_CHECKING:
-    from workq_helpers.log.events import EventLog
-    from workq_helpers.log.messages import MessageIds
     from workq_helpers.rabbitmq.endpoint import Endpoint
 
 __all__ = ["RecordingChannel", "RecordingConnection"]
@@ -27,26 +26,22 @@ ACTOR = "notebook"
 
 
 class RecordingConnection(pika.BlockingConnection):
-    """A `pika.BlockingConnection` that records what passes through its channels.
+    """A `pika.BlockingConnection` whose observer sees every method that passes.
 
     Args:
         parameters: Where to connect, as for pika.
         endpoint: Named in error messages.
-        log: Where events go.
-        ids: Gives messages their ids.
+        book: Where the observer writes.
 
     Raises:
         BrokerError: The connection can't be opened; the message says why.
     """
 
-    def __init__(
-        self, parameters: pika.ConnectionParameters, *, endpoint: Endpoint, log: EventLog, ids: MessageIds
-    ) -> None:
+    def __init__(self, parameters: pika.ConnectionParameters, *, endpoint: Endpoint, book: Book) -> None:
         self._endpoint = endpoint
-        self._log = log
-        self._ids = ids
+        self.observer = Observer(ACTOR, book)
         with quiet_pika(), self.in_plain_words():
-            super().__init__(parameters)
+            super().__init__(parameters, _impl_class=ObservedConnection.told_to(self.observer))  # type: ignore[arg-type]  # a class, as pika itself has it
 
     def channel(self, channel_number: int | None = None) -> RecordingChannel:
         """Open a channel, as pika does."""
@@ -54,7 +49,6 @@ class RecordingConnection(pika.BlockingConnection):
         # pika makes its channels itself and offers no other way to have them be of another class.
         channel.__class__ = RecordingChannel
         assert isinstance(channel, RecordingChannel)  # noqa: S101 - the line above
-        channel.begin_recording(self._log, self._ids)
         return channel
 
     @contextlib.contextmanager
@@ -71,101 +65,27 @@ class RecordingConnection(pika.BlockingConnection):
             super().close(reply_code, reply_text)
 
 
+def _about_a_queue(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return pika's own method, which speaks of its queue in our words when it fails."""
+
+    @functools.wraps(method)
+    def call(self: RecordingChannel, queue: str, *arguments: Any, **more: Any) -> Any:
+        with self.plain(queue):
+            return method(self, queue, *arguments, **more)
+
+    return call
+
+
 class RecordingChannel(BlockingChannel):
-    """A pika channel that records what passes through it; every method has pika's own signature."""
+    """A pika channel that speaks in plain words, and tells the observer what it does with what comes under auto-ack.
 
-    _log: EventLog
-    _ids: MessageIds
-    _confirming: bool
-    _unsettled: dict[int, tuple[str, str, str, bool]]
+    Everything else is pika's own, signatures included.
+    """
 
-    def begin_recording(self, log: EventLog, ids: MessageIds) -> None:
-        """Record into `log` from now on."""
-        self._log = log
-        self._ids = ids
-        self._confirming = False
-        self._unsettled = {}
-        # A blocking channel tells nobody that it closes; the one that it is made of does, and gives pika's reason.
-        self._impl.add_on_close_callback(self._give_back)
-
-    def queue_declare(
-        self,
-        queue: str,
-        passive: bool = False,
-        durable: bool = False,
-        exclusive: bool = False,
-        auto_delete: bool = False,
-        arguments: Any = None,
-    ) -> Any:
-        """Declare a queue, as pika does."""
-        with self._plain(queue):
-            result = super().queue_declare(queue, passive, durable, exclusive, auto_delete, arguments)
-        if not passive:
-            kind = (arguments or {}).get("x-queue-type", "classic")
-            self._log.record(
-                "declared",
-                ACTOR,
-                result.method.queue,
-                detail=f"{'durable' if durable else 'transient'} {kind}",
-            )
-        return result
-
-    def queue_delete(self, queue: str, if_unused: bool = False, if_empty: bool = False) -> Any:
-        """Delete a queue, as pika does."""
-        with self._plain(queue):
-            result = super().queue_delete(queue, if_unused, if_empty)
-        self._log.record("deleted", ACTOR, queue, detail=str(result.method.message_count))
-        return result
-
-    def queue_purge(self, queue: str) -> Any:
-        """Empty a queue, as pika does."""
-        with self._plain(queue):
-            result = super().queue_purge(queue)
-        self._log.record("purged", ACTOR, queue, detail=str(result.method.message_count))
-        return result
-
-    def confirm_delivery(self) -> None:
-        """Turn publisher confirms on, as pika does."""
-        super().confirm_delivery()
-        self._confirming = True
-
-    def basic_publish(
-        self,
-        exchange: str,
-        routing_key: str,
-        body: bytes | str,
-        properties: BasicProperties | None = None,
-        mandatory: bool = False,
-    ) -> None:
-        """Publish a message, as pika does; one without a ``message_id`` is given one, for the log to know it by."""
-        encoded = encode_body(body)
-        properties = BasicProperties() if properties is None else copy.copy(properties)
-        properties.message_id = properties.message_id or self._ids.new()
-        queue, task = "" if exchange else routing_key, task_text(encoded)
-
-        def record(kind: str, detail: str = "") -> None:
-            self._log.record(kind, ACTOR, queue, properties.message_id, task, detail=detail)
-
-        record("published", durability(properties))
-        try:
-            super().basic_publish(exchange, routing_key, encoded, properties, mandatory)
-        except pika.exceptions.UnroutableError:
-            record("returned", "312 NO_ROUTE")
-            record("confirmed")
-            raise
-        except pika.exceptions.NackError:
-            record("refused")
-            raise
-        if self._confirming:
-            record("confirmed")
-
-    def basic_get(self, queue: str, auto_ack: bool = False) -> Any:
-        """Fetch one message, as pika does."""
-        with self._plain(queue):
-            method, properties, body = super().basic_get(queue, auto_ack)
-        if method is not None:
-            self._delivered(queue, method, properties or BasicProperties(), body or b"", auto_ack)
-        return method, properties, body
+    queue_declare = _about_a_queue(BlockingChannel.queue_declare)
+    queue_delete = _about_a_queue(BlockingChannel.queue_delete)
+    queue_purge = _about_a_queue(BlockingChannel.queue_purge)
+    basic_get = _about_a_queue(BlockingChannel.basic_get)
 
     def basic_consume(
         self,
@@ -178,55 +98,89 @@ class RecordingChannel(BlockingChannel):
     ) -> str:
         """Consume from a queue, as pika does."""
 
-        def record_and_call(ch: Any, method: Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
-            self._delivered(queue, method, properties, body, auto_ack)
-            on_message_callback(ch, method, properties, body)
+        def call(ch: Any, method: Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
+            with self._coming_to(method):
+                on_message_callback(ch, method, properties, body)
 
-        with self._plain(queue):
-            return str(super().basic_consume(queue, record_and_call, auto_ack, exclusive, consumer_tag, arguments))
+        callback = call if auto_ack else on_message_callback
+        with self.plain(queue):
+            return str(super().basic_consume(queue, callback, auto_ack, exclusive, consumer_tag, arguments))
 
-    def basic_ack(self, delivery_tag: int = 0, multiple: bool = False) -> None:
-        """Acknowledge, as pika does."""
-        self._settle("acked", delivery_tag, multiple, "")
-        super().basic_ack(delivery_tag, multiple)
+    def consume(
+        self,
+        queue: str,
+        auto_ack: bool = False,
+        exclusive: bool = False,
+        arguments: Any = None,
+        inactivity_timeout: float | None = None,
+        consumer_tag: str | None = None,
+    ) -> Generator[Any, None, None]:
+        """Consume from a queue as a generator, as pika does."""
+        options = (auto_ack, exclusive, arguments, inactivity_timeout, consumer_tag)
+        with self.plain(queue):
+            for method, properties, body in super().consume(queue, *options):
+                if method is not None:
+                    with self._coming_to(method):
+                        pass
+                yield method, properties, body
 
-    def basic_nack(self, delivery_tag: int = 0, multiple: bool = False, requeue: bool = True) -> None:
-        """Hand deliveries back, as pika does."""
-        self._settle("nacked", delivery_tag, multiple, "requeue" if requeue else "discard")
-        super().basic_nack(delivery_tag, multiple, requeue)
+    def stop_consuming(self, consumer_tag: str | None = None) -> None:
+        """Cancel all consumers, or one, as pika does: what they got under auto-ack and nobody came to is dropped."""
+        with self._dropping_the_rest():
+            super().stop_consuming(consumer_tag)
 
-    def basic_reject(self, delivery_tag: int = 0, requeue: bool = True) -> None:
-        """Hand one delivery back, as pika does."""
-        self._settle("rejected", delivery_tag, False, "requeue" if requeue else "discard")
-        super().basic_reject(delivery_tag, requeue)
+    def cancel(self) -> int:
+        """Cancel the consumer of `consume`, as pika does: what it got under auto-ack and nobody came to is dropped."""
+        with self._dropping_the_rest():
+            return super().cancel()
 
-    def _plain(self, queue: str) -> contextlib.AbstractContextManager[None]:
+    def close(self, reply_code: int = 0, reply_text: str = "Normal shutdown") -> None:
+        """Close the channel, as pika does: what came under auto-ack and nobody came to is dropped."""
+        with self._dropping_the_rest():
+            super().close(reply_code, reply_text)
+
+    def basic_cancel(self, consumer_tag: str) -> Any:
+        """Cancel a consumer, as pika does: what it got under auto-ack and nobody came to is returned."""
+        returned = super().basic_cancel(consumer_tag)
+        for method, _, _ in () if self._dropping else returned:
+            with self._coming_to(method):
+                pass
+        left = self._recording.observer.at_hand_of(self.channel_number, consumer_tag)
+        self._recording.observer.drop("its consumer was canceled before the notebook came to it", left)
+        return returned
+
+    def plain(self, queue: str) -> contextlib.AbstractContextManager[None]:
+        """Speak in our words of what pika raises in this block."""
+        return self._recording.in_plain_words(queue)
+
+    #: Whether what a canceled consumer returns is returned to nobody.
+    _dropping = False
+
+    @contextlib.contextmanager
+    def _dropping_the_rest(self) -> Iterator[None]:
+        self._dropping = True
+        try:
+            yield
+        finally:
+            self._dropping = False
+
+    @contextlib.contextmanager
+    def _coming_to(self, method: Basic.Deliver) -> Iterator[None]:
+        """Take note that a delivery under auto-ack is come to in this block: until then the client alone had it."""
+        observer = self._recording.observer
+        held = observer.came_to(self.channel_number, method.delivery_tag)
+        if held is None:
+            yield
+            return
+        try:
+            yield
+        except BaseException as error:
+            observer.record("failed", held, f"{type(error).__name__}: {error}")
+            raise
+        observer.record("finished", held)
+
+    @property
+    def _recording(self) -> RecordingConnection:
         connection = self.connection
         assert isinstance(connection, RecordingConnection)  # noqa: S101 - which made this channel
-        return connection.in_plain_words(queue)
-
-    def _delivered(self, queue: str, method: Any, properties: BasicProperties, body: bytes, auto_ack: bool) -> None:
-        message_id = properties.message_id or self._ids.of_stray(queue, body, method.redelivered)
-        about = (queue, message_id, task_text(body), method.redelivered)
-        self._record("delivered", method.delivery_tag, about, "auto_ack" if auto_ack else "")
-        if not auto_ack:
-            self._unsettled[method.delivery_tag] = about
-
-    def _settle(self, kind: str, tag: int, multiple: bool, detail: str) -> None:
-        tags = [known for known in self._unsettled if known <= tag or tag == 0] if multiple else [tag]
-        for settled in tags:
-            about = self._unsettled.pop(settled, None)
-            if about is None:
-                self._log.record(kind, ACTOR, delivery_tag=settled, detail="unknown delivery tag")
-            else:
-                self._record(kind, settled, about, detail)
-
-    def _give_back(self, _channel: Any, _reason: Exception) -> None:
-        """Record what the channel held when it closed, however it did: the broker puts that back."""
-        held, self._unsettled = self._unsettled, {}
-        for tag, about in held.items():
-            self._record("requeued", tag, about, "the channel was closed")
-
-    def _record(self, kind: str, tag: int, about: tuple[str, str, str, bool], detail: str) -> None:
-        queue, message_id, task, redelivered = about
-        self._log.record(kind, ACTOR, queue, message_id, task, tag, redelivered, detail)
+        return connection

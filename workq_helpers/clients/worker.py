@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import inspect
 import threading
 import traceback
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import pika
 from pika.adapters.select_connection import IOLoop
@@ -23,19 +24,20 @@ from workq_helpers.errors import (
     WorkerStartError,
     WorkqError,
 )
-from workq_helpers.log.events import EventLog
-from workq_helpers.log.messages import MessageIds
+from workq_helpers.log.observer import Book
 
 __all__ = ["Callback", "Worker"]
 
 #: pika's callback: channel, method, properties, body.
 Callback = Callable[[Any, Any, Any, bytes], object]
 
+T = TypeVar("T")
+
 #: AMQP carries the prefetch count in 16 bits.
 _LARGEST_PREFETCH_COUNT = 65_535
 
-#: A cut connection is noticed within milliseconds; this only bounds a fault of our own.
-_KILL_TIMEOUT_SECONDS = 30.0
+#: How long a killed worker may take to send what its callback had asked for before; it takes milliseconds.
+_LAST_WORDS_SECONDS = 2.0
 
 
 class Worker:
@@ -48,8 +50,7 @@ class Worker:
         callback: Called with pika's channel, method, properties and body for each delivery.
         options: The queue, and how to consume from it.
         parameters: Where to connect.
-        log: Where events go.
-        ids: Recognizes messages without an id.
+        book: Where events go.
         explain: Turns pika's exception into one of ours, for a worker that can't start.
 
     Raises:
@@ -64,8 +65,7 @@ class Worker:
         options: ConsumerOptions,
         *,
         parameters: pika.ConnectionParameters,
-        log: EventLog,
-        ids: MessageIds,
+        book: Book,
         explain: Callable[[BaseException], WorkqError],
     ) -> None:
         _check_callback(callback)
@@ -74,18 +74,17 @@ class Worker:
         self.queue = options.queue
         self.auto_ack = options.auto_ack
         self.prefetch_count = options.prefetch_count
-        self.console = Console(log.seconds)
+        self.console = Console(book.log.seconds)
         #: Tasks whose callback returned.
         self.done = 0
         #: What it calls for each delivery.
         self.callback = callback
         self._options = options
-        self._log = log
+        self._log = book.log
         self._explain = explain
         self._pace = Pace()
-        self._consumer = Consumer(self, options, parameters, log, ids)
+        self._consumer = Consumer(self, options, parameters, book)
         self._pump = Pump(name, self)
-        self._consumer.nudge = self._pump.nudge
         self._changed = threading.Condition()
         self._phase = "starting"
         self._error: BaseException | None = None
@@ -114,14 +113,14 @@ class Worker:
 
     @property
     def in_hand(self) -> int:
-        """How many deliveries wait for its callback or are in it."""
-        return len(self._consumer.waiting) + (self._current is not None)
+        """How many deliveries wait for its callback, or are in it, or are settled by it and that is not sent yet."""
+        return len(self._consumer.waiting) + (self._current is not None) + self._consumer.has_unsent
 
     @property
     def current_task(self) -> str | None:
         """The text of the task in its callback, or ``None``."""
         current = self._current
-        return None if current is None else current.task
+        return None if current is None else current.held.task
 
     def stop(self, timeout: float | None = 60.0) -> None:
         """Finish the task in hand, take no more, close the connection properly.
@@ -152,10 +151,12 @@ class Worker:
         if not self.alive:
             return
         self.request_kill()
-        if not self._wait_until(lambda: not self.alive, _KILL_TIMEOUT_SECONDS):
-            raise WaitTimeoutError(f"{self.name} did not notice that its connection was cut; please report this.")
+        if not self._wait_until(lambda: not self.alive, _LAST_WORDS_SECONDS):
+            # Whoever looks after its connection does not: it is dead all the same.
+            self._consumer.give_up("killed")
+            self._consumer.ended()
         if not self._pump.in_main_thread() and self._current is None:
-            self._pump.join(_KILL_TIMEOUT_SECONDS)
+            self._pump.join(_LAST_WORDS_SECONDS)
 
     def freeze(self) -> None:
         """Make it hang without dying: its connection lives, but it starts, finishes and acks nothing."""
@@ -170,13 +171,13 @@ class Worker:
             self._pace.thaw()
 
     def __repr__(self) -> str:
-        return f"<Worker {self.name}: {self.state}, {self.done} done, queue {self.queue!r}, {self._options.describe()}>"
+        return f"<Worker {self.name}: {self.state}, {self.done} done, queue {self.queue!r}, {self._options.logged}>"
 
     # -- for the lesson -------------------------------------------------------------------------------
 
     def launch(self) -> None:
         """Begin to connect."""
-        self._log.record("starting", self.name, self.queue, detail=self._options.describe())
+        self._log.record("starting", self.name, self.queue, detail=self._options.logged)
         self._pump.start()
 
     def wait_until_prepared(self, timeout: float) -> None:
@@ -251,16 +252,44 @@ class Worker:
                 thread = ctypes.c_ulong(self._pump.main_thread.ident or 0)
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(WorkerKilled))
 
+    @contextlib.contextmanager
+    def _not_to_be_interrupted(self) -> Iterator[None]:
+        """Keep an interrupt out of this block: it must not come while locks are held."""
+        with self._interruptible:
+            self._in_callback = False
+        _checkpoint()
+        try:
+            yield
+        finally:
+            with self._interruptible:
+                self._in_callback = True
+            self._pace.check()
+
     # -- Host: called by the consumer -----------------------------------------------------------------
 
     def is_working(self) -> bool:
         """Whether a callback runs at this moment."""
         return self._working
 
+    def in_callback_alone(self) -> bool:
+        """Whether the caller is the callback, and nobody polls meanwhile."""
+        return self._pump.in_main_thread() and not self._pump.is_polled
+
     def hold(self) -> None:
         """Hold the callback while the worker is frozen, and unwind it once it is killed."""
         if self._pump.in_main_thread():
             self._pace.check()
+
+    def run(self, function: Callable[[], T]) -> T:
+        """Call `function` as the owner of the connection, and return what it returns."""
+        if not (self._in_callback and self._pump.in_main_thread()):
+            return self._pump.run(function)
+        with self._not_to_be_interrupted():
+            return self._pump.run(function)
+
+    def poll_until(self, condition: Callable[[], bool]) -> None:
+        """Keep I/O going until `condition` holds or all is over."""
+        self._pump.poll_until(condition)
 
     def prepared(self) -> None:
         """Learn that everything up to ``basic_consume`` is done."""
@@ -300,9 +329,13 @@ class Worker:
         """Whether a delivery waits for the callback."""
         return bool(self._consumer.waiting) and not self._leaving
 
-    def failed(self, error: Exception) -> None:
-        """Learn that polling raised."""
+    def failed(self, error: BaseException) -> None:
+        """Learn that something raised that must not."""
         self._consumer.failed(error)
+
+    def over(self) -> None:
+        """Learn that nobody looks after the connection any more."""
+        self._consumer.ended()
 
     def do_work(self) -> None:
         """Run the callback for every delivery that waits."""
@@ -336,7 +369,7 @@ class Worker:
         with self._consumer.lock:
             if self._pace.killed:
                 raise WorkerKilled
-            self._record("finished", delivery)
+            self._consumer.record("finished", delivery)
             self._consumer.done_with(delivery)
         self.done += 1
         self._current = None
@@ -361,7 +394,7 @@ class Worker:
                 return None
             delivery = consumer.waiting.popleft()
             self._current = delivery
-            self._record("started", delivery)
+            self._consumer.record("started", delivery)
         return delivery
 
     def _crash(self, delivery: Delivery, error: BaseException) -> None:
@@ -372,7 +405,7 @@ class Worker:
         for _ in range(2):
             shown = shown.tb_next if shown else None
         self.console.write("".join(traceback.format_exception(type(error), error, shown)))
-        self._record("failed", delivery, f"{type(error).__name__}: {error}")
+        self._consumer.record("failed", delivery, f"{type(error).__name__}: {error}")
         self._cut("crashed")
 
     def _cut(self, state: str) -> None:
@@ -381,19 +414,6 @@ class Worker:
         # Cut or not, the owner is called: to see the end of it, or to send what waits and then cut.
         done = consumer.cut_at_once(state)
         self._pump.call(lambda: None if done else consumer.cut(state))
-
-    def _record(self, kind: str, delivery: Delivery, detail: str = "") -> None:
-        method = delivery.method
-        self._log.record(
-            kind,
-            self.name,
-            self.queue,
-            delivery.message_id,
-            delivery.task,
-            method.delivery_tag,
-            method.redelivered,
-            detail,
-        )
 
 
 def _checkpoint() -> None:

@@ -2,42 +2,116 @@
 
 from __future__ import annotations
 
-import copy
-from typing import TYPE_CHECKING, NoReturn
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, NoReturn, Protocol
 
+from pika.adapters.blocking_connection import BlockingChannel
 from pika.spec import BasicProperties
 
-if TYPE_CHECKING:
-    from workq_helpers.clients.consumer import Consumer
+from workq_helpers.clients import pace
 
-__all__ = ["WorkerChannel"]
+__all__ = ["Sender", "WorkerChannel", "WorkerConnection"]
+
+
+class Sender(Protocol):
+    """A `Consumer`, as far as its channel needs one."""
+
+    def is_open(self, channel: WorkerChannel) -> bool:
+        """Whether the channel can be used."""
+
+    def ack(self, channel: WorkerChannel, tag: int, multiple: bool) -> None:
+        """Acknowledge one delivery or several."""
+
+    def settle(self, channel: WorkerChannel, name: str, tag: int, *arguments: Any) -> None:
+        """Hand one delivery or several back, by pika's method of that name."""
+
+    def publish(self, channel: WorkerChannel, *arguments: Any) -> None:
+        """Send a message."""
+
+    def request(self, channel: WorkerChannel, name: str, arguments: dict[str, Any]) -> Any:
+        """Ask the broker by pika's method of that name, and return its answer."""
+
+    def get(self, channel: WorkerChannel, queue: str, auto_ack: bool) -> tuple[Any, Any, Any]:
+        """Fetch one message."""
+
+    def turn_confirms_on(self, channel: WorkerChannel) -> None:
+        """Wait for confirms from now on."""
+
+    def stop_consuming(self) -> None:
+        """Have the worker stop when the callback returns."""
+
+    def call_soon(self, function: Callable[[], object]) -> None:
+        """Have the thread that looks after the connection call `function`."""
+
+
+def _request(name: str) -> Callable[..., Any]:
+    """Return a method of pika's own signature, which asks the broker and waits for the answer."""
+    theirs = getattr(BlockingChannel, name)
+    signature = inspect.signature(theirs)
+
+    @functools.wraps(theirs)
+    def ask(self: WorkerChannel, *arguments: Any, **more: Any) -> Any:
+        given = dict(signature.bind(self, *arguments, **more).arguments)
+        del given["self"]
+        return self._consumer.request(self, name, given)
+
+    return ask
 
 
 class WorkerChannel:
-    """The part of pika's channel that a callback needs, safe to call from any thread.
+    """What a callback needs of pika's channel, with pika's own signatures, safe to call from any thread.
 
-    Each method has pika's own signature. The request is sent by the thread that owns the connection, at once.
+    What is called is sent at once and in that order, and what pika would raise is raised here.
 
     Args:
         consumer: Sends what is asked for.
         channel_number: The channel's number on its connection.
     """
 
-    def __init__(self, consumer: Consumer, channel_number: int) -> None:
+    basic_qos = _request("basic_qos")
+    basic_recover = _request("basic_recover")
+    exchange_bind = _request("exchange_bind")
+    exchange_declare = _request("exchange_declare")
+    exchange_delete = _request("exchange_delete")
+    exchange_unbind = _request("exchange_unbind")
+    queue_bind = _request("queue_bind")
+    queue_declare = _request("queue_declare")
+    queue_delete = _request("queue_delete")
+    queue_purge = _request("queue_purge")
+    queue_unbind = _request("queue_unbind")
+    tx_commit = _request("tx_commit")
+    tx_rollback = _request("tx_rollback")
+    tx_select = _request("tx_select")
+
+    def __init__(self, consumer: Sender, channel_number: int) -> None:
         self._consumer = consumer
         self.channel_number = channel_number
+        #: The connection, as far as a callback needs it.
+        self.connection = WorkerConnection(consumer, self)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be used."""
+        return self._consumer.is_open(self)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it can't be used any more."""
+        return not self.is_open
 
     def basic_ack(self, delivery_tag: int = 0, multiple: bool = False) -> None:
         """Acknowledge one delivery, or with `multiple` every delivery up to it."""
-        self._consumer.settle(self, "acked", delivery_tag, multiple, requeue=False)
+        self._consumer.ack(self, delivery_tag, multiple)
 
     def basic_nack(self, delivery_tag: int = 0, multiple: bool = False, requeue: bool = True) -> None:
         """Hand one delivery or several back, to be requeued or discarded."""
-        self._consumer.settle(self, "nacked", delivery_tag, multiple, requeue)
+        self._consumer.settle(self, "basic_nack", delivery_tag, multiple, requeue)
 
     def basic_reject(self, delivery_tag: int = 0, requeue: bool = True) -> None:
         """Hand one delivery back, to be requeued or discarded."""
-        self._consumer.settle(self, "rejected", delivery_tag, multiple=False, requeue=requeue)
+        self._consumer.settle(self, "basic_reject", delivery_tag, requeue)
 
     def basic_publish(
         self,
@@ -48,15 +122,69 @@ class WorkerChannel:
         mandatory: bool = False,
     ) -> None:
         """Publish a message on the worker's own channel, for example the next task of a chain."""
-        properties = BasicProperties() if properties is None else copy.copy(properties)
-        properties.message_id = properties.message_id or self._consumer.new_message_id()
         self._consumer.publish(self, exchange, routing_key, body, properties, mandatory)
+
+    def confirm_delivery(self) -> None:
+        """Turn publisher confirms on: `basic_publish` waits for them from now on."""
+        self._consumer.turn_confirms_on(self)
+
+    def basic_get(self, queue: str, auto_ack: bool = False) -> Any:
+        """Fetch one message."""
+        return self._consumer.get(self, queue, auto_ack)
+
+    def stop_consuming(self, consumer_tag: str | None = None) -> None:  # noqa: ARG002 - pika's signature
+        """Have the worker stop when the callback returns."""
+        self._consumer.stop_consuming()
 
     def __getattr__(self, name: str) -> NoReturn:
         raise AttributeError(
-            f"A worker's channel has basic_ack, basic_nack, basic_reject and basic_publish, but no {name!r}. "
-            f"For anything else open a connection of your own: with lesson.connect() as connection: ..."
+            f"A worker's channel has what a callback needs, but no {name!r}. "
+            f"For that open a connection of your own: with lesson.connect() as connection: ..."
         )
 
     def __repr__(self) -> str:
         return f"<WorkerChannel {self.channel_number}>"
+
+
+class WorkerConnection:
+    """What a callback needs of pika's connection.
+
+    Args:
+        consumer: Looks after the connection.
+        channel: The channel on it.
+    """
+
+    def __init__(self, consumer: Sender, channel: WorkerChannel) -> None:
+        self._consumer = consumer
+        self._channel = channel
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be used."""
+        return self._channel.is_open
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it can't be used any more."""
+        return not self.is_open
+
+    def add_callback_threadsafe(self, callback: Callable[[], object]) -> None:
+        """Have the thread that looks after the connection call `callback` soon; any thread may call this."""
+        self._consumer.call_soon(callback)
+
+    def process_data_events(self, time_limit: float | None = 0) -> None:
+        """Wait for a while: another thread looks after heartbeats and whatever else comes."""
+        pace.pause(time_limit or 0)
+
+    def sleep(self, duration: float) -> None:
+        """Sleep: another thread looks after heartbeats and whatever else comes."""
+        pace.pause(duration)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(
+            f"A worker's connection has what a callback needs, but no {name!r}. "
+            f"For that open a connection of your own: with lesson.connect() as connection: ..."
+        )
+
+    def __repr__(self) -> str:
+        return f"<WorkerConnection {'open' if self.is_open else 'closed'}>"

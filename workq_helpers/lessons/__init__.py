@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from workq_helpers.lessons import (
-    acknowledgments,
-    durability,
-    fair_dispatch,
-    putting_it_together,
-    round_robin,
-    start_here,
-)
+from workq_helpers.lesson import Lesson
+from workq_helpers.teaching.course import Course
+from workq_helpers.teaching.progress import CourseProgress
 
-__all__ = ["CHAPTERS", "CHECKS", "EXERCISES", "PREDICTIONS"]
+__all__ = ["CHAPTERS", "Lesson", "course_progress"]
 
 #: The lessons, in the order in which they are taken.
-CHAPTERS = (
-    start_here.CHAPTER,
-    round_robin.CHAPTER,
-    acknowledgments.CHAPTER,
-    durability.CHAPTER,
-    fair_dispatch.CHAPTER,
-    putting_it_together.CHAPTER,
+CHAPTERS = Course(
+    __name__,
+    "start_here",
+    "round_robin",
+    "acknowledgments",
+    "durability",
+    "fair_dispatch",
+    "putting_it_together",
 )
 
-#: Every claim that can be checked, by name.
-CHECKS = {name: claim for chapter in CHAPTERS for name, claim in chapter.checks.items()}
+Lesson.chapters = CHAPTERS
 
-#: Every question, by name.
-PREDICTIONS = {each.name: each for chapter in CHAPTERS for each in chapter.predictions}
 
-#: Every exercise, by name.
-EXERCISES = {each.name: each for chapter in CHAPTERS for each in chapter.exercises}
+def course_progress() -> CourseProgress:
+    """Return the learner's progress, which a notebook shows as a table."""
+    return CourseProgress(chapters=CHAPTERS)

@@ -2,4 +2,14 @@
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from workq_helpers.log import tables
+
+__all__ = ["tables"]
+
+# Imported when first asked for: pandas takes a second, and no lesson begins with a table.
+__getattr__, __dir__, _ = lazy_loader.attach(__name__, submodules=__all__)

@@ -8,31 +8,34 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, overload
 
+from workq_helpers.log.details import Detail
+
 __all__ = ["KINDS", "Event", "EventLog", "Row"]
 
 #: Every kind of event, with who observed it and what it means.
 KINDS = {
     # publishers, and channels of `Lesson.connect`
-    "published": "a client handed the message to the broker; detail is 'persistent' or 'transient'",
+    "published": "a client handed the message to the broker; detail is `PublishOptions`",
     "confirmed": "the broker confirmed that it has the message",
-    "refused": "the broker answered a publish with basic.nack",
+    "refused": "the broker answered a publish with basic.nack, or closed the channel for it or before it; detail says",
     "returned": "the broker sent an unroutable mandatory message back",
+    "unknown": "what became of the message can't be told, until it is seen again; detail says why",
     # deliveries to a worker
     "delivered": "the broker handed the message to the worker; redelivered says if not for the first time",
     "started": "the worker's callback began with it",
     "finished": "the callback returned",
     "failed": "the callback raised; detail says what",
     "acked": "the worker sent basic.ack (an auto-ack delivery has none: it is settled when delivered)",
-    "nacked": "the worker sent basic.nack; detail is 'requeue' or 'discard'",
-    "rejected": "the worker sent basic.reject; detail is 'requeue' or 'discard'",
+    "nacked": "the worker sent basic.nack; detail is a `Handback`",
+    "rejected": "the worker sent basic.reject; detail is a `Handback`",
     "ack dropped": "the worker settled a delivery whose channel was gone; the broker never saw it",
     "requeued": "the delivery ended without an ack, so the broker puts the message back; detail says why",
     "lost": "an auto-ack delivery whose work had not finished when its worker went; nobody has it any more",
     # the life of a worker or publisher
-    "starting": "it begins to connect; detail says how it will consume",
-    "connected": "its connection is open (and a worker consumes)",
+    "starting": "it begins to connect; detail is a worker's `ConsumeOptions`",
+    "connected": "its connection is open (and a worker consumes, with its `ConsumeOptions`)",
     "cancelled": "the broker cancelled the consumer, for example because the queue was deleted",
-    "channel closed": "the broker closed the channel; detail is its reason",
+    "channel closed": "the broker closed the channel; detail is its `CloseReason`",
     "disconnected": "the connection was lost without our doing; detail is the reason",
     "reconnecting": "it tries to connect again",
     "blocked": "the broker asked publishers to wait, for example for memory",
@@ -44,10 +47,10 @@ KINDS = {
     "frozen": "it was made to hang",
     "thawed": "it goes on after hanging",
     # the lesson
-    "declared": "a client declared the queue; detail is 'durable' or 'transient', and the type",
+    "declared": "a client declared the queue; detail is `QueueOptions`",
     "purged": "the queue was emptied; detail is how many messages went",
     "deleted": "the queue was deleted",
-    "broker": "the lesson did something to the broker; detail is 'restarting', 'crashing', 'stopping', 'down' or 'up'",
+    "broker": "the lesson did something to the broker; detail is a `BrokerChange`",
 }
 
 
@@ -63,7 +66,7 @@ class Event(NamedTuple):
         task: The message's body as text, shortened; ``""`` where there is no message.
         delivery_tag: The broker's number for this delivery on its channel, or ``None``.
         redelivered: Whether the broker marked the delivery as not the first.
-        detail: What else is known, in a few words.
+        detail: What else is known: a value from `details`, a count, or a few words for people.
     """
 
     seconds: float
@@ -74,11 +77,11 @@ class Event(NamedTuple):
     task: str = ""
     delivery_tag: int | None = None
     redelivered: bool = False
-    detail: str = ""
+    detail: Detail = ""
 
 
 #: One event as a plain tuple, in `Event`'s order of fields.
-Row = tuple[float, str, str, str, str | None, str, int | None, bool, str]
+Row = tuple[float, str, str, str, str | None, str, int | None, bool, Detail]
 
 _WIDTH = len(Event._fields)
 
@@ -108,7 +111,7 @@ class EventLog:
         task: str = "",
         delivery_tag: int | None = None,
         redelivered: bool = False,
-        detail: str = "",
+        detail: Detail = "",
     ) -> None:
         """Append one event, stamped with the time; the arguments are `Event`'s."""
         with self._lock:

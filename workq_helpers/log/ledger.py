@@ -7,16 +7,24 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, NamedTuple, get_args
 
+from workq_helpers.log.details import BrokerChange, ConsumeOptions, FetchOptions, Handback, PublishOptions, QueueOptions
 from workq_helpers.log.events import EventLog, Row
 
 __all__ = ["ENDS", "PLACES", "Delivery", "Ledger", "LogCounts", "Message", "Place", "WorkerCounts"]
 
-#: Where a message can be: in its queue, with a worker, or at one of five ends.
-Place = Literal["waiting", "in hand", "done", "lost", "returned", "refused", "discarded"]
+#: Where a message can be: in its queue, with a worker, at one of five ends, or where nobody can tell.
+Place = Literal["waiting", "in hand", "done", "lost", "returned", "refused", "discarded", "unknown"]
 PLACES: tuple[Place, ...] = get_args(Place)
 
-#: Those where nothing more happens to it, as a rule: an ack may come too late, and then it is delivered again.
+#: Those where nothing more happens to it, as a rule: an ack may come too late, and then it is delivered again; what is
+#: unknown is known as soon as it is seen again.
 ENDS: tuple[Place, ...] = PLACES[2:]
+
+#: A queue that keeps over a restart what is persistent; a durable quorum queue keeps all.
+_KEEPS_SOME = QueueOptions(durable=True, type="classic")
+
+#: Where a message may be that is delivered, though another of its id was seen later.
+_MAY_BE_IN_A_QUEUE = ("waiting", "unknown")
 
 #: How many of the messages that came to an end last are remembered for each end.
 KEPT_ENDS = 24
@@ -58,6 +66,7 @@ class Message:
         task: Its body as text, shortened.
         queue: The queue it was last seen in.
         place: One of `PLACES`.
+        reason: Why it came to that end, where the log says so.
         worker: The worker that has or had it last, ``""`` before its first delivery.
         delivery_tag: That delivery's tag, or ``None``.
         started: Whether the callback has begun with that delivery.
@@ -77,6 +86,7 @@ class Message:
         "persistent",
         "place",
         "queue",
+        "reason",
         "redelivered",
         "started",
         "task",
@@ -90,6 +100,7 @@ class Message:
         self.task = task
         self.queue = queue
         self.place: Place = "waiting"
+        self.reason = ""
         self.worker = ""
         self.delivery_tag: int | None = None
         self.started = False
@@ -107,20 +118,23 @@ class Message:
 class _Queue:
     """A queue's messages; dicts stand for ordered sets, from which any member is removed at once."""
 
-    __slots__ = ("absent", "again", "detail", "fresh", "oldest_last", "transient", "unacknowledged")
+    __slots__ = ("absent", "again", "fresh", "oldest_last", "options", "unacknowledged")
 
     def __init__(self) -> None:
         self.fresh: dict[Message, None] = {}
         self.again: dict[Message, None] = {}  # put back: RabbitMQ gives them their old places at the head
         self.oldest_last: list[Message] | None = []  # those, and some that have left since; none after an addition
         self.unacknowledged = 0
-        self.detail = ""
-        self.transient = False
+        self.options: QueueOptions | None = None
         self.absent = False
 
     @property
     def ready(self) -> int:
         return len(self.fresh) + len(self.again)
+
+    @property
+    def transient(self) -> bool:
+        return self.options is not None and not self.options.durable
 
     def remove(self, message: Message) -> None:
         if message in self.fresh:
@@ -232,6 +246,8 @@ class Ledger:
             "rejected": self._nacked,
             "requeued": self._requeued,
             "lost": self._lost,
+            "unknown": self._unknown,
+            "ack dropped": self._ack_dropped,
             "starting": self._connected,
             "connected": self._connected,
             "disconnected": self._disconnected,
@@ -317,14 +333,14 @@ class Ledger:
         unique = dict.fromkeys(reversed(self._recent[place]))
         return [message for message in unique if message.place == place]
 
-    def declared(self, queue: str) -> str:
-        """Return how `queue` was declared last, as the log's detail says it, or ``""``."""
+    def declared(self, queue: str) -> QueueOptions | None:
+        """Return how `queue` was declared last, or ``None``."""
         known = self._queues.get(queue)
-        return known.detail if known else ""
+        return known.options if known else None
 
-    def declarations(self) -> dict[str, str]:
+    def declarations(self) -> dict[str, QueueOptions]:
         """Return for each queue that is there how it was declared."""
-        return {name: queue.detail for name, queue in self._queues.items() if queue.detail and not queue.absent}
+        return {name: queue.options for name, queue in self._queues.items() if queue.options and not queue.absent}
 
     def absent(self, queue: str) -> bool:
         """Whether `queue` was deleted, or went with its broker."""
@@ -356,7 +372,7 @@ class Ledger:
 
     def _published(self, row: Row) -> None:
         message = self._new(row[4], row[5], row[3])
-        message.persistent = row[8].startswith("persistent")
+        message.persistent = isinstance(row[8], PublishOptions) and row[8].persistent
         queue = self._queues[row[3]]
         queue.fresh[message] = None
         if queue.absent:
@@ -369,7 +385,7 @@ class Ledger:
             self._nameless[queue, task].append(message)
             return message
         older = self._by_id.get(message_id)
-        if older is not None and older.place == "waiting":
+        if older is not None and older.place in _MAY_BE_IN_A_QUEUE:
             self._twins.setdefault(message_id, deque()).append(older)
         self._by_id[message_id] = message
         return message
@@ -377,7 +393,7 @@ class Ledger:
     def _went_back(self, row: Row) -> None:
         message = self._by_id.get(row[4] or "")
         if message is not None and message.place == "waiting":
-            self._end(message, "returned" if row[1] == "returned" else "refused")
+            self._end(message, "returned" if row[1] == "returned" else "refused", str(row[8]))
 
     # -- delivering
 
@@ -401,6 +417,7 @@ class Ledger:
         delivery = Delivery(message, queue, worker)
         message.queue = queue_name
         message.place = "in hand"
+        message.reason = ""
         message.worker = actor
         message.delivery_tag = tag
         message.started = False
@@ -411,8 +428,8 @@ class Ledger:
         worker.delivered += 1
         worker.slots[delivery] = None
         worker.unfinished += 1
-        fetched = detail == "auto_ack"  # by the notebook itself: no callback follows, so this is all
-        delivery.auto_ack = delivery.auto_ack or fetched
+        fetched = isinstance(detail, FetchOptions) and detail.auto_ack  # nobody else has it, and no callback follows
+        delivery.auto_ack = delivery.auto_ack or fetched or (isinstance(detail, ConsumeOptions) and detail.auto_ack)
         if not delivery.auto_ack:
             queue.unacknowledged += 1
         if fetched:
@@ -422,13 +439,15 @@ class Ledger:
     def _find(self, known: Message | None, row: Row) -> Message:
         """Find the message of a delivery that is not simply the waiting one of its id."""
         _, _, _, queue, message_id, task, _, redelivered, _ = row
+        if known is not None and (known.place == "unknown" or redelivered):
+            return known
         others = self._nameless[queue, task] if message_id is None else self._twins.get(message_id, deque())
         while others:
             message = others.popleft()
-            if message.place == "waiting":
+            if message.place in _MAY_BE_IN_A_QUEUE:
                 return message
         # What was given up when a restart was asked for may still be delivered before the broker goes.
-        if known is not None and (redelivered or (known.place == "lost" and self._outage.going)):
+        if known is not None and known.place == "lost" and self._outage.going:
             return known
         message = self._new(message_id, task, queue)
         self._queues[queue].fresh[message] = None
@@ -477,7 +496,7 @@ class Ledger:
         delivery = self._delivery_of(row)
         if delivery is not None and not delivery.settled:
             self._settle(delivery)
-            if row[8] == "discard":
+            if row[8] is Handback.DISCARD:
                 self._arrive(delivery.message, "discarded")
             else:
                 self._wait_again(delivery.message)
@@ -497,7 +516,28 @@ class Ledger:
             self._over(delivery)
             if not delivery.settled:
                 self._settle(delivery)
-                self._arrive(delivery.message, "lost")
+                self._arrive(delivery.message, "lost", str(row[8]))
+
+    def _unknown(self, row: Row) -> None:
+        delivery = self._deliveries.pop((row[2], row[6], row[4]), None)
+        if delivery is not None:
+            self._over(delivery)
+            if not delivery.settled:
+                self._settle(delivery)
+                self._arrive(delivery.message, "unknown", str(row[8]))
+        elif row[6] is None and (message := self._by_id.get(row[4] or "")) is not None and message.place == "waiting":
+            self._end(message, "unknown", str(row[8]))
+
+    def _ack_dropped(self, row: Row) -> None:
+        """Take back what was settled on a channel that the broker had closed by then."""
+        message = self._by_id.get(row[4] or "")
+        if message is None or message.place not in ("done", "discarded") or message.deliveries == 0:
+            return
+        if (message.worker, message.delivery_tag) == (row[2], row[6]):
+            self._ended[message.place] -= 1
+            if message.place == "done":
+                self._workers[row[2]].done -= 1
+            self._wait_again(message)
 
     def _complete(self, delivery: Delivery) -> None:
         self._settle(delivery)
@@ -535,21 +575,22 @@ class Ledger:
         if queue.absent:
             self._end(message, "lost")
 
-    def _end(self, message: Message, place: Place) -> None:
+    def _end(self, message: Message, place: Place, reason: str = "") -> None:
         """End a waiting message."""
         self._queues[message.queue].remove(message)
-        self._arrive(message, place)
+        self._arrive(message, place, reason)
 
-    def _arrive(self, message: Message, place: Place) -> None:
+    def _arrive(self, message: Message, place: Place, reason: str = "") -> None:
         message.place = place
+        message.reason = reason
         self._ended[place] += 1
         self._recent[place].append(message)
 
     # -- workers, queues and the broker
 
     def _connected(self, row: Row) -> None:
-        if row[8].startswith(("auto_ack", "manual ack")):  # publishers connect too
-            self._workers[row[2]].auto_ack = row[8].startswith("auto_ack")
+        if isinstance(row[8], ConsumeOptions):  # publishers connect too
+            self._workers[row[2]].auto_ack = row[8].auto_ack
         if row[1] == "connected" and row[2] in self._outage.cut_off:
             self._outage.going = False
 
@@ -560,8 +601,7 @@ class Ledger:
 
     def _declared(self, row: Row) -> None:
         queue = self._queues[row[3]]
-        queue.detail = row[8]
-        queue.transient = row[8].startswith("transient")
+        queue.options = row[8] if isinstance(row[8], QueueOptions) else None
         queue.absent = False
         self._outage.declared.add(queue)
 
@@ -572,15 +612,16 @@ class Ledger:
 
     def _broker(self, row: Row) -> None:
         """Forget, as the broker does, the queues and the messages that do not outlive it."""
-        if row[8] in ("restarting", "crashing", "down"):
+        change = row[8]
+        if isinstance(change, BrokerChange) and change.is_outage:
             self._outage = _Outage(going=True, before=len(self._all))
             for queue in self._queues.values():
                 if queue.transient:
                     queue.absent = True
                     self._end_all(queue, "lost")
-        elif row[8] == "up":
+        elif change is BrokerChange.UP:
             for queue in self._queues.values():
-                if queue.detail == "durable classic" or (queue.transient and queue not in self._outage.declared):
+                if queue.options == _KEEPS_SOME or (queue.transient and queue not in self._outage.declared):
                     self._forget_what_was_not_kept(queue)
             self._outage = _Outage()
 

@@ -1,4 +1,4 @@
-"""Messages as the log knows them: their ids, and their bodies as short text."""
+"""Messages as the log knows them: their marks, and their bodies as short text."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ from pika.spec import BasicProperties
 from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.text import printable
 
-__all__ = ["MessageIds", "durability", "encode_body", "is_shortened", "task_text"]
+__all__ = ["MARK_HEADER", "Marks", "encode_body", "is_persistent", "is_shortened", "task_text"]
 
 #: Longest text of a body that the log keeps.
 TASK_TEXT_LENGTH = 60
+
+#: The header by which the log knows a message again; no callback gets to see it.
+MARK_HEADER = "x-workq-mark"
+
+#: Begins the mark of a message that has no other headers.
+_ALONE = "."
 
 
 def task_text(body: bytes) -> str:
@@ -34,9 +40,9 @@ def is_shortened(task: str) -> bool:
     return len(task) == TASK_TEXT_LENGTH and task.endswith("…")
 
 
-def durability(properties: BasicProperties) -> str:
-    """Return "persistent" or "transient", as the message itself asks for."""
-    return "persistent" if properties.delivery_mode == pika.DeliveryMode.Persistent.value else "transient"
+def is_persistent(properties: BasicProperties) -> bool:
+    """Whether a message asks to be kept on disk."""
+    return bool(properties.delivery_mode == pika.DeliveryMode.Persistent.value)
 
 
 def encode_body(task: object) -> bytes:
@@ -58,25 +64,48 @@ def encode_body(task: object) -> bytes:
     )
 
 
-class MessageIds:
-    """Gives messages their ids, and recognizes those that were published without one.
+class Marks:
+    """Marks messages, so that the log knows each again wherever it turns up.
 
-    A message from a program outside the lesson may carry no ``message_id``. It gets one when it is first
-    delivered; when RabbitMQ delivers it again, marked as redelivered, it is recognized by its body.
+    A mark is a header. It is put on a copy of the sender's properties and taken off before the receiver sees them:
+    ``message_id`` and every other property are the learner's alone. A message from a program that nobody observes has
+    no mark. It gets one when it is first delivered; when RabbitMQ delivers it again, marked as redelivered, it is
+    recognized by its queue, its body and the order, which is a guess where bodies are equal.
     """
 
     def __init__(self) -> None:
         self._prefix = secrets.token_hex(4)
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
-        self._strays: dict[tuple[str, bytes], deque[str]] = defaultdict(deque)
+        self._foreign: dict[tuple[str, bytes], deque[str]] = defaultdict(deque)
 
     def new(self) -> str:
-        """Return an id that no other message of this or another lesson has."""
+        """Return a mark that no other message of this or another lesson has."""
         return f"{self._prefix}-{next(self._numbers)}"
 
-    def of_stray(self, queue: str, body: bytes, redelivered: bool) -> str:
-        """Return the id of a delivered message that carries none.
+    @staticmethod
+    def put_on(properties: BasicProperties, mark: str) -> BasicProperties:
+        """Return a copy of `properties` that bears `mark`."""
+        marked: BasicProperties = object.__new__(BasicProperties)
+        marked.__dict__.update(properties.__dict__)
+        headers = properties.headers
+        marked.headers = {MARK_HEADER: _ALONE + mark} if headers is None else {**headers, MARK_HEADER: mark}
+        return marked
+
+    @staticmethod
+    def take_off(properties: BasicProperties) -> str | None:
+        """Take the mark off `properties` and return it, or ``None`` if there is none."""
+        headers = properties.headers
+        if not headers or not isinstance(headers.get(MARK_HEADER), str):
+            return None
+        mark = str(headers.pop(MARK_HEADER))
+        if mark.startswith(_ALONE):
+            mark = mark[1:]
+            properties.headers = headers or None
+        return mark
+
+    def of_foreign(self, queue: str, body: bytes, redelivered: bool) -> str:
+        """Return the mark of a delivered message that bears none.
 
         Args:
             queue: The queue it came from.
@@ -84,7 +113,7 @@ class MessageIds:
             redelivered: Whether RabbitMQ says that it was delivered before.
         """
         with self._lock:
-            known = self._strays[queue, body]
+            known = self._foreign[queue, body]
             if redelivered and known:
                 # Equal bodies can't be told apart; taking them in turn keeps their number right.
                 known.rotate(-1)

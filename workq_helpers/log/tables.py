@@ -14,11 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workq_helpers.log.details import ConsumeOptions, Detail
 from workq_helpers.log.events import KINDS, EventLog, Row
 from workq_helpers.log.ledger import Delivery, Ledger, LogCounts, Message
+from workq_helpers.log.trace import Trace
 from workq_helpers.text import printable
 
-__all__ = ["OUTCOMES", "deliveries", "events", "queue_counts", "tasks", "workers"]
+__all__ = ["OUTCOMES", "deliveries", "events", "queue_counts", "tasks", "trace", "workers"]
 
 #: What can become of a delivery. `in hand` includes a delivery whose callback returned without an ack.
 OUTCOMES = ("acked", "nacked", "rejected", "failed", "requeued", "lost", "auto-acked", "in hand")
@@ -70,7 +72,29 @@ def events(log: EventLog) -> pd.DataFrame:
             "task": _text(columns["task"]),
             "delivery_tag": _integers(columns["delivery_tag"]),
             "redelivered": np.array(columns["redelivered"], dtype=np.bool_),
-            "detail": _shown(columns["detail"]),
+            "detail": _details(columns["detail"]),
+        }
+    )
+
+
+def trace(kept: Trace) -> pd.DataFrame:
+    """Return the AMQP methods that passed last, one row a method, in order.
+
+    Args:
+        kept: The trace to read.
+
+    Returns:
+        ``seconds`` (float), ``client``, ``direction`` ("sent" by the client or "received" by it), ``method``, such as
+        "basic.ack", and ``about``, what it was about in AMQP's own words (all text).
+    """
+    passed = list(kept)
+    return pd.DataFrame(
+        {
+            "seconds": _seconds([each.seconds for each in passed]),
+            "client": _shown([each.client for each in passed]),
+            "direction": _text([each.direction for each in passed]),
+            "method": _text([each.method for each in passed]),
+            "about": _text([each.about for each in passed]),
         }
     )
 
@@ -155,24 +179,30 @@ def workers(log: EventLog) -> pd.DataFrame:
     """
     story = _Story.of(log)
     counts = story.workers()
-    connected: dict[str, Row] = {}
+    connected: dict[str, tuple[str, ConsumeOptions]] = {}
     first: dict[str, float] = {}
     state: dict[str, str] = {}
     for row in log.rows():
-        if row[1] == "connected" and row[8].startswith(("auto_ack", "manual ack")):
-            connected[row[2]] = row
+        if row[1] == "connected" and isinstance(row[8], ConsumeOptions):
+            connected[row[2]] = (row[3], row[8])
             first.setdefault(row[2], row[0])
         if row[1] in _STATES:
             state[row[2]] = _STATES[row[1]]
     names = list(connected) + [name for name in counts if name not in connected]
-    details = [connected[name][8] if name in connected else "" for name in names]
+    nothing = ("", ConsumeOptions())
+    options = [connected.get(name, nothing)[1] for name in names]
     tallies = [counts[name] for name in names]
     return pd.DataFrame(
         {
             "worker": _text(names),
-            "queue": _shown([connected[name][3] if name in connected else "" for name in names]),
-            "auto_ack": np.array([detail.startswith("auto_ack") for detail in details], dtype=np.bool_),
-            "prefetch_count": _integers([_prefetch_count(detail) for detail in details]),
+            "queue": _shown([connected.get(name, nothing)[0] for name in names]),
+            "auto_ack": np.array([each.auto_ack for each in options], dtype=np.bool_),
+            "prefetch_count": _integers(
+                [
+                    None if each.auto_ack or name not in connected else each.prefetch_count
+                    for name, each in zip(names, options, strict=True)
+                ]
+            ),
             "connected_seconds": _seconds([first.get(name) for name in names]),
             "delivered": np.array([tally.delivered for tally in tallies], dtype=np.int64),
             "in_hand": np.array([tally.in_hand for tally in tallies], dtype=np.int64),
@@ -302,11 +332,6 @@ class _Story(Ledger):
         self._last[id(message)] = told
 
 
-def _prefetch_count(detail: str) -> int | None:
-    _, found, number = detail.partition("prefetch ")
-    return int(number) if found and number.isdecimal() else None
-
-
 def _text(values: Sequence[str | None]) -> pd.Series[Any]:
     return pd.Series(values, dtype=_TEXT)
 
@@ -315,6 +340,13 @@ def _shown(values: Sequence[str]) -> pd.Series[Any]:
     """Return names and reasons as they may be shown anywhere; there are few different ones."""
     shown = {value: printable(value) for value in set(values)}
     return _text([shown[value] for value in values])
+
+
+def _details(values: Sequence[Detail]) -> pd.Series[Any]:
+    # By identity: most are one of few objects, and equal ones may be of different types.
+    keys = list(map(id, values))
+    shown = {key: printable(str(value)) for key, value in dict(zip(keys, values, strict=True)).items()}
+    return _text(list(map(shown.__getitem__, keys)))
 
 
 def _seconds(values: Sequence[float | None]) -> npt.NDArray[np.float64]:

@@ -10,7 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from workq_helpers.log import tables
-from workq_helpers.pictures.timeline import STYLE, Picture
+from workq_helpers.pictures.palette import BLUE, INK, MUTED, ORANGE, PAPER
+from workq_helpers.pictures.picture import Picture
+from workq_helpers.pictures.style import STYLE, WIDTH, Look, plain_axes
 from workq_helpers.text import printable
 
 if TYPE_CHECKING:
@@ -18,13 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["queue_depth"]
 
-_WIDTH, _HEIGHT = 10.0, 2.6
-_INK, _MUTED, _FAINT = "#1f2328", "#636c76", "#b5bcc4"
+_HEIGHT = 2.6
 
-#: Column, label, face, edge and hatch: told apart without color too.
+#: By column; told apart without color too.
 _BANDS = (
-    ("unacknowledged", "unacknowledged", "#fbe3b3", "#b06f00", "////"),
-    ("ready", "ready", "#a9d3ee", "#0072b2", ""),
+    ("unacknowledged", Look("unacknowledged", *ORANGE, hatch="////")),
+    ("ready", Look("ready", *BLUE)),
 )
 
 
@@ -47,37 +48,33 @@ def queue_depth(log: EventLog, queue: str = "hello") -> Picture:
 
 
 def _draw(counts: pd.DataFrame, now_seconds: float) -> Figure:
-    figure = Figure(figsize=(_WIDTH, _HEIGHT), facecolor="white")
+    figure = Figure(figsize=(WIDTH, _HEIGHT), facecolor=PAPER)
     axes = figure.add_axes((0.06, 0.2, 0.92, 0.68))
     begin = float(counts["seconds"].min()) if len(counts) else now_seconds
     end = max((float(counts["seconds"].max()) if len(counts) else now_seconds) - begin, 1e-3)
     edges = [*(counts["seconds"] - begin), end * 1.04]
     floor: Any = pd.Series(0, index=counts.index)
-    for column, label, face, edge, hatch in _BANDS:
+    for column, look in _BANDS:
         top = floor + counts[column]
         axes.stairs(
             top,
             edges,
             baseline=floor,
             fill=True,
-            facecolor=face,
-            edgecolor=edge,
-            hatch=hatch,
+            facecolor=look.face,
+            edgecolor=look.edge,
+            hatch=look.hatch,
             linewidth=1.2,
-            label=label,
+            label=look.legend,
         )
         floor = top
     axes.set_xlim(0, end * 1.04)
     axes.set_ylim(0, max(1.0, float(floor.max()) if len(counts) else 0.0) * 1.15)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-    axes.set_xlabel("seconds", fontsize=8, color=_MUTED)
-    axes.set_ylabel("messages", fontsize=8, color=_MUTED)
-    axes.tick_params(colors=_MUTED, labelsize=8, length=3)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("bottom", "left"):
-        axes.spines[side].set_color(_FAINT)
-    figure.legend(loc="upper right", ncols=2, frameon=False, fontsize=8, labelcolor=_INK)
+    axes.set_xlabel("seconds", fontsize=8, color=MUTED)
+    axes.set_ylabel("messages", fontsize=8, color=MUTED)
+    plain_axes(axes)
+    figure.legend(loc="upper right", ncols=2, frameon=False, fontsize=8, labelcolor=INK)
     return figure
 
 

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -21,13 +15,28 @@ from matplotlib.font_manager import findfont, get_font
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
-from PIL import Image  # matplotlib itself writes PNG with it
 
 from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.log import tables
 from workq_helpers.log.events import EventLog
+from workq_helpers.pictures.palette import (
+    BAND,
+    BLUE,
+    FAINT,
+    GREEN,
+    GRID,
+    INK,
+    MUTED,
+    ORANGE,
+    PAPER,
+    PURPLE,
+    RED,
+    YELLOW,
+)
+from workq_helpers.pictures.picture import Picture
+from workq_helpers.pictures.style import STYLE, WIDTH, Look, drawable, one_line
 
-__all__ = ["STYLE", "Picture", "drawable", "timeline", "timelines"]
+__all__ = ["timeline", "timelines"]
 
 #: From so many deliveries on a row shows how busy its worker was instead of every task.
 MOST_BARS = 300
@@ -38,92 +47,25 @@ MOST_ROWS = 20
 #: The alternative text names the tasks of so many deliveries and counts them beyond.
 MOST_NAMED = 24
 
-_WIDTH = 10.0
 _ROW_HEIGHT = 0.72
 _TOP, _BOTTOM, _RIGHT = 0.02, 0.92, 0.95
 _TITLE = 0.42  # above a timeline that has a title
-_DPI = 150
 _BAR = 0.40
-_INK, _MUTED, _FAINT, _BAND = "#1f2328", "#636c76", "#b5bcc4", "#f1f3f5"
 
-#: How every figure of the course is made, and drawn.
-STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "text.usetex": False,
-    "text.parse_math": False,  # a task is text, dollar signs and all
-    "hatch.linewidth": 0.8,
-    "svg.hashsalt": "workq",
-}
-
-
-class _Look(NamedTuple):
-    """How a bar of work looks: a face that every eye tells apart, and a hatch or an edge for the rest."""
-
-    legend: str
-    face: str
-    edge: str
-    hatch: str = ""
-    line: str = "-"
-
-
-_DONE = _Look("callback at work", "#a9d3ee", "#0072b2")
+_DONE = Look("callback at work", *BLUE)
 _LOOKS = {
     "acked": _DONE,
     "auto-acked": _DONE,
-    "in hand": _Look("not acknowledged so far", "#ffffff", "#0072b2", line="--"),
-    "requeued": _Look("cut short, message requeued", "#fbe3b3", "#b06f00", hatch="////"),
-    "lost": _Look("cut short, message lost", "#f6c6ad", "#b03a00", hatch="xxxx"),
-    "failed": _Look("the callback raised", "#efd3e3", "#a0457a", hatch="...."),
-    "nacked": _Look("nacked", "#ece9a8", "#7d7500", hatch="\\\\\\\\"),
-    "rejected": _Look("rejected", "#ece9a8", "#7d7500", hatch="----"),
+    "in hand": Look("not acknowledged so far", PAPER, BLUE.edge, line="--"),
+    "requeued": Look("cut short, message requeued", *ORANGE, hatch="////"),
+    "lost": Look("cut short, message lost", *RED, hatch="xxxx"),
+    "failed": Look("the callback raised", *PURPLE, hatch="...."),
+    "nacked": Look("nacked", *YELLOW, hatch="\\\\\\\\"),
+    "rejected": Look("rejected", *YELLOW, hatch="----"),
 }
 
 #: Ends of a worker's row, with their marker and size.
 _ENDS = {"killed": ("X", 9.0), "crashed": ("X", 9.0), "stopped": ("|", 9.0)}
-
-
-class Picture:
-    """A matplotlib figure that says in words what it shows.
-
-    Args:
-        figure: The figure; it belongs to no pyplot state, so nothing has to be closed.
-        alternative_text: What it shows, without measured times, for those who can't see it and for tests.
-    """
-
-    def __init__(self, figure: Figure, alternative_text: str) -> None:
-        self.figure = figure
-        self.alternative_text = alternative_text
-        self._png: bytes | None = None
-
-    def png(self) -> bytes:
-        """Return the picture as a PNG file's bytes."""
-        if self._png is None:
-            drawn, small = io.BytesIO(), io.BytesIO()
-            with mpl.rc_context(STYLE):
-                self.figure.savefig(drawn, format="png", dpi=_DPI)
-            # A palette makes it a third of the size; notebooks hold every picture twice.
-            with Image.open(drawn) as image:
-                image.convert("RGB").quantize(128, Image.Quantize.MAXCOVERAGE).save(small, "png", optimize=True)
-            self._png = small.getvalue()
-        return self._png
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the picture to a file; its suffix (``.png``, ``.svg``, ``.pdf``) says in which format."""
-        with mpl.rc_context(STYLE):
-            self.figure.savefig(Path(path), dpi=_DPI)
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
-        png = base64.b64encode(self.png()).decode("ascii")
-        width = round(self.figure.get_figwidth() * 96)
-        return {
-            "text/plain": self.alternative_text,
-            "text/html": f'<img alt="{html.escape(self.alternative_text)}" width="{width}" '
-            f'src="data:image/png;base64,{png}">',
-            "image/png": png,
-        }
-
-    def __repr__(self) -> str:
-        return self.alternative_text
 
 
 def timeline(log: EventLog) -> Picture:
@@ -139,9 +81,9 @@ def timeline(log: EventLog) -> Picture:
     Returns:
         The picture; time runs from the first task, in seconds.
     """
-    scene = _Scene.of(log)
+    chart = _Chart.of(log)
     with mpl.rc_context(STYLE):
-        return Picture(_draw([("", scene)]), _describe(scene))
+        return Picture(_draw([("", chart)]), _describe(chart))
 
 
 def timelines(logs: Mapping[str, EventLog]) -> Picture:
@@ -163,13 +105,13 @@ def timelines(logs: Mapping[str, EventLog]) -> Picture:
         raise InvalidArgumentError(
             "There is no log to draw. Pass some by title, as in timelines({'today': lesson.log})."
         )
-    scenes = [(title, _Scene.of(log).while_at_work()) for title, log in logs.items()]
-    words = [f"{_plain(title)}: {_describe(scene)}" for title, scene in scenes]
+    charts = [(title, _Chart.of(log).while_at_work()) for title, log in logs.items()]
+    words = [f"{one_line(title)}: {_describe(chart)}" for title, chart in charts]
     with mpl.rc_context(STYLE):
-        return Picture(_draw(scenes), f"{_count(len(scenes), 'timeline')} on one scale. {' '.join(words)}")
+        return Picture(_draw(charts), f"{_count(len(charts), 'timeline')} on one scale. {' '.join(words)}")
 
 
-class _Scene(NamedTuple):
+class _Chart(NamedTuple):
     """What there is to draw; times are seconds after the first task."""
 
     workers: list[str]
@@ -183,7 +125,7 @@ class _Scene(NamedTuple):
     span: float
 
     @classmethod
-    def of(cls, log: EventLog) -> _Scene:
+    def of(cls, log: EventLog) -> _Chart:
         events = tables.events(log)
         deliveries = tables.deliveries(log)
         about = tables.workers(log)
@@ -214,8 +156,8 @@ class _Scene(NamedTuple):
             span=span,
         )
 
-    def while_at_work(self) -> _Scene:
-        """Return the scene up to its last piece of work."""
+    def while_at_work(self) -> _Chart:
+        """Return the chart up to its last piece of work."""
         columns = ["delivered_seconds", "started_seconds", "finished_seconds", "settled_seconds"]
         if self.deliveries.empty:
             return self
@@ -239,16 +181,16 @@ def _how(auto_ack: object, prefetch_count: object) -> str:
     return f"prefetch {prefetch_count}" if prefetch_count else "no prefetch limit"
 
 
-def _describe(scene: _Scene) -> str:
+def _describe(chart: _Chart) -> str:
     """Say what the picture shows, without measured times."""
-    tasks = scene.deliveries["message_id"].nunique() if len(scene.deliveries) else 0
-    workers = len(scene.workers) + scene.hidden
+    tasks = chart.deliveries["message_id"].nunique() if len(chart.deliveries) else 0
+    workers = len(chart.workers) + chart.hidden
     parts = [f"Timeline: {_count(workers, 'worker')}, {_count(tasks, 'task')} delivered."]
-    if scene.waiting:
-        parts.append(f"{_count(scene.waiting, 'task')} waiting in the queue.")
-    named = len(scene.deliveries) <= MOST_NAMED
-    for worker in scene.workers:
-        mine = scene.deliveries[scene.deliveries["worker"] == worker]
+    if chart.waiting:
+        parts.append(f"{_count(chart.waiting, 'task')} waiting in the queue.")
+    named = len(chart.deliveries) <= MOST_NAMED
+    for worker in chart.workers:
+        mine = chart.deliveries[chart.deliveries["worker"] == worker]
         if named:
             what = "; ".join(
                 f"{row.task}{' (redelivered)' if row.redelivered else ''} {_word(str(row.outcome))}"
@@ -256,11 +198,11 @@ def _describe(scene: _Scene) -> str:
             )
         else:
             what = ", ".join(f"{number} {_word(outcome)}" for outcome, number in Counter(mine["outcome"]).items())
-        end = f" It was {scene.ends[worker]}." if worker in scene.ends else ""
+        end = f" It was {chart.ends[worker]}." if worker in chart.ends else ""
         parts.append(f"{worker}: {what or 'nothing'}.{end}")
-    if scene.hidden:
-        parts.append(f"{_count(scene.hidden, 'more worker')} not drawn.")
-    return _plain(" ".join(parts))
+    if chart.hidden:
+        parts.append(f"{_count(chart.hidden, 'more worker')} not drawn.")
+    return one_line(" ".join(parts))
 
 
 def _word(outcome: str) -> str:
@@ -271,54 +213,54 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _draw(scenes: Sequence[tuple[str, _Scene]]) -> Figure:
-    rows = [max(1, len(scene.workers)) + 1 for _, scene in scenes]
-    titles = [_TITLE if title else 0.0 for title, _ in scenes]
+def _draw(charts: Sequence[tuple[str, _Chart]]) -> Figure:
+    rows = [max(1, len(chart.workers)) + 1 for _, chart in charts]
+    titles = [_TITLE if title else 0.0 for title, _ in charts]
     height = _TOP + sum(rows) * _ROW_HEIGHT + sum(titles) + _BOTTOM
-    figure = Figure(figsize=(_WIDTH, height), facecolor="white")
-    names = [name for _, scene in scenes for name in scene.workers]
+    figure = Figure(figsize=(WIDTH, height), facecolor=PAPER)
+    names = [name for _, chart in charts for name in chart.workers]
     left = 0.45 + 0.085 * min(24, max((len(name) for name in [*names, "published"]), default=0))
     left = max(left, 1.45)
-    span = max(scene.span for _, scene in scenes)
+    span = max(chart.span for _, chart in charts)
     pad = span * 0.012
-    points = (_WIDTH - left - _RIGHT) * 72 / (span + 2 * pad)
+    points = (WIDTH - left - _RIGHT) * 72 / (span + 2 * pad)
     shown: dict[str, Any] = {}
     top = height - _TOP
-    for number, (title, scene) in enumerate(scenes):
+    for number, (title, chart) in enumerate(charts):
         top -= titles[number] + rows[number] * _ROW_HEIGHT
         axes = figure.add_axes(
-            (left / _WIDTH, top / height, (_WIDTH - left - _RIGHT) / _WIDTH, rows[number] * _ROW_HEIGHT / height)
+            (left / WIDTH, top / height, (WIDTH - left - _RIGHT) / WIDTH, rows[number] * _ROW_HEIGHT / height)
         )
         axes.set_xlim(-pad, span + pad)
         axes.set_ylim(rows[number] - 0.5, -0.5)
-        _draw_axis(axes, last=number == len(scenes) - 1)
+        _draw_axis(axes, last=number == len(charts) - 1)
         if title:
-            _draw_title(axes, title, scene.span)
-        _draw_scene(axes, scene, points, shown)
-    hidden = sum(scene.hidden for _, scene in scenes)
+            _draw_title(axes, title, chart.span)
+        _draw_chart(axes, chart, points, shown)
+    hidden = sum(chart.hidden for _, chart in charts)
     if hidden:
-        figure.text(0.012, 0.02, f"{_count(hidden, 'more worker')} not drawn", color=_MUTED, fontsize=8)
+        figure.text(0.012, 0.02, f"{_count(hidden, 'more worker')} not drawn", color=MUTED, fontsize=8)
     if shown:
-        _draw_legend(figure, shown, (left + (_WIDTH - left - _RIGHT) / 2) / _WIDTH)
+        _draw_legend(figure, shown, (left + (WIDTH - left - _RIGHT) / 2) / WIDTH)
     return figure
 
 
-def _draw_scene(axes: Axes, scene: _Scene, points: float, shown: dict[str, Any]) -> None:
-    _draw_published(axes, scene, points)
-    crowded = len(scene.deliveries) > MOST_BARS
-    for row, worker in enumerate(scene.workers, start=1):
-        mine = scene.deliveries[scene.deliveries["worker"] == worker]
-        _draw_worker(axes, row, worker, scene, mine)
+def _draw_chart(axes: Axes, chart: _Chart, points: float, shown: dict[str, Any]) -> None:
+    _draw_published(axes, chart, points)
+    crowded = len(chart.deliveries) > MOST_BARS
+    for row, worker in enumerate(chart.workers, start=1):
+        mine = chart.deliveries[chart.deliveries["worker"] == worker]
+        _draw_worker(axes, row, worker, chart, mine)
         if crowded:
-            _draw_busy(axes, row, mine, scene.span, shown)
+            _draw_busy(axes, row, mine, chart.span, shown)
         else:
-            _draw_tasks(axes, row, mine, scene.span, points, shown)
+            _draw_tasks(axes, row, mine, chart.span, points, shown)
 
 
 def _draw_title(axes: Axes, title: str, span: float) -> None:
     """Name a timeline above it, and say where it ends."""
-    axes.set_title(drawable(title), loc="left", fontsize=10.5, color=_INK, pad=4)
-    axes.axvline(span, color=_INK, linestyle=(0, (4, 3)), linewidth=1.0, zorder=4)
+    axes.set_title(drawable(title), loc="left", fontsize=10.5, color=INK, pad=4)
+    axes.axvline(span, color=INK, linestyle=(0, (4, 3)), linewidth=1.0, zorder=4)
     axes.annotate(
         f"{span:.1f} s",
         (span, 1.0),
@@ -328,7 +270,7 @@ def _draw_title(axes: Axes, title: str, span: float) -> None:
         ha="center",
         va="bottom",
         fontsize=9,
-        color=_INK,
+        color=INK,
         annotation_clip=False,
     )
 
@@ -341,7 +283,7 @@ def _draw_legend(figure: Figure, shown: dict[str, Any], middle: float) -> None:
         ncols=len(shown) if len(shown) < 5 else (len(shown) + 1) // 2,
         frameon=False,
         fontsize=8,
-        labelcolor=_MUTED,
+        labelcolor=MUTED,
         handlelength=1.8,
         columnspacing=1.6,
         handletextpad=0.6,
@@ -351,14 +293,14 @@ def _draw_legend(figure: Figure, shown: dict[str, Any], middle: float) -> None:
 def _draw_axis(axes: Axes, *, last: bool) -> None:
     for side in ("top", "left", "right"):
         axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(_FAINT)
+    axes.spines["bottom"].set_color(FAINT)
     axes.set_yticks([])
     axes.xaxis.set_major_locator(MaxNLocator(nbins=10, steps=[1, 2, 5, 10]))
-    axes.tick_params(axis="x", colors=_MUTED, labelsize=8, length=3)
-    axes.grid(axis="x", color="#e7eaed", linewidth=0.7)
+    axes.tick_params(axis="x", colors=MUTED, labelsize=8, length=3)
+    axes.grid(axis="x", color=GRID, linewidth=0.7)
     axes.set_axisbelow(True)
     if last:
-        axes.set_xlabel("seconds after the first task", fontsize=8, color=_MUTED)
+        axes.set_xlabel("seconds after the first task", fontsize=8, color=MUTED)
     else:
         axes.tick_params(axis="x", labelbottom=False, length=0)
 
@@ -368,20 +310,20 @@ def _label(axes: Axes, row: float, name: str, note: str, tally: str) -> None:
     place = axes.get_yaxis_transform()
     up = 0.11 if note else 0.0
     short = name if len(name) <= 24 else name[:23] + "…"
-    axes.text(-0.015, row - up, drawable(short), transform=place, ha="right", va="center", fontsize=9.5, color=_INK)
+    axes.text(-0.015, row - up, drawable(short), transform=place, ha="right", va="center", fontsize=9.5, color=INK)
     if note:
-        axes.text(-0.015, row + 0.14, note, transform=place, ha="right", va="center", fontsize=7.5, color=_MUTED)
+        axes.text(-0.015, row + 0.14, note, transform=place, ha="right", va="center", fontsize=7.5, color=MUTED)
     if tally:
-        axes.text(1.012, row - up, tally, transform=place, ha="left", va="center", fontsize=8.5, color=_MUTED)
+        axes.text(1.012, row - up, tally, transform=place, ha="left", va="center", fontsize=8.5, color=MUTED)
 
 
-def _draw_published(axes: Axes, scene: _Scene, points: float) -> None:
-    if not scene.published:
+def _draw_published(axes: Axes, chart: _Chart, points: float) -> None:
+    if not chart.published:
         return
-    _label(axes, 0, "published", "", f"{len(scene.published):,} sent")
+    _label(axes, 0, "published", "", f"{len(chart.published):,} sent")
     apart = 9 / points
     groups: list[list[float]] = []
-    for seconds in sorted(scene.published):
+    for seconds in sorted(chart.published):
         if groups and seconds - groups[-1][0] < apart:
             groups[-1].append(seconds)
         else:
@@ -392,29 +334,29 @@ def _draw_published(axes: Axes, scene: _Scene, points: float) -> None:
         linestyle="",
         marker="v",
         markersize=6.5,
-        color="#009e73",
-        markeredgecolor="#00664a",
+        color=GREEN.face,
+        markeredgecolor=GREEN.edge,
     )
-    room = [*(group[0] for group in groups[1:]), scene.span * 1.1]
+    room = [*(group[0] for group in groups[1:]), chart.span * 1.1]
     for group, free_until in zip(groups, room, strict=True):
         if group[-1] > group[0] + apart / 2 or len(group) == 1 or (free_until - group[0]) * points < 75:
             continue
         text = f"{len(group):,} at once"
-        axes.text(group[0] + 7 / points, 0.0, text, ha="left", va="center", fontsize=8, color=_MUTED)
+        axes.text(group[0] + 7 / points, 0.0, text, ha="left", va="center", fontsize=8, color=MUTED)
 
 
-def _draw_worker(axes: Axes, row: int, worker: str, scene: _Scene, mine: pd.DataFrame) -> None:
-    begin, end = scene.bands[worker]
+def _draw_worker(axes: Axes, row: int, worker: str, chart: _Chart, mine: pd.DataFrame) -> None:
+    begin, end = chart.bands[worker]
     axes.add_patch(
-        Rectangle((begin, row - 0.42), max(end - begin, 0.0), 0.84, facecolor=_BAND, edgecolor="none", zorder=0.5)
+        Rectangle((begin, row - 0.42), max(end - begin, 0.0), 0.84, facecolor=BAND, edgecolor="none", zorder=0.5)
     )
     done = int(mine["outcome"].isin(["acked", "auto-acked"]).sum())
-    _label(axes, row, worker, scene.notes.get(worker, ""), f"{done:,} done" if len(mine) else "nothing")
-    if worker in scene.ends:
-        what = scene.ends[worker]
+    _label(axes, row, worker, chart.notes.get(worker, ""), f"{done:,} done" if len(mine) else "nothing")
+    if worker in chart.ends:
+        what = chart.ends[worker]
         marker, size = _ENDS[what]
-        axes.plot([end], [row - 0.12], marker=marker, markersize=size, color=_INK, zorder=5, clip_on=False)
-        late = end > scene.span * 0.9
+        axes.plot([end], [row - 0.12], marker=marker, markersize=size, color=INK, zorder=5, clip_on=False)
+        late = end > chart.span * 0.9
         axes.annotate(
             what,
             (end, row - 0.12),
@@ -423,7 +365,7 @@ def _draw_worker(axes: Axes, row: int, worker: str, scene: _Scene, mine: pd.Data
             ha="right" if late else "left",
             va="center",
             fontsize=8,
-            color=_INK,
+            color=INK,
             zorder=5,
         )
 
@@ -473,10 +415,10 @@ def _write(axes: Axes, seconds: float, row: int, text: str, hatched: bool) -> No
         ha="left",
         va="center_baseline",
         fontsize=8,
-        color=_INK,
+        color=INK,
         zorder=4,
         clip_on=True,
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8} if hatched else None,
+        bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.85, "pad": 0.8} if hatched else None,
     )
 
 
@@ -500,9 +442,9 @@ def _draw_held(axes: Axes, row: int, held: Sequence[_Held], shown: dict[str, Any
     step = min(0.075, 0.27 / max(1, len(lanes)))
     for lane, line in placed:
         y = row + 0.14 + lane * step
-        axes.plot([line.begin, line.end], [y, y], color=_MUTED, linewidth=1.0, linestyle=line.style, zorder=2.5)
+        axes.plot([line.begin, line.end], [y, y], color=MUTED, linewidth=1.0, linestyle=line.style, zorder=2.5)
         if line.style == "solid":
-            axes.plot([line.begin], [y], marker="o", markersize=2.2, color=_MUTED, zorder=2.5)
+            axes.plot([line.begin], [y], marker="o", markersize=2.2, color=MUTED, zorder=2.5)
         if line.outcome in ("requeued", "lost"):
             marker = "<" if line.outcome == "requeued" else "x"
             color = _LOOKS[line.outcome].edge
@@ -510,9 +452,9 @@ def _draw_held(axes: Axes, row: int, held: Sequence[_Held], shown: dict[str, Any
             label = f"{line.outcome} before its turn"
             shown.setdefault(label, Line2D([], [], color=color, marker=marker, ls="", ms=5, label=label))
         elif line.style == "solid" and not line.outcome:
-            axes.plot([line.end, line.end], [row + 0.08, y], color=_MUTED, linewidth=0.8, zorder=2.4)
+            axes.plot([line.end, line.end], [row + 0.08, y], color=MUTED, linewidth=0.8, zorder=2.4)
         label = "delivered, waits in the worker" if line.style == "solid" else "finished, not acknowledged"
-        shown.setdefault(label, Line2D([], [], color=_MUTED, lw=1.0, ls=line.style, label=label))
+        shown.setdefault(label, Line2D([], [], color=MUTED, lw=1.0, ls=line.style, label=label))
 
 
 def _draw_busy(axes: Axes, row: int, mine: pd.DataFrame, span: float, shown: dict[str, Any]) -> None:
@@ -536,7 +478,7 @@ def _draw_busy(axes: Axes, row: int, mine: pd.DataFrame, span: float, shown: dic
     shown.setdefault("busy", Patch(facecolor=_DONE.face, edgecolor=_DONE.edge, label="share of time at work"))
     counts = Counter(_word(str(outcome)) for outcome in mine["outcome"])
     what = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(counts.items()) if outcome != "done")
-    axes.text(span * 0.004, row + 0.25, what, ha="left", va="center", fontsize=7.5, color=_MUTED)
+    axes.text(span * 0.004, row + 0.25, what, ha="left", va="center", fontsize=7.5, color=MUTED)
 
 
 def _time_before(edges: Any, moments: Any) -> Any:
@@ -544,21 +486,6 @@ def _time_before(edges: Any, moments: Any) -> Any:
     sums = np.concatenate([[0.0], np.cumsum(moments)])
     earlier = np.searchsorted(moments, edges)
     return edges * earlier - sums[earlier]
-
-
-def _plain(text: str) -> str:
-    """Return the text on one line, without control characters."""
-    return "".join(character if character.isprintable() else " " for character in text)
-
-
-@lru_cache(maxsize=1)
-def _glyphs() -> frozenset[int]:
-    return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
-
-
-def drawable(text: str) -> str:
-    """Return the text with a box for what the font lacks, which matplotlib would warn about."""
-    return "".join(character if ord(character) in _glyphs() else "□" for character in _plain(text))
 
 
 def _fit(text: str, points: float) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from workq_helpers.errors import UnsupportedBrokerError
-from workq_helpers.rabbitmq.connecting import OLDEST_VERSION
 from workq_helpers.rabbitmq.management import Management, path_of
+from workq_helpers.rabbitmq.versions import OLDEST_VERSION
 
 __all__ = ["Administration", "Named", "Use"]
 

@@ -22,23 +22,25 @@ from pika.adapters.utils import connection_workflow
 from workq_helpers.errors import (
     BrokerError,
     BrokerUnreachableError,
-    ChannelRefusedError,
-    ConnectionLostError,
     InvalidArgumentError,
     LoginRefusedError,
     QueueError,
-    QueueMismatchError,
-    QueueNotFoundError,
-    TransientQueuesDeniedError,
     UnsupportedBrokerError,
     VirtualHostRefusedError,
     WorkqError,
 )
 from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.errors import (
+    ChannelRefusedError,
+    ConnectionLostError,
+    QueueMismatchError,
+    QueueNotFoundError,
+    TransientQueuesDeniedError,
+)
+from workq_helpers.rabbitmq.versions import OLDEST_VERSION
 
 __all__ = [
     "CERTIFICATE_ADVICE",
-    "OLDEST_VERSION",
     "accepts",
     "connection_parameters",
     "open_connection",
@@ -48,8 +50,6 @@ __all__ = [
     "translate",
 ]
 
-#: The oldest RabbitMQ the course is written for.
-OLDEST_VERSION = Version("3.10")
 
 #: What to do about a certificate that can't be trusted.
 CERTIFICATE_ADVICE = (

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
+from workq_helpers.rabbitmq.versions import has
+
 if TYPE_CHECKING:
     from workq_helpers.rabbitmq.management import Management
 
@@ -65,17 +67,37 @@ class Features:
     @property
     def classic_ack_timeout(self) -> bool:
         """Whether a classic queue takes a delivery back that is not acknowledged for too long (before 4.3)."""
-        return self.version < Version("4.3")
+        return not has(self.version, "no ack timeout of classic queues")
 
     @property
     def quorum_ack_timeout_closes_channel(self) -> bool:
         """Whether that closes the channel on a quorum queue (before 4.3) and doesn't cancel the consumer."""
-        return self.version < Version("4.3")
+        return not has(self.version, "an ack timeout cancels a quorum queue's consumer")
+
+    @property
+    def ack_timeout_of_a_queue(self) -> bool:
+        """Whether a queue can have an ack timeout of its own (from 3.12 on), beside the one of the whole broker."""
+        return has(self.version, "a queue's own ack timeout")
 
     @property
     def quorum_delivery_limit(self) -> int | None:
         """How often a quorum queue returns a message before it drops it; ``None`` for ever (before 4.0)."""
-        return 20 if self.version >= Version("4.0") else None
+        return 20 if has(self.version, "a quorum queue's delivery limit") else None
+
+    @property
+    def transient_queues_can_be_denied(self) -> bool:
+        """Whether a broker can be told to refuse queues that are not durable (from 3.12 on)."""
+        return has(self.version, "transient queues can be denied")
+
+    @property
+    def prefetch_count_of_a_channel(self) -> bool:
+        """Whether ``global_qos`` limits a whole channel on a classic queue (before 4.3)."""
+        return not has(self.version, "no prefetch count for a whole channel")
+
+    @property
+    def private_limits(self) -> bool:
+        """Whether the limits of users are hidden from each other (from 4.3 on); their names are told with them."""
+        return has(self.version, "limits of users are private")
 
     def describe(self) -> str:
         """Return the differences as one line each, for ``workq doctor`` and the preflight."""

@@ -5,6 +5,16 @@ whose JavaScript only draws it. What a learner presses comes back as a command a
 Python that does the same.
 """
 
-from workq_helpers.stage.stage import Stage
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from workq_helpers.stage.stage import Stage
 
 __all__ = ["Stage"]
+
+# Imported when first asked for: widgets take a second, and not every program that opens a lesson shows its stage.
+__getattr__, __dir__, _ = lazy_loader.attach(__name__, submod_attrs={"stage": __all__})

@@ -11,7 +11,7 @@ from operator import attrgetter
 from workq_helpers.errors import WorkqError
 from workq_helpers.log.events import EventLog
 from workq_helpers.rabbitmq.management import QueueCounts
-from workq_helpers.stage.scene import Sighting
+from workq_helpers.stage.scene import BrokerCounts
 
 __all__ = ["BrokerWatch"]
 
@@ -25,7 +25,7 @@ IDLE_INTERVAL_SECONDS = 1.0
 _EAGER_LOOKS = 8
 
 #: How many changes it remembers for a replay.
-_MOST_SIGHTINGS = 20_000
+_MOST_ANSWERS = 20_000
 
 
 class BrokerWatch:
@@ -43,7 +43,7 @@ class BrokerWatch:
         self._ask = ask
         self._log = log
         self._changed = changed
-        self._sightings: list[Sighting] = [Sighting()]
+        self._answers: list[BrokerCounts] = [BrokerCounts()]
         self._queues: Mapping[str, QueueCounts] = {}
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stage: counts", daemon=True)
@@ -65,18 +65,18 @@ class BrokerWatch:
         """What the broker said last of each queue."""
         return self._queues
 
-    def latest(self) -> Sighting:
+    def latest(self) -> BrokerCounts:
         """Return what it said last."""
-        return self._sightings[-1]
+        return self._answers[-1]
 
-    def at(self, seconds: float) -> Sighting:
+    def at(self, seconds: float) -> BrokerCounts:
         """Return what it had said last at a moment of the log."""
-        sightings = self._sightings
-        return sightings[max(0, bisect.bisect_right(sightings, seconds, key=attrgetter("seconds")) - 1)]
+        answers = self._answers
+        return answers[max(0, bisect.bisect_right(answers, seconds, key=attrgetter("seconds")) - 1)]
 
     def forget(self) -> None:
         """Begin again, with the log."""
-        self._sightings = [Sighting()]
+        self._answers = [BrokerCounts()]
 
     def _run(self) -> None:
         events, looks = -1, 0
@@ -106,7 +106,7 @@ class BrokerWatch:
             return
         now = self._log.seconds()
         since = before.since_seconds if before.reachable == reachable else now
-        if len(self._sightings) >= _MOST_SIGHTINGS:
-            self._sightings = self._sightings[_MOST_SIGHTINGS // 2 :]
-        self._sightings.append(Sighting(now, reachable, since, counts))
+        if len(self._answers) >= _MOST_ANSWERS:
+            self._answers = self._answers[_MOST_ANSWERS // 2 :]
+        self._answers.append(BrokerCounts(now, reachable, since, counts))
         self._changed()

@@ -10,7 +10,7 @@ from workq_helpers.clients.callbacks import print_and_work, print_work_and_ack
 from workq_helpers.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from workq_helpers.lesson import Lesson
+    from workq_helpers.session import Session
 
 __all__ = ["FIVE_TASKS", "Call", "Declaration", "call_for"]
 
@@ -59,7 +59,7 @@ class Call(NamedTuple):
         call = f"lesson.{self.method}({', '.join(shown)})"
         return f"{self.before}\n{call}" if self.before else call
 
-    def run(self, lesson: Lesson) -> Any:
+    def run(self, lesson: Session) -> Any:
         """Do it, and return what the method returns."""
         arguments = [_value(value) for value in self.arguments]
         keywords = {name: _value(value) for name, value in self.keywords.items()}
@@ -88,13 +88,13 @@ class Declaration(NamedTuple):
             f"    connection.channel().queue_declare(queue={_text(self.queue)}{durable})"
         )
 
-    def run(self, lesson: Lesson) -> None:
+    def run(self, lesson: Session) -> None:
         """Do it."""
         with lesson.connect() as connection:
             connection.channel().queue_declare(queue=self.queue, durable=self.durable)
 
 
-def call_for(command: Command, lesson: Lesson) -> Call | Declaration:
+def call_for(command: Command, lesson: Session) -> Call | Declaration:
     """Return the call that does what a control asks for.
 
     Args:
@@ -115,15 +115,15 @@ def call_for(command: Command, lesson: Lesson) -> Call | Declaration:
 # -- what there is to do ------------------------------------------------------------------------------
 
 
-def _send(command: Command, _: Lesson) -> Call:
+def _send(command: Command, _: Session) -> Call:
     return _publish(command, str(command.get("task", "")), {})
 
 
-def _five(command: Command, _: Lesson) -> Call:
+def _five(command: Command, _: Session) -> Call:
     return _publish(command, list(FIVE_TASKS), {})
 
 
-def _many(command: Command, _: Lesson) -> Call:
+def _many(command: Command, _: Session) -> Call:
     count = _whole(command, "count", 1, MOST_TASKS, "how many tasks to send")
     dots = "." * _whole(command, "dots", 0, MOST_DOTS, "how many dots of work each task has")
     rate = _number(command, "rate", "how many tasks to send a second, or 0 for as fast as it goes")
@@ -140,15 +140,15 @@ def _publish(command: Command, tasks: Any, keywords: dict[str, Any], in_full: bo
     return Call("start_publisher", (tasks,), keywords, lane="publish", in_full=in_full)
 
 
-def _declare(command: Command, _: Lesson) -> Declaration:
+def _declare(command: Command, _: Session) -> Declaration:
     return Declaration(_queue(command), bool(command.get("durable")))
 
 
-def _purge(command: Command, _: Lesson) -> Call:
+def _purge(command: Command, _: Session) -> Call:
     return Call("purge", (_queue(command),), lane="publish")
 
 
-def _add_worker(command: Command, lesson: Lesson) -> Call:
+def _add_worker(command: Command, lesson: Session) -> Call:
     queue, auto_ack = _queue(command), bool(command.get("auto_ack"))
     prefetch_count = _whole(command, "prefetch_count", 0, 65_535, "how many unacknowledged tasks it may hold")
     keywords: dict[str, Any] = {"queue": queue}
@@ -158,7 +158,7 @@ def _add_worker(command: Command, lesson: Lesson) -> Call:
     return Call("start_worker", (_Shown(callback.__name__, callback),), keywords, before, lane="workers")
 
 
-def _callback(lesson: Lesson, queue: str, auto_ack: bool) -> tuple[Any, str]:
+def _callback(lesson: Session, queue: str, auto_ack: bool) -> tuple[Any, str]:
     """Return the callback of the latest worker like that, else the course's own, with its import."""
     for worker in reversed(lesson.workers):
         name = getattr(worker.callback, "__name__", "")
@@ -173,30 +173,30 @@ def _import_of(callback: Any) -> str:
     return f"from workq_helpers import {callback.__name__}" if ours else ""
 
 
-def _worker_call(command: Command, lesson: Lesson) -> Call:
+def _worker_call(command: Command, lesson: Session) -> Call:
     name = str(command.get("worker", ""))
     lesson.worker(name)  # raises for one that there is not
     return Call(str(command["do"]), (name,), lane=f"{command['do']} {name}")
 
 
-def _broker_call(command: Command, _: Lesson) -> Call:
+def _broker_call(command: Command, _: Session) -> Call:
     return Call(f"broker.{command['do']}", lane="broker")
 
 
-def _start_over(_: Command, __: Lesson) -> Call:
+def _start_over(_: Command, __: Session) -> Call:
     return Call("start_over", lane="publish")
 
 
-def _playback(command: Command, _: Lesson) -> Call:
+def _playback(command: Command, _: Session) -> Call:
     return Call(f"stage.{command['do']}")
 
 
-def _seek(command: Command, _: Lesson) -> Call:
+def _seek(command: Command, _: Session) -> Call:
     seconds = _number(command, "seconds", "a moment in seconds since the lesson opened")
     return Call("stage.seek", (round(float(seconds), 3),))
 
 
-def _step(command: Command, _: Lesson) -> Call:
+def _step(command: Command, _: Session) -> Call:
     by = command.get("by")
     if by not in (1, -1):
         raise InvalidArgumentError(f"The stage was asked to step by {by!r}. It steps by 1 or -1.")

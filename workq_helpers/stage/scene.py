@@ -5,13 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Final, NamedTuple
 
+from workq_helpers.log.details import BrokerChange, ConsumeOptions
 from workq_helpers.log.events import Row
 from workq_helpers.log.ledger import ENDS, Delivery, Ledger, LogCounts, Message, WorkerCounts
 from workq_helpers.log.messages import is_shortened
+from workq_helpers.stage.frame import (
+    BrokerState,
+    Chip,
+    EndList,
+    Moment,
+    Phase,
+    PublisherColumn,
+    PublisherLine,
+    QueueCard,
+    Work,
+    WorkerCard,
+    WorkerState,
+)
 
-__all__ = ["Picture", "Scene", "Sighting"]
+__all__ = ["BrokerCounts", "Scene"]
 
 #: What a frame shows of each; the rest is counted.
 MOST_QUEUES = 6
@@ -30,16 +44,13 @@ CROWD_SLOTS = 3
 CROWD_CONSOLE_LINES = 2
 CROWD_CONSOLE_WIDTH = 60
 
-#: A picture of a moment, as JSON has it: see `Scene.picture`.
-Picture = dict[str, Any]
-
 #: Returns the last lines of a worker's console: its name, how many, and until when.
 ConsoleTail = Callable[[str, int, float], list[str]]
 
 _KIND_AND_ACTOR = itemgetter(1, 2)
 
 #: What an event says about the state of the worker or publisher it is from.
-_STATES = {
+_STATES: Final[Mapping[str, WorkerState]] = {
     "starting": "starting",
     "connected": "idle",
     "disconnected": "reconnecting",
@@ -62,7 +73,7 @@ _EMPTY = LogCounts(0, 0)
 _NOTHING = WorkerCounts(0, 0, 0, 0)
 
 
-class Sighting(NamedTuple):
+class BrokerCounts(NamedTuple):
     """What the broker's management API answered when it was asked last.
 
     Attributes:
@@ -83,9 +94,9 @@ class _Worker:
 
     __slots__ = ("frozen_since", "hung", "prefetch_count", "queue", "state")
 
-    def __init__(self, state: str = "starting") -> None:
+    def __init__(self, state: WorkerState = "starting") -> None:
         self.queue = ""
-        self.state = state
+        self.state: WorkerState = state
         self.prefetch_count = 0
         self.frozen_since: float | None = None
         self.hung: list[tuple[float, float]] = []  # spans that it was frozen for
@@ -117,7 +128,7 @@ class Scene:
         self._queues: dict[str, None] = {}
         self._workers: dict[str, _Worker] = {}
         self._publishers: dict[str, _Publisher] = {}
-        self._broker = ("up", 0.0)
+        self._broker = (BrokerChange.UP, 0.0)
         self._answered_seconds = self._cut_off_seconds = -1.0  # when it last answered, and lost a client
 
     def update(self, rows: list[Row]) -> None:
@@ -138,11 +149,11 @@ class Scene:
             kind, actor, detail = row[1], row[2], row[8]
             if kind == "disconnected":
                 self._cut_off_seconds = row[0]
-            if kind == "broker":
+            if kind == "broker" and isinstance(detail, BrokerChange):
                 self._broker = (detail, row[0])
             elif kind == "declared":
                 self._queues.setdefault(row[3])
-            elif actor in self._workers or detail.startswith(("auto_ack", "manual ack")):
+            elif actor in self._workers or isinstance(detail, ConsumeOptions):
                 self._learn_of_worker(row)
             else:
                 self._learn_of_publisher(row)
@@ -155,8 +166,7 @@ class Scene:
         worker.queue = queue
         worker.state = _STATES.get(kind, worker.state)
         if kind in ("starting", "connected"):
-            _, found, number = row[8].partition("prefetch ")
-            worker.prefetch_count = int(number) if found else 0
+            worker.prefetch_count = row[8].prefetch_count if isinstance(row[8], ConsumeOptions) else 0
             self._queues.setdefault(queue)
         elif kind == "frozen":
             worker.frozen_since = seconds
@@ -178,21 +188,17 @@ class Scene:
 
     # -- showing --------------------------------------------------------------------------------------
 
-    def picture(self, seconds: float, sighting: Sighting, console: ConsoleTail, *, running: bool = True) -> Picture:
+    def picture(self, seconds: float, answer: BrokerCounts, console: ConsoleTail, *, running: bool = True) -> Moment:
         """Return everything that the stage draws of this moment.
 
         Args:
             seconds: The moment, on the log's clock.
-            sighting: What the broker said last by then.
+            answer: What the broker said last by then.
             console: Returns the last lines of a worker's console.
             running: Whether the picture goes on, so that bars of work run.
-
-        Returns:
-            A tree of dicts, lists, texts and numbers with ``broker_state``, ``publishers``, ``queues``,
-            ``more_queues``, ``workers``, ``more_workers``, ``ends`` and ``summary``.
         """
         logged = self.ledger.queues()
-        queues = self._queue_names(logged, sighting)
+        queues = self._queue_names(logged, answer)
         counts = self.ledger.workers()
         names = self._worker_names(counts)
         crowd = len(names) > CROWD
@@ -204,37 +210,40 @@ class Scene:
         ]
         for shown in workers:
             shown["console"] = [_cut(line, width) for line in console(shown["name"], lines, seconds)]
-        picture: Picture = {
-            "broker_state": self._broker_state(sighting),
+        moment: Moment = {
+            "broker_state": self._broker_state(answer),
             "publishers": self._publishers_shown(),
-            "queues": [self._queue(name, logged.get(name, _EMPTY), sighting) for name in queues[:MOST_QUEUES]],
+            "queues": [self._queue(name, logged.get(name, _EMPTY), answer) for name in queues[:MOST_QUEUES]],
             "more_queues": max(0, len(queues) - MOST_QUEUES),
             "workers": workers,
             "more_workers": max(0, len(self._workers) - len(workers)),
             "ends": self._ends(),
+            "summary": "",
         }
-        picture["summary"] = _summary(picture)
-        return picture
+        moment["summary"] = _summary(moment)
+        return moment
 
-    def _broker_state(self, sighting: Sighting) -> str:
+    def _broker_state(self, answer: BrokerCounts) -> BrokerState:
         told, at_seconds = self._broker
-        if told == "down" or told == "stopping":
-            return told
-        silent = sighting.reachable is False
-        if silent and self._answered_seconds <= max(sighting.since_seconds, self._cut_off_seconds):
+        if told is BrokerChange.DOWN:
             return "down"
-        if told == "up":
+        if told is BrokerChange.STOPPING:
+            return "stopping"
+        silent = answer.reachable is False
+        if silent and self._answered_seconds <= max(answer.since_seconds, self._cut_off_seconds):
+            return "down"
+        if told is BrokerChange.UP:
             return "up"
         if silent:
             return "coming back"  # clients are let in; its management API takes longer
         # It was told to restart or made to crash, and answers: still, or again.
-        return "coming back" if sighting.reachable and sighting.since_seconds > at_seconds else "stopping"
+        return "coming back" if answer.reachable and answer.since_seconds > at_seconds else "stopping"
 
-    def _publishers_shown(self) -> Picture:
+    def _publishers_shown(self) -> PublisherColumn:
         totals: Counter[str] = Counter()
         for (kind, _), count in self._counted.items():
             totals[kind] += count
-        active = [
+        active: list[PublisherLine] = [
             {
                 "name": name,
                 "state": "blocked" if publisher.blocked else publisher.state,
@@ -243,25 +252,28 @@ class Scene:
             for name, publisher in self._publishers.items()
         ]
         return {
-            **{kind: totals[kind] for kind in ("published", "confirmed", "refused", "returned")},
+            "published": totals["published"],
+            "confirmed": totals["confirmed"],
+            "refused": totals["refused"],
+            "returned": totals["returned"],
             "active": active[:MOST_PUBLISHERS],
             "more": max(0, len(active) - MOST_PUBLISHERS),
         }
 
-    def _queue_names(self, logged: Mapping[str, LogCounts], sighting: Sighting) -> list[str]:
-        names = dict.fromkeys([*self._queues, *logged, *sighting.counts])
+    def _queue_names(self, logged: Mapping[str, LogCounts], answer: BrokerCounts) -> list[str]:
+        names = dict.fromkeys([*self._queues, *logged, *answer.counts])
         # A message on its way through an exchange has no queue until somebody gets it.
         return [name for name in names if name or logged.get(name, _EMPTY).ready]
 
-    def _queue(self, name: str, logged: LogCounts, sighting: Sighting) -> Picture:
+    def _queue(self, name: str, logged: LogCounts, answer: BrokerCounts) -> QueueCard:
         ready, unacknowledged = logged
-        by_broker = sighting.counts.get(name, (None, None))
-        durability, _, kind = self.ledger.declared(name).partition(" ")
+        by_broker = answer.counts.get(name, (None, None))
+        declared = self.ledger.declared(name)
         waiting = self.ledger.waiting(name, MOST_WAITING)
         return {
             "name": name,
-            "durability": durability,
-            "type": kind,
+            "durability": declared.durability if declared else "",
+            "type": declared.type if declared else "",
             "gone": self.ledger.absent(name),
             "ready": {"broker": by_broker[0], "log": ready},
             "unacknowledged": {"broker": by_broker[1], "log": unacknowledged},
@@ -280,7 +292,7 @@ class Scene:
         shown = {*alive[:MOST_WORKERS], *ended[::-1][: max(0, MOST_WORKERS - len(alive))]}
         return [name for name in self._workers if name in shown]
 
-    def _worker(self, name: str, counts: WorkerCounts, seconds: float, *, most_slots: int, running: bool) -> Picture:
+    def _worker(self, name: str, counts: WorkerCounts, seconds: float, *, most_slots: int, running: bool) -> WorkerCard:
         worker = self._workers.get(name) or _Worker("idle")
         auto_ack = self.ledger.auto_ack(name)
         slots = self.ledger.slots(name, most_slots)
@@ -305,12 +317,12 @@ class Scene:
             return 0
         return max(0, limit - in_hand) if limit else None
 
-    def _worker_state(self, worker: _Worker, busy_with: Delivery | None) -> str:
+    def _worker_state(self, worker: _Worker, busy_with: Delivery | None) -> WorkerState:
         if worker.frozen_since is not None:
             return "frozen"
         return "busy" if worker.state == "idle" and busy_with else worker.state
 
-    def _work(self, delivery: Delivery, worker: _Worker, seconds: float, running: bool) -> Picture:
+    def _work(self, delivery: Delivery, worker: _Worker, seconds: float, running: bool) -> Work:
         chip = _chip(delivery.message)
         began = delivery.started_seconds
         spans = worker.hung if worker.frozen_since is None else [*worker.hung, (worker.frozen_since, seconds)]
@@ -327,7 +339,7 @@ class Scene:
             "settled": delivery.settled,
         }
 
-    def _ends(self) -> Picture:
+    def _ends(self) -> dict[str, EndList]:
         places = self.ledger.places()
         return {
             place: {
@@ -341,7 +353,7 @@ class Scene:
         }
 
 
-def _chip(message: Message) -> Picture:
+def _chip(message: Message) -> Chip:
     return {
         "key": message.number,
         "task": message.task,
@@ -357,25 +369,25 @@ def _cut(line: str, width: int) -> str:
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
-def _phase(delivery: Delivery) -> str:
+def _phase(delivery: Delivery) -> Phase:
     if delivery.over:
         return "finished"
     return "working" if delivery.started else "dispatched"
 
 
-def _summary(picture: Picture) -> str:
-    """Say the picture in a sentence or two, for who hears it."""
+def _summary(moment: Moment) -> str:
+    """Say the moment in a sentence or two, for who hears it."""
     parts = []
-    if picture["broker_state"] != "up":
-        parts.append(f"RabbitMQ is {picture['broker_state']}.")
-    for queue in picture["queues"]:
+    if moment["broker_state"] != "up":
+        parts.append(f"RabbitMQ is {moment['broker_state']}.")
+    for queue in moment["queues"]:
         ready, unacknowledged = queue["ready"]["log"], queue["unacknowledged"]["log"]
         parts.append(f"Queue {queue['name']}: {ready} ready, {unacknowledged} unacknowledged.")
-    states = Counter(worker["state"] for worker in picture["workers"])
+    states = Counter(worker["state"] for worker in moment["workers"])
     if states:
         workers = ", ".join(f"{count} {state}" for state, count in states.items())
         parts.append(f"Workers: {workers}.")
-    ends = {place: end["count"] for place, end in picture["ends"].items() if end["count"]}
+    ends = {place: end["count"] for place, end in moment["ends"].items() if end["count"]}
     if ends:
         parts.append(f"Tasks: {', '.join(f'{count} {place}' for place, count in ends.items())}.")
     return " ".join(parts) or "Nothing has happened yet."

@@ -8,21 +8,26 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from IPython import display
 
 from workq_helpers.clients.pace import seconds_per_dot
 from workq_helpers.errors import WorkqError
+from workq_helpers.log.events import EventLog
 from workq_helpers.stage.broker_counts import BrokerWatch
 from workq_helpers.stage.calls import Call, Declaration, call_for
+from workq_helpers.stage.composition import broker_bar, compose
+from workq_helpers.stage.frame import CallLine, Frame, Moment, Notice
 from workq_helpers.stage.lanes import Lanes
 from workq_helpers.stage.playhead import Playhead, Position
-from workq_helpers.stage.scene import Picture, Scene
+from workq_helpers.stage.scene import Scene
 from workq_helpers.stage.still import Still
 from workq_helpers.stage.widget import StageWidget
 from workq_helpers.text import printable
 
 if TYPE_CHECKING:
-    from workq_helpers.lesson import Lesson
+    from workq_helpers.session import Session
 
 __all__ = ["Stage", "frame_seconds"]
 
@@ -49,8 +54,6 @@ _END_SECONDS = 5.0
 
 _PLAYBACK = ("pause", "play", "live", "seek", "step")
 
-_NO_QUEUE = "There is no queue yet. Declare one here, or run the cell that does."
-
 
 class Stage:
     """A live picture of the lesson's RabbitMQ, with controls; show it by naming it at the end of a cell.
@@ -62,14 +65,16 @@ class Stage:
         lesson: The lesson to show.
     """
 
-    def __init__(self, lesson: Lesson) -> None:
+    _session: Session | None
+
+    def __init__(self, lesson: Session) -> None:
         self._widget = StageWidget()
         self._widget.on_msg(self._on_message)
         self._still = Still()
         self._number = 0
         self._outbox: deque[dict[str, Any]] = deque()
-        self._calls: deque[dict[str, Any]] = deque(maxlen=_KEPT_CALLS)
-        self._notices: deque[dict[str, Any]] = deque(maxlen=_KEPT_NOTICES)
+        self._calls: deque[CallLine] = deque(maxlen=_KEPT_CALLS)
+        self._notices: deque[Notice] = deque(maxlen=_KEPT_NOTICES)
         self._counter = 0
         self._closed = ""
         self._open(lesson)
@@ -103,37 +108,44 @@ class Stage:
         self._log.poke()
 
     def __repr__(self) -> str:
-        return f"<Stage of the lesson {self._lesson.name!r}>"
+        return f"<Stage of the lesson {self._name!r}>"
 
     def _ipython_display_(self) -> None:
         # Each place of display has a picture of its own, for when no widget can live there.
-        from IPython.display import display
-
         bundle = self._widget._repr_mimebundle_()
         data = bundle[0] if isinstance(bundle, tuple) else bundle or {}
-        live = {"text/plain": f"The stage of the lesson {self._lesson.name!r}, live in JupyterLab."}
+        live = {"text/plain": f"The stage of the lesson {self._name!r}, live in JupyterLab."}
         live |= {kind: view for kind, view in data.items() if kind.startswith("application/vnd.jupyter.widget")}
-        display(live, raw=True)
-        self._still.display(self._frame())
+        display.display(live, raw=True)
+        self._still.display(self._widget.frame if self._session is None else self._frame())
 
     # -- its lesson -----------------------------------------------------------------------------------
 
-    def follow(self, lesson: Lesson) -> None:
+    def follow(self, lesson: Session) -> None:
         """Show another lesson from now on: the one that was opened under the same name."""
-        if lesson is not self._lesson:
-            self._end(_END_SECONDS)
+        if lesson is not self._session:
+            if not self._closed:
+                self._end(_END_SECONDS)
             self._open(lesson)
 
-    def leave(self, lesson: Lesson) -> None:
+    def leave(self, lesson: Session) -> None:
         """Say that the lesson is closed, and do nothing any more until there is another one to follow."""
-        if lesson is self._lesson and not self._closed:
-            self._closed = (
-                f"The lesson {self._lesson.name!r} is closed. Run the notebook's first cell again to open it anew."
-            )
+        if lesson is self._session:
+            self._closed = f"The lesson {self._name!r} is closed. Run the notebook's first cell again to open it anew."
             self._end(_END_SECONDS)
+            self._let_go()
 
-    def _open(self, lesson: Lesson) -> None:
-        self._lesson = lesson
+    def _let_go(self) -> None:
+        """Keep nothing of a lesson that is closed, however long its last frame stays on the screen."""
+        self._session = None
+        self._log = EventLog()
+        self._playhead = Playhead(self._log)
+        self._scene = Scene(seconds_per_dot())
+        self._broker = BrokerWatch(dict, self._log, self._log.poke)
+
+    def _open(self, lesson: Session) -> None:
+        self._session = lesson
+        self._name = lesson.name
         self._log = lesson.log
         self._generation = self._log.generation
         self._closed = ""
@@ -149,6 +161,12 @@ class Stage:
         self._thread = threading.Thread(target=self._run, args=(self._ending,), name="stage", daemon=True)
         self._broker.start()
         self._thread.start()
+
+    @property
+    def _lesson(self) -> Session:
+        if self._session is None:
+            raise WorkqError(self._closed)
+        return self._session
 
     def _end(self, timeout: float) -> None:
         self._broker.stop()
@@ -209,7 +227,7 @@ class Stage:
             # The lesson must go on where its picture can't.
             _logger.exception("the stage could not draw a frame")
 
-    def _frame(self) -> Picture:
+    def _frame(self) -> Frame:
         with self._building:
             self._number += 1
             if self._generation != self._log.generation:
@@ -217,9 +235,9 @@ class Stage:
             position = self._playhead.position()
             self._wind_to(position.events)
             live = position.mode == "live"
-            sighting = self._broker.latest() if live else self._broker.at(position.seconds)
-            picture = self._scene.picture(position.seconds, sighting, self._console, running=position.mode != "paused")
-            return self._dressed(picture, position)
+            answer = self._broker.latest() if live else self._broker.at(position.seconds)
+            moment = self._scene.picture(position.seconds, answer, self._console, running=position.mode != "paused")
+            return self._composed(moment, position)
 
     def _wind_to(self, events: int) -> None:
         """Bring the scene to where it had seen so many events: forward, or anew from the beginning."""
@@ -233,54 +251,26 @@ class Stage:
         self._playhead.live()
         self._broker.forget()
 
-    def _dressed(self, picture: Picture, position: Position) -> Picture:
-        """Return a whole frame: the picture, and what surrounds it."""
+    def _composed(self, moment: Moment, position: Position) -> Frame:
         broker = self._lesson.broker
-        self._amend_queues(picture)
-        return {
-            "number": self._number,
-            "lesson": self._lesson.name,
-            "closed": self._closed,
-            "playback": {
-                "mode": position.mode,
-                "seconds": round(position.seconds, 3),
-                "end_seconds": round(position.end_seconds, 3),
-                "event": position.events,
-                "events": position.end_events,
-                "caption": position.caption,
-            },
-            "broker": {
-                "name": f"RabbitMQ {broker.version}",
-                "found": broker.where,
-                "state": picture.pop("broker_state"),
-                "steerable": broker.ours,
-                "why_not": "" if broker.ours else _not_ours(broker.where, broker.by_hand.restart),
-            },
-            **picture,
-            "actions": self._actions(picture),
-            "queue": self._default_queue(picture),
-            "python": list(self._calls),
-            "notices": list(self._notices),
-        }
-
-    def _amend_queues(self, picture: Picture) -> None:
-        """Let the broker say how a queue is made that the log has not seen declared."""
-        for shown in picture["queues"]:
-            known = self._broker.queues.get(shown["name"])
-            if known is not None and not shown["durability"]:
-                shown["durability"] = "durable" if known.durable else "transient"
-                shown["type"] = known.type
-
-    def _default_queue(self, picture: Picture) -> str:
-        present = [shown["name"] for shown in picture["queues"] if shown["name"] and not shown["gone"]]
-        return self._queue if self._queue in present else next(iter(present), "")
-
-    def _actions(self, picture: Picture) -> dict[str, dict[str, Any]]:
-        """Return what can't be done at this moment, and why."""
-        off: dict[str, str] = {}
-        if not any(shown["name"] and not shown["gone"] for shown in picture["queues"]):
-            off |= dict.fromkeys(("send", "five", "many", "add_worker", "purge"), _NO_QUEUE)
-        return {do: {"enabled": False, "why": why} for do, why in off.items()}
+        return compose(
+            moment,
+            position,
+            broker_bar(
+                str(broker.version),
+                broker.where,
+                moment["broker_state"],
+                ours=broker.ours,
+                by_hand=broker.by_hand.restart,
+            ),
+            number=self._number,
+            lesson=self._name,
+            closed=self._closed,
+            known_queues=self._broker.queues,
+            last_queue=self._queue,
+            calls=self._calls,
+            notices=self._notices,
+        )
 
     def _console(self, name: str, count: int, until_seconds: float) -> list[str]:
         for worker in reversed(self._lesson.workers):
@@ -317,7 +307,10 @@ class Stage:
             raise WorkqError(self._closed)
 
     def _perform(self, number: object, call: Call | Declaration) -> None:
-        self._remember(self._calls, {"code": call.code})
+        with self._playing:
+            self._counter += 1
+            self._calls.append({"number": self._counter, "code": call.code})
+        self._log.poke()
         try:
             result: Any = call.run(self._lesson)
             if isinstance(call, Call) and call.in_full:
@@ -344,26 +337,14 @@ class Stage:
         self._outbox.append(answer)
         self._log.poke()
 
-    def _notify(self, level: str, text: str) -> None:
-        self._remember(self._notices, {"level": level, "text": text})
-
-    def _remember(self, where: deque[dict[str, Any]], what: dict[str, Any]) -> None:
+    def _notify(self, level: Literal["info", "error"], text: str) -> None:
         with self._playing:
             self._counter += 1
-            where.append({"number": self._counter, **what})
+            self._notices.append({"number": self._counter, "level": level, "text": text})
         self._log.poke()
 
 
-def frame_seconds(frame: Picture) -> float:
+def frame_seconds(frame: Frame) -> float:
     """Return how long after the beginning of `frame` the next one may begin."""
     size = len(json.dumps(frame, ensure_ascii=False).encode())
     return max(FRAME_SECONDS, size / FRAME_BYTES_A_SECOND)
-
-
-def _not_ours(where: str, by_hand: str) -> str:
-    how = f"with {by_hand} in a terminal" if by_hand else "where it runs"
-    return (
-        f"The course did not start the RabbitMQ at {where}, so it does not restart or crash it. Restart it {how}; "
-        "lesson.broker.wait_for_restart() in a cell waits for it. Or unset WORKQ_BROKER_URL for one of the "
-        "course's own."
-    )

@@ -6,13 +6,17 @@ import base64
 import html
 import io
 import secrets
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import matplotlib as mpl  # for its fonts alone: they are there on every system
+from IPython import display
 from PIL import Image, ImageDraw, ImageFont
 
-from workq_helpers.stage.scene import Picture
+from workq_helpers.pictures.palette import BAND, BLUE, FAINT, INK, MUTED, ORANGE, PAPER, RED
+from workq_helpers.stage.frame import Chip, Frame, PublisherColumn, QueueCard, QueueCount, Slot, WorkerCard
 
 __all__ = ["HIDDEN_BESIDE_A_LIVE_STAGE", "Still", "alternative_text", "draw"]
 
@@ -34,11 +38,8 @@ _CARD_WIDTH = 330
 _MOST_CARDS = 8
 _MOST_NAMED = 12
 
-_PAPER, _INK, _MUTED, _LINE_COLOR = "#ffffff", "#1f2328", "#59636e", "#b5bcc4"
-_CHIP, _WORKING, _BAND, _LOST = "#dbeafe", "#ffe0a3", "#f3f4f6", "#fbd5c8"
-
 #: What of a frame the picture shows.
-_SHOWN = ("lesson", "broker", "publishers", "queues", "more_queues", "more_workers", "ends")
+_SHOWN: Final = ("lesson", "broker", "publishers", "queues", "more_queues", "more_workers", "ends")
 
 
 class Still:
@@ -47,37 +48,33 @@ class Still:
     def __init__(self) -> None:
         self._display_id = f"workq-stage-{secrets.token_hex(4)}"
         self._displayed = False
-        self._drawn: Picture | None = None
+        self._drawn: object = None
 
-    def display(self, frame: Picture) -> None:
+    def display(self, frame: Frame) -> None:
         """Show the picture of a frame below the cell that runs."""
-        from IPython.display import display
-
         self._displayed = True
         self._drawn = _shown(frame)
-        display(_bundle(frame), raw=True, display_id=self._display_id)
+        display.display(_bundle(frame), raw=True, display_id=self._display_id)
 
-    def update(self, frame: Picture) -> None:
+    def update(self, frame: Frame) -> None:
         """Show another frame in its place, if that looks any different."""
         shown = _shown(frame)
         if not self._displayed or shown == self._drawn:
             return
-        from IPython.display import update_display
-
         self._drawn = shown
-        update_display(_bundle(frame), raw=True, display_id=self._display_id)
+        display.update_display(_bundle(frame), raw=True, display_id=self._display_id)
 
 
-def _shown(frame: Picture) -> Picture:
+def _shown(frame: Frame) -> object:
     """Return what the picture depends on: not on how far the work is, nor on what workers print."""
     workers = [
         {**worker, "console": None, "busy_with": worker["busy_with"] and worker["busy_with"]["key"]}
         for worker in frame["workers"]
     ]
-    return {**{name: frame[name] for name in _SHOWN}, "workers": workers}
+    return [workers, *(frame[name] for name in _SHOWN)]
 
 
-def _bundle(frame: Picture) -> dict[str, str]:
+def _bundle(frame: Frame) -> dict[str, str]:
     text = alternative_text(frame)
     picture = base64.b64encode(draw(frame)).decode("ascii")
     caption = "A picture of the stage. Run the cell in JupyterLab to bring it to life."
@@ -91,7 +88,7 @@ def _bundle(frame: Picture) -> dict[str, str]:
     }
 
 
-def alternative_text(frame: Picture) -> str:
+def alternative_text(frame: Frame) -> str:
     """Return what the picture of a frame shows, in words."""
     parts = [f"The stage of the lesson {frame['lesson']}: {frame['broker']['name']}, {frame['broker']['state']}."]
     for queue in frame["queues"]:
@@ -112,18 +109,18 @@ def alternative_text(frame: Picture) -> str:
     return " ".join(parts)
 
 
-def _named(chips: list[Picture]) -> str:
+def _named(chips: Sequence[Chip | Slot]) -> str:
     names = [chip["task"] for chip in chips[:_MOST_NAMED]]
     return f": {', '.join(names)}{', …' if len(chips) > len(names) else ''}" if names else ""
 
 
-def _mode(worker: Picture) -> str:
+def _mode(worker: WorkerCard) -> str:
     if worker["ack"] == "auto":
         return "auto ack"
     return f"manual ack, prefetch {worker['prefetch_count'] or 'without limit'}"
 
 
-def draw(frame: Picture) -> bytes:
+def draw(frame: Frame) -> bytes:
     """Return the picture of a frame as PNG."""
     workers = frame["workers"][:_MOST_CARDS]
     queues = frame["queues"]
@@ -141,11 +138,11 @@ def draw(frame: Picture) -> bytes:
         _draw_worker(pen, top + position * _card_height(), worker)
     y = top + body + _GAP
     if hidden:
-        pen.text(_WIDTH - _MARGIN - _CARD_WIDTH, y, f"and {hidden} more workers", _MUTED)
+        pen.text(_WIDTH - _MARGIN - _CARD_WIDTH, y, f"and {hidden} more workers", MUTED)
         y += _LINE
     for place, end in ends:
         pen.text(_MARGIN, y, f"{end['count']} {place}", bold=True)
-        pen.chips(_MARGIN + 110, y, end["recent"], _WIDTH - 2 * _MARGIN - 110, _LOST if place == "lost" else _BAND)
+        pen.chips(_MARGIN + 110, y, end["recent"], _WIDTH - 2 * _MARGIN - 110, RED.face if place == "lost" else BAND)
         y += 2 * _LINE
     return pen.png()
 
@@ -154,53 +151,54 @@ def _card_height() -> int:
     return 4 * _LINE + _GAP
 
 
-def _draw_publishers(pen: _Pen, y: int, publishers: Picture) -> None:
-    pen.box(_MARGIN, y, 110, 3 * _LINE, _BAND)
+def _draw_publishers(pen: _Pen, y: int, publishers: PublisherColumn) -> None:
+    pen.box(_MARGIN, y, 110, 3 * _LINE, BAND)
     pen.text(_MARGIN + 10, y + 8, "publisher", bold=True)
-    pen.text(_MARGIN + 10, y + 8 + _LINE, f"{publishers['published']} sent", _MUTED)
+    pen.text(_MARGIN + 10, y + 8 + _LINE, f"{publishers['published']} sent", MUTED)
 
 
-def _draw_queue(pen: _Pen, y: int, queue: Picture) -> None:
+def _draw_queue(pen: _Pen, y: int, queue: QueueCard) -> None:
     x, width = _MARGIN + 130, _WIDTH - 2 * _MARGIN - 130 - _CARD_WIDTH - 20
-    pen.box(x, y, width, 5 * _LINE, _PAPER)
+    pen.box(x, y, width, 5 * _LINE, PAPER)
     kind = " · ".join(filter(None, (queue["durability"], queue["type"], "gone" if queue["gone"] else "")))
     pen.text(x + 10, y + 8, queue["name"] or "(on its way)", bold=True)
-    pen.text(x + 10 + pen.width(queue["name"], bold=True) + 12, y + 8, kind, _MUTED)
-    counts = [
-        f"{what} {queue[what]['log']} log / {'?' if queue[what]['broker'] is None else queue[what]['broker']} broker"
-        for what in ("ready", "unacknowledged")
-    ]
-    pen.text(x + 10, y + 8 + _LINE, "    ".join(counts), _MUTED)
-    pen.chips(x + 10, y + 8 + 2 * _LINE + 6, queue["waiting"], width - 20, _CHIP, queue["more"])
+    pen.text(x + 10 + pen.width(queue["name"], bold=True) + 12, y + 8, kind, MUTED)
+    counts = [_counted("ready", queue["ready"]), _counted("unacknowledged", queue["unacknowledged"])]
+    pen.text(x + 10, y + 8 + _LINE, "    ".join(counts), MUTED)
+    pen.chips(x + 10, y + 8 + 2 * _LINE + 6, queue["waiting"], width - 20, BLUE.face, queue["more"])
 
 
-def _draw_worker(pen: _Pen, y: int, worker: Picture) -> None:
+def _counted(what: str, count: QueueCount) -> str:
+    return f"{what} {count['log']} log / {'?' if count['broker'] is None else count['broker']} broker"
+
+
+def _draw_worker(pen: _Pen, y: int, worker: WorkerCard) -> None:
     x = _WIDTH - _MARGIN - _CARD_WIDTH
-    pen.box(x, y, _CARD_WIDTH, 4 * _LINE, _PAPER)
+    pen.box(x, y, _CARD_WIDTH, 4 * _LINE, PAPER)
     pen.text(x + 10, y + 6, worker["name"], bold=True)
-    pen.text(x + 10 + pen.width(worker["name"], bold=True) + 12, y + 6, worker["state"], _INK)
-    pen.text(x + 10, y + 6 + _LINE, f"{_mode(worker)} · {worker['done']} done", _MUTED)
-    pen.chips(x + 10, y + 12 + 2 * _LINE, worker["slots"], _CARD_WIDTH - 20, _CHIP, worker["more"])
+    pen.text(x + 10 + pen.width(worker["name"], bold=True) + 12, y + 6, worker["state"], INK)
+    pen.text(x + 10, y + 6 + _LINE, f"{_mode(worker)} · {worker['done']} done", MUTED)
+    pen.chips(x + 10, y + 12 + 2 * _LINE, worker["slots"], _CARD_WIDTH - 20, BLUE.face, worker["more"])
 
 
 class _Pen:
     """Draws in the units of the page; knows nothing of stages."""
 
     def __init__(self, height: int) -> None:
-        self._image = Image.new("RGB", (_WIDTH * _SCALE, height * _SCALE), _PAPER)
+        self._image = Image.new("RGB", (_WIDTH * _SCALE, height * _SCALE), PAPER)
         self._draw = ImageDraw.Draw(self._image)
 
     def box(self, x: int, y: int, width: int, height: int, fill: str) -> None:
         corners = (x * _SCALE, y * _SCALE, (x + width) * _SCALE, (y + height) * _SCALE)
-        self._draw.rounded_rectangle(corners, radius=6 * _SCALE, fill=fill, outline=_LINE_COLOR, width=_SCALE)
+        self._draw.rounded_rectangle(corners, radius=6 * _SCALE, fill=fill, outline=FAINT, width=_SCALE)
 
-    def text(self, x: float, y: float, text: str, color: str = _INK, bold: bool = False) -> None:
+    def text(self, x: float, y: float, text: str, color: str = INK, bold: bool = False) -> None:
         self._draw.text((x * _SCALE, y * _SCALE), text, fill=color, font=_font(bold))
 
     def width(self, text: str, bold: bool = False) -> float:
         return float(self._draw.textlength(text, font=_font(bold))) / _SCALE
 
-    def chips(self, x: int, y: int, chips: list[Picture], width: int, fill: str, more: int = 0) -> None:
+    def chips(self, x: int, y: int, chips: Sequence[Chip | Slot], width: int, fill: str, more: int = 0) -> None:
         """Draw as many messages as fit into a row, and count the others."""
         left, shown = float(x), 0
         for chip in chips:
@@ -208,14 +206,14 @@ class _Pen:
             wide = self.width(label) + 14
             if left + wide > x + width - 70 and shown:
                 break
-            face = _WORKING if chip.get("phase") == "working" else fill
+            face = ORANGE.face if chip.get("phase") == "working" else fill
             self.box(int(left), y, int(min(wide, width)), _LINE + 4, face)
             self.text(left + 7, y + 3, label)
             left += wide + 6
             shown += 1
         hidden = len(chips) - shown + more
         if hidden:
-            self.text(left + 4, y + 3, f"+ {hidden:,} more", _MUTED)
+            self.text(left + 4, y + 3, f"+ {hidden:,} more", MUTED)
 
     def png(self) -> bytes:
         buffer = io.BytesIO()
@@ -223,7 +221,7 @@ class _Pen:
         return buffer.getvalue()
 
 
-def _label(chip: Picture) -> str:
+def _label(chip: Chip) -> str:
     whole: str = chip["task"]
     task = whole if len(whole) <= 24 else whole[:23] + "…"
     return task + (" · redelivered" if chip["redelivered"] else "")
@@ -231,7 +229,5 @@ def _label(chip: Picture) -> str:
 
 @cache
 def _font(bold: bool) -> Any:
-    import matplotlib as mpl  # for its fonts alone: they are there on every system
-
     folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
     return ImageFont.truetype(str(folder / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")), 12 * _SCALE)

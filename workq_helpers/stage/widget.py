@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import anywidget
 import traitlets
 
+from workq_helpers.stage.frame import Frame
 from workq_helpers.stage.still import HIDDEN_BESIDE_A_LIVE_STAGE
 
 __all__ = ["StageWidget"]
 
-_HERE = Path(__file__).parent
+#: Made from the modules in `js` and `css` by ``make bundle``.
+_BUNDLE = Path(__file__).parent / "bundle"
 
 
 class StageWidget(anywidget.AnyWidget):
@@ -23,7 +25,7 @@ class StageWidget(anywidget.AnyWidget):
     """
 
     # As text: given as a path, anywidget watches the file and keeps every instance alive.
-    _esm = (_HERE / "stage.js").read_text(encoding="utf-8")
-    _css = (_HERE / "stage.css").read_text(encoding="utf-8") + HIDDEN_BESIDE_A_LIVE_STAGE
+    _esm = (_BUNDLE / "stage.js").read_text(encoding="utf-8")
+    _css = (_BUNDLE / "stage.css").read_text(encoding="utf-8") + HIDDEN_BESIDE_A_LIVE_STAGE
 
-    frame: traitlets.Dict[str, Any] = traitlets.Dict().tag(sync=True)
+    frame = cast("traitlets.TraitType[Frame, Frame]", traitlets.Dict().tag(sync=True))

@@ -2,34 +2,175 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from workq_helpers.errors import CheckFailedError, InvalidArgumentError
+from workq_helpers.teaching.check import CheckResult, HasLog, NotChecked, observed
+from workq_helpers.teaching.comparison import Comparison
+from workq_helpers.teaching.exercise import Exercise, OpenExercise
+from workq_helpers.teaching.form import Form
+from workq_helpers.teaching.prediction import Answer, Prediction, position
+from workq_helpers.teaching.progress import CourseProgress, Finish
 
 if TYPE_CHECKING:
-    from workq_helpers.teaching.evidence import Observed
-    from workq_helpers.teaching.exercise import Exercise
-    from workq_helpers.teaching.prediction import Prediction
+    from workq_helpers.log.events import EventLog
+    from workq_helpers.session import Session
+    from workq_helpers.teaching.evidence import Evidence
 
 __all__ = ["Chapter"]
 
+T = TypeVar("T")
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Chapter:
-    """What a notebook asks the package for.
+    """What a notebook asks the package for; the package of each lesson hands its methods out.
+
+    What a learner has answered and shown is kept for as long as the process lives, past a lesson that is opened again.
 
     Attributes:
         title: The lesson's title, as its notebook has it.
         notebook: The notebook's file name.
         checks: The claims that can be checked, by name: each says what was seen, or raises CheckFailedError.
         optional: Names of checks that a lesson is done without, for example because not every broker can show it.
+        after_an_outage: Names of checks that can't be asked for where the broker is not the course's to restart.
         predictions: The questions asked before an experiment.
         exercises: The exercises.
     """
 
     title: str
     notebook: str
-    checks: Mapping[str, Callable[[Observed], str]] = field(default_factory=dict)
+    checks: Mapping[str, Callable[[Evidence], str]] = field(default_factory=dict)
     optional: frozenset[str] = frozenset()
+    after_an_outage: frozenset[str] = frozenset()
     predictions: tuple[Prediction, ...] = ()
     exercises: tuple[Exercise, ...] = ()
+    _passed: set[str] = field(default_factory=set, init=False, repr=False)
+    _answers: dict[str, Answer] = field(default_factory=dict, init=False, repr=False)
+    _open: dict[str, OpenExercise] = field(default_factory=dict, init=False, repr=False)
+
+    # -- predict, run, compare
+
+    def predict(self, lesson: Session, name: str, answer: str | None = None, why: str = "") -> Form:
+        """Ask a question; a notebook shows it as a form.
+
+        Args:
+            lesson: The lesson in which the experiment will be run.
+            name: Which question, for example "five orders".
+            answer: The letter of an answer, for whom typing is easier than the form: "a", "b", ...
+            why: The reason for it.
+
+        Raises:
+            InvalidArgumentError: There is no such question, or no such answer to it.
+        """
+        form = Form(self._prediction(name), lesson, self._answers)
+        if answer is not None:
+            form.choose(position(form.prediction, answer), why)
+        return form
+
+    def compare(self, lesson: Session, name: str) -> Comparison:
+        """Put the learner's answer beside what RabbitMQ did.
+
+        Args:
+            lesson: The lesson in which the experiment was run.
+            name: Which question.
+
+        Returns:
+            Both, shown in a notebook as a table; without an answer, or before the experiment, it says so.
+
+        Raises:
+            InvalidArgumentError: There is no such question.
+        """
+        prediction = self._prediction(name)
+        try:
+            seen, missing = prediction.observe(lesson), ""
+        except CheckFailedError as error:
+            seen, missing = None, str(error)
+        return Comparison(prediction, self._answers.get(name), seen, missing)
+
+    def _prediction(self, name: str) -> Prediction:
+        return self._named(name, {each.name: each for each in self.predictions}, "prediction")
+
+    # -- checks
+
+    def check(self, lesson: HasLog | EventLog, name: str) -> CheckResult | NotChecked:
+        """Say whether a claim was observed; where it takes an outage and none can be had, say what is missing.
+
+        Args:
+            lesson: The lesson, or its log; with a log alone, the broker's counts are not looked at.
+            name: Which claim, for example "round robin".
+
+        Returns:
+            What was seen; shown in a notebook as a sentence.
+
+        Raises:
+            CheckFailedError: It was not observed; the message says what is missing and what to do.
+            InvalidArgumentError: There is no check of that name.
+        """
+        try:
+            return self.require(lesson, name)
+        except CheckFailedError as error:
+            broker = getattr(lesson, "broker", None)
+            if name not in self.after_an_outage or broker is None or broker.ours:
+                raise
+            return NotChecked(name, str(error))
+
+    def require(self, lesson: HasLog | EventLog, name: str) -> CheckResult:
+        """Say what was observed, as `check`; an outage that can't be had is no excuse.
+
+        Raises:
+            CheckFailedError: It was not observed.
+            InvalidArgumentError: There is no check of that name.
+        """
+        claim = self._named(name, self.checks, "check")
+        result = CheckResult(name, claim(observed(lesson)))
+        self._passed.add(name)
+        return result
+
+    @property
+    def passed(self) -> frozenset[str]:
+        """The names of the checks that have passed in this process."""
+        return frozenset(self._passed)
+
+    # -- exercises
+
+    def exercise(self, name: str) -> OpenExercise:
+        """Return an exercise to work on; its hints go on where they were.
+
+        Args:
+            name: Which, for example "mend the counter".
+
+        Raises:
+            InvalidArgumentError: There is no exercise of that name.
+        """
+        known = self._named(name, {each.name: each for each in self.exercises}, "exercise")
+        return self._open.setdefault(name, OpenExercise(known))
+
+    # -- the end
+
+    def finish(self, progress: CourseProgress | None = None, passed: Iterable[str] | None = None) -> Finish:
+        """Note the lesson as done if its checks have passed in this notebook.
+
+        Args:
+            progress: Where to note it; by default the learner's own.
+            passed: Names of the checks that have passed; by default those of this process.
+
+        Returns:
+            What is done and what is left, shown in a notebook as a sentence.
+        """
+        progress = progress or CourseProgress()
+        shown = self._passed if passed is None else set(passed)
+        missing = tuple(name for name in self.checks if name not in shown and name not in self.optional)
+        if not missing:
+            progress.mark_lesson(self.notebook)
+        trouble, done = progress.trouble, progress.done()
+        left = tuple(each.name for each in self.exercises if each.name not in done.exercises)
+        return Finish(self.title, missing, left, trouble)
+
+    def _named(self, name: str, known: Mapping[str, T], kind: str) -> T:
+        if isinstance(name, str) and name in known:
+            return known[name]
+        names = f"The {kind}s are: {', '.join(map(repr, known))}" if known else f"It has no {kind}s"
+        raise InvalidArgumentError(f"There is no {kind} named {name!r} in the lesson {self.title!r}. {names}.")

@@ -1,26 +1,22 @@
-"""What each lesson must show, decided from the log and the broker's counts, never from the clock."""
+"""`CheckResult`: what a check says, which is decided from the log and the broker's counts, never from the clock."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from workq_helpers.errors import InvalidArgumentError
-from workq_helpers.lessons import CHECKS
 from workq_helpers.log.events import EventLog
-from workq_helpers.teaching.evidence import Observed
+from workq_helpers.teaching.evidence import Evidence
 from workq_helpers.text import paragraph
 
 if TYPE_CHECKING:
     from workq_helpers.rabbitmq.management import QueueCounts
 
-__all__ = ["CHECKS", "CheckResult", "HasLog", "check", "passed"]
-
-_passed: set[str] = set()
+__all__ = ["CheckResult", "HasLog", "NotChecked", "observed"]
 
 
 class HasLog(Protocol):
-    """A `Lesson`, as far as a check needs one."""
+    """A `Session`, as far as a check needs one."""
 
     log: EventLog
 
@@ -46,33 +42,26 @@ class CheckResult(NamedTuple):
         return paragraph(repr(self))
 
 
-def check(lesson: HasLog | EventLog, name: str) -> CheckResult:
-    """Say whether a claim was observed.
+class NotChecked(NamedTuple):
+    """A claim that could not be observed, for want of an outage.
 
-    Args:
-        lesson: The lesson, or its log; with a log alone, the broker's counts are not looked at.
-        name: Which claim: one of `CHECKS`.
-
-    Returns:
-        What was seen; shown in a notebook as a sentence.
-
-    Raises:
-        CheckFailedError: It was not observed; the message says what is missing and what to do.
-        InvalidArgumentError: There is no check of that name.
+    Attributes:
+        name: The check's name.
+        missing: What is missing.
     """
-    claim = CHECKS.get(name) if isinstance(name, str) else None
-    if claim is None:
-        known = ", ".join(repr(each) for each in CHECKS)
-        raise InvalidArgumentError(f"There is no check named {name!r}. The checks are: {known}.")
+
+    name: str
+    missing: str
+
+    def __repr__(self) -> str:
+        return f"Not yet: {self.missing}"
+
+    def _repr_html_(self) -> str:
+        return paragraph(repr(self))
+
+
+def observed(lesson: HasLog | EventLog) -> Evidence:
+    """Read a lesson for its checks; of a log alone, the broker's counts are not looked at."""
     if isinstance(lesson, EventLog):
-        seen = Observed(lesson)
-    else:
-        seen = Observed(lesson.log, getattr(lesson, "queue_counts", None), getattr(lesson, "programs", ()))
-    result = CheckResult(name, claim(seen))
-    _passed.add(name)
-    return result
-
-
-def passed() -> frozenset[str]:
-    """Return the names of the checks that have passed in this process."""
-    return frozenset(_passed)
+        return Evidence(lesson)
+    return Evidence(lesson.log, getattr(lesson, "queue_counts", None), getattr(lesson, "programs", ()))

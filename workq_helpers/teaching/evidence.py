@@ -1,4 +1,4 @@
-"""`Observed`: a lesson's log, read once for every check, and the words that checks share."""
+"""`Evidence`: a lesson's log, read once for every check, and the words that checks share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from workq_helpers.errors import CheckFailedError
+from workq_helpers.log.details import ConsumeOptions
 from workq_helpers.log.events import Event, EventLog
 from workq_helpers.log.ledger import Ledger, Message
 
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NO_WORKER",
-    "Consumer",
     "Delivered",
-    "Observed",
+    "Evidence",
+    "Subscription",
     "all_done_once",
     "names_of",
     "quoted",
@@ -30,8 +31,8 @@ NO_WORKER = "No worker consumes yet. Start one with lesson.start_worker(callback
 _GONE = ("stopped", "killed", "crashed")
 
 
-class Consumer(NamedTuple):
-    """A worker that consumes, from its first connecting on."""
+class Subscription(NamedTuple):
+    """A worker's subscription to a queue, from its first connecting on."""
 
     name: str
     queue: str
@@ -47,7 +48,7 @@ class Delivered(NamedTuple):
     message: Message
 
 
-class Observed:
+class Evidence:
     """A log, read once for every check: messages in order of publishing, with who got them first.
 
     Args:
@@ -67,7 +68,7 @@ class Observed:
         self.events = list(log)
         self.ledger = Ledger()
         self.published: dict[int, int] = {}
-        self.consumers: dict[str, Consumer] = {}
+        self.consumers: dict[str, Subscription] = {}
         self.gone: dict[str, tuple[int, str]] = {}
         self.deliveries: list[Delivered] = []
         for position, event in enumerate(self.events):
@@ -80,10 +81,9 @@ class Observed:
             self.published[id(self.ledger.last_new)] = position
         elif event.kind == "delivered":
             self.deliveries.append(Delivered(event.actor, self.ledger.last_delivered))
-        elif event.kind == "connected" and event.detail.startswith(("auto_ack", "manual ack")):
-            _, _, prefetch = event.detail.partition("prefetch ")
-            count = int(prefetch) if prefetch.isdecimal() else 0
-            consumer = Consumer(event.actor, event.queue, position, count, event.detail.startswith("auto_ack"))
+        elif event.kind == "connected" and isinstance(event.detail, ConsumeOptions):
+            how = event.detail
+            consumer = Subscription(event.actor, event.queue, position, how.prefetch_count, how.auto_ack)
             self.consumers.setdefault(event.actor, consumer)
         elif event.kind in _GONE:
             self.gone[event.actor] = (position, event.kind)
@@ -100,7 +100,7 @@ class Observed:
         return next((each.worker for each in self.deliveries if each.message is message), None)
 
 
-def sent_to_workers(seen: Observed) -> list[Message]:
+def sent_to_workers(seen: Evidence) -> list[Message]:
     """Return the messages that were sent, where there is a worker to take them.
 
     Raises:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workq_helpers.errors import CheckFailedError, InvalidArgumentError
+from workq_helpers.errors import CheckFailedError
+from workq_helpers.teaching.progress import CourseProgress
 from workq_helpers.teaching.source import Source, read_source
 from workq_helpers.teaching.trial import Trial
-from workq_helpers.text import paragraph
+from workq_helpers.text import Code, paragraph
 
 if TYPE_CHECKING:
     from workq_helpers.broker import Broker
 
-__all__ = ["Code", "Exercise", "Hint", "OpenExercise", "Verdict", "exercise"]
+__all__ = ["Exercise", "Hint", "OpenExercise", "Verdict"]
 
 
 @dataclass(frozen=True)
@@ -82,19 +82,6 @@ class Hint(NamedTuple):
         return paragraph(repr(self))
 
 
-class Code(str):
-    """Python code that a notebook shows as code."""
-
-    __slots__ = ()
-
-    def _repr_html_(self) -> str:
-        # Jupyter breaks lines anywhere, in the middle of words too; code is better scrolled.
-        return f'<pre style="overflow-x: auto"><code style="white-space: pre">{html.escape(self)}</code></pre>'
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
 class OpenExercise:
     """An exercise that a learner works on.
 
@@ -122,9 +109,7 @@ class OpenExercise:
                 saw = self.exercise.judge(trial, answer)
             except CheckFailedError as diagnosis:
                 return Verdict(self.exercise.name, False, str(diagnosis))
-        from workq_helpers.teaching.progress import course_progress
-
-        progress = course_progress()
+        progress = CourseProgress()
         progress.mark_exercise(self.exercise.name)
         return Verdict(self.exercise.name, True, f"{saw} {progress.trouble}".rstrip())
 
@@ -143,24 +128,3 @@ class OpenExercise:
             f"Exercise {self.exercise.name!r}: check({self.exercise.hands_in}) tries your answer, hint() gives the "
             f"next hint, solution() shows a way."
         )
-
-
-#: Exercises that were asked for, so that hints go on where they were.
-_open: dict[str, OpenExercise] = {}
-
-
-def exercise(name: str) -> OpenExercise:
-    """Return an exercise to work on.
-
-    Args:
-        name: Which, for example "mend the counter".
-
-    Raises:
-        InvalidArgumentError: There is no exercise of that name.
-    """
-    from workq_helpers.lessons import EXERCISES
-
-    if not isinstance(name, str) or name not in EXERCISES:
-        known = ", ".join(repr(each) for each in EXERCISES)
-        raise InvalidArgumentError(f"There is no exercise named {name!r}. The exercises are: {known}.")
-    return _open.setdefault(name, OpenExercise(EXERCISES[name]))

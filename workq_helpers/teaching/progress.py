@@ -7,27 +7,51 @@ lesson stops: it is told in a sentence.
 
 from __future__ import annotations
 
-import contextlib
 import html
 import json
 import os
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+import filelock
+import platformdirs
+
+from workq_helpers.broker.folders import named_folder
 from workq_helpers.broker.locking import lock_path
-from workq_helpers.errors import BrokerStartError, InvalidArgumentError
+from workq_helpers.errors import BrokerStartError
+from workq_helpers.private_files import write_private
 from workq_helpers.text import paragraph
 
-if TYPE_CHECKING:
-    from workq_helpers.teaching.chapter import Chapter
-
-__all__ = ["CourseProgress", "Done", "Finish", "course_progress", "data_folder", "finish"]
+__all__ = ["CourseProgress", "Done", "Finish", "Listed", "Named", "data_folder"]
 
 _FORMAT = "workq course progress"
 _VERSION = 1
 _LOCK_SECONDS = 5.0
+
+
+class Named(Protocol):
+    """An exercise, as far as a table of what is done needs one."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+
+class Listed(Protocol):
+    """A `Chapter`, as far as a table of what is done needs one."""
+
+    @property
+    def title(self) -> str:
+        """The lesson's title."""
+
+    @property
+    def notebook(self) -> str:
+        """The notebook's file name."""
+
+    @property
+    def exercises(self) -> Sequence[Named]:
+        """The exercises."""
 
 
 class Done(NamedTuple):
@@ -51,17 +75,7 @@ def data_folder(environ: Mapping[str, str] = os.environ) -> Path:
     Raises:
         InvalidArgumentError: The variable holds a relative path.
     """
-    value = environ.get("WORKQ_DATA_DIR")
-    if not value:
-        import platformdirs
-
-        return platformdirs.user_data_path("workq", appauthor=False)
-    path = Path(value).expanduser()
-    if not path.is_absolute():
-        raise InvalidArgumentError(
-            f"WORKQ_DATA_DIR is {value!r}, which is relative. Give it a path that begins with /."
-        )
-    return path
+    return named_folder(environ, "WORKQ_DATA_DIR") or platformdirs.user_data_path("workq", appauthor=False)
 
 
 class CourseProgress:
@@ -69,10 +83,12 @@ class CourseProgress:
 
     Args:
         folder: Where it is kept; by default `data_folder`.
+        chapters: The lessons that its table names.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, chapters: Sequence[Listed] = ()) -> None:
         self._folder = folder
+        self._chapters = chapters
         #: Why the last change could not be kept, or what was wrong with the file; ``""`` if nothing.
         self.trouble = ""
 
@@ -110,8 +126,6 @@ class CourseProgress:
         return self
 
     def _change(self, change: Callable[[Done], Done]) -> bool:
-        import filelock
-
         self.trouble = ""
         path = self.path
         try:
@@ -132,8 +146,6 @@ class CourseProgress:
 
     def table(self) -> list[tuple[str, str, str]]:
         """Return a row for each lesson: its title, whether it is done, and its exercises."""
-        from workq_helpers.lessons import CHAPTERS
-
         done = self.done()
         return [
             (
@@ -141,18 +153,16 @@ class CourseProgress:
                 "done" if chapter.notebook in done.lessons else "",
                 ", ".join(_marked(each.name, each.name in done.exercises) for each in chapter.exercises) or "none",
             )
-            for chapter in CHAPTERS
+            for chapter in self._chapters
         ]
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        from workq_helpers.lessons import CHAPTERS
-
         self.trouble = ""
         rows = "".join(
             f'<tr><th scope="row" style="text-align: left"><a href="{html.escape(chapter.notebook)}">'
             f"{html.escape(title)}</a></th><td>{html.escape(lesson)}</td>"
             f'<td style="text-align: left">{html.escape(exercises)}</td></tr>'
-            for chapter, (title, lesson, exercises) in zip(CHAPTERS, self.table(), strict=True)
+            for chapter, (title, lesson, exercises) in zip(self._chapters, self.table(), strict=True)
         )
         trouble = f"<p>{html.escape(self.trouble)}</p>" if self.trouble else ""
         head = "".join(f'<th scope="col" style="text-align: left">{text}</th>' for text in _HEAD)
@@ -170,11 +180,6 @@ class CourseProgress:
 
 
 _HEAD = ("Lesson", "", "Exercises")
-
-
-def course_progress() -> CourseProgress:
-    """Return the learner's progress, which a notebook shows as a table."""
-    return CourseProgress()
 
 
 class Finish(NamedTuple):
@@ -201,43 +206,6 @@ class Finish(NamedTuple):
 
     def _repr_html_(self) -> str:
         return paragraph(repr(self))
-
-
-def finish(title: str, progress: CourseProgress | None = None, passed: frozenset[str] | None = None) -> Finish:
-    """Note a lesson as done if its checks have passed in this notebook.
-
-    Args:
-        title: The lesson, for example "Round robin".
-        progress: Where to note it; by default the learner's own.
-        passed: Names of the checks that have passed; by default those of this process.
-
-    Returns:
-        What is done and what is left, shown in a notebook as a sentence.
-
-    Raises:
-        InvalidArgumentError: There is no lesson of that title.
-    """
-    from workq_helpers.teaching import check
-
-    chapter = _chapter(title)
-    progress = progress or course_progress()
-    passed = check.passed() if passed is None else passed
-    missing = tuple(name for name in chapter.checks if name not in passed and name not in chapter.optional)
-    if not missing:
-        progress.mark_lesson(chapter.notebook)
-    trouble, done = progress.trouble, progress.done()
-    left = tuple(each.name for each in chapter.exercises if each.name not in done.exercises)
-    return Finish(chapter.title, missing, left, trouble)
-
-
-def _chapter(title: str) -> Chapter:
-    from workq_helpers.lessons import CHAPTERS
-
-    for chapter in CHAPTERS:
-        if chapter.title == title:
-            return chapter
-    known = ", ".join(repr(chapter.title) for chapter in CHAPTERS)
-    raise InvalidArgumentError(f"There is no lesson {title!r}. The lessons are: {known}.")
 
 
 def _marked(name: str, done: bool) -> str:
@@ -273,18 +241,7 @@ def _write(path: Path, done: Done) -> None:
         "lessons": sorted(done.lessons),
         "exercises": sorted(done.exercises),
     }
-    descriptor, name = tempfile.mkstemp(prefix=".progress-", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(data, file, indent=1, ensure_ascii=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
+    write_private(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
 def _reason(error: Exception) -> str:

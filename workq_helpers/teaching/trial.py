@@ -7,13 +7,15 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from workq_helpers.broker import find_broker
 from workq_helpers.errors import CallbackSignatureError, CheckFailedError, WaitTimeoutError
 from workq_helpers.log.ledger import Message
+from workq_helpers.session import Session
+from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
     from workq_helpers.broker import Broker
     from workq_helpers.clients.worker import Callback, Worker
-    from workq_helpers.lesson import Lesson
 
 __all__ = ["QUEUE", "Shared", "Trial"]
 
@@ -26,6 +28,7 @@ MANY_DELIVERIES = 20
 #: How long an answer may take in all, in seconds; the longest needs a tenth of it.
 _PATIENCE_SECONDS = 60.0
 _QUIET_SECONDS = 0.1
+_COUNTS_SECONDS = 5.0
 _LOOK_SECONDS = 2.0  # longer than an idle lesson takes to believe that the log and the broker will not agree
 
 
@@ -38,12 +41,9 @@ class Trial:
     """
 
     def __init__(self, name: str, broker: Broker | None = None) -> None:
-        from workq_helpers.broker import find_broker
-        from workq_helpers.lesson import Lesson
-
         self._own_broker = None if broker is not None else find_broker()
         try:
-            self.lesson: Lesson = Lesson(f"exercise {name}", broker or self._own_broker)
+            self.lesson = Session(f"exercise {name}", broker or self._own_broker)
         except BaseException:
             self._release()
             raise
@@ -165,13 +165,12 @@ class Trial:
     def unacknowledged(self) -> int:
         """Return how many deliveries the broker waits for, once it agrees with the log or will not come to."""
         known = self.lesson.ledger().queues()[QUEUE].unacknowledged
-        counted = -1
-        for _ in range(50):
-            counted = self.lesson.queue_counts()[QUEUE].unacknowledged
-            if counted == known:
-                break
-            self.lesson.log.wait_for(lambda: False, 0.1)
-        return counted
+        return wait_until(
+            lambda: self.lesson.queue_counts()[QUEUE].unacknowledged,
+            _COUNTS_SECONDS,
+            accept=lambda counted: counted == known,
+            interval_seconds=0.1,
+        )
 
     def said(self, pattern: str) -> list[re.Match[str]]:
         """Return what the workers printed that matches a pattern, line by line."""
@@ -200,7 +199,7 @@ class Trial:
         """
         for event in self.lesson.log:
             if event.kind == "channel closed":
-                twice = "unknown delivery tag" in event.detail
+                twice = "unknown delivery tag" in str(event.detail)
                 advice = "Each delivery is settled once, with its own tag." if twice else "What did the callback send?"
                 raise CheckFailedError(f"RabbitMQ closed {event.actor}'s channel: {event.detail}. {advice}")
 

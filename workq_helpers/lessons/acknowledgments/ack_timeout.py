@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from packaging.version import Version
-
-from workq_helpers.errors import ChannelRefusedError
+from workq_helpers.rabbitmq.errors import ChannelRefusedError
+from workq_helpers.rabbitmq.features import Features
 
 if TYPE_CHECKING:
     from workq_helpers.broker import Broker
     from workq_helpers.clients.worker import Callback, Worker
-    from workq_helpers.lesson import Lesson
+    from workq_helpers.session import Session
 
 __all__ = ["ack_timeout_of", "declare_impatient_queue", "wait_for_ack_timeout"]
-
-#: RabbitMQ knows a queue's own timeout from this version on.
-_PER_QUEUE = Version("3.12")
 
 _WAIT_SECONDS = 60.0
 
@@ -33,7 +29,7 @@ _WINDOW_SECONDS = 20.0
 
 
 def declare_impatient_queue(
-    lesson: Lesson, queue: str, timeout_seconds: float = 3.0, queue_type: str = "quorum"
+    lesson: Session, queue: str, timeout_seconds: float = 3.0, queue_type: str = "quorum"
 ) -> None:
     """Declare a queue whose deliveries must be acknowledged within some seconds instead of half an hour.
 
@@ -52,7 +48,7 @@ def declare_impatient_queue(
     """
     milliseconds = round(timeout_seconds * 1000)
     arguments: dict[str, object] = {"x-queue-type": queue_type}
-    if lesson.broker.version >= _PER_QUEUE:
+    if Features(lesson.broker.version).ack_timeout_of_a_queue:
         arguments["x-consumer-timeout"] = milliseconds
     with lesson.connect() as connection:
         connection.channel().queue_declare(queue, durable=True, arguments=arguments)
@@ -60,7 +56,7 @@ def declare_impatient_queue(
         _give_the_next_channels(lesson.broker, timeout_seconds)
 
 
-def wait_for_ack_timeout(lesson: Lesson, worker: Worker) -> str:
+def wait_for_ack_timeout(lesson: Session, worker: Worker) -> str:
     """Wait until RabbitMQ loses its patience with a worker; where that takes too long, say so at once.
 
     Args:
@@ -78,11 +74,11 @@ def wait_for_ack_timeout(lesson: Lesson, worker: Worker) -> str:
     deed = "canceled its consumer"
     for event in lesson.log:
         if event.actor == worker.name and event.kind == "channel closed":
-            deed = f"closed its channel, {event.detail.partition(' - ')[0]}"
+            deed = f"closed its channel, {str(event.detail).partition(' - ')[0]}"
     return f"RabbitMQ lost its patience with {worker.name}: it {deed}."
 
 
-def ack_timeout_of(lesson: Lesson, callback: Callback, queue_type: str, timeout_seconds: float = 3.0) -> str:
+def ack_timeout_of(lesson: Session, callback: Callback, queue_type: str, timeout_seconds: float = 3.0) -> str:
     """Try what RabbitMQ does with a worker that never acknowledges: a queue of that type, one worker, one task.
 
     Args:
@@ -109,7 +105,7 @@ def ack_timeout_of(lesson: Lesson, callback: Callback, queue_type: str, timeout_
 
 def _give_the_next_channels(broker: Broker, timeout_seconds: float) -> None:
     """Set the timeout of channels that are opened from now on, where queues have none of their own."""
-    if broker.version >= _PER_QUEUE:
+    if Features(broker.version).ack_timeout_of_a_queue:
         return
     milliseconds, usual, window = (round(1000 * each) for each in (timeout_seconds, _USUAL_SECONDS, _WINDOW_SECONDS))
     broker.rabbitmqctl("eval", _FOR_THE_NEXT_CHANNELS.format(milliseconds=milliseconds, usual=usual, window=window))

@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING
 
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.acknowledgments.exercises import EXERCISES
+from workq_helpers.log.details import Mistake
 from workq_helpers.log.ledger import Message
 from workq_helpers.teaching.chapter import Chapter
-from workq_helpers.teaching.evidence import NO_WORKER, Consumer, Observed, names_of, quoted, sent_to_workers, tasks
+from workq_helpers.teaching.evidence import NO_WORKER, Evidence, Subscription, names_of, quoted, sent_to_workers, tasks
 from workq_helpers.teaching.prediction import Choice, Prediction, Seen
 
 if TYPE_CHECKING:
-    from workq_helpers.lesson import Lesson
+    from workq_helpers.session import Session
 
 __all__ = ["CHAPTER"]
 
 # -- checks -------------------------------------------------------------------------------------------
 
 
-def _auto_ack(seen: Observed) -> str:
+def _auto_ack(seen: Evidence) -> str:
     messages = sent_to_workers(seen)
     killed = _killed(seen, auto_ack=True)
     _nothing_goes_on(messages)
@@ -39,7 +40,7 @@ def _auto_ack(seen: Observed) -> str:
     )
 
 
-def _manual_ack(seen: Observed) -> str:
+def _manual_ack(seen: Evidence) -> str:
     messages = sent_to_workers(seen)
     killed = _killed(seen, auto_ack=False)
     _nothing_goes_on(messages)
@@ -58,7 +59,7 @@ def _manual_ack(seen: Observed) -> str:
     )
 
 
-def _forgotten_ack(seen: Observed) -> str:
+def _forgotten_ack(seen: Evidence) -> str:
     messages = sent_to_workers(seen)
     finished = Counter(event.actor for event in seen.events if event.kind == "finished")
     acked = Counter(event.actor for event in seen.events if event.kind == "acked")
@@ -84,14 +85,14 @@ def _forgotten_ack(seen: Observed) -> str:
     )
 
 
-def _the_broker_says(seen: Observed) -> str:
+def _the_broker_says(seen: Evidence) -> str:
     counts = seen.counts() if seen.counts else {}
     numbers = [f"{count.ready} ready and {count.unacknowledged} unacknowledged" for count in counts.values()]
     return f" (the broker counts {numbers[0]})" if len(numbers) == 1 else ""
 
 
-def _wrong_ack(seen: Observed) -> str:
-    wrong = [event for event in seen.events if event.kind == "acked" and event.detail == "unknown delivery tag"]
+def _wrong_ack(seen: Evidence) -> str:
+    wrong = [event for event in seen.events if event.kind == "acked" and event.detail is Mistake.UNKNOWN_DELIVERY_TAG]
     if not wrong:
         raise CheckFailedError(
             "Every acknowledgment named a delivery of its own channel. Acknowledge twice, or on another channel."
@@ -111,7 +112,7 @@ def _wrong_ack(seen: Observed) -> str:
     )
 
 
-def _nack_and_reject(seen: Observed) -> str:
+def _nack_and_reject(seen: Evidence) -> str:
     messages = sent_to_workers(seen)
     _nothing_goes_on(messages)
     returned = {event.message_id for event in seen.events if event.kind in ("nacked", "rejected")} - {None}
@@ -125,16 +126,16 @@ def _nack_and_reject(seen: Observed) -> str:
     return f"{_quoted(back)} went back to the queue and was done later; {_quoted(gone)} was turned away; {done} done."
 
 
-def _ack_timeout(seen: Observed) -> str:
+def _ack_timeout(seen: Evidence) -> str:
     for event in seen.events:
-        if event.kind == "channel closed" and re.search("time(d )?out", event.detail):
+        if event.kind == "channel closed" and re.search("time(d )?out", str(event.detail)):
             return f"RabbitMQ closed {event.actor}'s channel, for an acknowledgment was overdue."
         if event.kind == "cancelled":
             return f"RabbitMQ canceled {event.actor}'s consumer, for an acknowledgment was overdue."
     raise CheckFailedError("RabbitMQ has not lost its patience. Does a worker hold a task without acknowledging it?")
 
 
-def _killed(seen: Observed, *, auto_ack: bool) -> str:
+def _killed(seen: Evidence, *, auto_ack: bool) -> str:
     """Return the name of a worker that was killed and acknowledged in that way."""
     wanted = [worker for worker in seen.consumers.values() if worker.auto_ack is auto_ack]
     if not seen.consumers:
@@ -162,8 +163,8 @@ def _quoted(messages: Sequence[Message]) -> str:
 # -- predictions --------------------------------------------------------------------------------------
 
 
-def _observe_auto_ack(lesson: Lesson) -> Seen:
-    seen = Observed(lesson.log)
+def _observe_auto_ack(lesson: Session) -> Seen:
+    seen = Evidence(lesson.log)
     saw = _auto_ack(seen)
     killed = _killed(seen, auto_ack=True)
     mine = [message for message in seen.messages if message.worker == killed]
@@ -173,8 +174,8 @@ def _observe_auto_ack(lesson: Lesson) -> Seen:
     return Seen(1 if len(lost) == 1 else 2 if len(lost) == len(mine) else None, saw)
 
 
-def _observe_manual_ack(lesson: Lesson) -> Seen:
-    seen = Observed(lesson.log)
+def _observe_manual_ack(lesson: Session) -> Seen:
+    seen = Evidence(lesson.log)
     sent_to_workers(seen)
     _killed(seen, auto_ack=False)
     _nothing_goes_on(seen.messages)
@@ -184,8 +185,8 @@ def _observe_manual_ack(lesson: Lesson) -> Seen:
     return Seen(0, _manual_ack(seen))
 
 
-def _observe_served(lesson: Lesson) -> Seen:
-    seen = Observed(lesson.log)
+def _observe_served(lesson: Session) -> Seen:
+    seen = Evidence(lesson.log)
     sent_to_workers(seen)
     _killed(seen, auto_ack=False)
     _nothing_goes_on(seen.messages)
@@ -194,10 +195,10 @@ def _observe_served(lesson: Lesson) -> Seen:
     return Seen({0: 0, 1: 1, 2: 2}.get(len(served)), f"Soup was served {len(served)} times: by {by}.")
 
 
-def _observe_forgotten_ack(lesson: Lesson) -> Seen:
-    seen = Observed(lesson.log)
+def _observe_forgotten_ack(lesson: Session) -> Seen:
+    seen = Evidence(lesson.log)
     messages = sent_to_workers(seen)
-    forgetful: Consumer = next(iter(seen.consumers.values()))
+    forgetful: Subscription = next(iter(seen.consumers.values()))
     if sum(event.kind == "finished" and event.actor == forgetful.name for event in seen.events) < len(messages):
         raise CheckFailedError("Send the orders, and wait until the worker has finished them.")
     # What the log says of the time before the worker left; the broker's own counts stand in the cell above.

@@ -8,7 +8,7 @@ from workq_helpers.errors import BrokerNotOursError
 from workq_helpers.text import printable
 
 if TYPE_CHECKING:
-    from workq_helpers.lesson import Lesson
+    from workq_helpers.session import Session
 
 __all__ = ["Printed", "rabbitmqctl"]
 
@@ -22,7 +22,7 @@ class Printed(str):
         return printable(str(self), lines=True)
 
 
-def rabbitmqctl(lesson: Lesson, *arguments: str) -> Printed:
+def rabbitmqctl(lesson: Session, *arguments: str) -> Printed:
     """Run ``rabbitmqctl`` where RabbitMQ runs, on the lesson's virtual host.
 
     Args:

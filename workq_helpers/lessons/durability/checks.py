@@ -8,26 +8,27 @@ from typing import TYPE_CHECKING
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.durability.exercises import EXERCISES
 from workq_helpers.lessons.durability.survivors import Counts, Sent, counts_with, is_persistent, sent_to, waiting
+from workq_helpers.log.details import BrokerChange, QueueOptions
 from workq_helpers.log.events import Event
 from workq_helpers.teaching.chapter import Chapter
-from workq_helpers.teaching.evidence import Observed, names_of
+from workq_helpers.teaching.evidence import Evidence, names_of
 from workq_helpers.teaching.prediction import Choice, Prediction, Seen
 
 if TYPE_CHECKING:
-    from workq_helpers.lesson import Lesson
+    from workq_helpers.session import Session
 
 __all__ = ["CHAPTER"]
 
-#: What the log says when the broker goes, whoever made it go.
-_OUTAGES = ("restarting", "crashing", "down")
+#: A queue that outlives a restart, and of its messages the persistent ones.
+_DURABLE = QueueOptions(durable=True, type="classic")
 
 # -- checks -------------------------------------------------------------------------------------------
 
 
-def _restart(seen: Observed) -> str:
+def _restart(seen: Evidence) -> str:
     sent = _sent_before_the_outage(seen.events)
-    durable = {queue: each for queue, each in sent.items() if each.declared == "durable classic"}
-    transient = {queue: each for queue, each in sent.items() if each.declared.startswith("transient")}
+    durable = {queue: each for queue, each in sent.items() if each.declared == _DURABLE}
+    transient = {queue: each for queue, each in sent.items() if each.is_in_a_transient_queue}
     if not any(each.persistent for each in durable.values()):
         raise CheckFailedError("No persistent message was sent to a durable queue. Send both kinds, then restart.")
     if not any(each.transient for each in durable.values()):
@@ -54,7 +55,7 @@ def _restart(seen: Observed) -> str:
     return f"{'; '.join(told)}."
 
 
-def _confirms(seen: Observed) -> str:
+def _confirms(seen: Evidence) -> str:
     sent = {queue: each for queue, each in _sent_before_the_outage(seen.events).items() if each.confirmed}
     if not sent:
         raise CheckFailedError("RabbitMQ confirmed nothing before it went down. Publish with confirm=True.")
@@ -77,17 +78,19 @@ def _sent_before_the_outage(events: Iterable[Event]) -> dict[str, Sent]:
         CheckFailedError: Nothing was sent, or the broker has not been down since, or is down still.
     """
     events = list(events)
-    positions = [at for at, event in enumerate(events) if event.kind == "broker" and event.detail in _OUTAGES]
+    positions = [
+        at for at, event in enumerate(events) if isinstance(event.detail, BrokerChange) and event.detail.is_outage
+    ]
     if not any(event.kind == "published" for event in events[: positions[-1] if positions else None]):
         raise CheckFailedError("No message was sent before RabbitMQ went down. Run the cells from the section's top.")
     if not positions:
         raise CheckFailedError("RabbitMQ has not been restarted since the messages were sent.")
-    if not any(event.kind == "broker" and event.detail == "up" for event in events[positions[-1] :]):
+    if not any(event.detail is BrokerChange.UP for event in events[positions[-1] :]):
         raise CheckFailedError("RabbitMQ went down and is not back. Wait for it, and look again.")
     return sent_to(events[: positions[-1]])
 
 
-def _counts(seen: Observed, expected: dict[str, int]) -> Counts:
+def _counts(seen: Evidence, expected: dict[str, int]) -> Counts:
     if seen.counts is None:
         raise CheckFailedError("What is left, only the broker can tell: check the lesson, not its log.")
     return counts_with(seen.counts, expected)
@@ -96,9 +99,9 @@ def _counts(seen: Observed, expected: dict[str, int]) -> Counts:
 # -- predictions --------------------------------------------------------------------------------------
 
 
-def _observe_restart(lesson: Lesson) -> Seen:
+def _observe_restart(lesson: Session) -> Seen:
     sent = _sent_before_the_outage(lesson.log)
-    queue = next((queue for queue, each in sent.items() if each.declared.startswith("transient")), None)
+    queue = next((queue for queue, each in sent.items() if each.is_in_a_transient_queue), None)
     if queue is None:
         raise CheckFailedError("This RabbitMQ refuses queues that are not durable, so there was none to lose.")
     counts = lesson.queue_counts()
@@ -109,9 +112,9 @@ def _observe_restart(lesson: Lesson) -> Seen:
     return Seen({sent[queue].messages: 0, 0: 1}.get(ready), saw)
 
 
-def _observe_two_by_two(lesson: Lesson) -> Seen:
+def _observe_two_by_two(lesson: Session) -> Seen:
     sent = _sent_before_the_outage(lesson.log)
-    queue = next((queue for queue, each in sent.items() if each.declared == "durable classic"), None)
+    queue = next((queue for queue, each in sent.items() if each.declared == _DURABLE), None)
     if queue is None or not (sent[queue].transient and sent[queue].persistent):
         raise CheckFailedError("Send both kinds of messages to a durable queue, and restart.")
     there = queue in lesson.queue_counts()
@@ -125,7 +128,7 @@ def _observe_two_by_two(lesson: Lesson) -> Seen:
     return Seen({all_there: 0, (0, sent[queue].persistent): 1, (0, 0): 2}.get(left), saw)
 
 
-def _observe_crash(lesson: Lesson) -> Seen:
+def _observe_crash(lesson: Session) -> Seen:
     sent = _sent_before_the_outage(lesson.log)
     queue, persistent = max(((queue, each.persistent) for queue, each in sent.items()), key=lambda pair: pair[1])
     counts = lesson.queue_counts()
@@ -134,7 +137,7 @@ def _observe_crash(lesson: Lesson) -> Seen:
     return Seen({persistent: 0, 0: 1}.get(left, 2), saw)
 
 
-def _observe_confirms(lesson: Lesson) -> Seen:
+def _observe_confirms(lesson: Session) -> Seen:
     sent = {queue: each for queue, each in _sent_before_the_outage(lesson.log).items() if each.confirmed}
     if not sent:
         raise CheckFailedError("RabbitMQ confirmed nothing before it went down. Publish with confirm=True.")
@@ -239,6 +242,7 @@ PREDICTIONS = (
 CHAPTER = Chapter(
     "Durability",
     "03_durability.ipynb",
+    after_an_outage=frozenset({"restart", "confirms"}),
     checks={"restart": _restart, "confirms": _confirms},
     predictions=PREDICTIONS,
     exercises=EXERCISES,

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
-import pika
 
+from workq_helpers.log.details import PublishOptions, QueueOptions
 from workq_helpers.log.events import Event
+from workq_helpers.log.messages import is_persistent
 from workq_helpers.rabbitmq.connecting import open_connection
+from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
     from pika.spec import BasicProperties
 
-    from workq_helpers.lesson import Lesson
     from workq_helpers.rabbitmq.management import QueueCounts
+    from workq_helpers.session import Session
 
 __all__ = ["Sent", "counts_with", "fates", "is_persistent", "sent_to", "survivors", "waiting"]
 
@@ -32,13 +32,13 @@ class Sent(NamedTuple):
     """What was sent to one queue.
 
     Attributes:
-        declared: How the queue was declared, for example "durable classic"; ``""`` if the log saw no declaration.
+        declared: How the queue was declared, or ``None`` if the log saw no declaration.
         transient: How many messages that ask for nothing.
         persistent: How many that ask to be kept on disk.
         confirmed: How many the broker has confirmed.
     """
 
-    declared: str = ""
+    declared: QueueOptions | None = None
     transient: int = 0
     persistent: int = 0
     confirmed: int = 0
@@ -48,6 +48,11 @@ class Sent(NamedTuple):
         """How many in all."""
         return self.transient + self.persistent
 
+    @property
+    def is_in_a_transient_queue(self) -> bool:
+        """Whether the queue was declared as one that a restart ends."""
+        return self.declared is not None and not self.declared.durable
+
 
 def sent_to(events: Iterable[Event]) -> dict[str, Sent]:
     """Return what was sent to each queue, in the order in which the log mentions them.
@@ -55,21 +60,22 @@ def sent_to(events: Iterable[Event]) -> dict[str, Sent]:
     Args:
         events: A log, or part of one; a message that was published twice counts once.
     """
-    declared: dict[str, str] = {}
+    declared: dict[str, QueueOptions] = {}
     kinds: dict[str, tuple[set[str | None], set[str | None], set[str | None]]] = {}
     for event in events:
-        if event.kind == "declared":
+        if event.kind == "declared" and isinstance(event.detail, QueueOptions):
             declared[event.queue] = event.detail
         if event.kind in ("declared", "published", "confirmed"):
             transient, persistent, confirmed = kinds.setdefault(event.queue, (set(), set(), set()))
         if event.kind == "published":
-            (persistent if event.detail.startswith("persistent") else transient).add(event.message_id)
+            kept = isinstance(event.detail, PublishOptions) and event.detail.persistent
+            (persistent if kept else transient).add(event.message_id)
         elif event.kind == "confirmed":
             confirmed.add(event.message_id)
-    return {queue: Sent(declared.get(queue, ""), *map(len, ids)) for queue, ids in kinds.items()}
+    return {queue: Sent(declared.get(queue), *map(len, ids)) for queue, ids in kinds.items()}
 
 
-def waiting(lesson: Lesson, queue: str) -> list[BasicProperties]:
+def waiting(lesson: Session, queue: str) -> list[BasicProperties]:
     """Return the properties of the messages that wait in a queue; the messages stay there.
 
     The log sees nothing of this. It takes a round trip a message, so it is meant for a few.
@@ -88,11 +94,6 @@ def waiting(lesson: Lesson, queue: str) -> list[BasicProperties]:
             found.append(properties)
 
 
-def is_persistent(properties: BasicProperties) -> bool:
-    """Whether a message asks to be kept on disk."""
-    return bool(properties.delivery_mode == pika.DeliveryMode.Persistent.value)
-
-
 def counts_with(counts: Callable[[], Counts], expected: Mapping[str, int]) -> Counts:
     """Return the broker's counts once it counts what is expected, or when there is no point in waiting longer.
 
@@ -100,17 +101,14 @@ def counts_with(counts: Callable[[], Counts], expected: Mapping[str, int]) -> Co
         counts: Asks the broker.
         expected: How many ready messages each queue should have at least; one that is missing counts as empty.
     """
-    deadline = time.monotonic() + _COUNTS_SECONDS
-    pause = threading.Event()
-    while True:
-        seen = counts()
-        short = [name for name, number in expected.items() if name not in seen or seen[name].ready < number]
-        if not short or time.monotonic() > deadline:
-            return seen
-        pause.wait(_LOOK_SECONDS)
+
+    def are_all_there(seen: Counts) -> bool:
+        return all(name in seen and seen[name].ready >= number for name, number in expected.items())
+
+    return wait_until(counts, _COUNTS_SECONDS, accept=are_all_there, interval_seconds=_LOOK_SECONDS)
 
 
-def fates(lesson: Lesson) -> pd.DataFrame:
+def fates(lesson: Session) -> pd.DataFrame:
     """Return what is left of the messages that were sent: a row a queue, a column for each kind of message.
 
     Args:
@@ -119,7 +117,9 @@ def fates(lesson: Lesson) -> pd.DataFrame:
     rows = {}
     sent = sent_to(lesson.log)
     # A quorum queue keeps every message, and needs a moment to be back.
-    expected = {queue: each.messages for queue, each in sent.items() if each.declared.endswith("quorum")}
+    expected = {
+        queue: each.messages for queue, each in sent.items() if each.declared and each.declared.type == "quorum"
+    }
     present = counts_with(lesson.queue_counts, expected)
     for queue, each in sent.items():
         label = f"{queue} ({each.declared or 'never declared'})"
@@ -134,7 +134,7 @@ def fates(lesson: Lesson) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=["transient messages", "persistent messages"])
 
 
-def survivors(lesson: Lesson) -> pd.DataFrame:
+def survivors(lesson: Session) -> pd.DataFrame:
     """Return for each queue how many messages were sent and confirmed, and how many the broker still has.
 
     Args:

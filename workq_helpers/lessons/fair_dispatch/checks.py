@@ -12,8 +12,8 @@ from workq_helpers.log.ledger import Message
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.evidence import (
     NO_WORKER,
-    Consumer,
-    Observed,
+    Evidence,
+    Subscription,
     all_done_once,
     names_of,
     quoted,
@@ -23,14 +23,14 @@ from workq_helpers.teaching.evidence import (
 from workq_helpers.teaching.prediction import Choice, Prediction, Seen
 
 if TYPE_CHECKING:
-    from workq_helpers.lesson import Lesson
+    from workq_helpers.session import Session
 
 __all__ = ["CHAPTER"]
 
 # -- checks -------------------------------------------------------------------------------------------
 
 
-def _blind_dispatch(seen: Observed) -> str:
+def _blind_dispatch(seen: Evidence) -> str:
     messages = sent_to_workers(seen)
     workers = _two_or_more(seen)
     limited = next((worker for worker in workers if worker.prefetch_count and not worker.auto_ack), None)
@@ -50,7 +50,7 @@ def _blind_dispatch(seen: Observed) -> str:
     return f"{tasks(len(messages))} went out in turn, {count} to each worker. But of the dots in them {shares}."
 
 
-def _fair_dispatch(seen: Observed) -> str:
+def _fair_dispatch(seen: Evidence) -> str:
     messages = sent_to_workers(seen)
     workers = _two_or_more(seen)
     for worker in workers:
@@ -76,7 +76,7 @@ def _fair_dispatch(seen: Observed) -> str:
     )
 
 
-def _price_of_fairness(seen: Observed) -> str:
+def _price_of_fairness(seen: Evidence) -> str:
     sent_to_workers(seen)
     by_count: dict[int, list[tuple[int, int]]] = {}
     for worker in seen.consumers.values():
@@ -102,7 +102,7 @@ def _price_of_fairness(seen: Observed) -> str:
     )
 
 
-def _growing_queue(seen: Observed) -> str:
+def _growing_queue(seen: Evidence) -> str:
     messages = sent_to_workers(seen)
     workers = sorted(seen.consumers.values(), key=lambda worker: worker.position)
     if len(workers) < 2:
@@ -130,7 +130,7 @@ def _growing_queue(seen: Observed) -> str:
     )
 
 
-def _stale_tasks(seen: Observed) -> str:
+def _stale_tasks(seen: Evidence) -> str:
     messages = sent_to_workers(seen)
     moved = _dead_lettered(seen)
     if not moved:
@@ -148,7 +148,7 @@ def _stale_tasks(seen: Observed) -> str:
     )
 
 
-def _full_rail(seen: Observed) -> str:
+def _full_rail(seen: Evidence) -> str:
     messages = seen.sent()
     moved = _dead_lettered(seen)
     if not messages:
@@ -167,7 +167,7 @@ def _full_rail(seen: Observed) -> str:
     return f"{_quoted(gone)}, the oldest, had to leave {of!r} and went to {to!r}; {len(messages) - len(gone)} stayed."
 
 
-def _refused_tasks(seen: Observed) -> str:
+def _refused_tasks(seen: Evidence) -> str:
     messages = seen.sent()
     refused = [message for message in messages if message.place == "refused"]
     if not messages:
@@ -183,7 +183,7 @@ def _refused_tasks(seen: Observed) -> str:
     return f"RabbitMQ confirmed {tasks(len(messages) - len(refused))} and refused {_quoted(refused)}: the newest."
 
 
-def _two_or_more(seen: Observed) -> list[Consumer]:
+def _two_or_more(seen: Evidence) -> list[Subscription]:
     workers = list(seen.consumers.values())
     if not workers:
         raise CheckFailedError(NO_WORKER)
@@ -192,14 +192,14 @@ def _two_or_more(seen: Observed) -> list[Consumer]:
     return workers
 
 
-def _dots(messages: Sequence[Message], workers: Sequence[Consumer]) -> dict[str, int]:
+def _dots(messages: Sequence[Message], workers: Sequence[Subscription]) -> dict[str, int]:
     return {
         worker.name: sum(message.task.count(".") for message in messages if message.worker == worker.name)
         for worker in workers
     }
 
 
-def _dead_lettered(seen: Observed) -> dict[str | None, tuple[str, str]]:
+def _dead_lettered(seen: Evidence) -> dict[str | None, tuple[str, str]]:
     """Return the messages that were fetched from another queue than they were sent to: id, from and to."""
     sent = {event.message_id: event.queue for event in seen.events if event.kind == "published"}
     return {
@@ -216,8 +216,8 @@ def _quoted(messages: Sequence[Message]) -> str:
 # -- predictions --------------------------------------------------------------------------------------
 
 
-def _observe_heavy_and_light(lesson: Lesson) -> Seen:
-    seen = Observed(lesson.log)
+def _observe_heavy_and_light(lesson: Session) -> Seen:
+    seen = Evidence(lesson.log)
     messages = sent_to_workers(seen)
     workers = _two_or_more(seen)
     _all_done(messages)
@@ -230,8 +230,8 @@ def _observe_heavy_and_light(lesson: Lesson) -> Seen:
     return Seen(1, saw)
 
 
-def _observe_one_at_a_time(lesson: Lesson) -> Seen:
-    seen = Observed(lesson.log)
+def _observe_one_at_a_time(lesson: Session) -> Seen:
+    seen = Evidence(lesson.log)
     messages = sent_to_workers(seen)
     workers = _two_or_more(seen)
     _all_done(messages)
@@ -247,8 +247,8 @@ def _observe_one_at_a_time(lesson: Lesson) -> Seen:
     return Seen(1 if len(by) > 1 else None, saw)
 
 
-def _observe_stale_tea(lesson: Lesson) -> Seen:
-    seen = Observed(lesson.log)
+def _observe_stale_tea(lesson: Session) -> Seen:
+    seen = Evidence(lesson.log)
     messages = sent_to_workers(seen)
     if len(messages) < 2 or messages[0].place != "done":
         raise CheckFailedError("Send the roast and the teas, and wait until the cook has done what it got.")
@@ -261,8 +261,8 @@ def _observe_stale_tea(lesson: Lesson) -> Seen:
     return Seen(0 if not made else 1 if not expired else 2 if made == 1 else None, saw)
 
 
-def _observe_full_rail(lesson: Lesson) -> Seen:
-    seen = Observed(lesson.log)
+def _observe_full_rail(lesson: Session) -> Seen:
+    seen = Evidence(lesson.log)
     messages = sent_to_workers(seen)
     done = [message for message in messages if message.place == "done"]
     if not done or any(message.place == "in hand" for message in messages):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
 import pika.exceptions
 from pika.adapters.blocking_connection import BlockingChannel
 
-from workq_helpers.errors import CheckFailedError, WaitTimeoutError, WorkqError
+from workq_helpers.errors import CheckFailedError, WorkqError
+from workq_helpers.lessons.fair_dispatch.queue_watch import ready_messages
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.trial import QUEUE, Trial
+from workq_helpers.waiting import wait_until
 
 __all__ = ["EXERCISES"]
 
@@ -65,9 +66,11 @@ class _Cook:
         ch.basic_ack(delivery_tag=method.delivery_tag)
 
     def work_until(self, finished: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + _COOKING_SECONDS
-        while not finished() and time.monotonic() < deadline:
+        def cooked() -> bool:
             self.connection.process_data_events(time_limit=_PUMP_SECONDS)
+            return finished()
+
+        wait_until(cooked, _COOKING_SECONDS, interval_seconds=0.0)
 
 
 def _never_comes_back() -> None:
@@ -91,7 +94,7 @@ def _mend_the_hoarder(trial: Trial, consume: Any) -> str:
     for cook in cooks:
         _prepare(consume, cook)
     trial.send(*_ORDERS)
-    ready = _ready(trial, len(_ORDERS) - _COOKS)
+    ready = ready_messages(trial.lesson, QUEUE, len(_ORDERS) - _COOKS, _COUNTS_SECONDS)
     if ready != len(_ORDERS) - _COOKS:
         raise CheckFailedError(_why(cooks[0].calls, ready))
     # The first cook stands over its order, so all that waits is for the second.
@@ -120,18 +123,6 @@ def _prepare(consume: Callable[..., object], cook: _Cook) -> None:
         raise
     except Exception as error:
         raise CheckFailedError(f"consume(channel, callback) failed: {type(error).__name__}: {error}") from error
-
-
-def _ready(trial: Trial, expected: int) -> int:
-    """Return how many orders wait in the queue, once it is as expected or will not come to be."""
-    deadline = time.monotonic() + _COUNTS_SECONDS
-    with trial.lesson.connect() as connection:
-        channel = connection.channel()
-        while True:
-            ready = int(channel.queue_declare(QUEUE, passive=True).method.message_count)
-            if ready == expected or time.monotonic() > deadline:
-                return ready
-            connection.sleep(_PUMP_SECONDS)
 
 
 def _why(calls: list[_Call], ready: int) -> str:
@@ -194,7 +185,7 @@ def _keep_the_overflow(trial: Trial, arguments: Any) -> str:
         )
     ttl = arguments.get("x-message-ttl")
     patience = _EMPTY_SECONDS if isinstance(ttl, int) and ttl <= _LONGEST_TTL_MS else 0.0
-    left = _left_on_the_rail(trial, patience)
+    left = ready_messages(trial.lesson, _RAIL, 0, patience)
     kept = _kept(trial, len(_PLATES) - left if "x-dead-letter-exchange" in arguments else 0)
     if left == len(_PLATES):
         raise CheckFailedError(
@@ -245,30 +236,22 @@ def _publish(trial: Trial) -> list[str]:
     return [f"'{event.task}'" for event in trial.lesson.log if event.kind == "refused"]
 
 
-def _left_on_the_rail(trial: Trial, patience_seconds: float) -> int:
-    from workq_helpers.lessons.fair_dispatch.queue_watch import wait_until_ready
-
-    try:
-        wait_until_ready(trial.lesson, _RAIL, 0, patience_seconds)
-    except WaitTimeoutError:
-        with trial.lesson.connect() as connection:
-            return int(connection.channel().queue_declare(_RAIL, passive=True).method.message_count)
-    return 0
-
-
 def _kept(trial: Trial, expected: int) -> list[tuple[str, str]]:
     """Return what is in the queue for leftovers, or comes there soon: the plate and why it came there."""
     kept: list[tuple[str, str]] = []
-    deadline = time.monotonic() + _COUNTS_SECONDS
     with trial.lesson.connect() as connection:
         channel = connection.channel()
+
+        def all_came() -> bool:
+            while len(kept) < expected:
+                method, properties, body = channel.basic_get(_LEFTOVERS, auto_ack=True)
+                if method is None or properties is None or body is None:
+                    return False
+                kept.append((body.decode(), str((properties.headers or {}).get("x-first-death-reason"))))
+            return True
+
         # They are on their way when they have left the other queue, and arrive a moment later.
-        while len(kept) < expected and time.monotonic() < deadline:
-            method, properties, body = channel.basic_get(_LEFTOVERS, auto_ack=True)
-            if method is None or properties is None or body is None:
-                connection.sleep(_PUMP_SECONDS)
-                continue
-            kept.append((body.decode(), str((properties.headers or {}).get("x-first-death-reason"))))
+        wait_until(all_came, _COUNTS_SECONDS)
     return kept
 
 

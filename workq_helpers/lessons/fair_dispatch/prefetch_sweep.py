@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import threading
-import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,11 +12,14 @@ from matplotlib.figure import Figure
 
 from workq_helpers.errors import InvalidArgumentError, WaitTimeoutError
 from workq_helpers.log.events import Row
-from workq_helpers.pictures.timeline import STYLE, Picture
+from workq_helpers.pictures.palette import BLUE, INK, MUTED, PAPER
+from workq_helpers.pictures.picture import Picture
+from workq_helpers.pictures.style import STYLE, WIDTH, plain_axes
+from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
     from workq_helpers.clients.worker import Callback, Worker
-    from workq_helpers.lesson import Lesson
+    from workq_helpers.session import Session
 
 __all__ = ["PREFETCH_COUNTS", "Run", "Sweep", "prefetch_sweep", "read_run"]
 
@@ -26,9 +27,7 @@ PREFETCH_COUNTS = (1, 2, 5, 20, 100)
 
 _TIMEOUT_SECONDS = 60.0
 _LOOK_SECONDS = 0.01
-_WIDTH, _HEIGHT = 10.0, 3.2
-_INK, _MUTED, _FAINT = "#1f2328", "#636c76", "#b5bcc4"
-_FACE, _EDGE = "#a9d3ee", "#0072b2"
+_HEIGHT = 3.2
 
 
 class Run(NamedTuple):
@@ -92,7 +91,7 @@ class Sweep:
 
 
 def prefetch_sweep(
-    lesson: Lesson,
+    lesson: Session,
     callback: Callback,
     prefetch_counts: Iterable[int] = PREFETCH_COUNTS,
     *,
@@ -127,7 +126,7 @@ def prefetch_sweep(
     return Sweep([_run(lesson, callback, count, queue, task, tasks) for _ in range(rounds) for count in counts])
 
 
-def _run(lesson: Lesson, callback: Callback, count: int, queue: str, task: str, tasks: int) -> Run:
+def _run(lesson: Session, callback: Callback, count: int, queue: str, task: str, tasks: int) -> Run:
     lesson.start_publisher(task, queue, count=tasks, confirm=True).wait(_TIMEOUT_SECONDS)
     begin = len(lesson.log)
     worker = lesson.start_worker(callback, queue, prefetch_count=count)
@@ -138,15 +137,12 @@ def _run(lesson: Lesson, callback: Callback, count: int, queue: str, task: str, 
 
 def _wait_for(worker: Worker, tasks: int) -> None:
     """Look now and then, for waiting on the log would wake this thread for each of its events."""
-    deadline = time.monotonic() + _TIMEOUT_SECONDS
-    pause = threading.Event()
-    while worker.done < tasks:
-        if time.monotonic() > deadline or not worker.alive:
-            raise WaitTimeoutError(
-                f"{worker.name} is {worker.state} and has done {worker.done} of {tasks} tasks. "
-                f"Does the callback acknowledge each of them?"
-            )
-        pause.wait(_LOOK_SECONDS)
+    wait_until(lambda: worker.done >= tasks or not worker.alive, _TIMEOUT_SECONDS, interval_seconds=_LOOK_SECONDS)
+    if worker.done < tasks:
+        raise WaitTimeoutError(
+            f"{worker.name} is {worker.state} and has done {worker.done} of {tasks} tasks. "
+            f"Does the callback acknowledge each of them?"
+        )
 
 
 def read_run(count: int, tasks: int, rows: Sequence[Row]) -> Run:
@@ -173,13 +169,13 @@ def read_run(count: int, tasks: int, rows: Sequence[Row]) -> Run:
 
 
 def _draw(table: pd.DataFrame, tasks: int) -> Figure:
-    figure = Figure(figsize=(_WIDTH, _HEIGHT), facecolor="white")
+    figure = Figure(figsize=(WIDTH, _HEIGHT), facecolor=PAPER)
     axes = figure.add_axes((0.07, 0.17, 0.91, 0.76))
     places = range(len(table))
     ratios = table["throughput"]
     spread = [ratios - table["lowest"], table["highest"] - ratios]
-    axes.bar(places, ratios, width=0.6, color=_FACE, edgecolor=_EDGE, linewidth=1.2, zorder=2)
-    axes.errorbar(places, ratios, yerr=spread, fmt="none", ecolor=_MUTED, elinewidth=1.2, capsize=4, zorder=3)
+    axes.bar(places, ratios, width=0.6, color=BLUE.face, edgecolor=BLUE.edge, linewidth=1.2, zorder=2)
+    axes.errorbar(places, ratios, yerr=spread, fmt="none", ecolor=MUTED, elinewidth=1.2, capsize=4, zorder=3)
     for place, (ratio, highest, empty) in zip(
         places, zip(ratios, table["highest"], table["empty_hands"], strict=True), strict=True
     ):
@@ -191,19 +187,13 @@ def _draw(table: pd.DataFrame, tasks: int) -> Figure:
             ha="center",
             va="bottom",
             fontsize=8,
-            color=_INK,
+            color=INK,
         )
     axes.set_xticks(list(places), [str(count) if count else "no limit" for count in table.index])
     axes.set_ylim(0, float(table["highest"].max()) * 1.28)
-    axes.set_xlabel(f"prefetch count, one worker, {tasks:,} tasks without work", fontsize=8, color=_MUTED)
-    axes.set_ylabel(f"throughput (prefetch {table.index[0]} = 1)", fontsize=8, color=_MUTED)
-    axes.tick_params(colors=_MUTED, labelsize=8, length=3)
-    axes.grid(axis="y", color="#e7eaed", linewidth=0.7)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("bottom", "left"):
-        axes.spines[side].set_color(_FAINT)
+    axes.set_xlabel(f"prefetch count, one worker, {tasks:,} tasks without work", fontsize=8, color=MUTED)
+    axes.set_ylabel(f"throughput (prefetch {table.index[0]} = 1)", fontsize=8, color=MUTED)
+    plain_axes(axes, grid="y")
     return figure
 
 

@@ -11,11 +11,12 @@ import pandas as pd
 import pika.exceptions
 
 from workq_helpers.errors import WorkqError
+from workq_helpers.session import Session
+from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
     from pika.adapters.blocking_connection import BlockingChannel
 
-    from workq_helpers.lesson import Lesson
 
 __all__ = ["compare_global_limits", "compare_overflows"]
 
@@ -28,7 +29,7 @@ _STEADY_SECONDS = 0.4
 _LOOK_SECONDS = 0.05
 
 
-def compare_overflows(lesson: Lesson, room: int = 5, orders: int = 8) -> pd.DataFrame:
+def compare_overflows(lesson: Session, room: int = 5, orders: int = 8) -> pd.DataFrame:
     """Send more orders than fit, one after another, each waiting for its confirm, and count where they are.
 
     Args:
@@ -47,14 +48,12 @@ def compare_overflows(lesson: Lesson, room: int = 5, orders: int = 8) -> pd.Data
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(_TYPES)).rename_axis("x-overflow")
 
 
-def _apart(lesson: Lesson) -> Lesson:
+def _apart(lesson: Session) -> Session:
     """Open a lesson of its own on the same broker: a dozen queues would crowd the stage of this one."""
-    from workq_helpers.lesson import Lesson
-
-    return Lesson("queue types", lesson.broker)
+    return Session("queue types", lesson.broker)
 
 
-def _overflow(lesson: Lesson, kind: str, overflow: str, room: int, orders: int) -> str:
+def _overflow(lesson: Session, kind: str, overflow: str, room: int, orders: int) -> str:
     queue = f"{kind} {overflow}".strip()
     arguments: dict[str, object] = {
         "x-queue-type": kind,
@@ -72,14 +71,14 @@ def _overflow(lesson: Lesson, kind: str, overflow: str, room: int, orders: int) 
         refused = [number for number in range(1, orders + 1) if not _taken(channel, queue, number)]
         stayed = _fetch(channel, queue)
         moved: list[int] = []
-        deadline = time.monotonic() + _ARRIVAL_SECONDS
-        while True:
-            moved += _fetch(channel, f"{queue} leftovers")
+
+        def all_are_known() -> bool:
+            moved.extend(_fetch(channel, f"{queue} leftovers"))
             # Each order is in one of the two queues, unless it was refused: then only "dlx" keeps it.
             known = {*stayed, *moved} if overflow.endswith("dlx") else {*stayed, *moved, *refused}
-            if len(known) == orders or time.monotonic() > deadline:
-                break
-            connection.sleep(_LOOK_SECONDS)
+            return len(known) == orders
+
+        wait_until(all_are_known, _ARRIVAL_SECONDS, interval_seconds=_LOOK_SECONDS)
     told = [("stay", stayed), ("refused", refused), ("dead-lettered", moved)]
     return ", ".join(f"{_numbers(numbers)} {what}" for what, numbers in told if numbers)
 
@@ -112,7 +111,7 @@ def _numbers(numbers: Sequence[int]) -> str:
     return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in told)
 
 
-def compare_global_limits(lesson: Lesson, orders: int = 4) -> pd.DataFrame:
+def compare_global_limits(lesson: Session, orders: int = 4) -> pd.DataFrame:
     """Ask for one unacknowledged message on a channel with two consumers, with and without ``global_qos``.
 
     Args:
@@ -130,7 +129,7 @@ def compare_global_limits(lesson: Lesson, orders: int = 4) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(_TYPES))
 
 
-def _limited(lesson: Lesson, kind: str, all_together: bool, orders: int) -> str:
+def _limited(lesson: Session, kind: str, all_together: bool, orders: int) -> str:
     queue = f"{kind} {all_together}"
     got: list[int] = []
     connection = lesson.connect()
@@ -153,17 +152,21 @@ def _limited(lesson: Lesson, kind: str, all_together: bool, orders: int) -> str:
 
 
 def _pump_until_steady(
-    lesson: Lesson, connection: pika.BlockingConnection, queue: str, got: list[int], orders: int
+    lesson: Session, connection: pika.BlockingConnection, queue: str, got: list[int], orders: int
 ) -> None:
     """Take deliveries until the broker has counted for a while what was delivered, or time is over."""
-    began = steady_since = time.monotonic()
-    known = -1
-    while time.monotonic() - steady_since < _STEADY_SECONDS and time.monotonic() - began < _ARRIVAL_SECONDS:
+    steady_since, known = time.monotonic(), -1
+
+    def is_steady() -> bool:
+        nonlocal steady_since, known
         connection.process_data_events(time_limit=_LOOK_SECONDS)
         counts = lesson.queue_counts().get(queue)
         agreed = counts is not None and (counts.unacknowledged, counts.ready) == (len(got), orders - len(got))
         if not agreed or not got or len(got) != known:
             steady_since, known = time.monotonic(), len(got)
+        return time.monotonic() - steady_since >= _STEADY_SECONDS
+
+    wait_until(is_steady, _ARRIVAL_SECONDS, interval_seconds=0.0)
 
 
 def _code(error: WorkqError) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib as mpl
@@ -12,19 +11,20 @@ import pandas as pd
 from workq_helpers.clients.pace import seconds_per_dot
 from workq_helpers.errors import WaitTimeoutError, WorkqError
 from workq_helpers.log import tables
+from workq_helpers.pictures.palette import INK
+from workq_helpers.pictures.picture import Picture
 from workq_helpers.pictures.queue_depth import queue_depth
-from workq_helpers.pictures.timeline import STYLE, Picture
+from workq_helpers.pictures.style import STYLE
 from workq_helpers.text import printable
+from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
-    from workq_helpers.lesson import Lesson
+    from workq_helpers.session import Session
 
-__all__ = ["Counted", "QueueWatch", "counts_beside", "wait_until_ready", "watch_queue"]
+__all__ = ["Counted", "QueueWatch", "counts_beside", "ready_messages", "wait_until_ready", "watch_queue"]
 
 #: How often the broker is asked, in seconds: four times a dot, within reason.
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 0.02, 0.25
-
-_INK = "#1f2328"
 
 
 class Counted(NamedTuple):
@@ -51,7 +51,7 @@ class QueueWatch:
         queue: Its name.
     """
 
-    def __init__(self, lesson: Lesson, queue: str = "hello") -> None:
+    def __init__(self, lesson: Session, queue: str = "hello") -> None:
         self.lesson = lesson
         self.queue = queue
         self._counted: list[Counted] = []
@@ -96,7 +96,7 @@ class QueueWatch:
         (axes,) = picture.figure.axes
         seconds = [each.seconds - begin for each in counted]
         kept = [each.ready + each.unacknowledged for each in counted]
-        style: dict[str, Any] = {"linestyle": "", "color": _INK, "clip_on": True, "zorder": 4}
+        style: dict[str, Any] = {"linestyle": "", "color": INK, "clip_on": True, "zorder": 4}
         axes.plot(seconds, kept, marker="o", markersize=3.2, label="all of them, by the broker", **style)
         held = [each.unacknowledged for each in counted]
         axes.plot(seconds, held, marker="x", markersize=4.0, label="unacknowledged, by the broker", **style)
@@ -104,7 +104,7 @@ class QueueWatch:
         axes.set_ylim(0, max(top, max(kept) * 1.15))
         for legend in list(picture.figure.legends):
             legend.remove()
-        picture.figure.legend(loc="upper right", ncols=4, frameon=False, fontsize=8, labelcolor=_INK)
+        picture.figure.legend(loc="upper right", ncols=4, frameon=False, fontsize=8, labelcolor=INK)
 
     def _describe(self, counted: list[Counted]) -> str:
         """Say what the dots show, without measured times."""
@@ -122,7 +122,7 @@ class QueueWatch:
         return self.picture().alternative_text
 
 
-def watch_queue(lesson: Lesson, queue: str = "hello") -> QueueWatch:
+def watch_queue(lesson: Session, queue: str = "hello") -> QueueWatch:
     """Begin to watch a queue; naming what is returned draws its depth over time.
 
     Args:
@@ -132,7 +132,7 @@ def watch_queue(lesson: Lesson, queue: str = "hello") -> QueueWatch:
     return QueueWatch(lesson, queue)
 
 
-def counts_beside(lesson: Lesson) -> pd.DataFrame:
+def counts_beside(lesson: Session) -> pd.DataFrame:
     """Return each queue's counts as the broker has them, beside those of the log.
 
     Args:
@@ -158,7 +158,7 @@ def counts_beside(lesson: Lesson) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").astype("Int64")
 
 
-def wait_until_ready(lesson: Lesson, queue: str, count: int, timeout: float = 30.0) -> None:
+def wait_until_ready(lesson: Session, queue: str, count: int, timeout: float = 30.0) -> None:
     """Wait until so many messages are ready in a queue, as the broker counts them.
 
     Args:
@@ -171,16 +171,30 @@ def wait_until_ready(lesson: Lesson, queue: str, count: int, timeout: float = 30
         WaitTimeoutError: There were more or fewer until the end; the message says how many.
         QueueNotFoundError: There is no such queue.
     """
-    deadline = time.monotonic() + timeout
+    ready = ready_messages(lesson, queue, count, timeout)
+    if ready != count:
+        raise WaitTimeoutError(
+            f"{ready} messages are ready in {queue!r} after {timeout} seconds, not {count}. "
+            f"Was everything above run, in order?"
+        )
+
+
+def ready_messages(lesson: Session, queue: str, expected: int, timeout_seconds: float) -> int:
+    """Return how many messages are ready in a queue, once they are as many as expected or the time is over.
+
+    Args:
+        lesson: Where the queue is.
+        queue: Its name.
+        expected: How many there should be.
+        timeout_seconds: Seconds to wait at most.
+
+    Raises:
+        QueueNotFoundError: There is no such queue.
+    """
     with lesson.connect() as connection:
         channel = connection.channel()
-        while True:
-            ready = channel.queue_declare(queue, passive=True).method.message_count
-            if ready == count:
-                return
-            if time.monotonic() > deadline:
-                raise WaitTimeoutError(
-                    f"{ready} messages are ready in {queue!r} after {timeout} seconds, not {count}. "
-                    f"Was everything above run, in order?"
-                )
-            connection.sleep(_SHORTEST_SECONDS)
+        return wait_until(
+            lambda: int(channel.queue_declare(queue, passive=True).method.message_count),
+            timeout_seconds,
+            accept=lambda ready: ready == expected,
+        )

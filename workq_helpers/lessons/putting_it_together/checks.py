@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.putting_it_together.exercises import EXERCISES
-from workq_helpers.lessons.putting_it_together.program_reports import read_reports
-from workq_helpers.lessons.putting_it_together.task_stories import Account, read_accounts
+from workq_helpers.lessons.putting_it_together.program_reports import read_program_reports
+from workq_helpers.lessons.putting_it_together.task_stories import TaskStory, read_task_stories
+from workq_helpers.log.details import BrokerChange
 from workq_helpers.teaching.chapter import Chapter
-from workq_helpers.teaching.evidence import NO_WORKER, Observed, names_of, tasks
+from workq_helpers.teaching.evidence import NO_WORKER, Evidence, names_of, tasks
 from workq_helpers.teaching.prediction import Choice, Prediction, Seen
 
 if TYPE_CHECKING:
     from workq_helpers.clients.program import Program
-    from workq_helpers.lesson import Lesson
     from workq_helpers.rabbitmq.management import QueueCounts
+    from workq_helpers.session import Session
 
 __all__ = ["CHAPTER"]
 
@@ -25,9 +26,11 @@ _QUEUE = "task_queue"
 # -- checks -------------------------------------------------------------------------------------------
 
 
-def _real_kill(seen: Observed) -> str:
+def _real_kill(seen: Evidence) -> str:
     killed, task = _killed_at_work(seen.programs)
-    done = [each.program.name for each in read_reports(seen.programs) if (each.deed, each.task) == ("Done", task)]
+    done = [
+        each.program.name for each in read_program_reports(seen.programs) if (each.deed, each.task) == ("Done", task)
+    ]
     if not done:
         raise CheckFailedError(f"Nobody has done '{task}' since {killed.name} was killed. Does another worker.py run?")
     left = _left(seen.counts, _QUEUE)
@@ -37,8 +40,8 @@ def _real_kill(seen: Observed) -> str:
     return f"{killed.name} was killed with '{task}' in hand, and {names_of(done)} did it.{counted}"
 
 
-def _nothing_lost(seen: Observed) -> str:
-    told = read_accounts(seen.events)
+def _nothing_lost(seen: Evidence) -> str:
+    told = read_task_stories(seen.events)
     if not told:
         raise CheckFailedError("No task was sent. Did you run the cell that publishes them?")
     if not seen.consumers:
@@ -66,7 +69,7 @@ def _nothing_lost(seen: Observed) -> str:
     return _summary(told, len(killed), left is not None)
 
 
-def _summary(told: Sequence[Account], killed: int, counted: bool) -> str:
+def _summary(told: Sequence[TaskStory], killed: int, counted: bool) -> str:
     confirmed = sum(each.confirmed for each in told)
     twice = [each.task for each in told if each.done > 1]
     again = sum(len(each.attempts) > 1 for each in told)
@@ -79,8 +82,8 @@ def _summary(told: Sequence[Account], killed: int, counted: bool) -> str:
     )
 
 
-def _answer_first(seen: Observed) -> str:
-    told = read_accounts(seen.events)
+def _answer_first(seen: Evidence) -> str:
+    told = read_task_stories(seen.events)
     if not told:
         raise CheckFailedError("No picture was published. Send some to the endpoint that leaves them for later.")
     if not all(each.confirmed for each in told):
@@ -109,7 +112,7 @@ def _killed_at_work(programs: Sequence[Program]) -> tuple[Program, str]:
     if not killed:
         raise CheckFailedError("No program was killed. Call kill() on one while it works.")
     for program in killed:
-        told = read_reports([program])
+        told = read_program_reports([program])
         if told and told[-1].deed == "Received":
             return program, told[-1].task
     raise CheckFailedError(f"{killed[0].name} was killed with nothing in hand. Send it a long task, and kill it then.")
@@ -124,11 +127,11 @@ def _left(counts: Callable[[], Mapping[str, QueueCounts]] | None, *queues: str) 
     return sum(each.ready for each in found), sum(each.unacknowledged for each in found)
 
 
-def _was_restarted(seen: Observed) -> bool:
+def _was_restarted(seen: Evidence) -> bool:
     """Whether the broker went and came back with tasks sent before and done after it."""
-    kinds = [event.detail if event.kind == "broker" else event.kind for event in seen.events]
-    outages = [at for at, kind in enumerate(kinds) if kind in ("restarting", "crashing", "down")]
-    return any("published" in kinds[:at] and "acked" in kinds[at:] and "up" in kinds[at:] for at in outages)
+    what = [event.detail if isinstance(event.detail, BrokerChange) else event.kind for event in seen.events]
+    outages = [at for at, each in enumerate(what) if isinstance(each, BrokerChange) and each.is_outage]
+    return any("published" in what[:at] and "acked" in what[at:] and BrokerChange.UP in what[at:] for at in outages)
 
 
 def _quoted(names: Sequence[str]) -> str:
@@ -138,9 +141,9 @@ def _quoted(names: Sequence[str]) -> str:
 # -- predictions --------------------------------------------------------------------------------------
 
 
-def _observe_real_kill(lesson: Lesson) -> Seen:
+def _observe_real_kill(lesson: Session) -> Seen:
     killed, task = _killed_at_work(lesson.programs)
-    others = [report for report in read_reports(lesson.programs) if report.program is not killed]
+    others = [report for report in read_program_reports(lesson.programs) if report.program is not killed]
     received = next((report for report in others if report.deed == "Received" and report.task == task), None)
     if received is None:
         left = _left(lesson.queue_counts, _QUEUE)
@@ -155,9 +158,9 @@ def _observe_real_kill(lesson: Lesson) -> Seen:
     return Seen(1, saw)
 
 
-def _observe_everything_at_once(lesson: Lesson) -> Seen:
-    seen = Observed(lesson.log)
-    told = [each for each in read_accounts(seen.events) if each.confirmed]
+def _observe_everything_at_once(lesson: Session) -> Seen:
+    seen = Evidence(lesson.log)
+    told = [each for each in read_task_stories(seen.events) if each.confirmed]
     if not told or not (_was_restarted(seen) or not lesson.broker.restartable) or not seen.consumers:
         raise CheckFailedError("Publish with confirm=True, kill workers, restart RabbitMQ, and wait until all is done.")
     left = _left(lesson.queue_counts, *{worker.queue for worker in seen.consumers.values()})
@@ -222,6 +225,7 @@ PREDICTIONS = (
 CHAPTER = Chapter(
     "Putting it together",
     "05_putting_it_together.ipynb",
+    after_an_outage=frozenset({"nothing lost"}),
     checks={"real kill": _real_kill, "nothing lost": _nothing_lost, "answer first": _answer_first},
     predictions=PREDICTIONS,
     exercises=EXERCISES,

@@ -10,15 +10,15 @@ import pandas as pd
 
 if TYPE_CHECKING:
     from workq_helpers.clients.program import Program
-    from workq_helpers.lesson import Lesson
+    from workq_helpers.session import Session
 
-__all__ = ["Report", "read_reports", "reports"]
+__all__ = ["ProgramReport", "program_reports", "read_program_reports"]
 
 _AGAIN = " (again)"
 _LINE = re.compile(r" \[x\] (Received|Done) (.*)")
 
 
-class Report(NamedTuple):
+class ProgramReport(NamedTuple):
     """A line in which a program tells of a task.
 
     Attributes:
@@ -34,7 +34,7 @@ class Report(NamedTuple):
     again: bool = False
 
 
-def read_reports(programs: Iterable[Program]) -> list[Report]:
+def read_program_reports(programs: Iterable[Program]) -> list[ProgramReport]:
     """Return what programs have told of their tasks, one program after another.
 
     Args:
@@ -47,11 +47,11 @@ def read_reports(programs: Iterable[Program]) -> list[Report]:
             if match is not None:
                 task = match[2].removesuffix(_AGAIN)
                 again = match[1] == "Received" and task != match[2]
-                found.append(Report(program, match[1], task, again))
+                found.append(ProgramReport(program, match[1], task, again))
     return found
 
 
-def reports(lesson: Lesson) -> pd.DataFrame:
+def program_reports(lesson: Session) -> pd.DataFrame:
     """Return who received and who did each task, by the lesson's programs' own words.
 
     Args:
@@ -61,7 +61,7 @@ def reports(lesson: Lesson) -> pd.DataFrame:
         By ``task``: ``received by`` and ``done by``, names joined with commas.
     """
     rows: dict[str, dict[str, list[str]]] = {}
-    for report in read_reports(lesson.programs):
+    for report in read_program_reports(lesson.programs):
         names = rows.setdefault(report.task, {"Received": [], "Done": []})[report.deed]
         names.append(f"{report.program.name}{_AGAIN if report.again else ''}")
     table = {

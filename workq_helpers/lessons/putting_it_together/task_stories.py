@@ -1,4 +1,4 @@
-"""`Account`: what became of one task, attempt by attempt, as the log has it; and a table of those worth a look."""
+"""`TaskStory`: what became of one task, attempt by attempt, as the log has it; and a table of those worth a look."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pandas as pd
 from workq_helpers.log.events import Event
 
 if TYPE_CHECKING:
-    from workq_helpers.lesson import Lesson
+    from workq_helpers.session import Session
 
-__all__ = ["Account", "Accounts", "Attempt", "accounts", "read_accounts"]
+__all__ = ["Attempt", "TaskStories", "TaskStory", "read_task_stories", "task_stories"]
 
 
 class Attempt:
@@ -42,7 +42,7 @@ class Attempt:
         return f"{self.worker} {what}, and {self.given_back}"
 
 
-class Account:
+class TaskStory:
     """A task, known by its message's id, so that one that was sent again is still the same.
 
     Attributes:
@@ -77,26 +77,26 @@ class Account:
         return "; ".join([*sent, *map(str, self.attempts)])
 
 
-def read_accounts(events: Iterable[Event]) -> list[Account]:
-    """Return the account of each task, in the order of publishing.
+def read_task_stories(events: Iterable[Event]) -> list[TaskStory]:
+    """Return the story of each task, in the order of publishing.
 
     Args:
         events: A log.
     """
-    known: dict[str | None, Account] = {}
+    known: dict[str | None, TaskStory] = {}
     attempts: dict[tuple[str, int | None, str | None], list[Attempt]] = {}
     for event in events:
-        account = known.get(event.message_id)
+        story = known.get(event.message_id)
         key = (event.actor, event.delivery_tag, event.message_id)
         if event.kind == "published":
-            known.setdefault(event.message_id, Account(event.task)).sent += 1
-        elif account is None:
+            known.setdefault(event.message_id, TaskStory(event.task)).sent += 1
+        elif story is None:
             continue
         elif event.kind == "confirmed":
-            account.confirmed = True
+            story.confirmed = True
         elif event.kind == "delivered":
             attempts.setdefault(key, []).append(Attempt(event.actor))
-            account.attempts.append(attempts[key][-1])
+            story.attempts.append(attempts[key][-1])
         else:
             _tell(event, attempts.get(key, []))
     return list(known.values())
@@ -115,17 +115,17 @@ def _tell(event: Event, attempts: list[Attempt]) -> None:
     elif event.kind == "acked" and attempts:
         attempts[-1].acknowledged = True
     elif event.kind == "requeued" and attempts:
-        attempts[-1].given_back = attempts[-1].given_back or event.detail
+        attempts[-1].given_back = attempts[-1].given_back or str(event.detail)
 
 
-class Accounts:
+class TaskStories:
     """What became of several tasks, as a table.
 
     Args:
-        told: Their accounts.
+        told: Their stories.
     """
 
-    def __init__(self, told: Sequence[Account]) -> None:
+    def __init__(self, told: Sequence[TaskStory]) -> None:
         self.told = list(told)
 
     def table(self) -> pd.DataFrame:
@@ -152,12 +152,12 @@ class Accounts:
         return "\n".join(f"{each.task}: {each.story}" for each in self.told) or "Every task simply went through."
 
 
-def accounts(lesson: Lesson, *, all_tasks: bool = False) -> Accounts:
+def task_stories(lesson: Session, *, all_tasks: bool = False) -> TaskStories:
     """Return what became of each task that did not simply go through.
 
     Args:
         lesson: The lesson.
         all_tasks: Whether to return the others too.
     """
-    told = read_accounts(lesson.log)
-    return Accounts([each for each in told if all_tasks or each.sent > 1 or len(each.attempts) != 1])
+    told = read_task_stories(lesson.log)
+    return TaskStories([each for each in told if all_tasks or each.sent > 1 or len(each.attempts) != 1])

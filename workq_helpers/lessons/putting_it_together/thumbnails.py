@@ -16,7 +16,9 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, UnidentifiedImageError
 
 from workq_helpers.errors import InvalidArgumentError
-from workq_helpers.pictures.timeline import Picture
+from workq_helpers.pictures.palette import PAPER
+from workq_helpers.pictures.picture import Picture
+from workq_helpers.pictures.style import WIDTH
 
 __all__ = ["SIZES", "Album", "photo"]
 
@@ -111,7 +113,7 @@ class Album:
     def sheet(self) -> Picture:
         """Return the first thumbnails, in all their sizes, as a picture."""
         shown = [name for name in self.names if name not in self.missing()][:_SHOWN]
-        figure = Figure(figsize=(10.0, 1.4), facecolor="white")
+        figure = Figure(figsize=(WIDTH, 1.4), facecolor=PAPER)
         for place, name in enumerate(shown):
             axes = figure.add_axes((place / _SHOWN, 0, 0.96 / _SHOWN, 1))
             axes.set_axis_off()

@@ -17,9 +17,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from workq_helpers.errors import InvalidArgumentError
-from workq_helpers.pictures.timeline import STYLE, Picture, drawable
+from workq_helpers.pictures.palette import BLUE, INK, MUTED, ORANGE, PAPER
+from workq_helpers.pictures.picture import Picture
+from workq_helpers.pictures.style import STYLE, WIDTH, drawable, plain_axes
 
-__all__ = ["Answer", "Latencies", "compare_latencies", "send_pictures", "serve"]
+__all__ = ["Latencies", "Response", "compare_latencies", "send_pictures", "serve"]
 
 #: Called with a picture; returns the status to answer with.
 Take = Callable[[bytes], int]
@@ -30,9 +32,8 @@ _TIMEOUT_SECONDS = 60.0
 #: How long a client may keep a request of its thread waiting for its next word, in seconds: the endpoint's end waits.
 _SILENCE_SECONDS = 5.0
 
-_WIDTH, _HEIGHT = 10.0, 1.9
-_INK, _MUTED, _FAINT = "#1f2328", "#636c76", "#b5bcc4"
-_FACES = (("#fbe3b3", "#b06f00", "////"), ("#a9d3ee", "#0072b2", ""))
+_HEIGHT = 1.9
+_FACES = ((*ORANGE, "////"), (*BLUE, ""))
 
 
 @contextlib.contextmanager
@@ -100,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep quiet: the notebook shows what matters."""
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """What came back.
 
     Attributes:
@@ -114,7 +115,7 @@ class Answer(NamedTuple):
     text: str = ""
 
 
-def send_pictures(address: str, pictures: Sequence[bytes]) -> list[Answer]:
+def send_pictures(address: str, pictures: Sequence[bytes]) -> list[Response]:
     """Send pictures one after another, each when the answer to the one before is there.
 
     Args:
@@ -126,7 +127,7 @@ def send_pictures(address: str, pictures: Sequence[bytes]) -> list[Answer]:
         for picture in pictures:
             began = time.perf_counter()
             response = client.post(address, content=picture)
-            answers.append(Answer(response.status_code, time.perf_counter() - began, response.text))
+            answers.append(Response(response.status_code, time.perf_counter() - began, response.text))
     return answers
 
 
@@ -137,7 +138,7 @@ class Latencies:
         answers: By the name of the way; the first is what the others are compared with.
     """
 
-    def __init__(self, answers: Mapping[str, Sequence[Answer]]) -> None:
+    def __init__(self, answers: Mapping[str, Sequence[Response]]) -> None:
         self.answers = dict(answers)
 
     def table(self) -> pd.DataFrame:
@@ -167,25 +168,20 @@ class Latencies:
             return Picture(self._draw(), self._describe())
 
     def _draw(self) -> Figure:
-        figure = Figure(figsize=(_WIDTH, _HEIGHT), facecolor="white")
+        figure = Figure(figsize=(WIDTH, _HEIGHT), facecolor=PAPER)
         axes = figure.add_axes((0.19, 0.3, 0.79, 0.68))
         for row, (answers, (face, edge, hatch)) in enumerate(zip(self.answers.values(), _FACES, strict=False)):
             median = _median(answers) * 1000
             axes.barh(row, median, height=0.5, color=face, edgecolor=edge, hatch=hatch, zorder=2)
             times = [answer.seconds * 1000 for answer in answers]
-            axes.plot(times, [row] * len(times), "o", markersize=3.2, color=_INK, alpha=0.6, zorder=3)
+            axes.plot(times, [row] * len(times), "o", markersize=3.2, color=INK, alpha=0.6, zorder=3)
         axes.set_yticks(range(len(self.answers)), list(map(drawable, self.answers)))
         axes.set_ylim(len(self.answers) - 0.5, -0.5)
         axes.set_xlim(left=0)
         axes.set_xlabel(
-            "milliseconds until the answer; bars are medians, each dot is a request", color=_MUTED, fontsize=8
+            "milliseconds until the answer; bars are medians, each dot is a request", color=MUTED, fontsize=8
         )
-        axes.tick_params(colors=_MUTED, labelsize=8, length=3)
-        axes.grid(axis="x", color="#e7eaed", linewidth=0.7)
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
-        for side in ("bottom", "left"):
-            axes.spines[side].set_color(_FAINT)
+        plain_axes(axes, grid="x")
         return figure
 
     def _describe(self) -> str:
@@ -201,7 +197,7 @@ class Latencies:
         return self.picture().alternative_text
 
 
-def compare_latencies(answers: Mapping[str, Sequence[Answer]]) -> Latencies:
+def compare_latencies(answers: Mapping[str, Sequence[Response]]) -> Latencies:
     """Compare how long answers took, one way and the other; naming what is returned draws it.
 
     Args:
@@ -216,5 +212,5 @@ def compare_latencies(answers: Mapping[str, Sequence[Answer]]) -> Latencies:
     return Latencies(answers)
 
 
-def _median(answers: Sequence[Answer]) -> float:
+def _median(answers: Sequence[Response]) -> float:
     return statistics.median(answer.seconds for answer in answers)

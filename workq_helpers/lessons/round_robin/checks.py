@@ -12,8 +12,8 @@ from workq_helpers.log.ledger import Message
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.evidence import (
     NO_WORKER,
-    Consumer,
-    Observed,
+    Evidence,
+    Subscription,
     all_done_once,
     names_of,
     quoted,
@@ -23,14 +23,14 @@ from workq_helpers.teaching.evidence import (
 from workq_helpers.teaching.prediction import Choice, Prediction, Seen
 
 if TYPE_CHECKING:
-    from workq_helpers.lesson import Lesson
+    from workq_helpers.session import Session
 
 __all__ = ["CHAPTER"]
 
 # -- checks -------------------------------------------------------------------------------------------
 
 
-def _round_robin(seen: Observed) -> str:
+def _round_robin(seen: Evidence) -> str:
     messages = sent_to_workers(seen)
     queue = messages[-1].queue
     messages = [message for message in messages if message.queue == queue]
@@ -54,7 +54,7 @@ def _round_robin(seen: Observed) -> str:
     return f"{tasks(len(messages))} went round {names_of(names)} in turn, {share}, and every one was done once."
 
 
-def _alternates(messages: Sequence[Message], first: Sequence[str | None], workers: Sequence[Consumer]) -> None:
+def _alternates(messages: Sequence[Message], first: Sequence[str | None], workers: Sequence[Subscription]) -> None:
     names = [worker.name for worker in workers]
     others = [name for name in first if name not in names]
     if others:
@@ -77,7 +77,7 @@ def _alternates(messages: Sequence[Message], first: Sequence[str | None], worker
         raise CheckFailedError(f"{quoted(message)} went to {name}, though it was {expected}'s turn. {why}")
 
 
-def _backlog(seen: Observed) -> str:
+def _backlog(seen: Evidence) -> str:
     messages = sent_to_workers(seen)
     newcomer = _newcomer(seen)
     of_others = [each for each in seen.deliveries if each.worker == newcomer.name]
@@ -109,7 +109,7 @@ def _backlog(seen: Observed) -> str:
     )
 
 
-def _newcomer(seen: Observed) -> Consumer:
+def _newcomer(seen: Evidence) -> Subscription:
     """Return the worker that came last, to work that was already there."""
     if not seen.consumers:
         raise CheckFailedError(NO_WORKER)
@@ -125,7 +125,7 @@ def _newcomer(seen: Observed) -> Consumer:
     return last
 
 
-def _present(seen: Observed, queue: str, position: int) -> list[Consumer]:
+def _present(seen: Evidence, queue: str, position: int) -> list[Subscription]:
     """Return the queue's workers that were there at that position of the log, in order of connecting."""
     consumers = sorted(
         (worker for worker in seen.consumers.values() if worker.queue == queue),
@@ -149,8 +149,8 @@ def _present(seen: Observed, queue: str, position: int) -> list[Consumer]:
 # -- predictions --------------------------------------------------------------------------------------
 
 
-def _observe_five_orders(lesson: Lesson) -> Seen:
-    seen = Observed(lesson.log)
+def _observe_five_orders(lesson: Session) -> Seen:
+    seen = Evidence(lesson.log)
     messages = sent_to_workers(seen)
     all_done_once(messages)
     names = list(seen.consumers)
@@ -185,8 +185,8 @@ def _tasks_of(messages: Sequence[Message]) -> str:
     return names_of([quoted(message) for message in messages]) if messages else "nothing"
 
 
-def _observe_late_worker(lesson: Lesson) -> Seen:
-    seen = Observed(lesson.log)
+def _observe_late_worker(lesson: Session) -> Seen:
+    seen = Evidence(lesson.log)
     messages = sent_to_workers(seen)
     newcomer = _newcomer(seen)
     early = [message for message in messages if seen.published[id(message)] < newcomer.position]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from workq_helpers.clients.pace import work
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.source import read_source
@@ -31,8 +32,6 @@ def _share_the_work(trial: Trial, answer: object) -> str:
 
 
 def _cook(ch: Any, method: Any, _properties: Any, body: bytes) -> None:
-    from workq_helpers.clients.pace import work
-
     work(body)
     ch.basic_ack(delivery_tag=method.delivery_tag)
 

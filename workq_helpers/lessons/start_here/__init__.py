@@ -4,4 +4,7 @@ from __future__ import annotations
 
 from workq_helpers.lessons.start_here.checks import CHAPTER
 
-__all__ = ["CHAPTER"]
+__all__ = ["CHAPTER", "check", "finish"]
+
+check = CHAPTER.check
+finish = CHAPTER.finish

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.teaching.chapter import Chapter
-from workq_helpers.teaching.evidence import Observed, quoted
+from workq_helpers.teaching.evidence import Evidence, quoted
 
 __all__ = ["CHAPTER"]
 
 
-def _one_message(seen: Observed) -> str:
+def _one_message(seen: Evidence) -> str:
     messages = seen.sent()
     if not messages:
         raise CheckFailedError(

@@ -1,4 +1,4 @@
-"""The exceptions of the tree in `errors` that are pika's own as well; import them from there."""
+"""The exceptions that are pika's own as well; `workq_helpers.errors` draws the tree that they belong to."""
 
 from __future__ import annotations
 

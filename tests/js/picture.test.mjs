@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import * as frames from "./frames.mjs";
+import { openView } from "./view.mjs";
+
+describe("the picture", () => {
+  test("shows each message once, as itself, where it is", () => {
+    const frame = frames.killed();
+    const view = openView(frame);
+    const expected = [
+      ...frame.queues[0].waiting.map((one) => [one.key, "waiting", one.task]),
+      ...frame.workers.flatMap((worker) => worker.slots.map((one) => [one.key, one.phase, one.task])),
+      ...Object.entries(frame.ends).flatMap(([end, { recent }]) => recent.map((one) => [one.key, end, one.task])),
+    ];
+    const drawn = view
+      .$$(".workq-message")
+      .map((one) => [one.getAttribute("data-key"), one.getAttribute("data-place"), one.$(".workq-text").textContent]);
+    const byKey = (a, b) => a[0] - b[0];
+    assert.deepEqual(drawn.map(([key, ...rest]) => [Number(key), ...rest]).sort(byKey), expected.sort(byKey));
+  });
+
+  test("marks persistent, redelivered and repeated work in words", () => {
+    const view = openView(frames.killed());
+    const again = view.$('.workq-worker[data-worker="worker-2"] .workq-message[data-place="working"]');
+    assert.equal(again.$(".workq-mark").getAttribute("aria-label"), "persistent");
+    assert.equal(again.$(".workq-redelivered").hidden, false);
+    assert.equal(again.$(".workq-worked").textContent, "worked on 2×");
+    assert.match(
+      again.getAttribute("title"),
+      /Third message\.\.\. · persistent · 3 dots · .*delivered 2× · worked on 2×/,
+    );
+    const early = view.$('.workq-message[data-place="finished"]');
+    assert.equal(early.$(".workq-redelivered").hidden, true);
+    assert.equal(early.$(".workq-phase").textContent, "no ack yet");
+  });
+
+  test("shows the counts of the broker beside those of the log", () => {
+    const view = openView(frames.tutorial());
+    const queue = view.$('.workq-queue[data-queue="hello"]');
+    const counts = ["ready-broker", "ready-log", "unacknowledged-broker", "unacknowledged-log"].map(
+      (name) => queue.$(`[data-count="${name}"]`).textContent,
+    );
+    assert.deepEqual(counts, ["5", "5", "3", "3"]);
+    assert.match(queue.textContent, /transient · classic/);
+    view.show(frames.killed());
+    assert.equal(view.text('[data-count="ready-broker"]'), "–");
+  });
+
+  test("counts what does not fit", () => {
+    const view = openView(frames.flood());
+    assert.equal(view.text(".workq-more"), "+ 99,988 more");
+    assert.equal(view.$$(".workq-worker").length, 50);
+    assert.equal(view.text('.workq-worker[data-worker="worker-1"] .workq-slots-more'), "+ 7 more");
+    assert.equal(view.root.getAttribute("data-density"), "crowd");
+    assert.ok(view.$$(".workq-message").length < 150);
+  });
+
+  test("shows a worker's state as icon and word, and its settings", () => {
+    const view = openView(frames.killed());
+    const card = view.$('.workq-worker[data-worker="worker-4"]');
+    assert.equal(card.getAttribute("data-state"), "frozen");
+    assert.match(card.$(".workq-state").textContent, /❄.*frozen/);
+    assert.match(card.textContent, /manual ack · prefetch 1/);
+    assert.match(view.$('.workq-worker[data-worker="worker-3"]').textContent, /auto ack · no limit/);
+    assert.equal(view.text('.workq-worker[data-worker="worker-2"] [data-count="done"]'), "3");
+    assert.match(view.text('.workq-worker[data-worker="worker-2"] .workq-console'), /Done\n \[x\] Received Third/);
+  });
+
+  test("draws free slots, open-ended without a limit", () => {
+    const view = openView(frames.killed());
+    const open_ended = view.$$('.workq-worker[data-worker="worker-2"] .workq-slot');
+    assert.deepEqual(
+      open_ended.map((slot) => [slot.textContent, slot.getAttribute("data-open")]),
+      [["no limit", ""]],
+    );
+    view.show(
+      frames.frame({
+        queues: [frames.queue("hello")],
+        workers: [frames.worker("w", { prefetch_count: 20, free: 20 })],
+      }),
+    );
+    assert.equal(view.$$('.workq-worker[data-worker="w"] .workq-slot').length, 4);
+    assert.equal(view.text(".workq-slot-text"), "+ 16 free");
+  });
+
+  test("says why messages wait", () => {
+    const why = (more) => {
+      const view = openView(
+        frames.frame({ queues: [frames.queue("hello", { waiting: [frames.chip("Task")] })], ...more }),
+      );
+      return view.text(".workq-reason");
+    };
+    assert.match(why({}), /no worker takes from this queue/);
+    assert.match(why({ workers: [frames.worker("a", { free: 0 })] }), /holds as many as its prefetch count allows/);
+    assert.match(why({ workers: [frames.worker("a", { state: "killed" })] }), /no worker takes/);
+    assert.match(why({ workers: [frames.worker("a", { state: "reconnecting" })] }), /until a worker is connected/);
+    assert.match(why({ broker: frames.broker("down") }), /RabbitMQ is down: nothing moves/);
+    const back = { broker: frames.broker("coming back"), workers: [frames.worker("a", { state: "reconnecting" })] };
+    assert.match(why(back), /until a worker is connected/); // one that is may get something already
+  });
+
+  test("names lost tasks and hides ends that did not happen", () => {
+    const view = openView(frames.tutorial());
+    assert.equal(view.$('.workq-end[data-end="lost"]').hidden, true);
+    view.show(frames.killed());
+    assert.equal(view.$('.workq-end[data-end="lost"]').hidden, false);
+    assert.equal(view.text('.workq-end[data-end="lost"] [data-count]'), "2");
+    assert.match(view.text('.workq-end[data-end="lost"]'), /Invoice 17/);
+    assert.equal(view.$('.workq-end[data-end="refused"]').hidden, true);
+  });
+
+  test("shows harmful and long texts as text", () => {
+    const view = openView(frames.hostile());
+    const attack = "<img src=x onerror=alert(1)>";
+    assert.equal(view.text('.workq-message[data-place="waiting"] .workq-text'), attack);
+    assert.equal(view.$$("img").length + view.$$("script").length, 0);
+    assert.match(
+      view.$('.workq-message[data-place="lost"]').getAttribute("title"),
+      /A task whose text is far too long/,
+    );
+  });
+
+  test("draws every sample frame after every other", () => {
+    const scenes = Object.values(frames.scenes);
+    const view = openView(frames.empty());
+    for (const first of scenes) {
+      for (const second of scenes) {
+        view.show(first());
+        const wanted = second();
+        view.show(wanted);
+        assert.equal(view.$$(".workq-worker").length, wanted.workers.length);
+        assert.equal(view.$$(".workq-queue").length, wanted.queues.length);
+        const keys = view.$$(".workq-message").map((one) => one.getAttribute("data-key"));
+        assert.equal(new Set(keys).size, keys.length);
+      }
+    }
+  });
+});

@@ -1,0 +1,26 @@
+"""Logs as tests want them, without a broker."""
+
+from __future__ import annotations
+
+from workq_helpers.log.details import ConsumeOptions
+from workq_helpers.log.events import EventLog
+
+__all__ = ["round_robin"]
+
+_MANUAL = ConsumeOptions()
+
+
+def round_robin(
+    tasks: int = 4, workers: int = 2, text: str = "Task {}.", options: ConsumeOptions = _MANUAL
+) -> EventLog:
+    """Return the log of workers that took and did tasks in turn."""
+    log = EventLog()
+    for worker in range(1, workers + 1):
+        log.record("connected", f"worker-{worker}", "hello", detail=options)
+    for number in range(tasks):
+        task, message_id = text.format(number), f"id-{number}"
+        log.record("published", "publisher-1", "hello", message_id, task)
+        worker, tag = f"worker-{number % workers + 1}", number // workers + 1
+        for kind in ("delivered", "started", "acked", "finished"):
+            log.record(kind, worker, "hello", message_id, task, tag)
+    return log

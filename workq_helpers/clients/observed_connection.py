@@ -1,0 +1,115 @@
+"""`ObservedConnection`: pika's own connection, which tells an observer of every AMQP method that passes.
+
+All of pika goes through two methods of its connection, which are private and overridden here and nowhere else;
+``tests/broker/test_pika_private.py`` holds them to what is said here. `pika.BlockingConnection` is made of such a
+connection too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pika
+import pika.exceptions
+from pika import frame
+from pika.amqp_object import Method
+from pika.spec import Basic, BasicProperties, Channel
+
+from workq_helpers.log.messages import Marks
+from workq_helpers.log.observer import Observer
+
+__all__ = ["ObservedConnection"]
+
+#: Methods that come with a message.
+_WITH_CONTENT = (Basic.Deliver, Basic.GetOk, Basic.Return)
+
+
+class _Message:
+    """A message that is coming in, frame by frame."""
+
+    __slots__ = ("fragments", "method", "missing", "properties")
+
+    def __init__(self, method: Method) -> None:
+        self.method = method
+        self.properties: BasicProperties | None = None
+        self.missing = 0
+        self.fragments: list[bytes] = []
+
+
+class ObservedConnection(pika.SelectConnection):
+    """A connection of which `observer` sees every method: sent, once pika has accepted it; received, before pika acts.
+
+    The observer's mark is put on a published message, and taken off a received one before anybody else sees it.
+    """
+
+    observer: Observer
+
+    @classmethod
+    def told_to(cls, observer: Observer) -> type[ObservedConnection]:
+        """Return a class of connections that tell `observer`; pika makes connections itself, from a class."""
+        return type(cls.__name__, (cls,), {"observer": observer})
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        self._incoming: dict[int, _Message] = {}
+        self.observer.opened()
+        super().__init__(*arguments, **more)
+        self.add_on_close_callback(self._tell_of_the_end)
+
+    def _send_method(
+        self, channel_number: int, method: Method, content: tuple[BasicProperties, bytes] | None = None
+    ) -> None:
+        if content is None:
+            super()._send_method(channel_number, method)
+            self.observer.sent(channel_number, method)
+            return
+        properties, body = content
+        mark = self.observer.next_mark()
+        super()._send_method(channel_number, method, (Marks.put_on(properties, mark), body))
+        assert isinstance(method, Basic.Publish)  # noqa: S101 - the only method of a client with content
+        self.observer.published(channel_number, method, properties, body, mark)
+
+    def _process_frame(self, frame_value: Any) -> None:
+        kind = type(frame_value)
+        if kind is frame.Method:
+            method = frame_value.method
+            if isinstance(method, _WITH_CONTENT):
+                self._incoming[frame_value.channel_number] = _Message(method)
+            else:
+                self.observer.received(frame_value.channel_number, method)
+        elif kind is frame.Header:
+            self._read_header(frame_value)
+        elif kind is frame.Body:
+            self._read_body(frame_value)
+        super()._process_frame(frame_value)
+        if kind is frame.Method and isinstance(frame_value.method, Channel.CloseOk):
+            self.observer.channel_closed(frame_value.channel_number, "the channel was closed")
+
+    def _read_header(self, header: frame.Header) -> None:
+        message = self._incoming.get(header.channel_number)
+        if message is not None:
+            message.properties, message.missing = header.properties, header.body_size
+            self._tell_if_complete(header.channel_number, message)
+
+    def _read_body(self, body: frame.Body) -> None:
+        message = self._incoming.get(body.channel_number)
+        if message is not None:
+            message.fragments.append(body.fragment)
+            message.missing -= len(body.fragment)
+            self._tell_if_complete(body.channel_number, message)
+
+    def _tell_if_complete(self, channel_number: int, message: _Message) -> None:
+        if message.missing > 0 or message.properties is None:
+            return
+        del self._incoming[channel_number]
+        fragments = message.fragments
+        body = fragments[0] if len(fragments) == 1 else b"".join(fragments)
+        self.observer.received_message(channel_number, message.method, message.properties, body)
+
+    def _tell_of_the_end(self, _connection: pika.SelectConnection, reason: BaseException) -> None:
+        self.observer.connection_closed(_words(reason))
+
+
+def _words(reason: BaseException) -> str:
+    if isinstance(reason, pika.exceptions.ConnectionClosedByClient):
+        return "the connection was closed"
+    return "the connection was lost"

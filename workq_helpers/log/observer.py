@@ -1,0 +1,561 @@
+"""`Observer`: reads the AMQP methods that pass between one client and the broker, and writes events.
+
+It is told of each method once that was sent, or before pika acts on what was received, so nothing is recorded that
+did not happen, and the order is that of the wire. It knows what the methods mean: consumers, delivery tags, publisher
+confirms and transactions, and what a channel that the broker closed has swallowed.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from pika.amqp_object import Method
+from pika.spec import Basic, BasicProperties, Channel, Confirm, Queue, Tx
+
+from workq_helpers.log.details import (
+    CloseReason,
+    ConsumeOptions,
+    Detail,
+    FetchOptions,
+    Handback,
+    Mistake,
+    PublishOptions,
+    QueueOptions,
+)
+from workq_helpers.log.events import EventLog
+from workq_helpers.log.messages import Marks, is_persistent, task_text
+from workq_helpers.log.trace import Trace
+
+__all__ = ["Book", "Held", "Observer"]
+
+#: How many of the methods sent last are remembered, for the case that the broker closes the channel for one of them.
+_REMEMBERED = 5_000
+
+Settling = Basic.Ack | Basic.Nack | Basic.Reject
+
+
+class Book:
+    """What all clients of a lesson write to: its log, its trace, and the marks of its messages."""
+
+    def __init__(self, log: EventLog) -> None:
+        self.log = log
+        self.trace = Trace(log)
+        self.marks = Marks()
+
+
+class Held:
+    """A delivery that a client got."""
+
+    __slots__ = ("auto_ack", "channel", "consumer_tag", "mark", "queue", "redelivered", "tag", "task")
+
+    def __init__(
+        self,
+        tag: int,
+        queue: str,
+        mark: str,
+        task: str,
+        *,
+        redelivered: bool,
+        channel: _Channel,
+        consumer_tag: str,
+        auto_ack: bool,
+    ) -> None:
+        self.channel = channel
+        self.tag = tag
+        self.queue = queue
+        self.mark = mark
+        self.task = task
+        self.redelivered = redelivered
+        self.consumer_tag = consumer_tag
+        self.auto_ack = auto_ack
+
+
+class _Subscription(NamedTuple):
+    queue: str
+    auto_ack: bool
+
+
+class _Published(NamedTuple):
+    queue: str
+    mark: str
+    task: str
+    exchange: str
+    has_user_id: bool
+    size: int
+
+
+class _Sent(NamedTuple):
+    """A method that the broker may close the channel for: a publish, or the settling of deliveries."""
+
+    method: Method
+    published: _Published | None = None
+    settled: tuple[Held, ...] = ()
+
+
+class _Channel:
+    """What is known of one channel."""
+
+    def __init__(self) -> None:
+        self.subscriptions: dict[str, _Subscription] = {}
+        self.fetches: deque[_Subscription] = deque()
+        self.last_queue = ""  # an empty name stands for the queue that was declared last
+        self.request: Method | None = None  # the one that waits for its answer
+        self.unsettled: dict[int, Held] = {}
+        self.withdrawn: set[int] = set()  # tags of deliveries whose consumer the broker canceled
+        self.confirming = False
+        self.published = 0
+        self.unconfirmed: dict[int, _Published] = {}
+        self.transaction: list[Callable[[], None]] | None = None
+        self.uncommitted: list[_Published] = []
+        self.committing = False
+        self.sent: deque[_Sent] = deque(maxlen=_REMEMBERED)
+
+
+class Observer:
+    """Watches one client, over all its channels and connections.
+
+    Args:
+        client: Its name in the log.
+        book: Where to write.
+    """
+
+    def __init__(self, client: str, book: Book) -> None:
+        self.client = client
+        self._log = book.log
+        self._trace = book.trace
+        self._marks = book.marks
+        self._channels: dict[int, _Channel] = {}
+        self._next_mark, self._again = "", False
+        #: Held while a delivery changes hands, so that the log never says "finished" after "lost".
+        self.lock = threading.RLock()
+        #: The delivery that was received last, or ``None`` if the client is not to have it.
+        self.latest: Held | None = None
+        #: Deliveries under auto-ack that the client has not come to yet.
+        self.at_hand: dict[Held, None] = {}
+        #: Why what it holds goes back, once the client has a reason of its own.
+        self.why = ""
+        #: Whether the client still comes to what it has under auto-ack when its connection is gone, as workers do.
+        self.outlives_connections = False
+        #: Whether the client is dead, and gets nothing more that others will get.
+        self.dead = False
+        #: Called with the lock held before deliveries go back, so that the client forgets them.
+        self.on_release: Callable[[], None] = _nothing
+        #: Called with a mark and whether the broker has the message.
+        self.on_confirm: Callable[[str, bool], None] = _ignore_confirm
+        self._when_sent: dict[type[Method], Callable[[_Channel, Any], None]] = {
+            Basic.Ack: self._settled,
+            Basic.Nack: self._settled,
+            Basic.Reject: self._settled,
+            Basic.Consume: self._subscribed,
+            Basic.Get: self._fetching,
+            Confirm.Select: self._confirms_asked_for,
+            Tx.Select: self._transaction_begun,
+            Tx.Commit: self._committing,
+        }
+        self._when_received: dict[type[Method], Callable[[_Channel, Any], None]] = {
+            Basic.Ack: self._confirmed,
+            Basic.Nack: self._confirmed,
+            Basic.Cancel: self._canceled,
+            Basic.GetEmpty: self._found_empty,
+            Basic.RecoverOk: self._recovered,
+            Channel.Close: self._closed_by_broker,
+            Queue.DeclareOk: self._declared,
+            Queue.DeleteOk: self._emptied,
+            Queue.PurgeOk: self._emptied,
+            Tx.CommitOk: self._committed,
+            Tx.RollbackOk: self._rolled_back,
+        }
+
+    # -- told by the connection -----------------------------------------------------------------------
+
+    def next_mark(self) -> str:
+        """Return the mark of the message that is published next; it stays the same until one is."""
+        if not self._next_mark:
+            self._next_mark = self._marks.new()
+        return self._next_mark
+
+    def publishes_again(self, mark: str) -> None:
+        """Learn that the message published next was published before under that mark, and is not known to be there."""
+        self._next_mark, self._again = mark, True
+
+    def sent(self, number: int, method: Method) -> None:
+        """Learn that a method without content was sent on a channel."""
+        self._trace.add(self.client, "sent", method)
+        channel = self._channel(number)
+        with self.lock:
+            if method.synchronous and not isinstance(method, Basic.Get):
+                channel.request = method
+            handle = self._when_sent.get(type(method))
+            if handle is not None:
+                handle(channel, method)
+
+    def published(
+        self, number: int, method: Basic.Publish, properties: BasicProperties, body: bytes, mark: str
+    ) -> None:
+        """Learn that a message was published on a channel."""
+        task = task_text(body)
+        self._trace.add(self.client, "sent", method, task)
+        channel = self._channel(number)
+        again, self._next_mark, self._again = self._again, "", False
+        queue = "" if method.exchange else method.routing_key
+        told = _Published(queue, mark, task, method.exchange, properties.user_id is not None, len(body))
+        options = PublishOptions(is_persistent(properties), again)
+        with self.lock:
+            if channel.transaction is not None:
+                channel.uncommitted.append(told)
+                channel.transaction.append(lambda: self._record_published(channel, method, told, options))
+            else:
+                self._record_published(channel, method, told, options)
+
+    def received(self, number: int, method: Method) -> None:
+        """Learn that a method without content came on a channel."""
+        self._trace.add(self.client, "received", method)
+        channel = self._channel(number)
+        with self.lock:
+            handle = self._when_received.get(type(method))
+            if handle is not None:
+                handle(channel, method)
+            if channel.request is not None and type(method).__name__ == f"{type(channel.request).__name__}Ok":
+                channel.request = None
+
+    def received_message(self, number: int, method: Method, properties: BasicProperties, body: bytes) -> None:
+        """Learn that a message came on a channel, and take off its mark."""
+        task = task_text(body)
+        self._trace.add(self.client, "received", method, task)
+        mark = self._marks.take_off(properties)
+        channel = self._channel(number)
+        with self.lock:
+            if isinstance(method, Basic.Deliver):
+                subscription = channel.subscriptions.get(method.consumer_tag, _Subscription("", False))
+                self._delivered(channel, method, subscription, mark, task, body)
+            elif isinstance(method, Basic.GetOk):
+                subscription = channel.fetches.popleft() if channel.fetches else _Subscription("", False)
+                self._delivered(channel, method, subscription, mark, task, body)
+            elif isinstance(method, Basic.Return):
+                self._returned(method, mark, task)
+
+    def opened(self) -> None:
+        """Learn that a new connection begins: its channels begin anew."""
+        self._channels.clear()
+
+    def channel_closed(self, number: int, why: str) -> None:
+        """Learn that a channel is closed; what it held goes back."""
+        channel = self._channels.pop(number, None)
+        if channel is not None:
+            with self.lock:
+                self._end(channel, self.why or why)
+
+    def connection_closed(self, why: str) -> None:
+        """Learn that the connection is gone; what it held goes back."""
+        for number in list(self._channels):
+            self.channel_closed(number, why)
+
+    # -- asked and told by the client -----------------------------------------------------------------
+
+    def unsettled(self, number: int) -> Iterable[int]:
+        """Return the tags of the deliveries that wait to be settled on a channel, in their order."""
+        return self._channel(number).unsettled
+
+    def knows(self, number: int, tag: object) -> bool:
+        """Whether a delivery of that tag waits to be settled on a channel."""
+        return tag in self._channel(number).unsettled
+
+    def release(self, why: str) -> None:
+        """Record that what the client held goes back to its queues."""
+        with self.lock:
+            for channel in self._channels.values():
+                self._end(channel, why)
+
+    def drop(self, why: str, held: Iterable[Held] | None = None) -> None:
+        """Record that deliveries under auto-ack are nobody's: by default all that the client has not come to."""
+        with self.lock:
+            for each in list(self.at_hand if held is None else held):
+                if self.at_hand.pop(each, each) is None:
+                    self.record("lost", each, why)
+
+    def came_to(self, number: int, tag: int) -> Held | None:
+        """Take note that the client has come to a delivery under auto-ack, and return it."""
+        channel = self._channel(number)
+        held = next((each for each in self.at_hand if each.tag == tag and each.channel is channel), None)
+        if held is not None:
+            del self.at_hand[held]
+        return held
+
+    def at_hand_of(self, number: int, consumer_tag: str) -> list[Held]:
+        """Return what a consumer under auto-ack got and has not come to."""
+        channel = self._channel(number)
+        return [each for each in self.at_hand if each.channel is channel and each.consumer_tag == consumer_tag]
+
+    def record(self, kind: str, held: Held, detail: Detail = "") -> None:
+        """Record an event about a delivery."""
+        self._log.record(kind, self.client, held.queue, held.mark, held.task, held.tag, held.redelivered, detail)
+
+    # -- deliveries -----------------------------------------------------------------------------------
+
+    def _subscribed(self, channel: _Channel, method: Basic.Consume) -> None:
+        queue = method.queue or channel.last_queue
+        channel.subscriptions[method.consumer_tag] = _Subscription(queue, bool(method.no_ack))
+
+    def _fetching(self, channel: _Channel, method: Basic.Get) -> None:
+        channel.fetches.append(_Subscription(method.queue or channel.last_queue, bool(method.no_ack)))
+
+    def _found_empty(self, channel: _Channel, _method: Method) -> None:
+        if channel.fetches:
+            channel.fetches.popleft()
+
+    def _delivered(
+        self,
+        channel: _Channel,
+        method: Basic.Deliver | Basic.GetOk,
+        subscription: _Subscription,
+        mark: str | None,
+        task: str,
+        body: bytes,
+    ) -> None:
+        queue, auto_ack = subscription
+        if self.dead and not auto_ack:
+            self.latest = None  # the dead get nothing, and the broker puts it back
+            return
+        redelivered = bool(method.redelivered)
+        mark = mark or self._marks.of_foreign(queue, body, redelivered)
+        consumer_tag = method.consumer_tag if isinstance(method, Basic.Deliver) else ""
+        held = Held(
+            method.delivery_tag, queue, mark, task,
+            redelivered=redelivered, channel=channel, consumer_tag=consumer_tag, auto_ack=auto_ack,
+        )  # fmt: skip
+        self.latest = held
+        if not auto_ack:
+            channel.unsettled[held.tag] = held
+            self.record("delivered", held)
+        elif isinstance(method, Basic.GetOk):
+            self.record("delivered", held, FetchOptions(auto_ack=True))
+        else:
+            self.at_hand[held] = None
+            self.record("delivered", held, _AUTO_ACK)
+
+    def _settled(self, channel: _Channel, method: Settling) -> None:
+        if channel.transaction is not None:
+            channel.transaction.append(lambda: self._record_settled(channel, method))
+        else:
+            self._record_settled(channel, method)
+
+    def _record_settled(self, channel: _Channel, method: Settling) -> None:
+        tag = method.delivery_tag
+        multiple = getattr(method, "multiple", False)
+        if not multiple:
+            found = channel.unsettled.pop(tag, None)
+            settled: tuple[Held, ...] = () if found is None else (found,)
+        else:
+            tags = list(channel.unsettled) if tag == 0 else _up_to(channel.unsettled, tag)
+            settled = tuple(channel.unsettled.pop(known) for known in tags)
+        kind, detail = _KINDS[type(method)], _handback(method)
+        for held in settled:
+            self.record(kind, held, detail)
+        if settled:
+            channel.sent.append(_Sent(method, settled=settled))
+        elif tag in channel.withdrawn:
+            self._log.record("ack dropped", self.client, delivery_tag=tag, detail=Mistake.CONSUMER_CANCELED)
+        elif not multiple or tag:
+            self._log.record(kind, self.client, delivery_tag=tag, detail=Mistake.UNKNOWN_DELIVERY_TAG)
+            channel.sent.append(_Sent(method))
+
+    def _canceled(self, channel: _Channel, method: Basic.Cancel) -> None:
+        subscription = channel.subscriptions.pop(method.consumer_tag, None)
+        queue = subscription.queue if subscription else ""
+        self._log.record("cancelled", self.client, queue, detail="by the broker")
+        held = [each for each in channel.unsettled.values() if each.consumer_tag == method.consumer_tag]
+        if held:
+            self.on_release()
+        for each in held:
+            del channel.unsettled[each.tag]
+            channel.withdrawn.add(each.tag)
+            self.record("unknown", each, "RabbitMQ canceled its consumer: the queue is gone, or an ack was overdue")
+
+    def _recovered(self, channel: _Channel, _method: Method) -> None:
+        for held in channel.unsettled.values():
+            self.record("requeued", held, "basic.recover asked for it")
+        channel.unsettled.clear()
+
+    # -- publishing -----------------------------------------------------------------------------------
+
+    def _record_published(
+        self, channel: _Channel, method: Basic.Publish, told: _Published, options: PublishOptions
+    ) -> None:
+        self._log.record("published", self.client, told.queue, told.mark, told.task, detail=options)
+        channel.sent.append(_Sent(method, published=told))
+        if channel.confirming:
+            channel.published += 1
+            channel.unconfirmed[channel.published] = told
+
+    def _confirms_asked_for(self, channel: _Channel, _method: Method) -> None:
+        channel.confirming = True
+
+    def _confirmed(self, channel: _Channel, method: Basic.Ack | Basic.Nack) -> None:
+        tag = method.delivery_tag
+        good = isinstance(method, Basic.Ack)
+        for number in _up_to(channel.unconfirmed, tag) if method.multiple else (tag,):
+            told = channel.unconfirmed.pop(number, None)
+            if told is not None:
+                kind = "confirmed" if good else "refused"
+                self._log.record(kind, self.client, told.queue, told.mark, told.task, number)
+                self.on_confirm(told.mark, good)
+
+    def _returned(self, method: Basic.Return, mark: str | None, task: str) -> None:
+        queue = "" if method.exchange else method.routing_key
+        reason = CloseReason(method.reply_code, method.reply_text)
+        self._log.record("returned", self.client, queue, mark, task, detail=reason)
+
+    def _fate(self, kind: str, told: _Published, why: Detail) -> None:
+        self._log.record(kind, self.client, told.queue, told.mark, told.task, detail=why)
+
+    # -- transactions ---------------------------------------------------------------------------------
+
+    def _transaction_begun(self, channel: _Channel, _method: Method) -> None:
+        channel.transaction = []
+
+    def _committing(self, channel: _Channel, _method: Method) -> None:
+        """Take what the transaction holds for done from here on: others may get it before the answer comes."""
+        waiting, channel.transaction = channel.transaction or [], None
+        for record in waiting:
+            record()
+        channel.transaction = []
+        channel.committing = True
+
+    def _committed(self, channel: _Channel, _method: Method) -> None:
+        channel.committing = False
+        channel.uncommitted.clear()
+
+    def _rolled_back(self, channel: _Channel, _method: Method) -> None:
+        channel.transaction = []
+        self._never_committed(channel, "the transaction was rolled back")
+
+    def _never_committed(self, channel: _Channel, why: str) -> None:
+        for told in channel.uncommitted:
+            if not channel.committing:
+                self._log.record("published", self.client, told.queue, told.mark, told.task, detail=PublishOptions())
+                self._fate("refused", told, why)
+            else:
+                self._fate("unknown", told, "the commit of its transaction was not answered")
+        channel.uncommitted.clear()
+
+    # -- queues ---------------------------------------------------------------------------------------
+
+    def _declared(self, channel: _Channel, answer: Queue.DeclareOk) -> None:
+        channel.last_queue = answer.queue
+        asked = channel.request
+        if isinstance(asked, Queue.Declare) and not asked.passive:
+            kind = str((asked.arguments or {}).get("x-queue-type", "classic"))
+            self._log.record("declared", self.client, answer.queue, detail=QueueOptions(bool(asked.durable), kind))
+
+    def _emptied(self, channel: _Channel, answer: Queue.DeleteOk | Queue.PurgeOk) -> None:
+        asked = channel.request
+        if isinstance(asked, Queue.Delete | Queue.Purge):
+            kind = "deleted" if isinstance(asked, Queue.Delete) else "purged"
+            self._log.record(kind, self.client, asked.queue or channel.last_queue, detail=int(answer.message_count))
+
+    # -- the end of a channel -------------------------------------------------------------------------
+
+    def _closed_by_broker(self, channel: _Channel, method: Channel.Close) -> None:
+        reason = CloseReason(method.reply_code, method.reply_text)
+        queue = next(iter(channel.subscriptions.values())).queue if channel.subscriptions else ""
+        self._log.record("channel closed", self.client, queue, detail=reason)
+        self.on_release()
+        for each in self._swallowed(channel, method, reason):
+            if each.published is not None:
+                self._forget_unconfirmed(channel, each.published)
+                self._fate("refused", each.published, "RabbitMQ had closed the channel before it came")
+            for held in each.settled:
+                self.record("ack dropped", held, "RabbitMQ had closed the channel before it came")
+                channel.unsettled[held.tag] = held
+        self._end(channel, "the broker closed the channel")
+
+    def _swallowed(self, channel: _Channel, method: Channel.Close, reason: CloseReason) -> list[_Sent]:
+        """Return what was sent after the method that the broker closed the channel for, where that can be told."""
+        sent = list(channel.sent)
+        guilty = [at for at, each in enumerate(sent) if method.class_id << 16 | method.method_id == each.method.INDEX]
+        sure = [at for at in guilty if _is_meant(sent[at], reason.text)]
+        if not guilty or not (sure or len(guilty) == 1):
+            for at in guilty:
+                if (told := sent[at].published) is not None:
+                    self._forget_unconfirmed(channel, told)
+                    self._fate("unknown", told, f"RabbitMQ closed the channel for one of {len(guilty)}: {reason}")
+            return []
+        first = (sure or guilty)[0]
+        if (told := sent[first].published) is not None:
+            self._forget_unconfirmed(channel, told)
+            self._fate("refused", told, reason)
+        return sent[first + 1 :]
+
+    @staticmethod
+    def _forget_unconfirmed(channel: _Channel, published: _Published) -> None:
+        for number, told in list(channel.unconfirmed.items()):
+            if told is published:
+                del channel.unconfirmed[number]
+
+    def _end(self, channel: _Channel, why: str) -> None:
+        """Record what becomes of what a channel held. Under `lock`."""
+        if channel.unsettled:
+            self.on_release()
+        for held in channel.unsettled.values():
+            self.record("requeued", held, why)
+        channel.unsettled.clear()
+        for told in channel.unconfirmed.values():
+            self._fate("unknown", told, "its confirm never came")
+        channel.unconfirmed.clear()
+        self._never_committed(channel, "its transaction was never committed")
+        if not self.outlives_connections:
+            self.drop(f"{why} before the client came to it", [each for each in self.at_hand if each.channel is channel])
+        channel.sent.clear()
+
+    def _channel(self, number: int) -> _Channel:
+        channel = self._channels.get(number)
+        if channel is None:
+            channel = self._channels[number] = _Channel()
+        return channel
+
+
+_AUTO_ACK = ConsumeOptions(auto_ack=True)
+
+_KINDS: dict[type[Method], str] = {Basic.Ack: "acked", Basic.Nack: "nacked", Basic.Reject: "rejected"}
+
+
+def _handback(method: Settling) -> Detail:
+    if isinstance(method, Basic.Ack):
+        return ""
+    return Handback.REQUEUE if method.requeue else Handback.DISCARD
+
+
+def _up_to(numbers: Iterable[int], last: int) -> list[int]:
+    """Return the numbers up to `last`; they come in order."""
+    found = []
+    for number in numbers:
+        if number > last:
+            break
+        found.append(number)
+    return found
+
+
+def _is_meant(sent: _Sent, text: str) -> bool:
+    """Whether the broker's words for closing a channel fit this method and hardly another."""
+    told = sent.published
+    if told is None:
+        tag = getattr(sent.method, "delivery_tag", 0)
+        return not sent.settled and bool(re.search(rf"unknown delivery tag {tag}\b", text))
+    if "no exchange" in text:
+        return f"no exchange '{told.exchange}'" in text
+    if "user_id" in text:
+        return told.has_user_id
+    size = re.search(r"message size (\d+)", text)
+    return size is not None and told.size == int(size[1])
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def _ignore_confirm(_mark: str, _confirmed: bool) -> None:
+    """Do nothing."""

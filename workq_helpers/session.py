@@ -1,0 +1,618 @@
+"""`Session`: one notebook's clean virtual host, and everything that goes on in it."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import itertools
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from workq_helpers.broker import Broker, find_broker
+from workq_helpers.clients.consumer import ConsumerOptions
+from workq_helpers.clients.program import Program
+from workq_helpers.clients.publisher import Publisher, PublisherOptions
+from workq_helpers.clients.recording_connection import ACTOR, RecordingConnection
+from workq_helpers.clients.worker import Callback, Worker
+from workq_helpers.errors import InvalidArgumentError, QueueError, UnknownWorkerError, WaitTimeoutError, WorkqError
+from workq_helpers.log.details import BrokerChange
+from workq_helpers.log.events import EventLog
+from workq_helpers.log.ledger import Ledger
+from workq_helpers.log.observer import Book
+from workq_helpers.rabbitmq.connecting import translate
+from workq_helpers.text import printable
+from workq_helpers.waiting import wait_until
+
+if TYPE_CHECKING:
+    from workq_helpers.rabbitmq.management import QueueCounts
+
+__all__ = ["Session"]
+
+#: How long workers may take to begin to consume, in seconds.
+_START_TIMEOUT_SECONDS = 60.0
+
+#: How often the broker is asked for its counts while a wait depends on them, in seconds.
+_COUNT_INTERVAL_SECONDS = 0.1
+
+#: The counts must say "empty" this often in a row: they may lag behind by some milliseconds.
+_QUIET_COUNTS = 3
+
+#: How often the counts may differ from the log's before we believe that they will not come to agree.
+_PATIENT_COUNTS = 10
+
+#: How long messages that ended workers held may take to come back to their queues, in seconds.
+_REQUEUE_SECONDS = 10.0
+
+_open_sessions: dict[str, Session] = {}
+_opening = threading.RLock()
+
+
+class Session:
+    """An empty virtual host for a lesson, its connections, workers, publishers and programs, and the log.
+
+    Opening a session again under the same name closes everything that the first one opened. What a learner opens
+    is a `Lesson`, which also shows what happened.
+
+    Args:
+        name: Names the lesson and its virtual host, for example "round-robin".
+        broker: The broker to use; by default one is found or started, with its progress shown.
+
+    Raises:
+        BrokerError: There is no broker to use; the message says what to do.
+    """
+
+    def __init__(self, name: str, broker: Broker | None = None) -> None:
+        if not isinstance(name, str) or not name.strip():
+            raise InvalidArgumentError(f'A lesson needs a name, not {name!r}: Lesson("round-robin"), for example.')
+        self.name = name
+        with _opening:
+            earlier = _open_sessions.pop(name, None)
+            if earlier is not None:
+                earlier.close()
+            _keep_pika_out_of_cells()
+            #: Everything that happened, in order.
+            self.log = EventLog()
+            self._book = Book(self.log)
+            self._ledger = Ledger()
+            self._ledger_lock = threading.Lock()
+            self._connections: list[RecordingConnection] = []
+            self._workers: list[Worker] = []
+            self._publishers: list[Publisher] = []
+            self._programs: list[Program] = []
+            self._names = {"worker": itertools.count(1), "publisher": itertools.count(1)}
+            self._owns_broker = broker is None
+            #: The broker the lesson runs on.
+            self.broker = find_broker(_say) if broker is None else broker
+            try:
+                #: The name of the lesson's virtual host.
+                self.virtual_host = self.broker.create_virtual_host(name)
+            except BaseException:
+                self._release_broker()
+                raise
+            self.broker.subscribe(self._record_broker)
+            self._closed = False
+            _open_sessions[name] = self
+
+    # -- connections ----------------------------------------------------------------------------------
+
+    def connect(self, **overrides: Any) -> RecordingConnection:
+        """Open a plain pika connection to the lesson's virtual host, whose messages the log sees too.
+
+        Args:
+            **overrides: Arguments of `pika.ConnectionParameters`. Heartbeats are off unless asked for:
+                nothing answers them between two cells of a notebook.
+
+        Raises:
+            BrokerError: The connection can't be opened; the message says why.
+        """
+        self._check_open()
+        parameters = self.broker.connection_parameters(self.virtual_host, **({"heartbeat": 0} | overrides))
+        connection = RecordingConnection(parameters, endpoint=self.broker.endpoint, book=self._book)
+        self._connections = [*(known for known in self._connections if known.is_open), connection]
+        return connection
+
+    # -- workers --------------------------------------------------------------------------------------
+
+    @property
+    def workers(self) -> list[Worker]:
+        """Every worker the lesson has started, in order, the ended ones too."""
+        return list(self._workers)
+
+    def start_worker(
+        self,
+        callback: Callback,
+        queue: str,
+        *,
+        auto_ack: bool = False,
+        prefetch_count: int = 0,
+        arguments: dict[str, Any] | None = None,
+        name: str | None = None,
+    ) -> Worker:
+        """Start a worker in the background and return it once it consumes.
+
+        Args:
+            callback: Called as ``callback(ch, method, properties, body)`` for each delivery.
+            queue: The queue to consume from; it must exist.
+            auto_ack: Whether a delivery counts as acknowledged when RabbitMQ sends it.
+            prefetch_count: How many unacknowledged deliveries it may hold; 0 for no limit.
+            arguments: Arguments of ``basic_consume``.
+            name: Its name; by default worker-1, worker-2, ...
+
+        Raises:
+            CallbackSignatureError: The callback can't be called like that.
+            InvalidArgumentError: An argument makes no sense.
+            QueueNotFoundError: There is no such queue.
+            WorkerStartError: It could not begin to consume.
+        """
+        options = ConsumerOptions(queue, auto_ack, prefetch_count, arguments)
+        return self._start_workers([self._new_worker(callback, options, name)])[0]
+
+    def start_workers(
+        self,
+        count: int,
+        callback: Callback,
+        queue: str,
+        *,
+        auto_ack: bool = False,
+        prefetch_count: int = 0,
+        arguments: dict[str, Any] | None = None,
+    ) -> list[Worker]:
+        """Start several workers at once, which consume in the order of their names.
+
+        Args:
+            count: How many.
+            callback: As for `start_worker`, and so are the other arguments.
+            queue: The queue to consume from.
+            auto_ack: Whether a delivery counts as acknowledged when RabbitMQ sends it.
+            prefetch_count: How many unacknowledged deliveries each may hold; 0 for no limit.
+            arguments: Arguments of ``basic_consume``.
+
+        Raises:
+            WorkqError: As for `start_worker`; then none of them is left.
+        """
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise InvalidArgumentError(f"count is {count!r}. Pass how many workers to start, 1 or more.")
+        options = ConsumerOptions(queue, auto_ack, prefetch_count, arguments)
+        return self._start_workers([self._new_worker(callback, options, None) for _ in range(count)])
+
+    def worker(self, name: str) -> Worker:
+        """Return the worker of that name, the latest if there were several.
+
+        Raises:
+            UnknownWorkerError: There is none.
+        """
+        for worker in reversed(self._workers):
+            if worker.name == name:
+                return worker
+        known = ", ".join(worker.name for worker in self._workers) or "none yet"
+        raise UnknownWorkerError(f"There is no worker named {name!r} in this lesson. Its workers: {known}.")
+
+    def stop(self, name: str) -> None:
+        """Stop a worker politely: it finishes the task in hand."""
+        self.worker(name).stop()
+
+    def stop_workers(self, workers: Iterable[Worker] | None = None, timeout: float = 60.0) -> None:
+        """Stop several workers at once, politely; by default all that are left.
+
+        Args:
+            workers: Which.
+            timeout: Seconds to wait at most for each.
+
+        Raises:
+            WaitTimeoutError: One is frozen, or its task takes longer.
+        """
+        stopping = list(self._workers if workers is None else workers)
+        for worker in stopping:
+            if worker.state != "frozen":
+                worker.request_stop()
+        for worker in stopping:
+            worker.stop(timeout)
+
+    def kill(self, name: str) -> None:
+        """Kill a worker: its TCP connection is cut, as in a crash."""
+        self.worker(name).kill()
+
+    def freeze(self, name: str) -> None:
+        """Make a worker hang without dying."""
+        self.worker(name).freeze()
+
+    def thaw(self, name: str) -> None:
+        """Let a frozen worker go on."""
+        self.worker(name).thaw()
+
+    def _new_worker(self, callback: Callback, options: ConsumerOptions, name: str | None) -> Worker:
+        self._check_open()
+        if name is None:
+            name = self._free_name("worker", {worker.name for worker in self._workers})
+        elif not isinstance(name, str) or not name or name in (ACTOR, "lesson") or printable(name) != name:
+            raise InvalidArgumentError(f'{name!r} is no name for a worker. Use a short text, such as "worker-1".')
+        elif any(worker.name == name and worker.alive for worker in self._workers):
+            raise InvalidArgumentError(
+                f"There is a live worker named {name!r} already. Choose another name, or stop that one first."
+            )
+        return Worker(
+            name,
+            callback,
+            options,
+            parameters=self.broker.connection_parameters(self.virtual_host),
+            book=self._book,
+            explain=self._explainer(options.queue),
+        )
+
+    def _free_name(self, kind: str, taken: set[str]) -> str:
+        return next(name for number in self._names[kind] if (name := f"{kind}-{number}") not in taken)
+
+    def _explainer(self, queue: str) -> Callable[[BaseException], WorkqError]:
+        return lambda error: translate(error, endpoint=self.broker.endpoint, queue=queue)
+
+    def _start_workers(self, workers: list[Worker]) -> list[Worker]:
+        try:
+            # Connections open all at once; they consume one after another, so that RabbitMQ's round robin
+            # goes through them in the order of their names.
+            for worker in workers:
+                worker.launch()
+            for worker in workers:
+                worker.wait_until_prepared(_START_TIMEOUT_SECONDS)
+            for worker in workers:
+                worker.consume()
+                worker.wait_until_consuming(_START_TIMEOUT_SECONDS)
+        except BaseException:
+            _end_all(workers)
+            raise
+        self._workers += workers
+        return workers
+
+    # -- publishers -----------------------------------------------------------------------------------
+
+    @property
+    def publishers(self) -> list[Publisher]:
+        """Every publisher the lesson has started, in order."""
+        return list(self._publishers)
+
+    def start_publisher(
+        self,
+        tasks: Iterable[str | bytes] | str | bytes,
+        queue: str | None = None,
+        *,
+        exchange: str = "",
+        routing_key: str | None = None,
+        count: int | None = None,
+        interval_seconds: float | None = None,
+        rate: float | None = None,
+        persistent: bool = False,
+        confirm: bool = False,
+        mandatory: bool = False,
+        name: str | None = None,
+    ) -> Publisher:
+        """Publish tasks in the background and return at once.
+
+        Args:
+            tasks: An iterable of texts or bytes; or one text, which is sent `count` times.
+            queue: The queue to send to, through the default exchange.
+            exchange: Another exchange, with its `routing_key` in place of `queue`.
+            routing_key: The routing key; by default the queue's name.
+            count: How many tasks to send at most; by default all, or 1 for a single text.
+            interval_seconds: Seconds from one task to the next; by default as fast as it goes.
+            rate: The same as tasks a second.
+            persistent: Whether messages ask to be kept on disk.
+            confirm: Whether RabbitMQ confirms each message.
+            mandatory: Whether RabbitMQ returns what it can't route.
+            name: Its name; by default publisher-1, publisher-2, ...
+
+        Raises:
+            InvalidArgumentError: An argument makes no sense.
+        """
+        self._check_open()
+        key = routing_key if routing_key is not None else queue
+        if not isinstance(key, str) or (not key and not exchange):
+            raise InvalidArgumentError(
+                f'The queue to publish to is {key!r}. Pass the name you declared, for example queue="hello".'
+            )
+        if name is not None and (not isinstance(name, str) or not name or printable(name) != name):
+            raise InvalidArgumentError(f'{name!r} is no name for a publisher. Use a short text, such as "publisher-1".')
+        options = PublisherOptions(
+            key, exchange, _interval_seconds(interval_seconds, rate), persistent, confirm, mandatory
+        )
+        publisher = Publisher(
+            name or self._free_name("publisher", {known.name for known in self._publishers}),
+            _limited(tasks, count),
+            options,
+            parameters=self.broker.connection_parameters(self.virtual_host),
+            book=self._book,
+            explain=self._explainer(key),
+        )
+        publisher.launch()
+        self._publishers.append(publisher)
+        return publisher
+
+    # -- programs -------------------------------------------------------------------------------------
+
+    @property
+    def programs(self) -> list[Program]:
+        """Every program the lesson has started, in order, the ended ones too."""
+        return list(self._programs)
+
+    def start_program(self, path: str | Path, *arguments: str) -> Program:
+        """Start a Python program as a process of its own, and return at once.
+
+        It finds the address of the lesson's virtual host in ``WORKQ_BROKER_URL``. The log sees nothing of it.
+
+        Args:
+            path: Its file, for example "programs/worker.py".
+            *arguments: Its command line.
+
+        Raises:
+            InvalidArgumentError: There is no such file, or an argument is not a text.
+        """
+        self._check_open()
+        count = 1 + sum(known.path.name == Path(path).name for known in self._programs)
+        endpoint = self.broker.endpoint.on(self.virtual_host)
+        program = Program(f"{Path(path).name} {count}", path, arguments, endpoint, self.log.seconds)
+        self._programs.append(program)
+        return program
+
+    # -- queues ---------------------------------------------------------------------------------------
+
+    def queue_counts(self) -> Mapping[str, QueueCounts]:
+        """Return what the broker says of each queue in the lesson's virtual host, current to some milliseconds."""
+        self._check_open()
+        return self.broker.queue_counts(self.virtual_host)
+
+    def purge(self, queue: str) -> int:
+        """Empty a queue of its ready messages; return how many went.
+
+        Raises:
+            QueueNotFoundError: There is no such queue.
+        """
+        with self.connect() as connection:
+            return int(connection.channel().queue_purge(queue).method.message_count)
+
+    def start_over(self) -> None:
+        """End every worker, publisher and program, empty every queue and begin a new log; the queues stay declared.
+
+        Connections that the notebook itself holds stay open, and keep what they have not acknowledged.
+        """
+        self._check_open()
+        self._end_everybody()
+        declared = self.ledger().declarations()
+        self._publishers.clear()
+        self._programs.clear()
+        self._workers.clear()
+        self._names = {"worker": itertools.count(1), "publisher": itertools.count(1)}
+        self._empty_queues(declared)
+        with self._ledger_lock:
+            self.log.clear()
+            self._book.trace.clear()
+            self._ledger = Ledger()
+        for queue, options in declared.items():
+            self.log.record("declared", "lesson", queue, detail=options)
+
+    def _empty_queues(self, declared: Iterable[str]) -> None:
+        """Purge until nothing is left: what a worker held comes back a moment after it has gone."""
+
+        def is_empty() -> bool:
+            for queue in declared:
+                with contextlib.suppress(QueueError):  # somebody else deleted it: it is empty enough
+                    self.purge(queue)
+            counts = self.queue_counts()
+            return not any(queue in counts and any(counts[queue][:2]) for queue in declared)
+
+        wait_until(is_empty, _REQUEUE_SECONDS, interval_seconds=_COUNT_INTERVAL_SECONDS)
+
+    # -- waiting --------------------------------------------------------------------------------------
+
+    def wait_until_idle(self, timeout: float = 60.0) -> None:
+        """Wait until nothing is left to happen: all is published, delivered and worked on.
+
+        A message that no worker takes (no worker at all, or every worker holds as many as its prefetch
+        count allows and acks none) does not count: it would wait for ever.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Raises:
+            WaitTimeoutError: Something still went on; the message says what.
+        """
+        self._check_open()
+        quiet, patience = 0, _PATIENT_COUNTS
+
+        def is_idle() -> bool:
+            nonlocal quiet, patience
+            if not self._seems_idle():
+                return False
+            counts = self.queue_counts()
+            if not self._nothing_ready(counts):
+                quiet = 0
+            elif patience and not self._agrees(counts):
+                quiet, patience = 0, patience - 1
+            else:
+                # With nothing pending, every message the log knows has reached a worker, and once is enough.
+                quiet = quiet + 1 if self._pending() else _QUIET_COUNTS
+            return quiet >= _QUIET_COUNTS
+
+        if not wait_until(is_idle, timeout, interval_seconds=_COUNT_INTERVAL_SECONDS):
+            raise WaitTimeoutError(
+                f"Not idle after {timeout} seconds: {self._what_goes_on()}. "
+                f"Wait longer with wait_until_idle(timeout=...)."
+            )
+
+    def _seems_idle(self) -> bool:
+        return not any(publisher.alive for publisher in self._publishers) and not any(
+            worker.in_hand or worker.state in ("starting", "reconnecting")
+            for worker in self._workers
+            if worker.alive and worker.state != "frozen"
+        )
+
+    def _consumed_queues(self) -> set[str]:
+        """Return the queues from which some worker would still take a message."""
+        ledger = self.ledger()
+        return {
+            worker.queue
+            for worker in self._workers
+            if worker.alive
+            and worker.state != "frozen"
+            and (worker.auto_ack or not worker.prefetch_count or ledger.in_hand(worker.name) < worker.prefetch_count)
+        }
+
+    def _pending(self) -> int:
+        ledger = self.ledger()
+        return sum(ledger.pending(queue) for queue in self._consumed_queues())
+
+    def _agrees(self, counts: Mapping[str, QueueCounts]) -> bool:
+        """Whether the broker counts what the log does; what others send and take makes it differ for good."""
+        return all(
+            (counts[queue].ready, counts[queue].unacknowledged) == seen
+            for queue, seen in self.ledger().queues().items()
+            if queue in counts
+        )
+
+    def _nothing_ready(self, counts: Mapping[str, QueueCounts]) -> bool:
+        return self._seems_idle() and not any(
+            counts[queue].ready for queue in self._consumed_queues() if queue in counts
+        )
+
+    def _what_goes_on(self) -> str:
+        busy = [f"{publisher.name} is {publisher.state}" for publisher in self._publishers if publisher.alive]
+        busy += [
+            f"{worker.name} is {worker.state} with {worker.in_hand} in hand"
+            for worker in self._workers
+            if worker.alive and (worker.in_hand or worker.state == "reconnecting")
+        ]
+        pending = self._pending()
+        if pending:
+            busy.append(f"{pending} messages have not been delivered")
+        return ", ".join(busy) or "the broker still counts ready messages"
+
+    # -- what happened --------------------------------------------------------------------------------
+
+    def ledger(self) -> Ledger:
+        """Return where every message is now, as the log has it."""
+        with self._ledger_lock:
+            self._ledger.catch_up(self.log)
+            return self._ledger
+
+    # -- the end --------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """End everything the lesson opened and remove its virtual host; closing again does nothing."""
+        with _opening:
+            if self._closed:
+                return
+            self._closed = True
+            if _open_sessions.get(self.name) is self:
+                del _open_sessions[self.name]
+        self._end()
+
+    def _end(self) -> None:
+        self.broker.unsubscribe(self._record_broker)
+        self._end_everybody()
+        for connection in self._connections:
+            # The broker may have closed it, or be gone: then there is nothing left to close.
+            with contextlib.suppress(Exception):
+                connection.close()
+        try:
+            self.broker.delete_virtual_host(self.virtual_host)
+        except WorkqError:
+            # It is gone, or will be removed when our lease on the broker ends.
+            logging.getLogger(__name__).debug("virtual host %s not removed", self.virtual_host, exc_info=True)
+        finally:
+            self._release_broker()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _end_everybody(self) -> None:
+        _end_all([*self._publishers, *self._workers])
+        for program in self._programs:
+            program.end()
+
+    def _record_broker(self, change: str) -> None:
+        self.log.record("broker", "lesson", detail=BrokerChange(change))
+
+    def _release_broker(self) -> None:
+        if self._owns_broker:
+            self.broker.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise InvalidArgumentError(
+                f"The lesson {self.name!r} is closed. Run the notebook's first cell again to open it anew."
+            )
+
+    def __repr__(self) -> str:
+        if self._closed:
+            return f"<{type(self).__name__} {self.name!r}: closed>"
+        alive = sum(worker.alive for worker in self._workers)
+        return f"<{type(self).__name__} {self.name!r} on {self.broker.describe()}, {alive} workers>"
+
+
+def _end_all(members: Iterable[Worker | Publisher]) -> None:
+    """End workers as a crash would and publishers politely, all of them at once."""
+    started = [member for member in members if member.alive]
+    for member in started:
+        if isinstance(member, Worker):
+            member.request_kill()
+        else:
+            member.request_stop()
+    for member in started:
+        member.join(5.0)
+
+
+def _limited(tasks: Iterable[str | bytes] | str | bytes, count: int | None) -> Iterator[str | bytes]:
+    if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
+        raise InvalidArgumentError(f"count is {count!r}. Pass how many tasks to send, 0 or more.")
+    if isinstance(tasks, str | bytes):
+        return itertools.repeat(tasks, 1 if count is None else count)
+    try:
+        iterator = iter(tasks)
+    except TypeError as error:
+        raise InvalidArgumentError(
+            f"tasks is {tasks!r}, which holds no tasks. Pass a list of texts, for example "
+            f'["First message.", "Second message.."].'
+        ) from error
+    return iterator if count is None else itertools.islice(iterator, count)
+
+
+def _interval_seconds(interval_seconds: float | None, rate: float | None) -> float:
+    if interval_seconds is not None and rate is not None:
+        raise InvalidArgumentError(
+            f"Both interval_seconds={interval_seconds!r} and rate={rate!r} say how fast to publish. Pass one of them."
+        )
+    if rate is not None:
+        _check_number("rate", rate, "tasks a second, more than 0", rate_is_zero_too=False)
+        return 1.0 / rate
+    if interval_seconds is not None:
+        _check_number("interval_seconds", interval_seconds, "seconds, 0 or more", rate_is_zero_too=True)
+        return float(interval_seconds)
+    return 0.0
+
+
+def _check_number(name: str, value: object, wanted: str, *, rate_is_zero_too: bool) -> None:
+    good = isinstance(value, int | float) and not isinstance(value, bool)
+    if not good or not (0 <= float(value) < float("inf")) or (value == 0 and not rate_is_zero_too):  # type: ignore[arg-type]
+        raise InvalidArgumentError(f"{name} is {value!r}. Pass a number of {wanted}.")
+
+
+def _keep_pika_out_of_cells() -> None:
+    """Keep pika's own error lines from landing in whichever cell runs; our events tell the same."""
+    logger = logging.getLogger("pika")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+
+
+def _say(text: str, *_: object) -> None:
+    print(text)  # noqa: T201 - progress for the learner who waits for the first cell
+
+
+@atexit.register
+def _close_open_sessions() -> None:
+    for session in list(_open_sessions.values()):
+        # One that can't be closed must not keep the others open.
+        with contextlib.suppress(Exception):
+            session.close()

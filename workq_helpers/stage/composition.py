@@ -1,0 +1,117 @@
+"""`compose`: a whole frame from a moment of the log and from what surrounds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from workq_helpers.rabbitmq.management import QueueCounts
+from workq_helpers.stage.frame import Action, BrokerBar, BrokerState, CallLine, Frame, Moment, Notice, QueueCard
+from workq_helpers.stage.playhead import Position
+
+__all__ = ["broker_bar", "compose"]
+
+_NO_QUEUE = "There is no queue yet. Declare one here, or run the cell that does."
+
+
+def compose(
+    moment: Moment,
+    position: Position,
+    broker: BrokerBar,
+    *,
+    number: int,
+    lesson: str,
+    closed: str = "",
+    known_queues: Mapping[str, QueueCounts] | None = None,
+    last_queue: str = "",
+    calls: Iterable[CallLine] = (),
+    notices: Iterable[Notice] = (),
+) -> Frame:
+    """Return a whole frame.
+
+    Args:
+        moment: What the scene shows of the moment.
+        position: Which moment that is.
+        broker: What is told of the broker.
+        number: The frame's.
+        lesson: The lesson's name.
+        closed: Why nothing goes on any more; ``""`` while the lesson is open.
+        known_queues: What the broker says of its queues, for those that the log has not seen declared.
+        last_queue: The queue that the stage acted on last.
+        calls: The last calls that were made from the stage.
+        notices: The last notices.
+    """
+    queues = [_amended(card, known_queues or {}) for card in moment["queues"]]
+    return {
+        "number": number,
+        "lesson": lesson,
+        "closed": closed,
+        "playback": {
+            "mode": position.mode,
+            "seconds": round(position.seconds, 3),
+            "end_seconds": round(position.end_seconds, 3),
+            "event": position.events,
+            "events": position.end_events,
+            "caption": position.caption,
+        },
+        "broker": broker,
+        "publishers": moment["publishers"],
+        "queues": queues,
+        "more_queues": moment["more_queues"],
+        "workers": moment["workers"],
+        "more_workers": moment["more_workers"],
+        "ends": moment["ends"],
+        "summary": moment["summary"],
+        "actions": _actions(queues),
+        "queue": _default_queue(queues, last_queue),
+        "python": list(calls),
+        "notices": list(notices),
+    }
+
+
+def broker_bar(version: str, where: str, state: BrokerState, *, ours: bool, by_hand: str = "") -> BrokerBar:
+    """Return what is told of the broker.
+
+    Args:
+        version: RabbitMQ's.
+        where: Where it comes from.
+        state: What it does.
+        ours: Whether the course started it.
+        by_hand: The command that restarts one that is not ours, where it is known.
+    """
+    return {
+        "name": f"RabbitMQ {version}",
+        "found": where,
+        "state": state,
+        "steerable": ours,
+        "why_not": "" if ours else _not_ours(where, by_hand),
+    }
+
+
+def _not_ours(where: str, by_hand: str) -> str:
+    how = f"with {by_hand} in a terminal" if by_hand else "where it runs"
+    return (
+        f"The course did not start the RabbitMQ at {where}, so it does not restart or crash it. Restart it {how}; "
+        "lesson.broker.wait_for_restart() in a cell waits for it. Or unset WORKQ_BROKER_URL for one of the "
+        "course's own."
+    )
+
+
+def _amended(card: QueueCard, known_queues: Mapping[str, QueueCounts]) -> QueueCard:
+    """Let the broker say how a queue is made that the log has not seen declared."""
+    known = known_queues.get(card["name"])
+    if known is None or card["durability"]:
+        return card
+    return {**card, "durability": "durable" if known.durable else "transient", "type": known.type}
+
+
+def _default_queue(queues: list[QueueCard], last_queue: str) -> str:
+    present = [card["name"] for card in queues if card["name"] and not card["gone"]]
+    return last_queue if last_queue in present else next(iter(present), "")
+
+
+def _actions(queues: list[QueueCard]) -> dict[str, Action]:
+    """Return what can't be done at this moment, and why."""
+    if any(card["name"] and not card["gone"] for card in queues):
+        return {}
+    off = ("send", "five", "many", "add_worker", "purge")
+    return {do: {"enabled": False, "why": _NO_QUEUE} for do in off}

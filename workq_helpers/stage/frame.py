@@ -1,0 +1,299 @@
+"""`Frame`: what Python sends to the stage's JavaScript, whole, for each moment that is shown.
+
+This is the contract between the two. `scripts/stage_frames.py` makes JavaScript's types and test data from it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+__all__ = [
+    "Action",
+    "BrokerBar",
+    "BrokerState",
+    "CallLine",
+    "Chip",
+    "Contents",
+    "EndList",
+    "Frame",
+    "Mode",
+    "Moment",
+    "Notice",
+    "Phase",
+    "PlaybackBar",
+    "PublisherColumn",
+    "PublisherLine",
+    "QueueCard",
+    "QueueCount",
+    "Slot",
+    "Work",
+    "WorkerCard",
+    "WorkerState",
+]
+
+#: How the moment that is shown moves on.
+Mode = Literal["live", "paused", "replaying"]
+BrokerState = Literal["up", "stopping", "down", "coming back"]
+WorkerState = Literal["starting", "idle", "busy", "frozen", "reconnecting", "stopping", "stopped", "killed", "crashed"]
+#: How far the delivery of a message to a worker has come.
+Phase = Literal["dispatched", "working", "finished"]
+
+
+class Chip(TypedDict):
+    """One message.
+
+    Attributes:
+        key: Tells it from every other message of the lesson.
+        task: Its body as text, shortened.
+        dots: How many dots of work it holds.
+        persistent: Whether it was published as such; ``None`` where nobody saw it published.
+        redelivered: Whether its last delivery was not its first.
+        deliveries: How often it was delivered.
+        worked: How often a worker began with it.
+    """
+
+    key: int
+    task: str
+    dots: int
+    persistent: bool | None
+    redelivered: bool
+    deliveries: int
+    worked: int
+
+
+class Slot(Chip):
+    """A message that a worker holds."""
+
+    phase: Phase
+
+
+class Work(TypedDict):
+    """The task that a worker is at.
+
+    Attributes:
+        key: The message's.
+        task: Its text.
+        dots: Its dots.
+        elapsed_seconds: How long the worker has been at it, without the time that it hung.
+        work_seconds: How long it takes in all.
+        running: Whether the picture's time and the worker go on.
+        settled: Whether the message is settled already, as with auto ack.
+    """
+
+    key: int
+    task: str
+    dots: int
+    elapsed_seconds: float
+    work_seconds: float
+    running: bool
+    settled: bool
+
+
+class WorkerCard(TypedDict):
+    """One worker.
+
+    Attributes:
+        name: The worker's.
+        queue: What it takes from.
+        state: What it does.
+        ack: How its deliveries are acknowledged.
+        prefetch_count: How many unacknowledged messages it may hold; 0 is no limit.
+        done: How many it has settled.
+        slots: What it holds, the first of it.
+        more: How many it holds besides.
+        free: How many it may still get; ``None`` where there is no limit.
+        busy_with: What it works on.
+        console: The last lines that it printed.
+    """
+
+    name: str
+    queue: str
+    state: WorkerState
+    ack: Literal["auto", "manual"]
+    prefetch_count: int
+    done: int
+    slots: list[Slot]
+    more: int
+    free: int | None
+    busy_with: Work | None
+    console: list[str]
+
+
+class QueueCount(TypedDict):
+    """A number of messages as the broker reports it, ``None`` where it has not answered, and as the log has it."""
+
+    broker: int | None
+    log: int
+
+
+class QueueCard(TypedDict):
+    """One queue.
+
+    Attributes:
+        name: The queue's; ``""`` for what is in an exchange.
+        durability: ``"durable"``, ``"transient"``, or ``""`` where nobody saw it declared.
+        type: Its type, as ``"classic"``.
+        gone: Whether it was deleted or lost.
+        ready: How many messages wait in it.
+        unacknowledged: How many were delivered and are not acknowledged.
+        waiting: The first of those that wait, head first.
+        more: How many wait besides.
+    """
+
+    name: str
+    durability: str
+    type: str
+    gone: bool
+    ready: QueueCount
+    unacknowledged: QueueCount
+    waiting: list[Chip]
+    more: int
+
+
+class PublisherLine(TypedDict):
+    """One publisher at work."""
+
+    name: str
+    state: str
+    published: int
+
+
+class PublisherColumn(TypedDict):
+    """What publishers did in all, and those at work.
+
+    Attributes:
+        published: How many messages were published.
+        confirmed: How many of them the broker confirmed.
+        refused: How many it refused.
+        returned: How many it sent back.
+        active: The publishers at work, the first of them.
+        more: How many are at work besides.
+    """
+
+    published: int
+    confirmed: int
+    refused: int
+    returned: int
+    active: list[PublisherLine]
+    more: int
+
+
+class EndList(TypedDict):
+    """The messages that came to one end: how many, and the last of them."""
+
+    count: int
+    recent: list[Chip]
+
+
+class Contents(TypedDict):
+    """What a moment and a whole frame have in common: all that is drawn from the log.
+
+    Attributes:
+        publishers: What was published.
+        queues: The queues, the first of them.
+        more_queues: How many there are besides.
+        workers: The workers, the first of them.
+        more_workers: How many there are besides.
+        ends: What became of messages, by the name of the end.
+        summary: All of it in a sentence or two.
+    """
+
+    publishers: PublisherColumn
+    queues: list[QueueCard]
+    more_queues: int
+    workers: list[WorkerCard]
+    more_workers: int
+    ends: dict[str, EndList]
+    summary: str
+
+
+class Moment(Contents):
+    """One moment, as `Scene` computes it from the log."""
+
+    broker_state: BrokerState
+
+
+class PlaybackBar(TypedDict):
+    """Which moment is shown.
+
+    Attributes:
+        mode: How it moves on.
+        seconds: The moment, since the lesson opened.
+        end_seconds: The end of what was recorded.
+        event: How many events had happened by then.
+        events: How many there are.
+        caption: A sentence on it; ``""`` while it is live.
+    """
+
+    mode: Mode
+    seconds: float
+    end_seconds: float
+    event: int
+    events: int
+    caption: str
+
+
+class BrokerBar(TypedDict):
+    """The broker.
+
+    Attributes:
+        name: What it is, with its version.
+        found: Where it comes from.
+        state: What it does.
+        steerable: Whether it may be restarted from here.
+        why_not: Why not; ``""`` where it may.
+    """
+
+    name: str
+    found: str
+    state: BrokerState
+    steerable: bool
+    why_not: str
+
+
+class Action(TypedDict):
+    """Whether something can be done at this moment, and why not."""
+
+    enabled: bool
+    why: str
+
+
+class CallLine(TypedDict):
+    """A call that was made from the stage, as a learner would type it."""
+
+    number: int
+    code: str
+
+
+class Notice(TypedDict):
+    """A sentence for the learner."""
+
+    number: int
+    level: Literal["info", "error"]
+    text: str
+
+
+class Frame(Contents):
+    """One moment with all that surrounds it.
+
+    Attributes:
+        number: Frames are numbered as they are sent.
+        lesson: The lesson's name.
+        closed: Why nothing goes on here any more; ``""`` while the lesson is open.
+        playback: Which moment is shown.
+        broker: The broker.
+        actions: What can't be done at this moment, by the name of the command.
+        queue: The queue that forms act on, unless the learner chose another; ``""`` where there is none.
+        python: The last calls that were made from the stage, oldest first.
+        notices: The last notices, oldest first.
+    """
+
+    number: int
+    lesson: str
+    closed: str
+    playback: PlaybackBar
+    broker: BrokerBar
+    actions: dict[str, Action]
+    queue: str
+    python: list[CallLine]
+    notices: list[Notice]

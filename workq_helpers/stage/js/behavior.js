@@ -1,0 +1,13 @@
+// @ts-check
+// What an element does when the learner acts on it. `gestures.js` looks for these on the way up from where it happened.
+
+/** The command that a control sends. */
+export const COMMAND = Symbol("command");
+/** The main button of a form: Enter presses it. */
+export const MAIN = Symbol("main button");
+/** What a button does in this view alone. */
+export const ON_CLICK = Symbol("on click");
+/** What a change of an input does in this view alone. */
+export const ON_CHANGE = Symbol("on change");
+/** Whether something that folds was drawn open, and whether the learner has opened or closed it since. */
+export const FOLD = Symbol("fold");

@@ -1,0 +1,163 @@
+// What Python sends for each moment. Made from workq_helpers/stage/frame.py by `make bundle`: change it there.
+
+export interface Action {
+  enabled: boolean;
+  why: string;
+}
+
+export interface BrokerBar {
+  name: string;
+  found: string;
+  state: "up" | "stopping" | "down" | "coming back";
+  steerable: boolean;
+  why_not: string;
+}
+
+export type BrokerState = "up" | "stopping" | "down" | "coming back";
+
+export interface CallLine {
+  number: number;
+  code: string;
+}
+
+export interface Chip {
+  key: number;
+  task: string;
+  dots: number;
+  persistent: boolean | null;
+  redelivered: boolean;
+  deliveries: number;
+  worked: number;
+}
+
+export interface Contents {
+  publishers: PublisherColumn;
+  queues: QueueCard[];
+  more_queues: number;
+  workers: WorkerCard[];
+  more_workers: number;
+  ends: Record<string, EndList>;
+  summary: string;
+}
+
+export interface EndList {
+  count: number;
+  recent: Chip[];
+}
+
+export interface Frame {
+  publishers: PublisherColumn;
+  queues: QueueCard[];
+  more_queues: number;
+  workers: WorkerCard[];
+  more_workers: number;
+  ends: Record<string, EndList>;
+  summary: string;
+  number: number;
+  lesson: string;
+  closed: string;
+  playback: PlaybackBar;
+  broker: BrokerBar;
+  actions: Record<string, Action>;
+  queue: string;
+  python: CallLine[];
+  notices: Notice[];
+}
+
+export type Mode = "live" | "paused" | "replaying";
+
+export interface Moment {
+  publishers: PublisherColumn;
+  queues: QueueCard[];
+  more_queues: number;
+  workers: WorkerCard[];
+  more_workers: number;
+  ends: Record<string, EndList>;
+  summary: string;
+  broker_state: "up" | "stopping" | "down" | "coming back";
+}
+
+export interface Notice {
+  number: number;
+  level: "info" | "error";
+  text: string;
+}
+
+export type Phase = "dispatched" | "working" | "finished";
+
+export interface PlaybackBar {
+  mode: "live" | "paused" | "replaying";
+  seconds: number;
+  end_seconds: number;
+  event: number;
+  events: number;
+  caption: string;
+}
+
+export interface PublisherColumn {
+  published: number;
+  confirmed: number;
+  refused: number;
+  returned: number;
+  active: PublisherLine[];
+  more: number;
+}
+
+export interface PublisherLine {
+  name: string;
+  state: string;
+  published: number;
+}
+
+export interface QueueCard {
+  name: string;
+  durability: string;
+  type: string;
+  gone: boolean;
+  ready: QueueCount;
+  unacknowledged: QueueCount;
+  waiting: Chip[];
+  more: number;
+}
+
+export interface QueueCount {
+  broker: number | null;
+  log: number;
+}
+
+export interface Slot {
+  key: number;
+  task: string;
+  dots: number;
+  persistent: boolean | null;
+  redelivered: boolean;
+  deliveries: number;
+  worked: number;
+  phase: "dispatched" | "working" | "finished";
+}
+
+export interface Work {
+  key: number;
+  task: string;
+  dots: number;
+  elapsed_seconds: number;
+  work_seconds: number;
+  running: boolean;
+  settled: boolean;
+}
+
+export interface WorkerCard {
+  name: string;
+  queue: string;
+  state: "starting" | "idle" | "busy" | "frozen" | "reconnecting" | "stopping" | "stopped" | "killed" | "crashed";
+  ack: "auto" | "manual";
+  prefetch_count: number;
+  done: number;
+  slots: Slot[];
+  more: number;
+  free: number | null;
+  busy_with: Work | null;
+  console: string[];
+}
+
+export type WorkerState = "starting" | "idle" | "busy" | "frozen" | "reconnecting" | "stopping" | "stopped" | "killed" | "crashed";

@@ -1,0 +1,25 @@
+// @ts-check
+
+/** @import { Ui } from "./ui.js" */
+
+/**
+ * What the signs mean.
+ * @param {Ui} ui
+ */
+export function legend({ h }) {
+  /**
+   * @param {string} text
+   * @param {HTMLElement} sign
+   */
+  const item = (text, sign) => h("span", {}, sign, text);
+  /** @param {string} kept */
+  const mark = (kept) => h("span", { class: "workq-mark", "data-kept": kept });
+  return h(
+    "p",
+    { class: "workq-legend" },
+    item("persistent message, durable queue: on disk", mark("persistent")),
+    item("transient: in memory", mark("transient")),
+    item("dots of work", h("span", { class: "workq-dots", style: "--workq-dots: 3" })),
+    item("free slot", h("span", { class: "workq-slot workq-sample" })),
+  );
+}

@@ -1,0 +1,72 @@
+// @ts-check
+
+import { button } from "./buttons.js";
+import { setAttribute, setText } from "./dom.js";
+import { scrubber } from "./scrubber.js";
+import { formatCount } from "./words.js";
+
+/** @import { Commands } from "./commands.js" */
+/** @import { Frame, PlaybackBar } from "./frame.d.ts" */
+/** @import { Ui } from "./ui.js" */
+
+/**
+ * Which moment is shown, and the controls that move it.
+ * @param {Ui} ui
+ * @param {Commands} commands
+ */
+export function playbackBar(ui, commands) {
+  const { h } = ui;
+  const previous = stepButton(ui, "◀\uFE0E❘", "Previous event", -1);
+  const play = button(ui, "Pause", "pause", { class: "workq-button workq-play" });
+  const next = stepButton(ui, "❘▶\uFE0E", "Next event", 1);
+  const moment = scrubber(ui, commands);
+  const events = h("span", { class: "workq-events" });
+  const live = button(ui, "Live", "live", { class: "workq-button workq-live" });
+  const banner = h("p", { class: "workq-banner" });
+  const player = h("div", { class: "workq-player" }, previous, play, next, moment.element, moment.time, events, live);
+  return {
+    element: h("section", { class: "workq-playback", "aria-label": "Playback" }, player, banner),
+    scrubber: moment,
+    /** @param {Frame} frame */
+    draw({ playback }) {
+      drawPlay(play, playback.mode === "paused");
+      setAttribute(live, "aria-pressed", playback.mode === "live" ? "true" : "false");
+      moment.draw(playback);
+      setText(events, `event ${formatCount(playback.event)} of ${formatCount(playback.events)}`);
+      setText(banner, sayOf(playback));
+      setAttribute(banner, "data-mode", playback.mode);
+    },
+  };
+}
+
+/**
+ * @param {Ui} ui
+ * @param {string} icon
+ * @param {string} name
+ * @param {number} by
+ */
+function stepButton(ui, icon, name, by) {
+  return button(ui, icon, "step", {
+    command: () => ({ by }),
+    "aria-label": name,
+    title: name,
+    class: "workq-button workq-transport",
+  });
+}
+
+/**
+ * @param {Element} play
+ * @param {boolean} paused
+ */
+function drawPlay(play, paused) {
+  setText(play, paused ? "▶\uFE0E Play" : "❚❚ Pause");
+  setAttribute(play, "aria-label", paused ? "Play" : "Pause");
+  setAttribute(play, "data-do", paused ? "play" : "pause");
+  setAttribute(play, "title", paused ? "Replay the recording from here" : "Pause the picture");
+}
+
+/** @param {PlaybackBar} playback */
+function sayOf({ mode, caption }) {
+  if (mode === "live") return "Live: the picture follows RabbitMQ.";
+  return `${caption} The buttons below act on RabbitMQ as it is now.`;
+}

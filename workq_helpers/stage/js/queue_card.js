@@ -1,0 +1,104 @@
+// @ts-check
+
+import { button } from "./buttons.js";
+import { ChipList } from "./chip_list.js";
+import { setAttribute, setHidden, setStyle, setText } from "./dom.js";
+import { queueCounts } from "./queue_counts.js";
+import { whyWaiting } from "./why_waiting.js";
+import { formatCount } from "./words.js";
+
+/** @import { Frame, QueueCard } from "./frame.d.ts" */
+/** @import { Ui } from "./ui.js" */
+
+/** How many messages are drawn in each of so many queues: several share the room of one. */
+const ROOM = [12, 12, 6, 4, 3];
+const MOST_ROOM_KEPT = 8; // so many rows stay free where fewer wait, so that nothing jumps
+
+/** One queue: how it is made, how much is in it, and what waits in it. */
+export class QueueCardView {
+  /**
+   * @param {Ui} ui
+   * @param {string} name
+   */
+  constructor(ui, name) {
+    const { h } = ui;
+    this.ui = ui;
+    this.kept = h("span", { class: "workq-mark" });
+    this.kind = h("span", { class: "workq-kind" });
+    this.counts = queueCounts(ui, name);
+    this.lane = h("ol", { class: "workq-lane", "aria-label": `Messages waiting in ${name}, head first` });
+    this.chips = new ChipList(ui, this.lane, `queue ${name}`);
+    this.more = h("p", { class: "workq-more", hidden: true });
+    this.why = h("p", { class: "workq-reason" });
+    this.purge = button(ui, "Purge", "purge", {
+      command: () => ({ queue: name }),
+      "aria-label": `Purge ${name}`,
+      title: "Drop every ready message of this queue",
+    });
+    this.element = h(
+      "section",
+      { class: "workq-queue", "data-queue": name, "aria-label": `Queue ${name}` },
+      this.#title(name),
+      h("p", { class: "workq-facts" }, this.kept, this.kind),
+      this.counts.element,
+      this.#pipe(),
+      this.why,
+    );
+  }
+
+  /** @param {QueueCard} queue */
+  draw(queue) {
+    const frame = /** @type {Frame} */ (this.ui.frame);
+    setAttribute(this.element, "data-gone", queue.gone ? "true" : "false");
+    this.#drawFacts(queue);
+    this.counts.draw(queue);
+    this.#drawWaiting(queue, ROOM[Math.min(frame.queues.length, ROOM.length - 1)]);
+    setText(this.why, whyWaiting(frame, queue));
+    setHidden(this.purge, queue.gone || queue.name === "");
+  }
+
+  /** Before it goes. */
+  clear() {
+    this.chips.clear();
+    this.ui.saveFocus(this.element, this.element.closest(".workq-queue-column"));
+    this.ui.buttons.forget(this.element);
+  }
+
+  /** @param {string} name */
+  #title(name) {
+    const { h } = this.ui;
+    return h(
+      "div",
+      { class: "workq-title" },
+      h("span", { class: "workq-glyph", "aria-hidden": "true" }, "Q"),
+      h("h3", { class: "workq-name", title: name }, name || "in an exchange"),
+      this.purge,
+    );
+  }
+
+  #pipe() {
+    const { h } = this.ui;
+    const head = h("p", { class: "workq-end-label workq-head" }, "head: next to be delivered");
+    const tail = h("p", { class: "workq-end-label workq-tail" }, "tail: new messages enter here");
+    return h("div", { class: "workq-pipe" }, head, this.lane, this.more, tail);
+  }
+
+  /** @param {QueueCard} queue */
+  #drawFacts({ durability, type, gone }) {
+    setHidden(this.kept, durability === "");
+    setAttribute(this.kept, "data-kept", durability === "durable" ? "persistent" : "transient");
+    setText(this.kind, [durability, type, gone ? "gone" : ""].filter(Boolean).join(" · "));
+  }
+
+  /**
+   * @param {QueueCard} queue
+   * @param {number} room
+   */
+  #drawWaiting(queue, room) {
+    setStyle(this.lane, "--workq-room", String(Math.min(room, MOST_ROOM_KEPT)));
+    this.chips.draw(queue.waiting.slice(0, room), () => "waiting");
+    const undrawn = queue.more + Math.max(0, queue.waiting.length - room);
+    setText(this.more, `+ ${formatCount(undrawn)} more`);
+    setHidden(this.more, undrawn === 0);
+  }
+}

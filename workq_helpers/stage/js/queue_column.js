@@ -1,0 +1,43 @@
+// @ts-check
+
+import { hint, reasons } from "./controls.js";
+import { declareForm } from "./declare_form.js";
+import { setHidden } from "./dom.js";
+import { KeyedList } from "./keyed_list.js";
+import { QueueCardView } from "./queue_card.js";
+import { andMore } from "./words.js";
+
+/** @import { Frame, QueueCard } from "./frame.d.ts" */
+/** @import { Ui } from "./ui.js" */
+
+/** @param {Ui} ui */
+export function queueColumn(ui) {
+  const list = ui.h("div", { class: "workq-queues" });
+  const cards = new KeyedList(
+    list,
+    (/** @type {QueueCard} */ queue) => queue.name,
+    (queue) => new QueueCardView(ui, queue.name),
+    (card) => card.clear(),
+  );
+  const more = hint(ui);
+  const declare = declareForm(ui);
+  const why = reasons(ui, ["purge", "declare"]);
+  return {
+    element: ui.h(
+      "section",
+      { class: "workq-column workq-queue-column", "aria-label": "Queues", tabindex: "-1" },
+      list,
+      declare.element,
+      more.element,
+      why.element,
+    ),
+    /** @param {Frame} frame */
+    draw(frame) {
+      cards.draw(frame.queues);
+      setHidden(list, frame.queues.length === 0);
+      more.draw(andMore(frame.more_queues, "queue"));
+      declare.draw(frame);
+      why.draw(frame);
+    },
+  };
+}

@@ -1,0 +1,31 @@
+// @ts-check
+
+import { hasEnded } from "./worker_states.js";
+
+/** @import { Frame, QueueCard, WorkerState } from "./frame.d.ts" */
+
+/** @type {Set<WorkerState>} */
+const NOT_CONNECTED = new Set(["starting", "reconnecting", "stopping"]);
+
+/**
+ * Why messages wait in this queue, as a sentence.
+ * @param {Frame} frame
+ * @param {QueueCard} queue
+ */
+export function whyWaiting(frame, queue) {
+  if (queue.gone) return "This queue is gone, and what was in it.";
+  const { state } = frame.broker;
+  if (state !== "up" && state !== "coming back") return `RabbitMQ is ${state}: nothing moves.`;
+  if (queue.ready.log === 0) {
+    return queue.unacknowledged.log ? "Nothing waits here: the workers hold the rest." : "Nothing waits here.";
+  }
+  const takers = frame.workers.filter((worker) => worker.queue === queue.name && !hasEnded(worker));
+  if (takers.length === 0) return "They wait because no worker takes from this queue.";
+  const connected = takers.filter((worker) => !NOT_CONNECTED.has(worker.state));
+  if (connected.length === 0) return "They wait until a worker is connected.";
+  if (connected.every((worker) => worker.free === 0)) {
+    const who = takers.length === 1 ? "the worker holds" : "every worker holds";
+    return `They wait because ${who} as many as its prefetch count allows.`;
+  }
+  return "On their way to the workers.";
+}

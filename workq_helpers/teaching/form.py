@@ -1,0 +1,109 @@
+"""`Form`: a prediction's question with its choices, to be answered in a notebook."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+from IPython import display
+
+from workq_helpers.errors import CheckFailedError
+from workq_helpers.teaching.prediction import Answer, Prediction, letter
+
+if TYPE_CHECKING:
+    from workq_helpers.session import Session
+
+__all__ = ["Form"]
+
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+class Form:
+    """A question with its answers, as radio buttons in a notebook.
+
+    Args:
+        prediction: The question.
+        lesson: The lesson in which the experiment will be run.
+        answers: Where answers are kept, by the prediction's name: they outlive a lesson that is opened again.
+    """
+
+    def __init__(self, prediction: Prediction, lesson: Session, answers: dict[str, Answer]) -> None:
+        self.prediction = prediction
+        self._lesson = lesson
+        self._answers = answers
+
+    @property
+    def answer(self) -> Answer | None:
+        """The learner's answer so far."""
+        return self._answers.get(self.prediction.name)
+
+    def choose(self, position: int, why: str = "") -> None:
+        """Take an answer down.
+
+        Args:
+            position: The position of the choice, from 0.
+            why: The reason for it.
+        """
+        known = self.answer
+        late = known.late if known is not None and known.choice == position else self._was_run()
+        self._answers[self.prediction.name] = Answer(position, why.strip(), late)
+
+    def _was_run(self) -> bool:
+        try:
+            self.prediction.observe(self._lesson)
+        except CheckFailedError:
+            return False
+        return True
+
+    def _noted(self) -> str:
+        if self.answer is None:
+            return "Choose one before you run the experiment."
+        return f"Noted: {letter(self.answer.choice)}. You may still change it; then run the experiment."
+
+    def widget(self) -> Any:
+        """Return the form as an ipywidget: radio buttons, a field for the reason, and what has been noted."""
+        wide = ipywidgets.Layout(width="auto", max_width="60em")
+        answers = [(f"{letter(at)}. {choice.text}", at) for at, choice in enumerate(self.prediction.choices)]
+        given = self.answer
+        buttons = ipywidgets.RadioButtons(
+            options=answers, value=None if given is None else given.choice, layout=ipywidgets.Layout(width="auto")
+        )
+        reason = ipywidgets.Text(
+            value="" if given is None else given.why,
+            description="Why?",
+            placeholder="in a few words, if you like",
+            layout=wide,
+        )
+        noted = ipywidgets.Label(self._noted())
+
+        def take(_change: object) -> None:
+            if buttons.value is not None:
+                self.choose(buttons.value, reason.value)
+            noted.value = self._noted()
+
+        buttons.observe(take, names="value")
+        reason.observe(take, names="value")
+        return ipywidgets.VBox([buttons, reason, noted])
+
+    def _ipython_display_(self) -> None:
+        # The question stands outside the widget: a notebook that is opened again has no widgets, but this.
+        display.display({"text/plain": repr(self), "text/html": self._as_html()}, raw=True)
+        bundle = self.widget()._repr_mimebundle_()
+        display.display({_WIDGET: bundle[_WIDGET]}, raw=True)
+
+    def _as_html(self) -> str:
+        name = html.escape(self.prediction.name)
+        items = "<br>".join(
+            html.escape(f"{letter(at)}. {each.text}") for at, each in enumerate(self.prediction.choices)
+        )
+        return (
+            f"<p><strong>Predict:</strong> {html.escape(self.prediction.question)}</p>"
+            f"<details><summary>No buttons below? Then run this cell, or read on here.</summary><p>{items}</p>"
+            f"<p>Without buttons, write your answer into the cell and run it: "
+            f'<code>predict(lesson, "{name}", answer="a")</code></p></details>'
+        )
+
+    def __repr__(self) -> str:
+        choices = [f"  {letter(at)}. {choice.text}" for at, choice in enumerate(self.prediction.choices)]
+        return "\n".join([f"Predict: {self.prediction.question}", *choices])
