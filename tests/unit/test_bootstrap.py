@@ -158,9 +158,9 @@ def test_without_venv_there_is_a_sentence(checkout: ModuleType, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("there", "used"),
     [
-        ("bundled", ["{python}", "/usr/lib/python3/ensurepip/_bundled/pip-24-py3-none-any.whl/pip", "install"]),
-        ("system", ["{this}", "-m", "pip", "--python", "{python}", "install"]),
-        ("wheel", ["{python}", "/usr/share/python-wheels/pip-25-py3-none-any.whl/pip", "install"]),
+        ("bundled", ["{python}", "/usr/lib/python3/ensurepip/_bundled/pip-24-py3-none-any.whl/pip", "download"]),
+        ("system", ["{this}", "-m", "pip", "download"]),
+        ("wheel", ["{python}", "/usr/share/python-wheels/pip-25-py3-none-any.whl/pip", "download"]),
     ],
 )
 def test_uv_comes_with_whichever_pip_there_is(
