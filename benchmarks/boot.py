@@ -23,7 +23,7 @@ from pathlib import Path
 from benchmarks.bench import Bench, alone
 from benchmarks.row import Goal, Row
 from workq_helpers.broker import commands
-from workq_helpers.broker.choice import DEFAULT_IMAGE, Choice
+from workq_helpers.broker.choice import DEFAULT_IMAGE, BrokerChoice
 from workq_helpers.broker.installations import find_installations
 from workq_helpers.broker.ports import LOOPBACK, free_ports
 from workq_helpers.rabbitmq.connecting import accepts
@@ -64,7 +64,7 @@ def measure(bench: Bench) -> None:
 
 def _image(bench: Bench) -> str | None:
     """Return the image that the course uses here, or ``None`` where it starts a node."""
-    return Choice.from_environ(os.environ).image or DEFAULT_IMAGE if bench.broker.source == "docker" else None
+    return BrokerChoice.from_environ(os.environ).image or DEFAULT_IMAGE if bench.broker.source == "docker" else None
 
 
 def _one_round(image: str | None) -> dict[str, float]:

@@ -144,7 +144,7 @@ def broker(pytestconfig: pytest.Config) -> Iterator[Broker]:
         need(False, f"no RabbitMQ to test with: {error}")
         raise
     with found:
-        _report(pytestconfig, {"RabbitMQ": found.version})
+        _report(pytestconfig, {"RabbitMQ": str(found.version)})
         yield found
 
 

@@ -516,7 +516,7 @@ class Session:
         try:
             self.broker.delete_virtual_host(self.virtual_host)
         except WorkqError:
-            # It is gone, or will be removed when our lease on the broker ends.
+            # It is gone, or will be removed when our share in the broker ends.
             logging.getLogger(__name__).debug("virtual host %s not removed", self.virtual_host, exc_info=True)
         finally:
             self._release_broker()

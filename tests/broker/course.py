@@ -25,7 +25,7 @@ import json, sys
 from workq_helpers.broker import find_broker, status
 broker = find_broker(lambda text: print(json.dumps({"progress": text}), flush=True))
 host = broker.create_virtual_host("held")
-print(json.dumps({"port": broker.endpoint.port, "keeper": status().keeper, "host": host}), flush=True)
+print(json.dumps({"port": broker.endpoint.port, "supervisor": status().supervisor, "host": host}), flush=True)
 sys.stdin.read()
 """
 
@@ -50,7 +50,7 @@ def course(**settings: str) -> Iterator[dict[str, str]]:
 
 
 class Holder:
-    """Another process that holds a lease until its stdin ends, as a kernel does."""
+    """Another process that has a share until its stdin ends, as a kernel does."""
 
     def __init__(self, environ: dict[str, str], **options: Any) -> None:
         self.progress: list[str] = []
@@ -79,7 +79,7 @@ class Holder:
         return said
 
     def ready(self) -> dict[str, Any]:
-        """Wait until it has its lease, and return what it found."""
+        """Wait until it has its share, and return what it found."""
         while "port" not in (said := self.read()):
             pass
         return said

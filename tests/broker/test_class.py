@@ -457,6 +457,7 @@ def test_ten_learners_at_once(classroom: Classroom, work_and_ack: Any) -> None:
         assert bodies == {f"{access.user} {number}." for number in range(5)}
 
 
+@pytest.mark.once
 @pytest.mark.timeout(300)
 def test_notebooks_need_nothing_but_the_address(classroom: Classroom, tmp_path: Path) -> None:
     """With an exercise, which opens a second lesson, among them."""

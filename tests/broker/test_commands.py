@@ -16,7 +16,7 @@ import pytest
 from tests.support import need
 from workq_helpers import Broker
 
-pytestmark = pytest.mark.machine
+pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -56,6 +56,7 @@ def test_make_clean_leaves_what_is_ours(tmp_path: Path) -> None:
     assert left == {"Makefile", *ours}
 
 
+@pytest.mark.machine
 def test_doctor_finds_the_broker(broker: Broker) -> None:
     told = workq("doctor", NO_COLOR="1")
     assert told.returncode == 0, told.stdout + told.stderr
@@ -71,6 +72,7 @@ def runtime(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     workq("broker", "stop", WORKQ_RUNTIME_DIR=str(folder))
 
 
+@pytest.mark.machine
 def test_a_broker_is_started_looked_at_and_stopped(runtime: str) -> None:
     here = {"WORKQ_RUNTIME_DIR": runtime}
     assert workq("broker", "status", **here).returncode == 1

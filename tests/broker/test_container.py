@@ -19,7 +19,7 @@ from testcontainers.core.config import testcontainers_config
 from tests.support import need
 from workq_helpers.broker import container, docker_socket
 from workq_helpers.broker.choice import DEFAULT_IMAGE
-from workq_helpers.broker.container import KEEPER_LABEL, ContainerServer, bury, leftovers
+from workq_helpers.broker.container import SUPERVISOR_LABEL, ContainerServer, leftovers, remove
 from workq_helpers.broker.ports import free_ports
 from workq_helpers.errors import BrokerStartError, ImageUnavailableError, PortTakenError
 from workq_helpers.rabbitmq import connecting
@@ -48,8 +48,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[docker.DockerClient]:
 
 
 def ports_of(client: docker.DockerClient, server: ContainerServer) -> dict[str, list[dict[str, str]]]:
-    (name,) = server.remains().containers
-    bindings: dict[str, list[dict[str, str]]] = client.containers.get(name).attrs["NetworkSettings"]["Ports"]
+    bindings: dict[str, list[dict[str, str]]] = client.containers.get(server.name).attrs["NetworkSettings"]["Ports"]
     return {port: bound for port, bound in bindings.items() if bound}
 
 
@@ -79,7 +78,7 @@ def test_the_life_of_a_container(client: docker.DockerClient) -> None:
             bound = ports_of(client, server)
             assert set(bound) == {"5672/tcp", "15672/tcp"}
             assert {each["HostIp"] for ports in bound.values() for each in ports} == {"127.0.0.1"}
-            (name,) = server.remains().containers
+            name = server.name
             assert leftovers()[name] == os.getpid()
             assert endpoint.password not in repr(endpoint) + repr(server) + server.logs()
             with Management(endpoint) as api:
@@ -150,7 +149,7 @@ def check_denial(endpoint: Endpoint) -> None:
 
 
 def nothing_left(server: ContainerServer) -> bool:
-    return not server.is_running() and not set(server.remains().containers) & set(leftovers())
+    return not server.is_running() and server.name not in leftovers()
 
 
 def test_ports_that_stay_taken() -> None:
@@ -220,7 +219,7 @@ def test_a_container_that_docker_can_not_remove_is_named_and_stays_ours(monkeypa
         refusing.setattr(container, "REMOVAL_SECONDS", 0.0)
         with pytest.raises(BrokerStartError, match="could not remove a container: device or resource busy"):
             server.stop()
-    assert set(server.remains().containers) <= set(leftovers())
+    assert server.name in leftovers()
     server.stop()
     assert nothing_left(server)
 
@@ -232,12 +231,12 @@ def busy() -> docker.errors.APIError:
     return docker.errors.APIError("500 Server Error", response, "device or resource busy")
 
 
-def test_what_a_dead_keeper_left_can_be_found_and_buried(client: docker.DockerClient) -> None:
+def test_what_a_dead_supervisor_left_can_be_found_and_removed(client: docker.DockerClient) -> None:
     name = f"workq-rabbitmq-test-{os.getpid()}"
-    client.containers.create(IMAGE, name=name, labels={KEEPER_LABEL: "4711"})
+    client.containers.create(IMAGE, name=name, labels={SUPERVISOR_LABEL: "4711"})
     try:
         assert leftovers()[name] == 4711
     finally:
-        bury(name)
+        remove(name)
     assert name not in leftovers()
-    bury(name)
+    remove(name)

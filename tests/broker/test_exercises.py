@@ -24,7 +24,7 @@ class WrongAnswer(NamedTuple):
 
 
 def wrong_answers(source: str) -> Iterator[WrongAnswer]:
-    text = (FOLDER / f"{source}.txt").read_text()
+    text = (FOLDER / f"{Path(source).name}.txt").read_text()
     for name, message, code in re.findall(r"^#: (.*?) \| (.*)\n((?:(?!#: ).*\n?)*)", text, re.MULTILINE):
         yield WrongAnswer(name, message, code)
 

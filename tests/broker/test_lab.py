@@ -74,15 +74,15 @@ def test_it_opens_the_first_lesson_for_who_has_the_token(lab: Lab) -> None:
 
 def test_it_holds_the_broker_while_it_runs(lab: Lab, broker: Broker, poll_for: Callable[..., None]) -> None:
     need(broker.ours, "only a broker of the course's own is held")
-    assert leases() >= 2  # the tests' own, and the lab's
-    held = leases()
+    assert shares() >= 2  # the tests' own, and the lab's
+    held = shares()
     lab.make.send_signal(signal.SIGKILL)
-    poll_for(lambda: leases() < held)
+    poll_for(lambda: shares() < held)
 
 
-def leases() -> int:
+def shares() -> int:
     status = brokers.status()
-    return status.leases if status else 0
+    return status.shares if status else 0
 
 
 def test_nothing_is_left_when_make_is_killed(lab: Lab) -> None:

@@ -21,6 +21,7 @@ from workq_helpers.broker.doctor import try_node
 from workq_helpers.broker.installations import Installation, find_installations, installation_in
 from workq_helpers.broker.node import NodeServer
 from workq_helpers.broker.packages import PROGRAMS, find_unpacked, unpacked_installation
+from workq_helpers.broker.processes import at_home_in
 from workq_helpers.broker.server import silent
 from workq_helpers.errors import BrokerStartError, PortTakenError
 from workq_helpers.rabbitmq.connecting import accepts, open_connection, probe
@@ -61,12 +62,12 @@ def test_restart_and_crash_keep_data_ports_and_login(installation: Installation,
         with open_connection(endpoint) as connection:
             connection.channel().queue_declare("kept", durable=True)
         for deed in (server.restart, server.crash):
-            before = {mark.pid for mark in server.remains().processes}
+            before = set(at_home_in(home / "node"))
             deed()
-            assert {mark.pid for mark in server.remains().processes} != before
+            assert set(at_home_in(home / "node")) != before
             with open_connection(endpoint) as connection:
                 connection.channel().queue_declare("kept", passive=True)
-        left = [psutil.Process(mark.pid) for mark in server.remains().processes]
+        left = at_home_in(home / "node")
         left += [child for process in left for child in process.children(recursive=True)]
     finally:
         server.stop()
@@ -111,7 +112,7 @@ def test_what_the_users_shell_sets_does_not_reach_the_node(installation: Install
         told = server.rabbitmqctl(["eval", "{file:native_name_encoding(), inet:gethostbyname(localhost)}."])
         assert "utf8" in told
         assert "{127,0,0,1}" in told
-        environs = [psutil.Process(mark.pid).environ() for mark in server.remains().processes]
+        environs = [process.environ() for process in at_home_in(home / "node")]
     finally:
         server.stop()
     ours = ("HOME", "LC_ALL", "BINDIR", "ROOTDIR", "SYS_PREFIX")  # set by us, or by the scripts for themselves
@@ -151,12 +152,15 @@ def test_too_few_open_files_are_told_before_a_node_hangs(
     assert not (home / "node").exists()
 
 
-def test_doctor_starts_a_node_and_ends_it(installation: Installation, home: Path) -> None:
-    finding = try_node(os.environ | {"WORKQ_RUNTIME_DIR": str(home)})
+def test_doctor_starts_a_node_and_ends_it(
+    installation: Installation, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(home))
+    finding = try_node(os.environ)
     assert finding.verdict == "ok"
     assert re.search(r"up in [\d.]+ s, ended in [\d.]+ s", finding.found)
     assert "the broker's own counts: yes" in finding.found
-    assert not list(home.glob("doctor-*"))
+    assert not list(home.iterdir())
 
 
 def test_homebrews_layout(installation: Installation, home: Path) -> None:

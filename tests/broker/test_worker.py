@@ -2,8 +2,12 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Callable
+from concurrent import futures
 from typing import Any
 
+import pika
+import pika.exceptions
 import pytest
 
 from workq_helpers import Lesson, work
@@ -432,3 +436,187 @@ def test_all_that_was_sent_to_an_auto_ack_worker_that_stops_is_in_the_log(lesson
     poll_for(lambda: lesson.queue_counts()["hello"].ready == 5_000 - delivered, timeout=10)
     assert lesson.ledger().pending("hello") == 5_000 - delivered
     assert lesson.ledger().in_hand(worker.name) == 0
+
+
+# -- what pika would refuse
+
+
+def publish(**more: Any) -> Callable[[Any], None]:
+    options = {"exchange": "", "routing_key": "next", "body": b"T"} | more
+    return lambda ch: ch.basic_publish(**options)
+
+
+REFUSED: dict[str, Callable[[Any], None]] = {
+    "a dict as body": publish(body={"r": 1}),
+    "no routing key": publish(routing_key=None),
+    "a number as expiration": publish(properties=pika.BasicProperties(expiration=5000)),
+    "a float in a header": publish(properties=pika.BasicProperties(headers={"x": 1.5})),
+    "a text as delivery tag": lambda ch: ch.basic_ack("1"),
+    "no delivery tag": lambda ch: ch.basic_ack(None),
+    "a text as a tag to hand back": lambda ch: ch.basic_nack("1"),
+    "headers that are no dict": publish(properties=pika.BasicProperties(headers=["x"])),
+    "no properties but a dict": publish(properties={"priority": 1}),
+}
+
+
+def raised_by(function: Callable[[Any], None], channel: Any) -> Exception:
+    try:
+        function(channel)
+    except Exception as error:  # noqa: BLE001 - whatever pika raises is what the test is about
+        return error
+    raise AssertionError("pika took it")
+
+
+@pytest.mark.parametrize("slow", [False, True], ids=["quick", "slow"])
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_pika_refuses_is_refused_in_the_callback_by_the_same_exception(
+    lesson: Lesson, poll_for: Any, name: str, slow: bool
+) -> None:
+    with pika.BlockingConnection(lesson.broker.connection_parameters(lesson.virtual_host)) as plain:
+        pikas = raised_by(REFUSED[name], plain.channel())
+    caught: list[Exception] = []
+    ended: list[str] = []
+
+    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        if slow:
+            poll_for(lambda: worker._pump.is_polled)
+        try:
+            REFUSED[name](ch)
+        except Exception as error:
+            caught.append(error)
+            raise
+        ended.append("after the call")
+
+    with lesson.connect() as connection:
+        for task in (b"first", b"second"):
+            connection.channel().basic_publish("", "hello", task)
+    gate = threading.Event()
+    worker = lesson.start_worker(lambda *delivery: gate.wait(10) and callback(*delivery), "hello", prefetch_count=5)
+    gate.set()
+    poll_for(lambda: not worker.alive)
+    assert (worker.state, ended, worker.done) == ("crashed", [], 0)
+    assert (type(caught[0]), str(caught[0])) == (type(pikas), str(pikas))
+    assert type(caught[0]).__name__ in worker.console.text
+    assert [event.task for event in events(lesson, "failed")] == ["first"]
+    worker.kill()
+    poll_for(lambda: lesson.queue_counts()["hello"].ready == 2)
+    assert {message.task: message.place for message in lesson.ledger()} == {"first": "waiting", "second": "waiting"}
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_what_escapes_the_thread_that_does_the_io_ends_the_worker(
+    lesson: Lesson, poll_for: Any, monkeypatch: pytest.MonkeyPatch, busy: bool
+) -> None:
+    gate = threading.Event()
+    worker = lesson.start_worker(lambda *_: gate.wait(10), "hello")
+    if busy:
+        lesson.start_publisher(["task"], "hello").wait()
+        poll_for(lambda: worker.state == "busy")
+
+    def fail() -> None:
+        raise ZeroDivisionError("in the loop")
+
+    monkeypatch.setattr(worker._consumer, "after_poll", fail)
+    worker._pump.call(lambda: None)
+    poll_for(lambda: not worker.alive)
+    assert worker.state == "crashed"
+    assert [event.detail for event in events(lesson, "crashed")] == ["ZeroDivisionError: in the loop"]
+    assert "This worker ended" in worker.console.text
+    assert "in the loop" in worker.console.text
+    worker.kill()
+    assert not events(lesson, "killed")
+    if busy:
+        poll_for(lambda: lesson.queue_counts()["hello"].ready == 1)
+        assert [message.place for message in lesson.ledger()] == ["waiting"]
+    gate.set()
+
+
+def test_kill_waits_for_nobody(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = lesson.start_worker(lambda *_: None, "hello")
+    monkeypatch.setattr(worker._consumer, "connection_closed", lambda reason: None)  # nobody looks after it
+    monkeypatch.setattr(worker._consumer, "cut", lambda state: None)
+    worker.kill()
+    assert worker.state == "killed"
+
+
+# -- what a callback may do with its channel
+
+
+def test_a_callback_has_what_pikas_examples_use(lesson: Lesson, poll_for: Any) -> None:
+    told: dict[str, Any] = {}
+
+    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        told["open"] = (ch.is_open, ch.connection.is_open, ch.is_closed)
+        told["declared"] = ch.queue_declare("replies", durable=True).method.queue
+        ch.exchange_declare("logs", "fanout")
+        ch.queue_bind("replies", "logs")
+        ch.basic_publish("logs", "", b"told")
+        told["got"] = ch.basic_get("replies", auto_ack=True)[2]
+        told["empty"] = ch.basic_get("replies")
+        ch.confirm_delivery()
+        ch.basic_publish("", "replies", b"confirmed")
+        with pytest.raises(pika.exceptions.UnroutableError):
+            ch.basic_publish("", "nowhere", b"back", mandatory=True)
+        told["purged"] = ch.queue_purge("replies").method.message_count
+        ch.connection.process_data_events()
+        ch.connection.sleep(0.01)
+        ch.connection.add_callback_threadsafe(lambda: ch.basic_ack(method.delivery_tag))
+
+    worker = lesson.start_worker(callback, "hello")
+    lesson.start_publisher(["task"], "hello").wait()
+    poll_for(lambda: worker.done == 1 or not worker.alive)
+    assert "Traceback" not in worker.console.text
+    poll_for(lambda: any(event.task == "task" for event in events(lesson, "acked")))
+    assert told == {
+        "open": (True, True, False),
+        "declared": "replies",
+        "got": b"told",
+        "empty": (None, None, None),
+        "purged": 1,
+    }
+    assert worker.state == "idle"
+
+
+def test_a_request_that_the_broker_refuses_raises_in_the_callback(lesson: Lesson, poll_for: Any) -> None:
+    caught: list[Exception] = []
+
+    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        try:
+            ch.queue_declare("nowhere", passive=True)
+        except Exception as error:
+            caught.append(error)
+            raise
+
+    worker = lesson.start_worker(callback, "hello")
+    lesson.start_publisher(["task"], "hello").wait()
+    poll_for(lambda: not worker.alive)
+    assert isinstance(caught[0], pika.exceptions.ChannelClosedByBroker)
+    assert caught[0].reply_code == 404
+    poll_for(lambda: lesson.queue_counts()["hello"].ready == 1)
+
+
+def test_acks_of_other_threads_are_sent_too(lesson: Lesson, poll_for: Any) -> None:
+    with futures.ThreadPoolExecutor(4) as pool:
+
+        def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+            sent = pool.submit(ch.basic_ack, method.delivery_tag)
+            if body == b"wait":
+                sent.result(10)
+
+        worker = lesson.start_worker(callback, "hello")
+        lesson.start_publisher([*map(str, range(100)), "wait"], "hello").wait()
+        poll_for(lambda: len(events(lesson, "acked")) == 101)
+    assert {message.place for message in lesson.ledger()} == {"done"}
+    assert worker.alive
+
+
+def test_a_callback_may_stop_its_worker(lesson: Lesson, poll_for: Any) -> None:
+    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        ch.basic_ack(method.delivery_tag)
+        ch.stop_consuming()
+
+    worker = lesson.start_worker(callback, "hello", prefetch_count=1)
+    lesson.start_publisher(["first", "second"], "hello").wait()
+    poll_for(lambda: not worker.alive)
+    assert (worker.state, worker.done) == ("stopped", 1)
+    poll_for(lambda: lesson.queue_counts()["hello"].ready == 1)

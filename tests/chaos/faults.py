@@ -16,7 +16,7 @@ import psutil
 
 from workq_helpers import Broker
 from workq_helpers.broker.folders import Folders
-from workq_helpers.broker.state import State, read_state
+from workq_helpers.broker.processes import at_home_in
 from workq_helpers.waiting import wait_until
 
 __all__ = ["ALARM_SECONDS", "Clock", "close_connections", "course_containers", "full_disk", "raise_alarm", "small_disk"]
@@ -67,14 +67,9 @@ def _names(client: httpx.Client, virtual_host: str) -> list[str]:
     return sorted(row["name"] for row in rows if "name" in row)
 
 
-def _state() -> State | None:
-    return read_state(Folders.from_environ(os.environ).state)
-
-
 def course_containers() -> tuple[str, ...]:
     """Return the names of the containers in which the course broker runs."""
-    state = _state()
-    return state.remains.containers if state else ()
+    return tuple(path.name for path in Folders.from_environ(os.environ).containers)
 
 
 # -- alarms
@@ -111,10 +106,9 @@ def _run(command: list[str], environ: Mapping[str, str] | None = None) -> None:
 
 
 def _node_environs() -> Iterator[dict[str, str]]:
-    state = _state()
-    for mark in state.remains.processes if state else ():
+    for process in (each for node in Folders.from_environ(os.environ).nodes for each in at_home_in(node)):
         with contextlib.suppress(psutil.Error):
-            environ = psutil.Process(mark.pid).environ()
+            environ = process.environ()
             if "RABBITMQ_NODENAME" in environ:
                 yield environ
 
@@ -125,8 +119,8 @@ def _node_environs() -> Iterator[dict[str, str]]:
 class Clock:
     """The wall clock, which somebody sets while a run goes on; the monotonic one can't be set.
 
-    In a campaign it is set for all its Python processes, the keeper included; elsewhere for this one alone. RabbitMQ
-    itself keeps the machine's clock.
+    In a campaign it is set for all its Python processes, the supervisor included; elsewhere for this one alone.
+    RabbitMQ itself keeps the machine's clock.
     """
 
     def __init__(self) -> None:

@@ -99,7 +99,7 @@ def execute_in_a_kernel(plan: Plan, broker: Broker) -> Seen:
     before = _restarts(broker)
     try:
         journal, troubles = _live_and_die(plan, host)
-        # The keeper takes things in order: once this is gone, it has done whatever else the dead asked of it.
+        # The supervisor takes things in order: once this is gone, it has done whatever else the dead asked of it.
         if journal.own_virtual_host and not _gone(broker, journal.own_virtual_host):
             troubles.append(f"virtual host {journal.own_virtual_host} outlived the process that opened it")
         journal.tell_how_the_last_restart_ended((_restarts(broker) - before) // 2)
@@ -201,8 +201,8 @@ def _wait_for_the_broker(broker: Broker, host: str) -> list[str]:
 
 
 def _restarts(broker: Broker) -> int:
-    """Return how many beginnings and ends of restarts the keeper counts."""
-    return int(broker._lease.request("restarts")["restarts"]) if broker._lease else 0
+    """Return how many beginnings and ends of restarts the supervisor counts."""
+    return int(broker._share.request("restarts")) if broker._share else 0
 
 
 def _counts(broker: Broker, host: str) -> dict[str, Counts]:

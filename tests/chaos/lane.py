@@ -103,13 +103,13 @@ def _tempt_the_judge(plan: Plan, seen: Any) -> tuple[int, list[str]]:
 
 
 def _size() -> str:
-    """How large this process and its keeper are: what leaks grows from run to run."""
+    """How large this process and its supervisor are: what leaks grows from run to run."""
     found = {"this process": psutil.Process()}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             line = " ".join(process.cmdline())
-            if "workq_helpers.broker.keeper" in line and os.environ["WORKQ_RUNTIME_DIR"] in line:
-                found["keeper"] = process
+            if "workq_helpers.broker.supervisor" in line and os.environ["WORKQ_RUNTIME_DIR"] in line:
+                found["supervisor"] = process
     return "; ".join(
         f"{name} {process.memory_info().rss / 1e6:.0f} MB, {process.num_threads()} threads, {process.num_fds()} files"
         for name, process in found.items()

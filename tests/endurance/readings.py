@@ -36,9 +36,9 @@ def read(process: psutil.Process) -> Reading:
 
 
 def course_processes(of: Broker) -> dict[str, psutil.Process]:
-    """Return the keeper and RabbitMQ itself, as far as the course started them and this user may look at them."""
+    """Return the supervisor and RabbitMQ itself, as far as the course started them and this user may look at them."""
     status = broker.status()
-    found = {} if status is None else {"keeper": psutil.Process(status.keeper)}
+    found = {} if status is None else {"supervisor": psutil.Process(status.supervisor)}
     for server in _servers(of.endpoint.port):
         found["RabbitMQ"] = server
     return found
@@ -56,7 +56,7 @@ def _servers(port: int) -> Iterator[psutil.Process]:
 
 def _in_containers(port: int) -> Iterator[psutil.Process]:
     with container._client() as client:
-        for each in client.containers.list(filters={"label": container.KEEPER_LABEL}, ignore_removed=True):
+        for each in client.containers.list(filters={"label": container.SUPERVISOR_LABEL}, ignore_removed=True):
             bound = each.attrs["NetworkSettings"]["Ports"].get("5672/tcp") or []
             with contextlib.suppress(psutil.Error):
                 if any(binding["HostPort"] == str(port) for binding in bound):

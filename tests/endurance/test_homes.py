@@ -87,4 +87,4 @@ def test_a_home_without_locks_makes_nothing_fail(poll_for: Callable[..., None]) 
         assert (seen["kernel"], seen["saved"], seen["lesson_failed"]) == (201, 200, "")
         assert seen["lesson"].splitlines()[-1] == ""  # progress was kept
         assert first_cell(there).startswith(ADDED)
-        poll_for(lambda: not processes_in(folders))  # the keeper needs this home until it has ended
+        poll_for(lambda: not processes_in(folders))  # the supervisor needs this home until it has ended

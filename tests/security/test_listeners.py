@@ -83,14 +83,14 @@ def test_a_private_node(node: tuple[dict[str, str], Broker]) -> None:
     assert beyond_loopback(found) == []
     status = commands.status(environ)
     assert status is not None
-    assert listeners([psutil.Process(status.keeper)]) == set()  # only a Unix socket
+    assert listeners([psutil.Process(status.supervisor)]) == set()  # only a Unix socket
 
 
 @pytest.mark.once
-def test_the_keepers_socket_is_a_file_of_the_users_own(node: tuple[dict[str, str], Broker]) -> None:
+def test_the_supervisors_socket_is_a_file_of_the_users_own(node: tuple[dict[str, str], Broker]) -> None:
     environ, _ = node
-    keeper = psutil.Process(getattr(commands.status(environ), "keeper", 0))
-    paths = {Path(each.laddr) for each in keeper.net_connections("unix") if each.laddr}
+    supervisor = psutil.Process(getattr(commands.status(environ), "supervisor", 0))
+    paths = {Path(each.laddr) for each in supervisor.net_connections("unix") if each.laddr}
     assert paths
     for path in paths:
         assert path.stat().st_mode & 0o777 == 0o600
@@ -114,7 +114,7 @@ def test_a_container_publishes_on_loopback_and_keeps_erlang_to_itself(broker: Br
     with contextlib.closing(docker.from_env()) as client:
         (ours,) = (
             each
-            for each in client.containers.list(filters={"label": "org.workq.keeper"}, ignore_removed=True)
+            for each in client.containers.list(filters={"label": "org.workq.supervisor"}, ignore_removed=True)
             if str(broker.endpoint.port) in str(each.ports)
         )
         published = [binding for bindings in ours.ports.values() for binding in bindings or ()]

@@ -1,4 +1,4 @@
-"""Credentials, cookie and state are readable by their user alone, and not guessable."""
+"""Credentials, cookie and log are readable by their user alone, and not guessable."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.support import need
 from workq_helpers.broker import commands, find_broker
 from workq_helpers.broker.container import ContainerServer
 from workq_helpers.broker.folders import Folders, make_private
-from workq_helpers.broker.lease import connect
+from workq_helpers.broker.locking import locked
 from workq_helpers.broker.packages import find_unpacked
-from workq_helpers.broker.server import Remains
-from workq_helpers.broker.state import State, read_state, write_state
+from workq_helpers.broker.protocol import connect
+from workq_helpers.broker.sweep import sweep
 from workq_helpers.classroom.teachers_file import Access, TeachersFile
-from workq_helpers.errors import BrokerStartError, StateFileError
+from workq_helpers.errors import BrokerStartError
 
 ROOT = Path(__file__).parents[2]
 SOMEBODY_ELSE = 65_534
@@ -73,8 +73,8 @@ def test_a_node_started_with_no_umask_at_all() -> None:
             assert len(set(cookie)) > 8
             assert len(cookie) >= 40
             names = ("rabbitmq.conf", ".erlang.cookie")
-            secret = [*(node / name for name in names), *(runtime / name for name in ("state.json", "keeper.log"))]
-            for path in (*secret, runtime / "keeper.sock", runtime / "lock", node, runtime, runtime.parent):
+            ours = [runtime / f"workq.{kind}" for kind in ("log", "sock", "lock")]
+            for path in (*(node / name for name in names), *ours, node, runtime, runtime.parent):
                 assert for_others(path) == 0, path
             left_open = [path for path in node.rglob("*") if for_others(path) and not path.is_symlink()]
             assert left_open == []
@@ -94,7 +94,7 @@ def test_folders_made_on_the_way_are_private_too(tmp_path: Path) -> None:
 def test_a_folder_that_was_open_is_closed(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
-    (folder / "state.json").write_text("mine")
+    (folder / "a file").write_text("mine")
     folder.chmod(0o777)
     make_private(folder)
     assert for_others(folder) == 0
@@ -120,53 +120,64 @@ def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
             deed()
 
 
-def test_a_keeper_of_somebody_elses_is_not_asked(folders: Folders) -> None:
-    # In /tmp anybody could make the folder first, with a state file that names a socket and a broker of their own.
-    write_state(folders.state, State(str(folders.runtime / "theirs.sock")))
+def test_a_supervisor_of_somebody_elses_is_not_asked(folders: Folders) -> None:
+    # In /tmp anybody could make the folder first, with a socket and a broker of their own.
+    folders.socket.touch()
     give_away(folders.runtime)
     with pytest.raises(BrokerStartError, match=f"belongs to user {SOMEBODY_ELSE}"):
         connect(folders)
-    environ = {"WORKQ_RUNTIME_DIR": str(folders.runtime), "WORKQ_CACHE_DIR": str(folders.cache)}
     for ask in (commands.status, commands.url, commands.logs):
         with pytest.raises(BrokerStartError):
-            ask(environ)
+            ask(environ_of(folders))
 
 
-# -- the state file, which names what is killed and deleted
+def test_a_folder_below_one_of_somebody_elses_is_not_used(folders: Folders) -> None:
+    give_away(folders.runtime.parent)
+    below = Folders(folders.runtime / "deeper" / "run", folders.cache)
+    for deed in (below.make_runtime, lambda: connect(below)):
+        with pytest.raises(BrokerStartError, match=f"below {folders.runtime.parent}, which belongs to user"):
+            deed()
+    assert not below.runtime.parent.exists()
 
 
-@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
-def test_a_state_file_that_others_could_write_names_nothing(folders: Folders, mode: int) -> None:
-    precious = folders.runtime.parent / "precious"
-    precious.mkdir()
-    write_state(folders.state, State(str(folders.runtime / "gone.sock"), Remains(folders=(str(precious),))))
-    folders.state.chmod(mode)
-    with pytest.raises(StateFileError, match="others may have written it"):
-        read_state(folders.state)
-    environ = {"WORKQ_RUNTIME_DIR": str(folders.runtime), "WORKQ_CACHE_DIR": str(folders.cache)}
-    commands.stop(environ)
-    assert precious.exists()
+def environ_of(folders: Folders) -> dict[str, str]:
+    return {"WORKQ_RUNTIME_DIR": str(folders.runtime), "WORKQ_CACHE_DIR": str(folders.cache)}
 
 
-def test_a_state_file_is_no_link(folders: Folders, tmp_path: Path) -> None:
-    write_state(tmp_path / "elsewhere", State("socket"))
-    folders.state.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(StateFileError):
-        read_state(folders.state)
+@pytest.fixture
+def existing(tmp_path: Path) -> Folders:
+    """Folders of a user who named one that is there already."""
+    (tmp_path / "mine").mkdir()
+    return Folders(tmp_path / "mine", tmp_path / "cache")
 
 
-def test_a_state_file_of_somebody_else_is_refused(folders: Folders) -> None:
-    write_state(folders.state, State("socket"))
-    give_away(folders.state)
-    with pytest.raises(StateFileError, match="others may have written it"):
-        read_state(folders.state)
+def test_an_existing_folder_stays_also_where_it_is_empty(existing: Folders) -> None:
+    existing.runtime.chmod(0o700)
+    with locked(existing):
+        existing.remove_runtime()
+    assert list(existing.runtime.iterdir()) == []
 
 
-def test_state_is_written_for_its_user_and_holds_no_password(folders: Folders) -> None:
-    with careless():
-        write_state(folders.state, State("socket"))
-    assert for_others(folders.state) == 0
-    assert set(json.loads(folders.state.read_text())) == {"version", "socket", "remains"}
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o711])
+def test_an_existing_folder_keeps_its_mode_and_its_files(existing: Folders, mode: int) -> None:
+    names = ("lock", "state.json", "keeper.log", "notes.txt", "broker-notes", "workq-rabbitmq-notes")
+    for name in names:
+        (existing.runtime / name).write_text("mine")
+    existing.runtime.chmod(mode)
+    existing.make_runtime()
+    sweep(existing)
+    assert commands.stop(environ_of(existing)) is False
+    assert stat.S_IMODE(existing.runtime.stat().st_mode) == mode
+    assert {path.name: path.read_text() for path in existing.runtime.iterdir()} == dict.fromkeys(names, "mine")
+
+
+@pytest.mark.parametrize("mode", [0o775, 0o757, 0o1777])
+def test_an_existing_folder_that_others_may_write_to_is_refused_and_left_as_it_is(existing: Folders, mode: int) -> None:
+    existing.runtime.chmod(mode)
+    with pytest.raises(BrokerStartError, match=rf"open to other users \(its mode is {mode:o}\).*chmod go-w"):
+        find_broker(lambda _: None, environ_of(existing))
+    assert stat.S_IMODE(existing.runtime.stat().st_mode) == mode
+    assert list(existing.runtime.iterdir()) == []
 
 
 # -- what a teacher and Compose get

@@ -97,7 +97,7 @@ def test_a_start_shows_no_secret_in_the_list_of_processes(source: str) -> None:
                 program.wait_for("Waiting")
         assert processes.looks > 20
         every = "\n".join(processes.seen)
-        assert "workq_helpers.broker.keeper" in every
+        assert "workq_helpers.broker.supervisor" in every
         assert "worker.py" in every
         assert ("beam.smp" in every) or sys.platform != "linux"
         assert holds(every, *secrets) == []
@@ -111,7 +111,7 @@ def test_docker_tells_nobody_the_password(broker: Broker) -> None:
     with contextlib.closing(docker.from_env()) as client:
         ours = [
             each.attrs
-            for each in client.containers.list(filters={"label": "org.workq.keeper"}, ignore_removed=True)
+            for each in client.containers.list(filters={"label": "org.workq.supervisor"}, ignore_removed=True)
             if str(broker.endpoint.port) in str(each.ports)
         ]
     assert len(ours) == 1
@@ -167,8 +167,8 @@ def test_the_commands_say_it_only_where_asked_for_it(broker: Broker, monkeypatch
         assert told.output
         assert holds(told.output, password) == [], command
     assert password in runner.invoke(main, ["broker", "url"]).output
-    state = Path(os.environ["WORKQ_RUNTIME_DIR"]) / "state.json"
-    assert holds(state.read_text(), password) == []
+    log = Path(os.environ["WORKQ_RUNTIME_DIR"]) / "workq.log"
+    assert holds(log.read_text(), password) == []
     monkeypatch.setenv("WORKQ_BROKER_URL", commands.url())
     monkeypatch.setenv("WORKQ_MANAGEMENT_URL", broker.endpoint.management_url or "")
     assert holds(runner.invoke(main, ["doctor"]).output, password) == []

@@ -1,34 +1,27 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
+import shutil
 import socket
 import stat
 import subprocess
 import sys
-from dataclasses import replace
+import threading
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
-from workq_helpers.broker import commands, processes
-from workq_helpers.broker.burial import bury
-from workq_helpers.broker.choice import Choice
+from workq_helpers.broker import commands
+from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders, make_private
-from workq_helpers.broker.keeper import Keeper
-from workq_helpers.broker.lease import connect, put_away_leftovers, take_lease
-from workq_helpers.broker.server import ProcessMark, Remains
-from workq_helpers.broker.state import VERSION, State, read_state, write_state
-from workq_helpers.errors import (
-    BrokerStartError,
-    InvalidArgumentError,
-    StaleStateError,
-    StateFileError,
-    StateVersionError,
-)
+from workq_helpers.broker.protocol import connect
+from workq_helpers.broker.share import take_share
+from workq_helpers.broker.sweep import sweep
+from workq_helpers.errors import BrokerStartError, InvalidArgumentError, StateVersionError
 
 
 @pytest.fixture
@@ -38,111 +31,110 @@ def folders(tmp_path: Path) -> Folders:
     return found
 
 
-def test_a_state_comes_back_as_it_was_written(folders: Folders) -> None:
-    state = State("/run/x.sock", Remains((ProcessMark(1, 2.5, "boot"),), ("box",), ("/tmp/f",), ("crate",)))  # noqa: S108 - a name
-    write_state(folders.state, state)
-    assert read_state(folders.state) == state
-    assert stat.S_IMODE(folders.state.stat().st_mode) == 0o600
-
-
-def test_no_state_file_is_no_state(folders: Folders) -> None:
-    assert read_state(folders.state) is None
+def test_no_socket_is_no_supervisor(folders: Folders) -> None:
     assert connect(folders) is None
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", f'{{"version": {VERSION}}}', f'{{"version": {VERSION}, "socket": "s", "remains": 3}}']
-)
-def test_a_state_file_that_makes_no_sense(folders: Folders, text: str) -> None:
-    folders.state.write_text(text)
-    with pytest.raises(StateFileError, match=r"makes no sense.*workq broker stop"):
-        read_state(folders.state)
-
-
-def test_a_state_file_of_another_version(folders: Folders) -> None:
-    folders.state.write_text(json.dumps({"version": VERSION + 1}))
-    with pytest.raises(StateVersionError, match=rf"format is {VERSION + 1}, ours is {VERSION}.*delete the file"):
-        read_state(folders.state)
-
-
-def test_a_stale_state_file_is_healed(folders: Folders) -> None:
-    left = folders.runtime / "broker-1"
-    left.mkdir()
-    write_state(folders.state, State(str(folders.runtime / "gone.sock"), Remains(folders=(str(left),))))
-    with pytest.raises(StaleStateError, match="gone"):
-        connect(folders)
-    put_away_leftovers(folders)
+def test_a_dead_supervisor_is_swept(folders: Folders) -> None:
+    left = folders.make_node_path()
+    (left / "data").mkdir(parents=True)
+    folders.log.touch()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folders.make_socket_path()))
+    assert connect(folders) is None
+    sweep(folders)
     assert not folders.runtime.exists()
 
 
-def test_what_a_living_keeper_owns_is_left_alone(folders: Folders) -> None:
-    owned = folders.runtime / "broker-1"
+def test_what_a_living_supervisor_owns_is_left_alone(folders: Folders) -> None:
+    owned = folders.make_node_path()
     owned.mkdir()
-    path = folders.make_socket_path()
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
+        listener.bind(str(folders.make_socket_path()))
         listener.listen()
-        write_state(folders.state, State(str(path), Remains(folders=(str(owned),))))
-        put_away_leftovers(folders)
+        sweep(folders)
     assert owned.exists()
-    assert folders.state.exists()
+    assert folders.socket.exists()
 
 
-def test_stop_puts_a_senseless_state_file_away(folders: Folders) -> None:
-    folders.state.write_text("{")
-    environ = {"WORKQ_RUNTIME_DIR": str(folders.runtime), "WORKQ_CACHE_DIR": str(folders.cache)}
-    assert commands.stop(environ) is False
-    assert not folders.state.exists()
+def test_processes_are_swept_by_where_they_are_at_home(folders: Folders, tmp_path: Path) -> None:
+    left, other = folders.make_node_path(), tmp_path / "other"
+    left.mkdir()
+    command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    with contextlib.ExitStack() as stack:
+        ours, theirs = (
+            stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, env={"HOME": str(home)}))
+            for home in (left, other)
+        )
+        sweep(folders)
+        assert not psutil.pid_exists(ours.pid)
+        assert theirs.poll() is None
+        theirs.communicate()
+    assert not folders.runtime.exists()
 
 
-def test_a_process_that_only_has_the_same_id_is_not_buried() -> None:
-    own = processes.mark(os.getpid())
-    assert own is not None
-    assert processes.find(own)
-    bury(Remains(processes=(replace(own, created=own.created - 100),)))  # or this test would end here
-    bury(Remains(processes=(replace(own, boot="another"),)))
+def test_a_node_with_more_room_elsewhere_is_found_and_swept(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary = folders.runtime.parent / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    usage = shutil.disk_usage(folders.runtime)
+    room = {temporary: usage._replace(free=2), folders.runtime: usage._replace(free=1)}
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: room[Path(path)])
+    elsewhere = folders.make_node_path()
+    elsewhere.mkdir()
+    assert temporary in elsewhere.parents
+    assert [node.resolve() for node in folders.nodes] == [elsewhere]
+    sweep(folders)
+    assert list(temporary.iterdir()) == []
+    assert not folders.runtime.exists()
 
 
-def test_a_process_is_known_again_when_the_clock_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = processes.mark(os.getpid())
-    assert own is not None
-    began = psutil.Process.create_time
-    monkeypatch.setattr(psutil.Process, "create_time", lambda process: began(process) + 3600)
-    assert processes.find(own) is not None
+# -- a broker of version 0.1 in the same folder
 
 
-def test_a_state_file_that_finds_no_room_stays_as_it_was(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_state(folders.state, State("/run/x.sock"))
-
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(json, "dump", full)
-    with pytest.raises(OSError, match="No space"):
-        write_state(folders.state, State("/run/y.sock"))
-    monkeypatch.undo()
-    assert read_state(folders.state) == State("/run/x.sock")
-    assert list(folders.runtime.iterdir()) == [folders.state]
+@pytest.fixture
+def earlier(folders: Folders) -> Path:
+    """The socket of one, and what else it keeps."""
+    path = folders.runtime / "keeper.sock"
+    for name in ("keeper.log", "lock"):
+        (folders.runtime / name).touch()
+    (folders.runtime / "state.json").write_text(json.dumps({"version": 3, "socket": str(path), "remains": {}}))
+    return path
 
 
-def test_a_keeper_whose_state_finds_no_room_keeps_its_broker(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Restarted:
-        def restart(self) -> None:
-            pass
+def test_a_living_broker_of_an_earlier_version_is_neither_used_nor_swept(folders: Folders, earlier: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(earlier))
+        listener.listen()
+        for deed in (lambda: take_share(folders, BrokerChoice(), {}), lambda: sweep(folders)):
+            with pytest.raises(StateVersionError, match=r"another version of the course.*workq broker stop"):
+                deed()
+    assert earlier.exists()
 
-        def remains(self) -> Remains:
-            return Remains()
 
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+def test_a_living_broker_of_an_earlier_version_can_be_stopped(folders: Folders, earlier: Path) -> None:
+    asked: list[str] = []
+
+    def end() -> None:
+        with listener.accept()[0] as asking, asking.makefile() as lines:
+            asked.append(json.loads(lines.readline())["op"])
 
     with socket.socket(socket.AF_UNIX) as listener:
-        keeper = Keeper(listener, folders.runtime / "keeper.sock", folders, {})
-        keeper._server = Restarted()  # type: ignore[assignment]
-        monkeypatch.setattr("workq_helpers.broker.keeper.write_state", full)
-        answers: list[dict[str, Any]] = []
-        keeper._restart("restart", answers.append)
-    assert answers == [{"ok": True}]
+        listener.bind(str(earlier))
+        listener.listen()
+        thread = threading.Thread(target=end)
+        thread.start()
+        assert commands.stop({"WORKQ_RUNTIME_DIR": str(folders.runtime), "WORKQ_CACHE_DIR": str(folders.cache)})
+        thread.join()
+    assert asked == ["stop"]
+
+
+def test_a_dead_broker_of_an_earlier_version_is_swept(folders: Folders, earlier: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(earlier))
+    (folders.runtime / "broker-0a1b2c3d").mkdir()
+    sweep(folders)
+    assert not folders.runtime.exists()
 
 
 @pytest.mark.parametrize(
@@ -161,12 +153,12 @@ def test_a_runtime_folder_in_which_nothing_can_be_kept_is_a_sentence(
     def refuse(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(json, "dump", refuse)
+    monkeypatch.setattr(os, "write", refuse)
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     folders = Folders(tmp_path / where, tmp_path / "cache")
     with pytest.raises(BrokerStartError, match=mend.replace("/run", f"/{where}")):
-        take_lease(folders, Choice(), {})
+        take_share(folders, BrokerChoice(), {})
     assert not folders.runtime.exists()
     assert list((tmp_path / "tmp").iterdir()) == []
 
@@ -196,10 +188,13 @@ def test_folders_from_the_environment(tmp_path: Path) -> None:
 
 def test_a_long_path_gets_a_short_socket(tmp_path: Path) -> None:
     folders = Folders(tmp_path / ("x" * 120), tmp_path)
+    folders.make_runtime()
     path = folders.make_socket_path()
-    path.parent.rmdir()
     assert len(os.fsencode(path)) <= 100
-    assert Folders(Path("/r"), tmp_path).make_socket_path() == Path("/r/keeper.sock")
+    assert folders.socket == path
+    folders.remove_runtime()
+    assert not path.parent.exists()
+    assert Folders(Path("/r"), tmp_path).make_socket_path() == Path("/r/workq.sock")
 
 
 # -- what a start waits for
@@ -209,7 +204,7 @@ def test_a_long_path_gets_a_short_socket(tmp_path: Path) -> None:
     ("module", "heavy"),
     [
         ("broker", {"pika", "httpx", "tenacity", "psutil", "testcontainers", "pandas", "filelock"}),
-        ("keeper", {"pika", "httpx", "tenacity", "psutil", "testcontainers", "pandas", "filelock"}),
+        ("supervisor", {"pika", "httpx", "tenacity", "psutil", "testcontainers", "pandas", "filelock"}),
         ("sources", {"pika", "httpx", "tenacity", "psutil", "testcontainers"}),
         ("container", {"pika", "httpx", "tenacity", "psutil"}),  # imported while RabbitMQ boots
     ],

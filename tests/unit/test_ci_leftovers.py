@@ -53,7 +53,7 @@ def dead() -> int:
 
 @pytest.fixture
 def ours(checkout: Path) -> Iterator[int]:
-    """A process of the checkout's .venv, as its keeper is one."""
+    """A process of the checkout's .venv, as its supervisor is one."""
     command = [checkout / ".venv/bin/python", "-c", "import sys; sys.stdin.read()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         yield process.pid
@@ -64,11 +64,11 @@ def test_nothing_left_is_0_and_no_word(checkout: Path) -> None:
     assert leftovers(checkout) == (0, "")
 
 
-def test_containers_of_a_dead_keeper_are_left_behind_and_those_of_a_living_one_are_not(
+def test_containers_of_a_dead_supervisor_are_left_behind_and_those_of_a_living_one_are_not(
     checkout: Path, dead: int
 ) -> None:
     (checkout / "containers").write_text(f"{os.getpid()} in-use rabbitmq, Up\n{dead} orphan rabbitmq, Created\n")
-    assert leftovers(checkout) == (1, f"container orphan, whose keeper {dead} is dead: rabbitmq, Created\n")
+    assert leftovers(checkout) == (1, f"container orphan, whose supervisor {dead} is dead: rabbitmq, Created\n")
     (checkout / "containers").write_text(f"{os.getpid()} in-use rabbitmq, Up\n")
     assert leftovers(checkout) == (0, "")
 

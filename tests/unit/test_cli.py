@@ -29,9 +29,9 @@ UP = Status(
     version="4.3.6",
     address="127.0.0.1:34567",
     management_url="http://127.0.0.1:34568",
-    leases=2,
+    shares=2,
     pinned=True,
-    keeper=4242,
+    supervisor=4242,
     folder="/run/user/1000/workq",
 )
 
@@ -91,7 +91,7 @@ def test_status_shows_where_it_is_and_who_uses_it(
 
 
 def test_status_says_that_nobody_uses_it(workq: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(brokers, "status", lambda: replace(UP, leases=0, pinned=False))
+    monkeypatch.setattr(brokers, "status", lambda: replace(UP, shares=0, pinned=False))
     assert "  used by      nobody\n" in workq("broker", "status").output
 
 

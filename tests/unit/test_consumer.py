@@ -15,11 +15,14 @@ from workq_helpers.clients.worker import Worker
 from workq_helpers.clients.worker_channel import WorkerChannel
 from workq_helpers.errors import WorkqError
 from workq_helpers.log.events import EventLog
+from workq_helpers.log.messages import MARK_HEADER
 from workq_helpers.log.observer import Book
 
 
 def deliver(consumer: Consumer, tag: int) -> None:
-    consumer._on_message(None, Basic.Deliver("w", tag), BasicProperties(message_id=f"m{tag}"), b"T")  # type: ignore[arg-type]
+    method, properties = Basic.Deliver("w", tag), BasicProperties(headers={MARK_HEADER: f"m{tag}"})
+    consumer._observer.received_message(1, method, properties, b"T")
+    consumer._on_message(None, method, properties, b"T")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -35,6 +38,7 @@ def test_a_killed_worker_gets_nothing_but_what_nobody_else_will_get(auto_ack: bo
     consumer = Consumer(host, ConsumerOptions("q", auto_ack), pika.ConnectionParameters(), Book(log))
     consumer._channel = WorkerChannel(consumer, 1)
     consumer._life.connection = SimpleNamespace(is_open=True, _transport=None)  # type: ignore[assignment]
+    consumer._observer.sent(1, Basic.Consume(queue="q", consumer_tag="w", no_ack=auto_ack))
     deliver(consumer, 1)
     assert consumer.cut_at_once("killed")
     deliver(consumer, 2)  # it was in the socket's buffer

@@ -12,7 +12,7 @@ import pytest
 import requests.exceptions
 
 from workq_helpers.broker import container
-from workq_helpers.broker.container import ContainerServer, bury, leftovers
+from workq_helpers.broker.container import ContainerServer, leftovers, remove
 from workq_helpers.broker.server import last_words
 from workq_helpers.errors import BrokerStartError, DockerUnavailableError, ImageUnavailableError
 
@@ -80,13 +80,13 @@ def test_leftovers_can_not_be_asked_for_without_docker() -> None:
     with pytest.raises(DockerUnavailableError):
         leftovers()
     with pytest.raises(DockerUnavailableError):
-        bury("workq-rabbitmq-gone")
+        remove("workq-rabbitmq-gone")
 
 
 def test_a_server_that_was_not_started() -> None:
     server = ContainerServer(IMAGE, "anna", "s3cret!pw")
     assert (server.source, server.description) == ("docker", f"Docker ({IMAGE})")
-    assert server.remains().containers[0].startswith("workq-rabbitmq-")
+    assert server.name.startswith("workq-rabbitmq-")
     assert not server.is_running()
     assert server.logs() == ""
     server.stop()

@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.properties import examples
-from workq_helpers.log.details import BrokerChange, ConsumeOptions, Detail, Handback, PublishOptions, QueueOptions
+from workq_helpers.log.details import (
+    BrokerChange,
+    ConsumeOptions,
+    Detail,
+    FetchOptions,
+    Handback,
+    PublishOptions,
+    QueueOptions,
+)
 from workq_helpers.log.events import KINDS, EventLog
 from workq_helpers.log.ledger import PLACES, Ledger, LogCounts, WorkerCounts
 
@@ -156,7 +164,7 @@ def test_a_message_from_outside_appears_with_its_delivery() -> None:
 
 def test_what_the_notebook_fetches_itself_needs_no_callback() -> None:
     log = published()
-    log.record("delivered", "notebook", "hello", "m", "T", 1, detail=ConsumeOptions(auto_ack=True))
+    log.record("delivered", "notebook", "hello", "m", "T", 1, detail=FetchOptions(auto_ack=True))
     log.record("published", "p", "hello", "m2", "T2")
     log.record("delivered", "notebook", "hello", "m2", "T2", 2)
     ledger = ledger_of(log)

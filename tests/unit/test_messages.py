@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from workq_helpers.errors import InvalidArgumentError
-from workq_helpers.log.messages import TASK_TEXT_LENGTH, MessageIds, encode_body, task_text
+from workq_helpers.log.messages import TASK_TEXT_LENGTH, Marks, encode_body, task_text
 
 
 @pytest.mark.parametrize(
@@ -35,15 +35,15 @@ def test_a_body_that_is_no_text(task: Any) -> None:
 
 
 def test_ids_differ_within_and_between_lessons() -> None:
-    first, second = MessageIds(), MessageIds()
+    first, second = Marks(), Marks()
     ids = [first.new() for _ in range(1_000)] + [second.new() for _ in range(1_000)]
     assert len(set(ids)) == 2_000
 
 
 def test_a_stray_is_known_again_by_its_body_when_redelivered() -> None:
-    ids = MessageIds()
-    one = ids.of_stray("q", b"one", redelivered=False)
-    other = ids.of_stray("q", b"one", redelivered=False)
+    ids = Marks()
+    one = ids.of_foreign("q", b"one", redelivered=False)
+    other = ids.of_foreign("q", b"one", redelivered=False)
     assert one != other
-    assert ids.of_stray("other queue", b"one", redelivered=True) not in (one, other)
-    assert {ids.of_stray("q", b"one", redelivered=True) for _ in range(2)} == {one, other}
+    assert ids.of_foreign("other queue", b"one", redelivered=True) not in (one, other)
+    assert {ids.of_foreign("q", b"one", redelivered=True) for _ in range(2)} == {one, other}

@@ -8,6 +8,7 @@ import pytest
 from packaging.version import Version
 
 from workq_helpers import Broker
+from workq_helpers.broker.protocol import Ready
 from workq_helpers.errors import ManagementError
 from workq_helpers.rabbitmq.endpoint import Endpoint
 
@@ -35,49 +36,47 @@ class Administration:
             raise ManagementError("it did not answer in time")
 
 
-class Lease:
+class Share:
+    ready = Ready(Endpoint("127.0.0.1", 1, "u", "p"), "node", "a node", Version("4.3"))
+
     def __init__(self) -> None:
         self.hosts: set[str] = set()
 
-    def request(self, operation: str, *_: object, virtual_host: str = "") -> dict[str, int]:
-        if operation == "register":
-            self.hosts.add(virtual_host)
-        elif operation == "unregister":
-            self.hosts.discard(virtual_host)
-        return {"restarts": 0}
+    def note(self, virtual_host: str, *, made: bool) -> None:
+        (self.hosts.add if made else self.hosts.discard)(virtual_host)
 
     def close(self) -> None:
         pass
 
 
 @pytest.fixture
-def known(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Broker, Administration, Lease]]:
-    administration, lease = Administration(), Lease()
-    broker = Broker(Endpoint("127.0.0.1", 1, "u", "p"), Version("4.3"), lease)  # type: ignore[arg-type]
+def known(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Broker, Administration, Share]]:
+    administration, share = Administration(), Share()
+    broker = Broker(Endpoint("127.0.0.1", 1, "u", "p"), Version("4.3"), share)  # type: ignore[arg-type]
     monkeypatch.setattr(broker, "_api", lambda: administration)
-    yield broker, administration, lease
+    yield broker, administration, share
     broker.close()
 
 
-def test_one_that_was_made_although_the_broker_did_not_say_so(known: tuple[Broker, Administration, Lease]) -> None:
-    broker, administration, lease = known
+def test_one_that_was_made_although_the_broker_did_not_say_so(known: tuple[Broker, Administration, Share]) -> None:
+    broker, administration, share = known
     administration.full = True
     with pytest.raises(ManagementError):
         broker.create_virtual_host("first")
     [left] = administration.hosts
     administration.full = False
     second = broker.create_virtual_host("second")
-    assert administration.hosts == lease.hosts == {second}
+    assert administration.hosts == share.hosts == {second}
     assert left != second
 
 
-def test_one_that_was_not_deleted(known: tuple[Broker, Administration, Lease]) -> None:
-    broker, administration, lease = known
+def test_one_that_was_not_deleted(known: tuple[Broker, Administration, Share]) -> None:
+    broker, administration, share = known
     first, second = broker.create_virtual_host("first"), broker.create_virtual_host("second")
     administration.full = True
     with pytest.raises(ManagementError):
         broker.delete_virtual_host(first)
-    assert lease.hosts == {first, second}
+    assert share.hosts == {first, second}
     administration.full = False
     broker.delete_virtual_host(second)
-    assert administration.hosts == lease.hosts == set()
+    assert administration.hosts == share.hosts == set()

@@ -68,7 +68,12 @@ def test_a_goodbye_without_an_answer_is_no_end_as_long_as_a_confirm_is_missing()
     publisher, log = make_publisher(["T"], confirm=True)
     publisher._pump._loop.close()
     publisher._life._loop = SimpleNamespace(call_later=lambda *_: None)  # type: ignore[assignment]
-    channel: Any = SimpleNamespace(basic_publish=lambda *_: None, close=lambda: None)
+
+    def publish(exchange: str, routing_key: str, body: bytes, properties: Any, mandatory: bool) -> None:
+        method = pika.spec.Basic.Publish(0, exchange, routing_key, mandatory)
+        publisher._observer.published(1, method, properties, body, publisher._observer.next_mark())
+
+    channel: Any = SimpleNamespace(basic_publish=publish, close=lambda: None)
     publisher._life.channel = channel
     publisher._begin()
     publisher._publish(publisher._message("T"))

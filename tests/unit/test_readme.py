@@ -137,9 +137,10 @@ def test_every_file_that_is_named_is_there(page: Path) -> None:
     made = ("build/", "bench.md")
     suffixes = "cfg|css|ipynb|js|json|md|py|toml|txt|yml"
     named = re.findall(rf"(?<!`)`([\w./-]+\.(?:{suffixes}))`(?!`)", text_of(page))
-    folders = ("", "notebooks", "notebooks/programs", "tests", "tests/security", "tests/unit")
+    folders = ("", "notebooks", "notebooks/programs", "tests", "tests/security", "tests/unit", "workq_helpers")
     there = {name for name in named if any((ROOT / folder / name).is_file() for folder in folders)}
-    assert [name for name in named if name not in there and not name.startswith(made)] == []
+    unnamed = [name for name in named if re.search("NAME|TITLE", name)]  # of a lesson that is still to come
+    assert [name for name in named if name not in there and not name.startswith(made) and name not in unnamed] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -7,11 +7,11 @@ from packaging.version import Version
 
 from workq_helpers import errors
 from workq_helpers.broker import container, docker_socket, doctor, sources
-from workq_helpers.broker.choice import Choice
-from workq_helpers.broker.faults import describe_error, revive_error
+from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.installations import Installation, installation_in
 from workq_helpers.broker.progress import spoken
+from workq_helpers.broker.protocol import describe_error, revive_error
 from workq_helpers.broker.server import Server, silent
 from workq_helpers.errors import (
     BrokerNotFoundError,
@@ -44,14 +44,14 @@ def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, s
     }
 
 
-def start(choice: Choice, folders: Folders, environ: dict[str, str]) -> None:
+def start(choice: BrokerChoice, folders: Folders, environ: dict[str, str]) -> None:
     recorded: list[Server] = []
     sources.start_server(choice, folders, environ, silent, recorded.append)
 
 
 def test_a_machine_with_nothing_hears_of_every_choice(folders: Folders, bare_machine: dict[str, str]) -> None:
     with pytest.raises(BrokerNotFoundError) as raised:
-        start(Choice(), folders, bare_machine)
+        start(BrokerChoice(), folders, bare_machine)
     for part in ("Docker is not installed", "no apt-get", "start Docker", "apt install", "brew", "WORKQ_BROKER_URL"):
         assert part in str(raised.value)
 
@@ -61,7 +61,7 @@ def test_a_forced_source_raises_its_own_error(
     forced: str, kind: type[Exception], folders: Folders, bare_machine: dict[str, str]
 ) -> None:
     with pytest.raises(kind):
-        start(Choice(forced), folders, bare_machine)
+        start(BrokerChoice(forced), folders, bare_machine)
 
 
 @pytest.mark.parametrize(("forced", "told"), [(None, ["Docker can't be used"]), ("docker", []), ("node", [])])
@@ -70,7 +70,9 @@ def test_a_source_is_told_to_be_passed_over_only_if_another_follows(
 ) -> None:
     steps: list[str] = []
     with pytest.raises(BrokerStartError if forced else BrokerNotFoundError):
-        sources.start_server(Choice(forced), folders, bare_machine, lambda text, *_: steps.append(text), lambda _: None)
+        sources.start_server(
+            BrokerChoice(forced), folders, bare_machine, lambda text, *_: steps.append(text), lambda _: None
+        )
     assert [text.partition(":")[0] for text in steps if "can't be used" in text] == told
 
 
@@ -78,7 +80,7 @@ def test_docker_that_does_not_run(folders: Folders, bare_machine: dict[str, str]
     (tmp_path / "docker").write_text("#!/bin/sh\n")
     (tmp_path / "docker").chmod(0o755)
     with pytest.raises(DockerUnavailableError, match="installed but does not run"):
-        start(Choice("docker"), folders, bare_machine)
+        start(BrokerChoice("docker"), folders, bare_machine)
 
 
 def test_a_server_that_is_too_old(
@@ -87,7 +89,7 @@ def test_a_server_that_is_too_old(
     old = Installation(tmp_path / "old", tmp_path, Version("3.9.27"), "installed")
     monkeypatch.setattr(sources, "find_installations", lambda _environ: [old])
     with pytest.raises(BrokerNotFoundError, match=r"3\.9\.27.*is too old: the course needs 3\.10") as raised:
-        start(Choice("node"), folders, bare_machine)
+        start(BrokerChoice("node"), folders, bare_machine)
     assert isinstance(raised.value.__cause__, PackagesError)
 
 
@@ -109,12 +111,11 @@ def test_versions_are_read_off_the_plugin(tmp_path: Path) -> None:
 
 
 def test_choices() -> None:
-    assert Choice.from_environ({}) == Choice()
-    assert Choice.from_environ({"WORKQ_BROKER_URL": "amqp://x"}).uses_url
-    assert not Choice.from_environ({"WORKQ_BROKER_URL": "amqp://x", "WORKQ_BROKER": "node"}).uses_url
-    choice = Choice.from_environ({"WORKQ_BROKER": " Docker ", "WORKQ_RABBITMQ_IMAGE": "r:4"})
-    assert choice == Choice("docker", "r:4")
-    assert Choice.from_json(choice.to_json()) == choice
+    assert BrokerChoice.from_environ({}) == BrokerChoice()
+    assert BrokerChoice.from_environ({"WORKQ_BROKER_URL": "amqp://x"}).uses_url
+    assert not BrokerChoice.from_environ({"WORKQ_BROKER_URL": "amqp://x", "WORKQ_BROKER": "node"}).uses_url
+    choice = BrokerChoice.from_environ({"WORKQ_BROKER": " Docker ", "WORKQ_RABBITMQ_IMAGE": "r:4"})
+    assert choice == BrokerChoice("docker", "r:4")
 
 
 @pytest.mark.parametrize(
@@ -123,16 +124,16 @@ def test_choices() -> None:
 )
 def test_a_choice_that_makes_no_sense(value: str, message: str) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
-        Choice.from_environ({"WORKQ_BROKER": value})
+        BrokerChoice.from_environ({"WORKQ_BROKER": value})
 
 
 def test_a_running_broker_is_refused_only_if_another_was_asked_for() -> None:
-    assert Choice().refuse("node", "a node", None) is None
-    assert Choice("node").refuse("node", "a node", None) is None
-    assert Choice(image="r:4").refuse("node", "a node", None) is None
-    refused = Choice(image="r:4").refuse("docker", "Docker (r:3)", "r:3")
+    assert BrokerChoice().refuse("node", "a node", None) is None
+    assert BrokerChoice("node").refuse("node", "a node", None) is None
+    assert BrokerChoice(image="r:4").refuse("node", "a node", None) is None
+    refused = BrokerChoice(image="r:4").refuse("docker", "Docker (r:3)", "r:3")
     assert "WORKQ_RABBITMQ_IMAGE=r:4 asks for another" in str(refused)
-    assert "unset WORKQ_BROKER to" in str(Choice("docker").refuse("node", "a node", None))
+    assert "unset WORKQ_BROKER to" in str(BrokerChoice("docker").refuse("node", "a node", None))
 
 
 # -- what is told

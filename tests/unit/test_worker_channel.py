@@ -9,7 +9,9 @@ from workq_helpers.clients.recording_connection import RecordingChannel
 from workq_helpers.clients.worker_channel import WorkerChannel
 
 
-@pytest.mark.parametrize("name", ["basic_ack", "basic_nack", "basic_reject", "basic_publish"])
+@pytest.mark.parametrize(
+    "name", [name for name, value in vars(WorkerChannel).items() if callable(value) and not name.startswith("_")]
+)
 def test_signatures_are_pikas(name: str) -> None:
     ours = inspect.signature(getattr(WorkerChannel, name)).parameters.values()
     theirs = inspect.signature(getattr(BlockingChannel, name)).parameters.values()
@@ -28,5 +30,5 @@ def test_recorded_signatures_are_pikas(name: str) -> None:
 
 def test_what_a_workers_channel_lacks_is_said_with_the_next_step() -> None:
     channel = WorkerChannel(None, 1)  # type: ignore[arg-type]
-    with pytest.raises(AttributeError, match=r"no 'queue_declare'.*lesson\.connect\(\)"):
-        channel.queue_declare("hello")
+    with pytest.raises(AttributeError, match=r"no 'flow'.*lesson\.connect\(\)"):
+        channel.flow(True)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from packaging.version import Version
 
 from workq_helpers.broker.by_hand import ByHand
-from workq_helpers.broker.choice import Choice
+from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders
-from workq_helpers.broker.lease import RESTART_SECONDS, Lease, take_lease
 from workq_helpers.broker.progress import Shown, spoken
 from workq_helpers.broker.server import Progress
+from workq_helpers.broker.share import RESTART_SECONDS, Share, take_share
 from workq_helpers.errors import (
     BrokerError,
     BrokerNotOursError,
@@ -29,15 +29,16 @@ from workq_helpers.errors import (
     WaitTimeoutError,
 )
 from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.features import Features
 from workq_helpers.rabbitmq.url import endpoint_from_url
+from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     import pika
 
-    from workq_helpers.rabbitmq.borrowed_virtual_host import Claim
-    from workq_helpers.rabbitmq.features import Features
+    from workq_helpers.rabbitmq.borrowed_virtual_host import Claim  # pika
     from workq_helpers.rabbitmq.management import Management, QueueCounts
     from workq_helpers.rabbitmq.restart_watch import Witness
 
@@ -47,6 +48,10 @@ __all__ = ["Broker", "find_broker"]
 _LOOK_SECONDS = 0.1
 #: How long to wait for the user to restart a broker, in seconds.
 _BY_HAND_SECONDS = 300.0
+_RESTART_YOURSELF = (
+    "Restart it yourself where it runs, with wait_for_restart() in the next cell; or unset WORKQ_BROKER_URL for a "
+    "broker of the course's own."
+)
 #: How long a broker's management API may take to come up after its AMQP, in seconds.
 _MANAGEMENT_SECONDS = 20.0
 
@@ -68,7 +73,7 @@ def find_broker(progress: Callable[[str], None] | None = None, environ: Mapping[
         BrokerError: The one that was asked for does not work; a subclass says why.
         InvalidArgumentError: An environment variable makes no sense.
     """
-    choice = Choice.from_environ(environ)
+    choice = BrokerChoice.from_environ(environ)
     if choice.uses_url:
         endpoint = endpoint_from_url(environ)
         from workq_helpers.rabbitmq import connecting  # with it pika, which takes a while to import
@@ -78,14 +83,14 @@ def find_broker(progress: Callable[[str], None] | None = None, environ: Mapping[
         return broker
     folders = Folders.from_environ(environ)
     if progress is not None:
-        return _leased(folders, choice, environ, spoken(progress))
+        return _shared(folders, choice, environ, spoken(progress))
     with Shown() as shown:
-        return _leased(folders, choice, environ, shown)
+        return _shared(folders, choice, environ, shown)
 
 
-def _leased(folders: Folders, choice: Choice, environ: Mapping[str, str], progress: Progress) -> Broker:
-    lease = take_lease(folders, choice, environ, progress)
-    return Broker(lease.ready.endpoint, lease.ready.version, lease)
+def _shared(folders: Folders, choice: BrokerChoice, environ: Mapping[str, str], progress: Progress) -> Broker:
+    share = take_share(folders, choice, environ, progress)
+    return Broker(share.ready.endpoint, share.ready.version, share)
 
 
 class Broker:
@@ -94,17 +99,17 @@ class Broker:
     Args:
         endpoint: Its address and login.
         version: What it announced.
-        lease: Our share in it, where the course started it.
+        share: Our share in it, where the course started it.
         by_hand: How its user restarts it, where somebody else did.
     """
 
     def __init__(
-        self, endpoint: Endpoint, version: Version, lease: Lease | None = None, by_hand: ByHand | None = None
+        self, endpoint: Endpoint, version: Version, share: Share | None = None, by_hand: ByHand | None = None
     ) -> None:
         self.endpoint = endpoint
         self.version = version
         self.by_hand = by_hand or ByHand()
-        self._lease = lease
+        self._share = share
         self._lock = threading.Lock()
         self._management: Management | None = None
         self._features: Features | None = None
@@ -112,9 +117,9 @@ class Broker:
         # Those that the broker did not delete when it was asked to, or made when it seemed not to.
         self._overdue: set[str] = set()
         self._claims: dict[str, Claim] = {}
-        # What tells of restarts: a witness where others run it, the keeper's count where it is ours.
+        # What tells of restarts: a witness where others run it, the supervisor's count where it is ours.
         self._witness: Witness | None = None
-        self._restarts = self._restarts_told(lease) if lease else 0
+        self._restarts = share.ready.restarts if share else 0
         self._listeners: list[Callable[[str], None]] = []
         self._closed = False
 
@@ -123,7 +128,7 @@ class Broker:
     @property
     def ours(self) -> bool:
         """Whether the course started it, and so may stop, restart and crash it."""
-        return self._lease is not None
+        return self._share is not None
 
     @property
     def restartable(self) -> bool:
@@ -133,12 +138,12 @@ class Broker:
     @property
     def source(self) -> str:
         """Where it comes from: ``"url"``, ``"docker"`` or ``"node"``."""
-        return self._lease.ready.source if self._lease else "url"
+        return self._share.ready.source if self._share else "url"
 
     @property
     def where(self) -> str:
         """How it was found and where it runs, for people to read."""
-        return self._lease.ready.description if self._lease else f"{self.endpoint.host}:{self.endpoint.port}"
+        return self._share.ready.description if self._share else f"{self.endpoint.host}:{self.endpoint.port}"
 
     @property
     def features(self) -> Features:
@@ -148,8 +153,6 @@ class Broker:
         return self._features
 
     def _ask_features(self) -> Features:
-        from workq_helpers.rabbitmq.features import Features
-
         try:
             return Features.ask(self.version, self._api())
         except (ManagementError, LoginRefusedError):
@@ -157,14 +160,13 @@ class Broker:
 
     def describe(self) -> str:
         """Return its version, where it comes from, and whether it is up, for people to read."""
-        from workq_helpers.rabbitmq import connecting
+        from workq_helpers.rabbitmq import connecting  # pika, for which whoever starts a broker need not wait
 
         state = "closed" if self._closed else "up" if connecting.accepts(self.endpoint) else "down"
         unverified = " · certificate not verified" if self.endpoint.tls and not self.endpoint.verify else ""
         return f"RabbitMQ {self.version} · {self.where} · {state}{unverified}"
 
     def __repr__(self) -> str:
-
         state = "closed" if self._closed else "open"
         address = f"{self.endpoint.host}:{self.endpoint.port}"
         return f"<Broker RabbitMQ {self.version} from {self.source} at {address}, {state}>"
@@ -178,7 +180,7 @@ class Broker:
             virtual_host: Its name.
             **overrides: Any argument of `pika.ConnectionParameters`, to set or replace one.
         """
-        from workq_helpers.rabbitmq import connecting
+        from workq_helpers.rabbitmq import connecting  # pika, for which whoever starts a broker need not wait
 
         return connecting.connection_parameters(self.endpoint.on(virtual_host), **overrides)
 
@@ -198,9 +200,9 @@ class Broker:
             ManagementError: The management API does not work.
         """
         name = _virtual_host_name(label)
-        if self._lease is not None:
-            # Told before it exists, so that the keeper deletes it whenever this process dies.
-            self._lease.request("register", virtual_host=name)
+        if self._share is not None:
+            # Told before it exists, so that the supervisor deletes it whenever this process dies.
+            self._share.note(name, made=True)
             self._wait_until_started()
             self._delete_overdue()
             try:
@@ -229,7 +231,7 @@ class Broker:
         if claim is not None:
             self._give_back(claim)
             return
-        if self._lease is None and name == self.endpoint.virtual_host:
+        if self._share is None and name == self.endpoint.virtual_host:
             self._api().empty_virtual_host(name)
             return
         with self._lock:
@@ -242,8 +244,8 @@ class Broker:
         with self._lock:
             self._virtual_hosts.discard(name)
             self._overdue.discard(name)
-        if self._lease is not None:
-            self._lease.request("unregister", virtual_host=name)
+        if self._share is not None:
+            self._share.note(name, made=False)
 
     def _delete_overdue(self) -> None:
         """Try again to delete what a broker in trouble did not; if that fails too, the next time may not."""
@@ -262,19 +264,16 @@ class Broker:
 
     def _wait_until_started(self) -> None:
         """Wait until a broker has finished starting, some 0.1 s after it accepted its first connection."""
-        from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
-        polls = Retrying(
-            retry=retry_if_exception_type(ManagementError) | retry_if_result(lambda started: not started),
-            wait=wait_fixed(0.05),
-            stop=stop_after_delay(_MANAGEMENT_SECONDS),
-            # A broker that is still not ready says itself what it can't do.
-            retry_error_callback=lambda _: None,
-        )
-        polls(self._api().is_started)
+        def is_started() -> bool:
+            with contextlib.suppress(ManagementError):
+                return self._api().is_started()
+            return False
+
+        wait_until(is_started, _MANAGEMENT_SECONDS)  # one that is still not ready says itself what it can't do
 
     def _borrowed_virtual_host(self) -> str:
-        from workq_helpers.rabbitmq.borrowed_virtual_host import Claim, lesson_hosts
+        from workq_helpers.rabbitmq.borrowed_virtual_host import Claim, lesson_hosts  # pika
 
         name = self.endpoint.virtual_host
         if name == "/":
@@ -309,7 +308,7 @@ class Broker:
 
     def _claim_again(self) -> None:
         """Hold what we held before the broker was restarted, as far as nobody else took it meanwhile."""
-        from workq_helpers.rabbitmq.borrowed_virtual_host import Claim
+        from workq_helpers.rabbitmq.borrowed_virtual_host import Claim  # pika
 
         with self._lock:
             for name, claim in self._claims.items():
@@ -338,15 +337,7 @@ class Broker:
             BrokerError: It is gone, or did not come up again.
             WaitTimeoutError: It was to be done by hand, and was not.
         """
-        if self._lease is None and self.by_hand.restart:
-            self._wait_for_hand(self.by_hand.restart)
-            return
-        lease = self._ours("restart")
-        self._tell("restarting")
-        lease.request("restart", RESTART_SECONDS)
-        self._wait_until_started()
-        self._remember_this_boot()
-        self._tell("up")
+        self._take_down("restart", "restarting", self.by_hand.restart)
 
     def crash(self) -> None:
         """SIGKILL it and start it again with the same data; return when it accepts AMQP again.
@@ -354,16 +345,17 @@ class Broker:
         Where ``WORKQ_CRASH_BY_HAND`` says how the user does that, show it and wait until it is done.
 
         Raises:
-            BrokerNotOursError: The course did not start it.
-            BrokerError: It is gone, or did not come up again.
-            WaitTimeoutError: It was to be done by hand, and was not.
+            As `restart`.
         """
-        if self._lease is None and self.by_hand.crash:
-            self._wait_for_hand(self.by_hand.crash)
+        self._take_down("crash", "crashing", self.by_hand.crash)
+
+    def _take_down(self, deed: str, change: str, by_hand: str) -> None:
+        if self._share is None and by_hand:
+            self._wait_for_hand(by_hand)
             return
-        lease = self._ours("crash")
-        self._tell("crashing")
-        lease.request("crash", RESTART_SECONDS)
+        share = self._ours(f"it does not {deed} it", _RESTART_YOURSELF)
+        self._tell(change)
+        share.request(deed, RESTART_SECONDS)
         self._wait_until_started()
         self._remember_this_boot()
         self._tell("up")
@@ -374,12 +366,9 @@ class Broker:
         Raises:
             BrokerNotOursError: The course did not start it.
         """
-        lease = self._ours("stop")
+        share = self._ours("it does not stop it", _RESTART_YOURSELF)
         self._tell("stopping")
-        if not lease.lost:
-            with contextlib.suppress(BrokerError):  # gone before it could answer: just as well
-                lease.request("stop")
-        lease.wait_until_lost(RESTART_SECONDS)
+        share.stop()
         self._tell("down")
 
     def rabbitmqctl(self, *arguments: str) -> str:
@@ -396,13 +385,9 @@ class Broker:
         for argument in arguments:
             if not isinstance(argument, str) or "\0" in argument:
                 raise InvalidArgumentError(f"{argument!r} can't be an argument of rabbitmqctl. Pass texts.")
-        if self._lease is None:
-            raise BrokerNotOursError(
-                f"The course did not start the RabbitMQ at {self.endpoint.host}:{self.endpoint.port}, so it runs no "
-                f"command there. Where that RabbitMQ runs, type: rabbitmqctl {' '.join(arguments)}"
-            )
-        answer = self._lease.request("rabbitmqctl", RESTART_SECONDS, arguments=list(arguments))
-        return str(answer["printed"])
+        yourself = f"Where that RabbitMQ runs, type: rabbitmqctl {' '.join(arguments)}"
+        share = self._ours("it runs no command there", yourself)
+        return str(share.request("rabbitmqctl", RESTART_SECONDS, arguments=list(arguments)))
 
     def subscribe(self, listener: Callable[[str], None]) -> None:
         """Have `listener` called with "restarting", "crashing", "stopping", "down" or "up" when this handle sees it."""
@@ -416,13 +401,13 @@ class Broker:
         for listener in list(self._listeners):
             listener(change)
 
-    def _ours(self, deed: str) -> Lease:
-        if self._lease is not None:
-            return self._lease
+    def _ours(self, so: str, yourself: str) -> Share:
+        """Return our share in it; raise where somebody else runs it, with what follows and what to do instead."""
+        if self._share is not None:
+            return self._share
         raise BrokerNotOursError(
             f"The course did not start the RabbitMQ at {self.endpoint.host}:{self.endpoint.port} (WORKQ_BROKER_URL "
-            f"names it), so it does not {deed} it. Restart it yourself where it runs, with wait_for_restart() in the "
-            "next cell; or unset WORKQ_BROKER_URL for a broker of the course's own."
+            f"names it), so {so}. {yourself}"
         )
 
     def wait_for_restart(self, timeout: float = 300.0) -> None:
@@ -436,34 +421,26 @@ class Broker:
         Raises:
             WaitTimeoutError: It did not go away, or did not come back, in time.
         """
-        from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
-
         place = f"{self.endpoint.host}:{self.endpoint.port}"
 
-        def wait(text: str, condition: Callable[[], bool]) -> None:
+        def wait(text: str, condition: Callable[[], bool], seen: str) -> None:
             def look() -> bool:
                 shown(text)
                 return condition()
 
-            Retrying(
-                retry=retry_if_result(lambda over: not over),
-                wait=wait_fixed(_LOOK_SECONDS),
-                stop=stop_after_delay(timeout),
-            )(look)
-
-        with Shown() as shown:
-            seen = "it never stopped answering"
-            try:
-                wait(f"Waiting for RabbitMQ at {place} to go down: restart it now", self._went_away)
-                seen = "it went down and did not come back"
-                self._tell("down")
-                wait(f"RabbitMQ at {place} is down: waiting for it to come back", self._remember_this_boot)
-                self._tell("up")
-            except RetryError as error:
+            if not wait_until(look, timeout, interval_seconds=_LOOK_SECONDS):
                 raise WaitTimeoutError(
                     f"RabbitMQ at {place} was not restarted within {timeout:.0f} s: {seen}. "
                     "Restart it where it runs, and call wait_for_restart() again."
-                ) from error
+                )
+
+        with Shown() as shown:
+            going = f"Waiting for RabbitMQ at {place} to go down: restart it now"
+            wait(going, self._went_away, "it never stopped answering")
+            self._tell("down")
+            coming = f"RabbitMQ at {place} is down: waiting for it to come back"
+            wait(coming, self._remember_this_boot, "it went down and did not come back")
+            self._tell("up")
 
     def _wait_for_hand(self, command: str) -> None:
         import click
@@ -475,9 +452,9 @@ class Broker:
 
     def _went_away(self) -> bool:
         """Say whether the broker has gone away since it was last remembered, or is away now."""
-        from workq_helpers.rabbitmq import connecting
+        from workq_helpers.rabbitmq import connecting  # pika, for which whoever starts a broker need not wait
 
-        if self._lease is not None and self._restarts_told(self._lease) != self._restarts:
+        if self._share is not None and self._restarts_told(self._share) != self._restarts:
             return True
         with self._lock:
             if self._witness is not None and self._witness.saw_it_go():
@@ -486,18 +463,18 @@ class Broker:
 
     def _remember_this_boot(self) -> bool:
         """Notice from now on that the broker goes away; say whether it is there at all."""
-        if self._lease is None:
+        if self._share is None:
             return self._call_a_witness()
-        from workq_helpers.rabbitmq import connecting
+        from workq_helpers.rabbitmq import connecting  # pika, for which whoever starts a broker need not wait
 
-        restarts = self._restarts_told(self._lease)
+        restarts = self._restarts_told(self._share)
         if restarts % 2 or not connecting.accepts(self.endpoint):
             return False
         self._restarts = restarts
         return True
 
     def _call_a_witness(self) -> bool:
-        from workq_helpers.rabbitmq.restart_watch import Witness
+        from workq_helpers.rabbitmq.restart_watch import Witness  # pika
 
         try:
             witness = Witness(self.endpoint)
@@ -511,9 +488,9 @@ class Broker:
         return True
 
     @staticmethod
-    def _restarts_told(lease: Lease) -> int:
+    def _restarts_told(share: Share) -> int:
         """Return how many restarts of ours have begun and ended; odd while one is under way."""
-        return int(lease.request("restarts")["restarts"])
+        return int(share.request("restarts"))
 
     # -- the end
 
@@ -531,10 +508,10 @@ class Broker:
             claim.release()  # whoever takes it next empties it
         if witness is not None:
             witness.close()
-        if self._lease is not None:
-            self._lease.close()  # the keeper deletes its virtual hosts
+        if self._share is not None:
+            self._share.close()  # the supervisor deletes its virtual hosts
         if management is not None:
-            if self._lease is None:
+            if self._share is None:
                 for name in virtual_hosts:
                     with contextlib.suppress(BrokerError):  # a broker that is gone has nothing to delete
                         management.delete_virtual_host(name)

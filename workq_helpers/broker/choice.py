@@ -1,14 +1,13 @@
-"""`Choice`: which RabbitMQ the user wants, as the environment says."""
+"""`BrokerChoice`: which RabbitMQ the user wants, as the environment says."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from workq_helpers.errors import BrokerStartError, InvalidArgumentError
 
-__all__ = ["DEFAULT_IMAGE", "SOURCES", "Choice"]
+__all__ = ["DEFAULT_IMAGE", "SOURCES", "BrokerChoice"]
 
 #: What ``WORKQ_BROKER`` may be.
 SOURCES = ("url", "docker", "node")
@@ -18,7 +17,7 @@ DEFAULT_IMAGE = "rabbitmq:4.3-management"
 
 
 @dataclass(frozen=True)
-class Choice:
+class BrokerChoice:
     """What the user asked for.
 
     Attributes:
@@ -32,7 +31,7 @@ class Choice:
     url: bool = False
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Choice:
+    def from_environ(cls, environ: Mapping[str, str]) -> BrokerChoice:
         """Return what ``WORKQ_BROKER``, ``WORKQ_BROKER_URL`` and ``WORKQ_RABBITMQ_IMAGE`` say.
 
         Raises:
@@ -79,12 +78,3 @@ class Choice:
             f"A course broker runs already, as {description}, and {wanted} asks for another. Stop the running one "
             f"with `workq broker stop` (its notebooks lose it), or unset {wanted.partition('=')[0]} to share it."
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as what `json.dumps` takes."""
-        return {"forced": self.forced, "image": self.image, "url": self.url}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Choice:
-        """Return what `to_json` was given."""
-        return cls(data["forced"], data["image"], bool(data["url"]))

@@ -27,7 +27,7 @@ from testcontainers.core.docker_client import DockerClient, get_docker_host
 
 from workq_helpers.broker import docker_socket
 from workq_helpers.broker.ports import LOOPBACK, free_ports
-from workq_helpers.broker.server import Progress, Remains, last_words, printed, silent
+from workq_helpers.broker.server import Progress, last_words, printed, silent
 from workq_helpers.errors import (
     BrokerError,
     BrokerStartError,
@@ -37,13 +37,14 @@ from workq_helpers.errors import (
 )
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.features import ADVANCED_CONFIG
+from workq_helpers.waiting import wait_until
 
-__all__ = ["FOLDER_LABEL", "KEEPER_LABEL", "ContainerServer", "bury", "has_image", "leftovers", "owner"]
+__all__ = ["FOLDER_LABEL", "SUPERVISOR_LABEL", "ContainerServer", "has_image", "leftovers", "owner", "remove"]
 
 log = logging.getLogger(__name__)
 
-#: The label of our containers; its value is the process id of the keeper that started it.
-KEEPER_LABEL = "org.workq.keeper"
+#: The label of our containers; its value is the process id of the supervisor that started it.
+SUPERVISOR_LABEL = "org.workq.supervisor"
 #: Another label of theirs; its value is the `owner` of them.
 FOLDER_LABEL = "org.workq.folder"
 
@@ -86,7 +87,8 @@ class ContainerServer:
         image: The image, such as ``"rabbitmq:4.3-management"``; pulled if it is not here.
         username: The administrator to create.
         password: That user's password.
-        runtime: The runtime folder of its keeper. Other containers of the same folder are leftovers, and removed.
+        runtime: The runtime folder of its supervisor, in which an empty file called like the container lies as long as
+            there may be one. Other containers of the same folder are leftovers, and removed.
         settings: More lines for rabbitmq.conf.
         advanced_config: All of advanced.config, which wins over rabbitmq.conf.
     """
@@ -107,17 +109,18 @@ class ContainerServer:
         self.description = f"Docker ({image})"
         self._username = username or f"workq-{secrets.token_hex(4)}"
         self._password = password or secrets.token_urlsafe(24)
+        self._runtime = runtime
         self._owner = "" if runtime is None else owner(runtime)
         self._settings = settings
         self._advanced_config = advanced_config
-        # Known before the container exists, so that a death between the two leaves nothing unnamed.
-        self._name = f"workq-rabbitmq-{secrets.token_hex(6)}"
+        #: The container's name, known before it exists, so that a death between the two leaves nothing unnamed.
+        self.name = f"workq-rabbitmq-{secrets.token_hex(6)}"
         self._container: _Container | None = None
         self._coming = False  # asked for, and Docker has not answered yet
         self._endpoint: Endpoint | None = None
 
     def __repr__(self) -> str:
-        return f"<ContainerServer {self._name} from {self.image}>"
+        return f"<ContainerServer {self.name} from {self.image}>"
 
     # -- what a Server does -----------------------------------------------------------------------------
 
@@ -147,9 +150,10 @@ class ContainerServer:
         """
         container = self._container
         if container is not None:
-            bury(self._name, coming=self._coming)
+            remove(self.name, coming=self._coming)
             self._container, self._coming = None, False
             container.get_docker_client().client.close()
+            self._tag(lambda tag: tag.unlink(missing_ok=True))
 
     def restart(self) -> None:
         """Stop RabbitMQ gracefully, start it with the same data, and return when it accepts logins."""
@@ -198,25 +202,20 @@ class ContainerServer:
             return ""
         return text.replace(self._password, "…")
 
-    def remains(self) -> Remains:
-        """Return the container's name, by which it can be buried."""
-        return Remains(coming=(self._name,)) if self._coming else Remains(containers=(self._name,))
-
     # -- how it does it ---------------------------------------------------------------------------------
 
     def _start(self, progress: Progress) -> Endpoint:
-        # Ryuk would listen beyond loopback; removing what is left behind is the keeper's job, and its heirs'.
+        # Ryuk would listen beyond loopback; removing what is left behind is the supervisor's job, and its heirs'.
         testcontainers_config.ryuk_disabled = True
         with _client() as client:
             _pull_if_missing(client, _full_name(self.image), progress)
-        self._coming = True  # known to those who would have to bury it, before Docker is asked
         progress(f"Starting RabbitMQ in Docker ({self.image})")
         try:
             endpoint = self._create()
         except PortTakenError:
             endpoint = self._create()  # another program was quicker: once more with other ports
         if self._owner:
-            _bury_lost(self._owner, but=self._name)  # RabbitMQ boots meanwhile
+            _remove_lost(self._owner, but=self.name)  # RabbitMQ boots meanwhile
         self._wait_until_it_accepts(endpoint)
         return endpoint
 
@@ -237,9 +236,9 @@ class ContainerServer:
             self.image,
             {f"/etc/rabbitmq/{name}": text for name, text in files.items()},
             env=dict(_ENVIRONMENT),
-            name=self._name,
+            name=self.name,
             hostname="workq",
-            labels={KEEPER_LABEL: str(os.getpid()), FOLDER_LABEL: self._owner},
+            labels={SUPERVISOR_LABEL: str(os.getpid()), FOLDER_LABEL: self._owner},
         )
         # Fixed ports, because those that Docker chooses change when a container is started again. Docker's
         # own library takes the address too, which testcontainers' annotation doesn't know.
@@ -255,12 +254,20 @@ class ContainerServer:
     def _answer_awaited(self) -> Iterator[None]:
         """Docker is asked for the container inside; where that ends without an answer, it may still come."""
         self._coming = True
+        self._tag(lambda tag: tag.touch(mode=0o600))
         try:
             yield
         except docker.errors.APIError:
             self._coming = False
             raise
         self._coming = False
+
+    def _tag(self, change: Callable[[Path], None]) -> None:
+        """Tell whoever may have to sweep about the container, or that it is gone."""
+        if self._runtime is not None:
+            # A broker that works is worth more than the file, for which there may be no room.
+            with contextlib.suppress(OSError):
+                change(self._runtime / self.name)
 
     def _stop_gracefully(self, container: Any) -> None:
         # The first process of an image may be a shell, which does not hand a signal on; so RabbitMQ gets it.
@@ -281,10 +288,7 @@ class ContainerServer:
         self._wait_until_it_accepts(endpoint)
 
     def _wait_until_it_accepts(self, endpoint: Endpoint) -> None:
-        # These take a while to import, and RabbitMQ boots meanwhile.
-        from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
-
-        from workq_helpers.rabbitmq import connecting
+        from workq_helpers.rabbitmq import connecting  # pika, which takes a while; RabbitMQ boots meanwhile
 
         looks = itertools.count(1)
 
@@ -297,15 +301,8 @@ class ContainerServer:
                     raise self._did_not_start(f"ended with exit status {state['ExitCode']}")
             return False
 
-        wait = Retrying(
-            retry=retry_if_result(lambda accepts: not accepts),
-            wait=wait_fixed(POLL_SECONDS),
-            stop=stop_after_delay(BOOT_SECONDS),
-        )
-        try:
-            wait(look)
-        except RetryError as error:
-            raise self._did_not_start(f"accepted no login for {BOOT_SECONDS:.0f} s") from error
+        if not wait_until(look, BOOT_SECONDS, interval_seconds=POLL_SECONDS):
+            raise self._did_not_start(f"accepted no login for {BOOT_SECONDS:.0f} s")
 
     def _did_not_start(self, what: str) -> BrokerStartError:
         end = "\n".join(f"  {line}" for line in last_words(self.logs())) or "  (it logged nothing)"
@@ -322,7 +319,7 @@ class ContainerServer:
 
     def _not_started(self) -> BrokerStartError:
         return BrokerStartError(
-            f"The container {self._name} was not started or is removed. Open the lesson again to start a broker."
+            f"The container {self.name} was not started or is removed. Open the lesson again to start a broker."
         )
 
 
@@ -369,7 +366,7 @@ def _archive(files: Mapping[str, str]) -> bytes:
 # -- what is left behind ----------------------------------------------------------------------------------
 
 
-def bury(container: str, *, coming: bool = False) -> None:
+def remove(container: str, *, coming: bool = False) -> None:
     """Remove a container and its volumes, running or not; no error if there is none.
 
     Args:
@@ -380,74 +377,75 @@ def bury(container: str, *, coming: bool = False) -> None:
         DockerUnavailableError: Docker can't be asked.
         BrokerStartError: Docker could not remove it, however often it was asked.
     """
-    from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
+    with _docker_errors_translated("remove a container"), _client() as client:
 
-    def remove(client: docker.DockerClient) -> None:
-        with _ignored(409):  # somebody else is removing it
-            client.containers.get(container).remove(force=True, v=True)
+        def find() -> Any:
+            try:
+                return client.containers.get(container)
+            except docker.errors.NotFound:
+                return None
 
-    def once_more(seconds: float, reason: Callable[[BaseException], bool]) -> Retrying:
-        return Retrying(
-            retry=retry_if_exception(reason),
-            wait=wait_fixed(_AGAIN_SECONDS),
-            stop=stop_after_delay(seconds),
-            reraise=True,
-        )
-
-    removing = once_more(REMOVAL_SECONDS, _is_dockers_own)
-    arrival = once_more(COMING_SECONDS if coming else 0.0, lambda error: isinstance(error, docker.errors.NotFound))
-    with (
-        _docker_errors_translated("remove a container"),
-        _client() as client,
-        contextlib.suppress(docker.errors.NotFound),
-    ):
-        arrival(removing, remove, client)
+        found = wait_until(find, COMING_SECONDS if coming else 0.0, interval_seconds=_AGAIN_SECONDS)
+        if found:
+            _insist(lambda: found.remove(force=True, v=True))
 
 
-def _is_dockers_own(error: BaseException) -> bool:
-    """Whether an error is Docker's fault, as when something still has a file of the container open."""
-    return isinstance(error, docker.errors.APIError) and error.is_server_error()
+def _insist(removal: Callable[[], None]) -> None:
+    """Try for a while to remove a container, which Docker can't while something still has a file of it open."""
+    refusals: list[docker.errors.APIError] = []
+
+    def done() -> bool:
+        try:
+            with _ignored(404), _ignored(409):  # it is gone; somebody else is removing it
+                removal()
+        except docker.errors.APIError as error:
+            if not error.is_server_error():
+                raise
+            refusals.append(error)
+            return False
+        return True
+
+    if not wait_until(done, REMOVAL_SECONDS, interval_seconds=_AGAIN_SECONDS):
+        raise refusals[-1]
 
 
 def owner(runtime: Path) -> str:
     """Return what tells the containers of one runtime folder from those of others, on any machine.
 
     Args:
-        runtime: The folder, in which there is one keeper at a time.
+        runtime: The folder, in which there is one supervisor at a time.
     """
     return f"{socket.gethostname()}:{runtime}"
 
 
-def _bury_lost(of: str, *, but: str) -> None:
-    """Remove containers that no state file names any more, as after a power cut."""
+def _remove_lost(of: str, *, but: str) -> None:
+    """Remove containers that no file names any more, as after a power cut."""
     if not (get_docker_host() or "unix:").startswith("unix:"):
         return  # machines with one name may share a Docker somewhere else
+    from workq_helpers.broker import processes  # psutil, which takes a while; RabbitMQ boots meanwhile
+
     with contextlib.suppress(*_DOCKER_ERRORS), _client() as client:
         for each in client.containers.list(all=True, filters={"label": f"{FOLDER_LABEL}={of}"}, ignore_removed=True):
-            if each.name != but and not _is_keeper(int(each.labels[KEEPER_LABEL])):
-                log.info("removing %s, which a keeper before this one left", each.name)
+            # A folder of the same name, in a mount namespace of its own, may have a supervisor too.
+            if each.name != but and not processes.is_supervisor(_supervisor_of(each)):
+                log.info("removing %s, which a supervisor before this one left", each.name)
                 each.remove(force=True, v=True)
 
 
-def _is_keeper(pid: int) -> bool:
-    """Whether a process is a keeper: of a folder that has the same name, in a mount namespace of its own."""
-    import psutil
-
-    try:
-        return "workq_helpers.broker.keeper" in psutil.Process(pid).cmdline()
-    except psutil.Error:
-        return False
+def _supervisor_of(container: Any) -> int:
+    labels = container.labels
+    return int(labels.get(SUPERVISOR_LABEL) or labels["org.workq.keeper"])  # as version 0.1 of the course called it
 
 
 def leftovers() -> dict[str, int]:
-    """Return the names of all containers of ours, with the process id of the keeper of each.
+    """Return the names of all containers of ours, with the process id of the supervisor of each.
 
     Raises:
         DockerUnavailableError: Docker can't be asked.
     """
     with _docker_errors_translated("list containers"), _client() as client:
-        found = client.containers.list(all=True, filters={"label": KEEPER_LABEL}, ignore_removed=True)
-        return {each.name: int(each.labels[KEEPER_LABEL]) for each in found}
+        found = client.containers.list(all=True, filters={"label": SUPERVISOR_LABEL}, ignore_removed=True)
+        return {each.name: _supervisor_of(each) for each in found}
 
 
 def has_image(image: str) -> bool:

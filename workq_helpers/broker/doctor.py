@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from workq_helpers.broker import commands, docker_socket, packages
-from workq_helpers.broker.choice import DEFAULT_IMAGE, Choice
+from workq_helpers.broker.choice import DEFAULT_IMAGE, BrokerChoice
 from workq_helpers.broker.folders import Folders, why_not_writable
 from workq_helpers.broker.installations import find_installations
-from workq_helpers.broker.running import Status
+from workq_helpers.broker.protocol import Status
 from workq_helpers.broker.server import silent
 from workq_helpers.errors import BrokerError, InvalidArgumentError, ManagementUnavailableError
 from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.url import BROKER_URL, MANAGEMENT_URL, endpoint_from_url
 from workq_helpers.rabbitmq.versions import OLDEST_VERSION
 
 __all__ = ["Finding", "diagnose", "try_node"]
@@ -54,7 +56,7 @@ def diagnose(environ: Mapping[str, str] = os.environ) -> list[Finding]:
         The findings in the order of the sources; the last says which will be used, and why.
     """
     try:
-        choice = Choice.from_environ(environ)
+        choice = BrokerChoice.from_environ(environ)
         folders = Folders.from_environ(environ)
     except InvalidArgumentError as error:
         return [Finding("settings", "bad", str(error), "Correct that variable, then run `workq doctor` again.")]
@@ -77,27 +79,25 @@ def try_node(environ: Mapping[str, str] = os.environ) -> Finding:
     from workq_helpers.broker.node import NodeServer
 
     folders = Folders.from_environ(environ)
-    folders.make_runtime()
     installed = [found for found in find_installations(environ) if found.supported]
     begun = time.monotonic()
     installation = installed[0] if installed else packages.unpacked_installation(folders.cache, environ, silent)
     unpacked = time.monotonic()
-    server = NodeServer(installation, folders.node_parent() / f"doctor-{secrets.token_hex(4)}", environ)
-    try:
-        endpoint = server.start()
-        up = time.monotonic()
-        told = _walked(endpoint)
-    finally:
-        stopping = time.monotonic()
-        server.stop()
+    with tempfile.TemporaryDirectory(prefix="workq-") as folder:  # away from where a sweep looks
+        server = NodeServer(installation, Path(folder) / "node", environ)
+        try:
+            endpoint = server.start()
+            up = time.monotonic()
+            told = _walked(endpoint)
+        finally:
+            stopping = time.monotonic()
+            server.stop()
     fetched = "" if installed or unpacked - begun < 1.0 else f"unpacked in {unpacked - begun:.1f} s, "
     times = f"{fetched}up in {up - unpacked:.1f} s, ended in {time.monotonic() - stopping:.1f} s"
     return Finding("private node, tried", told.verdict, f"{times}. {told.found}", told.mend)
 
 
 def _url(environ: Mapping[str, str]) -> Finding:
-    from workq_helpers.rabbitmq.url import endpoint_from_url
-
     try:
         endpoint = endpoint_from_url(environ)
         told = _walked(endpoint)
@@ -141,15 +141,13 @@ def _running(folders: Folders, environ: Mapping[str, str]) -> tuple[Status | Non
         return None, [Finding("course broker", "ok", "None runs; the first notebook starts one.")]
     if status.phase == "up":
         return status, [_course_broker(status, environ)]
-    found = f"{status.phase}: RabbitMQ {status.version}, {status.description}, used by {status.leases}."
+    found = f"{status.phase}: RabbitMQ {status.version}, {status.description}, used by {status.shares}."
     mend = "Restart it with `workq broker stop`, then `workq broker start`." if status.phase == "down" else ""
     return status, [Finding("course broker", "warn" if mend else "ok", found, mend)]
 
 
 def _course_broker(status: Status, environ: Mapping[str, str]) -> Finding:
     """Look at the one that runs, as a lesson would that joins."""
-    from workq_helpers.rabbitmq.url import BROKER_URL, MANAGEMENT_URL, endpoint_from_url
-
     try:
         address = {BROKER_URL: commands.url(environ), MANAGEMENT_URL: status.management_url}
         told = _walked(replace(endpoint_from_url(address), named_by=""))
@@ -157,17 +155,17 @@ def _course_broker(status: Status, environ: Mapping[str, str]) -> Finding:
         return Finding(
             "course broker", "bad", str(error), "Restart it: `workq broker stop`, then `workq broker start`."
         )
-    found = f"{status.phase}, {status.description}, used by {status.leases}. {told.found}"
+    found = f"{status.phase}, {status.description}, used by {status.shares}. {told.found}"
     return Finding("course broker", told.verdict, found, told.mend)
 
 
-def _docker(choice: Choice, environ: Mapping[str, str]) -> Finding | None:
+def _docker(choice: BrokerChoice, environ: Mapping[str, str]) -> Finding | None:
     if not choice.allows("docker"):
         return None
     reason = docker_socket.why_unavailable(environ)
     image = choice.image or DEFAULT_IMAGE
     if not reason:
-        from workq_helpers.broker import container
+        from workq_helpers.broker import container  # Docker's library, where there is a Docker
 
         try:
             return _image(image, container.has_image(image), last=not choice.allows("node"))
@@ -189,7 +187,7 @@ def _image(image: str, here: bool, last: bool) -> Finding:
     )
 
 
-def _node(choice: Choice, folders: Folders, environ: Mapping[str, str]) -> Finding | None:
+def _node(choice: BrokerChoice, folders: Folders, environ: Mapping[str, str]) -> Finding | None:
     if not choice.allows("node"):
         return None
     too_old = ""
@@ -213,7 +211,7 @@ def _node(choice: Choice, folders: Folders, environ: Mapping[str, str]) -> Findi
     )
 
 
-def _decision(choice: Choice, running: Status | None, candidates: list[Finding]) -> Finding:
+def _decision(choice: BrokerChoice, running: Status | None, candidates: list[Finding]) -> Finding:
     why = f"WORKQ_BROKER={choice.forced} asks for it" if choice.forced else "it is the first that works"
     if running is not None:
         return Finding("will be used", "ok", f"The course broker that runs already: {running.description}.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
+import secrets
 import shutil
 import stat
 import tempfile
@@ -15,12 +17,25 @@ from pathlib import Path
 
 from workq_helpers.errors import BrokerStartError, InvalidArgumentError
 
-__all__ = ["Folders", "is_private", "make_private", "named_folder", "refuse_foreign", "unusable", "why_not_writable"]
+__all__ = [
+    "Folders",
+    "is_private",
+    "make_private",
+    "named_folder",
+    "refuse_foreign",
+    "remove_with_its_target",
+    "unusable",
+    "why_not_writable",
+]
 
 #: The shortest limit of a Unix socket's path (macOS has 104 bytes, Linux 108, both with a final zero).
 LONGEST_SOCKET_PATH = 100
 
-_SOCKET = "keeper.sock"
+#: Names that nobody else gives anything, since the folder may be one that holds more than a broker's files.
+_SOCKET, _MADE = "workq.sock", "workq.made"
+_NODE, _CONTAINER = re.compile(r"broker-[0-9a-f]{8}"), re.compile(r"workq-rabbitmq-[0-9a-f]{12}")
+#: What is too large or has too long a name goes into a temporary folder so called, to which a link leads.
+_ELSEWHERE = "workq-"
 
 #: A runtime folder is often a small file system in memory; a node wants more room than this for its data.
 ROOM_FOR_A_NODE = 300_000_000
@@ -34,7 +49,7 @@ class Folders:
     """The folders of one user.
 
     Attributes:
-        runtime: Lock, state, socket, log and data of the course broker that runs; gone with it.
+        runtime: Lock, socket, log and data of the course broker that runs; gone with it.
         cache: RabbitMQ's unpacked packages; may be deleted whenever no broker runs.
     """
 
@@ -67,51 +82,112 @@ class Folders:
     @property
     def lock(self) -> Path:
         """Held while somebody decides what to start, and while a broker is put away."""
-        return self.runtime / "lock"
-
-    @property
-    def state(self) -> Path:
-        """Says which broker runs and what to bury if its keeper died."""
-        return self.runtime / "state.json"
+        return self.runtime / "workq.lock"
 
     @property
     def log(self) -> Path:
-        """What the keeper did, and why it failed."""
-        return self.runtime / "keeper.log"
+        """What the supervisor did, and why it failed."""
+        return self.runtime / "workq.log"
+
+    @property
+    def socket(self) -> Path:
+        """Where the supervisor listens."""
+        return _real(self.runtime / _SOCKET)
+
+    @property
+    def nodes(self) -> list[Path]:
+        """The folders of private nodes, or links to them: one where a node runs, or has died with its supervisor."""
+        return self._ours(_NODE)
+
+    @property
+    def containers(self) -> list[Path]:
+        """Empty files, each called like a container that Docker has, or may be making at this moment."""
+        return self._ours(_CONTAINER)
+
+    def _ours(self, name: re.Pattern[str]) -> list[Path]:
+        try:
+            return [path for path in self.runtime.iterdir() if name.fullmatch(path.name)]
+        except OSError:
+            return []
 
     def make_runtime(self) -> None:
-        """Make the runtime folder, for this user alone.
+        """Make the runtime folder, for this user alone; one that is there already stays as it is.
 
         Raises:
-            BrokerStartError: It can't be made or belongs to somebody else.
+            BrokerStartError: It can't be made, belongs to somebody else, or others may write to it.
         """
-        make_private(self.runtime)
+        found = refuse_foreign(self.runtime)
+        if found is not None and found.st_mode & 0o022:
+            raise BrokerStartError(
+                f"The folder {self.runtime} is open to other users (its mode is {stat.S_IMODE(found.st_mode):o}), who "
+                f"could put something of theirs into it. Close it with `chmod go-w {self.runtime}`, or set "
+                "WORKQ_RUNTIME_DIR to another."
+            )
+        make_private(self.runtime, keep_mode=True)
+        if found is None:
+            try:
+                (self.runtime / _MADE).touch(mode=0o600)
+            except OSError as error:
+                raise unusable(self.runtime, error) from error
 
     def remove_runtime(self) -> None:
-        """Delete state, log, socket and lock, and the folder unless it holds anything else; under the lock."""
-        for path in (self.state, self.log, self.runtime / _SOCKET, self.lock):
+        """Delete log, socket and lock, and the folder if we made it and it holds nothing else; under the lock."""
+        self.remove_socket()
+        made = self.runtime / _MADE
+        is_made = made.exists()
+        for path in (self.log, made, self.lock):
             path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            self.runtime.rmdir()
+        if is_made:
+            with contextlib.suppress(OSError):
+                self.runtime.rmdir()
+
+    def remove_socket(self) -> None:
+        """Delete the socket, at which nobody listens any more; no error if it is gone."""
+        remove_with_its_target(self.runtime / _SOCKET)
 
     def make_socket_path(self) -> Path:
-        """Return a path for the keeper's socket, in a new private folder where the runtime folder's is too long."""
+        """Return a path for the supervisor's socket, in a new private folder where the runtime folder's is too long."""
         path = self.runtime / _SOCKET
-        if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+        return path if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH else _linked(path, _short_temporary_folder())
+
+    def make_node_path(self) -> Path:
+        """Return a path for a node's folder: in the runtime folder, or in a temporary one where that has more room."""
+        path = self.runtime / f"broker-{secrets.token_hex(4)}"
+        free, temporary = shutil.disk_usage(self.runtime).free, tempfile.gettempdir()
+        if free >= ROOM_FOR_A_NODE or shutil.disk_usage(temporary).free <= free:
             return path
-        return Path(tempfile.mkdtemp(prefix="workq-", dir=_short_temporary_folder())) / _SOCKET
-
-    def node_parent(self) -> Path:
-        """Return the folder in which to make a node's own: the runtime folder, or a temporary one with more room."""
-        if shutil.disk_usage(self.runtime).free >= ROOM_FOR_A_NODE:
-            return self.runtime
-        temporary = Path(tempfile.gettempdir())
-        roomier = shutil.disk_usage(temporary).free > shutil.disk_usage(self.runtime).free
-        return temporary if roomier else self.runtime
+        return _linked(path, temporary)
 
 
-def make_private(folder: Path) -> None:
+def _real(path: Path) -> Path:
+    return path.readlink() if path.is_symlink() else path
+
+
+def _linked(link: Path, temporary: str) -> Path:
+    """Return a path in a new private folder, to which a link leads, so that it is found and removed."""
+    target = Path(tempfile.mkdtemp(prefix=_ELSEWHERE, dir=temporary)) / link.name
+    link.symlink_to(target)
+    return target
+
+
+def remove_with_its_target(path: Path) -> None:
+    """Delete a socket or a folder of ours, wherever it really is; no error if it is gone."""
+    target = _real(path)
+    shutil.rmtree(target, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        target.unlink()
+    if target != path:
+        if target.parent.name.startswith(_ELSEWHERE):
+            shutil.rmtree(target.parent, ignore_errors=True)
+        path.unlink(missing_ok=True)
+
+
+def make_private(folder: Path, *, keep_mode: bool = False) -> None:
     """Make `folder` if need be, readable by this user alone, and so the folders above it that were missing.
+
+    Args:
+        folder: Which.
+        keep_mode: Whether one that is there already stays as open as it is.
 
     Raises:
         BrokerStartError: It can't be made, is something else, or belongs to somebody else; or something in it does.
@@ -119,7 +195,7 @@ def make_private(folder: Path) -> None:
     try:
         _make_missing(folder)
         found = refuse_foreign(folder)
-        if found is not None and found.st_mode & 0o077:
+        if found is not None and found.st_mode & 0o077 and not keep_mode:
             folder.chmod(0o700)
         planted = _foreign(folder)
     except OSError as error:
@@ -169,11 +245,22 @@ def refuse_foreign(folder: Path) -> os.stat_result | None:
     """Return how a folder of this user is, ``None`` if there is none; whatever is in one of somebody else is not ours.
 
     Raises:
-        BrokerStartError: It is something else, such as a link, or belongs to somebody else.
+        BrokerStartError: It is something else, such as a link, or belongs to somebody else; or a folder above it does,
+            who could put another in its place.
     """
+    # Whoever owns the root rules the machine; in a container that need not be user 0.
+    trusted = {os.geteuid(), Path(folder.anchor).stat().st_uid}
+    real = folder.parent.resolve()
+    for above in (*folder.parents, real, *real.parents):
+        with contextlib.suppress(OSError):
+            if (owner := above.lstat().st_uid) not in trusted:
+                raise BrokerStartError(
+                    f"The folder {folder} is below {above}, which belongs to user {owner}: they could replace it. "
+                    "Set WORKQ_RUNTIME_DIR to a folder of your own."
+                )
     try:
         found = folder.lstat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
         return found

@@ -12,13 +12,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import psutil
+
 from workq_helpers.broker import open_files, processes
 from workq_helpers.broker.installations import Installation
 from workq_helpers.broker.ports import LOOPBACK, free_ports, taken
-from workq_helpers.broker.server import ProcessMark, Progress, Remains, last_words, printed, silent
+from workq_helpers.broker.server import Progress, last_words, printed, silent
 from workq_helpers.errors import BrokerError, BrokerStartError, PortTakenError
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.features import ADVANCED_CONFIG
+from workq_helpers.waiting import wait_until
 
 __all__ = ["NodeServer"]
 
@@ -90,7 +93,6 @@ class NodeServer:
         self._endpoint: Endpoint | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
         self._node: subprocess.Popen[bytes] | None = None
-        self._marks: dict[int, ProcessMark] = {}
         self._logged_before = 0  # how much of the log is of the boots before this one
 
     def start(self, progress: Progress = silent) -> Endpoint:
@@ -168,10 +170,6 @@ class NodeServer:
             return self._log.read_text(errors="replace")
         except OSError:
             return ""
-
-    def remains(self) -> Remains:
-        """Return the folder and the processes that run."""
-        return Remains(processes=tuple(self._marks.values()), folders=(str(self._folder),))
 
     @property
     def _log(self) -> Path:
@@ -255,27 +253,16 @@ class NodeServer:
 
     def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:
-            process = processes.spawn(command, environ=self._environ, folder=self._folder, output=log)
-        found = processes.mark(process.pid)
-        if found is not None:
-            self._marks[process.pid] = found
-        return process
+            return processes.spawn(command, environ=self._environ, folder=self._folder, output=log)
 
     def _wait_until_it_accepts(self, endpoint: Endpoint, node: subprocess.Popen[bytes]) -> None:
-        # These take a while to import, and the node boots meanwhile.
-        from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+        from workq_helpers.rabbitmq import connecting  # pika, which takes a while; the node boots meanwhile
 
-        from workq_helpers.rabbitmq import connecting
+        def settled() -> bool:
+            return node.poll() is not None or connecting.accepts(endpoint)
 
-        polls = Retrying(
-            retry=retry_if_result(lambda over: not over),
-            wait=wait_fixed(POLL_SECONDS),
-            stop=stop_after_delay(BOOT_SECONDS),
-        )
-        try:
-            polls(lambda: node.poll() is not None or connecting.accepts(endpoint))
-        except RetryError as error:
-            raise self._failure(f"did not accept AMQP within {BOOT_SECONDS:.0f} s") from error
+        if not wait_until(settled, BOOT_SECONDS, interval_seconds=POLL_SECONDS):
+            raise self._failure(f"did not accept AMQP within {BOOT_SECONDS:.0f} s")
         if node.poll() is not None:
             raise self._failure(f"ended with status {node.returncode} while it started")
 
@@ -316,8 +303,6 @@ class NodeServer:
             process.terminate()  # Erlang answers SIGTERM by stopping the applications in order
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(grace)
-        known = self._marks.get(process.pid)
-        if known is not None and process.poll() is None:
-            processes.kill([known])
+        if process.poll() is None:
+            processes.kill([psutil.Process(process.pid)])
         process.wait()
-        self._marks.pop(process.pid, None)

@@ -1,26 +1,17 @@
-"""Processes of ours: started so that they end with their parent, told from later ones, killed for good."""
+"""Processes of ours: started so that they end with their parent, recognized by their home, killed for good."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
 import psutil
 
-from workq_helpers.broker.server import ProcessMark
-
-__all__ = ["children", "find", "kill", "mark", "spawn"]
-
-#: Two processes with one id are at least this far apart. One and the same may seem to have started at two times by a
-#: little where the system dates processes by the wall clock, which is slewed.
-SAME_SECONDS = 2.0
-
-#: Where /proc/PID/stat has the ticks from the boot to the start, counted after the name, which may hold spaces.
-_STARTED_FIELD = 19
+__all__ = ["at_home_in", "children", "is_supervisor", "kill", "spawn", "supervisors"]
 
 # The kernel kills the process as soon as the thread that started it ends (PR_SET_PDEATHSIG is 1, SIGKILL 9), and
 # that outlives exec. The parent may be gone already when this runs, so it looks afterwards.
@@ -31,6 +22,8 @@ if os.getppid() == int(sys.argv[1]):
     os.execv(sys.argv[2], sys.argv[2:])
 """
 
+_SUPERVISOR = "workq_helpers.broker.supervisor"
+
 
 def spawn(
     command: list[str], *, environ: Mapping[str, str], folder: Path, output: IO[bytes]
@@ -39,7 +32,7 @@ def spawn(
 
     Args:
         command: An absolute path and the arguments.
-        environ: Its environment variables, all of them.
+        environ: Its environment variables, all of them; elsewhere than on Linux ``HOME`` tells whose it is.
         folder: Its working directory.
         output: Where its stdout and stderr go.
     """
@@ -56,38 +49,41 @@ def spawn(
     )
 
 
-def mark(pid: int) -> ProcessMark | None:
-    """Return what tells the process from later ones with its id, or ``None`` if it is gone."""
+def at_home_in(folder: Path) -> list[psutil.Process]:
+    """Return the processes whose home is a folder of ours, so that nobody else can have one there.
+
+    Args:
+        folder: A node's own, which no other node ever had.
+    """
+    homes = ((each, Path(environ.get("HOME", ""))) for each, environ in _environs())
+    return [each for each, home in homes if home.name == folder.name and home.resolve() == folder.resolve()]
+
+
+def supervisors(runtime: Path) -> list[psutil.Process]:
+    """Return the supervisor of a runtime folder, whether it answers or hangs, and the process that sweeps after it.
+
+    Args:
+        runtime: The folder.
+    """
+    return [each for each in psutil.process_iter() if {_SUPERVISOR, str(runtime)} <= set(_command(each))]
+
+
+def is_supervisor(pid: int) -> bool:
+    """Return whether a process is a supervisor, of whatever runtime folder."""
     try:
-        return _mark(psutil.Process(pid))
-    except psutil.NoSuchProcess:
-        return None
+        command = _command(psutil.Process(pid))
+    except psutil.Error:
+        return False
+    return not {_SUPERVISOR, "workq_helpers.broker.keeper"}.isdisjoint(command)
 
 
-def _mark(process: psutil.Process) -> ProcessMark:
-    """Date a process, by a clock that nobody sets where the system has one."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return ProcessMark(process.pid, process.create_time())
-    # psutil adds the time of the boot, which moves when the clock is set.
-    return ProcessMark(process.pid, int(fields[_STARTED_FIELD]) / os.sysconf("SC_CLK_TCK"), boot)
+def children() -> list[psutil.Process]:
+    """Return the descendants of this process."""
+    return psutil.Process().children(recursive=True)
 
 
-def find(process: ProcessMark) -> psutil.Process | None:
-    """Return the process, or ``None`` if it is gone (a zombie is)."""
-    try:
-        found = psutil.Process(process.pid)
-        now = _mark(found)
-        same = now.boot == process.boot and abs(now.created - process.created) < SAME_SECONDS
-        return found if same and found.status() != psutil.STATUS_ZOMBIE else None
-    except psutil.NoSuchProcess:
-        return None
-
-
-def kill(processes: Iterable[ProcessMark], timeout: float = 10.0) -> None:
-    """Kill those that still live, with all their descendants, and wait until they are gone.
+def kill(processes: Iterable[psutil.Process], timeout: float = 10.0) -> None:
+    """Kill processes with all their descendants, and wait until they are gone; no error if they are.
 
     Args:
         processes: Which.
@@ -95,9 +91,10 @@ def kill(processes: Iterable[ProcessMark], timeout: float = 10.0) -> None:
     """
     doomed: list[psutil.Process] = []
     for process in processes:
-        found = find(process)
-        if found is not None:
-            doomed += [found, *_descendants(found)]
+        try:
+            doomed += [process, *process.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            continue
     for victim in doomed:
         try:
             victim.kill()
@@ -106,14 +103,16 @@ def kill(processes: Iterable[ProcessMark], timeout: float = 10.0) -> None:
     psutil.wait_procs(doomed, timeout=timeout)
 
 
-def _descendants(process: psutil.Process) -> list[psutil.Process]:
+def _environs() -> Iterator[tuple[psutil.Process, Mapping[str, str]]]:
+    for process in psutil.process_iter():
+        try:
+            yield process, process.environ()
+        except psutil.Error:
+            continue  # gone, or somebody else's
+
+
+def _command(process: psutil.Process) -> list[str]:
     try:
-        return process.children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-
-
-def children() -> tuple[ProcessMark, ...]:
-    """Return the descendants of this process."""
-    marks = (mark(child.pid) for child in _descendants(psutil.Process()))
-    return tuple(found for found in marks if found is not None)
+        return process.cmdline()
+    except psutil.Error:
+        return []  # gone, or somebody else's

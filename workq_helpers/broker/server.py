@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.errors import BrokerError
+from workq_helpers.rabbitmq.endpoint import Endpoint
 
-__all__ = ["ProcessMark", "Progress", "Remains", "Server", "last_words", "printed", "silent"]
+__all__ = ["Progress", "Server", "last_words", "printed", "silent"]
 
 #: How many lines of RabbitMQ's log an error shows, and how much of each: Erlang prints whole states in a line.
 _LOG_LINES = 20
@@ -53,75 +52,17 @@ def printed(arguments: Sequence[str], status: int, output: bytes) -> str:
     Raises:
         BrokerError: The status is not 0.
     """
-    from workq_helpers.errors import BrokerError
-
     text = output.decode(errors="replace").strip()
     if status:
         raise BrokerError(f"rabbitmqctl {' '.join(arguments)} ended with status {status} and printed:\n{text}")
     return text
 
 
-@dataclass(frozen=True)
-class ProcessMark:
-    """A process that can be told from a later one with the same id.
-
-    Attributes:
-        pid: Its process id.
-        created: When it started, in seconds since the boot, or since the epoch where `boot` is empty.
-        boot: Tells one boot of Linux from another; ``""`` elsewhere.
-    """
-
-    pid: int
-    created: float
-    boot: str = ""
-
-
-@dataclass(frozen=True)
-class Remains:
-    """What is left of a server when nobody stops it: what others have to bury.
-
-    Attributes:
-        processes: Processes to kill.
-        containers: Names or ids of containers to remove, with their volumes.
-        folders: Folders to delete.
-        coming: Names of containers that Docker may be making at this moment: to remove once they are there.
-    """
-
-    processes: tuple[ProcessMark, ...] = ()
-    containers: tuple[str, ...] = ()
-    folders: tuple[str, ...] = ()
-    coming: tuple[str, ...] = ()
-
-    def __add__(self, other: Remains) -> Remains:
-        return Remains(
-            self.processes + other.processes,
-            self.containers + other.containers,
-            self.folders + other.folders,
-            self.coming + other.coming,
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as what `json.dumps` takes."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Remains:
-        """Return what `to_json` was given; raises KeyError, TypeError or ValueError for anything else."""
-        return cls(
-            tuple(
-                ProcessMark(int(mark["pid"]), float(mark["created"]), str(mark["boot"])) for mark in data["processes"]
-            ),
-            tuple(str(name) for name in data["containers"]),
-            tuple(str(folder) for folder in data["folders"]),
-            tuple(str(name) for name in data["coming"]),
-        )
-
-
 class Server(Protocol):
-    """A RabbitMQ of ours: made without side effects, then started; its owner is the keeper's main thread.
+    """A RabbitMQ of ours: made without side effects, then started; its owner is the supervisor's main thread.
 
-    One thread at a time calls it, always the same one, except `is_running`, `remains` and `logs`, which any
-    thread may call at any time. Ports and credentials stay the same over `restart` and `crash`.
+    One thread at a time calls it, always the same one, except `is_running` and `logs`, which any thread
+    may call at any time. Ports and credentials stay the same over `restart` and `crash`.
     """
 
     @property
@@ -145,7 +86,7 @@ class Server(Protocol):
         """Stop it gracefully and remove everything it left; no error if nothing is left.
 
         Raises:
-            BrokerStartError: Something could not be removed; `remains` names it.
+            BrokerStartError: Something could not be removed; the runtime folder still names it.
         """
 
     def restart(self) -> None:
@@ -166,9 +107,3 @@ class Server(Protocol):
 
     def logs(self) -> str:
         """Return its log so far, without credentials; ``""`` where there is none."""
-
-    def remains(self) -> Remains:
-        """Return what to bury if nobody stops it; complete *before* the thing itself comes to be, where possible.
-
-        A container's name is known before the container exists, so a death between the two leaves no orphan.
-        """

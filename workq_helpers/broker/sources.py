@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
-from workq_helpers.broker.choice import DEFAULT_IMAGE, Choice
+from workq_helpers.broker.choice import DEFAULT_IMAGE, BrokerChoice
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.installations import find_installations
 from workq_helpers.broker.server import Progress, Server
@@ -27,7 +25,7 @@ Maker = Callable[[Progress], Server]
 
 
 def start_server(
-    choice: Choice,
+    choice: BrokerChoice,
     folders: Folders,
     environ: Mapping[str, str],
     progress: Progress,
@@ -40,7 +38,7 @@ def start_server(
         folders: Where its data and the unpacked packages go.
         environ: The environment variables.
         progress: Told each step, and why a source was passed over.
-        record: Told of each server before it is started, so that it can be buried.
+        record: Told of each server before it is started, so that it can be stopped.
 
     Raises:
         BrokerNotFoundError: No source works; the message says why, one by one.
@@ -63,7 +61,7 @@ def start_server(
     raise _not_found(failures) from failures[-1][1]
 
 
-def _makers(choice: Choice, folders: Folders, environ: Mapping[str, str]) -> Iterator[tuple[str, Maker]]:
+def _makers(choice: BrokerChoice, folders: Folders, environ: Mapping[str, str]) -> Iterator[tuple[str, Maker]]:
     # What a source needs is imported where it is tried: a boot waits for every import before it.
     def container(_progress: Progress) -> Server:
         from workq_helpers.broker import docker_socket
@@ -79,7 +77,8 @@ def _makers(choice: Choice, folders: Folders, environ: Mapping[str, str]) -> Ite
         from workq_helpers.broker.node import NodeServer
         from workq_helpers.broker.packages import unpacked_installation
 
-        return NodeServer(unpacked_installation(folders.cache, environ, progress), _new_folder(folders), environ)
+        installation = unpacked_installation(folders.cache, environ, progress)
+        return NodeServer(installation, folders.make_node_path(), environ)
 
     if choice.allows("docker"):
         yield "Docker", container
@@ -89,7 +88,7 @@ def _makers(choice: Choice, folders: Folders, environ: Mapping[str, str]) -> Ite
         installed = find_installations(environ)
         for installation in installed:
             if installation.supported:
-                server = NodeServer(installation, _new_folder(folders), environ)
+                server = NodeServer(installation, folders.make_node_path(), environ)
                 yield f"The server in {installation.home}", _giver(server)
                 return
         for installation in installed:
@@ -113,10 +112,6 @@ def _raiser(error: UnsupportedBrokerError) -> Maker:
         raise error
 
     return make
-
-
-def _new_folder(folders: Folders) -> Path:
-    return folders.node_parent() / f"broker-{secrets.token_hex(4)}"
 
 
 def _not_found(failures: list[tuple[str, BrokerStartError | UnsupportedBrokerError]]) -> BrokerNotFoundError:

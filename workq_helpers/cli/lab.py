@@ -67,7 +67,7 @@ def open_lab(arguments: Sequence[str], say: Say, progress: Say | None = None) ->
 
 @contextlib.contextmanager
 def _broker(say: Say, progress: Say | None) -> Iterator[None]:
-    """Hold a lease on the course broker: it is there before the first cell and between two notebooks."""
+    """Hold a share in the course broker: it is there before the first cell and between two notebooks."""
     try:
         broker = brokers.find_broker(progress)
     except WorkqError as error:

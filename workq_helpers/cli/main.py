@@ -130,7 +130,7 @@ def url() -> None:
 
 @broker.command()
 def logs() -> None:
-    """Print what it and its keeper have logged."""
+    """Print what it and its supervisor have logged."""
     click.echo(printable(brokers.logs(), lines=True), nl=False)
 
 
@@ -176,5 +176,5 @@ def _tell(status: Status) -> None:
     if status.management_url:
         click.echo(f"  management   {status.management_url}")
     kept = ", kept until `workq broker stop`" if status.pinned else ""
-    click.echo(f"  used by      {status.leases or 'nobody'}{kept}")
+    click.echo(f"  used by      {status.shares or 'nobody'}{kept}")
     click.echo(f"  folder       {status.folder}")

@@ -23,7 +23,7 @@ from workq_helpers.clients.worker_channel import WorkerChannel
 from workq_helpers.log.details import ConsumeOptions, Detail
 from workq_helpers.log.observer import Book, Held, Observer
 
-__all__ = ["Consumer", "ConsumerOptions", "Delivery", "Host"]
+__all__ = ["Consumer", "ConsumerOptions", "Host", "IncomingMessage"]
 
 #: How many turns of the loop a cut waits for acknowledgments that the socket has not taken yet.
 _FLUSH_TURNS = 100
@@ -52,7 +52,7 @@ class ConsumerOptions(NamedTuple):
         return ConsumeOptions(self.auto_ack, self.prefetch_count)
 
 
-class Delivery(NamedTuple):
+class IncomingMessage(NamedTuple):
     """One message handed to the worker."""
 
     channel: WorkerChannel
@@ -129,7 +129,7 @@ class Consumer:
         self._confirms: list[bool] = []
         self._returned: list[ReturnedMessage] = []
         #: Deliveries that wait for the worker's callback.
-        self.waiting: deque[Delivery] = deque()
+        self.waiting: deque[IncomingMessage] = deque()
         self._observer.on_release = self.waiting.clear
         #: Held while a delivery changes hands, so that the log never says "finished" after "lost".
         self.lock = self._observer.lock
@@ -259,11 +259,11 @@ class Consumer:
 
     # -- for the worker, from any thread --------------------------------------------------------------
 
-    def done_with(self, delivery: Delivery) -> None:
+    def done_with(self, delivery: IncomingMessage) -> None:
         """Take note that the callback returned; an auto-ack delivery is settled by that. Under `lock`."""
         self._observer.at_hand.pop(delivery.held, None)
 
-    def record(self, kind: str, delivery: Delivery, detail: Detail = "") -> None:
+    def record(self, kind: str, delivery: IncomingMessage, detail: Detail = "") -> None:
         """Record an event about a delivery."""
         self._observer.record(kind, delivery.held, detail)
 
@@ -364,7 +364,7 @@ class Consumer:
         with self.lock:
             held = self._observer.latest
             if held is not None and (held.auto_ack or not self._is_cut()):
-                self.waiting.append(Delivery(channel, method, properties, body, held))
+                self.waiting.append(IncomingMessage(channel, method, properties, body, held))
 
     def _on_returned(self, _raw: Channel, method: Basic.Return, properties: BasicProperties, body: bytes) -> None:
         self._returned.append(ReturnedMessage(method, properties, body))

@@ -24,7 +24,7 @@ __all__ = ["ObservedConnection"]
 _WITH_CONTENT = (Basic.Deliver, Basic.GetOk, Basic.Return)
 
 
-class _Message:
+class _PartialMessage:
     """A message that is coming in, frame by frame."""
 
     __slots__ = ("fragments", "method", "missing", "properties")
@@ -50,7 +50,7 @@ class ObservedConnection(pika.SelectConnection):
         return type(cls.__name__, (cls,), {"observer": observer})
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
-        self._incoming: dict[int, _Message] = {}
+        self._incoming: dict[int, _PartialMessage] = {}
         self.observer.opened()
         super().__init__(*arguments, **more)
         self.add_on_close_callback(self._tell_of_the_end)
@@ -73,7 +73,7 @@ class ObservedConnection(pika.SelectConnection):
         if kind is frame.Method:
             method = frame_value.method
             if isinstance(method, _WITH_CONTENT):
-                self._incoming[frame_value.channel_number] = _Message(method)
+                self._incoming[frame_value.channel_number] = _PartialMessage(method)
             else:
                 self.observer.received(frame_value.channel_number, method)
         elif kind is frame.Header:
@@ -97,7 +97,7 @@ class ObservedConnection(pika.SelectConnection):
             message.missing -= len(body.fragment)
             self._tell_if_complete(body.channel_number, message)
 
-    def _tell_if_complete(self, channel_number: int, message: _Message) -> None:
+    def _tell_if_complete(self, channel_number: int, message: _PartialMessage) -> None:
         if message.missing > 0 or message.properties is None:
             return
         del self._incoming[channel_number]

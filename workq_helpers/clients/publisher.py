@@ -57,7 +57,7 @@ class PublisherOptions(NamedTuple):
     mandatory: bool = False
 
 
-class _Message(NamedTuple):
+class _OutgoingMessage(NamedTuple):
     body: bytes
     properties: BasicProperties
 
@@ -100,8 +100,8 @@ class Publisher:
         self._delivery_mode = pika.DeliveryMode.Persistent.value if options.persistent else None
         self._life = ConnectionLife(self, parameters, self._observer)
         self._may_begin = False
-        self._ready: deque[_Message] = deque()
-        self._unconfirmed: dict[str, _Message] = {}
+        self._ready: deque[_OutgoingMessage] = deque()
+        self._unconfirmed: dict[str, _OutgoingMessage] = {}
         self._exhausted = False
         self._leaving = False
         self._closing = False
@@ -242,9 +242,9 @@ class Publisher:
             return _BATCH
         return max(1, min(_BATCH, int(_CATCH_UP_SECONDS / self._options.interval_seconds)))
 
-    def _message(self, task: str | bytes) -> _Message:
+    def _message(self, task: str | bytes) -> _OutgoingMessage:
         body = encode_body(task)
-        return _Message(body, BasicProperties(delivery_mode=self._delivery_mode))
+        return _OutgoingMessage(body, BasicProperties(delivery_mode=self._delivery_mode))
 
     def _may_publish(self) -> bool:
         if self._blocked or len(self._unconfirmed) >= _MOST_UNCONFIRMED:
@@ -269,7 +269,7 @@ class Publisher:
     def _on_timer(self) -> None:
         self._timer = None
 
-    def _publish(self, message: _Message) -> None:
+    def _publish(self, message: _OutgoingMessage) -> None:
         channel = self._life.channel
         assert channel is not None  # noqa: S101 - its callers look
         if self._options.confirm:

@@ -14,7 +14,7 @@ import pika
 from pika.adapters.select_connection import IOLoop
 
 from workq_helpers.clients.console import Console
-from workq_helpers.clients.consumer import Consumer, ConsumerOptions, Delivery
+from workq_helpers.clients.consumer import Consumer, ConsumerOptions, IncomingMessage
 from workq_helpers.clients.pace import Pace, WorkerKilled
 from workq_helpers.clients.pump import Pump
 from workq_helpers.errors import (
@@ -89,7 +89,7 @@ class Worker:
         self._phase = "starting"
         self._error: BaseException | None = None
         self._prepared = False
-        self._current: Delivery | None = None
+        self._current: IncomingMessage | None = None
         self._working = False
         self._leaving = False
         self._interruptible = threading.Lock()
@@ -375,7 +375,7 @@ class Worker:
         self._current = None
         self._log.poke()
 
-    def _call_back(self, delivery: Delivery) -> None:
+    def _call_back(self, delivery: IncomingMessage) -> None:
         self._in_callback = True
         try:
             self.callback(delivery.channel, delivery.method, delivery.properties, delivery.body)
@@ -386,7 +386,7 @@ class Worker:
             # that has left the callback behind.
             _checkpoint()
 
-    def _begin(self) -> Delivery | None:
+    def _begin(self) -> IncomingMessage | None:
         """Take the next delivery, unless the connection was lost meanwhile and with it the delivery."""
         consumer = self._consumer
         with consumer.lock:
@@ -397,7 +397,7 @@ class Worker:
             self._consumer.record("started", delivery)
         return delivery
 
-    def _crash(self, delivery: Delivery, error: BaseException) -> None:
+    def _crash(self, delivery: IncomingMessage, error: BaseException) -> None:
         """Show the traceback and end, as a program would; the message stays unacknowledged."""
         self._leaving = True
         # The first two frames are ours; the learner's callback begins at the third.

@@ -6,6 +6,7 @@ import itertools
 import secrets
 import threading
 from collections import defaultdict, deque
+from typing import Any
 
 import pika
 from pika.spec import BasicProperties
@@ -84,11 +85,15 @@ class Marks:
         return f"{self._prefix}-{next(self._numbers)}"
 
     @staticmethod
-    def put_on(properties: BasicProperties, mark: str) -> BasicProperties:
-        """Return a copy of `properties` that bears `mark`."""
-        marked: BasicProperties = object.__new__(BasicProperties)
-        marked.__dict__.update(properties.__dict__)
+    def put_on(properties: Any, mark: str) -> Any:
+        """Return a copy of `properties` that bears `mark`; what pika is going to refuse stays as it is."""
+        if not isinstance(properties, BasicProperties):
+            return properties
         headers = properties.headers
+        if headers is not None and not isinstance(headers, dict):
+            return properties
+        marked: BasicProperties = object.__new__(type(properties))
+        marked.__dict__.update(properties.__dict__)
         marked.headers = {MARK_HEADER: _ALONE + mark} if headers is None else {**headers, MARK_HEADER: mark}
         return marked
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+
+from pika.spec import BasicProperties
 
 from workq_helpers.broker import find_broker
 from workq_helpers.errors import CallbackSignatureError, CheckFailedError, WaitTimeoutError
@@ -78,12 +81,18 @@ class Trial:
         except CallbackSignatureError as error:
             raise CheckFailedError(str(error)) from error
 
-    def send(self, *orders: str) -> None:
-        """Publish orders."""
+    def send(self, *orders: str, with_ids: bool = False) -> None:
+        """Publish orders.
+
+        Args:
+            *orders: Their texts.
+            with_ids: Whether each bears a ``message_id`` of its own, by which its receiver knows it again.
+        """
         with self.lesson.connect() as connection:
             channel = connection.channel()
             for order in orders:
-                channel.basic_publish("", QUEUE, order.encode())
+                properties = BasicProperties(message_id=str(uuid.uuid4())) if with_ids else None
+                channel.basic_publish("", QUEUE, order.encode(), properties)
 
     def restart(self) -> None:
         """Restart the broker, or have it restarted by hand.

@@ -83,7 +83,7 @@ def _serve_it_once(trial: Trial, callback: Any) -> str:
     # A cook dies while he cooks the first of three orders, two of which are alike.
     with_accident, killed = trial.killed_at_work(with_plates)
     trial.start(with_accident)
-    trial.send("Soup..", "Tea.", "Tea.")
+    trial.send("Soup..", "Tea.", "Tea.", with_ids=True)
     trial.settle()
     trial.nobody_died()
     if not killed:
@@ -99,12 +99,12 @@ def _serve_it_once(trial: Trial, callback: Any) -> str:
     _first_three(trial, Counter(_texts(plates)))
     # A cook dies after serving, before his acknowledgment.
     cut.armed = True
-    trial.send("Roast..")
+    trial.send("Roast..", with_ids=True)
     trial.settle()
     trial.start(with_plates)
     trial.settle()
     # The last cook's delivery tags began again at 1.
-    trial.send("Juice.", "Salad.")
+    trial.send("Juice.", "Salad.", with_ids=True)
     trial.settle()
     trial.nobody_died()
     _the_rest(trial, Counter(_texts(plates)))

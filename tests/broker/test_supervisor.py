@@ -3,11 +3,9 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -15,12 +13,10 @@ import pytest
 from tests.broker.course import Holder, course, node_is_possible, processes_in
 from tests.broker.slow_docker import slow_docker
 from tests.support import command_of, need
-from workq_helpers.broker import Broker, commands, container, docker_socket, find_broker
+from workq_helpers.broker import Broker, commands, container, diagnose, docker_socket, find_broker, protocol
 from workq_helpers.broker.choice import DEFAULT_IMAGE
 from workq_helpers.broker.folders import Folders
-from workq_helpers.broker.keeper import Keeper
-from workq_helpers.broker.server import Remains
-from workq_helpers.broker.state import read_state
+from workq_helpers.broker.supervisor import Supervisor
 from workq_helpers.errors import (
     BrokerNotFoundError,
     BrokerStartError,
@@ -94,7 +90,7 @@ def test_secrets_are_in_private_files_and_in_no_argument(running: dict[str, str]
     runtime = Path(running["WORKQ_RUNTIME_DIR"])
     (node,) = runtime.glob("broker-*")
     secret = [node / name for name in ("rabbitmq.conf", ".erlang.cookie")]
-    for path in (*secret, runtime / "state.json", runtime / "keeper.log", runtime / "keeper.sock"):
+    for path in (*secret, runtime / "workq.log", runtime / "workq.sock"):
         assert path.stat().st_mode & 0o077 == 0, path
     assert runtime.stat().st_mode & 0o777 == 0o700
     assert node.stat().st_mode & 0o777 == 0o700
@@ -102,7 +98,7 @@ def test_secrets_are_in_private_files_and_in_no_argument(running: dict[str, str]
     assert password in secret[0].read_text()
     assert not [process for process in processes_in(running) if password in " ".join(command_of(process))]
     told = [commands.logs(running), repr(attached), attached.describe(), str(commands.status(running))]
-    assert not [text for text in (*told, (runtime / "state.json").read_text()) if password in text]
+    assert not [text for text in (*told, (runtime / "workq.log").read_text()) if password in text]
 
 
 def test_a_second_handle_is_the_same_broker(running: dict[str, str], attached: Broker) -> None:
@@ -110,7 +106,7 @@ def test_a_second_handle_is_the_same_broker(running: dict[str, str], attached: B
         assert second.endpoint == attached.endpoint
         status = commands.status(running)
         assert status is not None
-        assert status.leases == 2
+        assert status.shares == 2
         assert status.phase == "up"
     assert commands.url(running).startswith(f"amqp://{attached.endpoint.username}:")
 
@@ -152,44 +148,95 @@ def test_a_node_that_died_is_started_again_for_who_attaches(
 # -- whole lives
 
 
-def test_one_keeper_for_all_who_start_at_once_and_nothing_after_they_are_killed(
+def test_one_supervisor_for_all_who_start_at_once_and_nothing_after_they_are_killed(
     environ: dict[str, str], poll_for: PollFor
 ) -> None:
     holders = [Holder(environ) for _ in range(4)]
     found = [holder.ready() for holder in holders]
-    assert len({(each["port"], each["keeper"]) for each in found}) == 1
+    assert len({(each["port"], each["supervisor"]) for each in found}) == 1
     assert all(any("private node" in text for text in holder.progress) for holder in holders)
     for holder in holders:
         holder.kill()
     poll_for(is_gone(environ))
 
 
-def test_lease_holders_bury_what_a_killed_keeper_left(environ: dict[str, str], poll_for: PollFor) -> None:
+def test_what_a_killed_supervisor_left_goes_while_others_live(environ: dict[str, str], poll_for: PollFor) -> None:
     with find_broker(quiet, environ) as broker:
-        os.kill(keeper_of(environ), signal.SIGKILL)
+        os.kill(supervisor_of(environ), signal.SIGKILL)
         poll_for(is_gone(environ))
         with pytest.raises(BrokerUnreachableError, match="call find_broker"):
             broker.restart()
 
 
+def test_users_sweep_where_supervisor_and_sweeper_were_killed(environ: dict[str, str], poll_for: PollFor) -> None:
+    with find_broker(quiet, environ):
+        sweeper, supervisor = sweeper_of(environ), psutil.Process(supervisor_of(environ))
+        sweeper.kill()
+        supervisor.kill()
+        poll_for(is_gone(environ))
+
+
 @pytest.mark.parametrize("source", ["node", "docker"])
-def test_nothing_is_left_when_the_keeper_and_all_its_users_are_killed_at_once(source: str, poll_for: PollFor) -> None:
+def test_a_supervisor_that_hangs_costs_seconds_and_a_sentence(
+    source: str, poll_for: PollFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if source == "docker":
+        need_docker()
+    monkeypatch.setattr(protocol, "SILENCE_SECONDS", 1.0)
+    with course(**SOURCES[source]) as environ, find_broker(quiet, environ) as broker:
+        psutil.Process(supervisor_of(environ)).suspend()
+        for deed in (
+            lambda: find_broker(quiet, environ),
+            lambda: commands.start(quiet, environ),
+            lambda: commands.status(environ),
+            lambda: commands.url(environ),
+            lambda: commands.logs(environ),
+            broker.restart,
+        ):
+            with pytest.raises(BrokerUnreachableError, match=r"said nothing for 1 s: it hangs.*`workq broker stop`"):
+                deed()
+        broker.delete_virtual_host(broker.create_virtual_host("meanwhile"))  # a lesson that is open goes on
+        found = {finding.name: finding for finding in diagnose(environ)}["course broker"]
+        assert found.verdict == "bad"
+        assert "it hangs" in found.found
+        assert commands.stop(environ) is True
+        poll_for(is_gone(environ))
+        assert source == "node" or containers_of(environ) == []
+
+
+def test_a_supervisor_that_hangs_while_it_starts_does_not_hold_who_waits(
+    environ: dict[str, str], poll_for: PollFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "SILENCE_SECONDS", 1.0)
+
+    def hang(text: str) -> None:
+        if "private node" in text:
+            psutil.Process(supervisor_of(environ)).suspend()
+
+    with pytest.raises(BrokerUnreachableError, match="it hangs"):
+        find_broker(hang, environ)
+    assert commands.stop(environ) is True
+    poll_for(is_gone(environ))
+
+
+@pytest.mark.parametrize("source", ["node", "docker"])
+def test_nothing_is_left_when_supervisor_and_users_are_killed_at_once(source: str, poll_for: PollFor) -> None:
     if source == "docker":
         need_docker()
     with course(**SOURCES[source]) as environ:
         holder = Holder(environ)
         holder.ready()
-        kill_at_once(holder, psutil.Process(keeper_of(environ)))
+        kill_at_once(holder, psutil.Process(supervisor_of(environ)))
         poll_for(is_gone(environ))
         assert source == "node" or containers_of(environ) == []
 
 
-def test_the_next_start_buries_what_is_left_when_really_all_were_killed(
+def test_the_next_start_sweeps_what_is_left_when_really_all_were_killed(
     environ: dict[str, str], poll_for: PollFor
 ) -> None:
     holder = Holder(environ)
     holder.ready()
-    kill_at_once(holder, undertaker_of(environ), psutil.Process(keeper_of(environ)))
+    kill_at_once(holder, sweeper_of(environ), psutil.Process(supervisor_of(environ)))
     (left,) = Path(environ["WORKQ_RUNTIME_DIR"]).glob("broker-*")
     assert commands.status(environ) is None
     with pytest.raises(StaleStateError, match="is gone"):
@@ -205,7 +252,7 @@ def test_a_container_that_nothing_names_any_more_goes_at_the_next_start(poll_for
     with course(**SOURCES["docker"]) as environ:
         holder = Holder(environ)
         holder.ready()
-        kill_at_once(holder, undertaker_of(environ), psutil.Process(keeper_of(environ)))
+        kill_at_once(holder, sweeper_of(environ), psutil.Process(supervisor_of(environ)))
         shutil.rmtree(environ["WORKQ_RUNTIME_DIR"])
         (lost,) = containers_of(environ)
         with find_broker(quiet, environ):
@@ -233,7 +280,7 @@ def test_a_start_that_nobody_waits_for_is_given_up(environ: dict[str, str], poll
     poll_for(is_gone(environ))
 
 
-@pytest.mark.parametrize("killed", ["users", "keeper too"])
+@pytest.mark.parametrize("killed", ["users", "supervisor too"])
 def test_a_container_that_comes_when_nobody_waits_for_it_any_more_goes(
     killed: str, poll_for: PollFor, tmp_path: Path
 ) -> None:
@@ -245,7 +292,7 @@ def test_a_container_that_comes_when_nobody_waits_for_it_any_more_goes(
         if killed == "users":
             holder.kill()
         else:
-            kill_at_once(holder, psutil.Process(keeper_of(environ)))
+            kill_at_once(holder, psutil.Process(supervisor_of(environ)))
         assert docker.looked.wait(30)
         docker.go_on()
         assert docker.made.wait(30)
@@ -272,24 +319,19 @@ def test_a_broker_whose_runtime_folder_can_not_be_used_any_more_ends_nevertheles
         runtime.unlink()
 
 
-def test_a_container_that_can_not_be_removed_stays_in_the_state_file(environ: dict[str, str]) -> None:
+def test_a_container_that_can_not_be_removed_stays_named(environ: dict[str, str]) -> None:
     class Stuck:
         def stop(self) -> None:
             raise BrokerStartError("Docker could not remove a container: driver failed.")
 
-        def remains(self) -> Remains:
-            return Remains(containers=("stuck",))
-
     folders = Folders.from_environ(environ)
-    folders.runtime.mkdir(parents=True, mode=0o700)
-    with socket.socket(socket.AF_UNIX) as listener:
-        keeper = Keeper(listener, folders.runtime / "keeper.sock", folders, environ)
-        keeper._server = Stuck()  # type: ignore[assignment]
-        keeper._put_away()
-    state = read_state(folders.state)
-    assert state is not None
-    assert state.remains == Remains(containers=("stuck",))
-    folders.state.unlink()
+    folders.make_runtime()
+    named = folders.runtime / "workq-rabbitmq-0123456789ab"
+    named.touch()
+    supervisor = Supervisor(folders, environ | {"WORKQ_LINGER_SECONDS": "0"})
+    supervisor._server = Stuck()  # type: ignore[assignment]
+    assert supervisor._put_away()
+    assert folders.containers == [named]
 
 
 def test_stop_ends_it_for_everyone(environ: dict[str, str], poll_for: PollFor) -> None:
@@ -311,14 +353,14 @@ def is_gone_but_for(holder: Holder, environ: dict[str, str]) -> bool:
 
 def test_a_pinned_broker_stays_until_it_is_stopped(environ: dict[str, str], poll_for: PollFor) -> None:
     started = commands.start(quiet, environ | {"WORKQ_LINGER_SECONDS": "0"})
-    assert (started.pinned, started.leases) == (True, 0)  # who starts it does not use it
+    assert (started.pinned, started.shares) == (True, 0)  # who starts it does not use it
     assert commands.status(environ) is not None
     assert commands.stop(environ) is True
     poll_for(is_gone(environ))
     assert commands.stop(environ) is False
 
 
-def test_the_keeper_holds_no_descriptor_of_who_started_it(environ: dict[str, str]) -> None:
+def test_the_supervisor_holds_no_descriptor_of_who_started_it(environ: dict[str, str]) -> None:
     reading, writing = os.pipe()
     holder = Holder(environ | {"WORKQ_LINGER_SECONDS": "60"}, pass_fds=[writing])
     os.close(writing)
@@ -326,7 +368,7 @@ def test_the_keeper_holds_no_descriptor_of_who_started_it(environ: dict[str, str
     holder.kill()
     assert commands.status(environ) is not None
     with open(reading, "rb") as pipe:  # noqa: PTH123 - a descriptor
-        assert pipe.read() == b""  # would wait for ever if the keeper held the other end
+        assert pipe.read() == b""  # would wait for ever if the supervisor held the other end
 
 
 def test_a_long_path_puts_the_socket_elsewhere(poll_for: PollFor, tmp_path: Path) -> None:
@@ -347,21 +389,17 @@ def test_a_failed_start_raises_its_own_error_and_leaves_nothing(environ: dict[st
     poll_for(is_gone(environ))
 
 
-def keeper_of(environ: dict[str, str]) -> int:
+def supervisor_of(environ: dict[str, str]) -> int:
     status = commands.status(environ)
     assert status is not None
-    return status.keeper
+    return status.supervisor
 
 
-def undertaker_of(environ: dict[str, str]) -> psutil.Process:
-    keeper = keeper_of(environ)
-    modules = {
-        process.pid: process
-        for process in processes_in(environ)
-        if "workq_helpers.broker.keeper" in command_of(process)
-    }
-    (undertaker,) = (process for pid, process in modules.items() if pid != keeper)
-    return undertaker
+def sweeper_of(environ: dict[str, str]) -> psutil.Process:
+    parent = psutil.Process(supervisor_of(environ)).parent()
+    assert parent is not None
+    assert "workq_helpers.broker.supervisor" in command_of(parent)
+    return parent
 
 
 def need_docker() -> None:
@@ -378,7 +416,4 @@ def containers_of(environ: dict[str, str]) -> list[str]:
 
 
 def socket_of(environ: dict[str, str]) -> Path:
-    from workq_helpers.broker.state import read_state
-
-    state: Any = read_state(Path(environ["WORKQ_RUNTIME_DIR"]) / "state.json")
-    return Path(state.socket)
+    return Folders.from_environ(environ).socket

@@ -1,0 +1,434 @@
+"""What the log says is what passed on the wire: of every call, in its order, with its fate."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pika
+import pika.exceptions
+import pytest
+from packaging.version import Version
+
+from tests.support import need
+from workq_helpers import Lesson
+from workq_helpers.errors import WorkqError
+from workq_helpers.lessons.acknowledgments.ack_timeout import declare_impatient_queue
+from workq_helpers.log.events import Event
+from workq_helpers.log.messages import MARK_HEADER
+
+
+def fates(lesson: Lesson) -> dict[str, str]:
+    return {message.task: message.place for message in lesson.ledger()}
+
+
+def reasons(lesson: Lesson) -> dict[str, str]:
+    return {message.task: message.reason for message in lesson.ledger()}
+
+
+def events(lesson: Lesson, *kinds: str) -> list[Event]:
+    return [event for event in lesson.log if event.kind in kinds]
+
+
+def send(lesson: Lesson, *tasks: str, queue: str = "hello") -> None:
+    with lesson.connect() as connection:
+        for task in tasks:
+            connection.channel().basic_publish("", queue, task.encode())
+
+
+def ready(lesson: Lesson, queue: str = "hello") -> int:
+    """The broker's own count, by the one answer that is never late."""
+    with pika.BlockingConnection(lesson.broker.connection_parameters(lesson.virtual_host)) as connection:
+        return int(connection.channel().queue_declare(queue, passive=True).method.message_count)
+
+
+# -- consuming in the notebook
+
+
+def test_a_generator_is_seen_as_a_consumer_is(lesson: Lesson) -> None:
+    send(lesson, "a", "b", "c")
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        for method, _, body in channel.consume("hello"):
+            channel.basic_ack(method.delivery_tag)
+            if body == b"c":
+                break
+        channel.cancel()
+    assert [(event.task, event.detail) for event in events(lesson, "acked")] == [("a", ""), ("b", ""), ("c", "")]
+    assert fates(lesson) == dict.fromkeys("abc", "done")
+    assert ready(lesson) == 0
+
+
+def test_what_a_generator_hands_back_waits(lesson: Lesson) -> None:
+    send(lesson, "a", "b", "c")
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        method, _, _ = next(channel.consume("hello"))
+        channel.basic_ack(method.delivery_tag)
+        channel.cancel()
+        assert fates(lesson) == {"a": "done", "b": "waiting", "c": "waiting"}
+    assert ready(lesson) == 2
+
+
+def test_what_a_stopped_consumer_got_under_auto_ack_and_dropped_is_lost_by_name(lesson: Lesson, poll_for: Any) -> None:
+    send(lesson, "a", "b", "c")
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        channel.basic_consume("hello", lambda ch, *_: ch.stop_consuming(), auto_ack=True)
+        poll_for(lambda: len(events(lesson, "delivered")) == 3 or connection.process_data_events(0.05))
+        channel.start_consuming()
+    assert fates(lesson) == {"a": "done", "b": "lost", "c": "lost"}
+    assert "canceled before the notebook came to it" in reasons(lesson)["b"]
+    assert ready(lesson) == 0
+
+
+def test_what_cancel_returns_is_in_hand(lesson: Lesson, poll_for: Any) -> None:
+    send(lesson, "a", "b")
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        tag = channel.basic_consume("hello", print, auto_ack=True)
+        channel._impl  # noqa: B018 - nothing is dispatched to the callback before the next call
+        with lesson.connect() as other:
+            other.channel()
+        returned = channel.basic_cancel(tag)
+    told = {body.decode() for _, _, body in returned}
+    assert {task for task, place in fates(lesson).items() if place == "done"} == told
+
+
+def test_a_closed_connection_drops_what_came_under_auto_ack(lesson: Lesson) -> None:
+    send(lesson, "a", "b")
+    with lesson.connect() as connection:
+        generator = connection.channel().consume("hello", auto_ack=True)
+        next(generator)
+        lesson.log.wait_for(lambda: len(events(lesson, "delivered")) == 2, 1)
+    assert fates(lesson)["a"] == "done"
+    assert fates(lesson)["b"] == ("lost" if len(events(lesson, "delivered")) == 2 else "waiting")
+
+
+def test_a_consumer_that_the_broker_canceled_settles_nothing(lesson: Lesson) -> None:
+    send(lesson, "a")
+    with lesson.connect() as connection, lesson.connect() as other:
+        channel = connection.channel()
+        tags: list[int] = []
+        channel.basic_consume("hello", lambda ch, method, *_: tags.append(method.delivery_tag))
+        while not tags:
+            connection.process_data_events(0.1)
+        with pika.BlockingConnection(lesson.broker.connection_parameters(lesson.virtual_host)) as unseen:
+            unseen.channel().queue_delete("hello")
+        while not events(lesson, "cancelled"):
+            connection.process_data_events(0.1)
+        assert fates(lesson) == {"a": "unknown"}
+        assert "canceled its consumer" in reasons(lesson)["a"]
+        channel.basic_ack(tags[0])
+        assert other.is_open
+        assert not events(lesson, "acked")
+        assert fates(lesson) == {"a": "unknown"}
+
+
+def test_an_overdue_ack_settles_nothing(lesson: Lesson, poll_for: Any) -> None:
+    need(
+        lesson.broker.ours and lesson.broker.version >= Version("4.3"),
+        "a consumer's timeout is the queue's from 4.3 on",
+    )
+    declare_impatient_queue(lesson, "impatient", timeout_seconds=1)
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        channel.basic_publish("", "impatient", b"slow")
+        tags: list[int] = []
+        channel.basic_consume("impatient", lambda ch, method, *_: tags.append(method.delivery_tag))
+        while not events(lesson, "cancelled"):
+            connection.process_data_events(0.2)
+        channel.basic_ack(tags[0])
+        assert not events(lesson, "acked")
+        assert fates(lesson) == {"slow": "unknown"}
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        poll_for(lambda: channel.basic_get("impatient")[0] is not None)
+        assert fates(lesson) == {"slow": "in hand"}
+        channel.basic_ack(delivery_tag=1)
+        assert fates(lesson) == {"slow": "done"}
+
+
+# -- publishing in the notebook
+
+
+def test_an_unroutable_message_is_returned_without_confirms_too(lesson: Lesson) -> None:
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        channel.basic_publish("", "helo", b"lost", mandatory=True)
+    assert fates(lesson) == {"lost": "returned"}
+    assert reasons(lesson)["lost"] == "312 NO_ROUTE"
+
+
+def missing_exchange(channel: Any) -> None:
+    channel.basic_publish("nope", "hello", b"bad")
+    channel.queue_declare("hello", passive=True)
+
+
+def wrong_user(channel: Any) -> None:
+    channel.basic_publish("", "hello", b"bad", pika.BasicProperties(user_id="somebody else"))
+    channel.queue_declare("hello", passive=True)
+
+
+def rolled_back(channel: Any) -> None:
+    channel.tx_select()
+    channel.basic_publish("", "hello", b"bad")
+    channel.tx_rollback()
+
+
+def uncommitted(channel: Any) -> None:
+    channel.tx_select()
+    channel.basic_publish("", "hello", b"bad")
+    channel.close()
+
+
+@pytest.mark.parametrize(
+    ("publish", "why"),
+    [
+        (missing_exchange, "404 NOT_FOUND - no exchange 'nope'"),
+        (wrong_user, "406 PRECONDITION_FAILED - user_id property set to 'somebody else'"),
+        (rolled_back, "the transaction was rolled back"),
+        (uncommitted, "its transaction was never committed"),
+    ],
+)
+def test_what_the_broker_did_not_take_is_refused_with_the_reason(
+    lesson: Lesson, publish: Callable[[Any], None], why: str
+) -> None:
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        channel.basic_publish("", "hello", b"good")
+        try:
+            publish(channel)
+        except (pika.exceptions.AMQPError, WorkqError):
+            assert channel.is_closed
+    assert fates(lesson) == {"good": "waiting", "bad": "refused"}
+    assert reasons(lesson)["bad"].startswith(why)
+    assert ready(lesson) == 1
+
+
+def publish_too_much(channel: Any) -> None:
+    channel.basic_publish("", "hello", b"x" * 20_000_000)
+    channel.queue_declare("hello", passive=True)
+
+
+def test_a_message_that_is_too_large_is_refused(lesson: Lesson) -> None:
+    need(lesson.broker.version >= Version("4.0"), "before 4.0 RabbitMQ takes messages of 128 MB")
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        with pytest.raises((pika.exceptions.AMQPError, WorkqError)):
+            publish_too_much(channel)
+    assert list(fates(lesson).values()) == ["refused"]
+    assert "message size 20000000 is larger" in next(iter(reasons(lesson).values()))
+
+
+def test_what_is_published_on_a_closed_channel_was_never_sent(lesson: Lesson) -> None:
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        channel.close()
+        with pytest.raises(pika.exceptions.ChannelWrongStateError):
+            channel.basic_publish("", "hello", b"never")
+    assert fates(lesson) == {}
+
+
+def test_a_committed_transaction_counts(lesson: Lesson) -> None:
+    send(lesson, "task")
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        channel.tx_select()
+        method, _, _ = channel.basic_get("hello")
+        channel.basic_publish("", "hello", b"next")
+        channel.basic_ack(method.delivery_tag)
+        assert fates(lesson) == {"task": "in hand"}
+        channel.tx_commit()
+        assert fates(lesson) == {"task": "done", "next": "waiting"}
+    assert ready(lesson) == 1
+
+
+def test_a_rolled_back_ack_leaves_the_delivery_in_hand(lesson: Lesson) -> None:
+    send(lesson, "task")
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        channel.tx_select()
+        method, _, _ = channel.basic_get("hello")
+        channel.basic_ack(method.delivery_tag)
+        channel.tx_rollback()
+        assert fates(lesson) == {"task": "in hand"}
+    assert fates(lesson) == {"task": "waiting"}
+
+
+# -- a worker's acks and publishes
+
+
+def test_what_a_closed_channel_swallowed_is_taken_back(lesson: Lesson, poll_for: Any) -> None:
+    gate = threading.Event()
+
+    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        gate.wait(10)
+        ch.basic_ack(method.delivery_tag)
+        if body == b"second":
+            ch.basic_publish("nope", "", b"next")
+
+    worker = lesson.start_worker(callback, "hello")
+    send(lesson, "first", "second", "third")
+    poll_for(lambda: worker.in_hand == 3)
+    gate.set()
+    poll_for(lambda: not worker.alive)
+    assert worker.state == "crashed"
+    assert fates(lesson) == {"first": "done", "second": "done", "third": "waiting", "next": "refused"}
+    assert "no exchange 'nope'" in reasons(lesson)["next"]
+    poll_for(lambda: ready(lesson) == 1)
+
+
+def test_acks_and_publishes_go_out_in_the_order_of_the_callback(lesson: Lesson, poll_for: Any) -> None:
+    with lesson.connect() as connection:
+        connection.channel().queue_declare("next", durable=True)
+
+    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        ch.basic_publish("", "next", body)
+        ch.basic_ack(method.delivery_tag)
+
+    worker = lesson.start_worker(callback, "hello", prefetch_count=10)
+    send(lesson, *map(str, range(50)))
+    poll_for(lambda: worker.done == 50)
+    lesson.wait_until_idle()
+    trace = lesson.trace()
+    sent = list(trace[(trace["client"] == worker.name) & (trace["direction"] == "sent")]["method"])
+    published = [at for at, method in enumerate(sent) if method == "basic.publish"]
+    assert len(published) == 50
+    of_worker = [event for event in lesson.log if event.actor == worker.name]
+    for number in range(50):
+        kinds = [event.kind for event in of_worker if event.task == str(number)]
+        assert kinds.index("published") < kinds.index("acked")
+
+
+# -- confirms and a crash
+
+
+def test_what_was_not_confirmed_when_the_connection_was_lost_is_unknown_and_sent_again(lesson: Lesson) -> None:
+    publisher = lesson.start_publisher(map(str, range(3_000)), "hello", rate=1_200, confirm=True)
+    lesson.log.wait_for(lambda: publisher.confirmed > 300, 30)
+    with pika.BlockingConnection(lesson.broker.connection_parameters(lesson.virtual_host)):
+        cut(publisher)
+    publisher.wait()
+    doubtful = {event.message_id for event in events(lesson, "unknown")}
+    again = [event for event in events(lesson, "published") if event.message_id in doubtful]
+    assert len(again) == 2 * len(doubtful)
+    places = lesson.ledger().places()
+    assert places["unknown"] == len(doubtful)
+    assert places["waiting"] == 3_000
+    counted = ready(lesson)
+    assert 3_000 <= counted <= 3_000 + len(doubtful)
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        for method, _, _ in itertools.islice(channel.consume("hello"), counted):
+            channel.basic_ack(method.delivery_tag)
+        channel.cancel()
+    assert lesson.ledger().places()["done"] == counted
+    assert lesson.ledger().places()["unknown"] == 3_000 + len(doubtful) - counted
+
+
+def cut(publisher: Any) -> None:
+    from workq_helpers.clients import pika_private
+
+    pika_private.cut(publisher._life.connection)
+
+
+# -- the mark
+
+
+def test_nobody_gets_to_see_the_mark_and_nothing_else_is_added(lesson: Lesson) -> None:
+    sent = [
+        None,
+        pika.BasicProperties(),
+        pika.BasicProperties(headers={}),
+        pika.BasicProperties(headers={"a": 1}, message_id="mine", priority=3),
+    ]
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        for properties in sent:
+            channel.basic_publish("", "hello", b"x", properties)
+        got = [channel.basic_get("hello", auto_ack=True)[1] for _ in sent]
+    assert [properties.headers for properties in got] == [None, None, {}, {"a": 1}]
+    assert [properties.message_id for properties in got] == [None, None, None, "mine"]
+    assert sent[-1] is not None
+    assert sent[-1].headers == {"a": 1}, "the sender's own properties stay as they are"
+    seen: list[Any] = []
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        channel.basic_publish("", "hello", b"x", sent[-1])
+        _, properties, _ = next(channel.consume("hello"))
+        seen.append(properties)
+        channel.basic_publish("", "nowhere", b"x", sent[-1], mandatory=True)
+        channel.add_on_return_callback(lambda ch, method, properties, body: seen.append(properties))
+        connection.process_data_events(0.5)
+    assert all(MARK_HEADER not in (properties.headers or {}) for properties in seen)
+    lesson.start_worker(lambda ch, method, properties, body: seen.append(properties), "hello", auto_ack=True)
+    lesson.start_publisher(["by a publisher"], "hello").wait()
+    lesson.wait_until_idle()
+    assert seen[-1].headers is None
+    assert seen[-1].message_id is None
+
+
+def test_a_foreign_message_is_known_by_its_queue_and_body(lesson: Lesson) -> None:
+    with pika.BlockingConnection(lesson.broker.connection_parameters(lesson.virtual_host)) as unseen:
+        unseen.channel().basic_publish("", "hello", b"foreign")
+    with lesson.connect() as connection:
+        connection.channel().basic_get("hello")
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        method, _, _ = channel.basic_get("hello")
+        channel.basic_ack(method.delivery_tag)
+    (message,) = lesson.ledger()
+    assert (message.task, message.place, message.deliveries) == ("foreign", "done", 2)
+
+
+# -- the trace
+
+
+def test_the_trace_shows_what_passed(lesson: Lesson) -> None:
+    send(lesson, "task")
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        method, _, _ = channel.basic_get("hello")
+        channel.basic_ack(method.delivery_tag)
+    trace = lesson.trace()
+    assert list(trace.columns) == ["seconds", "client", "direction", "method", "about"]
+    about = {row.method: (row.client, row.direction, row.about) for row in trace.itertuples()}
+    assert about["basic.publish"] == ("notebook", "sent", "routing_key=hello, 'task'")
+    assert about["basic.get-ok"][1] == "received"
+    assert about["basic.ack"] == ("notebook", "sent", "delivery_tag=1")
+    assert about["connection.start-ok"] == ("notebook", "sent", "")
+    assert lesson.broker.endpoint.password not in trace.to_string()
+    lesson.start_over()
+    assert "basic.publish" not in set(lesson.trace()["method"])
+
+
+# -- odd values
+
+
+class NotText(str):
+    """A text that is not UTF-8 on the wire."""
+
+    def encode(self, *_: Any) -> bytes:
+        return b"\xff\xfe" + super().encode()
+
+
+def test_no_odd_value_breaks_a_table(lesson: Lesson) -> None:
+    with pika.BlockingConnection(lesson.broker.connection_parameters(lesson.virtual_host)) as unseen:
+        odd = pika.BasicProperties(message_id=NotText("x"), headers={"a": [1, None, {"b": 1}]})
+        unseen.channel().basic_publish("", "hello", b"\xff", odd)
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        channel.basic_get("hello")
+        channel.basic_publish("", NotText("nowhere"), b"y", pika.BasicProperties(message_id=NotText("z")))
+        for tag in (True, 99):
+            with contextlib.suppress(Exception):
+                channel.basic_ack(tag)
+        with contextlib.suppress(Exception):
+            connection.process_data_events(0.5)
+    for table in (lesson.events(), lesson.deliveries(), lesson.tasks(), lesson.trace()):
+        assert len(table.to_string()) > 0
+    assert lesson.timeline() is not None

@@ -1,0 +1,275 @@
+"""`Share`: this process's share in the course broker, which stays at least as long as anyone has one."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import math
+import os
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from workq_helpers.broker import predecessor
+from workq_helpers.broker.choice import BrokerChoice
+from workq_helpers.broker.folders import Folders, unusable
+from workq_helpers.broker.locking import locked
+from workq_helpers.broker.protocol import GONE, JsonObject, Link, Ready, connect, converse
+from workq_helpers.broker.server import Progress, silent
+from workq_helpers.broker.sweep import sweep, sweep_under_lock
+from workq_helpers.errors import BrokerStartError, BrokerUnreachableError, WorkqError
+
+__all__ = ["RESTART_SECONDS", "Share", "ask", "stop", "take_share"]
+
+#: How often a start is tried when the supervisor it found was just ending.
+ATTEMPTS = 4
+#: How long a restart or crash may take, in seconds: stopping, and booting after a crash.
+RESTART_SECONDS = 180.0
+#: How long anything else may take, in seconds; a restart that somebody else asked for may be in the way.
+ANSWER_SECONDS = 30.0
+
+
+class Share:
+    """A share in the running course broker: an open connection to its supervisor.
+
+    Args:
+        link: The connection, on which the supervisor has just said that the broker is ready.
+        ready: What it said.
+        folders: Whose broker it is.
+    """
+
+    def __init__(self, link: Link, ready: Ready, folders: Folders) -> None:
+        self.ready = ready
+        #: Whether the supervisor has gone.
+        self.lost = False
+        self._folders = folders
+        self._link = link
+        self._ended = False
+        link.socket.settimeout(None)
+        self._watch = threading.Thread(target=self._watch_supervisor, name="workq share", daemon=True)
+        self._watch.start()
+        _shares.add(self)
+
+    def note(self, virtual_host: str, *, made: bool) -> None:
+        """Have the supervisor delete a virtual host when this share ends, or no more.
+
+        Args:
+            virtual_host: Its name.
+            made: Whether it is to be deleted then; told before it is made, since what is sent outlives its sender.
+
+        Raises:
+            BrokerUnreachableError: The supervisor has gone, or this share is closed.
+        """
+        try:
+            self._link.send({"virtual_host": virtual_host, "made": made})
+        except OSError as error:
+            raise BrokerUnreachableError(GONE) from error
+
+    def request(self, operation: str, timeout: float = ANSWER_SECONDS, **fields: object) -> Any:
+        """Ask the supervisor for something and return its answer; any thread may.
+
+        Raises:
+            BrokerUnreachableError: The supervisor has gone or hangs, or this share is closed.
+            WaitTimeoutError: It did not answer in time.
+            BrokerError: What it was asked for failed.
+        """
+        answer = None if self.lost or self._ended else ask(self._folders, operation, timeout, **fields)
+        if answer is None:
+            raise BrokerUnreachableError(GONE)
+        return answer["answer"]
+
+    def stop(self) -> None:
+        """Stop the broker for everyone; no error if it is gone."""
+        if not self.lost:
+            stop(self._folders)
+
+    def close(self) -> None:
+        """Give the share back; idempotent."""
+        self._ended = True
+        self._link.hang_up()
+        if threading.current_thread() is not self._watch:
+            self._watch.join()
+        self._link.close()
+
+    def abandon(self) -> None:
+        """Let go of the connection in a forked child, where it would keep the parent's share alive."""
+        self._ended = self.lost = True
+        self._link.close()
+
+    def _watch_supervisor(self) -> None:
+        self._link.receive()
+        self.lost = True
+        if not self._ended:
+            # It has ended, or has died and left something; whoever comes first puts it away.
+            with contextlib.suppress(WorkqError, OSError):
+                sweep(self._folders)
+
+
+_shares: weakref.WeakSet[Share] = weakref.WeakSet()
+
+
+def _abandon_all() -> None:
+    for share in list(_shares):
+        share.abandon()
+
+
+def _close_all() -> None:
+    for share in list(_shares):
+        share.close()
+
+
+os.register_at_fork(after_in_child=_abandon_all)
+atexit.register(_close_all)  # a thread that still reads can't be joined once the interpreter shuts down
+
+
+# -- taking one
+
+
+def take_share(
+    folders: Folders, choice: BrokerChoice, environ: Mapping[str, str], progress: Progress = silent
+) -> Share:
+    """Attach to the course broker that runs, or start one, and return once it accepts AMQP.
+
+    Args:
+        folders: Whose broker.
+        choice: Which broker is wanted.
+        environ: The environment variables for the supervisor.
+        progress: Told what is being waited for.
+
+    Raises:
+        BrokerNotFoundError: None runs and none could be started.
+        BrokerStartError: The one that was asked for can't be started, or another one runs.
+        BrokerUnreachableError: The supervisor hangs.
+        StateVersionError: A broker of another version of the course runs.
+    """
+    for _ in range(ATTEMPTS):
+        link = connect(folders) or _start(folders, environ, progress)
+        with contextlib.ExitStack() as unless_shared:
+            unless_shared.callback(link.close)
+            said = converse(link, {"op": "share"}, math.inf, progress)
+            if said is None:
+                continue  # its supervisor was just ending
+            ready = Ready.from_json(said["answer"])
+            conflict = choice.refuse(ready.source, ready.description, ready.image)
+            if conflict is not None:
+                raise conflict
+            unless_shared.pop_all()
+            return Share(link, ready, folders)
+    raise BrokerStartError(
+        f"The supervisor of the course broker ended {ATTEMPTS} times before it said why. "
+        f"The last lines of its log are:\n{_tail(folders.log)}"
+    )
+
+
+def _start(folders: Folders, environ: Mapping[str, str], progress: Progress) -> Link:
+    progress("Looking for a RabbitMQ")
+    with locked(folders):
+        link = connect(folders)
+        if link is None:
+            sweep_under_lock(folders)
+            _start_supervisor(folders, environ)
+            link = connect(folders)
+    if link is None:
+        raise BrokerStartError(
+            f"The course broker's supervisor died as soon as it was started. Its log says:\n{_tail(folders.log)}"
+        )
+    return link
+
+
+def _start_supervisor(folders: Folders, environ: Mapping[str, str]) -> None:
+    """Start a supervisor and return once it listens; under the lock."""
+    inherited = {name: value for name, value in environ.items() if name not in ("PYTHONWARNINGS", "PYTHONDEVMODE")}
+    paths = [str(Path(__file__).parents[2]), *filter(None, [environ.get("PYTHONPATH")])]
+    try:
+        log = os.open(folders.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.write(log, f"{time.strftime('%F %T')} started by process {os.getpid()}\n".encode())  # if there is room
+            # It comes back as soon as the supervisor is a process of its own, out of reach of any terminal's signals.
+            subprocess.run(
+                [
+                    *(sys.executable, "-P", "-m", "workq_helpers.broker.supervisor"),
+                    *(str(folders.runtime), str(folders.cache)),
+                ],
+                env=inherited | {"PYTHONPATH": os.pathsep.join(paths)},
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                check=True,
+            )
+        finally:
+            os.close(log)
+    except OSError as error:
+        folders.remove_runtime()
+        raise unusable(folders.runtime, error) from error
+    except subprocess.CalledProcessError as error:
+        said = _tail(folders.log)
+        folders.remove_runtime()
+        raise BrokerStartError(
+            f"The course broker's supervisor could not be started: {error}. Its log says:\n{said}"
+        ) from error
+
+
+def _tail(path: Path, lines: int = 15) -> str:
+    try:
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return "(there is none)"
+
+
+# -- without a share
+
+
+def ask(folders: Folders, operation: str, timeout: float = ANSWER_SECONDS, **fields: object) -> JsonObject | None:
+    """Ask the supervisor for one thing, over a connection of its own; return its answer, ``None`` if there is none.
+
+    Raises:
+        BrokerUnreachableError: The supervisor hangs.
+        WaitTimeoutError: It did not answer in time.
+        BrokerError: What it was asked for failed.
+    """
+    link = connect(folders)
+    if link is None:
+        return None
+    with contextlib.closing(link):
+        return converse(link, {"op": operation, **fields}, timeout)
+
+
+def stop(folders: Folders) -> bool:
+    """Stop the course broker for everyone and put away all it left; return whether one ran.
+
+    Raises:
+        BrokerUnreachableError: It hangs, and can't be found to be killed.
+        WaitTimeoutError: It did not end in time.
+        BrokerStartError: The lock can't be had, or Docker could not remove a container.
+    """
+    if predecessor.stop(folders):
+        return True
+    ran = False
+    try:
+        link = connect(folders)
+        if link is not None:
+            ran = True
+            with contextlib.closing(link):
+                converse(link, {"op": "stop"}, RESTART_SECONDS)
+    except BrokerUnreachableError:
+        ran = _kill_supervisor(folders)
+        if not ran:
+            raise
+    sweep(folders)
+    return ran
+
+
+def _kill_supervisor(folders: Folders) -> bool:
+    """End a supervisor that hangs; return whether it could be found."""
+    from workq_helpers.broker import processes  # psutil, which whoever only attaches has no use for
+
+    found = processes.supervisors(folders.runtime)
+    processes.kill(found)
+    return bool(found)

@@ -1,0 +1,425 @@
+"""The supervisor: the process that owns the course broker, and ends it when nobody uses it any more.
+
+``python -m workq_helpers.broker.supervisor RUNTIME CACHE`` listens in the runtime folder. A *share* in the broker is a
+connection there: the kernel ends it however its process dies, so the supervisor always knows who is there. Some seconds
+after the last one it puts everything away; so it does at once when told to stop.
+
+Threads: one starts and stops the server, one thing after the other (a child is bound to the thread that made it); one
+accepts connections; each connection has its own; the main one waits until nobody needs the broker any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socketserver
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor, wait
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workq_helpers.broker.choice import DEFAULT_IMAGE, BrokerChoice
+from workq_helpers.broker.folders import Folders
+from workq_helpers.broker.locking import locked
+from workq_helpers.broker.protocol import BEAT_SECONDS, GONE, JsonObject, Link, Ready, Status, describe_error
+from workq_helpers.broker.server import Server
+from workq_helpers.broker.sources import start_server
+from workq_helpers.broker.sweep import sweep, sweep_under_lock
+from workq_helpers.errors import BrokerError, BrokerStartError, BrokerUnreachableError, WorkqError
+from workq_helpers.waiting import wait_until
+
+if TYPE_CHECKING:
+    from workq_helpers.rabbitmq.management import Management
+
+__all__ = ["LINGER_SECONDS", "SLOW_SECONDS", "Supervisor", "main"]
+
+#: How long a broker stays after its last share, in seconds; ``WORKQ_LINGER_SECONDS`` sets another time. Restarting
+#: a kernel takes less, so the notebook finds its broker again.
+LINGER_SECONDS = 10.0
+
+#: How long a broker that runs may accept nobody before whoever attaches is told so, in seconds.
+SLOW_SECONDS = 60.0
+#: How long those who still wait for an answer have to take it in when the supervisor ends, in seconds.
+FAREWELL_SECONDS = 5.0
+
+_log = logging.getLogger("workq.supervisor")
+
+
+class Supervisor:
+    """Owns one server from its start to its end.
+
+    Args:
+        folders: Where socket and data go.
+        environ: The environment variables that say which broker is wanted.
+    """
+
+    def __init__(self, folders: Folders, environ: dict[str, str]) -> None:
+        self._folders = folders
+        self._environ = environ
+        self._choice = BrokerChoice.from_environ(environ)
+        self._linger = float(environ.get("WORKQ_LINGER_SECONDS") or LINGER_SECONDS)
+        self._server: Server | None = None
+        self._management: Management | None = None
+        self._worker = ThreadPoolExecutor(1)
+        self._booted: Future[Ready] = Future()
+        self._restarts = 0  # begun and ended: odd while one is under way
+        self._answers: dict[str, Callable[[JsonObject, Link], Any]] = {
+            "status": lambda *_: asdict(self._status()),
+            "ready": lambda *_: self._ready.to_json() if self._ready else None,
+            "restarts": lambda *_: self._restarts,
+            "logs": lambda *_: self._server.logs() if self._server else "",
+            "pin": self._pin,
+            "restart": self._restart_for,
+            "crash": self._restart_for,
+            "rabbitmqctl": self._rabbitmqctl_for,
+            "stop": self._stop_for,
+        }
+        # Everything below is guarded by the condition; the main thread waits on it.
+        self._changed = threading.Condition()
+        self._waiting: set[Link] = set()  # for an answer
+        self._shares: set[Link] = set()
+        self._steps: list[JsonObject] = []
+        self._pinned = False
+        self._stopping = False
+        self._closed = False
+        self._idle_since = time.monotonic()
+
+    def run(self) -> None:
+        """Start the broker, serve until nobody needs it, put everything away."""
+        self._worker.submit(self._boot)
+        self._wait_until_unused()
+        while not self._worker.submit(self._put_away).result():
+            self._wait_until_unused()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting, FAREWELL_SECONDS)
+
+    def stop(self) -> None:
+        """Ask the main thread to put everything away now; for signal handlers and connections."""
+        self._stopping = True  # no lock: a signal handler may have interrupted its holder
+        threading.Thread(target=self._wake, daemon=True).start()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _wait_until_unused(self) -> None:
+        with self._changed:
+            while not self._stopping:
+                wanted = self._shares or self._pinned or not self._booted.done()
+                left = None if wanted else self._idle_since + self._linger - time.monotonic()
+                if left is not None and left <= 0:
+                    return
+                self._changed.wait(left)
+
+    # -- the worker's thread
+
+    def _boot(self) -> None:
+        try:
+            self._booted.set_result(self._start_server())
+        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
+            _log.error("%s", error, exc_info=error)
+            with contextlib.suppress(InvalidStateError):  # given up already
+                self._booted.set_exception(error)
+            self._stopping = True
+        self._wake()
+
+    def _start_server(self) -> Ready:
+        self._server, endpoint = start_server(self._choice, self._folders, self._environ, self._progress, self._record)
+        from workq_helpers.rabbitmq.connecting import probe  # pika is imported by now, while RabbitMQ booted
+
+        image = (self._choice.image or DEFAULT_IMAGE) if self._server.source == "docker" else None
+        ready = Ready(endpoint, self._server.source, self._server.description, probe(endpoint), image)
+        _log.info("up: RabbitMQ %s, %s", ready.version, ready.description)
+        return ready
+
+    def _record(self, server: Server) -> None:
+        self._server = server
+
+    def _progress(self, text: str, done: int = 0, total: int = 0) -> None:
+        if not total:
+            _log.info("%s", text)
+        with self._changed:
+            if self._steps and self._steps[-1]["progress"] == text:
+                self._steps.pop()
+            self._steps.append({"progress": text, "done": done, "total": total})
+            self._changed.notify_all()
+
+    def _put_away(self) -> bool:
+        """End everything, unless somebody came in the last moment."""
+        with contextlib.ExitStack() as until_the_end:
+            try:
+                until_the_end.enter_context(locked(self._folders))
+            except BrokerStartError as error:
+                # The server on which the folder is has gone, say. Nobody can start another broker there, either.
+                _log.warning("putting everything away without the lock: %s", error)
+            with self._changed:
+                if not self._stopping and (self._shares or self._pinned):
+                    return False
+                self._closed = True
+            _log.info("putting everything away")
+            with contextlib.suppress(OSError):
+                self._folders.socket.unlink()  # whoever comes now waits for the lock, and starts another
+            if self._management is not None:
+                self._management.close()
+            try:
+                if self._server is not None:
+                    self._server.stop()
+                sweep_under_lock(self._folders)
+                self._folders.remove_runtime()
+            except (BrokerError, OSError) as error:
+                _log.error("%s", error, exc_info=error)  # what is left is found by whoever sweeps next
+        return True
+
+    # -- connections
+
+    def attend(self, link: Link) -> None:
+        """Answer who has connected; returns when that is done, for a share when it has ended."""
+        message = link.receive()
+        if message is None:
+            return
+        self._note(self._waiting.add, link)
+        try:
+            if message["op"] == "share":
+                self._share(link)
+            else:
+                link.send({"answer": self._answers[message["op"]](message, link)})
+        except Exception as error:  # noqa: BLE001 - it belongs to whoever asked
+            with contextlib.suppress(OSError):  # who may be gone
+                link.send({"error": describe_error(error)})
+        finally:
+            self._note(self._waiting.discard, link)
+
+    def _note(self, change: Callable[[Link], None], link: Link) -> None:
+        with self._changed:
+            change(link)
+            self._changed.notify_all()
+
+    def _share(self, link: Link) -> None:
+        with self._changed:
+            if self._stopping or self._closed:
+                if self._booted.done():
+                    self._booted.result()  # raises what it failed with, if it did
+                return  # without an answer, so that whoever asks tries again
+            self._shares.add(link)
+        virtual_hosts: set[str] = set()
+        try:
+            ready = self._ready_for(link)
+            link.send({"answer": replace(ready, restarts=self._restarts).to_json()})
+            self._note(self._waiting.discard, link)
+            while (said := link.receive()) is not None:
+                change = virtual_hosts.add if said["made"] else virtual_hosts.discard
+                change(said["virtual_host"])
+        finally:
+            self._end_share(link, virtual_hosts)
+
+    def _ready_for(self, link: Link) -> Ready:
+        """Wait until the broker accepts logins, with a word on what is being waited for."""
+        told = 0
+
+        def is_news() -> bool:
+            return len(self._steps) > told or self._booted.done()
+
+        while not self._booted.done():
+            with self._changed:
+                self._changed.wait_for(is_news, BEAT_SECONDS)
+                steps = self._steps[told:] or self._steps[-1:] or [{}]  # at least a sign of life
+                told = len(self._steps)
+            for step in steps:
+                link.send(step)
+        ready = self._booted.result()
+        if not self._accepts(ready):
+            link.send({"progress": "The course broker is down: waiting for it", "done": 0, "total": 0})
+            self._await(link, self._revive, ready)
+        return ready
+
+    def _end_share(self, link: Link, virtual_hosts: set[str]) -> None:
+        with self._changed:
+            self._shares.discard(link)
+            self._idle_since = time.monotonic()
+            if virtual_hosts and not self._closed:
+                self._worker.submit(self._drop, virtual_hosts)
+            self._changed.notify_all()
+            settled = self._changed.wait_for(
+                lambda: self._booted.done() or self._shares or self._pinned or self._stopping, self._linger
+            )
+        if not settled:
+            self._give_up_start(link)
+
+    def _await(self, link: Link, deed: Callable[..., Any], *arguments: object) -> Any:
+        """Have the worker do something, with signs of life meanwhile; return or raise what it does."""
+
+        def do() -> Any:
+            if link.has_ended():
+                raise BrokerUnreachableError(GONE)  # whoever asked is dead: nothing comes after that
+            return deed(*arguments)
+
+        with self._changed:
+            if self._closed:
+                raise BrokerUnreachableError(GONE)
+            outcome = self._worker.submit(do)
+        while not wait([outcome], BEAT_SECONDS).done:
+            link.send({})
+        return outcome.result()
+
+    # -- what is asked
+
+    def _restart_for(self, message: JsonObject, link: Link) -> None:
+        self._await(link, self._restart, message["op"])
+
+    def _restart(self, deed: str) -> None:
+        server = self._started()
+        _log.info("%s", deed)
+        self._restarts += 1
+        try:
+            (server.crash if deed == "crash" else server.restart)()
+        finally:
+            self._restarts += 1
+
+    def _started(self) -> Server:
+        if self._server is None:
+            raise BrokerUnreachableError(GONE)
+        return self._server
+
+    def _rabbitmqctl_for(self, message: JsonObject, link: Link) -> Any:
+        return self._await(link, self._started().rabbitmqctl, message["arguments"])
+
+    def _pin(self, *_: object) -> None:
+        with self._changed:
+            self._pinned = True
+            self._changed.notify_all()
+
+    def _stop_for(self, _message: JsonObject, link: Link) -> None:
+        self._give_up_start(link)
+        self.stop()
+        self._note(self._waiting.discard, link)
+        over = threading.Event()  # never set: there is no answer but the end of the connection, and of this process
+        while not over.wait(BEAT_SECONDS):
+            link.send({})
+
+    def _accepts(self, ready: Ready) -> bool:
+        from workq_helpers.rabbitmq.connecting import accepts  # pika is imported by now, while RabbitMQ booted
+
+        return self._started().is_running() and accepts(ready.endpoint)
+
+    def _revive(self, ready: Ready) -> None:
+        """Return once the broker accepts again: started again if it has died, waited for if it is only slow."""
+        server = self._started()
+        wait_until(lambda: not server.is_running() or self._accepts(ready), SLOW_SECONDS)
+        # If it runs and still does not accept, the one who asked will see that better than we can say it.
+        if not server.is_running():
+            self._restart("restart")
+
+    def _drop(self, virtual_hosts: set[str]) -> None:
+        if self._management is None:
+            from workq_helpers.rabbitmq.management import Management  # slow to import, and a boot would wait for it
+
+            self._management = Management(self._booted.result().endpoint)
+        for name in virtual_hosts:
+            try:
+                self._management.delete_virtual_host(name)
+            except WorkqError as error:
+                _log.warning("virtual host %s stays until the broker ends: %s", name, error)
+
+    def _give_up_start(self, link: Link) -> None:
+        """End this process if it is in the middle of a start, which may be waiting for a slow download."""
+        stopped = BrokerStartError("The course broker was stopped while it started. Start it again when you like.")
+        try:
+            self._booted.set_exception(stopped)
+        except InvalidStateError:
+            return  # it is up, or has failed
+        from workq_helpers.broker import packages, processes  # psutil, which a start has no use for
+
+        _log.info("nobody waits for the broker any more: giving up its start")
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._waiting <= {link}, FAREWELL_SECONDS)  # till the others have heard it
+        processes.kill(processes.children())
+        packages.remove_scratch(self._folders.cache)
+        os._exit(1)  # whoever swept after a supervisor that died does it now
+
+    @property
+    def _ready(self) -> Ready | None:
+        return None if not self._booted.done() or self._booted.exception() else self._booted.result()
+
+    def _status(self) -> Status:
+        ready = self._ready
+        up = ready is not None and self._server is not None and self._server.is_running()
+        endpoint = ready.endpoint if ready else None
+        return Status(
+            phase="starting" if ready is None else "up" if up else "down",
+            description=self._server.description if self._server else "",
+            version=str(ready.version) if ready else "",
+            address=f"{endpoint.host}:{endpoint.port}" if endpoint else "",
+            management_url=(endpoint.management_url or "") if endpoint else "",
+            shares=len(self._shares),
+            pinned=self._pinned,
+            supervisor=os.getpid(),
+            folder=str(self._folders.runtime),
+        )
+
+
+class _Listener(socketserver.ThreadingUnixStreamServer):
+    """Hands each connection to the supervisor, in a thread of its own."""
+
+    daemon_threads = True
+    request_queue_size = 128
+    supervisor: Supervisor
+
+
+class _Connection(socketserver.BaseRequestHandler):
+    server: _Listener
+
+    def handle(self) -> None:
+        self.server.supervisor.attend(Link(self.request))
+
+
+def _sweep_after(supervisor: int, folders: Folders) -> None:
+    """Put away what a supervisor leaves if it dies; it waits in a process of its own, the supervisor's parent.
+
+    Those who share the broker do the same, but a machine that is out of memory may kill them with the supervisor. Then
+    a container would run on, and folders stay. A process that only waits takes next to nothing: it shares its memory
+    with the supervisor.
+    """
+    os.setsid()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor puts everything away itself, and this ends with it
+    os.waitpid(supervisor, 0)
+    with contextlib.suppress(WorkqError):
+        sweep(folders)
+
+
+def main(arguments: list[str]) -> None:
+    """Run a supervisor as a process of its own; returns in the process that was called as soon as it listens."""
+    folders = Folders(*map(Path, arguments))
+    os.umask(0o077)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s", level=logging.INFO)
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    path = folders.make_socket_path()
+    listener = _Listener(str(path), _Connection)
+    path.chmod(0o600)
+    if os.fork():
+        # The caller waits for this process alone, so the others are nobody's children: no zombie stays in a kernel, and
+        # nobody who ends a process with all its children ends the broker of others.
+        os._exit(0)
+    child = os.fork()
+    if child:
+        listener.socket.close()  # a supervisor lives as long as somebody listens
+        _sweep_after(child, folders)
+        return
+    supervisor = listener.supervisor = Supervisor(folders, dict(os.environ))
+    signal.signal(signal.SIGTERM, lambda *_: supervisor.stop())
+    threading.Thread(target=listener.serve_forever, args=(3600.0,), name="listen", daemon=True).start()
+    supervisor.run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

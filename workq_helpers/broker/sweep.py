@@ -1,0 +1,68 @@
+"""`sweep`: put away what a dead supervisor left, all of which is recognized by where it is and what it is called.
+
+The server's processes die with the supervisor where the kernel sees to that (`processes.spawn`). Their folders lie in
+the runtime folder, and so does an empty file called like the container, where there is one. The container itself and
+the processes of a system that lets orphans live are ended here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from workq_helpers.broker import predecessor
+from workq_helpers.broker.folders import Folders, remove_with_its_target
+from workq_helpers.broker.locking import locked
+from workq_helpers.broker.protocol import connect
+from workq_helpers.errors import DockerUnavailableError
+
+__all__ = ["sweep", "sweep_under_lock"]
+
+
+def sweep(folders: Folders) -> None:
+    """Put everything away and delete the runtime folder, unless a supervisor runs; no error if nothing is left.
+
+    Raises:
+        StateVersionError: A broker of another version runs.
+        BrokerStartError: The lock can't be had, or Docker could not remove a container.
+    """
+    if not os.path.lexists(folders.runtime):
+        return
+    with locked(folders):
+        link = connect(folders)
+        if link is not None:
+            link.close()
+            return
+        sweep_under_lock(folders)
+        folders.remove_runtime()
+
+
+def sweep_under_lock(folders: Folders) -> None:
+    """Put everything away, where the lock is held and no supervisor runs.
+
+    Raises:
+        StateVersionError: A broker of another version runs.
+        BrokerStartError: Docker could not remove a container.
+    """
+    predecessor.sweep(folders)
+    for node in folders.nodes:
+        _end_processes(node)
+        remove_with_its_target(node)
+    for container in folders.containers:
+        _remove_container(container.name)
+        container.unlink(missing_ok=True)
+    folders.remove_socket()
+
+
+def _end_processes(folder: Path) -> None:
+    from workq_helpers.broker import processes  # psutil, which a start that finds nothing has no use for
+
+    processes.kill(processes.at_home_in(folder))
+
+
+def _remove_container(name: str) -> None:
+    from workq_helpers.broker import container  # slow to import, and needed only where one was ours
+
+    with contextlib.suppress(DockerUnavailableError):  # no Docker that answers, no container that runs
+        container.remove(name, coming=True)
