@@ -91,26 +91,26 @@ def _fill(log: EventLog, events: int) -> None:
     for name in range(WORKERS):
         log.record("connected", f"worker-{name}", "hello", detail=ConsumeOptions(prefetch_count=1))
     for number in range(events // (1 + len(KINDS))):
-        message_id, task, _ = _message(number)
-        log.record("published", "publisher-1", "hello", message_id, task, detail=PublishOptions(persistent=True))
-        message_id, task, tag = _message(number)
+        mark, task, _ = _message(number)
+        log.record("published", "publisher-1", "hello", mark, task, detail=PublishOptions(persistent=True))
+        mark, task, tag = _message(number)
         worker = f"worker-{number % WORKERS}"
         for kind in KINDS:
-            log.record(kind, worker, "hello", message_id, task, tag)
+            log.record(kind, worker, "hello", mark, task, tag)
 
 
 def _append(events: int) -> None:
     """Do the same with a list of dicts."""
     rows: list[dict[str, object]] = []
 
-    def record(kind: str, actor: str, message_id: str, task: str, tag: int | None) -> None:
+    def record(kind: str, actor: str, mark: str, task: str, tag: int | None) -> None:
         rows.append(
             {
                 "seconds": time.monotonic(),
                 "kind": kind,
                 "actor": actor,
                 "queue": "hello",
-                "message_id": message_id,
+                "mark": mark,
                 "task": task,
                 "delivery_tag": tag,
                 "redelivered": False,
@@ -119,12 +119,12 @@ def _append(events: int) -> None:
         )
 
     for number in range(events // (1 + len(KINDS))):
-        message_id, task, _ = _message(number)
-        record("published", "publisher-1", message_id, task, None)
-        message_id, task, tag = _message(number)
+        mark, task, _ = _message(number)
+        record("published", "publisher-1", mark, task, None)
+        mark, task, tag = _message(number)
         worker = f"worker-{number % WORKERS}"
         for kind in KINDS:
-            record(kind, worker, message_id, task, tag)
+            record(kind, worker, mark, task, tag)
 
 
 def _megabytes(events: int) -> float:

@@ -18,9 +18,9 @@ def round_robin(
     for worker in range(1, workers + 1):
         log.record("connected", f"worker-{worker}", "hello", detail=options)
     for number in range(tasks):
-        task, message_id = text.format(number), f"id-{number}"
-        log.record("published", "publisher-1", "hello", message_id, task)
+        task, mark = text.format(number), f"id-{number}"
+        log.record("published", "publisher-1", "hello", mark, task)
         worker, tag = f"worker-{number % workers + 1}", number // workers + 1
         for kind in ("delivered", "started", "acked", "finished"):
-            log.record(kind, worker, "hello", message_id, task, tag)
+            log.record(kind, worker, "hello", mark, task, tag)
     return log

@@ -313,8 +313,8 @@ def test_what_was_not_confirmed_when_the_connection_was_lost_is_unknown_and_sent
     with pika.BlockingConnection(lesson.broker.connection_parameters(lesson.virtual_host)):
         cut(publisher)
     publisher.wait()
-    doubtful = {event.message_id for event in events(lesson, "unknown")}
-    again = [event for event in events(lesson, "published") if event.message_id in doubtful]
+    doubtful = {event.mark for event in events(lesson, "unknown")}
+    again = [event for event in events(lesson, "published") if event.mark in doubtful]
     assert len(again) == 2 * len(doubtful)
     places = lesson.ledger().places()
     assert places["unknown"] == len(doubtful)

@@ -15,9 +15,9 @@ def of_kind(lesson: Lesson, kind: str) -> list[Any]:
 
 
 def fetch(lesson: Lesson, queue: str = "hello") -> list[tuple[bytes, Any]]:
-    """Fetch everything in a queue with plain pika."""
+    """Fetch everything in a queue."""
     fetched = []
-    with pika.BlockingConnection(lesson.broker.connection_parameters(lesson.virtual_host)) as connection:
+    with lesson.connect() as connection:
         channel = connection.channel()
         while (message := channel.basic_get(queue, auto_ack=True))[0]:
             fetched.append((message[2], message[1]))
@@ -30,8 +30,8 @@ def test_an_iterable_is_published_in_order_each_with_a_mark_that_nobody_sees(les
     fetched = fetch(lesson)
     assert [body.decode() for body, _ in fetched] == ["one.", "two..", "drei…"]
     assert all((properties.message_id, properties.headers) == (None, None) for _, properties in fetched)
-    delivered = [event.message_id for event in of_kind(lesson, "delivered")]
-    assert [event.message_id for event in of_kind(lesson, "published")] == delivered
+    delivered = [event.mark for event in of_kind(lesson, "delivered")]
+    assert [event.mark for event in of_kind(lesson, "published")] == delivered
     assert len(set(delivered)) == 3
     assert [properties.delivery_mode for _, properties in fetched] == [None, None, None]
     assert repr(publisher) == "<Publisher publisher-1: finished, 3 published>"
@@ -63,8 +63,8 @@ def test_confirms_are_events_of_their_own(lesson: Lesson) -> None:
     publisher = lesson.start_publisher([str(number) for number in range(50)], "hello", confirm=True)
     publisher.wait()
     assert (publisher.published, publisher.confirmed, publisher.refused) == (50, 50, 0)
-    published = {event.message_id for event in of_kind(lesson, "published")}
-    assert {event.message_id for event in of_kind(lesson, "confirmed")} == published
+    published = {event.mark for event in of_kind(lesson, "published")}
+    assert {event.mark for event in of_kind(lesson, "confirmed")} == published
 
 
 def test_mandatory_messages_that_go_nowhere_are_returned(lesson: Lesson) -> None:
@@ -73,7 +73,7 @@ def test_mandatory_messages_that_go_nowhere_are_returned(lesson: Lesson) -> None
     assert publisher.returned == 1
     (event,) = of_kind(lesson, "returned")
     assert (event.task, str(event.detail)) == ("lost", "312 NO_ROUTE")
-    assert event.message_id == of_kind(lesson, "published")[0].message_id
+    assert event.mark == of_kind(lesson, "published")[0].mark
 
 
 def test_a_queue_that_refuses_answers_with_nack(lesson: Lesson) -> None:
@@ -162,8 +162,8 @@ def test_plain_pika_publishes_are_seen_too(lesson: Lesson) -> None:
         ("confirmed", "back"),
     ]
     fetch(lesson)
-    ids = [event.message_id for event in of_kind(lesson, "delivered")]
-    assert ids == [event.message_id for event in of_kind(lesson, "published")][:2]
+    ids = [event.mark for event in of_kind(lesson, "delivered")]
+    assert ids == [event.mark for event in of_kind(lesson, "published")][:2]
 
 
 def test_plain_pika_deliveries_are_seen_too(lesson: Lesson) -> None:

@@ -30,7 +30,7 @@ def test_every_step_of_a_task_is_an_event_in_order(lesson: Lesson, work_and_ack:
     assert kinds(lesson, "w") == ["starting", "connected", "delivered", "started", "acked", "finished"]
     of_task = [event for event in lesson.log if event.task == "one."]
     assert [event.kind for event in of_task] == ["published", "delivered", "started", "acked", "finished"]
-    assert len({event.message_id for event in of_task}) == 1
+    assert len({event.mark for event in of_task}) == 1
     assert {event.delivery_tag for event in of_task} == {None, 1}
 
 
@@ -360,7 +360,7 @@ def test_a_message_published_elsewhere_is_known_again_when_redelivered(lesson: L
     )
     assert lesson.log.wait_for(lambda: heir.done == 1, 30)
     first, again = events(lesson, "delivered")
-    assert first.message_id == again.message_id
+    assert first.mark == again.mark
     assert (first.redelivered, again.redelivered) == (False, True)
 
 

@@ -31,11 +31,9 @@ class _Case:
         self.numbers: defaultdict[tuple[str, str | None], list[int]] = defaultdict(list)
         self.fresh: Counter[str | None] = Counter()
         for number, event in enumerate(self.events):
-            self.numbers[event.kind, event.message_id].append(number)
-            self.fresh[event.message_id] += event.kind == "delivered" and not event.redelivered
-        self.published = {
-            event.message_id: event for event in self.events if event.kind == "published" and event.message_id
-        }
+            self.numbers[event.kind, event.mark].append(number)
+            self.fresh[event.mark] += event.kind == "delivered" and not event.redelivered
+        self.published = {event.mark: event for event in self.events if event.kind == "published" and event.mark}
         self.once = {id_ for id_ in self.published if len(self.numbers["published", id_]) == 1}
 
     def any_of(self, numbers: Collection[int]) -> int | None:
@@ -61,9 +59,9 @@ def _lose(case: _Case) -> Forgery | None:
     number = case.any_of(confirmed)
     if number is None:
         return None
-    lost = case.events[number].message_id
+    lost = case.events[number].mark
     kept = ("published", "confirmed")
-    drop = {n for n, event in enumerate(case.events) if event.message_id == lost and event.kind not in kept}
+    drop = {n for n, event in enumerate(case.events) if event.mark == lost and event.kind not in kept}
     return case.edited(f"confirmed message {lost} was never delivered", drop)
 
 
@@ -71,7 +69,7 @@ def _invent(case: _Case) -> Forgery | None:
     number = case.any_of([n for n, event in enumerate(case.events) if event.kind == "delivered"])
     if number is None:
         return None
-    forged = case.events[number]._replace(message_id="forged")
+    forged = case.events[number]._replace(mark="forged")
     return case.edited("a message that nobody published was delivered", insert={number: tuple(forged)})
 
 
@@ -163,13 +161,13 @@ def _lose_in_the_queue(case: _Case) -> Forgery | None:
     known = [
         number
         for number, event in fetched
-        if event.message_id in waiting[event.queue] and event.message_id not in excused[event.queue]
+        if event.mark in waiting[event.queue] and event.mark not in excused[event.queue]
     ]
     number = case.any_of(known)
     if number is None:
         return None
     lost = case.events[number]
-    drop = {n for n, event in enumerate(case.events) if n >= case.seen.quiet and event.message_id == lost.message_id}
+    drop = {n for n, event in enumerate(case.events) if n >= case.seen.quiet and event.mark == lost.mark}
     forgery = case.edited("a waiting message is in no queue", drop)
     before = case.seen.counts[lost.queue]
     forgery.seen.counts = case.seen.counts | {lost.queue: before._replace(ready=before.ready - 1)}

@@ -175,7 +175,7 @@ def _tell_of_the_death(log: EventLog, ledger: Ledger) -> None:
             message = slot.message
             kind = "lost" if slot.auto_ack else "requeued"
             log.record(
-                kind, worker, message.queue, message.message_id, message.task, message.delivery_tag,
+                kind, worker, message.queue, message.mark, message.task, message.delivery_tag,
                 message.redelivered, "with its process",
             )  # fmt: skip
 

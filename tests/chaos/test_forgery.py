@@ -14,18 +14,16 @@ def a_run_that_went_well() -> Seen:
     """Two tasks done, one redelivered after a kill, one left in the queue and fetched."""
     log = EventLog()
 
-    def tell(
-        kinds: str, actor: str, message_id: str | None = None, tag: int | None = None, again: bool = False
-    ) -> None:
+    def tell(kinds: str, actor: str, mark: str | None = None, tag: int | None = None, again: bool = False) -> None:
         for kind in kinds.split(", "):
-            log.record(kind, actor, "q1", message_id, "T" if message_id else "", tag, again)
+            log.record(kind, actor, "q1", mark, "T" if mark else "", tag, again)
 
     log.record("declared", "notebook", "q1", detail=QueueOptions(durable=True))
     for worker in ("v", "w"):
         log.record("connected", worker, "q1", detail=ConsumeOptions(prefetch_count=1))
-    for message_id in "abcd":
-        log.record("published", "p", "q1", message_id, "T", detail=PublishOptions(persistent=True))
-        tell("confirmed", "p", message_id)
+    for mark in "abcd":
+        log.record("published", "p", "q1", mark, "T", detail=PublishOptions(persistent=True))
+        tell("confirmed", "p", mark)
     tell("delivered, started, acked, finished", "w", "a", 1)
     tell("delivered, started", "v", "b", 1)
     tell("killed", "v")

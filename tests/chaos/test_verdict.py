@@ -24,28 +24,28 @@ class Story:
         self.record("declared", "notebook", detail=QueueOptions(durable=True))
         self.record("connected", "w", detail=ConsumeOptions())
 
-    def record(self, kinds: str, actor: str, message_id: str | None = None, **more: Any) -> Story:
+    def record(self, kinds: str, actor: str, mark: str | None = None, **more: Any) -> Story:
         if "delivered" in kinds and actor == "w":
             self.tag = more["delivery_tag"]
         for kind in kinds.split(", "):
-            self.log.record(kind, actor, "q1", message_id, "T" if message_id else "", **more)
+            self.log.record(kind, actor, "q1", mark, "T" if mark else "", **more)
         return self
 
-    def publish(self, message_id: str) -> Story:
-        return self.record("published", "p", message_id, detail=PublishOptions(persistent=True)).record(
-            "confirmed", "p", message_id
+    def publish(self, mark: str) -> Story:
+        return self.record("published", "p", mark, detail=PublishOptions(persistent=True)).record(
+            "confirmed", "p", mark
         )
 
-    def work(self, message_id: str, **more: Any) -> Story:
+    def work(self, mark: str, **more: Any) -> Story:
         tag = self.tag + 1
-        return self.record("delivered, started, acked, finished", "w", message_id, delivery_tag=tag, **more)
+        return self.record("delivered, started, acked, finished", "w", mark, delivery_tag=tag, **more)
 
     def rest(self) -> Story:
         self.quiet = len(self.log)
         return self
 
-    def fetch(self, message_id: str, **more: Any) -> Story:
-        return self.record("delivered, acked", "notebook", message_id, delivery_tag=1, **more)
+    def fetch(self, mark: str, **more: Any) -> Story:
+        return self.record("delivered, acked", "notebook", mark, delivery_tag=1, **more)
 
     def seen(self, ready: int = 0, unacknowledged: int = 0, **more: Any) -> Seen:
         counts = {"q1": Counts(ready, unacknowledged)}

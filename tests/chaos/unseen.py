@@ -72,7 +72,7 @@ class Unseen:
         self._looks: list[_Look] = []
         self._published: dict[str | None, tuple[_Stream, int]] = {}
         self._length = len(events)
-        self._times = Counter(event.message_id for event in events if event.kind == "published")
+        self._times = Counter(event.mark for event in events if event.kind == "published")
         self._read(events)
 
     def _read(self, events: list[Event]) -> None:
@@ -87,7 +87,7 @@ class Unseen:
             elif event.kind == "connected":
                 streams[event.actor] += 1
             elif event.kind == "published":
-                self._published[event.message_id] = (event.actor, streams[event.actor]), place
+                self._published[event.mark] = (event.actor, streams[event.actor]), place
             elif event.kind == ASKED:
                 asked = place
             elif event.kind == CONSUMERS and isinstance(event.detail, int):
@@ -100,8 +100,8 @@ class Unseen:
     def _deliver(self, session: _Session, event: Event) -> None:
         session.tags.append(event.delivery_tag)
         # Of what was published or given out more than once nobody knows which of them this is.
-        if self._times[event.message_id] == 1 and not event.redelivered and event.message_id in self._published:
-            stream, place = self._published[event.message_id]
+        if self._times[event.mark] == 1 and not event.redelivered and event.mark in self._published:
+            stream, place = self._published[event.mark]
             session.seen[stream] = max(place, session.seen.get(stream, -1))
             session.latest = max(place, session.latest)
 
@@ -117,8 +117,8 @@ class Unseen:
         """Return what may have been sent to those who came to a bad end, and not been read."""
         windows = [(session, self._noticed(session)) for session in self._sessions if session.bad]
         return {
-            message_id
-            for message_id, (stream, place) in self._published.items()
+            mark
+            for mark, (stream, place) in self._published.items()
             if any(session.seen.get(stream, -1) < place < noticed for session, noticed in windows)
         }
 

@@ -117,14 +117,14 @@ class QueueVerdict:
         self._fetched = self._taken_out(events[seen.quiet :])
 
     def _count(self, *kinds: str) -> Counter[str | None]:
-        return Counter(event.message_id for event in self._events if event.kind in kinds)
+        return Counter(event.mark for event in self._events if event.kind in kinds)
 
     def _taken_out(self, events: list[Event]) -> Counter[str | None]:
         """Count what came out of the queue at the end: fetched, or done by a worker that was to stop after another."""
         ours = [event for event in events if event.queue == self._plan.name]
-        fetched = Counter(event.message_id for event in ours if (event.kind, event.actor) == ("delivered", DRAIN))
+        fetched = Counter(event.mark for event in ours if (event.kind, event.actor) == ("delivered", DRAIN))
         settled = Counter(
-            event.message_id
+            event.mark
             for event in ours
             if event.actor != DRAIN
             and (event.kind == "acked" or (event.kind, event.detail) == ("rejected", Handback.DISCARD))
@@ -145,16 +145,14 @@ class QueueVerdict:
         yield from self._differences()
 
     def _invented(self) -> Iterator[str]:
-        fresh = Counter(
-            event.message_id for event in self._events if event.kind == "delivered" and not event.redelivered
-        )
-        for message_id in self._count("delivered"):
-            if message_id not in self._published:
-                yield f"message {message_id} was delivered and never published"
-            elif fresh[message_id] > self._published[message_id]:
+        fresh = Counter(event.mark for event in self._events if event.kind == "delivered" and not event.redelivered)
+        for mark in self._count("delivered"):
+            if mark not in self._published:
+                yield f"message {mark} was delivered and never published"
+            elif fresh[mark] > self._published[mark]:
                 yield (
-                    f"message {message_id} was published {self._published[message_id]} times and delivered "
-                    f"{fresh[message_id]} times without the flag of a redelivery"
+                    f"message {mark} was published {self._published[mark]} times and delivered "
+                    f"{fresh[mark]} times without the flag of a redelivery"
                 )
 
     def _lost(self) -> Iterator[str]:
@@ -164,17 +162,17 @@ class QueueVerdict:
         for event in self._events:
             delivery = event.actor, event.delivery_tag
             if event.kind == "delivered":
-                last[event.message_id] = delivery
-                done.discard(event.message_id)
-            elif last.get(event.message_id) != delivery:
+                last[event.mark] = delivery
+                done.discard(event.mark)
+            elif last.get(event.mark) != delivery:
                 continue  # a late report: the message has moved on
             elif event.kind == "acked" or (event.kind == "rejected" and event.detail is Handback.DISCARD):
-                done.add(event.message_id)
+                done.add(event.mark)
             elif event.kind in ("ack dropped", "requeued"):
-                done.discard(event.message_id)
-        for message_id in self._count("confirmed"):
-            if message_id not in done:
-                yield f"message {message_id} was confirmed, and is lost"
+                done.discard(event.mark)
+        for mark in self._count("confirmed"):
+            if mark not in done:
+                yield f"message {mark} was confirmed, and is lost"
 
     def _unconfirmed(self) -> Iterator[str]:
         if not self._plan.confirm:
@@ -182,8 +180,8 @@ class QueueVerdict:
         answered = self._count("confirmed", "refused")
         finished = {name for name, state in self._seen.publishers.items() if state == "finished"}
         for event in self._events:
-            if event.kind == "published" and event.actor in finished and event.message_id not in answered:
-                yield f"message {event.message_id} was never confirmed, and {event.actor} finished"
+            if event.kind == "published" and event.actor in finished and event.mark not in answered:
+                yield f"message {event.mark} was never confirmed, and {event.actor} finished"
 
     # -- the log's messages beside the broker's
 
@@ -199,15 +197,15 @@ class QueueVerdict:
             yield f"the broker counted {broker}, and {sum(self._fetched.values())} messages were fetched"
         if ours is not None and ours.unacknowledged != broker.unacknowledged:
             yield f"unacknowledged: {broker.unacknowledged} by the broker, {ours.unacknowledged} by the log"
-        for message_id in (self._fetched - here).keys() - self._may_be_here():
-            yield f"message {message_id} is in the queue, and by the log is {self._place(message_id)}"
-        for message_id in (here - self._fetched).keys() - self.may_be_gone():
-            yield f"message {message_id} is not in the queue, and by the log is {self._place(message_id)}"
+        for mark in (self._fetched - here).keys() - self._may_be_here():
+            yield f"message {mark} is in the queue, and by the log is {self._place(mark)}"
+        for mark in (here - self._fetched).keys() - self.may_be_gone():
+            yield f"message {mark} is not in the queue, and by the log is {self._place(mark)}"
 
     def here(self) -> Counter[str | None]:
         """Return the messages that are in the queue, by the log."""
         return Counter(
-            message.message_id
+            message.mark
             for message in self._ledger
             if message.queue == self._plan.name and message.place in ("waiting", "in hand") and not self._taken(message)
         )
@@ -223,8 +221,8 @@ class QueueVerdict:
     def _taken(self, message: object) -> bool:
         return self._plan.auto_ack and getattr(message, "place", "") == "in hand"
 
-    def _place(self, message_id: str | None) -> str:
-        message = self._ledger.message(message_id or "")
+    def _place(self, mark: str | None) -> str:
+        message = self._ledger.message(mark or "")
         return "nowhere" if message is None else message.place
 
     def _may_be_here(self) -> set[str | None]:
@@ -244,7 +242,7 @@ class QueueVerdict:
         return gone
 
     def _published_again(self) -> set[str | None]:
-        return {message_id for message_id, times in self._published.items() if times > 1}
+        return {mark for mark, times in self._published.items() if times > 1}
 
     def _in_doubt(self, *kinds: str) -> set[str | None]:
         """Return the messages of events on connections that came to a bad end."""
@@ -252,7 +250,7 @@ class QueueVerdict:
         current: defaultdict[str, set[str | None]] = defaultdict(set)
         for event in self._events:
             if event.kind in kinds:
-                current[event.actor].add(event.message_id)
+                current[event.actor].add(event.mark)
             elif event.kind == "connected":
                 current[event.actor].clear()
             elif event.kind in BAD_ENDS:

@@ -84,8 +84,8 @@ display(lesson.deliveries().tail(2), lesson.tasks().tail(2), lesson.timeline())
 ACCOUNT = """(lambda kinds, done: {
     "published": len({i for k, i in kinds if k == "published"}), "done": len(done),
     "missing": len({i for k, i in kinds if k == "confirmed"} - done), "events": len(kinds)})(
-    [(event.kind, event.message_id) for event in lesson.log],
-    {event.message_id for event in lesson.log if event.kind == "acked"})"""
+    [(event.kind, event.mark) for event in lesson.log],
+    {event.mark for event in lesson.log if event.kind == "acked"})"""
 
 _DEEDS = ("kill", "stop", "freeze")
 

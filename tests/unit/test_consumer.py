@@ -43,7 +43,7 @@ def test_a_killed_worker_gets_nothing_but_what_nobody_else_will_get(auto_ack: bo
     assert consumer.cut_at_once("killed")
     deliver(consumer, 2)  # it was in the socket's buffer
     consumer.ended()
-    assert [f"{event.kind} {event.message_id}" for event in log] == expected
+    assert [f"{event.kind} {event.mark}" for event in log] == expected
 
 
 @pytest.mark.parametrize(("hang_up_at", "lost"), [(None, []), (pika.spec.Connection.Close, ["disconnected"])])

@@ -34,9 +34,9 @@ def places_of(log: EventLog) -> dict[str, str]:
     return {message.task: message.place for message in ledger_of(log)}
 
 
-def consume(log: EventLog, kinds: str, worker: str = "w", message_id: str = "m", tag: int = 1) -> None:
+def consume(log: EventLog, kinds: str, worker: str = "w", mark: str = "m", tag: int = 1) -> None:
     for kind in kinds.split():
-        log.record(kind, worker, "hello", message_id, "T", tag)
+        log.record(kind, worker, "hello", mark, "T", tag)
 
 
 def published(detail: ConsumeOptions = MANUAL) -> EventLog:
@@ -121,8 +121,8 @@ def test_a_callback_that_outlives_its_connection_cannot_finish_the_next_message_
     log = published()
     log.record("published", "p", "hello", "m2", "T2")
     consume(log, "delivered started requeued")
-    consume(log, "delivered", message_id="m2")
-    consume(log, "acked finished", message_id="m")
+    consume(log, "delivered", mark="m2")
+    consume(log, "acked finished", mark="m")
     assert ledger_of(log).unfinished("w") == 1
     assert places_of(log) == {"T": "waiting", "T2": "in hand"}
 
@@ -305,7 +305,7 @@ def restarted(persistent: bool = False, queue: QueueOptions = DURABLE) -> EventL
     log.record("connected", "w", "hello", detail=ConsumeOptions(prefetch_count=1))
     for name in ("held", "waits"):
         log.record("published", "p", "hello", name, name, detail=PublishOptions(persistent))
-    consume(log, "delivered started", message_id="held")
+    consume(log, "delivered started", mark="held")
     log.record("broker", "lesson", detail=BrokerChange.RESTARTING)
     log.record("disconnected", "w", "hello")
     return log
@@ -315,9 +315,9 @@ def test_a_transient_message_does_not_outlive_a_restart_in_a_durable_classic_que
     for noticed in (True, False):
         log = restarted()
         if noticed:
-            consume(log, "requeued", message_id="held")
+            consume(log, "requeued", mark="held")
         log.record("broker", "lesson", detail=BrokerChange.UP)
-        consume(log, "requeued", message_id="held")
+        consume(log, "requeued", mark="held")
         ledger = ledger_of(log)
         assert ledger.places()["lost"] == 2
         assert ledger.queues()["hello"] == LogCounts(0, 0)
@@ -326,7 +326,7 @@ def test_a_transient_message_does_not_outlive_a_restart_in_a_durable_classic_que
 def test_what_is_kept_outlives_a_restart() -> None:
     for persistent, queue in ((True, DURABLE), (False, QueueOptions(durable=True, type="quorum"))):
         log = restarted(persistent, queue)
-        consume(log, "requeued", message_id="held")
+        consume(log, "requeued", mark="held")
         log.record("broker", "lesson", detail=BrokerChange.UP)
         assert ledger_of(log).queues()["hello"] == LogCounts(2, 0)
 
@@ -342,9 +342,9 @@ def test_what_is_published_to_the_restarted_broker_is_not_lost() -> None:
 
 def test_a_transient_queue_that_was_still_used_while_the_broker_went_is_gone_afterwards() -> None:
     log = restarted(queue=QueueOptions())
-    consume(log, "delivered", message_id="waits", tag=2)  # in the moment between the request and the deed
+    consume(log, "delivered", mark="waits", tag=2)  # in the moment between the request and the deed
     log.record("published", "p", "hello", "late", "late", detail=PublishOptions())
-    consume(log, "requeued", message_id="held")
+    consume(log, "requeued", mark="held")
     log.record("broker", "lesson", detail=BrokerChange.UP)
     ledger = ledger_of(log)
     assert len(ledger) == 3
@@ -433,7 +433,7 @@ class BrokerAndWorkers(RuleBasedStateMachine):
         assert_counts_agree(self.ledger)
         expected = dict.fromkeys(self.waiting, "waiting") | self.ended
         expected |= {message: "in hand" for held in self.held.values() for message in held.values()}
-        assert {message.message_id: message.place for message in self.ledger} == expected
+        assert {message.mark: message.place for message in self.ledger} == expected
         manual = sum(len(held) for worker, held in self.held.items() if not self.auto_ack[worker])
         assert self.ledger.queues().get("hello", LogCounts(0, 0)) == LogCounts(len(self.waiting), manual)
         for worker, held in self.held.items():

@@ -21,7 +21,7 @@ EMPTY = {
         "kind": "category",
         "actor": "category",
         "queue": "category",
-        "message_id": "text",
+        "mark": "text",
         "task": "text",
         "delivery_tag": "Int64",
         "redelivered": "bool",
@@ -39,7 +39,7 @@ EMPTY = {
         "settled_seconds": "float64",
         "outcome": "text",
         "queue": "text",
-        "message_id": "text",
+        "mark": "text",
     },
     tables.tasks: {
         "task": "text",
@@ -49,7 +49,7 @@ EMPTY = {
         "fate": "text",
         "done_seconds": "float64",
         "queue": "text",
-        "message_id": "text",
+        "mark": "text",
     },
     tables.workers: {
         "worker": "text",

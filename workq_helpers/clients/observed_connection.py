@@ -76,34 +76,27 @@ class ObservedConnection(pika.SelectConnection):
                 self._incoming[frame_value.channel_number] = _PartialMessage(method)
             else:
                 self.observer.received(frame_value.channel_number, method)
-        elif kind is frame.Header:
-            self._read_header(frame_value)
-        elif kind is frame.Body:
-            self._read_body(frame_value)
+        elif kind is frame.Header or kind is frame.Body:
+            self._read(kind, frame_value)
         super()._process_frame(frame_value)
         if kind is frame.Method and isinstance(frame_value.method, Channel.CloseOk):
             self.observer.channel_closed(frame_value.channel_number, "the channel was closed")
 
-    def _read_header(self, header: frame.Header) -> None:
-        message = self._incoming.get(header.channel_number)
-        if message is not None:
-            message.properties, message.missing = header.properties, header.body_size
-            self._tell_if_complete(header.channel_number, message)
-
-    def _read_body(self, body: frame.Body) -> None:
-        message = self._incoming.get(body.channel_number)
-        if message is not None:
-            message.fragments.append(body.fragment)
-            message.missing -= len(body.fragment)
-            self._tell_if_complete(body.channel_number, message)
-
-    def _tell_if_complete(self, channel_number: int, message: _PartialMessage) -> None:
-        if message.missing > 0 or message.properties is None:
+    def _read(self, kind: type, part: Any) -> None:
+        """Read a part of a message, and tell of the message before pika has its last part."""
+        message = self._incoming.get(part.channel_number)
+        if message is None:
             return
-        del self._incoming[channel_number]
-        fragments = message.fragments
-        body = fragments[0] if len(fragments) == 1 else b"".join(fragments)
-        self.observer.received_message(channel_number, message.method, message.properties, body)
+        if kind is frame.Header:
+            message.properties, message.missing = part.properties, part.body_size
+        else:
+            message.fragments.append(part.fragment)
+            message.missing -= len(part.fragment)
+        if message.missing <= 0 and message.properties is not None:
+            del self._incoming[part.channel_number]
+            fragments = message.fragments
+            body = fragments[0] if len(fragments) == 1 else b"".join(fragments)
+            self.observer.received_message(part.channel_number, message.method, message.properties, body)
 
     def _tell_of_the_end(self, _connection: pika.SelectConnection, reason: BaseException) -> None:
         self.observer.connection_closed(_words(reason))

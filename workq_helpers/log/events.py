@@ -62,7 +62,7 @@ class Event(NamedTuple):
         kind: One of `KINDS`.
         actor: The name of the worker or publisher, ``"lesson"`` for the notebook itself.
         queue: The queue it is about, or ``""``.
-        message_id: Links a message's events from publish to last ack, or ``None``.
+        mark: The log's own name for the message, which links its events from publish to last ack, or ``None``.
         task: The message's body as text, shortened; ``""`` where there is no message.
         delivery_tag: The broker's number for this delivery on its channel, or ``None``.
         redelivered: Whether the broker marked the delivery as not the first.
@@ -73,7 +73,7 @@ class Event(NamedTuple):
     kind: str
     actor: str
     queue: str = ""
-    message_id: str | None = None
+    mark: str | None = None
     task: str = ""
     delivery_tag: int | None = None
     redelivered: bool = False
@@ -107,7 +107,7 @@ class EventLog:
         kind: str,
         actor: str,
         queue: str = "",
-        message_id: str | None = None,
+        mark: str | None = None,
         task: str = "",
         delivery_tag: int | None = None,
         redelivered: bool = False,
@@ -121,7 +121,7 @@ class EventLog:
                 kind,
                 actor,
                 queue,
-                message_id,
+                mark,
                 task,
                 delivery_tag,
                 redelivered,
@@ -133,6 +133,10 @@ class EventLog:
     def seconds(self) -> float:
         """Return the time on the log's clock, in seconds since it was opened."""
         return time.monotonic() - self._opened
+
+    def seconds_at(self, moment: float) -> float:
+        """Return the time on the log's clock at a `moment` of `time.monotonic`."""
+        return moment - self._opened
 
     def __len__(self) -> int:
         return len(self._cells) // _WIDTH

@@ -62,7 +62,7 @@ class Message:
     """One message and where it is.
 
     Attributes:
-        message_id: Its id, or ``None`` where a program outside gave it none.
+        mark: Its id, or ``None`` where a program outside gave it none.
         task: Its body as text, shortened.
         queue: The queue it was last seen in.
         place: One of `PLACES`.
@@ -81,7 +81,7 @@ class Message:
         "_delivery",
         "deliveries",
         "delivery_tag",
-        "message_id",
+        "mark",
         "number",
         "persistent",
         "place",
@@ -94,9 +94,9 @@ class Message:
         "worker",
     )
 
-    def __init__(self, number: int, message_id: str | None, task: str, queue: str) -> None:
+    def __init__(self, number: int, mark: str | None, task: str, queue: str) -> None:
         self.number = number
-        self.message_id = message_id
+        self.mark = mark
         self.task = task
         self.queue = queue
         self.place: Place = "waiting"
@@ -347,9 +347,9 @@ class Ledger:
         known = self._queues.get(queue)
         return known is not None and known.absent
 
-    def message(self, message_id: str) -> Message | None:
+    def message(self, mark: str) -> Message | None:
         """Return the message of that id (the newest, should several share it), or ``None``."""
-        return self._by_id.get(message_id)
+        return self._by_id.get(mark)
 
     @property
     def last_new(self) -> Message:
@@ -378,16 +378,16 @@ class Ledger:
         if queue.absent:
             self._end(message, "lost")
 
-    def _new(self, message_id: str | None, task: str, queue: str) -> Message:
-        message = Message(len(self._all), message_id, task, queue)
+    def _new(self, mark: str | None, task: str, queue: str) -> Message:
+        message = Message(len(self._all), mark, task, queue)
         self._all.append(message)
-        if message_id is None:
+        if mark is None:
             self._nameless[queue, task].append(message)
             return message
-        older = self._by_id.get(message_id)
+        older = self._by_id.get(mark)
         if older is not None and older.place in _MAY_BE_IN_A_QUEUE:
-            self._twins.setdefault(message_id, deque()).append(older)
-        self._by_id[message_id] = message
+            self._twins.setdefault(mark, deque()).append(older)
+        self._by_id[mark] = message
         return message
 
     def _went_back(self, row: Row) -> None:
@@ -398,14 +398,14 @@ class Ledger:
     # -- delivering
 
     def _delivered(self, row: Row) -> None:
-        _, _, actor, queue_name, message_id, _, tag, redelivered, detail = row
+        _, _, actor, queue_name, mark, _, tag, redelivered, detail = row
         queue = self._queues[queue_name]
         worker = self._workers[actor]
         queue.absent = False
-        key = (actor, tag, message_id)
+        key = (actor, tag, mark)
         if key in self._deliveries:
             self._requeued(row)
-        message = self._by_id.get(message_id) if message_id is not None else None
+        message = self._by_id.get(mark) if mark is not None else None
         if message is None or message.place != "waiting":
             message = self._find(message, row)
         if message.place == "waiting":
@@ -438,10 +438,10 @@ class Ledger:
 
     def _find(self, known: Message | None, row: Row) -> Message:
         """Find the message of a delivery that is not simply the waiting one of its id."""
-        _, _, _, queue, message_id, task, _, redelivered, _ = row
+        _, _, _, queue, mark, task, _, redelivered, _ = row
         if known is not None and (known.place == "unknown" or redelivered):
             return known
-        others = self._nameless[queue, task] if message_id is None else self._twins.get(message_id, deque())
+        others = self._nameless[queue, task] if mark is None else self._twins.get(mark, deque())
         while others:
             message = others.popleft()
             if message.place in _MAY_BE_IN_A_QUEUE:
@@ -449,7 +449,7 @@ class Ledger:
         # What was given up when a restart was asked for may still be delivered before the broker goes.
         if known is not None and known.place == "lost" and self._outage.going:
             return known
-        message = self._new(message_id, task, queue)
+        message = self._new(mark, task, queue)
         self._queues[queue].fresh[message] = None
         return message
 
@@ -568,10 +568,10 @@ class Ledger:
         message.place = "waiting"
         message.started = False
         queue.put_back(message)
-        if message.message_id is None:
+        if message.mark is None:
             self._nameless[message.queue, message.task].append(message)
-        elif self._by_id[message.message_id] is not message:
-            self._twins.setdefault(message.message_id, deque()).append(message)
+        elif self._by_id[message.mark] is not message:
+            self._twins.setdefault(message.mark, deque()).append(message)
         if queue.absent:
             self._end(message, "lost")
 

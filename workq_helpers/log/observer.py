@@ -58,11 +58,10 @@ class Held:
         queue: str,
         mark: str,
         task: str,
-        *,
         redelivered: bool,
-        channel: _Channel,
-        consumer_tag: str,
         auto_ack: bool,
+        consumer_tag: str,
+        channel: _Channel,
     ) -> None:
         self.channel = channel
         self.tag = tag
@@ -79,21 +78,23 @@ class _Subscription(NamedTuple):
     auto_ack: bool
 
 
-class _Published(NamedTuple):
-    queue: str
-    mark: str
-    task: str
-    exchange: str
-    has_user_id: bool
-    size: int
+class _Published:
+    """A message that was published."""
+
+    __slots__ = ("exchange", "mark", "number", "queue", "size", "task", "user_id")
+
+    def __init__(self, queue: str, mark: str, task: str, exchange: str, user_id: str | None, size: int) -> None:
+        self.queue = queue
+        self.mark = mark
+        self.task = task
+        self.exchange = exchange
+        self.user_id = user_id
+        self.size = size
+        self.number = 0  # the how-manieth method it was on its channel
 
 
-class _Sent(NamedTuple):
-    """A method that the broker may close the channel for: a publish, or the settling of deliveries."""
-
-    method: Method
-    published: _Published | None = None
-    settled: tuple[Held, ...] = ()
+#: A method that the broker may close the channel for: the how-manieth it was, itself, and what it published or settled.
+_Sent = tuple[int, Method, _Published | None, tuple[Held, ...]]
 
 
 class _Channel:
@@ -112,7 +113,20 @@ class _Channel:
         self.transaction: list[Callable[[], None]] | None = None
         self.uncommitted: list[_Published] = []
         self.committing = False
+        self.count = 0  # of methods
+        self.requested = 0  # which of them was the request
         self.sent: deque[_Sent] = deque(maxlen=_REMEMBERED)
+
+    def remember(self, method: Method, told: _Published | None, settled: tuple[Held, ...]) -> int:
+        """Remember a method, and return its number."""
+        self.count += 1
+        self.sent.append((self.count, method, told, settled))
+        return self.count
+
+    def forget_up_to(self, number: int) -> None:
+        """Forget methods that the broker has shown to have taken: it takes them in their order."""
+        while self.sent and self.sent[0][0] <= number:
+            self.sent.popleft()
 
 
 class Observer:
@@ -188,7 +202,7 @@ class Observer:
         channel = self._channel(number)
         with self.lock:
             if method.synchronous and not isinstance(method, Basic.Get):
-                channel.request = method
+                channel.request, channel.requested = method, channel.count
             handle = self._when_sent.get(type(method))
             if handle is not None:
                 handle(channel, method)
@@ -202,8 +216,8 @@ class Observer:
         channel = self._channel(number)
         again, self._next_mark, self._again = self._again, "", False
         queue = "" if method.exchange else method.routing_key
-        told = _Published(queue, mark, task, method.exchange, properties.user_id is not None, len(body))
-        options = PublishOptions(is_persistent(properties), again)
+        told = _Published(queue, mark, task, method.exchange, properties.user_id, len(body))
+        options = _PUBLISH_OPTIONS[is_persistent(properties), again]
         with self.lock:
             if channel.transaction is not None:
                 channel.uncommitted.append(told)
@@ -221,6 +235,7 @@ class Observer:
                 handle(channel, method)
             if channel.request is not None and type(method).__name__ == f"{type(channel.request).__name__}Ok":
                 channel.request = None
+                channel.forget_up_to(channel.requested)
 
     def received_message(self, number: int, method: Method, properties: BasicProperties, body: bytes) -> None:
         """Learn that a message came on a channel, and take off its mark."""
@@ -323,16 +338,13 @@ class Observer:
         redelivered = bool(method.redelivered)
         mark = mark or self._marks.of_foreign(queue, body, redelivered)
         consumer_tag = method.consumer_tag if isinstance(method, Basic.Deliver) else ""
-        held = Held(
-            method.delivery_tag, queue, mark, task,
-            redelivered=redelivered, channel=channel, consumer_tag=consumer_tag, auto_ack=auto_ack,
-        )  # fmt: skip
+        held = Held(method.delivery_tag, queue, mark, task, redelivered, auto_ack, consumer_tag, channel)
         self.latest = held
         if not auto_ack:
             channel.unsettled[held.tag] = held
             self.record("delivered", held)
         elif isinstance(method, Basic.GetOk):
-            self.record("delivered", held, FetchOptions(auto_ack=True))
+            self.record("delivered", held, _FETCHED)
         else:
             self.at_hand[held] = None
             self.record("delivered", held, _AUTO_ACK)
@@ -356,12 +368,12 @@ class Observer:
         for held in settled:
             self.record(kind, held, detail)
         if settled:
-            channel.sent.append(_Sent(method, settled=settled))
+            channel.remember(method, None, settled)
         elif tag in channel.withdrawn:
             self._log.record("ack dropped", self.client, delivery_tag=tag, detail=Mistake.CONSUMER_CANCELED)
         elif not multiple or tag:
             self._log.record(kind, self.client, delivery_tag=tag, detail=Mistake.UNKNOWN_DELIVERY_TAG)
-            channel.sent.append(_Sent(method))
+            channel.remember(method, None, ())
 
     def _canceled(self, channel: _Channel, method: Basic.Cancel) -> None:
         subscription = channel.subscriptions.pop(method.consumer_tag, None)
@@ -386,7 +398,7 @@ class Observer:
         self, channel: _Channel, method: Basic.Publish, told: _Published, options: PublishOptions
     ) -> None:
         self._log.record("published", self.client, told.queue, told.mark, told.task, detail=options)
-        channel.sent.append(_Sent(method, published=told))
+        told.number = channel.remember(method, told, ())
         if channel.confirming:
             channel.published += 1
             channel.unconfirmed[channel.published] = told
@@ -402,6 +414,7 @@ class Observer:
             if told is not None:
                 kind = "confirmed" if good else "refused"
                 self._log.record(kind, self.client, told.queue, told.mark, told.task, number)
+                channel.forget_up_to(told.number)
                 self.on_confirm(told.mark, good)
 
     def _returned(self, method: Basic.Return, mark: str | None, task: str) -> None:
@@ -464,11 +477,11 @@ class Observer:
         queue = next(iter(channel.subscriptions.values())).queue if channel.subscriptions else ""
         self._log.record("channel closed", self.client, queue, detail=reason)
         self.on_release()
-        for each in self._swallowed(channel, method, reason):
-            if each.published is not None:
-                self._forget_unconfirmed(channel, each.published)
-                self._fate("refused", each.published, "RabbitMQ had closed the channel before it came")
-            for held in each.settled:
+        for _, _, told, settled in self._swallowed(channel, method, reason):
+            if told is not None:
+                self._forget_unconfirmed(channel, told)
+                self._fate("refused", told, "RabbitMQ had closed the channel before it came")
+            for held in settled:
                 self.record("ack dropped", held, "RabbitMQ had closed the channel before it came")
                 channel.unsettled[held.tag] = held
         self._end(channel, "the broker closed the channel")
@@ -476,16 +489,16 @@ class Observer:
     def _swallowed(self, channel: _Channel, method: Channel.Close, reason: CloseReason) -> list[_Sent]:
         """Return what was sent after the method that the broker closed the channel for, where that can be told."""
         sent = list(channel.sent)
-        guilty = [at for at, each in enumerate(sent) if method.class_id << 16 | method.method_id == each.method.INDEX]
+        guilty = [at for at, each in enumerate(sent) if method.class_id << 16 | method.method_id == each[1].INDEX]
         sure = [at for at in guilty if _is_meant(sent[at], reason.text)]
         if not guilty or not (sure or len(guilty) == 1):
             for at in guilty:
-                if (told := sent[at].published) is not None:
+                if (told := sent[at][2]) is not None:
                     self._forget_unconfirmed(channel, told)
                     self._fate("unknown", told, f"RabbitMQ closed the channel for one of {len(guilty)}: {reason}")
             return []
         first = (sure or guilty)[0]
-        if (told := sent[first].published) is not None:
+        if (told := sent[first][2]) is not None:
             self._forget_unconfirmed(channel, told)
             self._fate("refused", told, reason)
         return sent[first + 1 :]
@@ -519,6 +532,12 @@ class Observer:
 
 
 _AUTO_ACK = ConsumeOptions(auto_ack=True)
+_FETCHED = FetchOptions(auto_ack=True)
+
+#: One of each, so that an event holds no object of its own.
+_PUBLISH_OPTIONS = {
+    (persistent, again): PublishOptions(persistent, again) for persistent in (False, True) for again in (False, True)
+}
 
 _KINDS: dict[type[Method], str] = {Basic.Ack: "acked", Basic.Nack: "nacked", Basic.Reject: "rejected"}
 
@@ -541,14 +560,14 @@ def _up_to(numbers: Iterable[int], last: int) -> list[int]:
 
 def _is_meant(sent: _Sent, text: str) -> bool:
     """Whether the broker's words for closing a channel fit this method and hardly another."""
-    told = sent.published
+    _, method, told, settled = sent
     if told is None:
-        tag = getattr(sent.method, "delivery_tag", 0)
-        return not sent.settled and bool(re.search(rf"unknown delivery tag {tag}\b", text))
+        tag = getattr(method, "delivery_tag", 0)
+        return not settled and bool(re.search(rf"unknown delivery tag {tag}\b", text))
     if "no exchange" in text:
         return f"no exchange '{told.exchange}'" in text
     if "user_id" in text:
-        return told.has_user_id
+        return told.user_id is not None and f"set to '{told.user_id}'" in text
     size = re.search(r"message size (\d+)", text)
     return size is not None and told.size == int(size[1])
 

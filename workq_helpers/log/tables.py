@@ -58,7 +58,7 @@ def events(log: EventLog) -> pd.DataFrame:
 
     Returns:
         The fields of `workq_helpers.log.events.Event` as columns: ``seconds`` (float), ``kind``, ``actor`` and
-        ``queue`` (categories), ``message_id`` and ``task`` (text), ``delivery_tag`` (Int64), ``redelivered``
+        ``queue`` (categories), ``mark`` and ``task`` (text), ``delivery_tag`` (Int64), ``redelivered``
         (bool) and ``detail`` (text).
     """
     columns = log.columns()
@@ -68,7 +68,7 @@ def events(log: EventLog) -> pd.DataFrame:
             "kind": _category(columns["kind"], KINDS),
             "actor": _category(columns["actor"]),
             "queue": _category(columns["queue"]),
-            "message_id": _text(columns["message_id"]),
+            "mark": _text(columns["mark"]),
             "task": _text(columns["task"]),
             "delivery_tag": _integers(columns["delivery_tag"]),
             "redelivered": np.array(columns["redelivered"], dtype=np.bool_),
@@ -109,7 +109,7 @@ def deliveries(log: EventLog) -> pd.DataFrame:
         ``order`` (1 for the first), ``task``, ``worker``, ``delivery_tag``, ``redelivered``,
         ``delivered_seconds``, ``started_seconds``, ``finished_seconds`` (the callback returned),
         ``settled_seconds`` (acked, rejected, requeued or lost), ``outcome`` (one of `OUTCOMES`), ``queue``
-        and ``message_id``.
+        and ``mark``.
     """
     told = _Story.of(log).deliveries
     return pd.DataFrame(
@@ -125,7 +125,7 @@ def deliveries(log: EventLog) -> pd.DataFrame:
             "settled_seconds": _seconds([each.settled for each in told]),
             "outcome": _text([each.outcome for each in told]),
             "queue": _shown([each.queue for each in told]),
-            "message_id": _text([each.message.message_id for each in told]),
+            "mark": _text([each.message.mark for each in told]),
         }
     )
 
@@ -140,7 +140,7 @@ def tasks(log: EventLog) -> pd.DataFrame:
         ``task``, ``published_seconds`` (missing for a program outside), ``deliveries`` (how many),
         ``workers`` (who got it, in order, joined with commas), ``fate`` (one of
         `workq_helpers.log.ledger.PLACES`), ``done_seconds`` (acked, or with auto-ack finished), ``queue`` and
-        ``message_id``.
+        ``mark``.
     """
     story = _Story.of(log)
     got: dict[int, list[str]] = {}
@@ -161,7 +161,7 @@ def tasks(log: EventLog) -> pd.DataFrame:
                 [done.get(id(message)) if message.place == "done" else None for message in messages]
             ),
             "queue": _shown([message.queue for message in messages]),
-            "message_id": _text([message.message_id for message in messages]),
+            "mark": _text([message.mark for message in messages]),
         }
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
@@ -50,7 +51,7 @@ class Trace:
 
     def add(self, client: str, direction: Direction, method: Method, task: str = "") -> None:
         """Remember a method, with the text of the message that came with it."""
-        self._kept.append((self._log.seconds(), client, direction, method, task))
+        self._kept.append((time.monotonic(), client, direction, method, task))
 
     def clear(self) -> None:
         """Forget them all."""
@@ -60,8 +61,8 @@ class Trace:
         return len(self._kept)
 
     def __iter__(self) -> Iterator[Passed]:
-        for seconds, client, direction, method, task in self._kept.copy():
-            yield Passed(seconds, client, direction, _name(method), _about(method, task))
+        for moment, client, direction, method, task in self._kept.copy():
+            yield Passed(self._log.seconds_at(moment), client, direction, _name(method), _about(method, task))
 
 
 def _name(method: Method) -> str:

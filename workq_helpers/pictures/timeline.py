@@ -183,7 +183,7 @@ def _how(auto_ack: object, prefetch_count: object) -> str:
 
 def _describe(chart: _Chart) -> str:
     """Say what the picture shows, without measured times."""
-    tasks = chart.deliveries["message_id"].nunique() if len(chart.deliveries) else 0
+    tasks = chart.deliveries["mark"].nunique() if len(chart.deliveries) else 0
     workers = len(chart.workers) + chart.hidden
     parts = [f"Timeline: {_count(workers, 'worker')}, {_count(tasks, 'task')} delivered."]
     if chart.waiting:

@@ -116,8 +116,8 @@ def _wrong_ack(seen: Evidence) -> str:
 def _nack_and_reject(seen: Evidence) -> str:
     messages = sent_to_workers(seen)
     _nothing_goes_on(messages)
-    returned = {event.message_id for event in seen.events if event.kind in ("nacked", "rejected")} - {None}
-    back = [message for message in messages if message.message_id in returned and message.place == "done"]
+    returned = {event.mark for event in seen.events if event.kind in ("nacked", "rejected")} - {None}
+    back = [message for message in messages if message.mark in returned and message.place == "done"]
     gone = [message for message in messages if message.place == "discarded"]
     if not back:
         raise CheckFailedError("Nothing was handed back and done later. Use basic_nack with requeue=True for one task.")

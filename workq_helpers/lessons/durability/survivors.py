@@ -69,9 +69,9 @@ def sent_to(events: Iterable[Event]) -> dict[str, Sent]:
             transient, persistent, confirmed = kinds.setdefault(event.queue, (set(), set(), set()))
         if event.kind == "published":
             kept = isinstance(event.detail, PublishOptions) and event.detail.persistent
-            (persistent if kept else transient).add(event.message_id)
+            (persistent if kept else transient).add(event.mark)
         elif event.kind == "confirmed":
-            confirmed.add(event.message_id)
+            confirmed.add(event.mark)
     return {queue: Sent(declared.get(queue), *map(len, ids)) for queue, ids in kinds.items()}
 
 

@@ -138,10 +138,10 @@ def _stale_tasks(seen: Evidence) -> str:
             "No message left its queue for another one. Give the queue x-message-ttl and x-dead-letter-exchange, let "
             "messages wait too long, and fetch them from where they went."
         )
-    if not any(message.place == "done" and message.message_id not in moved for message in messages):
+    if not any(message.place == "done" and message.mark not in moved for message in messages):
         raise CheckFailedError("No worker has done anything yet. Send one long task first, and the others behind it.")
-    gone = [message for message in messages if message.message_id in moved]
-    of, to = moved[gone[0].message_id]
+    gone = [message for message in messages if message.mark in moved]
+    of, to = moved[gone[0].mark]
     return (
         f"{_quoted(gone)} waited too long in {of!r} and went to {to!r}; no worker got "
         f"{'it' if len(gone) == 1 else 'them'}."
@@ -158,12 +158,12 @@ def _full_rail(seen: Evidence) -> str:
             "No message left its queue for another one. Give the queue x-max-length and x-dead-letter-exchange, send "
             "more than it holds, and fetch the rest from where it went."
         )
-    gone = [message for message in messages if message.message_id in moved]
+    gone = [message for message in messages if message.mark in moved]
     if gone != messages[: len(gone)]:
         raise CheckFailedError(
             f"{_quoted(gone)} left the queue, and an older one stayed. Leave x-overflow out, and see who has to go."
         )
-    of, to = moved[gone[0].message_id]
+    of, to = moved[gone[0].mark]
     return f"{_quoted(gone)}, the oldest, had to leave {of!r} and went to {to!r}; {len(messages) - len(gone)} stayed."
 
 
@@ -201,11 +201,11 @@ def _dots(messages: Sequence[Message], workers: Sequence[Subscription]) -> dict[
 
 def _dead_lettered(seen: Evidence) -> dict[str | None, tuple[str, str]]:
     """Return the messages that were fetched from another queue than they were sent to: id, from and to."""
-    sent = {event.message_id: event.queue for event in seen.events if event.kind == "published"}
+    sent = {event.mark: event.queue for event in seen.events if event.kind == "published"}
     return {
-        event.message_id: (sent[event.message_id], event.queue)
+        event.mark: (sent[event.mark], event.queue)
         for event in seen.events
-        if event.kind == "delivered" and sent.get(event.message_id, event.queue) != event.queue
+        if event.kind == "delivered" and sent.get(event.mark, event.queue) != event.queue
     }
 
 

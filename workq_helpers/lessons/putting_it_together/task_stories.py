@@ -86,10 +86,10 @@ def read_task_stories(events: Iterable[Event]) -> list[TaskStory]:
     known: dict[str | None, TaskStory] = {}
     attempts: dict[tuple[str, int | None, str | None], list[Attempt]] = {}
     for event in events:
-        story = known.get(event.message_id)
-        key = (event.actor, event.delivery_tag, event.message_id)
+        story = known.get(event.mark)
+        key = (event.actor, event.delivery_tag, event.mark)
         if event.kind == "published":
-            known.setdefault(event.message_id, TaskStory(event.task)).sent += 1
+            known.setdefault(event.mark, TaskStory(event.task)).sent += 1
         elif story is None:
             continue
         elif event.kind == "confirmed":
