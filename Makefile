@@ -17,8 +17,7 @@ NODE_BIN := node_modules/.bin
 # In the order in which a failure says most: the quick ones first.
 TESTS = $(wildcard tests/unit tests/security tests/chaos tests/broker tests/notebooks tests/browser)
 
-.PHONY: help lab setup test chaos endurance bench nightly lint lint-stage format bundle notebooks site badges constraints up \
-        clean
+.PHONY: help lab setup test chaos endurance bench nightly lint format bundle notebooks site badges constraints up clean
 .DEFAULT_GOAL := help
 
 help:
@@ -69,6 +68,7 @@ lint: setup lint-stage
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
+.PHONY: lint-stage
 lint-stage: $(NODE_MODULES)
 	$(NODE_BIN)/biome ci
 	$(NODE_BIN)/tsc

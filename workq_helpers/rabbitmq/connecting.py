@@ -457,9 +457,10 @@ def _login_refused(endpoint: Endpoint | None) -> LoginRefusedError:
         if endpoint is None or endpoint.username == "guest"
         else ""
     )
+    encoded = " Special characters of a URL are percent-encoded." if endpoint and endpoint.named_by else ""
     return LoginRefusedError(
         f"RabbitMQ{_at(endpoint)} refused{user}: the name or the password is wrong.{guest} "
-        f"{_step(endpoint, 'Correct the login (special characters percent-encoded)')}"
+        f"{_step(endpoint, 'Correct the login')}{encoded}"
     )
 
 
