@@ -15,7 +15,7 @@ __all__ = ["file_names", "find_impostors", "refuse_imported_impostors", "refuse_
 INSTALLED = frozenset({
     "IPython", "PIL", "anywidget", "click", "docker", "filelock", "httpx", "ipykernel", "ipywidgets", "jupyter_client",
     "jupyter_core", "jupyterlab", "lazy_loader", "matplotlib", "numpy", "packaging", "pandas", "pika", "platformdirs",
-    "psutil", "requests", "slugify", "tenacity", "testcontainers", "tornado", "tqdm", "traitlets", "zmq",
+    "psutil", "requests", "slugify", "testcontainers", "tornado", "tqdm", "traitlets", "zmq",
 })  # fmt: skip
 
 
