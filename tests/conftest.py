@@ -147,7 +147,7 @@ def lesson_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     script = Path(__file__).parents[1] / "scripts" / "lesson_site.py"
     command = [sys.executable, str(script), "--folder", str(folder), "--run"]
-    made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
+    made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert made.returncode == 0, made.stdout + made.stderr
     return folder / "site"
 
