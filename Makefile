@@ -5,7 +5,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # A .venv that already works is kept whatever python3 is, unless an interpreter was asked for.
-SETUP = $(PYTHON) scripts/setup.py $(if $(filter file default,$(origin PYTHON)),,--exactly-this-python)
+SETUP = $(PYTHON) -E scripts/setup.py $(if $(filter file default,$(origin PYTHON)),,--exactly-this-python) --also $(GROUPS)
+# What is installed beside what the lessons need; `make lab` needs no more than these.
+GROUPS = dev
+# It would have each Python here look for its own modules elsewhere, and find none.
+unexport PYTHONHOME
 COMPOSE ?= docker compose
 # What checks and bundles the stage's JavaScript; to run the course nobody needs it.
 NODE_MODULES := node_modules/.package-lock.json
@@ -13,8 +17,7 @@ NODE_BIN := node_modules/.bin
 # In the order in which a failure says most: the quick ones first.
 TESTS = $(wildcard tests/unit tests/security tests/chaos tests/broker tests/notebooks tests/browser)
 
-.PHONY: help lab setup test chaos endurance bench nightly lint lint-stage format bundle notebooks site badges constraints up \
-        clean
+.PHONY: help lab setup test chaos endurance bench nightly lint format bundle notebooks site badges constraints up clean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,7 +26,7 @@ help:
 	@echo "make chaos        break things at random and see that nothing is lost; SEED=7 RUNS=50 repeats a campaign"
 	@echo "make bench        measure the course beside plain pika and its peers; BENCH_ARGS='engine workers --rounds 9'"
 	@echo "make endurance    a lesson under load for long, and kernels killed by the dozen; MINUTES=30 KERNELS=100"
-	@echo "make setup        make .venv, the environment both of them use; PYTHON=python3.13 chooses the Python"
+	@echo "make setup        make .venv with what they need, the tests' tools too; PYTHON=python3.13 chooses the Python"
 	@echo "make nightly      all that takes too long for every change, as CI runs it: on Debian, as root"
 	@echo "make lint         ruff, mypy, import-linter, biome and tsc, as CI runs them; needs Node's npm for the stage's JavaScript"
 	@echo "make format       let ruff and biome mend what they can"
@@ -35,6 +38,7 @@ help:
 	@echo "make up           RabbitMQ from docker-compose.yml, with passwords of its own in .env; UP='--profile cluster'"
 	@echo "make clean        remove .venv and what tools left behind"
 
+lab: GROUPS =
 lab: setup
 	@exec $(BIN)/workq lab --end-with-process $$PPID -- $(LAB_ARGS)
 
@@ -47,7 +51,7 @@ test: setup
 chaos: setup
 	@exec $(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(CHAOS_ARGS)
 
-bench: SETUP += --also bench
+bench: GROUPS = dev bench
 bench: setup
 	@exec $(BIN)/python -m benchmarks $(BENCH_ARGS)
 
@@ -64,6 +68,7 @@ lint: setup lint-stage
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
+.PHONY: lint-stage
 lint-stage: $(NODE_MODULES)
 	$(NODE_BIN)/biome ci
 	$(NODE_BIN)/tsc

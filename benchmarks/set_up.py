@@ -1,4 +1,4 @@
-"""How long `make setup` takes from nothing, and which part of it: `python benchmarks/set_up.py`.
+"""How long `make lab` takes to set up from nothing, and which part of it, beside uv: `python benchmarks/set_up.py`.
 
 In a copy of the checkout without a ``.venv``. Once with empty caches, so that every package comes from the index, which
 is a measurement of the network as well; then, in each round, with what that left in the caches.
@@ -12,13 +12,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from pathlib import Path
 
 from benchmarks.bench import Bench, alone
-from benchmarks.row import Row
+from benchmarks.row import Goal, Row
 
 PART = "set-up"
+GOAL = Goal("<=", 1.5)
 ROOT = Path(__file__).resolve().parent.parent
 NEEDED = ("pyproject.toml", "constraints.txt", "README.md", "LICENSE", "NOTICE")
 
@@ -33,15 +35,20 @@ def measure(bench: Bench) -> None:
         _copy_to(folder / "course")
         caches = {"UV_CACHE_DIR": str(folder / "uv"), "PIP_CACHE_DIR": str(folder / "pip")}
         _report(bench, "with empty caches", [_one_set_up(folder / "course", caches)])
-        rounds = [_one_set_up(folder / "course", caches) for _ in range(bench.rounds)]
-        _report(bench, "with full caches", rounds)
+        rounds, alone_ = [], []
+        for _ in range(bench.rounds):
+            rounds.append(_one_set_up(folder / "course", caches))
+            alone_.append(_uv_alone(folder, caches))
+        what = "with full caches"
+        bench.report.add(Row(PART, what, "uv alone", "s", alone_))
+        _report(bench, what, rounds, alone_)
 
 
 def _copy_to(folder: Path) -> None:
     folder.mkdir()
     for name in NEEDED:
         shutil.copy(ROOT / name, folder)
-    for name in ("workq_helpers", "notebooks", "scripts"):
+    for name in ("workq_helpers", "notebooks", "scripts", "LICENSES"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
 
 
@@ -57,13 +64,30 @@ def _one_set_up(course: Path, caches: dict[str, str]) -> dict[str, float]:
     return parts | {"all of it": float(whole["seconds"])}
 
 
-def _report(bench: Bench, what: str, rounds: list[dict[str, float]]) -> None:
+def _uv_alone(folder: Path, caches: dict[str, str]) -> float:
+    """Return how many seconds uv takes for an environment with the same packages."""
+    venv, course = folder / "alone", folder / "course"
+    shutil.rmtree(venv, ignore_errors=True)
+    uv = str(Path(sys.executable).with_name("uv"))
+    python = str(venv / "bin" / "python")
+    pins = ["--constraint", "constraints.txt", "--build-constraint", "constraints.txt"]
+    started = time.monotonic()
+    for command in (
+        [uv, "venv", "--quiet", "--python", sys._base_executable, str(venv)],  # type: ignore[attr-defined]
+        [uv, "pip", "install", "--quiet", "--python", python, *pins, "--editable", ".", "uv"],
+    ):
+        subprocess.run(command, cwd=course, env=os.environ | caches, check=True)
+    return time.monotonic() - started
+
+
+def _report(bench: Bench, what: str, rounds: list[dict[str, float]], beside: list[float] | None = None) -> None:
     values: dict[str, list[float]] = defaultdict(list)
     for each in rounds:
         for part, seconds in each.items():
             values[part].append(seconds)
     for part, seconds_of_part in values.items():
-        bench.report.add(Row(PART, what, part, "s", seconds_of_part))
+        compared = (beside, "uv alone", GOAL) if beside and part == "all of it" else ()
+        bench.report.add(Row(PART, what, part, "s", seconds_of_part, *compared))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Writes what needs the course's public address: `make badges REPO=https://github.com/you/course`.
 
 The address is kept in one place, `[project.urls]` in pyproject.toml; without REPO the one that stands there is used.
-From it follow the launch badges at the top of README.md and, on GitHub, `colab/`: each lesson with a first cell that
-sets the course up on Google Colab's machine.
+From it follow the other addresses there, the one in CITATION.cff, the launch badges at the top of README.md and, on
+GitHub, `colab/`: each lesson with a first cell that sets the course up on Google Colab's machine.
 """
 
 from __future__ import annotations
@@ -76,6 +76,14 @@ class Address(NamedTuple):
         tree = "/-/tree" if self.host == "gitlab.com" else "/tree"
         return self.url if self.branch == "main" else f"{self.url}{tree}/{self.branch}"
 
+    def at(self, page: str) -> str:
+        """Where a browser shows a page of the repository's place, such as ``issues``."""
+        return f"{self.url}{'/-' if self.host == 'gitlab.com' else ''}/{page}"
+
+    def at_branch(self, file: str) -> str:
+        """Where a browser shows a file."""
+        return self.at(f"blob/{self.branch}/{file}")
+
     @property
     def on_github(self) -> bool:
         """Whether it is where Colab and Codespaces look."""
@@ -128,9 +136,16 @@ def address_in(pyproject: str) -> Address | None:
 
 def with_address(pyproject: str, address: Address) -> str:
     """Return pyproject.toml with another address, or with its first."""
-    bare = re.sub(r'^\[project\.urls\]\nRepository = "[^"]*"\n\n', "", pyproject, flags=re.MULTILINE)
-    section = f'[project.urls]\nRepository = "{address.page}"\n\n'
+    bare = re.sub(r"^\[project\.urls\]\n(?:.+\n)*\n", "", pyproject, flags=re.MULTILINE)
+    pages = {"Repository": address.page, "Issues": address.at("issues"), "Changelog": address.at_branch("CHANGELOG.md")}
+    section = "\n".join(["[project.urls]", *(f'{name} = "{page}"' for name, page in pages.items()), "", ""])
     return bare.replace("[project.scripts]\n", f"{section}[project.scripts]\n", 1)
+
+
+def with_citation(citation: str, address: Address | None) -> str:
+    """Return CITATION.cff with where the course is published."""
+    bare = re.sub(r"^repository-code: .*\n", "", citation, flags=re.MULTILINE)
+    return bare if address is None else f'{bare}repository-code: "{address.url}"\n'
 
 
 def derived(root: Path, address: Address | None) -> dict[Path, str]:
@@ -140,7 +155,11 @@ def derived(root: Path, address: Address | None) -> dict[Path, str]:
     _, _, after = rest.partition(END)
     if not after:
         raise AddressError(f"README.md does not have the lines {BEGIN} and {END}, between which the badges go.")
-    files = {root / "README.md": f"{before}{BEGIN}\n{badges(address)}{END}{after}"}
+    citation = root / "CITATION.cff"
+    files = {
+        root / "README.md": f"{before}{BEGIN}\n{badges(address)}{END}{after}",
+        citation: with_citation(citation.read_text(encoding="utf-8"), address),
+    }
     if address is not None and address.on_github:
         for path in sorted((root / "notebooks").glob("*.ipynb")):
             made = for_colab(address, nbformat.read(path, as_version=4))

@@ -1,8 +1,9 @@
 """Makes .venv and installs the course into it, with every version as constraints.txt pins it.
 
-``scripts/setup.py`` starts it, before anything is installed, so it needs nothing but Python itself. A second
-run finds by the stamp of the first that nothing changed, and is done at once without a network.
-``WORKQ_VERSIONS`` asks for other versions: the ``lowest`` that pyproject.toml allows, or the ``newest``.
+``scripts/setup.py`` starts it, before anything is installed, so it needs nothing but Python itself. What the lessons
+need is installed always, a developer's tools where they are asked for; each has a stamp, by which a second run finds
+that nothing changed, and is done at once without a network. ``WORKQ_VERSIONS`` asks for other versions: the ``lowest``
+that pyproject.toml allows, or the ``newest``.
 """
 
 from __future__ import annotations
@@ -13,13 +14,18 @@ import fcntl
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+
+import index_settings
+from commands import ON_A_TERMINAL, SetupError, run, runs
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -30,12 +36,11 @@ STAMP = VENV / "workq-installed"
 CONSTRAINTS = {"pinned": "constraints.txt", "lowest": "constraints-lowest.txt", "newest": None}
 MEND = "free some room, or put the course into a folder that you may write to"
 DEBIAN_WHEELS = Path("/usr/share/python-wheels")
-# Where there is no terminal for a progress bar there is only noise to see.
-QUIETLY = [] if sys.stdout.isatty() and sys.stderr.isatty() else ["--quiet"]
-
-
-class SetupError(Exception):
-    """What went wrong and what to do about it, in one sentence."""
+QUIETLY = [] if ON_A_TERMINAL else ["--quiet"]
+#: What is imported to see that this Python finds its packages in this very place, and that compiled ones fit it.
+TRIED = "import numpy, zmq, pika, workq_helpers.rabbitmq.endpoint"
+#: The oldest uv that does what is asked of it here.
+OLDEST_UV = (0, 8)
 
 
 def main() -> int:
@@ -46,7 +51,9 @@ def main() -> int:
         action="store_true",
         help="make .venv anew if it was made with another Python than the one that runs this",
     )
-    parser.add_argument("--also", metavar="GROUP", help="install this group of pyproject.toml too")
+    parser.add_argument(
+        "--also", metavar="GROUP", nargs="*", default=[], help="install these groups of pyproject.toml too"
+    )
     arguments = parser.parse_args()
     started = time.monotonic()
     try:
@@ -54,17 +61,15 @@ def main() -> int:
             exactly = arguments.exactly_this_python
             if not (is_usable(exactly) and read(STAMP) == wanted()):
                 set_up(exactly)
-            if arguments.also:
-                with step(f"Installing what only make {arguments.also} needs"):
-                    install("--group", arguments.also)
+            for group in arguments.also:
+                if read(stamp_of(group)) != wanted():
+                    add_group(group)
     except SetupError as error:
         print(f"make setup: {error}", file=sys.stderr)
         return 1
     except OSError as error:  # a full disk, or a checkout that is not this user's to change
         print(f"make setup: {error.filename or ROOT} can't be used ({error.strerror}); {MEND}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130
     print(f"==> .venv is ready ({time.monotonic() - started:.1f} s)")
     return 0
 
@@ -113,6 +118,11 @@ def is_usable(exactly_this_python: bool) -> bool:
     return version is not None and read(MADE) == made_for(version)
 
 
+def stamp_of(group: str) -> Path:
+    """Where it stands for what a group of pyproject.toml was installed."""
+    return STAMP.with_name(f"{STAMP.name}-{group}")
+
+
 def made_for(version: str) -> str:
     """What .venv itself depends on: its programs name its folder, and its packages lie below the version."""
     return f"{VENV}\n{version}\n"
@@ -122,7 +132,13 @@ def python_of_venv() -> str | None:
     """The version of .venv's Python, or None if there is none or it does not run (any more)."""
     asks = "import sys; print('.'.join(map(str, sys.version_info[:3])))"
     try:
-        answer = subprocess.run([str(PYTHON), "-I", "-c", asks], capture_output=True, text=True, check=True)
+        answer = subprocess.run(
+            [str(PYTHON), "-I", "-c", asks],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=index_settings.for_python(os.environ),
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return answer.stdout.strip()
@@ -131,22 +147,38 @@ def python_of_venv() -> str | None:
 def read(file: Path) -> str | None:
     """A small text file, or None where there is none that can be read."""
     try:
-        return file.read_text()
-    except (OSError, UnicodeDecodeError):
+        return os.fsdecode(file.read_bytes())
+    except OSError:
         return None
+
+
+def write(file: Path, text: str) -> None:
+    """Write a small text file that reads the same in every locale, whatever the folder is called."""
+    file.write_bytes(os.fsencode(text))
 
 
 def set_up(exactly_this_python: bool) -> None:
     """Do what is missing; the stamp comes last, so that a setup cut short is done again."""
-    STAMP.unlink(missing_ok=True)
+    for stamp in (STAMP, *VENV.glob(f"{STAMP.name}-*")):
+        stamp.unlink(missing_ok=True)
     if not is_usable(exactly_this_python):
         with step(f"Making .venv with Python {version_of_this()}"):
             make_venv()
-    with step("Installing uv, the installer"):
-        install_uv()
+    with step("Getting uv, the installer"):
+        get_uv()
     with step("Installing JupyterLab, pika and the rest"):
-        install_environment()
-    STAMP.write_text(wanted())
+        install_lessons()
+    with step("Trying what was installed"):
+        try_it()
+    write(STAMP, wanted())
+
+
+def add_group(group: str) -> None:
+    """Install what a developer needs beside the lessons."""
+    stamp_of(group).unlink(missing_ok=True)
+    with step(f"Installing the group {group} of pyproject.toml"):
+        install("--group", group)
+    write(stamp_of(group), wanted())
 
 
 @contextlib.contextmanager
@@ -163,42 +195,84 @@ def make_venv() -> None:
     if VENV.is_symlink():
         raise SetupError(f"{VENV} is a symbolic link; remove it and try again")
     shutil.rmtree(VENV, ignore_errors=True)
-    command = [sys.executable, "-m", "venv", str(VENV)]
     if importlib.util.find_spec("venv") is None:
         raise SetupError(
             f"{sys.executable} has no module venv; on Debian and Ubuntu: sudo apt-get install python3-venv"
         )
-    if importlib.util.find_spec("ensurepip") is None:
-        command.append("--without-pip")
+    # pip comes later, by uv, which takes 0.1 s where venv takes 4.
     run(
-        command,
-        "Python could not make .venv; look above for its reason, such as a full disk or a read-only folder",
+        [sys.executable, "-m", "venv", "--without-pip", str(VENV)],
+        ROOT,
+        "Python could not make .venv",
+        index_settings.for_python(os.environ),
     )
-    MADE.write_text(made_for(version_of_this()))
+    write(MADE, made_for(version_of_this()))
 
 
-def install_uv() -> None:
-    """Install uv with whichever pip there is: .venv's own, this Python's, or the distribution's wheel."""
-    install = ["install", "--disable-pip-version-check", "--no-input", *QUIETLY]
-    install += ["--constraint", "constraints.txt", "uv"]
-    failed = "pip could not install uv; look above for its reason: the first setup needs the package index"
-    if runs([str(PYTHON), "-m", "pip", "--version"]):
-        run([str(PYTHON), "-m", "pip", *install], failed)
-    elif runs([sys.executable, "-m", "pip", "--python", str(PYTHON), "--version"]):
-        run([sys.executable, "-m", "pip", "--python", str(PYTHON), *install], failed)
+def get_uv() -> None:
+    """Get uv with this Python's pip, with the one that it brings along, or with the distribution's wheel of pip."""
+    if uv_on_this_machine():
+        return  # it installs the pinned one with everything else
+    # What pip would do more than download, uv does in less time.
+    get = ["download", "--no-deps", "--only-binary", ":all:", "--no-input", *QUIETLY, "--dest", str(VENV)]
+    get += ["--constraint", "constraints.txt", "uv"]
+    environ = index_settings.for_pip(os.environ)
+    environ.setdefault("PIP_RETRIES", "1")  # one without a network is told so in seconds
+    failed = "pip could not install uv"
+    if has_pip():
+        run([sys.executable, "-m", "pip", *get], ROOT, failed, environ)
+    elif wheel := bundled_pip():  # nothing of it is compiled, which takes it another second or two
+        run([str(PYTHON), f"{wheel}/pip", *get], ROOT, failed, environ)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            run([str(PYTHON), f"{pip_wheel(Path(folder))}/pip", *install], failed)
+            run([str(PYTHON), f"{pip_wheel(Path(folder))}/pip", *get], ROOT, failed, environ)
+
+
+def unpack_uv() -> str:
+    """Take the program out of the wheel that pip has got, and return its path."""
+    program = VENV / "bin" / "uv"
+    for wheel in VENV.glob("uv-*.whl"):
+        with zipfile.ZipFile(wheel) as opened:
+            (member,) = (name for name in opened.namelist() if name.endswith(".data/scripts/uv"))
+            program.write_bytes(opened.read(member))
+        program.chmod(0o755)
+    return str(program)
+
+
+def uv_on_this_machine() -> str | None:
+    """A uv that is new enough: .venv's own, or one that is on PATH."""
+    for program in (str(VENV / "bin" / "uv"), shutil.which("uv")):
+        try:
+            told = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=True).stdout
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        numbers = re.match(r"uv (\d+)\.(\d+)", told)
+        if numbers and (int(numbers[1]), int(numbers[2])) >= OLDEST_UV:
+            return program
+    return None
+
+
+def has_pip() -> bool:
+    """Whether this Python has a pip of its own."""
+    return importlib.util.find_spec("pip") is not None
+
+
+def bundled_pip() -> Path | None:
+    """The wheel of pip that this Python brings along for new environments."""
+    found = importlib.util.find_spec("ensurepip")
+    own = Path(found.origin).parent / "_bundled" if found and found.origin else DEBIAN_WHEELS
+    wheels = [*sorted(own.glob("pip-*.whl")), *sorted(DEBIAN_WHEELS.glob("pip-*.whl"))]
+    return wheels[0] if wheels else None
 
 
 def pip_wheel(folder: Path) -> Path:
-    """Find pip's wheel as Debian and Ubuntu package it, or fetch that package and unpack it, without root."""
-    wheels = sorted(DEBIAN_WHEELS.glob("pip-*.whl"))
-    if not wheels and shutil.which("apt-get") and shutil.which("dpkg-deb"):
+    """Fetch pip's wheel as Debian and Ubuntu package it, and unpack it, without root."""
+    wheels: list[Path] = []
+    if shutil.which("apt-get") and shutil.which("dpkg-deb"):
         print("    this Python comes without pip: fetching Debian's package of it", flush=True)
         fetch_debian_package("python3-pip-whl", folder)
         for package in folder.glob("*.deb"):
-            run(["dpkg-deb", "-x", str(package), str(folder)], f"{package.name} could not be unpacked")
+            run(["dpkg-deb", "-x", str(package), str(folder)], ROOT, f"{package.name} could not be unpacked")
         wheels = sorted(folder.glob("usr/share/python-wheels/pip-*.whl"))
     if not wheels:
         raise SetupError(
@@ -219,47 +293,33 @@ def fetch_debian_package(name: str, folder: Path) -> None:
         runs(["apt-get", *own, "--quiet", "download", name], folder)
 
 
-def install_environment() -> None:
-    """Install the package, editable, with everything it and its tests need."""
-    install("--editable", ".", "--group", "dev")
+def install_lessons() -> None:
+    """Install the package, editable, with everything that the lessons need, and pip for what a learner likes to add."""
+    wheels = [*VENV.glob("uv-*.whl")]
+    install("--editable", ".", *map(str, wheels or ["uv"]), *map(str, filter(None, [bundled_pip()])))
+    for wheel in wheels:
+        wheel.unlink()
+    name_the_checkout_in_ascii()
+
+
+def name_the_checkout_in_ascii() -> None:
+    """Write the path of the checkout so that Python reads it in every locale: it reads this one file in the user's."""
+    for file in VENV.glob("lib*/python*/site-packages/*workq_helpers*.pth"):
+        write(file, f"import os, sys; sys.path.append(os.fsdecode({os.fsencode(ROOT)!r}))\n")
+
+
+def try_it() -> None:
+    """See that the lessons' Python imports what they import, in this user's locale, before anybody relies on it."""
+    command = [str(PYTHON), "-c", TRIED]
+    run(command, ROOT, "what was installed does not run here", index_settings.for_python(os.environ))
 
 
 def install(*what: str) -> None:
     """Install something into .venv with the pinned versions; what is there already needs no network."""
-    uv = [str(VENV / "bin" / "uv"), "pip", "install", *QUIETLY, "--python", str(PYTHON)]
+    program = uv_on_this_machine() or unpack_uv()
+    uv = [program, "pip", "install", *QUIETLY, "--python", str(PYTHON)]
     file = constraints()
     pins = ["--constraint", file] if file else ["--upgrade"]
     pins += ["--build-constraint", "constraints.txt"]
-    run(
-        [*uv, *pins, *what],
-        "uv could not install the environment; look above for its reason",
-        {**os.environ, **index_of_pip()},
-    )
-
-
-def index_of_pip() -> dict[str, str]:
-    """Let uv use the package index that pip is configured with; it does not read pip's configuration."""
-    if any(name in os.environ for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL")):
-        return {}
-    pip = [str(PYTHON), "-m", "pip", "config", "get", "global.index-url"]
-    answer = subprocess.run(pip, capture_output=True, text=True, check=False)
-    address = os.environ.get("PIP_INDEX_URL") or answer.stdout.strip()
-    return {"UV_DEFAULT_INDEX": address} if address else {}
-
-
-def runs(command: list[str], folder: Path = ROOT) -> bool:
-    """Whether a command succeeds; what it says is not shown, for another way follows."""
-    try:
-        return subprocess.run(command, cwd=str(folder), capture_output=True, check=False).returncode == 0
-    except OSError:
-        return False
-
-
-def run(command: list[str], failed: str, environment: dict[str, str] | None = None) -> None:
-    """Run a command in the terminal's sight, so that its progress bar shows."""
-    try:
-        code = subprocess.run(command, cwd=str(ROOT), env=environment, check=False).returncode
-    except OSError as error:
-        raise SetupError(f"{failed} ({error.strerror})") from error
-    if code:
-        raise SetupError(f"{failed} (exit status {code})")
+    environ = index_settings.for_uv(os.environ, VENV / "workq-uv.toml")
+    run([*uv, *pins, *what], ROOT, "uv could not install the environment", environ)

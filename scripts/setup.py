@@ -27,4 +27,9 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        status = main()
+    except KeyboardInterrupt:
+        sys.stderr.write("\nmake setup: interrupted; run it again, and it goes on from here\n")
+        status = 130
+    sys.exit(status)

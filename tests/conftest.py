@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import tenacity
 from _pytest.junitxml import xml_key
 
 from tests.leaks import Leaks
 from tests.support import need
+from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
     from workq_helpers import Broker
@@ -111,14 +111,7 @@ def _report(config: pytest.Config, versions: dict[str, str]) -> None:
 
 def poll_for(condition: Callable[[], object], timeout: float = 30.0) -> None:
     """Wait until a condition holds, or fail."""
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_result(lambda held: not held),
-        stop=tenacity.stop_after_delay(timeout),
-        wait=tenacity.wait_fixed(0.02),
-    )
-    try:
-        retrying(condition)
-    except tenacity.RetryError:
+    if not wait_until(condition, timeout):
         pytest.fail(f"the awaited condition did not hold within {timeout} s")
 
 
@@ -154,7 +147,7 @@ def lesson_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     script = Path(__file__).parents[1] / "scripts" / "lesson_site.py"
     command = [sys.executable, str(script), "--folder", str(folder), "--run"]
-    made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
+    made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert made.returncode == 0, made.stdout + made.stderr
     return folder / "site"
 

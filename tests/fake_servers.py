@@ -20,7 +20,8 @@ Talk = Callable[[socket.socket], None]
 
 def endpoint_at(port: int, **changes: object) -> Endpoint:
     """Return an endpoint on loopback with a password that must never be seen."""
-    fields = {"host": "127.0.0.1", "port": port, "username": "anna", "password": "s3cret!pw"} | changes
+    fields: dict[str, object] = {"host": "127.0.0.1", "port": port, "username": "anna", "password": "s3cret!pw"}
+    fields |= {"named_by": "WORKQ_BROKER_URL"} | changes
     return Endpoint(**fields)  # type: ignore[arg-type]  # whatever a test wants
 
 

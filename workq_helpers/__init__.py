@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import lazy_loader
 
+from workq_helpers.impostors import refuse_imported_impostors, refuse_impostors
+
 if TYPE_CHECKING:
     from workq_helpers.broker import Broker, find_broker
     from workq_helpers.clients.callbacks import print_and_work, print_work_and_ack
@@ -33,7 +35,7 @@ __all__ = [
 
 # Imported when first asked for: the process that keeps the broker imports this package too, and has no use
 # for most of it. A lesson comes with the list of all lessons, for it knows their checks by name.
-__getattr__, __dir__, _ = lazy_loader.attach(
+_attached, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "broker": ["Broker", "find_broker"],
@@ -45,3 +47,14 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "lessons": ["Lesson"],
     },
 )
+
+
+def __getattr__(name: str) -> object:
+    refuse_impostors()
+    try:
+        found: object = _attached(name)
+    except ImportError:
+        refuse_impostors(None)  # Python's own modules can be taken for others too
+        raise
+    refuse_imported_impostors()
+    return found

@@ -5,6 +5,7 @@
     WorkqError
     ├── InvalidArgumentError            an argument that makes no sense (also a ValueError)
     ├── WaitTimeoutError                something awaited did not happen in time (also a TimeoutError)
+    ├── ImpostorError                   a file of yours is imported in the place of a module (also an ImportError)
     ├── CheckFailedError                a lesson's claim was not observed (also an AssertionError)
     ├── BrokerError                     the broker itself
     │   ├── BrokerNotFoundError         no RabbitMQ to use, and none that could be started
@@ -56,6 +57,7 @@ __all__ = [
     "DiskFullError",
     "DockerUnavailableError",
     "ImageUnavailableError",
+    "ImpostorError",
     "InvalidArgumentError",
     "LoginRefusedError",
     "ManagementError",
@@ -94,6 +96,10 @@ class InvalidArgumentError(WorkqError, ValueError):
 
 class WaitTimeoutError(WorkqError, TimeoutError):
     """Something awaited did not happen before its deadline; the message says what was seen instead."""
+
+
+class ImpostorError(WorkqError, ImportError):
+    """A file of the user's is imported in the place of a module that the course needs; the message names it."""
 
 
 class CheckFailedError(WorkqError, AssertionError):

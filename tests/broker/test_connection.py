@@ -39,7 +39,7 @@ def test_the_way_in(endpoint: Endpoint, broker: Broker) -> None:
 
 
 def test_wrong_password(endpoint: Endpoint) -> None:
-    text = refusal(replace(endpoint, password="not the password"), LoginRefusedError)
+    text = refusal(replace(endpoint, password="not the password", named_by="WORKQ_BROKER_URL"), LoginRefusedError)
     assert f"refused user {endpoint.username!r}: the name or the password is wrong" in text
     assert "Correct the login in WORKQ_BROKER_URL" in text
 
@@ -49,7 +49,7 @@ def test_unknown_user(endpoint: Endpoint) -> None:
 
 
 def test_unknown_virtual_host(endpoint: Endpoint) -> None:
-    text = refusal(endpoint.on("workq.not there"), VirtualHostRefusedError)
+    text = refusal(replace(endpoint.on("workq.not there"), named_by="WORKQ_BROKER_URL"), VirtualHostRefusedError)
     assert "has no virtual host 'workq.not there' (NOT_ALLOWED - vhost workq.not there not found)" in text
     assert "Correct the name" in text
 
@@ -62,7 +62,7 @@ def outsider(endpoint: Endpoint) -> Iterator[Endpoint]:
     path = f"/api/users/{quote(name, safe='')}"
     with httpx.Client(base_url=endpoint.management_url or "", auth=login) as client:
         client.put(path, json={"password": "an outsider's", "tags": ""}).raise_for_status()
-        yield replace(endpoint, username=name, password="an outsider's")
+        yield replace(endpoint, username=name, password="an outsider's", named_by="WORKQ_BROKER_URL")
         client.delete(path).raise_for_status()
 
 

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import os
+import re
+import resource
 import shutil
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +17,7 @@ import pytest
 
 from tests.support import need
 from workq_helpers.broker import node as node_module
+from workq_helpers.broker.doctor import try_node
 from workq_helpers.broker.installations import Installation, find_installations, installation_in
 from workq_helpers.broker.node import NodeServer
 from workq_helpers.broker.packages import PROGRAMS, find_unpacked, unpacked_installation
@@ -72,6 +77,90 @@ def test_restart_and_crash_keep_data_ports_and_login(installation: Installation,
     assert not [process for process in left if process.is_running()]
     assert not (home / "node").exists()
     server.stop()  # once more is no error
+
+
+#: What shells, units and other courses set: RabbitMQ takes `X` where `RABBITMQ_X` is not set, Erlang has its own.
+_OF_ANOTHER_PROGRAM = {
+    "DEFAULT_USER": "ada",
+    "DEFAULT_PASS": "lovelace",
+    "DEFAULT_VHOST": "engine",
+    "PLUGINS_DIR": "/no/such/plugins",
+    "FEATURE_FLAGS": "-all",
+    "USE_LONGNAME": "true",
+    "SERVER_ERL_ARGS": "+no_such_flag",
+    "CTL_ERL_ARGS": "+no_such_flag",
+    "LOAD_DEFINITIONS": "/no/such/definitions.json",
+    "NODE_ONLY": "1",
+    "SYS_PREFIX": "/no/such/prefix",
+    "RABBITMQ_NODE_ONLY": "1",
+    "ERL_AFLAGS": "+no_such_flag",
+    "ERL_LIBS": "/no/such/library",
+    "ESCRIPT_EMULATOR": "/no/such/erl",
+    "ROOTDIR": "/no/such/erlang",
+    "BINDIR": "/no/such/erlang/bin",
+    "NOTIFY_SOCKET": "/no/such/socket",
+    "LC_ALL": "xx_XX.NOSUCH",
+    "HOME": "/no/such/home",
+}
+
+
+def test_what_the_users_shell_sets_does_not_reach_the_node(installation: Installation, home: Path) -> None:
+    server = NodeServer(installation, home / "node", os.environ | _OF_ANOTHER_PROGRAM)
+    endpoint = server.start()
+    try:
+        assert probe(endpoint) == installation.version
+        told = server.rabbitmqctl(["eval", "{file:native_name_encoding(), inet:gethostbyname(localhost)}."])
+        assert "utf8" in told
+        assert "{127,0,0,1}" in told
+        environs = [process.environ() for process in at_home_in(home / "node")]
+    finally:
+        server.stop()
+    ours = ("HOME", "LC_ALL", "BINDIR", "ROOTDIR", "SYS_PREFIX")  # set by us, or by the scripts for themselves
+    for name in _OF_ANOTHER_PROGRAM.keys() - set(ours):
+        assert not [environ[name] for environ in environs if environ.get(name) == _OF_ANOTHER_PROGRAM[name]]
+
+
+def test_a_machine_without_the_name_localhost_has_a_node_all_the_same(installation: Installation, home: Path) -> None:
+    need(os.geteuid() == 0 and shutil.which("unshare"), "only root can give a program another /etc/hosts on Linux")
+    empty = home / "hosts"
+    empty.write_text("")
+    code = (
+        "import os, sys; from pathlib import Path; from workq_helpers.broker.node import NodeServer;"
+        "from workq_helpers.broker.installations import installation_in;"
+        f"found = installation_in(Path({str(installation.home)!r}), Path({str(installation.erlang)!r}), 'here');"
+        f"server = NodeServer(found, Path({str(home / 'node')!r}), os.environ); server.start();"
+        "print(server.rabbitmqctl(['eval', 'node().'])); server.stop()"
+    )
+    inside = f'mount --bind "{empty}" /etc/hosts && exec "$0" -c "$1"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", inside, sys.executable, code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "@localhost" in done.stdout
+
+
+def test_too_few_open_files_are_told_before_a_node_hangs(
+    installation: Installation, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (64, 64))
+    with pytest.raises(BrokerStartError, match=r"only 64 files .* needs 256\. .*ulimit -n"):
+        start(installation, home)
+    assert not (home / "node").exists()
+
+
+def test_doctor_starts_a_node_and_ends_it(
+    installation: Installation, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(home))
+    finding = try_node(os.environ)
+    assert finding.verdict == "ok"
+    assert re.search(r"up in [\d.]+ s, ended in [\d.]+ s", finding.found)
+    assert "the broker's own counts: yes" in finding.found
+    assert not list(home.iterdir())
 
 
 def test_homebrews_layout(installation: Installation, home: Path) -> None:

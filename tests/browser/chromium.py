@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from tests.support import command_of, need
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Playwright
 
-__all__ = ["is_helper", "launch"]
+__all__ = ["is_helper", "launch", "why_not"]
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -38,7 +40,29 @@ def launch(playwright: Playwright, **options: Any) -> Browser:
         Path(path).exists(),
         "no Chromium to test with: install one (apt-get install chromium), or run `playwright install chromium`",
     )
-    return playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS), **options)
+    from playwright.sync_api import Error, TimeoutError
+
+    try:
+        return playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS), **options)
+    except TimeoutError:
+        raise  # it started, and is slow
+    except Error as error:
+        need(False, why_not(str(path), error.message))
+        raise
+
+
+def why_not(path: str, message: str) -> str:
+    """Return why a Chromium does not start, and the command that mends it.
+
+    Args:
+        path: The browser.
+        message: What Playwright said of it.
+    """
+    library = re.search(r"(\S+\.so[.\d]*): cannot open shared object file", message)
+    lines = [line.strip(" ║") for line in message.splitlines() if line.strip(" ═╔╗╚╝║")]
+    reason = f"it lacks {library[1]}" if library else (lines[1:] or lines or ["it said nothing"])[0]
+    mend = f"sudo {Path(sys.executable).with_name('playwright')} install-deps chromium"
+    return f"the Chromium in {path} does not start ({reason}): `{mend}`, or `sudo apt-get install chromium`, mends that"
 
 
 def is_helper(process: psutil.Process) -> bool:

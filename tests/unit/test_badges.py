@@ -26,11 +26,11 @@ PUBLISHED = Address("github.com", "you/course")
 def course(tmp_path: Path) -> Path:
     """A copy of what the command reads and writes, not published yet."""
     (tmp_path / "scripts").mkdir()
-    for name in ("Makefile", "pyproject.toml", "README.md", "scripts/badges.py"):
+    for name in ("Makefile", "pyproject.toml", "README.md", "CITATION.cff", "scripts/badges.py"):
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks", ignore=shutil.ignore_patterns(".*", "__pycache__"))
     pyproject = tmp_path / "pyproject.toml"
-    pyproject.write_text(re.sub(r"\[project\.urls\]\n.*\n\n", "", pyproject.read_text()))
+    pyproject.write_text(re.sub(r"\[project\.urls\]\n(?:.+\n)*\n", "", pyproject.read_text()))
     readme = tmp_path / "README.md"
     readme.write_text(re.sub(rf"({badges.BEGIN}\n).*({badges.END})", r"\1\2", readme.read_text(), flags=re.DOTALL))
     return tmp_path
@@ -78,10 +78,13 @@ def test_one_command_makes_badges_and_lessons_for_colab(course: Path) -> None:
     assert made.returncode == 0, made.stderr
     changed = re.findall(r"^==> (\S+)$", made.stdout, re.MULTILINE)
     lessons = sorted(f"colab/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb"))
-    assert changed == ["pyproject.toml", "README.md", *lessons]
+    assert changed == ["pyproject.toml", "README.md", "CITATION.cff", *lessons]
     assert tomllib.loads((course / "pyproject.toml").read_text())["project"]["urls"] == {
-        "Repository": "https://github.com/you/course"
+        "Repository": "https://github.com/you/course",
+        "Issues": "https://github.com/you/course/issues",
+        "Changelog": "https://github.com/you/course/blob/main/CHANGELOG.md",
     }
+    assert 'repository-code: "https://github.com/you/course"\n' in (course / "CITATION.cff").read_text()
     readme = (course / "README.md").read_text()
     for link in (
         "https://mybinder.org/v2/gh/you/course/main?urlpath=lab",

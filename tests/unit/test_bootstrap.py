@@ -6,12 +6,17 @@ import ast
 import errno
 import importlib.util
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import psutil
 import pytest
+
+from tests.conftest import poll_for
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
@@ -21,6 +26,8 @@ def load(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"workq_scripts_{name}", SCRIPTS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
+    if str(SCRIPTS) not in sys.path:
+        sys.path.append(str(SCRIPTS))  # as Python does for a script: they import each other
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -31,6 +38,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Module
     """environment.py for a checkout of its own, whose commands are not run."""
     module = load("environment")
     monkeypatch.delenv("WORKQ_VERSIONS", raising=False)
+    monkeypatch.setattr(module, "uv_on_this_machine", lambda: None)
     for name in ("pyproject.toml", "constraints.txt", "constraints-lowest.txt", "scripts/environment.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
@@ -138,7 +146,7 @@ def test_without_ensurepip_the_venv_is_made_without_pip(checkout: ModuleType, mo
     checkout.VENV.mkdir()
     monkeypatch.setattr(checkout.shutil, "rmtree", lambda *_, **__: None)
     checkout.make_venv()
-    assert ran == [[sys.executable, "-m", "venv", str(checkout.VENV), "--without-pip"]]
+    assert ran == [[sys.executable, "-m", "venv", "--without-pip", str(checkout.VENV)]]
 
 
 def test_without_venv_there_is_a_sentence(checkout: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,27 +158,27 @@ def test_without_venv_there_is_a_sentence(checkout: ModuleType, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("there", "used"),
     [
-        ("venv", ["{python}", "-m", "pip", "install"]),
-        ("system", ["{this}", "-m", "pip", "--python", "{python}", "install"]),
-        ("wheel", ["{python}", "/usr/share/python-wheels/pip-25-py3-none-any.whl/pip", "install"]),
+        ("bundled", ["{python}", "/usr/lib/python3/ensurepip/_bundled/pip-24-py3-none-any.whl/pip", "download"]),
+        ("system", ["{this}", "-m", "pip", "download"]),
+        ("wheel", ["{python}", "/usr/share/python-wheels/pip-25-py3-none-any.whl/pip", "download"]),
     ],
 )
 def test_uv_comes_with_whichever_pip_there_is(
     checkout: ModuleType, monkeypatch: pytest.MonkeyPatch, there: str, used: list[str]
 ) -> None:
     ran = commands_of(checkout, monkeypatch)
-    works = {"venv": str(checkout.PYTHON), "system": sys.executable}.get(there)
-    monkeypatch.setattr(checkout, "runs", lambda command, *_: command[0] == works)
+    bundled = Path("/usr/lib/python3/ensurepip/_bundled/pip-24-py3-none-any.whl")
+    monkeypatch.setattr(checkout, "bundled_pip", lambda: bundled if there == "bundled" else None)
+    monkeypatch.setattr(checkout, "has_pip", lambda: there == "system")
     wheel = Path("/usr/share/python-wheels/pip-25-py3-none-any.whl")
     monkeypatch.setattr(checkout, "pip_wheel", lambda folder: wheel)
-    checkout.install_uv()
+    checkout.get_uv()
     expected = [part.format(python=checkout.PYTHON, this=sys.executable) for part in used]
     assert ran[0][: len(expected)] == expected
     assert ran[0][-3:] == ["--constraint", "constraints.txt", "uv"]
 
 
 def test_no_pip_at_all_gets_a_sentence(checkout: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(checkout, "DEBIAN_WHEELS", tmp_path / "none")
     monkeypatch.setattr(checkout.shutil, "which", lambda name: None)
     with pytest.raises(checkout.SetupError, match=r"comes without pip .* apt-get install python3-venv"):
         checkout.pip_wheel(tmp_path)
@@ -178,11 +186,14 @@ def test_no_pip_at_all_gets_a_sentence(checkout: ModuleType, monkeypatch: pytest
 
 def test_everything_is_pinned_build_tools_too(checkout: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     ran = commands_of(checkout, monkeypatch)
-    monkeypatch.setattr(checkout, "index_of_pip", dict)
-    checkout.install_environment()
-    command = " ".join(ran[0])
-    assert "--constraint constraints.txt --build-constraint constraints.txt" in command
-    assert "--editable . --group dev" in command
+    checkout.VENV.mkdir()
+    checkout.install_lessons()
+    checkout.add_group("dev")
+    for command in map(" ".join, ran):
+        assert "--constraint constraints.txt --build-constraint constraints.txt" in command
+    assert "--editable ." in " ".join(ran[0])
+    assert "--group" not in ran[0]  # what a learner does not need
+    assert ran[1][-2:] == ["--group", "dev"]
 
 
 def test_a_further_group_is_installed_where_one_is_asked_for(
@@ -190,25 +201,16 @@ def test_a_further_group_is_installed_where_one_is_asked_for(
 ) -> None:
     make_venv_by_hand(checkout)
     ran = commands_of(checkout, monkeypatch)
-    monkeypatch.setattr(checkout, "index_of_pip", dict)
-    monkeypatch.setattr(sys, "argv", ["setup.py"])
+    monkeypatch.setattr(sys, "argv", ["setup.py", "--also"])
     assert checkout.main() == 0
     assert ran == []
-    monkeypatch.setattr(sys, "argv", ["setup.py", "--also", "bench"])
+    monkeypatch.setattr(sys, "argv", ["setup.py", "--also", "dev", "bench"])
     assert checkout.main() == 0
-    assert ran[0][-2:] == ["--group", "bench"]
-    assert "--constraint" in ran[0]
-    assert "Installing what only make bench needs" in capsys.readouterr().out
-
-
-def test_uv_follows_pips_index(checkout: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_venv_by_hand(checkout)
-    for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PIP_INDEX_URL", "https://mirror.example/simple")
-    assert checkout.index_of_pip() == {"UV_DEFAULT_INDEX": "https://mirror.example/simple"}
-    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://other.example/simple")
-    assert checkout.index_of_pip() == {}
+    assert [command[-2:] for command in ran] == [["--group", "dev"], ["--group", "bench"]]
+    assert all("--constraint" in command for command in ran)
+    assert "Installing the group bench of pyproject.toml" in capsys.readouterr().out
+    assert checkout.main() == 0  # they have stamps of their own
+    assert len(ran) == 2
 
 
 @pytest.mark.parametrize(
@@ -221,8 +223,7 @@ def test_other_versions_are_installed_if_they_are_asked_for(
     monkeypatch.setenv("WORKQ_VERSIONS", versions)
     assert checkout.read(checkout.STAMP) != checkout.wanted()
     ran = commands_of(checkout, monkeypatch)
-    monkeypatch.setattr(checkout, "index_of_pip", dict)
-    checkout.install_environment()
+    checkout.install_lessons()
     assert f" {pins} --build-constraint constraints.txt " in " ".join(ran[0])
 
 
@@ -236,6 +237,60 @@ def test_versions_that_there_are_not_get_a_sentence(
     assert "WORKQ_VERSIONS=oldest is none of pinned, lowest, newest" in capsys.readouterr().err
 
 
+# ---- in whatever folder and locale
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8", "xx_XX.NOSUCH"])
+@pytest.mark.parametrize("name", ["plain", "käse und 日本", "with 'quotes' \\ and % too", "\udcff\udcfe"])
+def test_the_checkout_is_found_whatever_its_folder_is_called(
+    checkout: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, locale: str
+) -> None:
+    packages = checkout.VENV / "lib" / "python3" / "site-packages"
+    packages.mkdir(parents=True)
+    root = tmp_path / name
+    (root / "workq_helpers").mkdir(parents=True)
+    (root / "workq_helpers" / "__init__.py").touch()
+    monkeypatch.setattr(checkout, "ROOT", root)
+    installed = packages / "_workq_helpers.pth"
+    installed.write_bytes(os.fsencode(root))  # as installers do
+    checkout.name_the_checkout_in_ascii()
+    assert installed.read_bytes().isascii()
+    code = f"import site; site.addsitedir({str(packages)!r}); import workq_helpers; print(ascii(workq_helpers))"
+    done = subprocess.run(
+        [sys.executable, "-ISc", code],
+        env={"LC_ALL": locale},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "workq_helpers" in done.stdout
+
+
+def test_the_stamp_of_a_folder_reads_the_same_in_every_locale(checkout: ModuleType, tmp_path: Path) -> None:
+    for text in ("käse\n", "\udcff\n"):
+        checkout.write(tmp_path / "stamp", text)
+        assert checkout.read(tmp_path / "stamp") == text
+
+
+def test_what_does_not_run_is_not_stamped(
+    checkout: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_venv_by_hand(checkout)
+    checkout.STAMP.write_text("an older one")
+    monkeypatch.setattr(checkout, "get_uv", lambda: None)
+    monkeypatch.setattr(checkout, "install_lessons", lambda: None)
+    monkeypatch.setattr(checkout, "TRIED", "raise SystemExit('libfoo.so.3: cannot open shared object file')")
+    monkeypatch.setattr(sys, "argv", ["setup.py"])
+    assert checkout.main() == 1
+    error = capsys.readouterr().err
+    assert error.startswith("make setup: what was installed does not run here")
+    assert "libfoo.so.3" in error
+    assert not checkout.STAMP.exists()
+
+
 # ---- when it fails
 
 
@@ -244,7 +299,7 @@ def test_a_failing_command_is_a_sentence_and_leaves_no_stamp(
 ) -> None:
     make_venv_by_hand(checkout)
     checkout.STAMP.write_text("an older one")
-    monkeypatch.setattr(checkout, "install_uv", lambda: checkout.run(["/no/such/program"], "pip failed"))
+    monkeypatch.setattr(checkout, "get_uv", lambda: checkout.run(["/no/such/program"], checkout.ROOT, "pip failed"))
     monkeypatch.setattr(sys, "argv", ["setup.py"])
     assert checkout.main() == 1
     assert "make setup: pip failed (No such file or directory)" in capsys.readouterr().err
@@ -253,7 +308,7 @@ def test_a_failing_command_is_a_sentence_and_leaves_no_stamp(
 
 def test_a_failing_exit_status_is_told(checkout: ModuleType) -> None:
     with pytest.raises(checkout.SetupError, match=r"pip failed \(exit status 3\)"):
-        checkout.run([sys.executable, "-c", "raise SystemExit(3)"], "pip failed")
+        checkout.run([sys.executable, "-c", "raise SystemExit(3)"], checkout.ROOT, "pip failed")
 
 
 def test_a_disk_without_room_is_a_sentence(
@@ -283,3 +338,76 @@ def test_a_file_system_without_locks_is_no_reason_to_stop(
     make_venv_by_hand(checkout)
     monkeypatch.setattr(sys, "argv", ["setup.py"])
     assert checkout.main() == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (
+            "WARNING: Retrying: NewConnectionError: [Errno -3] Temporary failure in name resolution\n"
+            "ERROR: Could not find a version that satisfies the requirement uv (from versions: none)\n"
+            "ERROR: No matching distribution found for uv",
+            "the network, or the package index, can't be reached",
+        ),
+        (
+            "ERROR: Cannot install uv because these package versions have conflicting dependencies.\n"
+            "ERROR: ResolutionImpossible: see the documentation",
+            "the package index was asked, and has no such version",
+        ),
+        ("error: Failed to fetch\n  Caused by: dns error: failed to lookup address information", "the network, or"),
+        ("invalid peer certificate: UnknownIssuer", "the TLS certificate of the package index is"),
+        ("ERROR: Could not install: Missing dependencies for SOCKS support.", "HTTPS_PROXY=socks5://proxy:1080"),
+        ("HTTP status client error (401 Unauthorized) for url", "the package index refused the login"),
+        ("error: failed to write: No space left on device (os error 28)", "no room is left"),
+        ("Permission denied (os error 13)", "it may not write there"),
+    ],
+)
+def test_each_failure_of_an_installer_has_its_own_reason_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: str, reason: str
+) -> None:
+    commands = load("commands")
+    environ = {"HTTPS_PROXY": "socks5://anna:s3cret@proxy:1080", "PATH": os.environ["PATH"]}
+    with pytest.raises(commands.SetupError) as caught:
+        commands.run([sys.executable, "-c", f"import sys; sys.exit({words!r})"], tmp_path, "uv failed", environ)
+    first, *rest = str(caught.value).splitlines()
+    assert first.startswith(f"uv failed: {reason}" if "PROXY" not in reason else "uv failed: the proxy did not")
+    assert reason in first
+    assert "s3cret" not in str(caught.value)
+    assert words.splitlines()[-1] in rest[-1]
+
+
+def test_what_an_installer_says_of_a_login_is_not_shown(tmp_path: Path) -> None:
+    commands = load("commands")
+    with pytest.raises(commands.SetupError) as caught:
+        commands.run(
+            [sys.executable, "-c", "import sys; sys.exit('from https://anna:s3cret@x/simple')"], tmp_path, "pip"
+        )
+    assert "https://x/simple" in str(caught.value)
+
+
+def test_ctrl_c_is_one_line_and_ends_what_was_begun(checkout: ModuleType, tmp_path: Path) -> None:
+    """Ctrl-C goes to all that a terminal runs; each program would print a traceback of its own."""
+    (tmp_path / "scripts" / "environment.py").write_text(
+        "import sys, pathlib\n"
+        "from commands import run\n"
+        "def main():\n"
+        "    code = 'import os, time, pathlib; pathlib.Path(\"pid\").write_text(str(os.getpid())); time.sleep(60)'\n"
+        "    run([sys.executable, '-c', code], pathlib.Path.cwd(), 'failed')\n"
+    )
+    for name in ("setup.py", "commands.py"):
+        (tmp_path / "scripts" / name).write_bytes((SCRIPTS / name).read_bytes())
+    begun = tmp_path / "pid"
+    process = subprocess.Popen(
+        [sys.executable, "scripts/setup.py"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    poll_for(lambda: begun.exists() and begun.read_text())
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert output.strip().splitlines() == ["make setup: interrupted; run it again, and it goes on from here"]
+    assert process.returncode == 130
+    assert not psutil.pid_exists(int(begun.read_text()))

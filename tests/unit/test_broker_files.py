@@ -203,10 +203,10 @@ def test_a_long_path_gets_a_short_socket(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "heavy"),
     [
-        ("broker", {"pika", "httpx", "tenacity", "psutil", "testcontainers", "pandas", "filelock"}),
-        ("supervisor", {"pika", "httpx", "tenacity", "psutil", "testcontainers", "pandas", "filelock"}),
-        ("sources", {"pika", "httpx", "tenacity", "psutil", "testcontainers"}),
-        ("container", {"pika", "httpx", "tenacity", "psutil"}),  # imported while RabbitMQ boots
+        ("broker", {"pika", "httpx", "psutil", "testcontainers", "pandas", "filelock"}),
+        ("supervisor", {"pika", "httpx", "psutil", "testcontainers", "pandas", "filelock"}),
+        ("sources", {"pika", "httpx", "psutil", "testcontainers"}),
+        ("container", {"pika", "httpx", "psutil"}),  # imported while RabbitMQ boots
     ],
 )
 def test_what_a_boot_waits_for_imports_nothing_heavy(module: str, heavy: set[str]) -> None:

@@ -342,6 +342,16 @@ WRONG = {
 }
 
 
+def test_a_worker_ends_by_a_wrong_acknowledgment_and_a_notebook_does_not() -> None:
+    story = two().give("worker-1", 1, 2, 3, 4, 5)
+    for actor in ("worker-1", "notebook"):
+        story.settle(actor, 1, "acked", Mistake.UNKNOWN_DELIVERY_TAG)
+        story.log.record("channel closed", actor, "hello", detail=CloseReason(406, "PRECONDITION_FAILED"))
+    said = check(story.log, "wrong ack").saw
+    assert said.startswith("notebook and worker-1 acknowledged what the channel did not know as its own")
+    assert "each time. worker-1 ended by it." in said
+
+
 @pytest.mark.parametrize(("name", "story", "message"), WRONG.values(), ids=WRONG)
 def test_what_is_missing_is_diagnosed(name: str, story: Story, message: str) -> None:
     with pytest.raises(CheckFailedError) as caught:

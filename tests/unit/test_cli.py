@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +19,7 @@ from click.testing import CliRunner, Result
 from workq_helpers import broker as brokers
 from workq_helpers.broker import Finding, Status
 from workq_helpers.cli import doctor, lab
+from workq_helpers.cli.kernels import LessonKernels
 from workq_helpers.cli.main import main
 from workq_helpers.errors import BrokerNotFoundError, PortTakenError
 
@@ -131,7 +135,7 @@ def test_doctor_is_1_if_anything_is_bad(
     workq: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, verdict: str, status: int
 ) -> None:
     findings = [Finding("Python", "ok", "3.12.1"), Finding("RabbitMQ", verdict, "none", "Install one.")]  # type: ignore[arg-type]
-    monkeypatch.setattr(doctor, "examine", lambda: findings)
+    monkeypatch.setattr(doctor, "examine", lambda *_: findings)
     result = workq("doctor")
     assert result.exit_code == status
     assert "-> Install one." in result.output
@@ -140,7 +144,7 @@ def test_doctor_is_1_if_anything_is_bad(
 @pytest.mark.parametrize(("variables", "colored"), [({}, True), ({"NO_COLOR": "1"}, False)])
 def test_doctor_honors_no_color(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], colored: bool) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setattr(doctor, "examine", lambda: [Finding("Python", "ok", "3.12.1")])
+    monkeypatch.setattr(doctor, "examine", lambda *_: [Finding("Python", "ok", "3.12.1")])
     output = CliRunner(env=variables).invoke(main, ["doctor"], color=None if not colored else True).output
     assert ("\x1b[" in output) is colored
 
@@ -151,6 +155,54 @@ def test_doctor_finds_this_environment_whole(monkeypatch: pytest.MonkeyPatch) ->
     assert findings["Python"].verdict == "ok"
     assert findings["Lessons"].verdict == "ok"
     assert "JupyterLab's port" in findings
+    assert findings["Modules"].verdict == "ok"
+    assert findings["Machine"].verdict == "ok"
+    assert findings["Kernel"].verdict == "ok"
+    assert re.fullmatch(r"started in [\d.]+ s, imported a lesson in [\d.]+ s", findings["Kernel"].found)
+
+
+def test_doctor_starts_the_kernel_that_a_lesson_gets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "kernels" / "python3").mkdir(parents=True)
+    foreign = {"argv": ["/no/such/python", "-f", "{connection_file}"], "display_name": "Another", "language": "python"}
+    (tmp_path / "kernels" / "python3" / "kernel.json").write_text(json.dumps(foreign))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    assert doctor._kernel(tmp_path).verdict == "ok"
+    (tmp_path / "pandas.py").write_text("raise RuntimeError('mine')\n")
+    finding = doctor._kernel(tmp_path)
+    assert (finding.verdict, "pandas" in finding.found or "mine" in finding.found) == ("bad", True)
+
+
+def test_doctor_tells_of_a_kernel_that_does_not_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(doctor.sys, "executable", "/bin/false")
+    finding = doctor._kernel(tmp_path)
+    assert finding.verdict == "bad"
+    assert finding.mend
+
+
+def test_what_doctor_says_names_nobody() -> None:
+    environ = {
+        "HOME": "/home/ada",
+        "USER": "ada",
+        "WORKQ_BROKER_URL": "amqp://bert:s3cret@broker.example/",
+    }
+    text = (
+        "/home/ada/course, /home/adam, /tmp/pytest-of-ada, /media/ada/stick, RabbitMQ refused user 'bert' at "
+        "amqp://bert:s3cret@broker.example, adapter"
+    )
+    assert doctor.anonymous(text, environ) == (
+        "~/course, /home/adam, /tmp/pytest-of-ada, /media/USER/stick, RabbitMQ refused user 'USER' at "
+        "amqp://broker.example, adapter"
+    )
+
+
+@pytest.mark.parametrize(("arguments", "tried"), [([], False), (["--try"], True)])
+def test_doctor_tries_a_node_if_it_is_asked_to(
+    workq: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, arguments: list[str], tried: bool
+) -> None:
+    monkeypatch.setattr(doctor, "diagnose", list)
+    monkeypatch.setattr(doctor, "_kernel", lambda _folder: Finding("Kernel", "ok", "started"))
+    monkeypatch.setattr(doctor, "try_node", lambda: Finding("private node, tried", "ok", "up in 5.0 s"))
+    assert ("up in 5.0 s" in workq("doctor", *arguments).output) is tried
 
 
 def test_doctor_names_a_package_out_of_range(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,6 +245,36 @@ def test_lab_as_root_and_with_options_of_the_users_own(tmp_path: Path) -> None:
     command = lab.lab_arguments(["--LabApp.default_url=/lab"], tmp_path, as_root=True)
     assert "--allow-root" in command
     assert [option for option in command if "default_url" in option] == ["--LabApp.default_url=/lab"]
+
+
+def test_the_lessons_kernel_is_this_environments_whatever_is_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    foreign = {"argv": ["/no/such/python", "-m", "ipykernel_launcher"], "display_name": "Another", "language": "python"}
+    for name in ("python3", "other"):
+        (tmp_path / "kernels" / name).mkdir(parents=True)
+        (tmp_path / "kernels" / name / "kernel.json").write_text(json.dumps(foreign))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    kernels = LessonKernels()
+    assert kernels.get_kernel_spec("python3").argv[0] == sys.executable
+    assert kernels.get_all_specs()["python3"]["spec"]["argv"][0] == sys.executable
+    assert Path(kernels.find_kernel_specs()["python3"]).is_dir()
+    assert kernels.get_kernel_spec("other").argv == foreign["argv"]  # what else there is stays
+    command = lab.lab_arguments([], tmp_path, as_root=False)
+    assert "--ServerApp.kernel_spec_manager_class=workq_helpers.cli.kernels.LessonKernels" in command
+
+
+@pytest.mark.parametrize("named", [[], ["--ip=0.0.0.0"]])
+def test_jupyterlab_listens_at_an_address_where_localhost_is_no_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: list[str]
+) -> None:
+    def unknown(*_: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    assert not any("ServerApp.ip" in word for word in lab.lab_arguments(named, tmp_path, as_root=False))
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    command = lab.lab_arguments(named, tmp_path, as_root=False)
+    assert ("--ServerApp.ip=127.0.0.1" in command) is not bool(named)
 
 
 def test_lab_opens_without_a_rabbitmq(monkeypatch: pytest.MonkeyPatch) -> None:

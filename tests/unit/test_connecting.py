@@ -394,3 +394,17 @@ def test_ours_stay_themselves_and_are_still_pikas() -> None:
 
 def test_every_logger_of_pika_asks_whether_to_be_quiet() -> None:
     assert connecting._unless_quiet in logging.getLogger("pika.connection").filters
+
+
+@pytest.mark.parametrize("named_by", ["", "WORKQ_BROKER_URL"])
+def test_a_variable_is_named_only_where_it_names_the_broker(named_by: str) -> None:
+    endpoint = endpoint_at(1, named_by=named_by)
+    errors = [
+        OSError(111, "Connection refused"),
+        pika.exceptions.ProbableAuthenticationError("(403) ACCESS_REFUSED"),
+        pika.exceptions.ProbableAccessDeniedError("NOT_ALLOWED - vhost not found"),
+        pika.exceptions.ProbableAccessDeniedError("NOT_ALLOWED - access refused"),
+        ValueError("something else"),
+    ]
+    for error in errors:
+        assert ("WORKQ_BROKER_URL" in str(translate(error, endpoint=endpoint))) is bool(named_by)

@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup
 
 from workq_helpers.lessons import CHAPTERS
 
-pytestmark = pytest.mark.text
+pytestmark = [pytest.mark.text, pytest.mark.timeout(330)]  # the site is made once, for all of them
 
 LESSONS = [Path(chapter.notebook).stem for chapter in CHAPTERS]
 assert LESSONS

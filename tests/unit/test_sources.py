@@ -33,7 +33,7 @@ def folders(tmp_path: Path) -> Folders:
 @pytest.fixture
 def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
     """Make this machine one with neither Docker nor a server nor apt, and return its environment."""
-    monkeypatch.setattr(docker_socket, "_SOCKETS", ())
+    monkeypatch.setattr(docker_socket, "_DEFAULT_SOCKET", str(tmp_path / "docker.sock"))
     monkeypatch.setattr(sources, "find_installations", lambda _environ: [])
     monkeypatch.setattr(doctor, "find_installations", lambda _environ: [])
     return {

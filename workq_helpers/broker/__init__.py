@@ -11,7 +11,7 @@ from workq_helpers.rabbitmq.endpoint import Endpoint
 if TYPE_CHECKING:
     from workq_helpers.broker.broker import Broker, find_broker
     from workq_helpers.broker.commands import logs, start, status, stop, url
-    from workq_helpers.broker.doctor import Finding, diagnose
+    from workq_helpers.broker.doctor import Finding, diagnose, try_node
     from workq_helpers.broker.protocol import Status
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "start",
     "status",
     "stop",
+    "try_node",
     "url",
 ]
 
@@ -34,7 +35,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     submod_attrs={
         "broker": ["Broker", "find_broker"],
         "commands": ["logs", "start", "status", "stop", "url"],
-        "doctor": ["Finding", "diagnose"],
+        "doctor": ["Finding", "diagnose", "try_node"],
         "protocol": ["Status"],
     },
 )

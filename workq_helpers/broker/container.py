@@ -25,6 +25,7 @@ from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient, get_docker_host
 
+from workq_helpers.broker import docker_socket
 from workq_helpers.broker.ports import LOOPBACK, free_ports
 from workq_helpers.broker.server import Progress, last_words, printed, silent
 from workq_helpers.errors import (
@@ -465,11 +466,11 @@ def has_image(image: str) -> bool:
 
 @contextlib.contextmanager
 def _client() -> Iterator[docker.DockerClient]:
+    docker_socket.adopt(os.environ)  # testcontainers knows nothing of DOCKER_CONTEXT, nor of a context's certificates
     try:
         _knock()
     except OSError as error:
         raise _unavailable(error) from error
-    # testcontainers' own client, because it also knows Docker's contexts and its own properties file.
     client = DockerClient().client
     try:
         yield client
@@ -596,15 +597,16 @@ def _unavailable(error: BaseException) -> DockerUnavailableError:
             f"Start Docker Desktop, or `sudo systemctl start docker`. {other_way}"
         )
     return DockerUnavailableError(
-        f"Docker can't be used: {_without_login(str(error))}. See what `docker info` says, and what DOCKER_HOST is "
-        f"set to. {other_way}"
+        f"Docker can't be used: {_without_login(str(error))}. See what `docker info` says{_asked_for()}. {other_way}"
     )
 
 
 def _asked_for() -> str:
     """Say where Docker was looked for, if that is nowhere usual."""
-    host = _without_login(os.environ.get("DOCKER_HOST", ""))
-    return f" (nothing answers at {host}, which DOCKER_HOST names; unset it if that is wrong)" if host else ""
+    place = docker_socket.docker_place(os.environ)
+    if not place.named_by:
+        return ""
+    return f" (nothing answers at {_without_login(place.host)}, which {place.named_by} names)"
 
 
 def _without_login(text: str) -> str:

@@ -1,11 +1,14 @@
-"""`diagnose`: what there is to run RabbitMQ with, for `workq doctor`."""
+"""`diagnose`: what there is to run RabbitMQ with, for `workq doctor`; `try_node`: whether a private node runs."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from workq_helpers.broker import commands, docker_socket, packages
@@ -13,11 +16,13 @@ from workq_helpers.broker.choice import DEFAULT_IMAGE, BrokerChoice
 from workq_helpers.broker.folders import Folders, why_not_writable
 from workq_helpers.broker.installations import find_installations
 from workq_helpers.broker.protocol import Status
-from workq_helpers.errors import BrokerError, InvalidArgumentError
-from workq_helpers.rabbitmq.url import endpoint_from_url
+from workq_helpers.broker.server import silent
+from workq_helpers.errors import BrokerError, InvalidArgumentError, ManagementUnavailableError
+from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.url import BROKER_URL, MANAGEMENT_URL, endpoint_from_url
 from workq_helpers.rabbitmq.versions import OLDEST_VERSION
 
-__all__ = ["Finding", "diagnose"]
+__all__ = ["Finding", "diagnose", "try_node"]
 
 Verdict = Literal["ok", "warn", "bad"]
 
@@ -42,7 +47,7 @@ class Finding:
 
 
 def diagnose(environ: Mapping[str, str] = os.environ) -> list[Finding]:
-    """Look at every source of a broker without starting anything.
+    """Look at every source of a broker without starting anything, and go to one that runs as a lesson goes.
 
     Args:
         environ: As for `find_broker`.
@@ -62,16 +67,65 @@ def diagnose(environ: Mapping[str, str] = os.environ) -> list[Finding]:
     return [*state, *candidates, _decision(choice, running, candidates)]
 
 
-def _url(environ: Mapping[str, str]) -> Finding:
-    from workq_helpers.rabbitmq.connecting import probe  # pika, for this alone
+def try_node(environ: Mapping[str, str] = os.environ) -> Finding:
+    """Start a private node of this user's and end it, and say how long that took.
 
+    Args:
+        environ: As for `find_broker`.
+
+    Raises:
+        BrokerError: It did not start; the message says why.
+    """
+    from workq_helpers.broker.node import NodeServer
+
+    folders = Folders.from_environ(environ)
+    installed = [found for found in find_installations(environ) if found.supported]
+    begun = time.monotonic()
+    installation = installed[0] if installed else packages.unpacked_installation(folders.cache, environ, silent)
+    unpacked = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="workq-") as folder:  # away from where a sweep looks
+        server = NodeServer(installation, Path(folder) / "node", environ)
+        try:
+            endpoint = server.start()
+            up = time.monotonic()
+            told = _walked(endpoint)
+        finally:
+            stopping = time.monotonic()
+            server.stop()
+    fetched = "" if installed or unpacked - begun < 1.0 else f"unpacked in {unpacked - begun:.1f} s, "
+    times = f"{fetched}up in {up - unpacked:.1f} s, ended in {time.monotonic() - stopping:.1f} s"
+    return Finding("private node, tried", told.verdict, f"{times}. {told.found}", told.mend)
+
+
+def _url(environ: Mapping[str, str]) -> Finding:
     try:
         endpoint = endpoint_from_url(environ)
-        version = probe(endpoint)
+        told = _walked(endpoint)
     except (BrokerError, InvalidArgumentError) as error:
         return Finding("broker", "bad", str(error), "Correct WORKQ_BROKER_URL, or unset it.")
-    place = f"{endpoint.host}:{endpoint.port}"
-    return Finding("broker", "ok", f"RabbitMQ {version} at {place} will be used: WORKQ_BROKER_URL names it.")
+    found = f"WORKQ_BROKER_URL names it, at {endpoint.host}:{endpoint.port}, and it will be used. {told.found}"
+    return Finding("broker", told.verdict, found, told.mend)
+
+
+def _walked(endpoint: Endpoint) -> Finding:
+    """Go the way that a lesson goes, to AMQP and then to the management API, and say what can be seen on this broker.
+
+    Raises:
+        BrokerError: A lesson could not be opened either.
+    """
+    from workq_helpers.rabbitmq.connecting import probe
+    from workq_helpers.rabbitmq.features import Features
+    from workq_helpers.rabbitmq.management import Management
+
+    version = probe(endpoint)
+    try:
+        with Management(endpoint) as management:
+            management.version()
+            features = Features.ask(version, management)
+    except ManagementUnavailableError as error:
+        told = f"RabbitMQ {version}; {Features.ask(version, None).describe()}"
+        return Finding("broker", "warn", told, str(error))
+    return Finding("broker", "ok", f"RabbitMQ {version}:\n{features.describe()}")
 
 
 def _running(folders: Folders, environ: Mapping[str, str]) -> tuple[Status | None, list[Finding]]:
@@ -85,9 +139,24 @@ def _running(folders: Folders, environ: Mapping[str, str]) -> tuple[Status | Non
         return None, [Finding("course broker", "bad", found, mend)]
     if status is None:
         return None, [Finding("course broker", "ok", "None runs; the first notebook starts one.")]
+    if status.phase == "up":
+        return status, [_course_broker(status, environ)]
     found = f"{status.phase}: RabbitMQ {status.version}, {status.description}, used by {status.shares}."
     mend = "Restart it with `workq broker stop`, then `workq broker start`." if status.phase == "down" else ""
     return status, [Finding("course broker", "warn" if mend else "ok", found, mend)]
+
+
+def _course_broker(status: Status, environ: Mapping[str, str]) -> Finding:
+    """Look at the one that runs, as a lesson would that joins."""
+    try:
+        address = {BROKER_URL: commands.url(environ), MANAGEMENT_URL: status.management_url}
+        told = _walked(replace(endpoint_from_url(address), named_by=""))
+    except BrokerError as error:
+        return Finding(
+            "course broker", "bad", str(error), "Restart it: `workq broker stop`, then `workq broker start`."
+        )
+    found = f"{status.phase}, {status.description}, used by {status.shares}. {told.found}"
+    return Finding("course broker", told.verdict, found, told.mend)
 
 
 def _docker(choice: BrokerChoice, environ: Mapping[str, str]) -> Finding | None:

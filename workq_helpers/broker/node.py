@@ -8,12 +8,13 @@ import re
 import secrets
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
-from workq_helpers.broker import processes
+from workq_helpers.broker import open_files, processes
 from workq_helpers.broker.installations import Installation
 from workq_helpers.broker.ports import LOOPBACK, free_ports, taken
 from workq_helpers.broker.server import Progress, last_words, printed, silent
@@ -47,6 +48,19 @@ log.console = true
 log.console.level = info
 log.file = false
 """
+
+# Where `localhost`, which the node's name ends with, is asked for first: some machines' /etc/hosts does not have it.
+_INETRC = """\
+{host, {127,0,0,1}, ["localhost"]}.
+{lookup, [file, native]}.
+"""
+
+#: The variables of the user's that reach the node: those that a program needs to run at all. RabbitMQ takes `X` where
+#: `RABBITMQ_X` is not set, whatever `X` is there for, and Erlang listens to many of its own.
+_HANDED_ON = frozenset({"PATH", "TZ", "LD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"})
+
+#: What there is everywhere, whether the user's own locale is there or not: without UTF-8 Erlang garbles names.
+_LOCALE = "en_US.UTF-8" if sys.platform == "darwin" else "C.UTF-8"
 
 #: What the node and epmd print when a port is taken.
 _PORT_TAKEN = re.compile(r"eaddrinuse|dist_port_already_used|address already in use", re.IGNORECASE)
@@ -89,6 +103,9 @@ class NodeServer:
             BrokerStartError: The node did not come up; the message ends with the last lines of its log.
         """
         progress(f"Starting RabbitMQ {self._installation.version} as a private node")
+        open_files.allow_enough()
+        if reason := open_files.why_too_few():
+            raise BrokerStartError(reason)
         try:
             return self._first_boot()
         except PortTakenError:
@@ -187,6 +204,7 @@ class NodeServer:
         self._write("advanced.config", ADVANCED_CONFIG)
         self._write("enabled_plugins", "[rabbitmq_management].\n")
         self._write("rabbitmq-env.conf", "")
+        self._write("inetrc", _INETRC)
         # The cookie lets its reader run any code in the node: as good as a password. Erlang wants it private, too.
         self._write(".erlang.cookie", secrets.token_hex(20), mode=0o400)
 
@@ -196,19 +214,16 @@ class NodeServer:
             file.write(text)
 
     def _node_environ(self, distribution: int, epmd: int) -> dict[str, str]:
-        # What the user's own shell says about another RabbitMQ or Erlang must not reach ours.
-        ours = {
-            name: value
-            for name, value in self._outer_environ.items()
-            if not name.startswith(("RABBITMQ_", "ERL_", "WORKQ_")) and name != "NOTIFY_SOCKET"
-        }
+        ours = {name: value for name, value in self._outer_environ.items() if name in _HANDED_ON}
         folder = self._folder
         search_path = f"{self._installation.erlang}{os.pathsep}{ours.get('PATH', os.defpath)}"
         return ours | {
             "HOME": str(folder),  # holds the cookie
             "PATH": search_path,
+            "LC_ALL": _LOCALE,
             "ERL_EPMD_PORT": str(epmd),
             "ERL_EPMD_ADDRESS": LOOPBACK,
+            "ERL_INETRC": str(folder / "inetrc"),
             "RABBITMQ_HOME": str(self._installation.home),
             "RABBITMQ_NODENAME": self._name,
             "RABBITMQ_NODE_IP_ADDRESS": LOOPBACK,

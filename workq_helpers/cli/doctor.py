@@ -1,33 +1,78 @@
-"""`examine`: everything `workq doctor` looks at, from Python to RabbitMQ."""
+"""`examine`: everything `workq doctor` looks at and tries, from Python to RabbitMQ; `anonymous`: what it may show."""
 
 from __future__ import annotations
 
+import getpass
+import json
 import os
 import platform
+import re
 import socket
+import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from workq_helpers.broker import Finding, diagnose
+from workq_helpers.broker import Finding, diagnose, open_files, try_node
 from workq_helpers.cli.jupyter_folders import unwritable, without_saving
 from workq_helpers.cli.lab import FIRST_LESSON, course_folder
-from workq_helpers.errors import WorkqError
+from workq_helpers.errors import ImpostorError, WorkqError
+from workq_helpers.impostors import find_impostors, refuse_impostors
 
-__all__ = ["examine"]
+__all__ = ["anonymous", "examine"]
 
 #: What a learner meets by name; of the others only trouble is told.
 _NAMED = ("jupyterlab", "ipykernel", "pika", "pandas", "matplotlib", "testcontainers")
 _OLDEST_PYTHON = (3, 11)
 _JUPYTERLAB_PORT = 8888
+#: How long a kernel may take to start and to import what a lesson imports, in seconds; twice that of the trial.
+_KERNEL_SECONDS = 130.0
 
 
-def examine() -> list[Finding]:
-    """Look at this machine without changing anything; what will be used as RabbitMQ comes last."""
-    return [_python(), _packages(), _folder(Path.cwd()), _jupyter(), _port(_JUPYTERLAB_PORT), *_brokers()]
+def examine(try_a_node: bool = False) -> list[Finding]:
+    """Look at this machine and try what can be tried; what will be used as RabbitMQ comes last.
+
+    Args:
+        try_a_node: Whether to start and end a private node, which may download RabbitMQ's packages first.
+    """
+    looked_at = [
+        _python(),
+        _packages(),
+        _impostors(),
+        _machine(),
+        _folder(Path.cwd()),
+        _jupyter(),
+        _kernel(course_folder(Path.cwd())),
+        _port(_JUPYTERLAB_PORT),
+    ]
+    return [*looked_at, *([_tried_node()] if try_a_node else []), *_brokers()]
+
+
+def anonymous(text: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Return what may be shown to anybody: the home folder as ``~``, no user's name, no password.
+
+    Args:
+        text: What doctor found.
+        environ: The environment variables.
+    """
+    home = environ.get("HOME", "").rstrip("/")
+    for folder in {home, os.path.realpath(home) if home else ""} - {"", "/"}:
+        text = re.sub(rf"{re.escape(folder)}(?=/|\W|$)", "~", text)
+    text = re.sub(r"//[^/@\s]*@", "//", text)
+    login = re.match(r"\w+://([^:@/]*)", environ.get("WORKQ_BROKER_URL", ""))
+    for name in filter(None, {_user(environ), login[1] if login else ""}):
+        text = re.sub(rf"(?<=[/'\"]){re.escape(name)}(?=[/'\"]|$)", "USER", text)
+    return text
+
+
+def _user(environ: Mapping[str, str]) -> str:
+    try:
+        return environ.get("USER") or environ.get("LOGNAME") or getpass.getuser()
+    except (OSError, KeyError):
+        return ""  # a user id without a name, as in some containers
 
 
 def _python() -> Finding:
@@ -60,6 +105,59 @@ def _unmet(requirements: Iterable[Requirement]) -> Iterable[str]:
             continue
         if not requirement.specifier.contains(version, prereleases=True):
             yield f"{requirement.name} is {version}, and the course needs {requirement.specifier}"
+
+
+def _impostors() -> Finding:
+    try:
+        refuse_impostors()
+    except ImpostorError as error:
+        sentence, _, mend = str(error).partition(". ")
+        return Finding("Modules", "bad", f"{sentence}.", mend)
+    if others := find_impostors():
+        mend = "Rename it, or take its folder out of PYTHONPATH: it hides a module of Python's own."
+        return Finding("Modules", "warn", f"{others[0]} is imported in the place of Python's own module", mend)
+    return Finding("Modules", "ok", "each is imported from where it belongs")
+
+
+def _machine() -> Finding:
+    if reason := open_files.why_too_few():
+        sentence, _, mend = reason.partition(". ")
+        return Finding("Machine", "bad", f"{sentence}.", mend)
+    try:
+        socket.getaddrinfo("localhost", None)
+    except OSError as error:
+        mend = "The course does without it; other programs may not: add the line `127.0.0.1 localhost` to /etc/hosts."
+        return Finding("Machine", "warn", f"the name localhost has no address here ({error.strerror})", mend)
+    return Finding("Machine", "ok", "localhost has an address, and enough files may be open")
+
+
+def _kernel(folder: Path) -> Finding:
+    lessons = (folder / FIRST_LESSON).parent
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "workq_helpers.cli.kernel_trial",
+        str(lessons if lessons.is_dir() else folder),
+    ]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_KERNEL_SECONDS)
+        told = json.loads(done.stdout)
+    except subprocess.TimeoutExpired:
+        told = {"failure": f"the kernel did not start within {_KERNEL_SECONDS:.0f} s"}
+    except ValueError:
+        told = {"failure": (done.stderr.strip().splitlines() or ["nothing could be tried"])[-1]}
+    if told["failure"]:
+        mend = "Mend what it names; if it is the environment itself: make clean, then make setup."
+        return Finding("Kernel", "bad", str(told["failure"]), mend)
+    return Finding("Kernel", "ok", f"started in {told['start']:.1f} s, imported a lesson in {told['import']:.1f} s")
+
+
+def _tried_node() -> Finding:
+    try:
+        return try_node()
+    except WorkqError as error:
+        return Finding("private node, tried", "bad", str(error))
 
 
 def _folder(here: Path) -> Finding:

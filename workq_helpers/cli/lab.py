@@ -7,6 +7,7 @@ import importlib
 import math
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ import zmq
 from jupyter_client.manager import KernelManager
 
 from workq_helpers import broker as brokers
+from workq_helpers.broker import open_files
 from workq_helpers.cli.jupyter_folders import put_stand_ins, without_saving
 from workq_helpers.errors import WorkqError
 from workq_helpers.waiting import wait_until
@@ -50,7 +52,9 @@ def open_lab(arguments: Sequence[str], say: Say, progress: Say | None = None) ->
     folder = course_folder(Path.cwd())
     if not (folder / FIRST_LESSON).is_file():
         say(f"    There are no lessons in {folder}. Copy them: workq course copy work-queues && cd work-queues")
-    for sentence in filter(None, [without_saving((folder / FIRST_LESSON).parent), put_stand_ins(os.environ)]):
+    open_files.allow_enough()
+    lessons = (folder / FIRST_LESSON).parent
+    for sentence in filter(None, [without_saving(lessons), put_stand_ins(os.environ), open_files.why_too_few()]):
         say(f"    {sentence}")
     # JupyterLab takes as long to import as RabbitMQ to boot, so both happen at once.
     threading.Thread(target=importlib.import_module, args=(_LAB_APP,), daemon=True).start()
@@ -98,23 +102,36 @@ def lab_arguments(arguments: Sequence[str], folder: Path, as_root: bool) -> list
         folder: What JupyterLab shows as its root.
         as_root: Whether root runs it, which JupyterLab refuses unless told otherwise.
     """
+    named = {argument.partition("=")[0] for argument in arguments}
     ours = {
         "--ServerApp.root_dir": str(folder),
         "--LabApp.default_url": f"/lab/tree/{FIRST_LESSON}",
+        # Else a lesson may get another environment's kernel, which has nothing of what it imports.
+        "--ServerApp.kernel_spec_manager_class": "workq_helpers.cli.kernels.LessonKernels",
         # No news and no updates: both would ask the Internet, and the first asks the learner too.
         "--LabApp.news_url": "None",
         "--LabApp.check_for_updates_class": "jupyterlab.handlers.announcements.NeverCheckForUpdate",
         # Nor the question whether there should be any.
         "--LabApp.app_settings_dir": str(Path(__file__).resolve().parent / "lab_settings"),
     }
+    if not _knows_localhost() and "--ip" not in named:
+        ours["--ServerApp.ip"] = "127.0.0.1"
     if _kernels_can_encrypt():
         # Else anybody on the machine may read what a kernel answers: its ports take all comers, and only sign.
         ours["--KernelManager.transport_encryption"] = "auto"
-    named = {argument.partition("=")[0] for argument in arguments}
     command = [f"{option}={value}" for option, value in ours.items() if option not in named]
     if as_root and "--allow-root" not in named:
         command.append("--allow-root")
     return [*command, *arguments]
+
+
+def _knows_localhost() -> bool:
+    """Whether the name that JupyterLab listens at by itself is an address here; some /etc/hosts do not have it."""
+    try:
+        socket.getaddrinfo("localhost", None)
+    except OSError:
+        return False
+    return True
 
 
 def _kernels_can_encrypt() -> bool:

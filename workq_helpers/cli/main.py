@@ -71,13 +71,15 @@ def lab(end_with_process: int | None, jupyterlab_options: tuple[str, ...]) -> No
 
 
 @main.command()
-def doctor() -> None:
+@click.option("--try", "try_a_node", is_flag=True, help="Start a private node too, and end it again.")
+def doctor(try_a_node: bool) -> None:
     """Say what was found and how to mend what is wrong.
 
-    It looks at Python, the packages, the lessons and every way of getting RabbitMQ, and says which one will
-    be used. The exit status is 0 if the lessons will run, 1 if something keeps them from it.
+    It looks at Python, the packages and the lessons, starts a kernel and imports in it what a lesson imports, asks
+    Docker and a broker that runs, and says which RabbitMQ will be used. What it prints may be shown to anybody. The
+    exit status is 0 if the lessons will run, 1 if something keeps them from it.
     """
-    findings = cli.doctor.examine()
+    findings = cli.doctor.examine(try_a_node)
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
         _show(finding, width)
@@ -161,8 +163,8 @@ def _progress() -> Callable[[str], None] | None:
 def _show(finding: Finding, width: int) -> None:
     mark, color = _MARKS[finding.verdict]
     indent = " " * (width + 8)
-    found = printable(finding.found, lines=True)
-    lines = [*found.splitlines(), *(f"-> {line}" for line in finding.mend.splitlines())]
+    found = printable(cli.doctor.anonymous(finding.found), lines=True)
+    lines = [*found.splitlines(), *(f"-> {line}" for line in cli.doctor.anonymous(finding.mend).splitlines())]
     click.echo(f"{click.style(mark, fg=color, bold=True)}  {finding.name:{width}}  " + f"\n{indent}".join(lines))
 
 

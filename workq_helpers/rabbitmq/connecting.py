@@ -50,7 +50,6 @@ __all__ = [
     "translate",
 ]
 
-_LOOK = "Check the address in WORKQ_BROKER_URL if you set one, or see what `workq doctor` says."
 
 #: What to do about a certificate that can't be trusted.
 CERTIFICATE_ADVICE = (
@@ -249,7 +248,7 @@ def _mute(endpoint: Endpoint) -> BrokerUnreachableError:
     return BrokerUnreachableError(
         f"Something at {_place(endpoint)} accepts connections and does not say that it is a broker. One that "
         f"is still starting does so: try again in some seconds. Otherwise that port is not AMQP's, which is "
-        f"usually 5672, or 5671 with amqps://. {_LOOK}"
+        f"usually 5672, or 5671 with amqps://. {_look(endpoint)}"
     )
 
 
@@ -262,7 +261,7 @@ def _not_amqp(received: bytes, endpoint: Endpoint) -> UnsupportedBrokerError:
     elif seen.startswith(b"AMQP"):
         hint = "That is AMQP, but not version 0-9-1, which RabbitMQ and this course speak."
     else:
-        hint = _LOOK
+        hint = _look(endpoint)
     return UnsupportedBrokerError(f"What listens at {_place(endpoint)} is no RabbitMQ: it answered {seen!r}. {hint}")
 
 
@@ -271,8 +270,8 @@ def _supported_version(properties: Mapping[str, Any], endpoint: Endpoint) -> Ver
     if product != "RabbitMQ":
         raise UnsupportedBrokerError(
             f"The AMQP server at {_place(endpoint)} says that it is {product or 'nameless'!r} {version}, "
-            f"not RabbitMQ. The course needs RabbitMQ {OLDEST_VERSION} or later: unset WORKQ_BROKER_URL to "
-            "have one started."
+            f"not RabbitMQ. The course needs RabbitMQ {OLDEST_VERSION} or later. "
+            f"{_instead(endpoint)}"
         )
     try:
         # A build such as 4.3.0+beta.1.12.gabcdef is still 4.3.0 to us.
@@ -280,13 +279,13 @@ def _supported_version(properties: Mapping[str, Any], endpoint: Endpoint) -> Ver
     except InvalidVersion as error:
         raise UnsupportedBrokerError(
             f"RabbitMQ at {_place(endpoint)} announces the version {version!r}, which can't be compared. "
-            f"The course needs RabbitMQ {OLDEST_VERSION} or later: unset WORKQ_BROKER_URL to have one "
-            "started."
+            f"The course needs RabbitMQ {OLDEST_VERSION} or later. "
+            f"{_instead(endpoint)}"
         ) from error
     if number.release < OLDEST_VERSION.release:
         raise UnsupportedBrokerError(
             f"RabbitMQ at {_place(endpoint)} is {version}, and the course needs {OLDEST_VERSION} or later. "
-            f"Upgrade it, or unset WORKQ_BROKER_URL to have a newer one started."
+            f"Upgrade it. {_instead(endpoint)}"
         )
     return number
 
@@ -313,7 +312,9 @@ def translate(error: BaseException, *, endpoint: Endpoint | None = None, queue: 
         found = _translated(cause, endpoint, queue)
         if found is not None:
             return found
-    return BrokerError(f"Talking to RabbitMQ{_at(endpoint)} failed: {type(error).__name__}: {_reason(error)}. {_LOOK}")
+    return BrokerError(
+        f"Talking to RabbitMQ{_at(endpoint)} failed: {type(error).__name__}: {_reason(error)}. {_look(endpoint)}"
+    )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -341,7 +342,8 @@ def _translated(error: BaseException, endpoint: Endpoint | None, queue: str | No
         return _connection_closed(error.reply_code, error.reply_text, endpoint, queue)
     if isinstance(error, pika.exceptions.IncompatibleProtocolError):
         return UnsupportedBrokerError(
-            f"What listens{_at(endpoint)} hung up at AMQP's first words: it is no RabbitMQ, or expects TLS. {_LOOK}"
+            f"What listens{_at(endpoint)} hung up at AMQP's first words: it is no RabbitMQ, or expects TLS. "
+            f"{_look(endpoint)}"
         )
     if isinstance(error, pika.exceptions.AMQPHeartbeatTimeout):
         return ConnectionLostError(
@@ -455,9 +457,10 @@ def _login_refused(endpoint: Endpoint | None) -> LoginRefusedError:
         if endpoint is None or endpoint.username == "guest"
         else ""
     )
+    encoded = " Special characters of a URL are percent-encoded." if endpoint and endpoint.named_by else ""
     return LoginRefusedError(
         f"RabbitMQ{_at(endpoint)} refused{user}: the name or the password is wrong.{guest} "
-        f"Correct the login in WORKQ_BROKER_URL (special characters percent-encoded), or unset it."
+        f"{_step(endpoint, 'Correct the login')}{encoded}"
     )
 
 
@@ -469,7 +472,11 @@ def _virtual_host_refused(text: str, endpoint: Endpoint | None) -> VirtualHostRe
     said = f" ({told[2]})" if told else ""
     if "not found" in text:
         fault = f"has no virtual host {name}"
-        step = "Correct the name at the end of WORKQ_BROKER_URL, or have the broker's administrator create it."
+        step = (
+            f"Correct the name at the end of {endpoint.named_by}, or have the broker's administrator create it."
+            if endpoint and endpoint.named_by
+            else "Open the lesson again to get a new one."
+        )
     elif "limit" in text:
         fault = f"has too many connections or queues for virtual host {name}"
         step = "Close some (restart other notebooks' kernels), or ask its administrator to raise the limit."
@@ -478,7 +485,11 @@ def _virtual_host_refused(text: str, endpoint: Endpoint | None) -> VirtualHostRe
         step = "Try again in some seconds; if it stays so, its administrator must restart it."
     else:
         fault = f"refused virtual host {name}{user}"
-        step = "Name another at the end of WORKQ_BROKER_URL, or ask its administrator for permission."
+        step = (
+            f"Name another at the end of {endpoint.named_by}, or ask its administrator for permission."
+            if endpoint and endpoint.named_by
+            else "Open the lesson again to get one that is yours."
+        )
     return VirtualHostRefusedError(f"RabbitMQ{_at(endpoint)} {fault}{said}. {step}")
 
 
@@ -491,12 +502,25 @@ def _tls_failed(error: ssl.SSLError, endpoint: Endpoint | None) -> BrokerUnreach
     if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER_FAILURE" in str(error):
         step = "It probably expects no TLS there: write the address as amqp:// (usually with port 5672)."
     else:
-        step = _LOOK
+        step = _look(endpoint)
     return BrokerUnreachableError(f"TLS with the server{_at(endpoint)} failed: {_reason(error)}. {step}")
 
 
 def _unreachable(reason: str, endpoint: Endpoint | None) -> BrokerUnreachableError:
-    return BrokerUnreachableError(f"No RabbitMQ answers{_at(endpoint)}: {reason}. Is it running? {_LOOK}")
+    return BrokerUnreachableError(f"No RabbitMQ answers{_at(endpoint)}: {reason}. Is it running? {_look(endpoint)}")
+
+
+def _look(endpoint: Endpoint | None) -> str:
+    return _step(endpoint, "Check the address")
+
+
+def _step(endpoint: Endpoint | None, change: str) -> str:
+    return endpoint.advice(change) if endpoint else "See what `workq doctor` says."
+
+
+def _instead(endpoint: Endpoint) -> str:
+    """Say how to get another broker, where somebody chose this one."""
+    return f"To have one started, unset {endpoint.named_by}." if endpoint.named_by else "See what `workq doctor` says."
 
 
 def _place(endpoint: Endpoint) -> str:

@@ -22,6 +22,7 @@ class Endpoint:
         tls: Whether AMQP is spoken over TLS (``amqps``).
         verify: Whether the server's certificate is verified where TLS is used.
         ca_file: A file of certificate authorities to verify against; ``None`` for the system's own.
+        named_by: The variable that names it, ``""`` for a broker that the course started; only for what is said of it.
     """
 
     host: str
@@ -33,7 +34,18 @@ class Endpoint:
     tls: bool = False
     verify: bool = True
     ca_file: str | None = None
+    named_by: str = field(default="", compare=False, repr=False)
 
     def on(self, virtual_host: str) -> Endpoint:
         """Return the same endpoint with another virtual host."""
         return replace(self, virtual_host=virtual_host)
+
+    def advice(self, change: str) -> str:
+        """Return the next step where something is wrong with the address: what to change, where somebody wrote it.
+
+        Args:
+            change: What to change, such as ``"Check the address"``.
+        """
+        if self.named_by:
+            return f"{change} in {self.named_by}, or unset it to have a broker started; see what `workq doctor` says."
+        return "See what `workq doctor` says of it, or start it anew: `workq broker stop`, then `workq broker start`."

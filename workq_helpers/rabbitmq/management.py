@@ -21,6 +21,7 @@ from workq_helpers.errors import (
 )
 from workq_helpers.rabbitmq.connecting import CERTIFICATE_ADVICE, tls_context
 from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.proxies import proxy_for, without_login
 
 __all__ = ["Management", "QueueCounts", "path_of"]
 
@@ -67,16 +68,7 @@ class Management:
             )
         self._endpoint = endpoint
         self._url = endpoint.management_url
-        address = urlsplit(self._url)
-        self._client = httpx.Client(
-            base_url=self._url,
-            auth=(endpoint.username, endpoint.password),
-            timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
-            # The context takes 30 ms to make; without TLS nobody asks for it.
-            verify=tls_context(endpoint) if address.scheme == "https" else False,
-            # A proxy set for the web must not be asked for what runs on this machine.
-            trust_env=address.hostname not in ("127.0.0.1", "localhost", "::1"),
-        )
+        self._client = _client(endpoint, self._url)
 
     def close(self) -> None:
         """Close its connections; calling it again does nothing."""
@@ -247,13 +239,17 @@ class Management:
             if reason in ("Login failed", "Not_Authorized"):
                 return LoginRefusedError(
                     f"The management API at {self._url} refused user {user!r} ({code} {reason}): the name "
-                    "or the password is wrong. Correct the login in WORKQ_BROKER_URL, or unset it."
+                    f"or the password is wrong. {self._endpoint.advice('Correct the login')}"
                 )
             if virtual_host and "management" not in reason.lower():
                 return VirtualHostRefusedError(
                     f"User {user!r} may not do that with virtual host {virtual_host!r} ({code} {reason}). "
-                    "Ask the broker's administrator for the tag 'administrator', or name a virtual host "
-                    "that is yours at the end of WORKQ_BROKER_URL."
+                    "Ask the broker's administrator for the tag 'administrator'"
+                    + (
+                        f", or name a virtual host that is yours at the end of {at}."
+                        if (at := self._endpoint.named_by)
+                        else "."
+                    )
                 )
             return ManagementUnavailableError(
                 f"User {user!r} may not use the management API at {self._url} ({code} {reason}). Ask the "
@@ -272,6 +268,31 @@ class Management:
             f"The management API at {self._url} answered {code} {reason} to {answer.request.method} "
             f"{answer.request.url.path}. See the broker's log, for example with `workq broker logs`."
         )
+
+
+def _client(endpoint: Endpoint, url: str) -> httpx.Client:
+    """Return what asks the API, through a proxy only where one is named for that very address."""
+    proxy = proxy_for(url)
+    try:
+        return httpx.Client(
+            base_url=url,
+            auth=(endpoint.username, endpoint.password),
+            timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
+            # The context takes 30 ms to make; without TLS nobody asks for it.
+            verify=tls_context(endpoint) if urlsplit(url).scheme == "https" else False,
+            proxy=proxy,
+            trust_env=False,  # httpx stops at what other programs let pass, and at proxies for other addresses
+        )
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        if proxy is None:
+            raise
+        reason = "the course has no SOCKS" if isinstance(error, ImportError) else str(error).rstrip(".")
+        host = urlsplit(url).hostname
+        raise ManagementUnavailableError(
+            f"The management API at {url} can't be asked through the proxy {without_login(proxy)}: {reason}. If this "
+            f"machine reaches {host} without a proxy, add {host} to NO_PROXY; or name one whose address begins with "
+            f"http:// in {'HTTPS_PROXY' if url.startswith('https:') else 'HTTP_PROXY'}. {_WITHOUT_IT}"
+        ) from error
 
 
 _WITHOUT_IT = (

@@ -53,6 +53,7 @@ def endpoint_from_url(environ: Mapping[str, str] = os.environ) -> Endpoint:
         tls=parts.scheme == "amqps",
         verify=_verify(environ),
         ca_file=_ca_file(environ),
+        named_by=BROKER_URL,
     )
 
 

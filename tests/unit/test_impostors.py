@@ -1,0 +1,64 @@
+"""Files with the name of a module, in PYTHONPATH or beside a notebook."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workq_helpers.impostors import INSTALLED, find_impostors
+
+LESSON = "import os; from workq_helpers import Lesson, work; print('imported')"
+
+
+def run(code: str, folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=os.environ | environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_there_is_none_here() -> None:
+    assert find_impostors() == []
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["beside", "PYTHONPATH"])
+@pytest.mark.parametrize("name", ["pika.py", "pandas/__init__.py", "secrets.py"])
+def test_a_file_in_the_place_of_a_module_is_named(tmp_path: Path, name: str, beside: bool) -> None:
+    folder = tmp_path / "mine"
+    (folder / name).parent.mkdir(parents=True)
+    (folder / name).write_text("x = 1\n")
+    done = run(LESSON, folder, PYTHONPATH="") if beside else run(LESSON, tmp_path, PYTHONPATH=str(folder))
+    assert done.returncode == 1
+    shown = done.stderr.splitlines()[-1]
+    assert shown.startswith("workq_helpers.errors.ImpostorError: `import ")
+    assert str(folder / name.partition("/")[0]) in shown
+    assert "Rename that file" in shown
+
+
+def test_a_file_of_another_name_does_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "worker.py").write_text("raise SystemExit\n")
+    (tmp_path / "turtle.py").write_text("a stdlib module that nobody here needs\n")
+    (tmp_path / "pika").mkdir()  # no package, so the real one is found
+    assert run(LESSON, tmp_path).stdout == "imported\n"
+
+
+def test_the_command_names_it_too(tmp_path: Path) -> None:
+    (tmp_path / "click.py").touch()
+    command = "from workq_helpers.cli.command import main; main()"
+    done = run(command, Path("/"), PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: `import click` finds {tmp_path}/click.py")
+
+
+def test_what_the_course_installs_is_what_is_looked_for() -> None:
+    for name in INSTALLED:
+        assert __import__(name)

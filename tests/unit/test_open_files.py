@@ -1,0 +1,39 @@
+"""`ulimit -n`: raised where it can be, told where it can't."""
+
+from __future__ import annotations
+
+import resource
+
+import pytest
+
+from workq_helpers.broker import open_files
+
+
+@pytest.mark.parametrize(
+    ("limits", "raised_to"),
+    [
+        ((64, 4096), 1024),
+        ((64, 512), 512),
+        ((256, resource.RLIM_INFINITY), 1024),
+        ((20_000, 20_000), None),
+        ((resource.RLIM_INFINITY, resource.RLIM_INFINITY), None),
+        ((64, 64), None),
+    ],
+)
+def test_a_low_limit_is_raised_as_far_as_the_system_allows(
+    monkeypatch: pytest.MonkeyPatch, limits: tuple[int, int], raised_to: int | None
+) -> None:
+    set_to: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: limits)
+    monkeypatch.setattr(resource, "setrlimit", lambda _which, pair: set_to.append(pair))
+    open_files.allow_enough()
+    assert set_to == ([(raised_to, limits[1])] if raised_to else [])
+
+
+@pytest.mark.parametrize(("hard", "few"), [(64, True), (255, True), (256, False), (resource.RLIM_INFINITY, False)])
+def test_too_low_a_limit_is_told(monkeypatch: pytest.MonkeyPatch, hard: int, few: bool) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (min(hard, 64), hard))
+    assert bool(open_files.why_too_few()) is few
+    if few:
+        assert f"only {hard} files" in open_files.why_too_few()
+        assert "ulimit -n 1024" in open_files.why_too_few()

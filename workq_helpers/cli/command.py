@@ -1,0 +1,24 @@
+"""Where the command `workq` begins: what it is made of may be missing, or be somebody else's."""
+
+from __future__ import annotations
+
+import sys
+
+from workq_helpers.errors import ImpostorError
+from workq_helpers.impostors import refuse_impostors
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run `workq`, or say in a sentence why it can't be imported."""
+    try:
+        refuse_impostors()
+        try:
+            from workq_helpers.cli.main import main as workq  # noqa: PLC0415 - this import is what may fail
+        except (ImportError, AttributeError):
+            refuse_impostors(None)
+            raise
+    except ImpostorError as error:
+        sys.exit(f"Error: {error}")
+    workq()

@@ -1,0 +1,30 @@
+"""`LessonKernels`: the kernels that `make lab` offers; `python3` is this environment's, whatever is installed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ipykernel.kernelspec import RESOURCES, get_kernel_dict
+from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec, KernelSpecManager
+
+__all__ = ["LessonKernels"]
+
+
+class LessonKernels(KernelSpecManager):
+    """Jupyter's own way to find kernels, but for the lessons' one.
+
+    Every lesson asks for ``python3``. Jupyter looks for that name in JUPYTER_PATH and in the user's folders first, and
+    there may be another environment's, or one that is long gone.
+    """
+
+    def find_kernel_specs(self) -> dict[str, str]:
+        """Return the folders of all kernels, by name."""
+        found: dict[str, str] = super().find_kernel_specs()
+        return found | {NATIVE_KERNEL_NAME: self._of_the_lessons().resource_dir}
+
+    def get_kernel_spec(self, kernel_name: str) -> Any:
+        """Return one kernel, by name."""
+        return self._of_the_lessons() if kernel_name == NATIVE_KERNEL_NAME else super().get_kernel_spec(kernel_name)
+
+    def _of_the_lessons(self) -> KernelSpec:
+        return self.kernel_spec_class(resource_dir=str(RESOURCES), **get_kernel_dict())
