@@ -141,11 +141,11 @@ def users(folders: str, marks: str) -> list[Part]:
 
 def before() -> list[Part]:
     """Return what the others need, and what needs no RabbitMQ meanwhile."""
-    ready = ("make setup", "the stage's tools")
+    ready = ("make setup", "tools of the stage")
     return [
         Part("make setup", "make setup"),
         image("4.3"),
-        Part("the stage's tools", "make node_modules/.package-lock.json"),  # at once: two parts want them
+        Part("tools of the stage", "make node_modules/.package-lock.json"),  # at once: two parts want them
         Part("make lint", "make lint", needs=ready),
         Part("text", tests("tests/unit tests/notebooks"), needs=ready, marks="text"),
     ]
