@@ -13,7 +13,6 @@ import pika.exceptions
 import pytest
 from packaging.version import Version
 
-from tests.support import need
 from workq_helpers import Lesson
 from workq_helpers.errors import WorkqError
 from workq_helpers.lessons.acknowledgments.ack_timeout import declare_impatient_queue
@@ -129,10 +128,8 @@ def test_a_consumer_that_the_broker_canceled_settles_nothing(lesson: Lesson) -> 
 
 
 def test_an_overdue_ack_settles_nothing(lesson: Lesson, poll_for: Any) -> None:
-    need(
-        lesson.broker.ours and lesson.broker.version >= Version("4.3"),
-        "a consumer's timeout is the queue's from 4.3 on",
-    )
+    if lesson.broker.features.quorum_ack_timeout_closes_channel:
+        pytest.skip("before 4.3 the channel is closed, which others show; from then on the consumer is canceled")
     declare_impatient_queue(lesson, "impatient", timeout_seconds=1)
     with lesson.connect() as connection:
         channel = connection.channel()
@@ -215,7 +212,11 @@ def publish_too_much(channel: Any) -> None:
 
 
 def test_a_message_that_is_too_large_is_refused(lesson: Lesson) -> None:
-    need(lesson.broker.version >= Version("4.0"), "before 4.0 RabbitMQ takes messages of 128 MB")
+    if lesson.broker.version < Version("4.0"):  # before that, messages of 128 MB were taken
+        with lesson.connect() as connection:
+            publish_too_much(connection.channel())
+        assert list(fates(lesson).values()) == ["waiting"]
+        return
     with lesson.connect() as connection:
         channel = connection.channel()
         with pytest.raises((pika.exceptions.AMQPError, WorkqError)):

@@ -14,6 +14,8 @@ from tests.browser.lab import SCREENSHOTS
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
+pytestmark = pytest.mark.timeout(330)  # the site is made once, for all of them
+
 
 @pytest.fixture(scope="module")
 def reader(playwright: Playwright) -> Iterator[Browser]:
