@@ -55,6 +55,7 @@ def tab_to(stage: Stage, target: Locator) -> None:
     pytest.fail("Tab does not come to it")
 
 
+@pytest.mark.alone  # the worker is to be killed within the five seconds of its task
 def test_the_keyboard_alone_is_enough(lab: Lab) -> None:
     stage = open_stage(lab, seconds_per_dot=0.25, before_stage=TWO_WORKERS)
     stage.root.locator("button").first.focus()
