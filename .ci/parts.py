@@ -43,8 +43,9 @@ FOLDERS = "tests/notebooks tests/broker tests/security tests/chaos tests/unit"  
 #: What a part runs of the tests, as pytest's -m has it; tests/conftest.py and pyproject.toml say what the marks mean.
 ALL = "not text and not alone"
 ONCE = "not text and not alone and not nightly"
+DOCKER = f"{ONCE} and (root or not machine)"  # the ordinary user has the others
 LOWEST = "(dependencies or rabbitmq or smoke) and not nightly"
-USER = "(dependencies or rabbitmq or machine or smoke) and not nightly"
+USER = "(dependencies or rabbitmq or machine or smoke) and not nightly and not root"
 
 
 class Part(NamedTuple):
@@ -162,7 +163,7 @@ def gate() -> list[Part]:
     """Return the parts of the gate: each test where it can fail."""
     return [
         *before(),
-        in_docker("4.3", "docker-4.3", tests(FOLDERS), marks=ONCE),
+        in_docker("4.3", "docker-4.3", tests(FOLDERS), marks=DOCKER),
         *users(f"{FOLDERS} tests/browser", USER),
         *anywhere("not nightly"),
         in_docker("4.3", "browser", tests("tests/browser"), marks=ONCE),
@@ -177,7 +178,7 @@ def nightly() -> list[Part]:
     return [
         *before(),
         in_docker("4.3", "docker-4.3", tests(FOLDERS), marks=ALL),
-        *users(f"{FOLDERS} tests/browser", f"{ALL} and not once"),
+        *users(f"{FOLDERS} tests/browser", f"{ALL} and not once and not root"),
         in_docker("4.3", "browser", tests("tests/browser"), marks=ALL),
         *anywhere(ALL),
         *in_copy("3.10", "lowest", f"{FOLDERS} tests/browser", f"{ALL} and not once"),

@@ -120,6 +120,7 @@ def test_what_the_users_shell_sets_does_not_reach_the_node(installation: Install
         assert not [environ[name] for environ in environs if environ.get(name) == _OF_ANOTHER_PROGRAM[name]]
 
 
+@pytest.mark.root
 def test_a_machine_without_the_name_localhost_has_a_node_all_the_same(installation: Installation, home: Path) -> None:
     if os.geteuid() != 0 or not shutil.which("unshare"):
         pytest.skip("only root can give a program another /etc/hosts, and on Linux alone")

@@ -28,6 +28,8 @@ from workq_helpers.rabbitmq.connecting import accepts
 
 pytestmark = pytest.mark.machine
 
+IN_DOCKER = pytest.param("docker", marks=pytest.mark.root)
+
 PollFor = Callable[..., None]
 
 SOURCES = {
@@ -176,7 +178,7 @@ def test_users_sweep_where_supervisor_and_sweeper_were_killed(environ: dict[str,
         poll_for(is_gone(environ))
 
 
-@pytest.mark.parametrize("source", ["node", "docker"])
+@pytest.mark.parametrize("source", ["node", IN_DOCKER])
 def test_a_supervisor_that_hangs_costs_seconds_and_a_sentence(
     source: str, poll_for: PollFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,7 +221,7 @@ def test_a_supervisor_that_hangs_while_it_starts_does_not_hold_who_waits(
     poll_for(is_gone(environ))
 
 
-@pytest.mark.parametrize("source", ["node", "docker"])
+@pytest.mark.parametrize("source", ["node", IN_DOCKER])
 def test_nothing_is_left_when_supervisor_and_users_are_killed_at_once(source: str, poll_for: PollFor) -> None:
     if source == "docker":
         need_docker()
@@ -246,6 +248,7 @@ def test_the_next_start_sweeps_what_is_left_when_really_all_were_killed(
     poll_for(is_gone(environ))
 
 
+@pytest.mark.root
 def test_a_container_that_nothing_names_any_more_goes_at_the_next_start(poll_for: PollFor) -> None:
     """As after a power cut: the runtime folder was in memory, the stopped container is on the disk."""
     need_docker()
@@ -280,6 +283,7 @@ def test_a_start_that_nobody_waits_for_is_given_up(environ: dict[str, str], poll
     poll_for(is_gone(environ))
 
 
+@pytest.mark.root
 @pytest.mark.parametrize("killed", ["users", "supervisor too"])
 def test_a_container_that_comes_when_nobody_waits_for_it_any_more_goes(
     killed: str, poll_for: PollFor, tmp_path: Path
@@ -300,7 +304,7 @@ def test_a_container_that_comes_when_nobody_waits_for_it_any_more_goes(
         poll_for(is_gone(environ))
 
 
-@pytest.mark.parametrize("source", ["node", "docker"])
+@pytest.mark.parametrize("source", ["node", IN_DOCKER])
 def test_a_broker_whose_runtime_folder_can_not_be_used_any_more_ends_nevertheless(
     source: str, poll_for: PollFor
 ) -> None:
