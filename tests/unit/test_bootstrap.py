@@ -407,7 +407,7 @@ def test_ctrl_c_is_one_line_and_ends_what_was_begun(checkout: ModuleType, tmp_pa
     )
     poll_for(lambda: begun.exists() and begun.read_text())
     os.killpg(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=100)
     assert output.strip().splitlines() == ["make setup: interrupted; run it again, and it goes on from here"]
     assert process.returncode == 130
     assert not psutil.pid_exists(int(begun.read_text()))
