@@ -11,7 +11,9 @@ const made = (folder) =>
 
 const { outputFiles } = await build({
   absWorkingDir: root,
-  entryPoints: ["workq_helpers/stage/js/stage.js", "workq_helpers/stage/css/stage.css"],
+  entryPoints: ["js/stage.js", "js/player/player.js", "css/stage.css", "css/player.css"].map(
+    (file) => `workq_helpers/stage/${file}`,
+  ),
   entryNames: "[name]",
   outdir: "workq_helpers/stage/bundle",
   bundle: true,

@@ -8,7 +8,7 @@ from workq_helpers.rabbitmq.management import QueueCounts
 from workq_helpers.stage.frame import Action, BrokerBar, BrokerState, CallLine, Frame, Moment, Notice, QueueCard
 from workq_helpers.stage.playhead import Position
 
-__all__ = ["broker_bar", "compose"]
+__all__ = ["amended", "broker_bar", "compose"]
 
 _NO_QUEUE = "There is no queue yet. Declare one here, or run the cell that does."
 
@@ -40,7 +40,7 @@ def compose(
         calls: The last calls that were made from the stage.
         notices: The last notices.
     """
-    queues = [_amended(card, known_queues or {}) for card in moment["queues"]]
+    queues = [amended(card, known_queues or {}) for card in moment["queues"]]
     return {
         "number": number,
         "lesson": lesson,
@@ -96,7 +96,7 @@ def _not_ours(where: str, by_hand: str) -> str:
     )
 
 
-def _amended(card: QueueCard, known_queues: Mapping[str, QueueCounts]) -> QueueCard:
+def amended(card: QueueCard, known_queues: Mapping[str, QueueCounts]) -> QueueCard:
     """Let the broker say how a queue is made that the log has not seen declared."""
     known = known_queues.get(card["name"])
     if known is None or card["durability"]:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from IPython import display
@@ -21,6 +22,8 @@ from workq_helpers.stage.composition import broker_bar, compose
 from workq_helpers.stage.frame import CallLine, Frame, Moment, Notice
 from workq_helpers.stage.lanes import Lanes
 from workq_helpers.stage.playhead import Playhead, Position
+from workq_helpers.stage.recorder import moments_of, task_rows, without_address
+from workq_helpers.stage.saved_run import SavedRun
 from workq_helpers.stage.scene import Scene
 from workq_helpers.stage.still import Still
 from workq_helpers.stage.widget import StageWidget
@@ -100,6 +103,38 @@ class Stage:
     def step(self, events: int = 1) -> None:
         """Hold the picture so many events further on, or back where it is negative."""
         self._move(lambda: self._playhead.step(events))
+
+    def run(self, begin_seconds: float = 0.0, end_seconds: float | None = None) -> SavedRun:
+        """Return what it has shown, to be kept and played anywhere.
+
+        Args:
+            begin_seconds: Where to begin, in seconds since the lesson opened.
+            end_seconds: Where to end; now by default.
+
+        Raises:
+            InvalidArgumentError: There is nothing in that stretch, or more than can be played.
+        """
+        lesson = self._lesson
+        consoles = [worker.console for worker in lesson.workers]
+        moments = moments_of(
+            lesson.log,
+            self._broker.answers,
+            self._console,
+            [seconds for console in consoles for seconds in console.written_seconds],
+            self._broker.queues,
+            seconds_per_dot(),
+            begin_seconds,
+            end_seconds,
+        )
+        return SavedRun.of(
+            moments,
+            lesson=self._name,
+            recorded=datetime.now(UTC).date().isoformat(),
+            rabbitmq=str(lesson.broker.version),
+            begin_seconds=begin_seconds,
+            tasks=task_rows(lesson.log),
+            told=without_address(lesson.broker.endpoint),
+        )
 
     def _move(self, how: Callable[[], None]) -> None:
         with self._playing:

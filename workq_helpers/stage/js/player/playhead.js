@@ -1,0 +1,96 @@
+// @ts-check
+
+/** @import { Run } from "./run.js" */
+
+/**
+ * @typedef {object} Position
+ * @property {"paused" | "replaying"} mode
+ * @property {number} seconds The moment, since the lesson opened.
+ * @property {number} index The last moment of the run that has come by then.
+ */
+
+/** Moves over a saved run; it is told the time. */
+export class Playhead {
+  /** @type {"paused" | "replaying"} */
+  #mode = "paused";
+  #seconds;
+  #index;
+  #began = 0;
+  #speed = 1;
+
+  /**
+   * @param {Run} run
+   * @param {() => number} now Tells the time, in seconds.
+   */
+  constructor(run, now) {
+    this.run = run;
+    this.now = now;
+    this.#index = 0;
+    this.#seconds = run.seconds(0);
+  }
+
+  get speed() {
+    return this.#speed;
+  }
+
+  /** @returns {Position} Where it is now; a replay ends with the run. */
+  position() {
+    const { run } = this;
+    if (this.#mode === "replaying") {
+      const seconds = this.#seconds + (this.now() - this.#began) * this.#speed;
+      if (seconds < run.endSeconds) return { mode: "replaying", seconds, index: run.indexAt(seconds) };
+      this.#hold(run.endSeconds, run.length - 1);
+    }
+    return { mode: this.#mode, seconds: this.#seconds, index: this.#index };
+  }
+
+  pause() {
+    const { seconds, index } = this.position();
+    this.#hold(seconds, index);
+  }
+
+  /** Plays from here; from the beginning, where this is the end. */
+  play() {
+    const { mode, seconds, index } = this.position();
+    if (mode === "replaying") return;
+    this.#seconds = index === this.run.length - 1 ? this.run.seconds(0) : seconds;
+    this.#began = this.now();
+    this.#mode = "replaying";
+  }
+
+  /** @param {number} seconds */
+  seek(seconds) {
+    const held = Math.min(Math.max(seconds, this.run.seconds(0)), this.run.endSeconds);
+    this.#hold(held, this.run.indexAt(held));
+  }
+
+  /** @param {number} by How many events further on, or back where it is negative. */
+  step(by) {
+    const { index } = this.position();
+    const { run } = this;
+    const wanted = run.indexOf(run.events(index) + by);
+    const next = wanted === index && by > 0 ? index + 1 : wanted; // several events may have come at once
+    const held = Math.min(Math.max(next, 0), run.length - 1);
+    this.#hold(run.seconds(held), held);
+  }
+
+  /** @param {number} speed How many seconds of the run pass in a second. */
+  setSpeed(speed) {
+    const { mode, seconds } = this.position();
+    if (mode === "replaying") {
+      this.#seconds = seconds;
+      this.#began = this.now();
+    }
+    this.#speed = speed;
+  }
+
+  /**
+   * @param {number} seconds
+   * @param {number} index
+   */
+  #hold(seconds, index) {
+    this.#mode = "paused";
+    this.#seconds = seconds;
+    this.#index = index;
+  }
+}
