@@ -47,6 +47,16 @@ test("it plays to its end, and from the beginning again", async () => {
   assert.equal(time(el), "0.2 / 4.0 s");
 });
 
+test("it does not wait for a learner who read in between", async () => {
+  const file = runFile();
+  for (const moment of file.moments.slice(2)) moment[0] += 100; // nobody works before
+  const { page, el } = await opened(file);
+  press(page, el, "[data-do=play]");
+  page.pass(2);
+  page.paint();
+  assert.equal(time(el), "102.5 / 104.0 s");
+});
+
 test("a step goes to the next event and back", async () => {
   const { page, el } = await opened();
   const [back, on] = el.$$("[data-do=step]");

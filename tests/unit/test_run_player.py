@@ -38,7 +38,7 @@ def test_the_players_frame_is_pythons(seed: int, tmp_path: Path) -> None:
     made = MadeUpRun(seed)
     file = tmp_path / "run.json"
     file.write_text(saved(made).text)
-    choose = random.Random(seed)
+    choose = random.Random(seed)  # noqa: S311 - nothing is to be kept secret
     wanted = [round(choose.uniform(0, made.rows[-1][0]), 6) for _ in range(MOMENTS)]
     done = subprocess.run(
         [str(node), str(SCRIPT), str(file), *map(str, wanted)], capture_output=True, text=True, check=False, timeout=60

@@ -9,6 +9,9 @@
  * @property {number} index The last moment of the run that has come by then.
  */
 
+const LONGEST_PAUSE_SECONDS = 2; // a learner who read in between is not waited for
+const LEAD_SECONDS = 0.5; // before what comes next
+
 /** Moves over a saved run; it is told the time. */
 export class Playhead {
   /** @type {"paused" | "replaying"} */
@@ -38,10 +41,25 @@ export class Playhead {
     const { run } = this;
     if (this.#mode === "replaying") {
       const seconds = this.#seconds + (this.now() - this.#began) * this.#speed;
-      if (seconds < run.endSeconds) return { mode: "replaying", seconds, index: run.indexAt(seconds) };
+      if (seconds < run.endSeconds) return { mode: "replaying", ...this.#withoutPause(seconds) };
       this.#hold(run.endSeconds, run.length - 1);
     }
     return { mode: this.#mode, seconds: this.#seconds, index: this.#index };
+  }
+
+  /**
+   * Passes over a time in which nothing went on and nothing came.
+   * @param {number} seconds
+   */
+  #withoutPause(seconds) {
+    const { run } = this;
+    const index = run.indexAt(seconds);
+    const next = run.seconds(Math.min(index + 1, run.length - 1));
+    if (next - run.seconds(index) <= LONGEST_PAUSE_SECONDS || seconds >= next - LEAD_SECONDS || run.works(index))
+      return { seconds, index };
+    this.#seconds = next - LEAD_SECONDS;
+    this.#began = this.now();
+    return { seconds: this.#seconds, index };
   }
 
   pause() {

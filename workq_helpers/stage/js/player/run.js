@@ -77,6 +77,14 @@ export class Run {
   }
 
   /**
+   * Whether some worker is at work at a moment.
+   * @param {number} index
+   */
+  works(index) {
+    return this.shown(index).workers.some((worker) => worker.busy_with?.running);
+  }
+
+  /**
    * The last moment that has come by then.
    * @param {number} seconds
    */
