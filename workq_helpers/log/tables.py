@@ -153,7 +153,7 @@ def tasks(log: EventLog) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "task": _text([message.task for message in messages]),
-            "published_seconds": _seconds([story.published.get(id(message)) for message in messages]),
+            "published_seconds": _seconds([message.published_seconds for message in messages]),
             "deliveries": np.array([message.deliveries for message in messages], dtype=np.int64),
             "workers": _text([", ".join(got.get(id(message), ())) for message in messages]),
             "fate": _text([message.place for message in messages]),
@@ -293,7 +293,6 @@ class _Story(Ledger):
     def __init__(self) -> None:
         super().__init__()
         self.deliveries: list[_Told] = []
-        self.published: dict[int, float] = {}
         self._told: dict[Delivery, _Told] = {}
         self._last: dict[int, _Told] = {}
 
@@ -314,8 +313,6 @@ class _Story(Ledger):
                     self._told[delivery].tell(row, delivery.auto_ack)
             else:
                 super().update((row,))
-                if row[1] == "published":
-                    self.published[id(self.last_new)] = row[0]
 
     def _tell_delivered(self, row: Row) -> None:
         super().update((row,))

@@ -78,7 +78,7 @@ class Evidence:
 
     def _read(self, position: int, event: Event) -> None:
         if event.kind == "published":
-            self.published[id(self.ledger.last_new)] = position
+            self.published |= {id(copy): position for copy in self.ledger.newest}
         elif event.kind == "delivered":
             self.deliveries.append(Delivered(event.actor, self.ledger.last_delivered))
         elif event.kind == "connected" and isinstance(event.detail, ConsumeOptions):
