@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, overload
 
 from workq_helpers.log.details import Detail
@@ -135,6 +135,18 @@ class EventLog:
             )
             if self._waiting:
                 self._grew.notify_all()
+
+    def record_after(self, events: int, rows: Iterable[Row]) -> bool:
+        """Append rows, stamped with the time, if the log still has so many events; return whether it has."""
+        with self._lock:
+            if len(self) != events:
+                return False
+            now = time.monotonic() - self._opened
+            for row in rows:
+                self._cells += (now, *row[1:])
+            if self._waiting:
+                self._grew.notify_all()
+            return True
 
     def seconds(self) -> float:
         """Return the time on the log's clock, in seconds since it was opened."""
