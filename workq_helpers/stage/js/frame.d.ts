@@ -64,6 +64,12 @@ export interface Frame {
   notices: Notice[];
 }
 
+export interface Ghosts {
+  count: number;
+  recent: Chip[];
+  why: string;
+}
+
 export type Mode = "live" | "paused" | "replaying";
 
 export interface Moment {
@@ -118,6 +124,8 @@ export interface QueueCard {
   unacknowledged: QueueCount;
   waiting: Chip[];
   more: number;
+  ghosts: Ghosts;
+  unseen: number;
 }
 
 export interface QueueCount {
