@@ -254,7 +254,11 @@ class Session:
         return next(name for number in self._names[kind] if (name := f"{kind}-{number}") not in taken)
 
     def _explainer(self, queue: str) -> Callable[[BaseException], WorkqError]:
-        return lambda error: translate(error, endpoint=self.broker.endpoint, queue=queue)
+        def explain(error: BaseException) -> WorkqError:
+            known = self.ledger().declarations()
+            return translate(error, endpoint=self.broker.endpoint, queue=queue, known_queues=known)
+
+        return explain
 
     def _start_workers(self, workers: list[Worker]) -> list[Worker]:
         try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from workq_helpers.log.copies import Message
 from workq_helpers.log.details import QueueOptions
+from workq_helpers.text import did_you_mean
 
 __all__ = ["Gone", "Suspicion", "missing_queue", "no_queue", "pick"]
 
@@ -137,5 +137,4 @@ def missing_queue(name: str, options: QueueOptions | None, present: Iterable[str
 
 def no_queue(name: str, present: Iterable[str]) -> str:
     """Return that there is no such queue, with the one that may be meant."""
-    meant = difflib.get_close_matches(name, [each for each in present if each != name], n=1)
-    return f"there is no queue '{name}'" + (f"; did you mean '{meant[0]}'?" if meant else "")
+    return f"there is no queue {name!r}{did_you_mean(name, present)}"

@@ -200,10 +200,15 @@ class Ledger:
         known = self._queues.get(queue)
         return known.held_elsewhere if known else 0
 
-    def missing(self, queue: str) -> list[Message]:
-        """Return the messages that were seen in `queue` last and are `unknown` now, oldest first."""
+    def missing(self, queue: str, most: int) -> list[Message]:
+        """Return the messages that were seen in `queue` last and are `unknown` now, `most` at most, newest first."""
         known = self._queues.get(queue)
-        return list(known.missing) if known else []
+        return list(itertools.islice(reversed(known.missing), most)) if known else []
+
+    def missing_count(self, queue: str) -> int:
+        """Return how many messages were seen in `queue` last and are `unknown` now."""
+        known = self._queues.get(queue)
+        return len(known.missing) if known else 0
 
     def bindings(self) -> list[tuple[str, Binding]]:
         """Return each binding of a queue that is known, with the queue."""

@@ -295,6 +295,7 @@ class _Story(Ledger):
         self.deliveries: list[_Told] = []
         self._told: dict[Delivery, _Told] = {}
         self._last: dict[int, _Told] = {}
+        self._gone: dict[tuple[Any, ...], _Told] = {}  # put back while their callbacks were still at work
 
     @classmethod
     def of(cls, log: EventLog) -> _Story:
@@ -308,9 +309,15 @@ class _Story(Ledger):
                 self._tell_delivered(row)
             elif row[1] in _ABOUT_A_DELIVERY:
                 delivery = self._delivery_of(row)
+                key = row[2], row[6], row[4], row[3]
+                outlived = row[1] == "finished" and key in self._gone and not (delivery and delivery.started)
+                if outlived:
+                    self._gone.pop(key).finished = row[0]
                 super().update((row,))
-                if delivery is not None:
+                if delivery is not None and not outlived:
                     self._told[delivery].tell(row, delivery.auto_ack)
+                    if row[1] == "requeued":
+                        self._gone[key] = self._told[delivery]
             else:
                 super().update((row,))
 
