@@ -437,8 +437,7 @@ class Session:
             if not self._seems_idle():
                 return False
             events, counts = len(self.log), self.queue_counts()
-            settled = stock.compare(events, counts)
-            return settled and self._nothing_left(counts) and len(self.log) >= events
+            return stock.compare(events, counts) and self._nothing_left(counts)
 
         if not wait_until(is_idle, timeout, interval_seconds=_COUNT_INTERVAL_SECONDS):
             raise WaitTimeoutError(
@@ -491,7 +490,7 @@ class Session:
 
     # -- the log and the broker -----------------------------------------------------------------------
 
-    def take_stock(self, timeout: float = 5.0) -> bool:
+    def take_stock(self, timeout: float = 10.0) -> bool:
         """Hold the log against the broker's own counts; what differs, while nothing goes on, becomes events.
 
         A message that the broker does not have is then unknown, with the reason if there can be but one; messages

@@ -77,14 +77,14 @@ def pick(
     """
     limit = _limit(options)
     dropped = {message: _dropped(message, options, seconds) for message in waiting}
-    in_flight = [message for message in reversed(waiting) if suspicion.falls_on(message)]
+    in_flight = dict.fromkeys(message for message in reversed(waiting) if suspicion.falls_on(message))
     order = dict.fromkeys([message for message in waiting if dropped[message]])
-    order |= dict.fromkeys(in_flight) | dict.fromkeys(waiting)
+    order |= in_flight | dict.fromkeys(waiting)
     gone = []
     for message in list(order)[:count]:
         causes = [*dropped[message], *([limit] if limit else [])]
         by_the_queue = bool(causes)
-        if message in set(in_flight[:count]):
+        if message in in_flight:
             causes.append(_IN_FLIGHT)
             by_the_queue = False
         if not causes and held_elsewhere:

@@ -323,9 +323,9 @@ class Ledger:
         if mark is None:
             self._nameless[queue, task].append(message)
             return message
-        for older in self._copies(mark):
-            if older.place in _MAY_BE_IN_A_QUEUE:
-                self._twins.setdefault(mark, deque()).append(older)
+        if mark in self._by_id:
+            older = [copy for copy in self._copies(mark) if copy.place in _MAY_BE_IN_A_QUEUE]
+            self._twins.setdefault(mark, deque()).extend(older)
         self._by_id[mark] = message
         return message
 

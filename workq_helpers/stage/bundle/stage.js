@@ -1420,7 +1420,8 @@ var GhostList = class {
     const told = [ghostsOf(queue), unseenIn(queue)].filter(Boolean).join(" ");
     setHidden(this.element, told === "");
     setText(this.text, told);
-    this.chips.draw(queue.ghosts.recent, () => "ghost");
+    const ghosts = queue.ghosts.recent.map((message) => ({ ...message, key: -1 - message.key }));
+    this.chips.draw(ghosts, () => "ghost");
   }
   /** Before it goes. */
   clear() {

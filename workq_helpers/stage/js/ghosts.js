@@ -26,7 +26,9 @@ export class GhostList {
     const told = [ghostsOf(queue), unseenIn(queue)].filter(Boolean).join(" ");
     setHidden(this.element, told === "");
     setText(this.text, told);
-    this.chips.draw(queue.ghosts.recent, () => "ghost");
+    // Each stands among the unknown too, and it is there that it travels to: here it goes by another key.
+    const ghosts = queue.ghosts.recent.map((message) => ({ ...message, key: -1 - message.key }));
+    this.chips.draw(ghosts, () => "ghost");
   }
 
   /** Before it goes. */
