@@ -101,6 +101,7 @@ class Recording:
             number=number,
             lesson=lesson,
             closed=closed,
+            marks=scene.narration.notable(),
             calls=self.calls,
             notices=self.notices,
         )

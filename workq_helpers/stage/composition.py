@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from workq_helpers.rabbitmq.management import QueueCounts
-from workq_helpers.stage.frame import Action, BrokerBar, BrokerState, CallLine, Frame, Moment, Notice, QueueCard
+from workq_helpers.stage.frame import (
+    Action,
+    BrokerBar,
+    BrokerState,
+    CallLine,
+    Frame,
+    Moment,
+    Notice,
+    QueueCard,
+    StoryLine,
+)
 from workq_helpers.stage.playhead import Position
 
 __all__ = ["broker_bar", "compose"]
@@ -20,9 +30,11 @@ def compose(
     *,
     number: int,
     lesson: str,
+    speed: float = 1.0,
     closed: str = "",
     known_queues: Mapping[str, QueueCounts] | None = None,
     last_queue: str = "",
+    marks: Iterable[StoryLine] = (),
     calls: Iterable[CallLine] = (),
     notices: Iterable[Notice] = (),
 ) -> Frame:
@@ -34,9 +46,11 @@ def compose(
         broker: What is told of the broker.
         number: The frame's.
         lesson: The lesson's name.
+        speed: How many seconds of the recording pass in one.
         closed: Why nothing goes on any more; ``""`` while the lesson is open.
         known_queues: What the broker says of its queues, for those that the log has not seen declared.
         last_queue: The queue that the stage acted on last.
+        marks: The kills, crashes and losses of the recording.
         calls: The last calls that were made from the stage.
         notices: The last notices.
     """
@@ -47,11 +61,13 @@ def compose(
         "closed": closed,
         "playback": {
             "mode": position.mode,
+            "speed": speed,
             "seconds": round(position.seconds, 3),
             "end_seconds": round(position.end_seconds, 3),
             "event": position.events,
             "events": position.end_events,
             "caption": position.caption,
+            "marks": list(marks),
         },
         "broker": broker,
         "publishers": moment["publishers"],

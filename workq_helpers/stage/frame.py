@@ -55,6 +55,7 @@ class Chip(TypedDict):
         redelivered: Whether its last delivery was not its first.
         deliveries: How often it was delivered.
         worked: How often a worker began with it.
+        back_from: Whom it came back from, where it waits in a queue again; ``""`` otherwise.
     """
 
     key: int
@@ -64,6 +65,7 @@ class Chip(TypedDict):
     redelivered: bool
     deliveries: int
     worked: int
+    back_from: str
 
 
 class Slot(Chip):
@@ -241,19 +243,23 @@ class PlaybackBar(TypedDict):
 
     Attributes:
         mode: How it moves on.
+        speed: How many of its seconds pass in one.
         seconds: The moment, since the lesson opened.
         end_seconds: The end of what was recorded.
         event: How many events had happened by then.
         events: How many there are.
         caption: A sentence on it; ``""`` while it is live.
+        marks: The kills, crashes and losses of the recording, oldest first.
     """
 
     mode: Mode
+    speed: float
     seconds: float
     end_seconds: float
     event: int
     events: int
     caption: str
+    marks: list[StoryLine]
 
 
 class BrokerBar(TypedDict):

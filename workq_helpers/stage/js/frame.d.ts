@@ -28,6 +28,7 @@ export interface Chip {
   redelivered: boolean;
   deliveries: number;
   worked: number;
+  back_from: string;
 }
 
 export interface Contents {
@@ -92,11 +93,13 @@ export type Phase = "dispatched" | "working" | "finished";
 
 export interface PlaybackBar {
   mode: "live" | "paused" | "replaying";
+  speed: number;
   seconds: number;
   end_seconds: number;
   event: number;
   events: number;
   caption: string;
+  marks: StoryLine[];
 }
 
 export interface PublisherColumn {
@@ -138,6 +141,7 @@ export interface Slot {
   redelivered: boolean;
   deliveries: number;
   worked: number;
+  back_from: string;
   phase: "dispatched" | "working" | "finished";
 }
 
