@@ -243,6 +243,23 @@ def test_a_kill_is_told_marked_and_found_again(lesson: Lesson, browser: Browser)
     lesson.stage.live()
 
 
+def test_exchanges_and_dead_letter_routes_are_drawn_as_soon_as_there_are_any(lesson: Lesson, browser: Browser) -> None:
+    browser.shows(lambda frame: any(queue["ready"]["broker"] is not None for queue in frame["queues"]))
+    assert (browser.frame["exchanges"], browser.frame["dead_letters"]) == ([], [])
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        channel.exchange_declare("kitchen", "topic")
+        channel.queue_bind("hello", "kitchen", "order.*")
+        channel.queue_declare("again", durable=True, arguments={"x-dead-letter-exchange": "kitchen"})
+    browser.shows(
+        lambda frame: bool(frame["exchanges"] and frame["exchanges"][0]["bindings"] and frame["dead_letters"])
+    )
+    [kitchen] = browser.frame["exchanges"]
+    assert (kitchen["name"], kitchen["type"]) == ("kitchen", "topic")
+    assert kitchen["bindings"] == [{"destination": "hello", "kind": "queue", "routing_key": "order.*"}]
+    assert browser.frame["dead_letters"] == [{"queue": "again", "exchange": "kitchen", "routing_key": ""}]
+
+
 def test_the_picture_can_be_held_stepped_and_replayed_while_rabbitmq_goes_on(lesson: Lesson, browser: Browser) -> None:
     browser.do("five", queue="hello")
     browser.shows(lambda frame: frame["queues"][0]["ready"]["log"] == 5)

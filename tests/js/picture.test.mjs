@@ -46,6 +46,23 @@ describe("the picture", () => {
     assert.equal(view.$('[data-worker="worker-2"]').getAttribute("data-ending"), null);
   });
 
+  test("exchanges, their bindings and dead-letter routes are there as soon as there are any", () => {
+    const view = openView(frames.exchanges());
+    assert.equal(view.$(".workq-exchanges").hidden, false);
+    assert.deepEqual(
+      view.$$(".workq-exchange").map((one) => one.querySelector(".workq-exchange-head").textContent),
+      ["kitchentopic", "auditfanout", "dlxdirect"],
+    );
+    assert.deepEqual(
+      view.$$(".workq-binding").map((one) => one.textContent),
+      ["order.* → queue hello", "# → exchange audit", "rejected → queue dead_letters"],
+    );
+    const deadLetters = view.$$(".workq-dead-letters").map((one) => one.textContent);
+    assert.deepEqual(deadLetters, ["dead letters → exchange dlx, key rejected", "dead letters → queue hello"]);
+    view.show(frames.tutorial());
+    assert.equal(view.$(".workq-exchanges").hidden, true);
+  });
+
   test("shows each message once, as itself, where it is", () => {
     const frame = frames.killed();
     const view = openView(frame);

@@ -194,7 +194,12 @@ class Stage:
         self._marks = Marks()
         self._ending = threading.Event()
         self._lanes = Lanes()
-        self._broker = BrokerWatch(lambda: lesson.broker.queue_counts(lesson.virtual_host), self._log, self._log.poke)
+        self._broker = BrokerWatch(
+            lambda: lesson.broker.queue_counts(lesson.virtual_host),
+            self._log,
+            self._log.poke,
+            lambda: lesson.broker.routes(lesson.virtual_host),
+        )
         self._thread = threading.Thread(target=self._run, args=(self._ending,), name="stage", daemon=True)
         self._broker.start()
         self._thread.start()
@@ -250,6 +255,7 @@ class Stage:
             self._moves,
             self._counter,
             id(self._broker.latest()),
+            id(self._broker.routes),
             sum(worker.console.writes for worker in self._lesson.workers),
         )
 
@@ -307,6 +313,7 @@ class Stage:
             speed=self._playhead.speed,
             closed=self._closed,
             known_queues=self._broker.queues,
+            routes=self._broker.routes,
             last_queue=self._queue,
             marks=self._marks.shown(),
             calls=self._calls,

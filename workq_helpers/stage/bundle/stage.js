@@ -1495,6 +1495,80 @@ function makeForm(ui, queue) {
   );
 }
 
+// workq_helpers/stage/js/exchange_list.js
+function exchangeList(ui) {
+  const list = ui.h("ul", { class: "workq-exchange-list" });
+  const cards = new KeyedList(
+    list,
+    (exchange) => exchange.name,
+    (exchange) => exchangeCard(ui, exchange.name)
+  );
+  const more = hint(ui);
+  const element = ui.h(
+    "section",
+    { class: "workq-exchanges", "aria-label": "Exchanges", hidden: true },
+    heading(ui, "X", "Exchanges"),
+    list,
+    more.element
+  );
+  return {
+    element,
+    /** @param {Frame} frame */
+    draw({ exchanges, more_exchanges }) {
+      setHidden(element, exchanges.length === 0);
+      cards.draw(exchanges);
+      more.draw(andMore(more_exchanges, "exchange"));
+    }
+  };
+}
+function exchangeCard(ui, name) {
+  const { h } = ui;
+  const type = h("span", { class: "workq-kind" });
+  const none = h("p", { class: "workq-hint" }, "bound to nothing: RabbitMQ drops what is sent to it");
+  const list = h("ul", { class: "workq-bindings", "aria-label": `Bindings of ${name}` });
+  const lines = new KeyedList(
+    list,
+    (binding) => `${binding.kind} ${binding.destination} ${binding.routing_key}`,
+    () => bindingLine(ui)
+  );
+  const more = hint(ui);
+  return {
+    element: h(
+      "li",
+      { class: "workq-exchange", "data-exchange": name },
+      h("p", { class: "workq-exchange-head" }, h("span", { class: "workq-name", title: name }, name), type),
+      list,
+      none,
+      more.element
+    ),
+    /** @param {ExchangeCard} exchange */
+    draw(exchange) {
+      setText(type, exchange.type);
+      lines.draw(exchange.bindings);
+      setHidden(none, exchange.bindings.length > 0);
+      more.draw(andMore(exchange.more, "binding"));
+    }
+  };
+}
+function bindingLine({ h }) {
+  const key = h("span", { class: "workq-binding-key" });
+  const destination = h("span", { class: "workq-binding-destination" });
+  return {
+    element: h("li", { class: "workq-binding" }, key, " → ", destination),
+    /** @param {BindingLine} binding */
+    draw({ routing_key, kind, destination: name }) {
+      setText(key, routing_key || "every message");
+      setText(destination, `${kind} ${name}`);
+    }
+  };
+}
+function deadLettersOf({ dead_letters }, queue) {
+  const route = dead_letters.find((one) => one.queue === queue);
+  if (route === void 0) return "";
+  if (route.exchange === "") return `dead letters → queue ${route.routing_key || queue}`;
+  return `dead letters → exchange ${route.exchange}${route.routing_key ? `, key ${route.routing_key}` : ""}`;
+}
+
 // workq_helpers/stage/js/queue_counts.js
 var COUNTED2 = ["ready", "unacknowledged"];
 var TITLES = { ready: "Waiting in the queue", unacknowledged: "Delivered, not acknowledged yet" };
@@ -1573,6 +1647,7 @@ var QueueCardView = class {
     this.lane = h("ol", { class: "workq-lane", "aria-label": `Messages waiting in ${name}, head first` });
     this.chips = new ChipList(ui, this.lane, `queue ${name}`);
     this.more = h("p", { class: "workq-more", hidden: true });
+    this.deadLetters = h("p", { class: "workq-dead-letters", hidden: true });
     this.why = h("p", { class: "workq-reason" });
     this.purge = button(ui, "Purge", "purge", {
       command: () => ({ queue: name }),
@@ -1586,6 +1661,7 @@ var QueueCardView = class {
       h("p", { class: "workq-facts" }, this.kept, this.kind),
       this.counts.element,
       this.#pipe(),
+      this.deadLetters,
       this.why
     );
   }
@@ -1599,6 +1675,9 @@ var QueueCardView = class {
     this.#drawFacts(queue);
     this.counts.draw(queue);
     this.#drawWaiting(queue, ROOM[Math.min(frame.queues.length, ROOM.length - 1)]);
+    const deadLetters = deadLettersOf(frame, queue.name);
+    setText(this.deadLetters, deadLetters);
+    setHidden(this.deadLetters, deadLetters === "");
     setText(this.why, whyWaiting(frame, queue));
     setHidden(this.purge, queue.gone || queue.name === "");
   }
@@ -1654,12 +1733,14 @@ function queueColumn(ui) {
     (card) => card.clear()
   );
   const more = hint(ui);
+  const exchanges = exchangeList(ui);
   const declare = declareForm(ui);
   const why = reasons(ui, ["purge", "declare"]);
   return {
     element: ui.h(
       "section",
       { class: "workq-column workq-queue-column", "aria-label": "Queues", tabindex: "-1" },
+      exchanges.element,
       list,
       declare.element,
       more.element,
@@ -1667,6 +1748,7 @@ function queueColumn(ui) {
     ),
     /** @param {Frame} frame */
     draw(frame) {
+      exchanges.draw(frame);
       cards.draw(frame.queues);
       setHidden(list, frame.queues.length === 0);
       more.draw(andMore(frame.more_queues, "queue"));

@@ -5,6 +5,12 @@ export interface Action {
   why: string;
 }
 
+export interface BindingLine {
+  destination: string;
+  kind: "queue" | "exchange";
+  routing_key: string;
+}
+
 export interface BrokerBar {
   name: string;
   found: string;
@@ -42,9 +48,22 @@ export interface Contents {
   summary: string;
 }
 
+export interface DeadLetterRoute {
+  queue: string;
+  exchange: string;
+  routing_key: string;
+}
+
 export interface EndList {
   count: number;
   recent: Chip[];
+}
+
+export interface ExchangeCard {
+  name: string;
+  type: string;
+  bindings: BindingLine[];
+  more: number;
 }
 
 export interface Frame {
@@ -61,6 +80,9 @@ export interface Frame {
   closed: string;
   playback: PlaybackBar;
   broker: BrokerBar;
+  exchanges: ExchangeCard[];
+  more_exchanges: number;
+  dead_letters: DeadLetterRoute[];
   actions: Record<string, Action>;
   queue: string;
   python: CallLine[];
