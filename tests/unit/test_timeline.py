@@ -11,6 +11,7 @@ from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.log.details import ConsumeOptions, Handback
 from workq_helpers.log.events import EventLog
 from workq_helpers.pictures import timeline as timeline_module
+from workq_helpers.pictures.palette import DARK_THEME, DRAWN
 from workq_helpers.pictures.picture import Picture
 from workq_helpers.pictures.timeline import MOST_BARS, MOST_NAMED, MOST_ROWS, timeline, timelines
 
@@ -36,6 +37,8 @@ def test_a_notebook_gets_words_a_picture_and_both_together() -> None:
     assert base64.b64decode(bundle["image/png"]).startswith(PNG)
     assert bundle["text/html"].startswith(f'<img alt="{words}" ')
     assert f'src="data:image/png;base64,{bundle["image/png"]}"' in bundle["text/html"]
+    assert f'class="{DRAWN}"' in bundle["text/html"]
+    assert f".{DRAWN} {{ filter" in DARK_THEME
 
 
 def test_the_words_hold_no_measured_time() -> None:
