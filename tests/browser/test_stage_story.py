@@ -1,4 +1,4 @@
-"""The stage tells the story: sentences, marks on the time line, what came back from whom, and a replay from the text."""
+"""The stage tells the story: sentences, marks on the time line, what came back from whom, a replay from the text."""
 
 from __future__ import annotations
 
