@@ -54,3 +54,19 @@ def test_what_is_unknown_is_refused_with_what_is_known() -> None:
     log.clear()
     with pytest.raises(InvalidArgumentError, match="nothing to replay of 'five orders'"):
         experiments.span("five orders")
+
+
+def test_the_last_experiment_is_that_of_the_last_question_after_which_something_was_published() -> None:
+    log = EventLog()
+    experiments = Experiments(log)
+    assert experiments.last_began_seconds() == 0.0
+    experiments.begin("one")
+    log.record("published", "p")
+    experiments.begin("two")
+    log.record("published", "p")
+    assert experiments.last_began_seconds() == log[1].seconds
+    experiments.begin("three")
+    log.record("declared", "lesson")
+    assert experiments.last_began_seconds() == log[1].seconds
+    log.clear()
+    assert experiments.last_began_seconds() == 0.0

@@ -34,6 +34,7 @@ class Experiments:
 
     def begin(self, name: str) -> None:
         """Take note that what happens from now on is the experiment."""
+        self._begun.pop(name, None)  # the last one is the last
         self._begun[name] = (self._log.generation, len(self._log))
 
     def end(self, name: str) -> None:
@@ -45,6 +46,14 @@ class Experiments:
         if first < events:
             begin = max(0.0, self._log[first].seconds - _LEAD_SECONDS)
             self._spans[name] = (self._log.generation, Span(begin, self._log[events - 1].seconds))
+
+    def last_began_seconds(self) -> float:
+        """Return when the last experiment began in which a message was published; 0 where none did."""
+        for generation, first in reversed(list(self._begun.values())):
+            rows = self._log.rows(first) if generation == self._log.generation else []
+            if any(row[1] == "published" for row in rows):
+                return rows[0][0]
+        return 0.0
 
     def span(self, name: str) -> Span:
         """Return when an experiment was.
