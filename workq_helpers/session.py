@@ -20,6 +20,7 @@ from workq_helpers.clients.worker import Callback, Worker
 from workq_helpers.errors import InvalidArgumentError, QueueError, UnknownWorkerError, WaitTimeoutError, WorkqError
 from workq_helpers.log.details import BrokerChange
 from workq_helpers.log.events import EventLog
+from workq_helpers.log.experiments import Experiments
 from workq_helpers.log.ledger import Ledger
 from workq_helpers.log.observer import Book
 from workq_helpers.rabbitmq.connecting import translate
@@ -75,6 +76,7 @@ class Session:
             _keep_pika_out_of_cells()
             #: Everything that happened, in order.
             self.log = EventLog()
+            self.experiments = Experiments(self.log)
             self._book = Book(self.log)
             self._ledger = Ledger()
             self._ledger_lock = threading.Lock()

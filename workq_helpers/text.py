@@ -1,10 +1,10 @@
-"""Text from anywhere, safe to show: `printable` for a terminal or a cell, `paragraph` and `Code` for a notebook."""
+"""Text from anywhere, safe to show: `printable` for a terminal, `paragraph`, `Sentence` and `Code` for a notebook."""
 
 from __future__ import annotations
 
 import html
 
-__all__ = ["Code", "paragraph", "printable"]
+__all__ = ["Code", "Sentence", "paragraph", "printable"]
 
 # Control characters have pictures of their own in Unicode. The second set, which some terminals obey too, has none;
 # nor have those that turn the direction of what follows, or can't be seen at all.
@@ -46,6 +46,18 @@ class Code(str):
     def _repr_html_(self) -> str:
         # Jupyter breaks lines anywhere, in the middle of words too; code is better scrolled.
         return f'<pre style="overflow-x: auto"><code style="white-space: pre">{html.escape(self)}</code></pre>'
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class Sentence(str):
+    """A sentence that a notebook shows as one."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return paragraph(self)
 
     def __repr__(self) -> str:
         return str(self)

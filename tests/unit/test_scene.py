@@ -73,7 +73,8 @@ def test_published_messages_wait_in_their_queue_in_order() -> None:
     assert (queue["name"], queue["durability"], queue["type"]) == ("hello", "durable", "classic")
     assert tasks(queue["waiting"]) == ["a.", "b.."]
     assert queue["waiting"][1] == {
-        "key": 1, "task": "b..", "dots": 2, "persistent": True, "redelivered": False, "deliveries": 0, "worked": 0
+        "key": 1, "task": "b..", "dots": 2, "persistent": True, "redelivered": False, "deliveries": 0, "worked": 0,
+        "back_from": "",
     }  # fmt: skip
     assert queue["ready"] == {"broker": None, "log": 2}
 
@@ -668,3 +669,15 @@ class World(RuleBasedStateMachine):
 
 World.TestCase.settings = settings(max_examples=examples(100), stateful_step_count=40)
 TestWorld = World.TestCase
+
+
+def test_a_task_that_came_back_says_from_whom() -> None:
+    log = lesson_log()
+    publish(log, "a.", "b.")
+    consume(log, "delivered started", "a.")
+    log.record("killed", "w", "hello")
+    consume(log, "requeued", "a.")
+    assert [chip["back_from"] for chip in picture_of(log)["queues"][0]["waiting"]] == ["w", ""]
+    consume(log, "delivered", "a.", worker="w2", redelivered=True)
+    chips = [slot for card in picture_of(log)["workers"] for slot in card["slots"]]
+    assert [(chip["back_from"], chip["redelivered"]) for chip in chips] == [("", True)]

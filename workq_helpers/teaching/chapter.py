@@ -66,6 +66,7 @@ class Chapter:
             InvalidArgumentError: There is no such question, or no such answer to it.
         """
         form = Form(self._prediction(name), lesson, self._answers)
+        lesson.experiments.begin(name)
         if answer is not None:
             form.choose(position(form.prediction, answer), why)
         return form
@@ -88,7 +89,9 @@ class Chapter:
             seen, missing = prediction.observe(lesson), ""
         except CheckFailedError as error:
             seen, missing = None, str(error)
-        return Comparison(prediction, self._answers.get(name), seen, missing)
+        else:
+            lesson.experiments.end(name)
+        return Comparison(prediction, self._answers.get(name), seen, missing, lesson.name)
 
     def _prediction(self, name: str) -> Prediction:
         return self._named(name, {each.name: each for each in self.predictions}, "prediction")
