@@ -151,6 +151,10 @@ def test_fifty_workers_that_start_are_one_sentence() -> None:
     assert story.told() == ["50 workers take tasks from hello"]
 
 
+def test_a_task_that_is_long_by_its_dots_alone_has_a_short_name() -> None:
+    assert Story().add("acked", "w", "Stew" + 60 * "." + "…").told() == ["w acknowledged Stew"]
+
+
 def test_a_text_can_do_no_harm() -> None:
     told = Story().add("published", "p", "\u202eevil\x1b[31m" + "x" * 100).told()
     assert told[0].isprintable()
