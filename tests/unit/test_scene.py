@@ -475,7 +475,7 @@ class World(RuleBasedStateMachine):
         what = len(self.facts)
         task = f"Task {what}" + dots * "."
         facts = {"key": what, "task": task, "dots": dots, "persistent": persistent}
-        self.facts.append({**facts, "redelivered": False, "deliveries": 0, "worked": 0})
+        self.facts.append({**facts, "redelivered": False, "deliveries": 0, "worked": 0, "back_from": ""})
         self.queue_of.append(queue)
         self.waiting[queue].append(what)
         self.log.record("published", "publisher", queue, str(what), task, detail=PublishOptions(persistent))
@@ -629,7 +629,8 @@ class World(RuleBasedStateMachine):
         for shown in picture["queues"]:
             waiting = self.waiting[shown["name"]]
             worker = next(name for name, queue in self.WORKERS.items() if queue == shown["name"])
-            assert shown["waiting"] == [self.facts[what] for what in waiting[: scene_module.MOST_WAITING]]
+            facts = [self.facts[what] for what in waiting[: scene_module.MOST_WAITING]]
+            assert shown["waiting"] == [{**fact, "back_from": worker if fact["deliveries"] else ""} for fact in facts]
             assert (shown["ready"]["log"], shown["more"]) == (len(waiting), len(waiting) - len(shown["waiting"]))
             assert shown["unacknowledged"]["log"] == (0 if worker == "auto" else len(self.held[worker]))
         assert [shown["name"] for shown in picture["queues"]] == list(self.QUEUES)
