@@ -40,6 +40,7 @@ class BrokerWatch:
         ask: Asks the broker for its queues.
         log: Tells the time, and whether something goes on.
         changed: Called after an answer that differs from the one before.
+        compare: Compares an answer with the log, which had so many events before; returns whether they agree.
         ask_routes: Asks the broker for its exchanges and bindings.
     """
 
@@ -48,15 +49,18 @@ class BrokerWatch:
         ask: Callable[[], Mapping[str, QueueCounts]],
         log: EventLog,
         changed: Callable[[], None],
+        compare: Callable[[int, Mapping[str, QueueCounts]], bool],
         ask_routes: Callable[[], Routes] = Routes,
     ) -> None:
         self._ask = ask
+        self._compare = compare
         self._ask_routes = ask_routes
         self._log = log
         self._changed = changed
         self._answers: list[BrokerCounts] = [BrokerCounts()]
         self._queues: Mapping[str, QueueCounts] = {}
         self._routes = Routes()
+        self._agreed = True
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stage: counts", daemon=True)
 
@@ -102,14 +106,16 @@ class BrokerWatch:
             if answered and time.monotonic() >= routes_due:
                 self._look_at_routes()
                 routes_due = time.monotonic() + ROUTES_INTERVAL_SECONDS
-            looks = looks + 1 if len(self._log) == events else 0
+            looks = looks + 1 if len(self._log) == events and self._agreed else 0
             events = len(self._log)
             calm = looks > _EAGER_LOOKS and (answered or self.latest().reachable is None)
             self._ending.wait(IDLE_INTERVAL_SECONDS if calm else BUSY_INTERVAL_SECONDS)
 
     def _look(self) -> bool:
+        events = len(self._log)
         try:
             self._queues = self._ask()
+            self._agreed = self._compare(events, self._queues)
         except Exception as error:
             # Whatever went wrong, there was no answer; a fault of ours is worth a line in a debug log.
             if not isinstance(error, WorkqError):

@@ -27,7 +27,7 @@ MOST_EXCHANGES = 6
 MOST_BINDINGS = 8
 MOST_ROUTES = 12
 
-_NO_QUEUE = "There is no queue yet. Declare one here, or run the cell that does."
+_NO_QUEUE = "Declare a queue first: here, or by running the cell that does."
 
 
 def compose(

@@ -177,7 +177,7 @@ class Stage:
         self._playhead = Playhead(self._log)
         self._scene = Scene(seconds_per_dot())
         self._marks = Marks()
-        self._broker = BrokerWatch(dict, self._log, self._log.poke)
+        self._broker = BrokerWatch(dict, self._log, self._log.poke, lambda *_: True)
 
     def _open(self, lesson: Session) -> None:
         self._session = lesson
@@ -198,6 +198,7 @@ class Stage:
             lambda: lesson.broker.queue_counts(lesson.virtual_host),
             self._log,
             self._log.poke,
+            lesson.compare_counts(),
             lambda: lesson.broker.routes(lesson.virtual_host),
         )
         self._thread = threading.Thread(target=self._run, args=(self._ending,), name="stage", daemon=True)

@@ -4,6 +4,7 @@ import { button } from "./buttons.js";
 import { ChipList } from "./chip_list.js";
 import { setAttribute, setHidden, setStyle, setText } from "./dom.js";
 import { deadLettersOf } from "./exchange_list.js";
+import { GhostList } from "./ghosts.js";
 import { queueCounts } from "./queue_counts.js";
 import { whyWaiting } from "./why_waiting.js";
 import { formatCount } from "./words.js";
@@ -32,6 +33,7 @@ export class QueueCardView {
     this.more = h("p", { class: "workq-more", hidden: true });
     this.deadLetters = h("p", { class: "workq-dead-letters", hidden: true });
     this.why = h("p", { class: "workq-reason" });
+    this.ghosts = new GhostList(ui, name);
     this.purge = button(ui, "Purge", "purge", {
       command: () => ({ queue: name }),
       "aria-label": `Purge ${name}`,
@@ -46,6 +48,7 @@ export class QueueCardView {
       this.#pipe(),
       this.deadLetters,
       this.why,
+      this.ghosts.element,
     );
   }
 
@@ -60,12 +63,14 @@ export class QueueCardView {
     setText(this.deadLetters, deadLetters);
     setHidden(this.deadLetters, deadLetters === "");
     setText(this.why, whyWaiting(frame, queue));
+    this.ghosts.draw(queue);
     setHidden(this.purge, queue.gone || queue.name === "");
   }
 
   /** Before it goes. */
   clear() {
     this.chips.clear();
+    this.ghosts.clear();
     this.ui.saveFocus(this.element, this.element.closest(".workq-queue-column"));
     this.ui.buttons.forget(this.element);
   }
