@@ -18,6 +18,7 @@ from workq_helpers.clients.publisher import Publisher, PublisherOptions
 from workq_helpers.clients.recording_connection import ACTOR, RecordingConnection
 from workq_helpers.clients.worker import Callback, Worker
 from workq_helpers.errors import InvalidArgumentError, QueueError, UnknownWorkerError, WaitTimeoutError, WorkqError
+from workq_helpers.forks import abandon_in_children, unless_forked
 from workq_helpers.log.details import BrokerChange
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.ledger import Ledger
@@ -93,8 +94,9 @@ class Session:
                 self._release_broker()
                 raise
             self.broker.subscribe(self._record_broker)
-            self._closed = False
+            self._closed = self._inherited = False
             _open_sessions[name] = self
+            abandon_in_children(self)
 
     # -- connections ----------------------------------------------------------------------------------
 
@@ -497,7 +499,12 @@ class Session:
     # -- the end --------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """End everything the lesson opened and remove its virtual host; closing again does nothing."""
+        """End everything the lesson opened and remove its virtual host; closing again does nothing.
+
+        In a forked child that does nothing either: all of it is its parent's.
+        """
+        if self._inherited:
+            return
         with _opening:
             if self._closed:
                 return
@@ -505,6 +512,11 @@ class Session:
             if _open_sessions.get(self.name) is self:
                 del _open_sessions[self.name]
         self._end()
+
+    def abandon(self) -> None:
+        """Leave everything to the parent in a forked child."""
+        self._inherited = True
+        _open_sessions.pop(self.name, None)
 
     def _end(self) -> None:
         self.broker.unsubscribe(self._record_broker)
@@ -610,9 +622,11 @@ def _say(text: str, *_: object) -> None:
     print(text)  # noqa: T201 - progress for the learner who waits for the first cell
 
 
-@atexit.register
 def _close_open_sessions() -> None:
     for session in list(_open_sessions.values()):
         # One that can't be closed must not keep the others open.
         with contextlib.suppress(Exception):
             session.close()
+
+
+atexit.register(unless_forked(_close_open_sessions))

@@ -28,6 +28,7 @@ from workq_helpers.errors import (
     VirtualHostRefusedError,
     WaitTimeoutError,
 )
+from workq_helpers.forks import abandon_in_children
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.features import Features
 from workq_helpers.rabbitmq.url import endpoint_from_url
@@ -122,6 +123,7 @@ class Broker:
         self._restarts = share.ready.restarts if share else 0
         self._listeners: list[Callable[[str], None]] = []
         self._closed = False
+        abandon_in_children(self)
 
     # -- what it is
 
@@ -516,6 +518,13 @@ class Broker:
                     with contextlib.suppress(BrokerError):  # a broker that is gone has nothing to delete
                         management.delete_virtual_host(name)
             management.close()
+
+    def abandon(self) -> None:
+        """Leave everything to the parent in a forked child; what is asked from there goes over a client of its own."""
+        self._lock = threading.Lock()  # another thread of the parent may have held it
+        self._closed = True
+        self._management = self._witness = None
+        self._claims = {}
 
     def __enter__(self) -> Broker:
         return self

@@ -21,6 +21,7 @@ from workq_helpers.clients import program_guard
 from workq_helpers.clients.console import Console
 from workq_helpers.clients.pace import seconds_per_dot
 from workq_helpers.errors import InvalidArgumentError, WaitTimeoutError
+from workq_helpers.forks import abandon_in_children
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.url import BROKER_URL, address_of
 from workq_helpers.text import Code
@@ -95,6 +96,7 @@ class Program:
             stderr=subprocess.PIPE,
             start_new_session=True,  # a signal that ends the kernel leaves the guard the time to do its duty
         )
+        abandon_in_children(self)
         #: Its process id.
         self.pid = int(_pipe(self._guard.stderr).readline() or 0)
         self._reader = threading.Thread(target=self._read, name=f"program: {name}", daemon=True)
@@ -167,6 +169,12 @@ class Program:
     def end(self) -> None:
         """SIGKILL it if it still runs, and let go of what it needed; doing so again does nothing."""
         self.kill()
+
+    def abandon(self) -> None:
+        """Let go of it in a forked child, which would keep it alive when the kernel has died: the guard would not know."""
+        # Below the buffer: another thread of the parent may have been using that.
+        stdin = _pipe(self._guard.stdin)
+        getattr(stdin, "raw", stdin).close()
 
     # -- behind the scenes
 
