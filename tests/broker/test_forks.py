@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -68,9 +67,7 @@ _WAYS = {
 
 
 def run(program: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=45
-    )
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=45)
 
 
 @pytest.mark.parametrize("way", _WAYS)
@@ -82,6 +79,7 @@ def test_a_childs_end_is_not_its_parents(broker: Broker, way: str) -> None:
 
 
 def test_a_lesson_on_an_address_stays_too(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORKQ_BROKER", raising=False)
     monkeypatch.setenv("WORKQ_BROKER_URL", address_of(broker.endpoint))
     monkeypatch.setenv("WORKQ_MANAGEMENT_URL", broker.endpoint.management_url or "")
     test_a_childs_end_is_not_its_parents(broker, "exit")

@@ -29,6 +29,8 @@ from workq_helpers.errors import (
     WaitTimeoutError,
 )
 from workq_helpers.forks import abandon_in_children
+from workq_helpers.hidden import ENVIRON
+from workq_helpers.interrupts import deferred
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.features import Features
 from workq_helpers.rabbitmq.url import endpoint_from_url
@@ -57,7 +59,7 @@ _RESTART_YOURSELF = (
 _MANAGEMENT_SECONDS = 20.0
 
 
-def find_broker(progress: Callable[[str], None] | None = None, environ: Mapping[str, str] = os.environ) -> Broker:
+def find_broker(progress: Callable[[str], None] | None = None, environ: Mapping[str, str] = ENVIRON) -> Broker:
     """Find the broker to use, or start one, and return once it accepts logins.
 
     Args:
@@ -445,7 +447,8 @@ class Broker:
             self._tell("up")
 
     def _wait_for_hand(self, command: str) -> None:
-        import click
+        with deferred():
+            import click
 
         self._remember_this_boot()  # what happened before does not count
         click.echo(f"Type this now in a terminal of the machine that runs RabbitMQ, in the course's folder: {command}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import time
@@ -18,6 +17,7 @@ from workq_helpers.broker.installations import find_installations
 from workq_helpers.broker.protocol import Status
 from workq_helpers.broker.server import silent
 from workq_helpers.errors import BrokerError, InvalidArgumentError, ManagementUnavailableError
+from workq_helpers.hidden import ENVIRON
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.url import BROKER_URL, MANAGEMENT_URL, endpoint_from_url
 from workq_helpers.rabbitmq.versions import OLDEST_VERSION
@@ -46,7 +46,7 @@ class Finding:
     works: bool = True
 
 
-def diagnose(environ: Mapping[str, str] = os.environ) -> list[Finding]:
+def diagnose(environ: Mapping[str, str] = ENVIRON) -> list[Finding]:
     """Look at every source of a broker without starting anything, and go to one that runs as a lesson goes.
 
     Args:
@@ -67,7 +67,7 @@ def diagnose(environ: Mapping[str, str] = os.environ) -> list[Finding]:
     return [*state, *candidates, _decision(choice, running, candidates)]
 
 
-def try_node(environ: Mapping[str, str] = os.environ) -> Finding:
+def try_node(environ: Mapping[str, str] = ENVIRON) -> Finding:
     """Start a private node of this user's and end it, and say how long that took.
 
     Args:

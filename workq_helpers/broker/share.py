@@ -24,6 +24,7 @@ from workq_helpers.broker.server import Progress, silent
 from workq_helpers.broker.sweep import sweep, sweep_under_lock
 from workq_helpers.errors import BrokerStartError, BrokerUnreachableError, WorkqError
 from workq_helpers.forks import abandon_in_children, unless_forked
+from workq_helpers.hidden import Environment
 
 __all__ = ["RESTART_SECONDS", "Share", "ask", "stop", "take_share"]
 
@@ -179,7 +180,7 @@ def _start(folders: Folders, environ: Mapping[str, str], progress: Progress) -> 
 
 def _start_supervisor(folders: Folders, environ: Mapping[str, str]) -> None:
     """Start a supervisor and return once it listens; under the lock."""
-    inherited = {name: value for name, value in environ.items() if name not in ("PYTHONWARNINGS", "PYTHONDEVMODE")}
+    inherited = Environment(environ).without("PYTHONWARNINGS", "PYTHONDEVMODE")
     paths = [str(Path(__file__).parents[2]), *filter(None, [environ.get("PYTHONPATH")])]
     try:
         log = os.open(folders.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

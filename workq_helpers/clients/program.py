@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import os
 import subprocess
 import sys
 import textwrap
@@ -22,6 +21,7 @@ from workq_helpers.clients.console import Console
 from workq_helpers.clients.pace import seconds_per_dot
 from workq_helpers.errors import InvalidArgumentError, WaitTimeoutError
 from workq_helpers.forks import abandon_in_children
+from workq_helpers.hidden import ENVIRON
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.url import BROKER_URL, address_of
 from workq_helpers.text import Code
@@ -171,7 +171,7 @@ class Program:
         self.kill()
 
     def abandon(self) -> None:
-        """Let go of it in a forked child, which would keep it alive when the kernel has died: the guard would not know."""
+        """Let go of it in a forked child, where it would live on when its kernel has died: its guard would not know."""
         # Below the buffer: another thread of the parent may have been using that.
         stdin = _pipe(self._guard.stdin)
         getattr(stdin, "raw", stdin).close()
@@ -233,7 +233,7 @@ def _checked(arguments: Sequence[str]) -> list[str]:
 
 
 def _environment(endpoint: Endpoint) -> Mapping[str, str]:
-    return os.environ | {
+    return ENVIRON | {
         BROKER_URL: address_of(endpoint),
         "WORKQ_SECONDS_PER_DOT": str(max(seconds_per_dot(), _SHORTEST_DOT_SECONDS)),
         "PYTHONUNBUFFERED": "1",  # what it prints goes into a pipe, and is wanted as it is printed
