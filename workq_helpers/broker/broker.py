@@ -8,6 +8,7 @@ import re
 import secrets
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -43,12 +44,16 @@ if TYPE_CHECKING:
 
     from workq_helpers.rabbitmq.borrowed_virtual_host import Claim  # pika
     from workq_helpers.rabbitmq.management import Management, QueueCounts
-    from workq_helpers.rabbitmq.restart_watch import Witness
+    from workq_helpers.rabbitmq.restart_watch import RestartWatch
 
 __all__ = ["Broker", "find_broker"]
 
 #: How often to look whether a broker went away or came back, in seconds: a restart takes longer than that.
 _LOOK_SECONDS = 0.1
+#: What is told of a broker when somebody asks this handle for it, before it is seen.
+_DEEDS = ("restarting", "crashing", "stopping")
+#: What is told of a broker that is there.
+_ALARMS = ("blocked", "unblocked")
 #: How long to wait for the user to restart a broker, in seconds.
 _BY_HAND_SECONDS = 300.0
 _RESTART_YOURSELF = (
@@ -82,7 +87,7 @@ def find_broker(progress: Callable[[str], None] | None = None, environ: Mapping[
         from workq_helpers.rabbitmq import connecting  # with it pika, which takes a while to import
 
         broker = Broker(endpoint, connecting.probe(endpoint), by_hand=ByHand.from_environ(environ))
-        broker._call_a_witness()
+        broker._watch()
         return broker
     folders = Folders.from_environ(environ)
     if progress is not None:
@@ -120,10 +125,14 @@ class Broker:
         # Those that the broker did not delete when it was asked to, or made when it seemed not to.
         self._overdue: set[str] = set()
         self._claims: dict[str, Claim] = {}
-        # What tells of restarts: a witness where others run it, the supervisor's count where it is ours.
-        self._witness: Witness | None = None
+        # What tells of restarts: a watch, and where it is ours and nobody listens the supervisor's count.
+        self._restart_watch: RestartWatch | None = None
         self._restarts = share.ready.restarts if share else 0
+        self._outages = 0
         self._listeners: list[Callable[[str], None]] = []
+        self._telling = threading.RLock()
+        self._told = "up"
+        self._deeds = 0  # of this handle, under way
         self._closed = False
         abandon_in_children(self)
 
@@ -358,11 +367,20 @@ class Broker:
             self._wait_for_hand(by_hand)
             return
         share = self._ours(f"it does not {deed} it", _RESTART_YOURSELF)
-        self._tell(change)
-        share.request(deed, RESTART_SECONDS)
-        self._wait_until_started()
-        self._remember_this_boot()
-        self._tell("up")
+        watch = self._restart_watch
+        outages = watch.outages if watch else 0
+        self._deeds += 1
+        try:
+            self._tell(change)
+            share.request(deed, RESTART_SECONDS)
+            self._wait_until_started()
+            if watch is not None:
+                wait_until(lambda: watch.is_up and watch.outages != outages, _MANAGEMENT_SECONDS)
+            self._remember_this_boot()
+            self._tell("up")
+        finally:
+            # However this ended: from now on the watch tells how it is.
+            self._deeds -= 1
 
     def stop(self) -> None:
         """Stop it for everyone and remove its data; return when it is gone. No error if it is gone already.
@@ -394,16 +412,73 @@ class Broker:
         return str(share.request("rabbitmqctl", RESTART_SECONDS, arguments=list(arguments)))
 
     def subscribe(self, listener: Callable[[str], None]) -> None:
-        """Have `listener` called with "restarting", "crashing", "stopping", "down" or "up" when this handle sees it."""
+        """Have `listener` called with each `BrokerChange` of the broker, whoever made it, until it is unsubscribed.
+
+        Args:
+            listener: Called with "restarting", "crashing" or "stopping" when that is asked of this handle, and with
+                "down", "up", "blocked" or "unblocked" when it is seen; that in a thread of its own.
+        """
         self._listeners.append(listener)
+        self._watch()
 
     def unsubscribe(self, listener: Callable[[str], None]) -> None:
         """Call `listener` no more."""
         self._listeners.remove(listener)
+        if self._share is not None and not self._listeners:
+            self._watch_no_more()
 
     def _tell(self, change: str) -> None:
-        for listener in list(self._listeners):
-            listener(change)
+        with self._telling:
+            if change == self._told:
+                return
+            if change not in _ALARMS:
+                self._told = change
+            for listener in list(self._listeners):
+                listener(change)
+
+    def _saw(self, change: str) -> None:
+        """Take in what the watch sees: again and again how it is, and alarms."""
+        if change != self._told and not (self._told in _DEEDS and self._is_under_way()):
+            self._tell(change)
+            if change == "down":
+                self._revive()
+            elif change == "up":
+                self._claim_again()
+
+    def _is_under_way(self) -> bool:
+        """Whether what was told is being done still: then the broker is neither up nor down for good."""
+        if self._deeds or self._share is None:
+            return bool(self._deeds)
+        with contextlib.suppress(BrokerError, WaitTimeoutError):
+            return self._restarts_told(self._share) % 2 == 1
+        return False  # the supervisor is gone, and with it whoever did it
+
+    def _revive(self) -> None:
+        """Have the supervisor start a server of ours again that has died; nobody does that for another's."""
+        if self._share is not None:
+            with contextlib.suppress(BrokerError, WaitTimeoutError):
+                self._share.request("revive", RESTART_SECONDS)
+
+    def _watch(self) -> None:
+        """Watch the broker from now on; one that can't be watched at this moment is not."""
+        from workq_helpers.rabbitmq.restart_watch import RestartWatch  # pika
+
+        if self._restart_watch is None:
+            me = weakref.ref(self)  # a handle that is dropped closes itself
+
+            def told(change: str) -> None:
+                broker = me()
+                if broker is not None:
+                    broker._saw(change)
+
+            with contextlib.suppress(BrokerError):
+                self._restart_watch = RestartWatch(self.endpoint, told)
+                self._outages, self._told = 0, "up"
+
+    def _watch_no_more(self) -> None:
+        watch, self._restart_watch = self._restart_watch, None
+        if watch is not None:
+            watch.close()
 
     def _ours(self, so: str, yourself: str) -> Share:
         """Return our share in it; raise where somebody else runs it, with what follows and what to do instead."""
@@ -441,16 +516,14 @@ class Broker:
         with Shown() as shown:
             going = f"Waiting for RabbitMQ at {place} to go down: restart it now"
             wait(going, self._went_away, "it never stopped answering")
-            self._tell("down")
             coming = f"RabbitMQ at {place} is down: waiting for it to come back"
             wait(coming, self._remember_this_boot, "it went down and did not come back")
-            self._tell("up")
 
     def _wait_for_hand(self, command: str) -> None:
         with deferred():
             import click
 
-        self._remember_this_boot()  # what happened before does not count
+        wait_until(self._remember_this_boot, _MANAGEMENT_SECONDS)  # what happened before does not count
         click.echo(f"Type this now in a terminal of the machine that runs RabbitMQ, in the course's folder: {command}")
         self.wait_for_restart(_BY_HAND_SECONDS)
         self._wait_until_started()
@@ -459,38 +532,28 @@ class Broker:
         """Say whether the broker has gone away since it was last remembered, or is away now."""
         from workq_helpers.rabbitmq import connecting  # pika, for which whoever starts a broker need not wait
 
+        if self._restart_watch is not None:
+            return self._restart_watch.outages != self._outages
         if self._share is not None and self._restarts_told(self._share) != self._restarts:
             return True
-        with self._lock:
-            if self._witness is not None and self._witness.saw_it_go():
-                return True
         return not connecting.accepts(self.endpoint)
 
     def _remember_this_boot(self) -> bool:
         """Notice from now on that the broker goes away; say whether it is there at all."""
-        if self._share is None:
-            return self._call_a_witness()
         from workq_helpers.rabbitmq import connecting  # pika, for which whoever starts a broker need not wait
 
-        restarts = self._restarts_told(self._share)
-        if restarts % 2 or not connecting.accepts(self.endpoint):
+        watch = self._restart_watch
+        if watch is not None and not watch.is_up:
             return False
-        self._restarts = restarts
-        return True
-
-    def _call_a_witness(self) -> bool:
-        from workq_helpers.rabbitmq.restart_watch import Witness  # pika
-
-        try:
-            witness = Witness(self.endpoint)
-        except BrokerError:
-            return False
-        with self._lock:
-            former, self._witness = self._witness, witness
-        if former is not None:
-            former.close()
-        self._claim_again()
-        return True
+        if self._share is None:
+            self._watch()
+        else:
+            restarts = self._restarts_told(self._share)
+            if restarts % 2 or not connecting.accepts(self.endpoint):
+                return False
+            self._restarts = restarts
+        self._outages = watch.outages if watch is not None else 0
+        return self.ours or self._restart_watch is not None
 
     @staticmethod
     def _restarts_told(share: Share) -> int:
@@ -508,11 +571,9 @@ class Broker:
             management, self._management = self._management, None
             virtual_hosts, self._virtual_hosts = self._virtual_hosts, set()
             claims, self._claims = self._claims, {}
-            witness, self._witness = self._witness, None
         for claim in claims.values():
             claim.release()  # whoever takes it next empties it
-        if witness is not None:
-            witness.close()
+        self._watch_no_more()
         if self._share is not None:
             self._share.close()  # the supervisor deletes its virtual hosts
         if management is not None:
@@ -526,7 +587,7 @@ class Broker:
         """Leave everything to the parent in a forked child; what is asked from there goes over a client of its own."""
         self._lock = threading.Lock()  # another thread of the parent may have held it
         self._closed = True
-        self._management = self._witness = None
+        self._management = self._restart_watch = None
         self._claims = {}
 
     def __enter__(self) -> Broker:

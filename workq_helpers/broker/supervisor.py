@@ -77,6 +77,7 @@ class Supervisor:
             "pin": self._pin,
             "restart": self._restart_for,
             "crash": self._restart_for,
+            "revive": lambda _, link: self._await(link, self._revive_dead),
             "rabbitmqctl": self._rabbitmqctl_for,
             "stop": self._stop_for,
         }
@@ -312,7 +313,10 @@ class Supervisor:
         server = self._started()
         wait_until(lambda: not server.is_running() or self._accepts(ready), SLOW_SECONDS)
         # If it runs and still does not accept, the one who asked will see that better than we can say it.
-        if not server.is_running():
+        self._revive_dead()
+
+    def _revive_dead(self) -> None:
+        if not self._started().is_running():
             self._restart("restart")
 
     def _drop(self, virtual_hosts: set[str]) -> None:

@@ -50,7 +50,7 @@ KINDS = {
     "declared": "a client declared the queue; detail is `QueueOptions`",
     "purged": "the queue was emptied; detail is how many messages went",
     "deleted": "the queue was deleted",
-    "broker": "the lesson did something to the broker; detail is a `BrokerChange`",
+    "broker": "what the broker does or has done to it, whoever did it; detail is a `BrokerChange`",
 }
 
 
