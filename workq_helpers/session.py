@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import pika.exceptions
+
 from workq_helpers.broker import Broker, find_broker
 from workq_helpers.clients.consumer import ConsumerOptions
 from workq_helpers.clients.program import Program
@@ -23,7 +25,8 @@ from workq_helpers.log.details import BrokerChange
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.ledger import Ledger
 from workq_helpers.log.observer import Book
-from workq_helpers.rabbitmq.connecting import translate
+from workq_helpers.rabbitmq import management
+from workq_helpers.rabbitmq.connecting import open_connection, translate
 from workq_helpers.text import printable
 from workq_helpers.waiting import wait_until
 
@@ -93,6 +96,8 @@ class Session:
             except BaseException:
                 self._release_broker()
                 raise
+            if self.broker.unmanaged:
+                _say(_without_management(self.broker.unmanaged, self.virtual_host))
             self.broker.subscribe(self._record_broker)
             self._closed = self._inherited = False
             _open_sessions[name] = self
@@ -359,9 +364,26 @@ class Session:
     # -- queues ---------------------------------------------------------------------------------------
 
     def queue_counts(self) -> Mapping[str, QueueCounts]:
-        """Return what the broker says of each queue in the lesson's virtual host, current to some milliseconds."""
+        """Return what the broker says of each queue in the lesson's virtual host, current to some milliseconds.
+
+        Without its management API it says that of the queues that the lesson declared, and nothing of what is
+        unacknowledged: that count is the log's own.
+        """
         self._check_open()
+        if self.broker.unmanaged:
+            return self._counts_over_amqp()
         return self.broker.queue_counts(self.virtual_host)
+
+    def _counts_over_amqp(self) -> Mapping[str, QueueCounts]:
+        ledger, counts = self.ledger(), {}
+        logged = ledger.queues()
+        with open_connection(self.broker.endpoint.on(self.virtual_host)) as connection:
+            for name, options in ledger.declarations().items():
+                with contextlib.suppress(pika.exceptions.ChannelClosedByBroker):  # it is gone, or somebody's alone
+                    declared = connection.channel().queue_declare(name, passive=True)
+                    ready, held = declared.method.message_count, logged[name][1] if name in logged else 0
+                    counts[name] = management.QueueCounts(ready, held, options.durable, options.type)
+        return counts
 
     def purge(self, queue: str) -> int:
         """Empty a queue of its ready messages; return how many went.
@@ -526,12 +548,21 @@ class Session:
             with contextlib.suppress(Exception):
                 connection.close()
         try:
+            if self.broker.unmanaged:
+                self._delete_declared()
             self.broker.delete_virtual_host(self.virtual_host)
         except WorkqError:
             # It is gone, or will be removed when our share in the broker ends.
             logging.getLogger(__name__).debug("virtual host %s not removed", self.virtual_host, exc_info=True)
         finally:
             self._release_broker()
+
+    def _delete_declared(self) -> None:
+        """Delete what the lesson declared in a virtual host that others may use, unless somebody needs it."""
+        with open_connection(self.broker.endpoint.on(self.virtual_host)) as connection:
+            for name in self.ledger().declarations():
+                with contextlib.suppress(pika.exceptions.ChannelClosedByBroker):
+                    connection.channel().queue_delete(name, if_unused=True, if_empty=True)
 
     def __enter__(self) -> Self:
         return self
@@ -616,6 +647,14 @@ def _keep_pika_out_of_cells() -> None:
     logger = logging.getLogger("pika")
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
+
+
+def _without_management(why: str, virtual_host: str) -> str:
+    return (
+        f"{why}\nSo this lesson uses the virtual host {virtual_host!r} as it is, with what is in it, and removes in "
+        "the end only those of its own queues that are empty and that nobody uses. RabbitMQ's own count of "
+        "unacknowledged messages can't be seen: where one is shown, it is the log's."
+    )
 
 
 def _say(text: str, *_: object) -> None:

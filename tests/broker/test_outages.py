@@ -1,4 +1,4 @@
-"""The broker's state is everybody's: what happens to it is an event in each lesson, whoever did it and however it ended."""
+"""The broker's state is everybody's: what happens to it is an event in each lesson, whoever made it happen."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_restart_by_another_notebook_is_an_event_here_and_what_it_cost_is_acco
                    "['restarting', 'up']")  # fmt: skip
     assert heard(notebook, "done") == "done"
     poll_for(lambda: changes(lesson) == ["down", "up"])
-    places = {str(row.task): str(row.outcome) for row in lesson.tasks().itertuples()}
+    places = {str(row.task): str(row.fate) for row in lesson.tasks().itertuples()}
     assert places == {"one": "lost", "two": "lost", "three": "waiting"}
     assert lesson.queue_counts()["hello"].ready == 1
 

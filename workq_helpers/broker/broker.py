@@ -26,6 +26,7 @@ from workq_helpers.errors import (
     InvalidArgumentError,
     LoginRefusedError,
     ManagementError,
+    ManagementUnavailableError,
     VirtualHostRefusedError,
     WaitTimeoutError,
 )
@@ -125,6 +126,8 @@ class Broker:
         # Those that the broker did not delete when it was asked to, or made when it seemed not to.
         self._overdue: set[str] = set()
         self._claims: dict[str, Claim] = {}
+        #: Why its management API can't be asked, where a lesson goes on without it.
+        self.unmanaged = ""
         # What tells of restarts: a watch, and where it is ours and nobody listens the supervisor's count.
         self._restart_watch: RestartWatch | None = None
         self._restarts = share.ready.restarts if share else 0
@@ -133,6 +136,7 @@ class Broker:
         self._telling = threading.RLock()
         self._told = "up"
         self._deeds = 0  # of this handle, under way
+        self._revived = False  # since the broker went down, whatever came of it
         self._closed = False
         abandon_in_children(self)
 
@@ -202,7 +206,8 @@ class Broker:
 
         On a broker that somebody else runs and where the user may not create any, one of those that a teacher made
         for the user is emptied and used instead (`workq_helpers.rabbitmq.borrowed_virtual_host` says more); where there
-        are none, the virtual host that the address names, unless that is ``/``.
+        are none, the virtual host that the address names, unless that is ``/``. Without its management API nobody can
+        make one or empty one: the one that the address names is used as it is, and `unmanaged` says why.
 
         Args:
             label: What it is for, such as ``"round-robin"``; becomes part of the name.
@@ -227,6 +232,9 @@ class Broker:
         else:
             try:
                 self._api().create_virtual_host(name)
+            except ManagementUnavailableError as error:
+                self.unmanaged = str(error)
+                return self.endpoint.virtual_host
             except (VirtualHostRefusedError, LoginRefusedError):
                 return self._borrowed_virtual_host()
         with self._lock:
@@ -237,12 +245,15 @@ class Broker:
         """Delete a virtual host and everything in it; no error if it is gone.
 
         Args:
-            name: As `create_virtual_host` returned it. One that was there before is emptied and stays.
+            name: As `create_virtual_host` returned it. One that was there before is emptied, where that can be
+                done, and stays.
         """
         with self._lock:
             claim = self._claims.pop(name, None)
         if claim is not None:
             self._give_back(claim)
+            return
+        if self.unmanaged:
             return
         if self._share is None and name == self.endpoint.virtual_host:
             self._api().empty_virtual_host(name)
@@ -438,12 +449,15 @@ class Broker:
 
     def _saw(self, change: str) -> None:
         """Take in what the watch sees: again and again how it is, and alarms."""
-        if change != self._told and not (self._told in _DEEDS and self._is_under_way()):
+        if change != self._told:
+            if self._told in _DEEDS and self._is_under_way():
+                return
             self._tell(change)
-            if change == "down":
-                self._revive()
-            elif change == "up":
+            if change == "up":
+                self._revived = False
                 self._claim_again()
+        if change == "down" and not self._revived:
+            self._revived = self._revive()
 
     def _is_under_way(self) -> bool:
         """Whether what was told is being done still: then the broker is neither up nor down for good."""
@@ -453,11 +467,18 @@ class Broker:
             return self._restarts_told(self._share) % 2 == 1
         return False  # the supervisor is gone, and with it whoever did it
 
-    def _revive(self) -> None:
-        """Have the supervisor start a server of ours again that has died; nobody does that for another's."""
-        if self._share is not None:
-            with contextlib.suppress(BrokerError, WaitTimeoutError):
-                self._share.request("revive", RESTART_SECONDS)
+    def _revive(self) -> bool:
+        """Have the supervisor start a server of ours again that has died; return whether there is no more to ask for.
+
+        Nobody does that for a broker of somebody else's. One that has gone and still runs is about to die, or to come
+        back; one that did not come up does so no better at once.
+        """
+        if self._share is None:
+            return True
+        try:
+            return bool(self._share.request("revive", RESTART_SECONDS))
+        except (BrokerError, WaitTimeoutError):
+            return True
 
     def _watch(self) -> None:
         """Watch the broker from now on; one that can't be watched at this moment is not."""

@@ -315,9 +315,12 @@ class Supervisor:
         # If it runs and still does not accept, the one who asked will see that better than we can say it.
         self._revive_dead()
 
-    def _revive_dead(self) -> None:
-        if not self._started().is_running():
+    def _revive_dead(self) -> bool:
+        """Start the server again if it has died; return whether it had."""
+        dead = not self._started().is_running()
+        if dead:
             self._restart("restart")
+        return dead
 
     def _drop(self, virtual_hosts: set[str]) -> None:
         if self._management is None:
