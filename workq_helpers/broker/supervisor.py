@@ -317,6 +317,8 @@ class Supervisor:
 
     def _revive_dead(self) -> bool:
         """Start the server again if it has died; return whether it had."""
+        if self._stopping or self._closed:
+            raise BrokerUnreachableError(GONE)  # it is down because it is put away
         dead = not self._started().is_running()
         if dead:
             self._restart("restart")
