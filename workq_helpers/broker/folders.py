@@ -71,7 +71,7 @@ class Folders:
         if runtime and cache:
             return cls(runtime, cache)
         with deferred():
-            import platformdirs
+            import platformdirs  # noqa: PLC0415 - a supervisor is told its folders, and its start would wait for this
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that XDG_RUNTIME_DIR is unset is nothing to bother a learner with

@@ -69,8 +69,9 @@ class Shown:
 
     @staticmethod
     def _new_bar(total: int) -> Any:
+        # It imports IPython's widgets in a notebook, and whoever finds a broker that runs is shown no bar.
         with deferred():
-            from tqdm import auto  # imports IPython's widgets in a notebook; most callers find a broker that runs
+            from tqdm import auto  # noqa: PLC0415
 
         class Bar(auto.tqdm):  # type: ignore[type-arg]  # not subscriptable where its notebook form is chosen
             monitor_interval = 0  # else a thread of tqdm's own outlives the bar
