@@ -23,7 +23,7 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 #: Their sentences are what learners are asked, told and shown.
 MODULES = sorted(
     file
-    for part in ("lessons/*/checks.py", "lessons/*/exercises.py", "teaching/exercise.py", "teaching/trial.py")
+    for part in ("lessons/*/checks.py", "lessons/*/exercises.py", "teaching/*.py")
     for file in (ROOT / "workq_helpers").glob(part)
 )
 assert NOTEBOOKS

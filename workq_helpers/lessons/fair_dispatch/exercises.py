@@ -171,6 +171,7 @@ _PUSHED_OUT = len(_PLATES) - _ROOM
 _EMPTY_SECONDS = 10.0
 _SHORTEST_TTL_MS, _LONGEST_TTL_MS = 500, 5_000
 _RAIL = "rail"
+_EXPIRES = "x-expires ends a queue itself, once nobody uses it; x-message-ttl is for what waits in it."
 
 
 def _keep_the_overflow(trial: Trial, arguments: Any) -> str:
@@ -180,12 +181,10 @@ def _keep_the_overflow(trial: Trial, arguments: Any) -> str:
     try:
         return _what_left_was_kept(trial, arguments)
     except QueueNotFoundError as error:
-        raise CheckFailedError(
-            f"The rail is gone, with all that was on it: {arguments!r} ends the queue itself. "
-            f"x-message-ttl is for what waits in it."
-        ) from error
+        raise CheckFailedError(f"The rail is gone, with all that was on it. {_EXPIRES}") from error
     except CheckFailedError as error:
-        raise CheckFailedError(" ".join([str(error), *misspelled(arguments)])) from error
+        clues = [*misspelled(arguments), *([_EXPIRES] if "x-expires" in arguments else [])]
+        raise CheckFailedError(" ".join([str(error), *clues])) from error
 
 
 def _what_left_was_kept(trial: Trial, arguments: dict[str, Any]) -> str:
