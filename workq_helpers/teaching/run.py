@@ -44,6 +44,8 @@ class Run:
         self.began = False
         #: What the function gave back, if that shows that it has not run.
         self.made = ""
+        #: Threads that the function has started and left behind: it may work and acknowledge there.
+        self.threads: list[threading.Thread] = []
         self._heard_seconds = 0.0
         self._heard_before = 0.0
         self._seconds_before = math.inf
@@ -53,6 +55,11 @@ class Run:
     def over(self) -> bool:
         """Whether the callback has come to its end."""
         return self.effort.over
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether its work goes on, in the callback or in a thread of its own."""
+        return not self.over or any(thread.is_alive() for thread in self.threads)
 
     def hear(self, what: Literal["begins", "over"], seconds: float) -> None:
         """Take note of a pause."""
@@ -74,7 +81,8 @@ class Run:
     @property
     def worked_before(self) -> bool:
         """Whether the work was done before it was settled."""
-        return self._is_enough(self._heard_before, min(self._seconds_before, self._seconds))
+        elsewhere = self.threads and self._seconds_before >= self.dots * pace.seconds_per_dot() * _ENOUGH
+        return bool(elsewhere) or self._is_enough(self._heard_before, min(self._seconds_before, self._seconds))
 
     @property
     def worked(self) -> bool:
@@ -135,11 +143,18 @@ class Runs(list[Run]):
                     at_work()
 
             result: object = None
+            others = set(threading.enumerate())
             try:
                 with pace.overhear(hear):
                     result = callback(ch, method, properties, body)
                 return result
             finally:
+                run.threads = [each for each in threading.enumerate() if each not in others and _is_unnamed(each)]
                 run.end(result)
 
         return watched_callback
+
+
+def _is_unnamed(thread: threading.Thread) -> bool:
+    """Whether a thread has the name that Python gives it; those of the course have names of their own."""
+    return thread.name.startswith("Thread-")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -149,8 +150,8 @@ class Trial:
             return bool(killed) or any(run.over or run.effort.seconds >= _MIDDLE_SECONDS for run in first)
 
         wait_until(is_in_the_middle, _PATIENCE_SECONDS)
-        if any(not run.over for run in self.runs[before:][:1]):
-            accident()  # it sleeps in a way of its own
+        if any(run.goes_on and not run.settled for run in self.runs[before:][:1]):
+            accident()  # it works in a way of its own
         self.settle()
         return killed[0] if killed else ""
 
@@ -219,18 +220,17 @@ class Trial:
         Raises:
             CheckFailedError: Something goes on for ever; the message says what.
         """
-        seen, waited = -1, 0.0
+        seen, since = -1, time.monotonic()
         while True:
-            try:
+            with contextlib.suppress(WaitTimeoutError):
                 self.lesson.wait_until_idle(timeout=_LOOK_SECONDS)
-                if not self._goes_on():
+                if not self._goes_on() and not any(run.goes_on for run in self.runs if not run.settled):
                     break
-            except WaitTimeoutError:
-                waited += _LOOK_SECONDS
             self._nothing_circles()
             self._nobody_hangs()
             if len(self.lesson.log) != seen:
-                seen, waited = len(self.lesson.log), 0.0
+                seen, since = len(self.lesson.log), time.monotonic()
+            waited = time.monotonic() - since
             if waited >= _PATIENCE_SECONDS and not any(worker.current_task for worker in self.lesson.workers):
                 raise CheckFailedError(f"For {waited:.0f} s nothing happened, and there were still orders to be done.")
         self._everything_ran()
