@@ -127,9 +127,15 @@ class Calls(list[Call]):
             elif name == "queue_declare":
                 yield from _odd_queue(arguments, known)
             elif name == "basic_consume":
-                yield from _other_queue("basic_consume reads from", arguments["queue"], known)
+                yield from _odd_consumer(arguments, known)
             else:
                 yield from _odd_settling(name, arguments)
+
+
+def _odd_consumer(arguments: Mapping[str, Any], queues: list[str]) -> Iterator[str]:
+    if callable(arguments["queue"]):
+        yield "basic_consume got a function as its queue: the name of the queue comes first, then the callback."
+    yield from _other_queue("basic_consume reads from", arguments["queue"], queues)
 
 
 def _odd_limit(arguments: Mapping[str, Any]) -> Iterator[str]:

@@ -159,6 +159,8 @@ def _why(calls: Calls, ready: int) -> str:
     count = before[-1].arguments["prefetch_count"]
     if not count:
         return f"{went}: prefetch_count=0 means no limit."
+    if before[-1].arguments["global_qos"]:
+        return f"{went}: with global_qos=True this RabbitMQ does not limit a consumer. Leave it out."
     return f"{went}: with prefetch_count={count} a cook may hold {count}, and one who has {count} lets others wait."
 
 
