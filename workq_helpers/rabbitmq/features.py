@@ -86,7 +86,7 @@ class Features:
 
     @property
     def nack_counts_as_return(self) -> bool:
-        """Whether what ``basic_nack`` requeues counts towards that limit, as with ``basic_reject`` (before 4.3)."""
+        """Whether what ``basic_nack`` requeues counts toward that limit, as with ``basic_reject`` (before 4.3)."""
         return not has(self.version, "basic.nack does not count as a return")
 
     @property

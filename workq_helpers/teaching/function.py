@@ -67,7 +67,7 @@ def made_by_calling(result: object) -> str:
 def _never_runs(answer: Callable[..., object]) -> str:
     for function in (_plain(answer), getattr(answer, "__call__", None)):  # noqa: B004 - an object's own, to be looked at
         if inspect.iscoroutinefunction(function):
-            return "is an async function, which nobody awaits: calling it runs nothing. Define it with plain def."
+            return "is an async function, which nobody awaits: calling it runs nothing. Define it without async."
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             return "has a yield in it, so calling it only makes a generator and runs nothing. Leave the yield out."
     return ""

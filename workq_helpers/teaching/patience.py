@@ -67,7 +67,7 @@ class Effort:
         _checkpoint()
 
     def interrupt(self, error: type[BaseException]) -> None:
-        """Make the call raise at its next bytecode, unless it has come to its end."""
+        """Make the call raise at its next step, unless it has come to its end."""
         with self._ending:
             if not self.over:
                 thread = ctypes.c_ulong(self.thread)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from workq_helpers.rabbitmq.management import QueueCounts
     from workq_helpers.session import Session
 
-__all__ = ["Sent", "counts_with", "fates", "is_persistent", "sent_to", "survivors", "waiting"]
+__all__ = ["Sent", "Waiting", "counts_with", "fates", "is_persistent", "sent_to", "survivors", "waiting"]
 
 Counts = Mapping[str, "QueueCounts"]
 
