@@ -84,8 +84,7 @@ class Effort:
         spent = self._processor_seconds() - self._spent
         if self.over or (spent < _SPIN_SECONDS and self.seconds < self._waits):
             return ""
-        does = "spins" if spent > self.seconds / 2 else "waits"
-        return f"{does} after {self.seconds:.0f} s{self._where()}, and does not come back"
+        return f"still runs after {self.seconds:.0f} s{self._where()}, and does not come back"
 
     def _processor_seconds(self) -> float:
         if self._clock is None:
