@@ -7,10 +7,12 @@ import os
 import re
 from collections.abc import Mapping
 
+from workq_helpers.hidden import ENVIRON
+
 __all__ = ["anonymous"]
 
 
-def anonymous(text: str, environ: Mapping[str, str] = os.environ) -> str:
+def anonymous(text: str, environ: Mapping[str, str] = ENVIRON) -> str:
     """Return what may be shown to anybody: the home folder as ``~``, no user's name, no password.
 
     Args:

@@ -29,6 +29,7 @@ export function runFile() {
     fields,
     parts,
     moments,
+    marks: [],
     tasks: [],
   };
 }

@@ -13,7 +13,9 @@ from tests.made_up_runs import MadeUpRun
 from tests.properties import examples
 from workq_helpers.errors import InvalidArgumentError, RunFileError
 from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.routes import Routes
 from workq_helpers.stage import saving
+from workq_helpers.stage.composition import shown_routes
 from workq_helpers.stage.recorder import moments_of, task_rows, without_address
 from workq_helpers.stage.run_diff import compare
 from workq_helpers.stage.run_page import packed, page, unpacked
@@ -26,9 +28,9 @@ ABOUT = {"lesson": "round-robin", "recorded": "2026-01-31", "rabbitmq": "4.3.6",
 
 def saved(made: MadeUpRun, begin_seconds: float = 0.0, end_seconds: float | None = None, **more: object) -> SavedRun:
     moments = moments_of(
-        made.log, made.answers, made.console, made.written_seconds, {}, DOT, begin_seconds, end_seconds
+        made.log, made.answers, made.console, made.written_seconds, {}, Routes(), DOT, begin_seconds, end_seconds
     )
-    return SavedRun.of(moments, **{**ABOUT, "tasks": task_rows(made.log), **more})  # type: ignore[arg-type]
+    return SavedRun.of(moments, **{**ABOUT, "marks": [], "tasks": task_rows(made.log), **more})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -42,7 +44,7 @@ def test_a_moment_of_it_is_what_the_stage_computes_then(seed: int) -> None:
         scene.update(rows)
         answer = [each for each in made.answers if each.seconds <= moment.seconds + 2e-6][-1]
         expected = scene.picture(moment.seconds, answer, lambda *about: made.console(*about[:2], about[2] + 2e-6))
-        assert without_elapsed(moment.shown) == without_elapsed(expected)
+        assert without_elapsed(moment.shown) == without_elapsed({**expected, **shown_routes(Routes())})
         assert moment.events == len(rows)
 
 

@@ -9,12 +9,15 @@ from typing import Literal, TypedDict
 
 __all__ = [
     "Action",
+    "BindingLine",
     "BrokerBar",
     "BrokerState",
     "CallLine",
     "Chip",
     "Contents",
+    "DeadLetterRoute",
     "EndList",
+    "ExchangeCard",
     "Frame",
     "Ghosts",
     "MarkKind",
@@ -27,8 +30,10 @@ __all__ = [
     "PublisherLine",
     "QueueCard",
     "QueueCount",
+    "Recorded",
     "Slot",
     "StoryLine",
+    "Topology",
     "Work",
     "WorkerCard",
     "WorkerState",
@@ -56,6 +61,7 @@ class Chip(TypedDict):
         redelivered: Whether its last delivery was not its first.
         deliveries: How often it was delivered.
         worked: How often a worker began with it.
+        back_from: Whom it came back from, where it waits in a queue again; ``""`` otherwise.
     """
 
     key: int
@@ -65,6 +71,7 @@ class Chip(TypedDict):
     redelivered: bool
     deliveries: int
     worked: int
+    back_from: str
 
 
 class Slot(Chip):
@@ -174,6 +181,44 @@ class QueueCard(TypedDict):
     unseen: int
 
 
+class BindingLine(TypedDict):
+    """A binding of an exchange: what it leads to, and the key."""
+
+    destination: str
+    kind: Literal["queue", "exchange"]
+    routing_key: str
+
+
+class ExchangeCard(TypedDict):
+    """One exchange besides the default one.
+
+    Attributes:
+        name: The exchange's.
+        type: Its type, as ``"direct"``.
+        bindings: The first of its bindings.
+        more: How many it has besides.
+    """
+
+    name: str
+    type: str
+    bindings: list[BindingLine]
+    more: int
+
+
+class DeadLetterRoute(TypedDict):
+    """Where the dead letters of a queue go.
+
+    Attributes:
+        queue: The queue.
+        exchange: The exchange; ``""`` for the default one, in which the key names a queue.
+        routing_key: The key; ``""`` where each message keeps its own.
+    """
+
+    queue: str
+    exchange: str
+    routing_key: str
+
+
 class PublisherLine(TypedDict):
     """One publisher at work."""
 
@@ -255,24 +300,46 @@ class Moment(Contents):
     broker_state: BrokerState
 
 
+class Topology(TypedDict):
+    """How messages find their way.
+
+    Attributes:
+        exchanges: The exchanges besides the default one, the first of them.
+        more_exchanges: How many there are besides.
+        dead_letters: Where dead letters go.
+    """
+
+    exchanges: list[ExchangeCard]
+    more_exchanges: int
+    dead_letters: list[DeadLetterRoute]
+
+
+class Recorded(Moment, Topology):
+    """One moment, as a saved run has it."""
+
+
 class PlaybackBar(TypedDict):
     """Which moment is shown.
 
     Attributes:
         mode: How it moves on.
+        speed: How many of its seconds pass in one.
         seconds: The moment, since the lesson opened.
         end_seconds: The end of what was recorded.
         event: How many events had happened by then.
         events: How many there are.
         caption: A sentence on it; ``""`` while it is live.
+        marks: The kills, crashes and losses of the recording, oldest first.
     """
 
     mode: Mode
+    speed: float
     seconds: float
     end_seconds: float
     event: int
     events: int
     caption: str
+    marks: list[StoryLine]
 
 
 class BrokerBar(TypedDict):
@@ -315,7 +382,7 @@ class Notice(TypedDict):
     text: str
 
 
-class Frame(Contents):
+class Frame(Contents, Topology):
     """One moment with all that surrounds it.
 
     Attributes:

@@ -13,8 +13,9 @@ from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.log.events import EventLog
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.management import QueueCounts
-from workq_helpers.stage.composition import amended
-from workq_helpers.stage.frame import Moment
+from workq_helpers.rabbitmq.routes import Routes
+from workq_helpers.stage.composition import amended, shown_routes
+from workq_helpers.stage.frame import Moment, Recorded
 from workq_helpers.stage.saved_run import MOST_MOMENTS, RunMoment, TaskRow
 from workq_helpers.stage.scene import BrokerCounts, ConsoleTail, Scene
 
@@ -27,6 +28,7 @@ def moments_of(
     console: ConsoleTail,
     written_seconds: Iterable[float],
     known_queues: Mapping[str, QueueCounts],
+    routes: Routes,
     seconds_per_dot: float,
     begin_seconds: float = 0.0,
     end_seconds: float | None = None,
@@ -39,6 +41,7 @@ def moments_of(
         console: Returns the last lines of a worker's console.
         written_seconds: When workers printed something.
         known_queues: What the broker says of its queues, for those that the log has not seen declared.
+        routes: What the broker says of its exchanges.
         seconds_per_dot: How long a dot of work takes.
         begin_seconds: Where to begin, in seconds since the lesson opened.
         end_seconds: Where to end; at the log's end by default.
@@ -64,7 +67,7 @@ def moments_of(
         while answer + 1 < len(told) and told[answer + 1].seconds <= seconds:
             answer += 1
         shown = scene.picture(seconds, told[answer] if told else BrokerCounts(), console)
-        yield RunMoment(seconds, scene.events, _amended(shown, known_queues))
+        yield RunMoment(seconds, scene.events, _recorded(shown, known_queues, routes))
 
 
 def task_rows(log: EventLog) -> list[TaskRow]:
@@ -90,8 +93,9 @@ def without_address(endpoint: Endpoint) -> Callable[[str], str]:
     return cache(lambda text: address.sub("the broker", anonymous(text)))  # moments repeat one another
 
 
-def _amended(shown: Moment, known_queues: Mapping[str, QueueCounts]) -> Moment:
-    return {**shown, "queues": [amended(card, known_queues) for card in shown["queues"]]}
+def _recorded(shown: Moment, known_queues: Mapping[str, QueueCounts], routes: Routes) -> Recorded:
+    queues = [amended(card, known_queues) for card in shown["queues"]]
+    return {**shown, **shown_routes(routes), "queues": queues}
 
 
 def _refuse_too_many(wanted: list[float], rows: Sequence[object], begin: float, end: float) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NamedTuple, TypedDict, cast
 
 from workq_helpers.errors import RunFileError
 from workq_helpers.stage.conformity import why_unlike
-from workq_helpers.stage.frame import Moment
+from workq_helpers.stage.frame import Recorded, StoryLine
 
 __all__ = ["FORMAT", "MOST_BYTES", "MOST_MOMENTS", "RunFile", "RunMoment", "SavedRun", "TaskRow"]
 
@@ -25,7 +25,7 @@ VERSION: Final = 1
 MOST_MOMENTS = 60_000
 MOST_BYTES = 200_000_000
 
-_FIELDS = tuple(Moment.__annotations__)
+_FIELDS = tuple(Recorded.__annotations__)
 
 #: Where a part of a moment stands in the list of parts: one place, or a place for each of its own parts.
 Reference = int | list[int] | dict[str, int]
@@ -63,6 +63,7 @@ class RunFile(TypedDict):
         parts: All of that, each once.
         moments: For each moment its seconds since the lesson opened, how many events had happened by then, and for each
             field where it stands in the parts: a number, a list of them, or an object of them.
+        marks: The kills, crashes and losses, as sentences, oldest first.
         tasks: What became of each task, in order.
     """
 
@@ -75,6 +76,7 @@ class RunFile(TypedDict):
     fields: list[str]
     parts: list[Any]
     moments: list[list[Any]]
+    marks: list[StoryLine]
     tasks: list[TaskRow]
 
 
@@ -89,7 +91,7 @@ class RunMoment(NamedTuple):
 
     seconds: float
     events: int
-    shown: Moment
+    shown: Recorded
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ class SavedRun:
         recorded: str,
         rabbitmq: str,
         begin_seconds: float,
+        marks: list[StoryLine],
         tasks: list[TaskRow],
         told: Callable[[str], str] = str,
     ) -> SavedRun:
@@ -122,6 +125,7 @@ class SavedRun:
             recorded: The day, as ISO 8601 has it.
             rabbitmq: The broker's version.
             begin_seconds: Where it begins.
+            marks: The kills, crashes and losses.
             tasks: What became of each task.
             told: Returns what may be shown to anybody of a text.
         """
@@ -138,6 +142,7 @@ class SavedRun:
                 "fields": list(_FIELDS),
                 "parts": parts.values,
                 "moments": rows,
+                "marks": _told_in(marks, told),
                 "tasks": _told_in(tasks, told),
             }
         )
@@ -188,7 +193,7 @@ class SavedRun:
     def _moment(self, row: list[Any]) -> RunMoment:
         seconds, events, *references = row
         shown = {field: self._part(reference) for field, reference in zip(self.file["fields"], references, strict=True)}
-        return RunMoment(seconds, events, cast("Moment", shown))
+        return RunMoment(seconds, events, cast("Recorded", shown))
 
     def _part(self, reference: Reference) -> Any:
         parts = self.file["parts"]
@@ -220,7 +225,7 @@ class SavedRun:
             return "a moment names a part that there is not"
         if row[0] < before:
             return "a moment comes before the one that it follows"
-        return why_unlike(self._moment(row).shown, Moment)
+        return why_unlike(self._moment(row).shown, Recorded)
 
 
 _NEXT = "Save the run anew, or get the file once more."
@@ -259,7 +264,7 @@ class _Parts:
         self._told = told
         self._places: dict[str, int] = {}
 
-    def references(self, shown: Moment) -> Iterator[Reference]:
+    def references(self, shown: Recorded) -> Iterator[Reference]:
         """Yield where each field of a moment stands."""
         for field in _FIELDS:
             value: Any = shown[field]  # type: ignore[literal-required]  # they are its own

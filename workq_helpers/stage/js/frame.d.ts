@@ -5,6 +5,12 @@ export interface Action {
   why: string;
 }
 
+export interface BindingLine {
+  destination: string;
+  kind: "queue" | "exchange";
+  routing_key: string;
+}
+
 export interface BrokerBar {
   name: string;
   found: string;
@@ -28,6 +34,7 @@ export interface Chip {
   redelivered: boolean;
   deliveries: number;
   worked: number;
+  back_from: string;
 }
 
 export interface Contents {
@@ -41,9 +48,22 @@ export interface Contents {
   summary: string;
 }
 
+export interface DeadLetterRoute {
+  queue: string;
+  exchange: string;
+  routing_key: string;
+}
+
 export interface EndList {
   count: number;
   recent: Chip[];
+}
+
+export interface ExchangeCard {
+  name: string;
+  type: string;
+  bindings: BindingLine[];
+  more: number;
 }
 
 export interface Frame {
@@ -55,6 +75,9 @@ export interface Frame {
   ends: Record<string, EndList>;
   story: StoryLine[];
   summary: string;
+  exchanges: ExchangeCard[];
+  more_exchanges: number;
+  dead_letters: DeadLetterRoute[];
   number: number;
   lesson: string;
   closed: string;
@@ -98,11 +121,13 @@ export type Phase = "dispatched" | "working" | "finished";
 
 export interface PlaybackBar {
   mode: "live" | "paused" | "replaying";
+  speed: number;
   seconds: number;
   end_seconds: number;
   event: number;
   events: number;
   caption: string;
+  marks: StoryLine[];
 }
 
 export interface PublisherColumn {
@@ -138,6 +163,21 @@ export interface QueueCount {
   log: number;
 }
 
+export interface Recorded {
+  publishers: PublisherColumn;
+  queues: QueueCard[];
+  more_queues: number;
+  workers: WorkerCard[];
+  more_workers: number;
+  ends: Record<string, EndList>;
+  story: StoryLine[];
+  summary: string;
+  broker_state: "up" | "stopping" | "down" | "coming back";
+  exchanges: ExchangeCard[];
+  more_exchanges: number;
+  dead_letters: DeadLetterRoute[];
+}
+
 export interface Slot {
   key: number;
   task: string;
@@ -146,6 +186,7 @@ export interface Slot {
   redelivered: boolean;
   deliveries: number;
   worked: number;
+  back_from: string;
   phase: "dispatched" | "working" | "finished";
 }
 
@@ -154,6 +195,12 @@ export interface StoryLine {
   seconds: number;
   text: string;
   mark: "" | "kill" | "crash" | "outage" | "loss";
+}
+
+export interface Topology {
+  exchanges: ExchangeCard[];
+  more_exchanges: number;
+  dead_letters: DeadLetterRoute[];
 }
 
 export interface Work {

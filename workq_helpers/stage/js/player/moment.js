@@ -1,6 +1,6 @@
 // @ts-check
 
-/** @import { Frame, Moment } from "../frame.d.ts" */
+/** @import { Frame, Recorded } from "../frame.d.ts" */
 /** @import { Position } from "./playhead.js" */
 /** @import { Run } from "./run.js" */
 
@@ -9,9 +9,10 @@
  * @param {Run} run
  * @param {Position} position
  * @param {number} number
+ * @param {number} speed
  * @returns {Frame}
  */
-export function frameOf(run, position, number) {
+export function frameOf(run, position, number, speed = 1) {
   const { broker_state, ...shown } = run.shown(position.index);
   const later = position.seconds - run.seconds(position.index);
   return {
@@ -20,7 +21,7 @@ export function frameOf(run, position, number) {
     number,
     lesson: run.file.lesson,
     closed: "",
-    playback: playbackOf(run, position),
+    playback: playbackOf(run, position, speed),
     broker: {
       name: `RabbitMQ ${run.file.rabbitmq}`,
       found: `recorded on ${run.file.recorded}`,
@@ -38,26 +39,29 @@ export function frameOf(run, position, number) {
 /**
  * @param {Run} run
  * @param {Position} position
+ * @param {number} speed
  * @returns {Frame["playback"]}
  */
-function playbackOf(run, { mode, seconds, index }) {
+function playbackOf(run, { mode, seconds, index }, speed) {
   const begin = run.seconds(0);
   return {
     mode,
+    speed,
     seconds: Math.round((seconds - begin) * 1000) / 1000,
     end_seconds: Math.round((run.endSeconds - begin) * 1000) / 1000,
     event: run.events(index),
     events: run.events(run.length - 1),
     caption: "",
+    marks: run.file.marks.map((mark) => ({ ...mark, seconds: mark.seconds - begin })),
   };
 }
 
 /**
  * A worker a while after a moment: its work has gone on.
- * @param {Moment["workers"][number]} worker
+ * @param {Recorded["workers"][number]} worker
  * @param {number} later In seconds.
  * @param {boolean} running Whether the picture moves.
- * @returns {Moment["workers"][number]}
+ * @returns {Recorded["workers"][number]}
  */
 function at(worker, later, running) {
   const work = worker.busy_with;

@@ -67,12 +67,16 @@ export class Playhead {
     this.#hold(seconds, index);
   }
 
-  /** Plays from here; from the beginning, where this is the end. */
-  play() {
+  /**
+   * Plays from here; from the beginning, where this is the end.
+   * @param {number} speed How many seconds of the run pass in one.
+   */
+  play(speed = 1) {
     const { mode, seconds, index } = this.position();
-    if (mode === "replaying") return;
-    this.#seconds = index === this.run.length - 1 ? this.run.seconds(0) : seconds;
+    const atEnd = mode === "paused" && index === this.run.length - 1;
+    this.#seconds = atEnd ? this.run.seconds(0) : seconds;
     this.#began = this.now();
+    this.#speed = speed;
     this.#mode = "replaying";
   }
 
@@ -90,16 +94,6 @@ export class Playhead {
     const next = wanted === index && by > 0 ? index + 1 : wanted; // several events may have come at once
     const held = Math.min(Math.max(next, 0), run.length - 1);
     this.#hold(run.seconds(held), held);
-  }
-
-  /** @param {number} speed How many seconds of the run pass in a second. */
-  setSpeed(speed) {
-    const { mode, seconds } = this.position();
-    if (mode === "replaying") {
-      this.#seconds = seconds;
-      this.#began = this.now();
-    }
-    this.#speed = speed;
   }
 
   /**

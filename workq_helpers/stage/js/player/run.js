@@ -1,6 +1,6 @@
 // @ts-check
 
-/** @import { Moment } from "../frame.d.ts" */
+/** @import { Recorded } from "../frame.d.ts" */
 /** @import { RunFile, Reference } from "./run_file.d.ts" */
 
 export const FORMAT = "workq-run";
@@ -33,7 +33,7 @@ export class Run {
     if (file?.format !== FORMAT) throw new RunError(`This is no saved run: it does not say "${FORMAT}".`);
     if (file.version !== VERSION)
       throw new RunError(`This run is of version ${file.version} of its format, and this player knows ${VERSION}.`);
-    const lists = [file.fields, file.parts, file.moments];
+    const lists = [file.fields, file.parts, file.moments, file.marks];
     if (!lists.every(Array.isArray) || file.moments.length === 0)
       throw new RunError("This run is not whole. Get the file once more.");
     return new Run(file);
@@ -65,7 +65,7 @@ export class Run {
   /**
    * What was shown at a moment, as a value of its own.
    * @param {number} index
-   * @returns {Moment}
+   * @returns {Recorded}
    */
   shown(index) {
     const [, , ...references] = this.#file.moments[index];

@@ -1,5 +1,7 @@
 // A saved run, as docs/saved_runs.md and workq_helpers/stage/saved_run.py have it.
 
+import type { StoryLine } from "../frame.d.ts";
+
 /** Where a part of a moment stands: one place in the parts, or a place for each of its own parts. */
 export type Reference = number | number[] | Record<string, number>;
 
@@ -16,4 +18,5 @@ export interface RunFile {
   fields: string[];
   parts: unknown[];
   moments: MomentRow[];
+  marks: StoryLine[];
 }

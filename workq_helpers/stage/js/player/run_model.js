@@ -69,12 +69,11 @@ export class RunModel {
   /** @param {Command} command */
   #obey(command) {
     const { playhead } = this;
-    if (command.do === "play") playhead.play();
+    if (command.do === "play") playhead.play(Number(command.speed ?? 1));
     else if (command.do === "pause") playhead.pause();
     else if (command.do === "live") playhead.seek(this.run.endSeconds);
     else if (command.do === "seek") playhead.seek(Number(command.seconds) + this.run.seconds(0));
     else if (command.do === "step") playhead.step(Number(command.by));
-    else if (command.do === "speed") playhead.setSpeed(Number(command.speed));
   }
 
   #tick() {
@@ -89,7 +88,7 @@ export class RunModel {
   #draw() {
     this.#number += 1;
     /** @type {Frame} */
-    this.frame = frameOf(this.run, this.playhead.position(), this.#number);
+    this.frame = frameOf(this.run, this.playhead.position(), this.#number, this.playhead.speed);
     this.#tell("change:frame");
   }
 
