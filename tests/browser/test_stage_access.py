@@ -45,17 +45,16 @@ _LISTEN = """region => {
 }"""
 
 
-def tab_to(stage: Stage, target: Locator) -> None:
-    """Press Tab until the target has the focus; it never leaves the stage meanwhile."""
+def tab_to(stage: Stage, target: Locator, key: str = "Tab") -> None:
+    """Press a key until the target has the focus; it never leaves the stage meanwhile."""
     for _ in range(60):
         if target.evaluate("element => element === document.activeElement"):
             return
-        stage.page.keyboard.press("Tab")
+        stage.page.keyboard.press(key)
         assert stage.root.evaluate("root => root.contains(document.activeElement)"), "Tab left the stage"
     pytest.fail("Tab does not come to it")
 
 
-@pytest.mark.alone  # the worker is to be killed within the five seconds of its task
 def test_the_keyboard_alone_is_enough(lab: Lab) -> None:
     stage = open_stage(lab, seconds_per_dot=0.25, before_stage=TWO_WORKERS)
     stage.root.locator("button").first.focus()
@@ -73,8 +72,11 @@ def test_the_keyboard_alone_is_enough(lab: Lab) -> None:
     stage.page.keyboard.press("Space")
     stage.expect_worker("worker-3", "idle", "busy")
     expect(add).to_be_focused()
+    tab_to(stage, stage.worker("worker-1").locator("[data-do='freeze']"))
+    stage.page.keyboard.press("Enter")  # so that its task lasts until it is killed
+    stage.expect_worker("worker-1", "frozen")
     kill = stage.worker("worker-1").locator("[data-do='kill']")
-    tab_to(stage, kill)
+    tab_to(stage, kill, "Shift+Tab")
     stage.screenshot("stage-focus")
     stage.page.keyboard.press("Enter")
     stage.expect_worker("worker-1", "killed")

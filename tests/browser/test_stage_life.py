@@ -86,7 +86,6 @@ def test_a_kernel_that_is_busy_or_stopped_for_a_while_comes_back(lab: Lab, busy:
     works(busy)
 
 
-@pytest.mark.alone  # on a busy machine a command may come before JupyterLab has made its subshell anew, and is lost
 def test_a_reloaded_page_shows_the_same(busy: Stage) -> None:
     busy.notebook.save()
     busy.notebook.load()

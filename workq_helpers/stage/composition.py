@@ -21,6 +21,7 @@ def compose(
     number: int,
     lesson: str,
     closed: str = "",
+    during: str = "",
     known_queues: Mapping[str, QueueCounts] | None = None,
     last_queue: str = "",
     calls: Iterable[CallLine] = (),
@@ -35,6 +36,7 @@ def compose(
         number: The frame's.
         lesson: The lesson's name.
         closed: Why nothing goes on any more; ``""`` while the lesson is open.
+        during: Names the experiment of the cell that runs.
         known_queues: What the broker says of its queues, for those that the log has not seen declared.
         last_queue: The queue that the stage acted on last.
         calls: The last calls that were made from the stage.
@@ -45,6 +47,7 @@ def compose(
         "number": number,
         "lesson": lesson,
         "closed": closed,
+        "during": during,
         "playback": {
             "mode": position.mode,
             "seconds": round(position.seconds, 3),

@@ -280,6 +280,7 @@ class Frame(Contents):
         number: Frames are numbered as they are sent.
         lesson: The lesson's name.
         closed: Why nothing goes on here any more; ``""`` while the lesson is open.
+        during: Names the experiment of the cell that runs; ``""`` while none does. A command brings it back.
         playback: Which moment is shown.
         broker: The broker.
         actions: What can't be done at this moment, by the name of the command.
@@ -291,6 +292,7 @@ class Frame(Contents):
     number: int
     lesson: str
     closed: str
+    during: str
     playback: PlaybackBar
     broker: BrokerBar
     actions: dict[str, Action]

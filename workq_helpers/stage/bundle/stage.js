@@ -3,6 +3,7 @@
 // workq_helpers/stage/js/behavior.js
 var COMMAND = /* @__PURE__ */ Symbol("command");
 var MAIN = /* @__PURE__ */ Symbol("main button");
+var ASK = /* @__PURE__ */ Symbol("ask");
 var ON_CLICK = /* @__PURE__ */ Symbol("on click");
 var ON_CHANGE = /* @__PURE__ */ Symbol("on change");
 var FOLD = /* @__PURE__ */ Symbol("fold");
@@ -98,6 +99,33 @@ var Buttons = class {
   }
 };
 
+// workq_helpers/stage/js/asking_button.js
+var CONFIRM_SECONDS = 5;
+function askingButton(ui, text, name, question, attributes) {
+  const element = button(ui, text, name, attributes);
+  let timer = null;
+  const rest = () => {
+    ui.timers.cancel(timer);
+    timer = null;
+    setAttribute(element, "data-sure", null);
+    setAttribute(element, "aria-label", attributes["aria-label"] ?? null);
+    setText(element, text);
+  };
+  const press = () => {
+    if (timer !== null) {
+      rest();
+      return true;
+    }
+    setAttribute(element, "data-sure", "ask");
+    setAttribute(element, "aria-label", null);
+    setText(element, question);
+    timer = ui.timers.after(CONFIRM_SECONDS, rest);
+    return false;
+  };
+  element[ASK] = { press, rest };
+  return element;
+}
+
 // workq_helpers/stage/js/controls.js
 function checkbox(ui, text, field, title) {
   const input = ui.h("input", { type: "checkbox", "data-field": field });
@@ -165,36 +193,6 @@ function reasons(ui, names) {
   };
 }
 
-// workq_helpers/stage/js/start_over.js
-var CONFIRM_SECONDS = 5;
-function startOverButton(ui) {
-  const element = button(ui, "Start over", "start_over", {
-    title: "Stop the workers, remove the queues and forget what was recorded"
-  });
-  let timer = null;
-  const rest = () => {
-    ui.timers.cancel(timer);
-    timer = null;
-    setAttribute(element, "data-sure", null);
-    setText(element, "Start over");
-  };
-  return {
-    element,
-    rest,
-    /** Whether this press may be sent. */
-    press() {
-      if (timer !== null) {
-        rest();
-        return true;
-      }
-      setAttribute(element, "data-sure", "ask");
-      setText(element, "Press again to start over");
-      timer = ui.timers.after(CONFIRM_SECONDS, rest);
-      return false;
-    }
-  };
-}
-
 // workq_helpers/stage/js/broker_bar.js
 var ICONS = { up: "●", stopping: "◑", down: "✕", "coming back": "◔" };
 function brokerBar(ui) {
@@ -205,17 +203,18 @@ function brokerBar(ui) {
     "aria-label": "Restart RabbitMQ",
     title: "Stop RabbitMQ properly and start it again"
   });
-  const crash = button(ui, "Crash", "crash", {
+  const crash = askingButton(ui, "Crash", "crash", "Press again to crash RabbitMQ", {
     "aria-label": "Crash RabbitMQ",
     title: "Kill RabbitMQ without warning and start it again",
     "data-danger": true
   });
-  const startOver = startOverButton(ui);
+  const startOver = askingButton(ui, "Start over", "start_over", "Press again to start over", {
+    title: "Stop the workers, remove the queues and forget what was recorded"
+  });
   const why = reasons(ui, ["restart", "crash", "start_over"]);
-  const actions = h("div", { class: "workq-top-actions" }, restart, crash, startOver.element);
+  const actions = h("div", { class: "workq-top-actions" }, restart, crash, startOver);
   return {
     element: h("div", { class: "workq-top" }, lesson, broker.element, actions, why.element),
-    startOver,
     /** @param {Frame} frame */
     draw(frame) {
       setText(lesson, frame.lesson);
@@ -248,11 +247,13 @@ function brokerLine({ h }) {
 }
 
 // workq_helpers/stage/js/commands.js
+var WAITING_SECONDS = 0.25;
 var UNHEARD_SECONDS = 4.5;
 var EXPLAIN_SECONDS = 0.08;
-var UNHEARD = "The kernel has not taken what was pressed here. If a cell is running, it does so when that cell ends; if none is, reload this page and press again.";
+var WAITING = "What was pressed here waits for the cell that runs: this Jupyter hands it to the kernel when that cell ends.";
+var UNHEARD = "The kernel has not taken what was pressed here. If no cell is running, reload this page and press again.";
 var Commands = class {
-  /** @type {Map<string, number>} Commands without a receipt, each with its timer. */
+  /** @type {Map<string, Sent>} Commands without a receipt. */
   #unheard = /* @__PURE__ */ new Map();
   #prefix = Math.random().toString(36).slice(2, 10);
   // several views share one model: whose answer is it?
@@ -274,14 +275,22 @@ var Commands = class {
     this.notices = notices;
     this.python = python;
   }
-  /** @param {Command} command */
-  send(command) {
+  /**
+   * @param {Command} command
+   * @param {Element} [control] What was pressed, which shows that its command waits.
+   */
+  send(command, control) {
     const id = this.#newId();
-    this.#unheard.set(
-      id,
-      this.ui.timers.after(UNHEARD_SECONDS, () => this.notices.tell(UNHEARD))
-    );
-    this.model.send({ id, ...command });
+    const { timers } = this.ui;
+    this.#unheard.set(id, {
+      control,
+      timers: [
+        timers.after(WAITING_SECONDS, () => this.#tellWaiting(control)),
+        timers.after(UNHEARD_SECONDS, () => this.#tellUnheard())
+      ]
+    });
+    const during = this.ui.frame?.during;
+    this.model.send({ id, ...command, ...during ? { during } : {} });
   }
   /**
    * Asks for the call that does the same as a control; soon, and once.
@@ -311,12 +320,27 @@ var Commands = class {
     if (ok && code) this.python.explain(code);
     else this.python.refuse(text);
   }
+  /** @param {Element | undefined} control */
+  #tellWaiting(control) {
+    if (!this.ui.frame?.during) return;
+    if (control) setAttribute(control, "data-waiting", true);
+    this.notices.tell(WAITING);
+  }
+  #tellUnheard() {
+    if (!this.ui.frame?.during) this.notices.tell(UNHEARD);
+  }
   /** @param {string} id */
   #heard(id) {
-    if (!this.#unheard.has(id)) return;
-    this.ui.timers.cancel(this.#unheard.get(id));
+    const sent = this.#unheard.get(id);
+    if (sent === void 0) return;
+    for (const timer of sent.timers) this.ui.timers.cancel(timer);
     this.#unheard.delete(id);
-    if (this.#unheard.size === 0) this.notices.withdraw(UNHEARD);
+    const { control } = sent;
+    const others = [...this.#unheard.values()];
+    if (control && others.every((one) => one.control !== control)) setAttribute(control, "data-waiting", null);
+    if (others.length > 0) return;
+    this.notices.withdraw(WAITING);
+    this.notices.withdraw(UNHEARD);
   }
   #newId() {
     this.#serial += 1;
@@ -649,7 +673,7 @@ var Gestures = class {
   /** @param {On & KeyboardEvent} event */
   #keydown(event) {
     const { key, target } = event;
-    if (key === "Escape") this.#restStartOver(target);
+    if (key === "Escape") target[ASK]?.rest();
     const main = target.form?.[MAIN];
     if (key === "Enter" && isTextField(target) && main) {
       event.preventDefault();
@@ -658,12 +682,7 @@ var Gestures = class {
   }
   /** @param {On} event */
   #focusout({ target }) {
-    this.#restStartOver(target);
-  }
-  /** @param {Element} left The control that the learner has left. */
-  #restStartOver(left) {
-    const { startOver } = this.view.broker;
-    if (left === startOver.element) startOver.rest();
+    target[ASK]?.rest();
   }
   /** @param {Event & {target: HTMLDetailsElement}} event */
   #toggle({ target }) {
@@ -680,11 +699,11 @@ var Gestures = class {
    * @param {Element} control
    */
   #run(control) {
-    const { body, broker, commands } = this.view;
+    const { body, commands } = this.view;
     if (body.disabled || control.getAttribute("aria-disabled") === "true") return;
-    if (control === broker.startOver.element && !broker.startOver.press()) return;
+    if (control[ASK]?.press() === false) return;
     const command = control[COMMAND]?.();
-    if (command) commands.send(command);
+    if (command) commands.send(command, control);
   }
   /**
    * Shows the call that does the same as the control at or around an element.
@@ -1022,7 +1041,7 @@ function scrubber(ui, commands) {
       held = held && ui.pressed === element;
       return;
     }
-    commands.send({ do: "seek", seconds: wanted });
+    commands.send({ do: "seek", seconds: wanted }, element);
     wanted = null;
     timer = ui.timers.after(SEEK_SECONDS, seek);
   };
@@ -2347,6 +2366,7 @@ var View = class {
     ui.density = densityOf(frame.workers);
     setAttribute(root, "data-density", ui.density);
     setAttribute(root, "data-mode", frame.playback.mode);
+    setAttribute(root, "data-during", frame.during ? "true" : null);
     for (const part of this.#parts()) part.draw(frame);
     ui.buttons.draw(frame);
     this.flights.start();

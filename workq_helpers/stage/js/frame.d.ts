@@ -56,6 +56,7 @@ export interface Frame {
   number: number;
   lesson: string;
   closed: string;
+  during: string;
   playback: PlaybackBar;
   broker: BrokerBar;
   actions: Record<string, Action>;

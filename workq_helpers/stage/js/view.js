@@ -124,6 +124,7 @@ export class View {
     ui.density = densityOf(frame.workers);
     setAttribute(root, "data-density", ui.density);
     setAttribute(root, "data-mode", frame.playback.mode);
+    setAttribute(root, "data-during", frame.during ? "true" : null);
     for (const part of this.#parts()) part.draw(frame);
     ui.buttons.draw(frame);
     this.flights.start();
