@@ -586,18 +586,18 @@ def _unavailable(error: BaseException) -> DockerUnavailableError:
             f"Docker runs, but you may not use it: permission denied on its socket. Join its group with "
             f"`sudo usermod -aG docker $USER` and log in again. {other_way}"
         )
+    asked_for = _asked_for()
     if FileNotFoundError in kinds and shutil.which("docker") is None:
         return DockerUnavailableError(
-            f"Docker is not installed: there is no command 'docker' and no socket. See "
+            f"Docker is not installed: there is no command 'docker' and no socket{asked_for}. See "
             f"https://docs.docker.com/get-docker/. {other_way}"
         )
     if kinds & {FileNotFoundError, ConnectionRefusedError}:
         return DockerUnavailableError(
-            f"Docker is installed and not running{_asked_for()}. "
-            f"Start Docker Desktop, or `sudo systemctl start docker`. {other_way}"
+            f"Docker does not run{asked_for}. Start Docker Desktop, or `sudo systemctl start docker`. {other_way}"
         )
     return DockerUnavailableError(
-        f"Docker can't be used: {_without_login(str(error))}. See what `docker info` says{_asked_for()}. {other_way}"
+        f"Docker can't be used: {_without_login(str(error))}. See what `docker info` says{asked_for}. {other_way}"
     )
 
 

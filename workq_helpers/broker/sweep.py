@@ -8,14 +8,15 @@ the processes of a system that lets orphans live are ended here.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from pathlib import Path
 
 from workq_helpers.broker import predecessor
 from workq_helpers.broker.folders import Folders, remove_with_its_target
 from workq_helpers.broker.locking import locked
-from workq_helpers.broker.protocol import connect
-from workq_helpers.errors import DockerUnavailableError
+from workq_helpers.broker.protocol import connect, converse
+from workq_helpers.errors import BrokerUnreachableError, DockerUnavailableError
 
 __all__ = ["sweep", "sweep_under_lock"]
 
@@ -30,12 +31,21 @@ def sweep(folders: Folders) -> None:
     if not os.path.lexists(folders.runtime):
         return
     with locked(folders):
-        link = connect(folders)
-        if link is not None:
-            link.close()
-            return
-        sweep_under_lock(folders)
-        folders.remove_runtime()
+        if not _answers(folders):
+            sweep_under_lock(folders)
+            folders.remove_runtime()
+
+
+def _answers(folders: Folders) -> bool:
+    """Return whether a supervisor is there, or hangs; one that is dying may accept a moment longer, and say nothing."""
+    try:
+        while (link := connect(folders)) is not None:
+            with contextlib.closing(link):
+                if converse(link, {"op": "status"}, math.inf) is not None:
+                    return True
+    except BrokerUnreachableError:
+        return True
+    return False
 
 
 def sweep_under_lock(folders: Folders) -> None:
