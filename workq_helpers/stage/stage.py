@@ -322,7 +322,7 @@ class Stage:
         return f"{self._cells.begun}.{self._log.generation}"
 
     def _check_in_time(self, during: object) -> None:
-        """Refuse what was pressed in an earlier experiment and had to wait for its cell in the shell that runs cells."""
+        """Refuse what was pressed in an earlier experiment and waited for its cell, in the thread that runs cells."""
         if during and during != self._experiment and threading.current_thread() is threading.main_thread():
             raise WorkqError(_TOO_LATE)
 

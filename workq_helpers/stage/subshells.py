@@ -8,7 +8,7 @@ __all__ = ["take_where_sent"]
 
 
 def take_where_sent(comm: Any) -> None:
-    """Have messages of a comm handled in the subshell that the page sent them to, so that no running cell is in the way.
+    """Have messages of a comm handled in the subshell that the page sent them to, whatever cell runs.
 
     ipykernel 7.4 sends them to where the kernel's last message of that comm came from instead. That is a guess meant
     for widgets that talk from a cell; for one that a thread writes to all the time it names the shell of the cell that
