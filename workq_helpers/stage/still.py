@@ -26,7 +26,7 @@ _NO_WIDGET = (
 )
 
 #: A style for the page: where the stage lives its picture is not needed.
-HIDDEN_BESIDE_A_LIVE_STAGE = ".jp-OutputArea:has(.workq-stage) .workq-still { display: none; }"
+HIDDEN_BESIDE_A_LIVE_STAGE = ".jp-OutputArea:has(.workq-stage, .workq-elsewhere) .workq-still { display: none; }"
 
 #: Drawn at twice the size it is shown at, for sharp text.
 _SCALE = 2

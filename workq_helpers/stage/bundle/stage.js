@@ -1016,6 +1016,77 @@ var Overlay = class {
   }
 };
 
+// workq_helpers/stage/js/place.js
+var LOOK_SECONDS = 0.05;
+var Place = class {
+  /** @type {number | null} */
+  #timer = null;
+  /**
+   * @param {Ui} ui
+   * @param {HTMLElement} el The cell's output.
+   * @param {HTMLElement} root The view.
+   */
+  constructor(ui, el, root) {
+    this.ui = ui;
+    this.el = el;
+    this.root = root;
+    this.panel = ui.window.workqPanel;
+    const { h } = ui;
+    const show = this.#button("Show it", () => this.panel?.show(this));
+    const here = this.#button("Show it here", () => this.#stay());
+    this.note = h("p", { class: "workq-elsewhere", hidden: true }, "The stage is beside the notebook. ", show, here);
+    this.back = h(
+      "p",
+      { class: "workq-elsewhere", hidden: true },
+      this.#button("Show the stage beside the notebook", () => this.#move())
+    );
+  }
+  open() {
+    this.el.append(this.note, this.back, this.root);
+    if (this.panel) this.#join();
+  }
+  close() {
+    this.ui.timers.cancel(this.#timer);
+    this.panel?.leave(this);
+    for (const element of [this.note, this.back, this.root]) element.remove();
+  }
+  /**
+   * The panel has said where the view is.
+   * @param {Where} where
+   */
+  place(where) {
+    if (where === "cell" && this.root.parentNode !== this.el) this.el.append(this.root);
+    if (where === "away") this.root.remove();
+    setHidden(this.note, where === "cell");
+    setHidden(this.back, where !== "cell");
+  }
+  /** Joins the panel as soon as the cell is on the page. */
+  #join() {
+    if (!this.el.isConnected) {
+      this.#timer = this.ui.timers.after(LOOK_SECONDS, () => this.#join());
+      return;
+    }
+    if (!this.panel?.isBeside(this.el)) return;
+    this.panel.join(this);
+  }
+  #stay() {
+    this.panel?.leave(this);
+    this.place("cell");
+  }
+  #move() {
+    this.panel?.show(this);
+  }
+  /**
+   * @param {string} text
+   * @param {() => void} act
+   */
+  #button(text, act) {
+    const element = this.ui.h("button", { type: "button", class: "workq-link" }, text);
+    element.addEventListener("click", act);
+    return element;
+  }
+};
+
 // workq_helpers/stage/js/scrubber.js
 var SEEK_SECONDS = 0.12;
 function scrubber(ui, commands) {
@@ -2293,6 +2364,7 @@ var View = class {
     this.flights = new Flights(this.ui);
     this.body = this.#makeBody();
     this.root = this.#makeRoot();
+    this.place = new Place(this.ui, el, this.root);
     this.overlay = new Overlay(this.ui, this.root, this.body);
     this.liveness = new Liveness(this.ui, () => this.#drawOverlay());
     this.frames = new FrameLoop(this.ui.window, (frame) => this.#draw(frame));
@@ -2301,7 +2373,7 @@ var View = class {
   }
   /** @param {HTMLElement} el */
   open(el) {
-    el.append(this.root);
+    this.place.open();
     this.gestures.connect();
     for (const [name, act] of this.modelEvents) this.model.on(name, act);
     this.#takeFrame();
@@ -2311,8 +2383,8 @@ var View = class {
     for (const [name, act] of this.modelEvents) this.model.off(name, act);
     this.gestures.disconnect();
     this.frames.stop();
+    this.place.close();
     this.ui.timers.cancelAll();
-    this.root.remove();
   }
   #makeBody() {
     const { h } = this.ui;

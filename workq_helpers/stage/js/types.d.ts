@@ -48,7 +48,30 @@ export interface Model {
   send(message: unknown): void;
 }
 
+/** JupyterLab's panel beside a notebook, see `lab_extension`. */
+export interface StagePanel {
+  /** Whether the page has a notebook that a cell's output is in. */
+  isBeside(el: Element): boolean;
+  /** The view wants to be shown beside its notebook. */
+  join(view: Placed): void;
+  /** It does no longer. */
+  leave(view: Placed): void;
+  /** Opens the panel if it is closed, with this view in it. */
+  show(view: Placed): void;
+}
+
+/** A view as the panel knows it. */
+export interface Placed {
+  el: HTMLElement;
+  root: HTMLElement;
+  /** Is told where the view is shown: beside the notebook, below its cell, or nowhere while another one is beside. */
+  place(where: "panel" | "cell" | "away"): void;
+}
+
 declare global {
+  interface Window {
+    workqPanel?: StagePanel;
+  }
   interface Element {
     [ASK]?: { press: () => boolean; rest: () => void };
     [COMMAND]?: () => Command;

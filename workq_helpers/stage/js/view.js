@@ -12,6 +12,7 @@ import { legend } from "./legend.js";
 import { Liveness } from "./liveness.js";
 import { NoticeList } from "./notice_list.js";
 import { Overlay } from "./overlay.js";
+import { Place } from "./place.js";
 import { playbackBar } from "./playback_bar.js";
 import { publisherColumn } from "./publisher_column.js";
 import { PythonPanel } from "./python_panel.js";
@@ -47,6 +48,7 @@ export class View {
     this.flights = new Flights(this.ui);
     this.body = this.#makeBody();
     this.root = this.#makeRoot();
+    this.place = new Place(this.ui, el, this.root);
     this.overlay = new Overlay(this.ui, this.root, this.body);
     this.liveness = new Liveness(this.ui, () => this.#drawOverlay());
     this.frames = new FrameLoop(this.ui.window, (frame) => this.#draw(frame));
@@ -56,7 +58,7 @@ export class View {
 
   /** @param {HTMLElement} el */
   open(el) {
-    el.append(this.root);
+    this.place.open();
     this.gestures.connect();
     for (const [name, act] of this.modelEvents) this.model.on(name, act);
     this.#takeFrame();
@@ -67,8 +69,8 @@ export class View {
     for (const [name, act] of this.modelEvents) this.model.off(name, act);
     this.gestures.disconnect();
     this.frames.stop();
+    this.place.close();
     this.ui.timers.cancelAll();
-    this.root.remove();
   }
 
   #makeBody() {
