@@ -104,6 +104,7 @@ class WorkerCard(TypedDict):
         free: How many it may still get; ``None`` where there is no limit.
         busy_with: What it works on.
         console: The last lines that it printed.
+        dropped: What it held when it ended and what became of that, in words; ``""`` where it held nothing.
     """
 
     name: str
@@ -117,6 +118,7 @@ class WorkerCard(TypedDict):
     free: int | None
     busy_with: Work | None
     console: list[str]
+    dropped: str
 
 
 class QueueCount(TypedDict):

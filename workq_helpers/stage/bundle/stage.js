@@ -6,7 +6,6 @@ var MAIN = /* @__PURE__ */ Symbol("main button");
 var ASK = /* @__PURE__ */ Symbol("ask");
 var ON_CLICK = /* @__PURE__ */ Symbol("on click");
 var ON_CHANGE = /* @__PURE__ */ Symbol("on change");
-var FOLD = /* @__PURE__ */ Symbol("fold");
 
 // workq_helpers/stage/js/dom.js
 var FOCUSABLE = /* @__PURE__ */ new Set(["button", "input", "select", "summary", "a"]);
@@ -366,10 +365,12 @@ var hasEnded = (worker) => ENDED.has(worker.state);
 // workq_helpers/stage/js/density.js
 var COMPACT_FROM = 5;
 var CROWD_FROM = 9;
+var MASS_FROM = 17;
 var ENDED_IN_THE_ROOM_OF_ONE = 3;
 function densityOf(workers) {
   const ended = workers.filter(hasEnded).length;
   const count = workers.length - ended + Math.floor(ended / ENDED_IN_THE_ROOM_OF_ONE);
+  if (count >= MASS_FROM) return "mass";
   if (count >= CROWD_FROM) return "crowd";
   return count >= COMPACT_FROM ? "compact" : "roomy";
 }
@@ -687,11 +688,6 @@ var Gestures = class {
   /** @param {Event & {target: HTMLDetailsElement}} event */
   #toggle({ target }) {
     const { tables: tables2, ui } = this.view;
-    const fold = target[FOLD];
-    if (fold !== void 0 && fold.open !== target.open) {
-      fold.open = target.open;
-      fold.touched = true;
-    }
     if (target === tables2.element && ui.frame !== null) tables2.draw(ui.frame);
   }
   /**
@@ -741,7 +737,7 @@ function isTextField(element) {
 function legend({ h }) {
   const item = (text, sign) => h("span", {}, sign, text);
   const mark = (kept) => h("span", { class: "workq-mark", "data-kept": kept });
-  return h(
+  const signs = h(
     "p",
     { class: "workq-legend" },
     item("persistent message, durable queue: on disk", mark("persistent")),
@@ -749,6 +745,7 @@ function legend({ h }) {
     item("dots of work", h("span", { class: "workq-dots", style: "--workq-dots: 3" })),
     item("free slot", h("span", { class: "workq-slot workq-sample" }))
   );
+  return h("details", { class: "workq-signs" }, h("summary", {}, "Signs"), signs);
 }
 
 // workq_helpers/stage/js/liveness.js
@@ -1160,6 +1157,7 @@ function playbackBar(ui, commands) {
       moment.draw(playback);
       setText(events, `event ${formatCount(playback.event)} of ${formatCount(playback.events)}`);
       setText(banner, sayOf(playback));
+      setHidden(banner, playback.mode === "live");
       setAttribute(banner, "data-mode", playback.mode);
     }
   };
@@ -1179,7 +1177,7 @@ function drawPlay(play, paused) {
   setAttribute(play, "title", paused ? "Replay the recording from here" : "Pause the picture");
 }
 function sayOf({ mode, caption }) {
-  if (mode === "live") return "Live: the picture follows RabbitMQ.";
+  if (mode === "live") return "";
   return `${caption} The buttons below act on RabbitMQ as it is now.`;
 }
 
@@ -1544,7 +1542,6 @@ function whyWaiting(frame, queue) {
 
 // workq_helpers/stage/js/queue_card.js
 var ROOM = [12, 12, 6, 4, 3];
-var MOST_ROOM_KEPT = 8;
 var QueueCardView = class {
   /**
    * @param {Ui} ui
@@ -1622,7 +1619,6 @@ var QueueCardView = class {
    * @param {number} room
    */
   #drawWaiting(queue, room) {
-    setStyle(this.lane, "--workq-room", String(Math.min(room, MOST_ROOM_KEPT)));
     this.chips.draw(queue.waiting.slice(0, room), () => "waiting");
     const undrawn = queue.more + Math.max(0, queue.waiting.length - room);
     setText(this.more, `+ ${formatCount(undrawn)} more`);
@@ -1925,7 +1921,7 @@ var Timers = class {
 var Ui = class {
   /** @type {Frame | null} The frame that is drawn. */
   frame = null;
-  /** @type {"roomy" | "compact" | "crowd"} How much room each worker gets. */
+  /** @type {"roomy" | "compact" | "crowd" | "mass"} How much room each worker gets. */
   density = "roomy";
   /** @type {Map<number, {chip: ChipView, place: string}>} Where each message is drawn, by its key. */
   places = /* @__PURE__ */ new Map();
@@ -2027,9 +2023,7 @@ function workerConsole(ui, name) {
     { class: "workq-console", tabindex: "0", role: "group", "aria-label": `Console of ${name}` },
     text
   );
-  const element = h("details", { class: "workq-console-box", open: true }, h("summary", {}, "Console"), terminal);
-  const fold = { open: true, touched: false };
-  element[FOLD] = fold;
+  const element = h("details", { class: "workq-console-box" }, h("summary", {}, "Console"), terminal);
   return {
     element,
     /**
@@ -2039,10 +2033,6 @@ function workerConsole(ui, name) {
     draw({ console }, ended) {
       setText(text, console.join("\n"));
       setHidden(element, console.length === 0 && ended);
-      const open = ui.density === "roomy" && !ended;
-      if (fold.touched || fold.open === open) return;
-      fold.open = open;
-      element.open = open;
     }
   };
 }
@@ -2163,7 +2153,7 @@ function hands(ui, name) {
     draw(worker, ended) {
       const held = [...worker.slots].sort((a, b) => Number(isWorkedOn(b)) - Number(isWorkedOn(a)));
       const inWork = held.length > 0 && isWorkedOn(held[0]) ? 1 : 0;
-      const most = ui.density === "crowd" ? CROWD_SLOTS + inWork : held.length;
+      const most = { roomy: held.length, compact: held.length, crowd: CROWD_SLOTS + inWork, mass: 1 }[ui.density];
       const words = {
         working: worker.state === "frozen" ? "hangs" : "working",
         finished: "no ack yet",
@@ -2215,6 +2205,7 @@ var WorkerCardView = class {
     this.done = h("span", { "data-count": "done" });
     this.settings = h("span", { class: "workq-settings" });
     this.room = h("span", { class: "workq-room" });
+    this.dropped = h("p", { class: "workq-dropped", hidden: true });
     this.hands = hands(ui, name);
     this.actions = workerActions(ui, name);
     this.console = workerConsole(ui, name);
@@ -2228,10 +2219,10 @@ var WorkerCardView = class {
         h("span", { class: "workq-state" }, this.icon, this.word),
         h("span", { class: "workq-done" }, "done ", this.done)
       ),
-      this.settings,
       this.room,
       this.hands.element,
-      this.actions.element,
+      h("div", { class: "workq-worker-foot" }, this.settings, this.actions.element),
+      this.dropped,
       this.console.element
     );
   }
@@ -2268,6 +2259,9 @@ var WorkerCardView = class {
     setAttribute(this.settings, "title", settings);
     const free = worker.free === null ? "no limit" : `${formatCount(worker.free)} free`;
     setText(this.room, ended ? "" : free);
+    setText(this.dropped, worker.dropped);
+    setAttribute(this.dropped, "title", worker.dropped);
+    setHidden(this.dropped, worker.dropped === "");
   }
 };
 function settingsOf({ ack, prefetch_count, queue }, frame) {
@@ -2388,17 +2382,19 @@ var View = class {
   }
   #makeBody() {
     const { h } = this.ui;
-    const columns = [this.publisher, this.queues, this.workers, this.ends].map((column) => column.element);
     return h(
       "fieldset",
       { class: "workq-body", "aria-label": "RabbitMQ stage" },
       this.broker.element,
       this.playback.element,
       this.notices.element,
-      this.python.element,
-      h("div", { class: "workq-picture" }, ...columns),
-      legend(this.ui),
-      this.tables.element
+      h(
+        "div",
+        { class: "workq-picture" },
+        h("div", { class: "workq-side" }, this.publisher.element, this.queues.element),
+        h("div", { class: "workq-side" }, this.workers.element, this.ends.element)
+      ),
+      h("div", { class: "workq-folds" }, this.python.element, legend(this.ui), this.tables.element)
     );
   }
   #makeRoot() {
@@ -2437,6 +2433,7 @@ var View = class {
     ui.places.clear();
     ui.density = densityOf(frame.workers);
     setAttribute(root, "data-density", ui.density);
+    setAttribute(root, "data-many", ui.density === "crowd" || ui.density === "mass");
     setAttribute(root, "data-mode", frame.playback.mode);
     setAttribute(root, "data-during", frame.during ? "true" : null);
     for (const part of this.#parts()) part.draw(frame);

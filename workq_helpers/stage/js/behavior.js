@@ -11,5 +11,3 @@ export const ASK = Symbol("ask");
 export const ON_CLICK = Symbol("on click");
 /** What a change of an input does in this view alone. */
 export const ON_CHANGE = Symbol("on change");
-/** Whether something that folds was drawn open, and whether the learner has opened or closed it since. */
-export const FOLD = Symbol("fold");

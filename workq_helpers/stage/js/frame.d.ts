@@ -159,6 +159,7 @@ export interface WorkerCard {
   free: number | null;
   busy_with: Work | null;
   console: string[];
+  dropped: string;
 }
 
 export type WorkerState = "starting" | "idle" | "busy" | "frozen" | "reconnecting" | "stopping" | "stopped" | "killed" | "crashed";

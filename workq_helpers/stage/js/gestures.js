@@ -1,6 +1,6 @@
 // @ts-check
 
-import { ASK, COMMAND, FOLD, MAIN, ON_CHANGE, ON_CLICK } from "./behavior.js";
+import { ASK, COMMAND, MAIN, ON_CHANGE, ON_CLICK } from "./behavior.js";
 
 /** @import { View } from "./view.js" */
 /** @typedef {Event & {target: HTMLInputElement}} On An event of an element of the view. */
@@ -98,11 +98,6 @@ export class Gestures {
   /** @param {Event & {target: HTMLDetailsElement}} event */
   #toggle({ target }) {
     const { tables, ui } = this.view;
-    const fold = target[FOLD];
-    if (fold !== undefined && fold.open !== target.open) {
-      fold.open = target.open;
-      fold.touched = true;
-    }
     if (target === tables.element && ui.frame !== null) tables.draw(ui.frame);
   }
 

@@ -1,7 +1,7 @@
 // @ts-check
 
 import { button } from "./buttons.js";
-import { setAttribute, setText } from "./dom.js";
+import { setAttribute, setHidden, setText } from "./dom.js";
 import { scrubber } from "./scrubber.js";
 import { formatCount } from "./words.js";
 
@@ -34,6 +34,7 @@ export function playbackBar(ui, commands) {
       moment.draw(playback);
       setText(events, `event ${formatCount(playback.event)} of ${formatCount(playback.events)}`);
       setText(banner, sayOf(playback));
+      setHidden(banner, playback.mode === "live");
       setAttribute(banner, "data-mode", playback.mode);
     },
   };
@@ -67,6 +68,6 @@ function drawPlay(play, paused) {
 
 /** @param {PlaybackBar} playback */
 function sayOf({ mode, caption }) {
-  if (mode === "live") return "Live: the picture follows RabbitMQ.";
+  if (mode === "live") return "";
   return `${caption} The buttons below act on RabbitMQ as it is now.`;
 }

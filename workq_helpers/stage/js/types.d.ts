@@ -1,6 +1,6 @@
 // What the modules have in common and no module owns.
 
-import type { ASK, COMMAND, FOLD, MAIN, ON_CHANGE, ON_CLICK } from "./behavior.js";
+import type { ASK, COMMAND, MAIN, ON_CHANGE, ON_CLICK } from "./behavior.js";
 import type { DRAWN } from "./dom.js";
 import type { Frame } from "./frame.d.ts";
 
@@ -76,7 +76,6 @@ declare global {
     [ASK]?: { press: () => boolean; rest: () => void };
     [COMMAND]?: () => Command;
     [DRAWN]?: { text?: string; attributes: Record<string, Value>; styles: Record<string, string> };
-    [FOLD]?: { open: boolean; touched: boolean };
     [MAIN]?: HTMLButtonElement;
     [ON_CHANGE]?: () => void;
     [ON_CLICK]?: () => void;

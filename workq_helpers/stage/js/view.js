@@ -75,17 +75,19 @@ export class View {
 
   #makeBody() {
     const { h } = this.ui;
-    const columns = [this.publisher, this.queues, this.workers, this.ends].map((column) => column.element);
     return h(
       "fieldset",
       { class: "workq-body", "aria-label": "RabbitMQ stage" },
       this.broker.element,
       this.playback.element,
       this.notices.element,
-      this.python.element,
-      h("div", { class: "workq-picture" }, ...columns),
-      legend(this.ui),
-      this.tables.element,
+      h(
+        "div",
+        { class: "workq-picture" },
+        h("div", { class: "workq-side" }, this.publisher.element, this.queues.element),
+        h("div", { class: "workq-side" }, this.workers.element, this.ends.element),
+      ),
+      h("div", { class: "workq-folds" }, this.python.element, legend(this.ui), this.tables.element),
     );
   }
 
@@ -125,6 +127,7 @@ export class View {
     ui.places.clear();
     ui.density = densityOf(frame.workers);
     setAttribute(root, "data-density", ui.density);
+    setAttribute(root, "data-many", ui.density === "crowd" || ui.density === "mass");
     setAttribute(root, "data-mode", frame.playback.mode);
     setAttribute(root, "data-during", frame.during ? "true" : null);
     for (const part of this.#parts()) part.draw(frame);
