@@ -24,6 +24,7 @@ def compose(
     during: str = "",
     known_queues: Mapping[str, QueueCounts] | None = None,
     last_queue: str = "",
+    controls: Iterable[str] = (),
     calls: Iterable[CallLine] = (),
     notices: Iterable[Notice] = (),
 ) -> Frame:
@@ -39,6 +40,7 @@ def compose(
         during: Names the experiment of the cell that runs.
         known_queues: What the broker says of its queues, for those that the log has not seen declared.
         last_queue: The queue that the stage acted on last.
+        controls: The controls that the lesson has introduced; none for all.
         calls: The last calls that were made from the stage.
         notices: The last notices.
     """
@@ -64,6 +66,7 @@ def compose(
         "more_workers": moment["more_workers"],
         "ends": moment["ends"],
         "summary": moment["summary"],
+        "controls": list(controls),
         "actions": _actions(queues),
         "queue": _default_queue(queues, last_queue),
         "python": list(calls),

@@ -285,6 +285,7 @@ class Frame(Contents):
         during: Names the experiment of the cell that runs; ``""`` while none does. A command brings it back.
         playback: Which moment is shown.
         broker: The broker.
+        controls: The controls that the lesson has introduced, the others come on request; empty where all are shown.
         actions: What can't be done at this moment, by the name of the command.
         queue: The queue that forms act on, unless the learner chose another; ``""`` where there is none.
         python: The last calls that were made from the stage, oldest first.
@@ -297,6 +298,7 @@ class Frame(Contents):
     during: str
     playback: PlaybackBar
     broker: BrokerBar
+    controls: list[str]
     actions: dict[str, Action]
     queue: str
     python: list[CallLine]

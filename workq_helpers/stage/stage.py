@@ -19,6 +19,7 @@ from workq_helpers.stage.broker_counts import BrokerWatch
 from workq_helpers.stage.calls import Call, Declaration, call_for
 from workq_helpers.stage.cells import Cells
 from workq_helpers.stage.composition import broker_bar, compose
+from workq_helpers.stage.controls import up_to
 from workq_helpers.stage.frame import CallLine, Frame, Moment, Notice
 from workq_helpers.stage.lanes import Lanes
 from workq_helpers.stage.playhead import Playhead, Position
@@ -83,6 +84,7 @@ class Stage:
         self._calls: deque[CallLine] = deque(maxlen=_KEPT_CALLS)
         self._notices: deque[Notice] = deque(maxlen=_KEPT_NOTICES)
         self._counter = 0
+        self._controls: list[str] = []
         self._closed = ""
         self._open(lesson)
 
@@ -107,6 +109,18 @@ class Stage:
     def step(self, events: int = 1) -> None:
         """Hold the picture so many events further on, or back where it is negative."""
         self._move(lambda: self._playhead.step(events))
+
+    def show(self, control: str = "") -> None:
+        """Show the controls that the course has introduced by now; the others wait behind "All controls".
+
+        Args:
+            control: The one that was introduced last, such as ``"kill"`` or ``"prefetch"``; none for all controls.
+
+        Raises:
+            InvalidArgumentError: There is no control of that name; the message lists them.
+        """
+        self._controls = up_to(control) if control else []
+        self._move(lambda: None)
 
     def _move(self, how: Callable[[], None]) -> None:
         with self._playing:
@@ -277,6 +291,7 @@ class Stage:
             during=self._experiment if self._cells.running else "",
             known_queues=self._broker.queues,
             last_queue=self._queue,
+            controls=self._controls,
             calls=self._calls,
             notices=self._notices,
         )

@@ -49,6 +49,7 @@ function elementMaker(document) {
 }
 
 // workq_helpers/stage/js/buttons.js
+var CONTROL_OF = { pause: "player", live: "player", step: "player" };
 function button(ui, text, name, { command = () => ({}), ...attributes } = {}) {
   const element = ui.h(
     "button",
@@ -56,6 +57,7 @@ function button(ui, text, name, { command = () => ({}), ...attributes } = {}) {
     attributes },
     text
   );
+  setAttribute(element, "data-control", CONTROL_OF[name] ?? name);
   element[COMMAND] = () => ({ do: nameOf(element), ...command() });
   ui.buttons.add(element);
   return element;
@@ -128,7 +130,7 @@ function askingButton(ui, text, name, question, attributes) {
 // workq_helpers/stage/js/controls.js
 function checkbox(ui, text, field, title) {
   const input = ui.h("input", { type: "checkbox", "data-field": field });
-  return { input, element: ui.h("label", { class: "workq-check", title }, input, text) };
+  return { input, element: ui.h("label", { class: "workq-check", title, "data-control": field }, input, text) };
 }
 function numberField(ui, text, field, value, attributes = {}) {
   const input = ui.h("input", {
@@ -141,7 +143,7 @@ function numberField(ui, text, field, value, attributes = {}) {
     ...attributes
   });
   const element = ui.h("label", { class: "workq-field" }, ui.h("span", {}, text), input);
-  return { element, value: () => Number(input.value) || 0 };
+  return { element, input, value: () => Number(input.value) || 0 };
 }
 function textField(ui, field, value, attributes = {}) {
   return ui.h("input", {
@@ -733,6 +735,25 @@ function isTextField(element) {
   );
 }
 
+// workq_helpers/stage/js/introduced.js
+var isIntroduced = (controls, name) => controls.length === 0 || controls.includes(name);
+function introducedControls(ui, root) {
+  const element = ui.h("button", { type: "button", class: "workq-button workq-all", "aria-expanded": "false" });
+  let all = false;
+  const draw = () => {
+    const controls = ui.frame?.controls ?? [];
+    setHidden(element, controls.length === 0);
+    setText(element, all ? "Only this lesson's controls" : "All controls");
+    setAttribute(element, "aria-expanded", String(all));
+    setAttribute(root(), "data-controls", all || controls.length === 0 ? "all" : controls.join(" "));
+  };
+  element[ON_CLICK] = () => {
+    all = !all;
+    draw();
+  };
+  return { element, draw };
+}
+
 // workq_helpers/stage/js/legend.js
 function legend({ h }) {
   const item = (text, sign) => h("span", {}, sign, text);
@@ -745,7 +766,7 @@ function legend({ h }) {
     item("dots of work", h("span", { class: "workq-dots", style: "--workq-dots: 3" })),
     item("free slot", h("span", { class: "workq-slot workq-sample" }))
   );
-  return h("details", { class: "workq-signs" }, h("summary", {}, "Signs"), signs);
+  return h("details", { class: "workq-signs", "data-control": "details" }, h("summary", {}, "Signs"), signs);
 }
 
 // workq_helpers/stage/js/liveness.js
@@ -1148,7 +1169,12 @@ function playbackBar(ui, commands) {
   const banner = h("p", { class: "workq-banner" });
   const player = h("div", { class: "workq-player" }, previous, play, next, moment.element, moment.time, events, live);
   return {
-    element: h("section", { class: "workq-playback", "aria-label": "Playback" }, player, banner),
+    element: h(
+      "section",
+      { class: "workq-playback", "aria-label": "Playback", "data-control": "player" },
+      player,
+      banner
+    ),
     scrubber: moment,
     /** @param {Frame} frame */
     draw({ playback }) {
@@ -1279,7 +1305,12 @@ var COUNTED = ["published", "confirmed", "refused", "returned"];
 function publisherColumn(ui) {
   const { h } = ui;
   const send = sendForm(ui);
-  const many = h("details", { class: "workq-many" }, h("summary", {}, "Many…"), manyForm(ui, send.options));
+  const many = h(
+    "details",
+    { class: "workq-many", "data-control": "many" },
+    h("summary", {}, "Many…"),
+    manyForm(ui, send.options)
+  );
   const why = reasons(ui, ["send", "five", "many"]);
   const numbers = publisherNumbers(ui);
   const active = h("ul", { class: "workq-publishers", "aria-label": "Publishers at work" });
@@ -1390,7 +1421,7 @@ var PythonPanel = class {
     const history = h("ol", { class: "workq-calls", "aria-label": "Calls made from the stage, newest first" });
     this.element = h(
       "details",
-      { class: "workq-python" },
+      { class: "workq-python", "data-control": "python" },
       h("summary", {}, "Python"),
       h(
         "div",
@@ -1806,7 +1837,7 @@ function tables(ui) {
   const noneLost = h("p", { class: "workq-hint" }, "No task is lost.");
   const element = h(
     "details",
-    { class: "workq-table" },
+    { class: "workq-table", "data-control": "details" },
     h("summary", {}, "Show as table"),
     h("div", { class: "workq-tables" }, queues.element, workers.element, noneLost, lost.element)
   );
@@ -1963,7 +1994,12 @@ function addWorkerForm(ui) {
   const { h } = ui;
   const ack = h(
     "select",
-    { class: "workq-input", "data-field": "auto_ack", "aria-label": "Acknowledgment of the new worker" },
+    {
+      class: "workq-input",
+      "data-field": "auto_ack",
+      "aria-label": "Acknowledgment of the new worker",
+      "data-control": "ack"
+    },
     h("option", { value: "false" }, "manual ack"),
     h("option", { value: "true" }, "auto ack")
   );
@@ -1971,14 +2007,24 @@ function addWorkerForm(ui) {
     max: "65535",
     title: "Prefetch count: how many unacknowledged messages it may hold; 0 is no limit"
   });
-  const noLimit = h("span", { class: "workq-no-limit" }, "0 = no limit");
+  setAttribute(prefetch.element, "data-control", "prefetch");
+  const noLimit = h("span", { class: "workq-no-limit", "data-control": "prefetch" }, "0 = no limit");
   ack[ON_CHANGE] = () => setText(noLimit, ack.value === "true" ? "auto ack has no limit" : "0 = no limit");
   const add = button(ui, "Add worker", "add_worker", {
     command: () => ({ queue: ui.queue(), auto_ack: ack.value === "true", prefetch_count: prefetch.value() }),
     type: "submit",
     class: "workq-button workq-primary"
   });
-  return form(ui, add, { class: "workq-add" }, add, ack, prefetch.element, noLimit);
+  let introduced = null;
+  return {
+    element: form(ui, add, { class: "workq-add" }, add, ack, prefetch.element, noLimit),
+    /** @param {Frame} frame */
+    draw({ controls }) {
+      const now = isIntroduced(controls, "prefetch");
+      if (now !== introduced) prefetch.input.value = now ? "1" : "0";
+      introduced = now;
+    }
+  };
 }
 
 // workq_helpers/stage/js/worker_actions.js
@@ -2271,13 +2317,20 @@ function settingsOf({ ack, prefetch_count, queue }, frame) {
 }
 
 // workq_helpers/stage/js/worker_column.js
+function invitation({ queues, publishers }) {
+  const waiting = queues.reduce((sum, queue) => sum + queue.ready.log, 0);
+  if (waiting > 0) return "No worker yet. Press “Add worker”, and it takes what waits in the queue.";
+  if (publishers.published > 0) return "No worker yet. Press “Add worker”, and it takes the next task that is sent.";
+  return "Nothing has happened yet. Press “Send”: a task goes into the queue. Then press “Add worker”: it takes the task.";
+}
 var WorkerColumn = class {
   /** @param {Ui} ui */
   constructor(ui) {
     const { h } = ui;
     this.why = reasons(ui, ["add_worker", "stop", "kill", "freeze", "thaw"]);
     this.count = h("span", { class: "workq-workers-count" });
-    this.none = h("p", { class: "workq-empty" }, "No worker yet. Add one, and it takes tasks from the queue.");
+    this.none = h("p", { class: "workq-empty" });
+    this.add = addWorkerForm(ui);
     this.more = hint(ui);
     const list = h("div", { class: "workq-workers" });
     this.element = h(
@@ -2287,7 +2340,7 @@ var WorkerColumn = class {
         "div",
         { class: "workq-worker-top" },
         heading(ui, "C", "Workers", this.count),
-        addWorkerForm(ui),
+        this.add.element,
         this.why.element
       ),
       this.none,
@@ -2311,9 +2364,11 @@ var WorkerColumn = class {
     this.cards.draw(workers);
     this.#drawLine(workers);
     setHidden(this.none, workers.length > 0);
+    setText(this.none, invitation(frame));
     this.more.draw(andMore(more_workers, "worker"));
     const running = formatCount(workers.filter((worker) => !hasEnded(worker)).length);
     setText(this.count, workers.length > 0 ? `${running}${more_workers ? "+" : ""} running` : "");
+    this.add.draw(frame);
     this.why.draw(frame);
   }
   /**
@@ -2356,6 +2411,7 @@ var View = class {
     this.tables = tables(this.ui);
     this.summary = new Summary(this.ui);
     this.flights = new Flights(this.ui);
+    this.controls = introducedControls(this.ui, () => this.root);
     this.body = this.#makeBody();
     this.root = this.#makeRoot();
     this.place = new Place(this.ui, el, this.root);
@@ -2394,7 +2450,14 @@ var View = class {
         h("div", { class: "workq-side" }, this.publisher.element, this.queues.element),
         h("div", { class: "workq-side" }, this.workers.element, this.ends.element)
       ),
-      h("div", { class: "workq-folds" }, this.python.element, legend(this.ui), this.tables.element)
+      h(
+        "div",
+        { class: "workq-folds" },
+        this.python.element,
+        legend(this.ui),
+        this.tables.element,
+        this.controls.element
+      )
     );
   }
   #makeRoot() {
@@ -2445,7 +2508,7 @@ var View = class {
   }
   /** @returns {Part[]} */
   #parts() {
-    const bars = [this.broker, this.playback, this.notices, this.python];
+    const bars = [this.controls, this.broker, this.playback, this.notices, this.python];
     return [...bars, this.publisher, this.queues, this.workers, this.ends, this.tables];
   }
   #drawOverlay() {

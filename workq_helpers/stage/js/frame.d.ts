@@ -59,6 +59,7 @@ export interface Frame {
   during: string;
   playback: PlaybackBar;
   broker: BrokerBar;
+  controls: string[];
   actions: Record<string, Action>;
   queue: string;
   python: CallLine[];

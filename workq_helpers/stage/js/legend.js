@@ -22,5 +22,5 @@ export function legend({ h }) {
     item("dots of work", h("span", { class: "workq-dots", style: "--workq-dots: 3" })),
     item("free slot", h("span", { class: "workq-slot workq-sample" })),
   );
-  return h("details", { class: "workq-signs" }, h("summary", {}, "Signs"), signs);
+  return h("details", { class: "workq-signs", "data-control": "details" }, h("summary", {}, "Signs"), signs);
 }

@@ -25,7 +25,12 @@ export function playbackBar(ui, commands) {
   const banner = h("p", { class: "workq-banner" });
   const player = h("div", { class: "workq-player" }, previous, play, next, moment.element, moment.time, events, live);
   return {
-    element: h("section", { class: "workq-playback", "aria-label": "Playback" }, player, banner),
+    element: h(
+      "section",
+      { class: "workq-playback", "aria-label": "Playback", "data-control": "player" },
+      player,
+      banner,
+    ),
     scrubber: moment,
     /** @param {Frame} frame */
     draw({ playback }) {

@@ -8,6 +8,7 @@ import { endColumn } from "./end_column.js";
 import { Flights } from "./flights.js";
 import { FrameLoop } from "./frame_loop.js";
 import { Gestures } from "./gestures.js";
+import { introducedControls } from "./introduced.js";
 import { legend } from "./legend.js";
 import { Liveness } from "./liveness.js";
 import { NoticeList } from "./notice_list.js";
@@ -46,6 +47,7 @@ export class View {
     this.tables = tables(this.ui);
     this.summary = new Summary(this.ui);
     this.flights = new Flights(this.ui);
+    this.controls = introducedControls(this.ui, () => this.root);
     this.body = this.#makeBody();
     this.root = this.#makeRoot();
     this.place = new Place(this.ui, el, this.root);
@@ -87,7 +89,14 @@ export class View {
         h("div", { class: "workq-side" }, this.publisher.element, this.queues.element),
         h("div", { class: "workq-side" }, this.workers.element, this.ends.element),
       ),
-      h("div", { class: "workq-folds" }, this.python.element, legend(this.ui), this.tables.element),
+      h(
+        "div",
+        { class: "workq-folds" },
+        this.python.element,
+        legend(this.ui),
+        this.tables.element,
+        this.controls.element,
+      ),
     );
   }
 
@@ -140,7 +149,7 @@ export class View {
 
   /** @returns {Part[]} */
   #parts() {
-    const bars = [this.broker, this.playback, this.notices, this.python];
+    const bars = [this.controls, this.broker, this.playback, this.notices, this.python];
     return [...bars, this.publisher, this.queues, this.workers, this.ends, this.tables];
   }
 

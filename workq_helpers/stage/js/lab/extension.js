@@ -20,7 +20,7 @@ const plugin = {
   activate: async (app) => {
     const [lumino] = Object.values(shared["@lumino/widgets"]);
     const { Widget } = (await lumino.get())();
-    page.workqPanel = new StagePanel(app.shell, Widget);
+    page.workqPanel = new StagePanel(app.shell, Widget, app.restored);
   },
 };
 

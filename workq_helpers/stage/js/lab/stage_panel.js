@@ -22,15 +22,21 @@ export class StagePanel {
   /** @type {any} The notebook that was used last. */
   #notebook = null;
   #wanted = true; // until the learner closes it
+  #ready = false; // once JupyterLab has put everything back where it was
 
   /**
    * @param {any} shell
    * @param {any} Widget Lumino's.
+   * @param {Promise<unknown>} restored Kept when JupyterLab has put everything back where it was.
    */
-  constructor(shell, Widget) {
+  constructor(shell, Widget, restored) {
     this.shell = shell;
     this.Widget = Widget;
-    shell.currentChanged?.connect((/** @type {any} */ _, /** @type {any} */ { newValue }) => this.#use(newValue));
+    restored.then(() => {
+      this.#ready = true;
+      shell.currentChanged.connect((/** @type {any} */ _, /** @type {any} */ { newValue }) => this.#use(newValue));
+      this.#use(shell.currentWidget ?? this.#notebook);
+    });
   }
 
   /** Whether it is there to be shown in. */
@@ -56,7 +62,7 @@ export class StagePanel {
     const views = this.#views.get(notebook.id) ?? this.#forget(notebook);
     if (!views.includes(view)) views.push(view);
     this.#notebook ??= notebook;
-    if (this.#wanted) this.#open(notebook);
+    if (this.#wanted && this.#ready) this.#open(notebook);
     this.#draw();
   }
 

@@ -28,14 +28,21 @@
     #notebook = null;
     #wanted = true;
     // until the learner closes it
+    #ready = false;
+    // once JupyterLab has put everything back where it was
     /**
      * @param {any} shell
      * @param {any} Widget Lumino's.
+     * @param {Promise<unknown>} restored Kept when JupyterLab has put everything back where it was.
      */
-    constructor(shell, Widget) {
+    constructor(shell, Widget, restored) {
       this.shell = shell;
       this.Widget = Widget;
-      shell.currentChanged?.connect((_, { newValue }) => this.#use(newValue));
+      restored.then(() => {
+        this.#ready = true;
+        shell.currentChanged.connect((_, { newValue }) => this.#use(newValue));
+        this.#use(shell.currentWidget ?? this.#notebook);
+      });
     }
     /** Whether it is there to be shown in. */
     get isOpen() {
@@ -58,7 +65,7 @@
       const views = this.#views.get(notebook.id) ?? this.#forget(notebook);
       if (!views.includes(view)) views.push(view);
       this.#notebook ??= notebook;
-      if (this.#wanted) this.#open(notebook);
+      if (this.#wanted && this.#ready) this.#open(notebook);
       this.#draw();
     }
     /** @param {Placed} view */
@@ -154,7 +161,7 @@
     activate: async (app) => {
       const [lumino] = Object.values(shared["@lumino/widgets"]);
       const { Widget } = (await lumino.get())();
-      page.workqPanel = new StagePanel(app.shell, Widget);
+      page.workqPanel = new StagePanel(app.shell, Widget, app.restored);
     }
   };
   page._JUPYTERLAB = page._JUPYTERLAB ?? {};
