@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.lab import Lab
 from tests.browser.stage import Stage, lesson_cells, open_stage
+from tests.browser.test_notebooks import NOTEBOOKS
 from tests.browser.test_stage_access import TWO_WORKERS
 from tests.browser.test_stage_life import works
 
@@ -94,3 +96,96 @@ def test_a_second_cell_that_shows_the_stage_offers_a_view_of_its_own(lab: Lab) -
     expect(stage.root).to_have_count(1)
     stage.page.get_by_role("button", name="Show it here").last.click()
     expect(stage.root).to_have_count(2)
+
+
+#: A window in which the panel is 600 pixels wide, and 900 high.
+WINDOW = (1308, 990)
+
+
+def start(workers: int, waiting: int) -> str:
+    """Busy workers, and a queue with so many more tasks."""
+    return (
+        f"lesson.start_workers({workers}, callback, queue='hello', prefetch_count=1)\n"
+        f"lesson.start_publisher([f'Order {{n}}' + 600 * '.' for n in range({workers + waiting})], queue='hello').wait()"
+    )
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_two_busy_workers_and_a_queue_of_ten_fit_without_scrolling(lab: Lab, theme: str) -> None:
+    stage = open_stage(lab, before_stage=start(2, 10))
+    stage.notebook.resize(*WINDOW)
+    stage.notebook.set_theme(theme)
+    expect(stage.message(place="waiting")).to_have_count(10)
+    expect(stage.message(place="working")).to_have_count(2)
+    panel = stage.page.locator(PANEL)
+    size = panel.bounding_box()
+    assert size is not None
+    assert size["width"] <= 610
+    assert size["height"] <= 910
+    assert panel.evaluate(
+        "panel => [panel.scrollHeight - panel.clientHeight, panel.scrollWidth - panel.clientWidth]"
+    ) == [0, 0]
+    tops = stage.root.locator(".workq-player > *").evaluate_all(
+        "all => all.map(one => { const box = one.getBoundingClientRect(); return (box.top + box.bottom) / 2; })"
+    )
+    assert max(tops) - min(tops) < 6  # in one row
+    expect(stage.root.locator(".workq-console:visible")).to_have_count(0)
+    stage.screenshot(f"panel-two-workers-{theme}")
+
+
+@pytest.mark.parametrize("workers", [9, 50])
+def test_many_workers_and_their_queue_are_seen_together(lab: Lab, workers: int) -> None:
+    stage = open_stage(lab, before_stage=start(workers, 10))
+    stage.notebook.resize(*WINDOW)
+    expect(stage.root.locator(".workq-worker")).to_have_count(workers)
+    expect(stage.message(place="waiting")).to_have_count(10)
+    for seen in (stage.worker("worker-1"), stage.worker(f"worker-{workers}"), stage.message(place="waiting").last):
+        expect(seen).to_be_in_viewport(ratio=1)
+    kill = stage.worker(f"worker-{workers}").locator("[data-do='kill']")
+    kill.focus()
+    expect(kill).to_be_in_viewport(ratio=1)
+    stage.screenshot(f"panel-{workers}-workers")
+    stage.page.keyboard.press("Enter")
+    stage.expect_worker(f"worker-{workers}", "killed")
+
+
+def test_a_worker_that_ended_is_a_line_that_says_what_it_dropped(lab: Lab) -> None:
+    stage = open_stage(lab, before_stage=start(2, 0))
+    expect(stage.message(place="working")).to_have_count(2)
+    stage.press("kill", "worker-1")
+    expect(stage.worker("worker-1").locator(".workq-dropped")).to_contain_text("back in hello")
+    card = stage.worker("worker-1").bounding_box()
+    assert card is not None
+    assert card["height"] < 40
+
+
+def test_in_the_first_minute_a_task_comes_back_from_a_killed_worker(lab: Lab) -> None:
+    notebook = lab.open(lab.copy(NOTEBOOKS[0]))
+    stage = Stage(notebook)
+    expect(notebook.page.locator(PANEL)).to_contain_text("press Shift+Enter")
+    code = notebook.script(
+        "() => [...panel().content.model.cells].map((cell, at) => cell.type === 'code' ? at : -1).filter(at => at >= 0)"
+    )
+    for index in code[:2]:
+        notebook.run(index)
+    assert notebook.errors() == []
+    stage.expect_alive()
+    shown = stage.root.locator("[data-do]:visible, input:visible, select:visible")
+    assert shown.evaluate_all("all => all.map(one => one.dataset.do ?? one.dataset.field)") == [
+        "task",
+        "send",
+        "add_worker",
+    ]
+    stage.screenshot("lesson-00-first")
+    for _ in range(3):
+        stage.press("send")
+    stage.press("add_worker")
+    expect(stage.message(place="working")).to_have_count(1)
+    stage.press("kill", "worker-1")
+    expect(stage.message(place="waiting")).not_to_have_count(0)
+    expect(stage.message(place="waiting").first).to_contain_text("redelivered")
+    stage.screenshot("lesson-00-killed")
+    stage.press("add_worker")
+    stage.expect_end_count("done", 3)
+    stage.page.get_by_role("button", name="All controls").click()
+    expect(stage.button("purge")).to_be_visible()

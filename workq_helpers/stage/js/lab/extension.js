@@ -4,6 +4,9 @@
 // JupyterLab loads the bundle of this as an extension. It looks for what webpack would wrap around one: the container
 // at the end. The stage's views find the panel as `window.workqPanel`, see `place.js`; without it they stay in their
 // cells, as in every other program that reads notebooks.
+//
+// Project Jupyter's `sidecar` opens a further panel each time a kernel is restarted, can't be opened again without
+// running a cell, and shows nothing before the first one has run; so the course has a panel of its own.
 
 import { StagePanel } from "./stage_panel.js";
 
