@@ -106,7 +106,8 @@ def start(workers: int, waiting: int) -> str:
     """Busy workers, and a queue with so many more tasks."""
     return (
         f"lesson.start_workers({workers}, callback, queue='hello', prefetch_count=1)\n"
-        f"lesson.start_publisher([f'Order {{n}}' + 600 * '.' for n in range({workers + waiting})], queue='hello').wait()"
+        f"orders = [f'Order {{n}}' + 600 * '.' for n in range({workers + waiting})]\n"
+        "lesson.start_publisher(orders, queue='hello').wait()"
     )
 
 
