@@ -41,9 +41,7 @@ describe("controls that a lesson has introduced", () => {
   });
 
   test("an empty stage says what to press and what will happen", () => {
-    const empty = frames.frame();
-    empty.workers = [];
-    empty.publishers = { ...empty.publishers, published: 0 };
+    const empty = frames.frame({ queues: [frames.queue("hello")] });
     const view = openView(empty);
     assert.match(view.text(".workq-empty"), /Press “Send”.*Then press “Add worker”/);
     empty.queues[0].ready = { broker: 3, log: 3 };

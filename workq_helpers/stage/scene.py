@@ -107,8 +107,8 @@ class _Worker:
     @property
     def dropped(self) -> str:
         """Say what it held when it ended and what became of that."""
-        said = [f"{_listed(self.back)} back in {self.queue}"] if self.back else []
-        return "; ".join([*said, f"{_listed(self.lost)} lost"] if self.lost else said)
+        ends = {"gave back": self.back, "lost": self.lost}
+        return "; ".join(f"{how} {_listed(tasks)}" for how, tasks in ends.items() if tasks)
 
 
 class _Publisher:
