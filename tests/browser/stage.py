@@ -74,13 +74,14 @@ def lesson_cells(name: str, *, seconds_per_dot: float = 0.05, before_stage: str 
     return [first + before_stage, "lesson.stage", ""]
 
 
-def open_stage(lab: Lab, *, seconds_per_dot: float = 0.05, before_stage: str = "") -> Stage:
+def open_stage(lab: Lab, *, seconds_per_dot: float = 0.05, before_stage: str = "", beside: bool = True) -> Stage:
     """Open a notebook with a stage, run it, and return the stage once it lives.
 
     Args:
         lab: The test's JupyterLab.
         seconds_per_dot: As for `lesson_cells`, and so is `before_stage`.
         before_stage: What else the first cell does.
+        beside: Whether it stays beside the notebook; else its panel is closed, and it is below its cell.
     """
     path = lab.write(lesson_cells(lab.name, seconds_per_dot=seconds_per_dot, before_stage=before_stage))
     notebook = lab.open(path)
@@ -89,6 +90,10 @@ def open_stage(lab: Lab, *, seconds_per_dot: float = 0.05, before_stage: str = "
     notebook.show(1)
     stage = Stage(notebook)
     stage.expect_alive()
+    if not beside:
+        stage.page.get_by_title("Close Stage", exact=True).click()
+        stage.page.locator(".jp-NotebookPanel .workq-stage").wait_for()
+        notebook.show(1)
     return stage
 
 

@@ -155,7 +155,7 @@ def test_the_table_shows_the_counts(lab: Lab) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_fits_a_narrow_page(lab: Lab, theme: str) -> None:
-    stage = open_stage(lab, before_stage=TWO_WORKERS)
+    stage = open_stage(lab, before_stage=TWO_WORKERS, beside=False)
     stage.notebook.resize(740, 1400)
     stage.notebook.set_theme(theme)
     stage.press("freeze", "worker-1")
@@ -179,7 +179,7 @@ def test_it_fits_a_narrow_page(lab: Lab, theme: str) -> None:
 
 
 def test_tables_break_no_word_on_a_narrow_page(lab: Lab) -> None:
-    stage = open_stage(lab, before_stage=TWO_WORKERS)
+    stage = open_stage(lab, before_stage=TWO_WORKERS, beside=False)
     stage.notebook.resize(740, 1400)
     for worker in ("worker-1", "worker-2"):
         stage.press("freeze", worker)
@@ -202,7 +202,7 @@ def test_tables_break_no_word_on_a_narrow_page(lab: Lab) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_forced_colors_hide_nothing(lab: Lab, scheme: Literal["light", "dark"]) -> None:
-    stage = open_stage(lab, before_stage=TWO_WORKERS)
+    stage = open_stage(lab, before_stage=TWO_WORKERS, beside=False)
     stage.page.emulate_media(forced_colors="active", color_scheme=scheme)
     stage.field("persistent").check()
     stage.send("Long" + 60 * ".")
