@@ -65,6 +65,7 @@ def compose(
         "workers": moment["workers"],
         "more_workers": moment["more_workers"],
         "ends": moment["ends"],
+        "story": moment["story"],
         "summary": moment["summary"],
         "controls": list(controls),
         "actions": _actions(queues),
