@@ -49,7 +49,7 @@ export class StagePanel {
    * @param {Element} el
    */
   isBeside(el) {
-    return this.#notebookOf(el) !== undefined;
+    return this.#hasRoom() && this.#notebookOf(el) !== undefined;
   }
 
   /**
@@ -88,7 +88,7 @@ export class StagePanel {
 
   /** @param {any} widget */
   #use(widget) {
-    if (!isNotebook(widget)) return;
+    if (!isNotebook(widget) || !this.#hasRoom()) return;
     widget.context.ready.then(() => {
       if (widget.isDisposed || !(this.#views.has(widget.id) || showsStage(widget))) return;
       this.#notebook = widget;
@@ -147,6 +147,11 @@ export class StagePanel {
     const content = shown?.root ?? invitation();
     if (node.firstChild !== content && (shown || !node.firstChild?.isInvitation)) node.replaceChildren(content);
     shown?.place("panel");
+  }
+
+  /** Whether two things are shown side by side: not in Jupyter Notebook, nor in JupyterLab's simple interface. */
+  #hasRoom() {
+    return this.shell.mode === "multiple-document";
   }
 
   /** @param {Element} el */

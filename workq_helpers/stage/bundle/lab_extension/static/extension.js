@@ -53,7 +53,7 @@
      * @param {Element} el
      */
     isBeside(el) {
-      return this.#notebookOf(el) !== void 0;
+      return this.#hasRoom() && this.#notebookOf(el) !== void 0;
     }
     /**
      * A view wants to be shown here.
@@ -88,7 +88,7 @@
     }
     /** @param {any} widget */
     #use(widget) {
-      if (!isNotebook(widget)) return;
+      if (!isNotebook(widget) || !this.#hasRoom()) return;
       widget.context.ready.then(() => {
         if (widget.isDisposed || !(this.#views.has(widget.id) || showsStage(widget))) return;
         this.#notebook = widget;
@@ -143,6 +143,10 @@
       const content = shown?.root ?? invitation();
       if (node.firstChild !== content && (shown || !node.firstChild?.isInvitation)) node.replaceChildren(content);
       shown?.place("panel");
+    }
+    /** Whether two things are shown side by side: not in Jupyter Notebook, nor in JupyterLab's simple interface. */
+    #hasRoom() {
+      return this.shell.mode === "multiple-document";
     }
     /** @param {Element} el */
     #notebookOf(el) {
