@@ -106,14 +106,14 @@ def start(workers: int, waiting: int) -> str:
     """Busy workers, and a queue with so many more tasks."""
     return (
         f"lesson.start_workers({workers}, callback, queue='hello', prefetch_count=1)\n"
-        f"orders = [f'Order {{n}}' + 600 * '.' for n in range({workers + waiting})]\n"
+        f"orders = [f'Order {{n}}' + 60 * '.' for n in range({workers + waiting})]\n"
         "lesson.start_publisher(orders, queue='hello').wait()"
     )
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_two_busy_workers_and_a_queue_of_ten_fit_without_scrolling(lab: Lab, theme: str) -> None:
-    stage = open_stage(lab, before_stage=start(2, 10))
+    stage = open_stage(lab, seconds_per_dot=60, before_stage=start(2, 10))
     stage.notebook.resize(*WINDOW)
     stage.notebook.set_theme(theme)
     expect(stage.message(place="waiting")).to_have_count(10)
@@ -136,7 +136,7 @@ def test_two_busy_workers_and_a_queue_of_ten_fit_without_scrolling(lab: Lab, the
 
 @pytest.mark.parametrize("workers", [9, 50])
 def test_many_workers_and_their_queue_are_seen_together(lab: Lab, workers: int) -> None:
-    stage = open_stage(lab, before_stage=start(workers, 10))
+    stage = open_stage(lab, seconds_per_dot=60, before_stage=start(workers, 10))
     stage.notebook.resize(*WINDOW)
     expect(stage.root.locator(".workq-worker")).to_have_count(workers)
     expect(stage.message(place="waiting")).to_have_count(10)
@@ -151,7 +151,7 @@ def test_many_workers_and_their_queue_are_seen_together(lab: Lab, workers: int) 
 
 
 def test_a_worker_that_ended_is_a_line_that_says_what_it_dropped(lab: Lab) -> None:
-    stage = open_stage(lab, before_stage=start(2, 0))
+    stage = open_stage(lab, seconds_per_dot=60, before_stage=start(2, 0))
     expect(stage.message(place="working")).to_have_count(2)
     stage.press("kill", "worker-1")
     expect(stage.worker("worker-1").locator(".workq-dropped")).to_contain_text("gave back Order 0")

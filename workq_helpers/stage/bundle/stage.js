@@ -219,6 +219,7 @@ function brokerBar(ui) {
     /** @param {Frame} frame */
     draw(frame) {
       setText(lesson, frame.lesson);
+      setAttribute(lesson, "title", frame.lesson);
       broker.draw(frame);
       const { steerable, why_not } = frame.broker;
       const notOurs = steerable ? "" : why_not || "This RabbitMQ is not ours to stop.";
