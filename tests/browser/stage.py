@@ -90,11 +90,21 @@ def open_stage(lab: Lab, *, seconds_per_dot: float = 0.05, before_stage: str = "
     notebook.show(1)
     stage = Stage(notebook)
     stage.expect_alive()
-    if not beside:
-        stage.page.get_by_title("Close Stage", exact=True).click()
-        stage.page.locator(".jp-NotebookPanel .workq-stage").wait_for()
-        notebook.show(1)
+    _put(stage, beside)
+    notebook.show(1)
     return stage
+
+
+def _put(stage: Stage, beside: bool) -> None:
+    """Put the stage beside its notebook or below its cell; JupyterLab remembers what the test before wanted."""
+    panel = stage.page.locator("#workq-stage-panel .workq-stage")
+    back = stage.page.get_by_role("button", name="Show the stage beside the notebook")
+    expect(panel.or_(back.filter(visible=True)).first).to_be_visible()
+    if beside and panel.count() == 0:
+        back.click()
+    elif not beside and panel.count() == 1:
+        stage.page.get_by_title("Close Stage", exact=True).click()
+    expect(panel).to_have_count(int(beside))
 
 
 class Stage:
