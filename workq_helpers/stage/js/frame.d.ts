@@ -68,6 +68,12 @@ export interface Frame {
   notices: Notice[];
 }
 
+export interface Ghosts {
+  count: number;
+  recent: Chip[];
+  why: string;
+}
+
 export type MarkKind = "" | "kill" | "crash" | "outage" | "loss";
 
 export type Mode = "live" | "paused" | "replaying";
@@ -125,6 +131,8 @@ export interface QueueCard {
   unacknowledged: QueueCount;
   waiting: Chip[];
   more: number;
+  ghosts: Ghosts;
+  unseen: number;
 }
 
 export interface QueueCount {
