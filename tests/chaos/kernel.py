@@ -80,13 +80,13 @@ class Journal:
     def tell_how_the_last_restart_ended(self, done: int) -> None:
         """Complete the log, should its process have died between asking for a restart and hearing of its end."""
         rows = self.log.rows()
-        said = [row[8] for row in rows if row[1] == "broker"]
+        said = [row[8] for row in rows if isinstance(row[8], BrokerChange) and not row[8].is_alarm]
         if not said or said[-1] is BrokerChange.UP:
             return
         if done > said.count(BrokerChange.UP):
             self.log.record("broker", "lesson", detail=BrokerChange.UP)
             return
-        last = max(number for number, row in enumerate(rows) if row[1] == "broker")
+        last = max(number for number, row in enumerate(rows) if row[8] is said[-1])
         self.log.clear()
         for row in [*rows[:last], *rows[last + 1 :]]:
             self.log.record(*row[1:])
