@@ -155,6 +155,7 @@ def test_a_worker_that_ended_is_a_line_that_says_what_it_dropped(lab: Lab) -> No
     expect(stage.message(place="working")).to_have_count(2)
     stage.press("kill", "worker-1")
     expect(stage.worker("worker-1").locator(".workq-dropped")).to_contain_text("gave back Order 0")
+    expect(stage.worker("worker-1")).not_to_have_attribute("data-ending", "")  # it has its room for a while
     card = stage.worker("worker-1").bounding_box()
     assert card is not None
     assert card["height"] < 40

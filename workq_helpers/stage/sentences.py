@@ -212,6 +212,8 @@ _BROKER: Final[Mapping[str, str]] = {
     BrokerChange.STOPPING: "RabbitMQ was told to stop",
     BrokerChange.DOWN: "RabbitMQ is down",
     BrokerChange.UP: "RabbitMQ is up again",
+    BrokerChange.BLOCKED: "RabbitMQ takes no messages for want of memory or disk",
+    BrokerChange.UNBLOCKED: "RabbitMQ takes messages again",
 }
 
 _SENTENCES: Final[Mapping[str, Callable[[Happening], str]]] = {
@@ -265,8 +267,8 @@ def _bound_to(it: Happening) -> str:
 
 
 def _name(task: str) -> str:
-    """Return a task's name in a sentence: without its dots of work, unless there is nothing else."""
-    return _cut(printable(task.rstrip(". ") or task), _LONGEST_NAME) or "(empty)"
+    """Return a task's name in a sentence: without its dots of work, unless it has nothing else."""
+    return _cut(printable(task.rstrip(". …") or task), _LONGEST_NAME) or "(empty)"
 
 
 def _listed(names: Sequence[str]) -> str:

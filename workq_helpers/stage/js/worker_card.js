@@ -1,6 +1,7 @@
 // @ts-check
 
 import { setAttribute, setHidden, setText } from "./dom.js";
+import { EndingCard } from "./ending_card.js";
 import { formatCount } from "./words.js";
 import { workerActions } from "./worker_actions.js";
 import { workerConsole } from "./worker_console.js";
@@ -48,6 +49,7 @@ export class WorkerCardView {
       this.dropped,
       this.console.element,
     );
+    this.ending = new EndingCard(ui, this.element);
   }
 
   clear() {
@@ -57,7 +59,11 @@ export class WorkerCardView {
   /** @param {WorkerCard} worker */
   draw(worker) {
     const ended = hasEnded(worker);
-    if (ended && this.#ended === false) this.ui.saveFocus(this.actions.element, this.element);
+    if (ended && this.#ended === false) {
+      this.ui.saveFocus(this.actions.element, this.element);
+      this.ending.begin();
+    }
+    if (!ended) this.ending.over();
     this.#ended = ended;
     this.#drawHead(worker, ended);
     this.hands.draw(worker, ended);
