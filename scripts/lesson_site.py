@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 
-from notebooks import ROOT, SEALED, derive_exercises, run, sealed_cells, tidy
+from notebooks import ROOT, derive_exercises, run, tidy, with_expected_outputs
 from workq_helpers import find_broker
 from workq_helpers.lessons import CHAPTERS
 
@@ -54,7 +54,7 @@ def main() -> int:
     to_run = [path for path in paths if arguments.run is None or path.name in arguments.run]
     for path in paths:
         if path not in to_run:
-            nbformat.write(for_reading(as_committed(path)), source / "lessons" / path.name)
+            nbformat.write(for_reading(as_expected(path)), source / "lessons" / path.name)
     # All with the same broker, which is looked for only if there is something to run.
     with find_broker() if to_run else contextlib.nullcontext():
         for path in to_run:
@@ -75,20 +75,33 @@ def as_run(path: Path) -> nbformat.NotebookNode:
     return notebook
 
 
-def as_committed(path: Path) -> nbformat.NotebookNode:
-    """Put back what was taken out of a lesson, but for the pixels of its pictures."""
-    notebook = nbformat.read(path, as_version=4)
-    text = (SEALED / f"{path.stem}.json").read_text(encoding="utf-8")
-    sealed = json.loads(text.replace('src=\\"PNG\\"', f'src=\\"{NO_PICTURE}\\"'))
-    for cell in notebook.cells:
-        if cell.id in sealed:
-            cell.outputs = [nbformat.from_dict(output) for output in sealed[cell.id]]
+def as_expected(path: Path) -> nbformat.NotebookNode:
+    """Return a lesson with the outputs that tests keep, whose pictures have no pixels."""
+    notebook = with_expected_outputs(path)
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", ())):
+        if "text/html" in output.get("data", {}):
+            output.data["text/html"] = output.data["text/html"].replace('src="PNG"', f'src="{NO_PICTURE}"')
     return notebook
+
+
+def answering_cells(notebook: nbformat.NotebookNode) -> Iterator[nbformat.NotebookNode]:
+    """Yield the code cells whose outputs answer a question.
+
+    They are those from a call of `predict` to the end of its section, and those tagged "hide-output".
+    """
+    predicted = False
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("## "):
+            predicted = False
+        if cell.cell_type == "code":
+            if predicted or "hide-output" in cell.metadata.get("tags", ()):
+                yield cell
+            predicted = predicted or _PREDICT.search(cell.source) is not None
 
 
 def for_reading(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Fold away what answers a question, and write questions, hints and solutions as text."""
-    folded = {cell.id for cell in sealed_cells(notebook)}
+    folded = {cell.id for cell in answering_cells(notebook)}
     cells = []
     for cell in notebook.cells:
         cells.append(cell)

@@ -1,11 +1,9 @@
 """Runs the lessons and keeps what they showed: `make notebooks`.
 
-Every stored output is what a real run printed, at one second a dot. What says when, where or by whom it was
-run is left out, so that two runs differ only where RabbitMQ or the clock made a difference.
-
-What would give away the answer to a prediction is not kept in the notebook: the outputs from a call of `predict`
-to the end of its section, and those of cells tagged "sealed", go to ``tests/notebooks/sealed``, where the tests
-find them. The cells of exercises are derived from their sources.
+The notebooks themselves stay as a learner meets them: not run. What a cell showed, at one second a dot, goes to
+``tests/notebooks/expected``, where nbval compares it; what says when, where or by whom it was run is left out, so that
+two runs differ only where RabbitMQ or the clock made a difference. Cells tagged "nbval-ignore-output" show something
+else each time, and nothing is kept of them. The cells of exercises are derived from their sources.
 """
 
 import base64
@@ -15,8 +13,8 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
@@ -24,10 +22,13 @@ from nbclient import NotebookClient
 from workq_helpers.lessons import CHAPTERS
 
 ROOT = Path(__file__).resolve().parent.parent
-SEALED = ROOT / "tests" / "notebooks" / "sealed"
+EXPECTED = ROOT / "tests" / "notebooks" / "expected"
 
 #: The lesson whose first picture the README shows.
 PICTURED = "01_round_robin.ipynb"
+
+#: nbval's own name for what differs from run to run.
+IGNORED = "nbval-ignore-output"
 
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -50,11 +51,10 @@ def main(names: list[str]) -> int:
         tidy(notebook)
         if path.name == PICTURED:
             (ROOT / "docs" / "timeline.png").write_bytes(first_picture(notebook))
-        sealed = seal(notebook)
+        text = json.dumps(kept_outputs(notebook), indent=1, ensure_ascii=False)
+        (EXPECTED / f"{path.stem}.json").write_text(text + "\n", encoding="utf-8")
+        unrun(notebook)
         nbformat.write(notebook, path)
-        SEALED.mkdir(exist_ok=True)
-        text = json.dumps(sealed, indent=1, ensure_ascii=False)
-        (SEALED / f"{path.stem}.json").write_text(text + "\n", encoding="utf-8")
     return 0 if paths else 1
 
 
@@ -101,41 +101,41 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
         cell.outputs = [output for output in cell.outputs if _WIDGET not in output.get("data", {})]
 
 
-def seal(notebook: nbformat.NotebookNode) -> dict[str, list[nbformat.NotebookNode]]:
-    """Take out of the notebook what would give an answer away.
-
-    Returns:
-        The outputs by the id of their cell, without pixels and without those that are not compared.
-    """
-    sealed = {}
-    for cell in sealed_cells(notebook):
-        tags = set(cell.metadata.get("tags", ()))
-        if cell.outputs and "volatile" not in tags:
-            sealed[cell.id] = [without_pixels(output) for output in cell.outputs]
-        if cell.outputs or "sealed" in tags:
-            # Whoever runs nbval without these outputs has nothing to compare with.
-            cell.metadata = nbformat.from_dict({"tags": sorted(tags | {"sealed", "nbval-ignore-output"})})
-        cell.outputs = []
-    return sealed
+def kept_outputs(notebook: nbformat.NotebookNode) -> dict[str, list[dict[str, Any]]]:
+    """Return the outputs that are compared, by the id of their cell, without pixels."""
+    return {
+        cell.id: [without_pixels(output) for output in cell.outputs]
+        for cell in notebook.cells
+        if cell.get("outputs") and IGNORED not in cell.metadata.get("tags", ())
+    }
 
 
-def sealed_cells(notebook: nbformat.NotebookNode) -> Iterator[nbformat.NotebookNode]:
-    """Yield the code cells after a call of `predict` in the same section, and those tagged "sealed"."""
-    predicted = False
+def unrun(notebook: nbformat.NotebookNode) -> None:
+    """Leave a notebook as it is before anybody runs it."""
     for cell in notebook.cells:
-        if cell.cell_type == "markdown" and cell.source.startswith("## "):
-            predicted = False
         if cell.cell_type == "code":
-            if predicted or "sealed" in cell.metadata.get("tags", ()):
-                yield cell
-            predicted = predicted or re.search(r"^predict\(|\.predict\(", cell.source, re.MULTILINE) is not None
+            cell.outputs, cell.execution_count = [], None
 
 
-def without_pixels(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Return an output without what no test compares."""
-    kept = json.loads(re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]*", "PNG", json.dumps(output)))
+def with_expected_outputs(path: Path) -> nbformat.NotebookNode:
+    """Return a lesson with the outputs that are kept of it, as if it had been run."""
+    notebook = nbformat.read(path, as_version=4)
+    expected = json.loads((EXPECTED / f"{path.stem}.json").read_text(encoding="utf-8"))
+    for number, cell in enumerate((cell for cell in notebook.cells if cell.cell_type == "code"), start=1):
+        cell.execution_count = number
+        cell.outputs = [nbformat.from_dict(output) for output in expected.get(cell.id, [])]
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = number
+    return notebook
+
+
+def without_pixels(output: nbformat.NotebookNode) -> dict[str, Any]:
+    """Return an output as a dictionary, without what no test compares."""
+    kept: dict[str, Any] = json.loads(re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]*", "PNG", json.dumps(output)))
     kept.get("data", {}).pop("image/png", None)
-    return nbformat.from_dict(kept)
+    kept.pop("execution_count", None)  # another one after each cell that is added above
+    return kept
 
 
 def first_picture(notebook: nbformat.NotebookNode) -> bytes:

@@ -83,7 +83,13 @@ def _folders_before_pythons_own() -> Iterator[Path]:
 
 def _modules_in(folder: Path) -> list[Path]:
     try:
-        entries = sorted(folder.iterdir())
+        return [each for each in sorted(folder.iterdir()) if each.suffix in (".py", ".so") or _is_package(each)]
     except OSError:
         return []
-    return [each for each in entries if each.suffix in (".py", ".so") or (each / "__init__.py").is_file()]
+
+
+def _is_package(folder: Path) -> bool:
+    try:
+        return (folder / "__init__.py").is_file()
+    except OSError:
+        return False  # nobody imports from a folder that is closed to us

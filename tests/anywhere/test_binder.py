@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from scripts.environment import index_of_pip
+from scripts.index_settings import for_uv
 from tests.anywhere.docker import ROOT, Container, docker, put_course_into, running
 from tests.anywhere.jupyter import ContainedServer
 from tests.browser.lab import SCREENSHOTS, Lab, Tab
@@ -75,7 +75,7 @@ def test_repo2docker_makes_a_plan_of_the_folder(tmp_path: Path) -> None:
     planned = subprocess.run(
         [*uvx, "--from=jupyter-repo2docker", "jupyter-repo2docker", "--no-build", "--debug", str(ROOT)],
         cwd=tmp_path,
-        env={**os.environ, **index_of_pip()},
+        env=for_uv(os.environ, tmp_path / "uv.toml"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -14,7 +14,7 @@ import nbformat
 import pytest
 
 from scripts import badges
-from scripts.environment import index_of_pip
+from scripts.index_settings import for_uv
 from tests.anywhere.docker import ROOT, put_course_in
 from tests.support import need
 
@@ -44,7 +44,7 @@ def colab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment like Colab's, with a published course beside it."""
     need(os.geteuid() == 0, "Colab's user is root")
     folder = tmp_path_factory.mktemp("colab")
-    environ = {**os.environ, **index_of_pip(), "VIRTUAL_ENV": str(folder / "venv")}
+    environ = {**for_uv(os.environ, folder / "uv.toml"), "VIRTUAL_ENV": str(folder / "venv")}
 
     def uv(*command: str) -> None:
         done = subprocess.run([UV, *command], env=environ, capture_output=True, text=True, check=False)

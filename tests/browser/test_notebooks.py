@@ -25,6 +25,7 @@ def test_there_are_lessons() -> None:
 def test_a_lesson_runs_twice_in_one_kernel(lab: Lab, source: Path) -> None:
     notebook = lab.open(lab.copy(source))
     kernel = notebook.kernel
+    assert set(notebook.counts()) == {None}, "the first run is one that one sees"
     notebook.run_all()
     assert notebook.errors() == []
     first = notebook.counts()

@@ -22,7 +22,7 @@ from workq_helpers.lessons import CHAPTERS
 from workq_helpers.teaching.exercise import Exercise
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-SEALED = Path(__file__).with_name("sealed")
+EXPECTED = Path(__file__).with_name("expected")
 FILTERS = Path(__file__).with_name("output_filters.cfg")
 
 SECONDS_PER_DOT = "0.02"
@@ -60,20 +60,16 @@ class Notebook(IPyNbFile):  # type: ignore[misc]  # nbval is not typed
     data: tempfile.TemporaryDirectory[str] | None = None
 
     def collect(self) -> Iterator[IPyNbCell]:
-        """Compare the outputs that the notebook itself does not show, for they give answers away."""
-        path = SEALED / f"{Path(self.path).stem}.json"
-        sealed = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        """Put back what each cell is to show: the notebook itself comes without outputs."""
+        path = EXPECTED / f"{Path(self.path).stem}.json"
+        expected = json.loads(path.read_text(encoding="utf-8"))
         items = list(super().collect())
-        for item in items:
-            outputs = sealed.pop(item.cell.id, None)
-            if outputs is not None:
-                item.cell.outputs = nbformat.from_dict(outputs)
-                item.options["check"] = True
-        if sealed:
-            raise self.CollectError(f"{path} has outputs of cells that are not there: {', '.join(sealed)}")
-        # Whether a sealed cell without outputs here has any, nobody knows: it counts as one that isn't compared.
-        shown = [item for item in items if item.cell.outputs or "sealed" in item.cell.metadata.get("tags", ())]
-        if 2 * sum(compares(item) for item in shown) < len(shown):
+        for number, item in enumerate(items, start=1):
+            item.cell.execution_count = number  # nbval compares nothing with a cell that was not run
+            item.cell.outputs = nbformat.from_dict(expected.pop(item.cell.id, []))
+        if expected:
+            raise self.CollectError(f"{path} has outputs of cells that are not there: {', '.join(expected)}")
+        if 2 * sum(map(compares, items)) < sum(compares(item) or not item.options["check"] for item in items):
             raise self.CollectError(f"{self.path} compares fewer than half of the outputs of its cells.")
         yield from items
         # At the end, for the outputs before are those of a learner who has solved nothing yet.

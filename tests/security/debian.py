@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -46,8 +47,8 @@ class Repository:
     def __init__(self, folder: Path) -> None:
         self.served = folder / "served"
         self._folder = folder
-        self._home = folder / "gnupg"
-        for made in (self.served, self._home, folder / "state" / "lists" / "partial", folder / "cache"):
+        self._home = Path(tempfile.mkdtemp(prefix="wq-gnupg-"))  # gpg's sockets are in it: their paths must be short
+        for made in (self.served, folder / "state" / "lists" / "partial", folder / "cache"):
             made.mkdir(mode=0o700, parents=True)
         self.key = self._new_key("packages@example.org")
         (folder / "key.gpg").write_bytes(self._gpg("--export", self.key))
@@ -136,10 +137,11 @@ class Repository:
         return subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
 
     def close(self) -> None:
-        """End gpg's helper."""
+        """End gpg's helper, and remove its folder."""
         subprocess.run(
             ["gpgconf", "--homedir", str(self._home), "--kill", "all"], capture_output=True, check=False, timeout=60
         )
+        shutil.rmtree(self._home, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -224,4 +224,4 @@ def test_compose_starts_nothing_without_passwords() -> None:
 def test_no_program_of_ours_asks_for_every_address() -> None:
     files = [path for folder in ("workq_helpers", "notebooks", "scripts") for path in (ROOT / folder).rglob("*.py")]
     assert files
-    assert [path for path in files if re.search(r"0\.0\.0\.0|[\"']::[\"']", path.read_text())] == []
+    assert [path for path in files if re.search(r"(?<![\d.])0\.0\.0\.0|[\"']::[\"']", path.read_text())] == []

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from workq_helpers.broker import commands
+from workq_helpers.broker import commands, protocol
 from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders, make_private
 from workq_helpers.broker.protocol import connect
@@ -46,7 +46,23 @@ def test_a_dead_supervisor_is_swept(folders: Folders) -> None:
     assert not folders.runtime.exists()
 
 
-def test_what_a_living_supervisor_owns_is_left_alone(folders: Folders) -> None:
+def test_a_supervisor_that_dies_while_it_is_asked_is_swept(folders: Folders) -> None:
+    def die() -> None:
+        listener.accept()[0].close()  # what has come in is gone before nobody listens any more
+        listener.close()
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folders.make_socket_path()))
+        listener.listen()
+        thread = threading.Thread(target=die)
+        thread.start()
+        sweep(folders)
+        thread.join()
+    assert not folders.runtime.exists()
+
+
+def test_what_a_living_supervisor_owns_is_left_alone(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "SILENCE_SECONDS", 0.1)  # it hangs: so little is enough to leave it alone
     owned = folders.make_node_path()
     owned.mkdir()
     with socket.socket(socket.AF_UNIX) as listener:

@@ -166,7 +166,8 @@ def test_doctor_starts_the_kernel_that_a_lesson_gets(monkeypatch: pytest.MonkeyP
     foreign = {"argv": ["/no/such/python", "-f", "{connection_file}"], "display_name": "Another", "language": "python"}
     (tmp_path / "kernels" / "python3" / "kernel.json").write_text(json.dumps(foreign))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
-    assert doctor._kernel(tmp_path).verdict == "ok"
+    finding = doctor._kernel(tmp_path)
+    assert finding.verdict == "ok", finding.found
     (tmp_path / "pandas.py").write_text("raise RuntimeError('mine')\n")
     finding = doctor._kernel(tmp_path)
     assert (finding.verdict, "pandas" in finding.found or "mine" in finding.found) == ("bad", True)

@@ -42,11 +42,11 @@ def test_docker_is_not_installed(no_socket: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_docker_is_not_running(no_socket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(container.shutil, "which", lambda name: f"/usr/bin/{name}")
-    assert "installed and not running" in why_not_started()
+    assert "Docker does not run" in why_not_started()
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(no_socket))
         text = why_not_started()
-    assert "installed and not running" in text
+    assert "Docker does not run" in text
     assert "systemctl start docker" in text
     assert f"nothing answers at unix://{no_socket}, which DOCKER_HOST names" in text
     monkeypatch.setenv("DOCKER_HOST", "tcp://anna:s3cret@127.0.0.1:1")

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -15,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from tests.support import need
 from workq_helpers.broker import docker_socket
 from workq_helpers.broker.container import has_image
 from workq_helpers.broker.docker_socket import adopt, docker_place, why_unavailable
@@ -164,7 +164,8 @@ def test_it_is_where_docker_looks(home: Path) -> None:
         )
         return done.stdout.strip()
 
-    need(any((Path(folder) / "docker").exists() for folder in usual.split(os.pathsep)), "there is no `docker` here")
+    if not shutil.which("docker"):
+        pytest.skip("there is no `docker` here")
     docker("context", "create", "far", "--docker", "host=tcp://far:2375")
     docker("context", "create", "near", "--docker", f"host=unix://{home}/near.sock")
     docker("context", "use", "near")

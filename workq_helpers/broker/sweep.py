@@ -8,14 +8,15 @@ the processes of a system that lets orphans live are ended here.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from pathlib import Path
 
 from workq_helpers.broker import predecessor
 from workq_helpers.broker.folders import Folders, remove_with_its_target
 from workq_helpers.broker.locking import locked
-from workq_helpers.broker.protocol import connect
-from workq_helpers.errors import DockerUnavailableError
+from workq_helpers.broker.protocol import connect, converse
+from workq_helpers.errors import BrokerUnreachableError, DockerUnavailableError
 
 __all__ = ["sweep", "sweep_under_lock"]
 
@@ -30,12 +31,21 @@ def sweep(folders: Folders) -> None:
     if not os.path.lexists(folders.runtime):
         return
     with locked(folders):
-        link = connect(folders)
-        if link is not None:
-            link.close()
-            return
-        sweep_under_lock(folders)
-        folders.remove_runtime()
+        if not _answers(folders):
+            sweep_under_lock(folders)
+            folders.remove_runtime()
+
+
+def _answers(folders: Folders) -> bool:
+    """Return whether a supervisor is there, or hangs; one that is dying may accept a moment longer, and say nothing."""
+    try:
+        while (link := connect(folders)) is not None:
+            with contextlib.closing(link):
+                if converse(link, {"op": "status"}, math.inf) is not None:
+                    return True
+    except BrokerUnreachableError:
+        return True
+    return False
 
 
 def sweep_under_lock(folders: Folders) -> None:
@@ -56,13 +66,13 @@ def sweep_under_lock(folders: Folders) -> None:
 
 
 def _end_processes(folder: Path) -> None:
-    from workq_helpers.broker import processes  # psutil, which a start that finds nothing has no use for
+    from workq_helpers.broker import processes  # noqa: PLC0415 - psutil, which a start that finds nothing needs not
 
     processes.kill(processes.at_home_in(folder))
 
 
 def _remove_container(name: str) -> None:
-    from workq_helpers.broker import container  # slow to import, and needed only where one was ours
+    from workq_helpers.broker import container  # noqa: PLC0415 - Docker's library, needed only where one was ours
 
     with contextlib.suppress(DockerUnavailableError):  # no Docker that answers, no container that runs
         container.remove(name, coming=True)
