@@ -195,8 +195,8 @@ class Session:
         raise UnknownWorkerError(f"There is no worker named {name!r} in this lesson. Its workers: {known}.")
 
     def stop(self, name: str) -> None:
-        """Stop a worker politely: it finishes the task in hand."""
-        self.worker(name).stop()
+        """Stop a worker politely: it finishes the task in hand. Or ask a program to end, by SIGTERM."""
+        self._worker_or_program(name).stop()
 
     def stop_workers(self, workers: Iterable[Worker] | None = None, timeout: float = 60.0) -> None:
         """Stop several workers at once, politely; by default all that are left.
@@ -216,8 +216,8 @@ class Session:
             worker.stop(timeout)
 
     def kill(self, name: str) -> None:
-        """Kill a worker: its TCP connection is cut, as in a crash."""
-        self.worker(name).kill()
+        """Kill a worker: its TCP connection is cut, as in a crash. Or a program, by SIGKILL."""
+        self._worker_or_program(name).kill()
 
     def freeze(self, name: str) -> None:
         """Make a worker hang without dying."""
@@ -226,6 +226,9 @@ class Session:
     def thaw(self, name: str) -> None:
         """Let a frozen worker go on."""
         self.worker(name).thaw()
+
+    def _worker_or_program(self, name: str) -> Worker | Program:
+        return next((program for program in self._programs if program.name == name), None) or self.worker(name)
 
     def _new_worker(self, callback: Callback, options: ConsumerOptions, name: str | None) -> Worker:
         self._check_open()

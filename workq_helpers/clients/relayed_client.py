@@ -73,14 +73,12 @@ class RelayedClient:
         if self._said_goodbye:
             self._observer.connection_closed("the connection was closed")
             self._record("stopped")
-        elif first == "program":
-            self._observer.connection_closed("its program hung up")
-            self._record("hung up")
+        else:
+            by = "its program" if first == "program" else "RabbitMQ"
+            self._observer.connection_closed(f"{by} hung up")
+            self._record("hung up", f"by {by}{self._reason}")
             if self._end:
                 self._record(self._end)
-        else:
-            self._observer.connection_closed("the connection was lost")
-            self._record("disconnected", self._reason)
 
     def program_ended(self, how: Literal["stopped", "killed", "crashed"]) -> None:
         """Learn how the process ended; whoever inherited its connection may keep that."""
@@ -140,7 +138,7 @@ class RelayedClient:
         elif isinstance(method, Connection.Close) and side == "program":
             self._said_goodbye = True
         elif isinstance(method, Connection.Close):
-            self._reason = str(CloseReason(method.reply_code, method.reply_text))
+            self._reason = f": {CloseReason(method.reply_code, method.reply_text)}"
         elif isinstance(method, Connection.Blocked):
             self._record("blocked", method.reason)
         elif isinstance(method, Connection.Unblocked):
