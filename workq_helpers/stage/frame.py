@@ -97,8 +97,8 @@ class WorkerCard(TypedDict):
     Attributes:
         name: The worker's.
         queue: What it takes from.
-        program: ``None`` for a worker of the lesson's own; for a program, of which only its connection is seen, its name
-            in the lesson, or ``""`` where the lesson did not start it.
+        program: ``None`` for a worker of the lesson's own; for a program, of which only its connection is seen, its
+            name in the lesson, or ``""`` where the lesson did not start it.
         state: What it does.
         ack: How its deliveries are acknowledged.
         prefetch_count: How many unacknowledged messages it may hold; 0 is no limit.
