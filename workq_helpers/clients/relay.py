@@ -70,7 +70,9 @@ class Relay:
             self._in_its_thread(self._forget(program, status))
 
     def close(self) -> None:
-        """Cut what is open, and listen no more."""
+        """Cut what is open, and listen no more; in a forked child, which has no such thread, do nothing."""
+        if not self._thread.is_alive():
+            return
         self._in_its_thread(self._cut_all())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_ANSWER_SECONDS)
