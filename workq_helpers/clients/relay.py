@@ -25,6 +25,9 @@ __all__ = ["Relay"]
 
 _LOOPBACK = "127.0.0.1"
 
+#: How much is read at once from a connection.
+_PIECE_BYTES = 64 * 1024
+
 #: What is asked of the relay's thread is done at once; this only bounds a fault of our own.
 _ANSWER_SECONDS = 30.0
 
@@ -140,19 +143,25 @@ class Relay:
         return name
 
 
-class _Side(asyncio.Protocol):
+class _Side(asyncio.BufferedProtocol):
     """One of the two TCP connections that a program's connection is made of here."""
 
     which: Side
     link: _Link
     transport: asyncio.Transport
 
+    def __init__(self) -> None:
+        self._buffer = memoryview(bytearray(_PIECE_BYTES))
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - TCP, as asked for
         self.transport = transport
 
-    def data_received(self, data: bytes) -> None:
-        self.link.pass_on(self, data)
+    def get_buffer(self, _size: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, count: int) -> None:
+        self.link.pass_on(self, bytes(self._buffer[:count]))
 
     def eof_received(self) -> bool:
         self.link.half_over(self)
@@ -174,6 +183,7 @@ class _ProgramSide(_Side):
     which = "program"
 
     def __init__(self, relay: Relay, program: str) -> None:
+        super().__init__()
         self._relay = relay
         self.program = program
 
@@ -189,6 +199,7 @@ class _BrokerSide(_Side):
     which = "broker"
 
     def __init__(self, link: _Link) -> None:
+        super().__init__()
         self.link = link
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -199,7 +210,8 @@ class _BrokerSide(_Side):
 class _Link:
     """A program's connection through the relay: bytes go from side to side, no faster than the other one takes them.
 
-    The log reads them first, so that what follows from a message is never in the log before it.
+    What a program says is read before others can see what follows from it, so that the log has it in this order.
+    What the broker says is passed on at once: whatever the program makes of it comes by here.
     """
 
     def __init__(self, client: RelayedClient, program_side: _ProgramSide, links: set[_Link]) -> None:
@@ -240,11 +252,11 @@ class _Link:
         """Let the log read what a side sent, and send it to the other one."""
         if side is self._program_side:
             self._client.sent(data)
-        else:
-            self._client.received(data)
         to = self.other(side).transport
         if not to.is_closing():
             to.write(data)
+        if side is not self._program_side:
+            self._client.received(data)
 
     def half_over(self, side: _Side) -> None:
         """Pass on that a side says no more: after all it said, and before what the broker makes of it."""
