@@ -102,7 +102,7 @@ def test_what_a_killed_program_held_is_seen_to_go_to_another(lesson: Lesson, pol
     second.wait_for("Waiting")
     first.kill()
     second.wait_for("(again)")
-    poll_for(lambda: events(lesson, "killed"))
+    poll_for(lambda: events(lesson, "killed") and len(events(lesson, "delivered")) == 2)
     kinds = ("delivered", "requeued", "hung up", "killed")
     seen = story(lesson, *kinds)
     assert [each for each in seen if each[0] != "killed"] == [
@@ -146,6 +146,7 @@ def test_a_killed_program_is_gone_for_rabbitmq_at_once(lesson: Lesson) -> None:
 
 def test_the_lesson_kills_a_program_by_the_name_on_its_card(lesson: Lesson, poll_for: Poll) -> None:
     worker = lesson.start_program(WORKER)
+    worker.wait_for("Waiting")
     poll_for(lambda: events(lesson, "connected"))
     lesson.stage._send_frame()
     (card,) = lesson.stage._widget.frame["workers"]
