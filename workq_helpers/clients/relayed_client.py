@@ -71,12 +71,12 @@ class RelayedClient:
         if self._observer is None:
             return
         if self._said_goodbye:
-            self._observer.connection_closed("the connection was closed")
             self._record("stopped")
+            self._observer.connection_closed("the connection was closed")
         else:
-            by = "its program" if first == "program" else "RabbitMQ"
-            self._observer.connection_closed(f"{by} hung up")
-            self._record("hung up", f"by {by}{self._reason}")
+            why = f"{'its program' if first == 'program' else 'RabbitMQ'} hung up{self._reason}"
+            self._record("hung up", why)
+            self._observer.connection_closed(why)
             if self._end:
                 self._record(self._end)
 
