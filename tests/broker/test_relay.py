@@ -131,6 +131,18 @@ def test_how_a_program_ended_is_told_by_its_process(
     poll_for(lambda: events(lesson, "hung up"))
 
 
+def test_a_program_that_came_back_after_a_restart_ends_once(
+    restartable: Broker, lesson: Lesson, poll_for: Poll
+) -> None:
+    worker = lesson.start_program(WORKER)
+    poll_for(lambda: len(events(lesson, "connected")) == 1)
+    restartable.restart()
+    poll_for(lambda: len(events(lesson, "connected")) == 2, 60)
+    worker.kill()
+    poll_for(lambda: events(lesson, "killed"))
+    assert [actor for _, actor, _ in story(lesson, "connected", "hung up", "killed")] == ["worker.py 1"] * 5
+
+
 def test_a_killed_program_is_gone_for_rabbitmq_at_once(lesson: Lesson) -> None:
     worker = lesson.start_program(WORKER)
     lesson.start_program(NEW_TASK, ENDLESS).wait()

@@ -128,8 +128,7 @@ class Relay:
         """Connect a program that has come to the broker."""
         port = int(program_side.transport.get_extra_info("peername")[1])
         client = RelayedClient(self._book, program_side.program, port, self._free_name)
-        # Those that are over are kept only for what their program's end will say of them.
-        self._clients = [known for known in self._clients if known.program or not known.is_over]
+        self._clients = [known for known in self._clients if not known.is_over or known.awaits_end]
         self._clients.append(client)
         link = _Link(client, program_side, self._links)
         link.task = self._loop.create_task(link.open(self._loop, self._endpoint, self._tls))
@@ -140,6 +139,8 @@ class Relay:
         while name in open_ones or self._is_taken(name):
             number += 1
             name = f"{wanted} ({number})"
+        # It is back: the end of its program is told of this connection, not of the one before.
+        self._clients = [known for known in self._clients if known.name != name]
         return name
 
 

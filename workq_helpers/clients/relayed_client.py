@@ -83,8 +83,13 @@ class RelayedClient:
     def program_ended(self, how: Literal["stopped", "killed", "crashed"]) -> None:
         """Learn how the process ended; whoever inherited its connection may keep that."""
         self._end = how
-        if self.is_over and self._observer is not None and not self._said_goodbye:
+        if self.is_over and self.awaits_end:
             self._record(how)
+
+    @property
+    def awaits_end(self) -> bool:
+        """Whether the end of its process will tell more of it."""
+        return bool(self.program and self.name and not self._said_goodbye)
 
     # -- reading --------------------------------------------------------------------------------------
 
