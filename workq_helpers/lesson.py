@@ -59,7 +59,9 @@ class Lesson(Session):
         return logs.tables.deliveries(self.log)
 
     def tasks(self) -> pd.DataFrame:
-        """Return every task and what became of it, a row each."""
+        """Return every task and what became of it, a row each; the log is held against RabbitMQ's counts before."""
+        if not self._closed:
+            self.take_stock()
         return logs.tables.tasks(self.log)
 
     def trace(self) -> pd.DataFrame:

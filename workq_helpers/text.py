@@ -1,10 +1,15 @@
-"""Text from anywhere, safe to show: `printable` for a terminal or a cell, `paragraph` and `Code` for a notebook."""
+"""Text from anywhere, safe to show: `printable` for a terminal or a cell, `paragraph` and `Code` for a notebook.
+
+`did_you_mean` helps with what was misspelled.
+"""
 
 from __future__ import annotations
 
+import difflib
 import html
+from collections.abc import Iterable
 
-__all__ = ["Code", "paragraph", "printable"]
+__all__ = ["Code", "did_you_mean", "paragraph", "printable"]
 
 # Control characters have pictures of their own in Unicode. The second set, which some terminals obey too, has none;
 # nor have those that turn the direction of what follows, or can't be seen at all.
@@ -49,3 +54,9 @@ class Code(str):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean 'hello'?" where one of the known names is much like another, else nothing."""
+    meant = difflib.get_close_matches(name, [each for each in known if each != name], n=1)
+    return f"; did you mean {meant[0]!r}?" if meant else ""

@@ -126,6 +126,26 @@ describe("the picture", () => {
     assert.match(why(back), /until a worker is connected/); // one that is may get something already
   });
 
+  test("says nothing of messages that it has not seen", () => {
+    const why = (worker) => {
+      const queues = [frames.queue("hello", { waiting: [frames.chip("Task")] })];
+      return openView(frames.frame({ queues, workers: [frames.worker("a", worker)] })).text(".workq-reason");
+    };
+    assert.match(why({ free: 1 }), /No delivery of them has been seen yet/);
+    assert.match(why({ free: 0, state: "frozen" }), /no worker that could take them responds/);
+  });
+
+  test("draws as ghosts what the log has and the broker has not, with both numbers and the reason", () => {
+    const ghosts = { count: 4997, recent: [frames.chip("Task 5000")], why: "never confirmed" };
+    const view = openView(frames.frame({ queues: [frames.queue("hello", { ghosts, unseen: 1 })] }));
+    const told = view.text(".workq-ghosts .workq-hint");
+    assert.match(told, /RabbitMQ counts 0 ready. The log saw 4,997 more come in that are not here: never confirmed\./);
+    assert.match(told, /1 message that nobody here has seen/);
+    assert.equal(view.$$('.workq-message[data-place="ghost"]').length, 1);
+    view.show(frames.frame({ queues: [frames.queue("hello")] }));
+    assert.equal(view.$(".workq-ghosts").hidden, true);
+  });
+
   test("names lost tasks and hides ends that did not happen", () => {
     const view = openView(frames.tutorial());
     assert.equal(view.$('.workq-end[data-end="lost"]').hidden, true);

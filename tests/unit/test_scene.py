@@ -207,7 +207,8 @@ def largest(letter: str) -> Moment:
         log.record("declared", "lesson", f"queue {number}", detail=QueueOptions(durable=True))
     for number in range(60):
         log.record("connected", f"worker-{number}", "hello", detail=ConsumeOptions(prefetch_count=20))
-    ends = {"acked": "", "rejected": Handback.DISCARD, "lost": "", "returned": "", "refused": "", "unknown": ""}
+    ends = {"acked": "", "rejected": Handback.DISCARD, "lost": ""}
+    ends |= {"returned": "", "refused": "", "dead-lettered": "", "unknown": ""}
     for number in range(2000):
         queue = "hello" if number < 1600 else f"queue {number % 6}"
         log.record(
@@ -217,7 +218,7 @@ def largest(letter: str) -> Moment:
             continue
         message = ("hello", str(number), f"{number:03}"[-3:] + body, number, True)
         kind = list(ends)[number % len(ends)]
-        if number >= 800 or kind not in ("returned", "refused"):
+        if number >= 800 or kind not in ("returned", "refused", "dead-lettered"):
             log.record("delivered", f"worker-{number % 60}", *message)
             log.record("started", f"worker-{number % 60}", *message)
         if number < 800:

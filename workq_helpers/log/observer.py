@@ -15,8 +15,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pika.amqp_object import Method
-from pika.spec import Basic, BasicProperties, Channel, Confirm, Queue, Tx
+from pika.spec import Basic, BasicProperties, Channel, Confirm, Exchange, Queue, Tx
 
+from workq_helpers.log.declarations import binding_of, death_of, exchange_options, publish_options, queue_options
 from workq_helpers.log.details import (
     CloseReason,
     ConsumeOptions,
@@ -26,10 +27,9 @@ from workq_helpers.log.details import (
     Mistake,
     ProgramOptions,
     PublishOptions,
-    QueueOptions,
 )
 from workq_helpers.log.events import EventLog
-from workq_helpers.log.messages import MARK_HEADER, Marks, is_persistent, task_text
+from workq_helpers.log.messages import MARK_HEADER, Marks, task_text
 from workq_helpers.log.trace import Trace
 from workq_helpers.log.unmarked import fingerprint
 
@@ -197,6 +197,12 @@ class Observer:
             Basic.GetEmpty: self._found_empty,
             Basic.RecoverOk: self._recovered,
             Channel.Close: self._closed_by_broker,
+            Exchange.BindOk: self._answered,
+            Exchange.DeclareOk: self._answered,
+            Exchange.DeleteOk: self._answered,
+            Exchange.UnbindOk: self._answered,
+            Queue.BindOk: self._answered,
+            Queue.UnbindOk: self._answered,
             Queue.DeclareOk: self._declared,
             Queue.DeleteOk: self._emptied,
             Queue.PurgeOk: self._emptied,
@@ -229,6 +235,8 @@ class Observer:
             handle = self._when_sent.get(type(method))
             if handle is not None:
                 handle(channel, method)
+            if getattr(method, "nowait", False):
+                self._answered(channel, method)
 
     def published(
         self, number: int, method: Basic.Publish, properties: BasicProperties, body: bytes, mark: str, size: int = -1
@@ -242,7 +250,7 @@ class Observer:
         size = len(body) if size < 0 else size
         like = fingerprint(body, size) if self._program and MARK_HEADER not in (properties.headers or ()) else None
         told = _Published(queue, mark, task, method.exchange, properties.user_id, size, like)
-        options = _PUBLISH_OPTIONS[is_persistent(properties), again]
+        options = publish_options(method, properties, again)
         with self.lock:
             if channel.transaction is not None:
                 channel.uncommitted.append(told)
@@ -273,10 +281,10 @@ class Observer:
         with self.lock:
             if isinstance(method, Basic.Deliver):
                 subscription = channel.subscriptions.get(method.consumer_tag, _Subscription("", False))
-                self._delivered(channel, method, subscription, mark, task, like)
+                self._delivered(channel, method, subscription, mark, task, like, properties)
             elif isinstance(method, Basic.GetOk):
                 subscription = channel.fetches.popleft() if channel.fetches else _Subscription("", False)
-                self._delivered(channel, method, subscription, mark, task, like)
+                self._delivered(channel, method, subscription, mark, task, like, properties)
             elif isinstance(method, Basic.Return):
                 self._returned(method, mark, task, like)
 
@@ -388,6 +396,7 @@ class Observer:
         mark: str | None,
         task: str,
         body: bytes | None,
+        properties: BasicProperties,
     ) -> None:
         queue, auto_ack = subscription
         if self.dead and not auto_ack:
@@ -396,8 +405,13 @@ class Observer:
         redelivered = bool(method.redelivered)
         if body is not None:
             mark = self._unmarked.delivered(queue, body, redelivered)
+        mark = mark or ""
+        if redelivered:
+            self._came_back(queue, mark)
+        if properties.headers and (death := death_of(properties)) is not None:
+            self._log.record("dead-lettered", self.client, death[0], mark, task, detail=death[1])
         consumer_tag = method.consumer_tag if isinstance(method, Basic.Deliver) else ""
-        held = Held(method.delivery_tag, queue, mark or "", task, redelivered, auto_ack, consumer_tag, channel, body)
+        held = Held(method.delivery_tag, queue, mark, task, redelivered, auto_ack, consumer_tag, channel, body)
         self.latest = held
         if not auto_ack:
             channel.unsettled[held.tag] = held
@@ -410,6 +424,14 @@ class Observer:
         else:
             self.at_hand[held] = None
             self.record("delivered", held, _AUTO_ACK)
+
+    def _came_back(self, queue: str, mark: str) -> None:
+        """Take note that another channel, which still seems to hold a delivery, does not: here it comes again."""
+        for channel in self._channels.values():
+            for held in [each for each in channel.unsettled.values() if each.mark == mark and each.queue == queue]:
+                del channel.unsettled[held.tag]
+                held.body = None  # the delivery that has just come has it, if it bears no mark
+                self.record("requeued", held, "it was delivered again")
 
     def _settled(self, channel: _Channel, method: Settling) -> None:
         if channel.transaction is not None:
@@ -540,8 +562,25 @@ class Observer:
         channel.last_queue = answer.queue
         asked = channel.requests[0][0] if channel.requests else None
         if isinstance(asked, Queue.Declare) and not asked.passive:
-            kind = str((asked.arguments or {}).get("x-queue-type", "classic"))
-            self._log.record("declared", self.client, answer.queue, detail=QueueOptions(bool(asked.durable), kind))
+            self._log.record("declared", self.client, answer.queue, detail=queue_options(asked))
+
+    def _answered(self, channel: _Channel, method: Method) -> None:
+        """Record what was asked of exchanges and bindings, once it was answered, or sent if no answer comes."""
+        asked: Method | None = channel.requests[0][0] if channel.requests else None
+        if getattr(method, "nowait", False):
+            asked = method
+        if isinstance(asked, Queue.Bind | Queue.Unbind):
+            kind = "bound" if isinstance(asked, Queue.Bind) else "unbound"
+            self._log.record(kind, self.client, asked.queue or channel.last_queue, detail=binding_of(asked))
+        elif isinstance(asked, Exchange.Bind | Exchange.Unbind):
+            kind = "bound" if isinstance(asked, Exchange.Bind) else "unbound"
+            self._log.record(kind, self.client, detail=binding_of(asked))
+        elif isinstance(asked, Exchange.Declare | Exchange.Delete) and not getattr(asked, "passive", False):
+            kind = "exchange declared" if isinstance(asked, Exchange.Declare) else "exchange deleted"
+            self._log.record(kind, self.client, detail=exchange_options(asked))
+        elif isinstance(asked, Queue.Declare) and asked.nowait:
+            channel.last_queue = asked.queue
+            self._log.record("declared", self.client, asked.queue, detail=queue_options(asked))
 
     def _emptied(self, channel: _Channel, answer: Queue.DeleteOk | Queue.PurgeOk) -> None:
         asked = channel.requests[0][0] if channel.requests else None
@@ -620,11 +659,6 @@ _COME_AGAIN = frozenset({"requeued", "ack dropped"})
 
 _AUTO_ACK = ConsumeOptions(auto_ack=True)
 _FETCHED = FetchOptions(auto_ack=True)
-
-#: One of each, so that an event holds no object of its own.
-_PUBLISH_OPTIONS = {
-    (persistent, again): PublishOptions(persistent, again) for persistent in (False, True) for again in (False, True)
-}
 
 _KINDS: dict[type[Method], str] = {Basic.Ack: "acked", Basic.Nack: "nacked", Basic.Reject: "rejected"}
 

@@ -35,16 +35,23 @@ class BrokerWatch:
         ask: Asks the broker for its queues.
         log: Tells the time, and whether something goes on.
         changed: Called after an answer that differs from the one before.
+        compare: Compares an answer with the log, which had so many events before; returns whether they agree.
     """
 
     def __init__(
-        self, ask: Callable[[], Mapping[str, QueueCounts]], log: EventLog, changed: Callable[[], None]
+        self,
+        ask: Callable[[], Mapping[str, QueueCounts]],
+        log: EventLog,
+        changed: Callable[[], None],
+        compare: Callable[[int, Mapping[str, QueueCounts]], bool],
     ) -> None:
         self._ask = ask
+        self._compare = compare
         self._log = log
         self._changed = changed
         self._answers: list[BrokerCounts] = [BrokerCounts()]
         self._queues: Mapping[str, QueueCounts] = {}
+        self._agreed = True
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stage: counts", daemon=True)
 
@@ -82,14 +89,16 @@ class BrokerWatch:
         events, looks = -1, 0
         while not self._ending.is_set():
             answered = self._look()
-            looks = looks + 1 if len(self._log) == events else 0
+            looks = looks + 1 if len(self._log) == events and self._agreed else 0
             events = len(self._log)
             calm = looks > _EAGER_LOOKS and (answered or self.latest().reachable is None)
             self._ending.wait(IDLE_INTERVAL_SECONDS if calm else BUSY_INTERVAL_SECONDS)
 
     def _look(self) -> bool:
+        events = len(self._log)
         try:
             self._queues = self._ask()
+            self._agreed = self._compare(events, self._queues)
         except Exception as error:
             # Whatever went wrong, there was no answer; a fault of ours is worth a line in a debug log.
             if not isinstance(error, WorkqError):

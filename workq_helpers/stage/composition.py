@@ -10,7 +10,7 @@ from workq_helpers.stage.playhead import Position
 
 __all__ = ["broker_bar", "compose"]
 
-_NO_QUEUE = "There is no queue yet. Declare one here, or run the cell that does."
+_NO_QUEUE = "Declare a queue first: here, or by running the cell that does."
 
 
 def compose(

@@ -16,6 +16,7 @@ __all__ = [
     "Contents",
     "EndList",
     "Frame",
+    "Ghosts",
     "MarkKind",
     "Mode",
     "Moment",
@@ -136,6 +137,20 @@ class QueueCount(TypedDict):
     log: int
 
 
+class Ghosts(TypedDict):
+    """Messages that the log saw in a queue and the broker has there no more, nobody saw why.
+
+    Attributes:
+        count: How many.
+        recent: The last of them.
+        why: What may have become of them.
+    """
+
+    count: int
+    recent: list[Chip]
+    why: str
+
+
 class QueueCard(TypedDict):
     """One queue.
 
@@ -148,6 +163,8 @@ class QueueCard(TypedDict):
         unacknowledged: How many were delivered and are not acknowledged.
         waiting: The first of those that wait, head first.
         more: How many wait besides.
+        ghosts: What the log has and the broker has not.
+        unseen: How many wait by the broker's count that nobody here has seen.
     """
 
     name: str
@@ -158,6 +175,8 @@ class QueueCard(TypedDict):
     unacknowledged: QueueCount
     waiting: list[Chip]
     more: int
+    ghosts: Ghosts
+    unseen: int
 
 
 class PublisherLine(TypedDict):

@@ -15,6 +15,7 @@ from workq_helpers.stage.frame import (
     BrokerState,
     Chip,
     EndList,
+    Ghosts,
     Moment,
     Phase,
     PublisherColumn,
@@ -31,6 +32,7 @@ __all__ = ["BrokerCounts", "Scene"]
 #: What a frame shows of each; the rest is counted.
 MOST_QUEUES = 6
 MOST_WAITING = 12
+MOST_GHOSTS = 4
 MOST_WORKERS = 50
 MOST_SLOTS = 8
 MOST_PUBLISHERS = 4
@@ -304,6 +306,17 @@ class Scene:
             "unacknowledged": {"broker": by_broker[1], "log": unacknowledged},
             "waiting": [_chip(message) for message in waiting],
             "more": ready - len(waiting),
+            "ghosts": self._ghosts(name),
+            "unseen": self.ledger.unseen(name),
+        }
+
+    def _ghosts(self, queue: str) -> Ghosts:
+        recent = self.ledger.missing(queue, MOST_GHOSTS)
+        why = dict.fromkeys(message.reason for message in recent if message.reason)
+        return {
+            "count": self.ledger.missing_count(queue),
+            "recent": [_chip(message) for message in recent],
+            "why": "; ".join(why),
         }
 
     def _worker_names(self, counts: Mapping[str, WorkerCounts]) -> list[str]:

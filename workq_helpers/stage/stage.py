@@ -142,7 +142,7 @@ class Stage:
         self._log = EventLog()
         self._playhead = Playhead(self._log)
         self._scene = Scene(seconds_per_dot())
-        self._broker = BrokerWatch(dict, self._log, self._log.poke)
+        self._broker = BrokerWatch(dict, self._log, self._log.poke, lambda *_: True)
 
     def _open(self, lesson: Session) -> None:
         self._session = lesson
@@ -158,7 +158,9 @@ class Stage:
         self._scene = Scene(seconds_per_dot())
         self._ending = threading.Event()
         self._lanes = Lanes()
-        self._broker = BrokerWatch(lambda: lesson.broker.queue_counts(lesson.virtual_host), self._log, self._log.poke)
+        self._broker = BrokerWatch(
+            lambda: lesson.broker.queue_counts(lesson.virtual_host), self._log, self._log.poke, lesson.compare_counts()
+        )
         self._thread = threading.Thread(target=self._run, args=(self._ending,), name="stage", daemon=True)
         self._broker.start()
         self._thread.start()

@@ -411,9 +411,15 @@ var ChipList = class {
 
 // workq_helpers/stage/js/ends.js
 var ENDS = [
-  { name: "lost", icon: "✕", title: "Lost", note: "Delivered, never finished: nobody has them any more." },
+  { name: "lost", icon: "✕", title: "Lost", note: "Nobody has them any more." },
   { name: "done", icon: "✓", title: "Done", note: "" },
   { name: "discarded", icon: "⊘", title: "Discarded", note: "Dropped on purpose or purged." },
+  {
+    name: "dead-lettered",
+    icon: "⇥",
+    title: "Dead-lettered",
+    note: "Their queue handed them to its dead letter exchange."
+  },
   { name: "returned", icon: "↩︎", title: "Returned", note: "No queue for them: sent back to the publisher." },
   { name: "refused", icon: "⊗", title: "Refused", note: "The broker would not take them." },
   { name: "unknown", icon: "?", title: "Unknown", note: "Nobody here saw what became of them." }
@@ -726,8 +732,8 @@ function legend({ h }) {
   return h(
     "p",
     { class: "workq-legend" },
-    item("persistent message, durable queue: on disk", mark("persistent")),
-    item("transient: in memory", mark("transient")),
+    item("published as persistent; or a durable queue", mark("persistent")),
+    item("transient", mark("transient")),
     item("dots of work", h("span", { class: "workq-dots", style: "--workq-dots: 3" })),
     item("free slot", h("span", { class: "workq-slot workq-sample" }))
   );
@@ -1132,7 +1138,12 @@ function sendForm(ui) {
   const target = queueSelect(ui);
   const task = textField(ui, "task", "Hello...", { "aria-label": "Task to send" });
   const effort = h("span", { class: "workq-effort" });
-  const persistent = checkbox(ui, "persistent", "persistent", "delivery_mode 2: a durable queue keeps it on disk");
+  const persistent = checkbox(
+    ui,
+    "persistent",
+    "persistent",
+    "delivery_mode 2: asks a durable queue to keep it on disk"
+  );
   const confirm = checkbox(ui, "confirm", "confirm", "Publisher confirms: the broker says that it has the message");
   const options = () => ({ queue: ui.queue(), persistent: persistent.input.checked, confirm: confirm.input.checked });
   const send = button(ui, "Send", "send", {
@@ -1385,11 +1396,47 @@ function makeForm(ui, queue) {
     declare,
     { class: "workq-declare-form" },
     heading(ui, "Q", "Queue"),
-    h("p", { class: "workq-hint" }, "There is no queue yet. Declare one:"),
+    h("p", { class: "workq-hint" }, "Declare a queue to begin with:"),
     h("label", { class: "workq-field" }, h("span", {}, "name"), name),
     durable.element,
     declare
   );
+}
+
+// workq_helpers/stage/js/ghosts.js
+var GhostList = class {
+  /**
+   * @param {Ui} ui
+   * @param {string} name
+   */
+  constructor(ui, name) {
+    const { h } = ui;
+    this.text = h("p", { class: "workq-hint" });
+    const list = h("ol", { class: "workq-lane", "aria-label": `Messages that RabbitMQ has in ${name} no more` });
+    this.chips = new ChipList(ui, list, `ghosts ${name}`);
+    this.element = h("div", { class: "workq-ghosts", hidden: true }, this.text, list);
+  }
+  /** @param {QueueCard} queue */
+  draw(queue) {
+    const told = [ghostsOf(queue), unseenIn(queue)].filter(Boolean).join(" ");
+    setHidden(this.element, told === "");
+    setText(this.text, told);
+    const ghosts = queue.ghosts.recent.map((message) => ({ ...message, key: -1 - message.key }));
+    this.chips.draw(ghosts, () => "ghost");
+  }
+  /** Before it goes. */
+  clear() {
+    this.chips.clear();
+  }
+};
+function ghostsOf({ ghosts, ready }) {
+  if (ghosts.count === 0) return "";
+  const counted = ready.broker === null ? "" : `RabbitMQ counts ${formatCount(ready.broker)} ready. `;
+  const seen = `The log saw ${formatCount(ghosts.count)} more come in that are not here`;
+  return `${counted}${seen}${ghosts.why ? `: ${ghosts.why}.` : "."}`;
+}
+function unseenIn({ unseen }) {
+  return unseen === 0 ? "" : `RabbitMQ counts ${plural(unseen, "message")} that nobody here has seen.`;
 }
 
 // workq_helpers/stage/js/queue_counts.js
@@ -1436,7 +1483,7 @@ function queueCounts({ h }, name) {
 // workq_helpers/stage/js/why_waiting.js
 var NOT_CONNECTED = /* @__PURE__ */ new Set(["starting", "reconnecting", "disconnected", "stopping"]);
 function whyWaiting(frame, queue) {
-  if (queue.gone) return "This queue is gone, and what was in it.";
+  if (queue.gone) return "This queue is gone.";
   const { state } = frame.broker;
   if (state !== "up" && state !== "coming back") return `RabbitMQ is ${state}: nothing moves.`;
   if (queue.ready.log === 0) {
@@ -1447,10 +1494,13 @@ function whyWaiting(frame, queue) {
   const connected = takers.filter((worker) => !NOT_CONNECTED.has(worker.state));
   if (connected.length === 0) return "They wait until a worker is connected.";
   if (connected.every((worker) => worker.free === 0)) {
+    if (connected.every((worker) => worker.state === "frozen")) {
+      return "They wait because no worker that could take them responds.";
+    }
     const who = takers.length === 1 ? "the worker holds" : "every worker holds";
     return `They wait because ${who} as many as its prefetch count allows.`;
   }
-  return "On their way to the workers.";
+  return "No delivery of them has been seen yet.";
 }
 
 // workq_helpers/stage/js/queue_card.js
@@ -1471,6 +1521,7 @@ var QueueCardView = class {
     this.chips = new ChipList(ui, this.lane, `queue ${name}`);
     this.more = h("p", { class: "workq-more", hidden: true });
     this.why = h("p", { class: "workq-reason" });
+    this.ghosts = new GhostList(ui, name);
     this.purge = button(ui, "Purge", "purge", {
       command: () => ({ queue: name }),
       "aria-label": `Purge ${name}`,
@@ -1483,7 +1534,8 @@ var QueueCardView = class {
       h("p", { class: "workq-facts" }, this.kept, this.kind),
       this.counts.element,
       this.#pipe(),
-      this.why
+      this.why,
+      this.ghosts.element
     );
   }
   /** @param {QueueCard} queue */
@@ -1497,11 +1549,13 @@ var QueueCardView = class {
     this.counts.draw(queue);
     this.#drawWaiting(queue, ROOM[Math.min(frame.queues.length, ROOM.length - 1)]);
     setText(this.why, whyWaiting(frame, queue));
+    this.ghosts.draw(queue);
     setHidden(this.purge, queue.gone || queue.name === "");
   }
   /** Before it goes. */
   clear() {
     this.chips.clear();
+    this.ghosts.clear();
     this.ui.saveFocus(this.element, this.element.closest(".workq-queue-column"));
     this.ui.buttons.forget(this.element);
   }

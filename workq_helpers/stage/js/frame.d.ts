@@ -66,6 +66,12 @@ export interface Frame {
   notices: Notice[];
 }
 
+export interface Ghosts {
+  count: number;
+  recent: Chip[];
+  why: string;
+}
+
 export type MarkKind = "" | "kill" | "crash" | "outage" | "loss";
 
 export type Mode = "live" | "paused" | "replaying";
@@ -123,6 +129,8 @@ export interface QueueCard {
   unacknowledged: QueueCount;
   waiting: Chip[];
   more: number;
+  ghosts: Ghosts;
+  unseen: number;
 }
 
 export interface QueueCount {

@@ -3,6 +3,7 @@
 import { button } from "./buttons.js";
 import { ChipList } from "./chip_list.js";
 import { setAttribute, setHidden, setStyle, setText } from "./dom.js";
+import { GhostList } from "./ghosts.js";
 import { queueCounts } from "./queue_counts.js";
 import { whyWaiting } from "./why_waiting.js";
 import { formatCount } from "./words.js";
@@ -30,6 +31,7 @@ export class QueueCardView {
     this.chips = new ChipList(ui, this.lane, `queue ${name}`);
     this.more = h("p", { class: "workq-more", hidden: true });
     this.why = h("p", { class: "workq-reason" });
+    this.ghosts = new GhostList(ui, name);
     this.purge = button(ui, "Purge", "purge", {
       command: () => ({ queue: name }),
       "aria-label": `Purge ${name}`,
@@ -43,6 +45,7 @@ export class QueueCardView {
       this.counts.element,
       this.#pipe(),
       this.why,
+      this.ghosts.element,
     );
   }
 
@@ -54,12 +57,14 @@ export class QueueCardView {
     this.counts.draw(queue);
     this.#drawWaiting(queue, ROOM[Math.min(frame.queues.length, ROOM.length - 1)]);
     setText(this.why, whyWaiting(frame, queue));
+    this.ghosts.draw(queue);
     setHidden(this.purge, queue.gone || queue.name === "");
   }
 
   /** Before it goes. */
   clear() {
     this.chips.clear();
+    this.ghosts.clear();
     this.ui.saveFocus(this.element, this.element.closest(".workq-queue-column"));
     this.ui.buttons.forget(this.element);
   }
