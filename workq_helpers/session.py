@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import pika.exceptions
+
+from workq_helpers import rabbitmq
 from workq_helpers.broker import Broker, find_broker
 from workq_helpers.clients.consumer import ConsumerOptions
 from workq_helpers.clients.program import Program
@@ -26,12 +29,13 @@ from workq_helpers.errors import (
     WaitTimeoutError,
     WorkqError,
 )
+from workq_helpers.forks import abandon_in_children, unless_forked
 from workq_helpers.log.details import Binding, BrokerChange
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.ledger import Ledger
 from workq_helpers.log.observer import Book
 from workq_helpers.log.stocktaking import STEADY_LOOKS, Stocktaking, disagreements
-from workq_helpers.rabbitmq.connecting import translate
+from workq_helpers.rabbitmq.connecting import open_connection, translate
 from workq_helpers.rabbitmq.url import Address, address_of
 from workq_helpers.text import printable
 from workq_helpers.waiting import wait_until
@@ -104,9 +108,12 @@ class Session:
             except BaseException:
                 self._release_broker()
                 raise
+            if self.broker.unmanaged:
+                _say(_without_management(self.broker.unmanaged, self.virtual_host))
             self.broker.subscribe(self._record_broker)
-            self._closed = False
+            self._closed = self._inherited = False
             _open_sessions[name] = self
+            abandon_in_children(self)
 
     # -- connections ----------------------------------------------------------------------------------
 
@@ -406,9 +413,26 @@ class Session:
     # -- queues ---------------------------------------------------------------------------------------
 
     def queue_counts(self) -> Mapping[str, QueueCounts]:
-        """Return what the broker says of each queue in the lesson's virtual host, current to some milliseconds."""
+        """Return what the broker says of each queue in the lesson's virtual host, current to some milliseconds.
+
+        Without its management API it says that of the queues that the lesson declared, and nothing of what is
+        unacknowledged: that count is the log's own.
+        """
         self._check_open()
+        if self.broker.unmanaged:
+            return self._counts_over_amqp()
         return self.broker.queue_counts(self.virtual_host)
+
+    def _counts_over_amqp(self) -> Mapping[str, QueueCounts]:
+        ledger, counts = self.ledger(), {}
+        logged = ledger.queues()
+        with open_connection(self.broker.endpoint.on(self.virtual_host)) as connection:
+            for name, options in ledger.declarations().items():
+                with contextlib.suppress(pika.exceptions.ChannelClosedByBroker):  # it is gone, or somebody's alone
+                    declared = connection.channel().queue_declare(name, passive=True)
+                    ready, held = declared.method.message_count, logged[name][1] if name in logged else 0
+                    counts[name] = rabbitmq.management.QueueCounts(ready, held, options.durable, options.type)
+        return counts
 
     def purge(self, queue: str) -> int:
         """Empty a queue of its ready messages; return how many went.
@@ -559,6 +583,8 @@ class Session:
         return Stocktaking(self._book, self.ledger, self.queue_counts, self._bindings, steady_looks=looks)
 
     def _bindings(self) -> list[tuple[str, Binding]]:
+        if self.broker.unmanaged:
+            return []  # nobody tells of those that others made
         return [(queue, Binding(exchange, key)) for queue, exchange, key in self.broker.bindings(self.virtual_host)]
 
     # -- what happened --------------------------------------------------------------------------------
@@ -572,7 +598,12 @@ class Session:
     # -- the end --------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """End everything the lesson opened and remove its virtual host; closing again does nothing."""
+        """End everything the lesson opened and remove its virtual host; closing again does nothing.
+
+        In a forked child that does nothing either: all of it is its parent's.
+        """
+        if self._inherited:
+            return
         with _opening:
             if self._closed:
                 return
@@ -580,6 +611,11 @@ class Session:
             if _open_sessions.get(self.name) is self:
                 del _open_sessions[self.name]
         self._end()
+
+    def abandon(self) -> None:
+        """Leave everything to the parent in a forked child."""
+        self._inherited = True
+        _open_sessions.pop(self.name, None)
 
     def _end(self) -> None:
         self.broker.unsubscribe(self._record_broker)
@@ -592,12 +628,21 @@ class Session:
             with contextlib.suppress(Exception):
                 connection.close()
         try:
+            if self.broker.unmanaged:
+                self._delete_declared()
             self.broker.delete_virtual_host(self.virtual_host)
         except WorkqError:
             # It is gone, or will be removed when our share in the broker ends.
             logging.getLogger(__name__).debug("virtual host %s not removed", self.virtual_host, exc_info=True)
         finally:
             self._release_broker()
+
+    def _delete_declared(self) -> None:
+        """Delete what the lesson declared in a virtual host that others may use, unless somebody needs it."""
+        with open_connection(self.broker.endpoint.on(self.virtual_host)) as connection:
+            for name in self.ledger().declarations():
+                with contextlib.suppress(pika.exceptions.ChannelClosedByBroker):
+                    connection.channel().queue_delete(name, if_unused=True, if_empty=True)
 
     def __enter__(self) -> Self:
         return self
@@ -684,13 +729,23 @@ def _keep_pika_out_of_cells() -> None:
         logger.addHandler(logging.NullHandler())
 
 
+def _without_management(why: str, virtual_host: str) -> str:
+    return (
+        f"{why}\nSo this lesson uses the virtual host {virtual_host!r} as it is, with what is in it, and removes in "
+        "the end only those of its own queues that are empty and that nobody uses. RabbitMQ's own count of "
+        "unacknowledged messages can't be seen: where one is shown, it is the log's."
+    )
+
+
 def _say(text: str, *_: object) -> None:
     print(text)  # noqa: T201 - progress for the learner who waits for the first cell
 
 
-@atexit.register
 def _close_open_sessions() -> None:
     for session in list(_open_sessions.values()):
         # One that can't be closed must not keep the others open.
         with contextlib.suppress(Exception):
             session.close()
+
+
+atexit.register(unless_forked(_close_open_sessions))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 
 from workq_helpers.errors import InvalidArgumentError
+from workq_helpers.hidden import ENVIRON
 
 __all__ = ["Pace", "WorkerKilled", "pause", "seconds_per_dot", "work"]
 
@@ -23,7 +23,7 @@ def seconds_per_dot() -> float:
     Raises:
         InvalidArgumentError: ``WORKQ_SECONDS_PER_DOT`` is not a number of seconds.
     """
-    value = os.environ.get("WORKQ_SECONDS_PER_DOT", "1.0")
+    value = ENVIRON.get("WORKQ_SECONDS_PER_DOT", "1.0")
     try:
         seconds = float(value)
     except ValueError:

@@ -218,6 +218,13 @@ class BrokerChange(StrEnum):
     STOPPING = "stopping"
     DOWN = "down"
     UP = "up"
+    BLOCKED = "blocked"
+    UNBLOCKED = "unblocked"
+
+    @property
+    def is_alarm(self) -> bool:
+        """Whether an alarm, of memory or disk, begins or ends: the broker is there and takes no messages."""
+        return self in (BrokerChange.BLOCKED, BrokerChange.UNBLOCKED)
 
     @property
     def is_outage(self) -> bool:

@@ -58,7 +58,7 @@ KINDS = {
     "bound": "the queue was bound to an exchange, or the broker told of it; detail is the `Binding`",
     "unbound": "the queue's binding was removed; detail is the `Binding`",
     "counted": "the broker counts in the queue what the log does not have, or the reverse; detail is `Counted`",
-    "broker": "the lesson did something to the broker; detail is a `BrokerChange`",
+    "broker": "what the broker does or has done to it, whoever did it; detail is a `BrokerChange`",
 }
 
 

@@ -19,6 +19,7 @@ from workq_helpers.errors import (
     ManagementUnavailableError,
     VirtualHostRefusedError,
 )
+from workq_helpers.interrupts import deferred
 from workq_helpers.rabbitmq.connecting import CERTIFICATE_ADVICE, tls_context
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.proxies import proxy_for, without_login
@@ -287,15 +288,16 @@ def _client(endpoint: Endpoint, url: str) -> httpx.Client:
     """Return what asks the API, through a proxy only where one is named for that very address."""
     proxy = proxy_for(url)
     try:
-        return httpx.Client(
-            base_url=url,
-            auth=(endpoint.username, endpoint.password),
-            timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
-            # The context takes 30 ms to make; without TLS nobody asks for it.
-            verify=tls_context(endpoint) if urlsplit(url).scheme == "https" else False,
-            proxy=proxy,
-            trust_env=False,  # httpx stops at what other programs let pass, and at proxies for other addresses
-        )
+        with deferred():  # httpx imports half of itself when its first client is made
+            return httpx.Client(
+                base_url=url,
+                auth=(endpoint.username, endpoint.password),
+                timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
+                # The context takes 30 ms to make; without TLS nobody asks for it.
+                verify=tls_context(endpoint) if urlsplit(url).scheme == "https" else False,
+                proxy=proxy,
+                trust_env=False,  # httpx stops at what other programs let pass, and at proxies for other addresses
+            )
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         if proxy is None:
             raise

@@ -173,7 +173,8 @@ class Scene:
             if kind == "disconnected":
                 self._cut_off_seconds = row[0]
             if kind == "broker" and isinstance(detail, BrokerChange):
-                self._broker = (detail, row[0])
+                if not detail.is_alarm:
+                    self._broker = (detail, row[0])
             elif kind == "declared":
                 self._queues.setdefault(row[3])
             elif actor in self._workers or isinstance(detail, ConsumeOptions):

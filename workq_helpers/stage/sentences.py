@@ -212,6 +212,8 @@ _BROKER: Final[Mapping[str, str]] = {
     BrokerChange.STOPPING: "RabbitMQ was told to stop",
     BrokerChange.DOWN: "RabbitMQ is down",
     BrokerChange.UP: "RabbitMQ is up again",
+    BrokerChange.BLOCKED: "RabbitMQ takes no messages for want of memory or disk",
+    BrokerChange.UNBLOCKED: "RabbitMQ takes messages again",
 }
 
 _SENTENCES: Final[Mapping[str, Callable[[Happening], str]]] = {
