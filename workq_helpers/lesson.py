@@ -69,8 +69,8 @@ class Lesson(Session):
         return logs.tables.trace(self._book.trace)
 
     def timeline(self) -> Picture:
-        """Return a picture of who worked on what, and when."""
-        return pictures.timeline.timeline(self.log)
+        """Return a picture of who worked on what, and when, since the last question that was asked."""
+        return pictures.timeline.timeline(self.log, since_seconds=self.experiments.last_began_seconds())
 
     @property
     def stage(self) -> Stage:

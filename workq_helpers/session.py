@@ -32,6 +32,7 @@ from workq_helpers.errors import (
 from workq_helpers.forks import abandon_in_children, unless_forked
 from workq_helpers.log.details import Binding, BrokerChange
 from workq_helpers.log.events import EventLog
+from workq_helpers.log.experiments import Experiments
 from workq_helpers.log.ledger import Ledger
 from workq_helpers.log.observer import Book
 from workq_helpers.log.stocktaking import STEADY_LOOKS, Stocktaking, disagreements
@@ -89,6 +90,7 @@ class Session:
             _keep_pika_out_of_cells()
             #: Everything that happened, in order.
             self.log = EventLog()
+            self.experiments = Experiments(self.log)
             self._book = Book(self.log)
             self._ledger = Ledger()
             self._ledger_lock = threading.Lock()

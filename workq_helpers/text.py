@@ -1,4 +1,4 @@
-"""Text from anywhere, safe to show: `printable` for a terminal or a cell, `paragraph` and `Code` for a notebook.
+"""Text from anywhere, safe to show: `printable` for a terminal, `paragraph`, `Sentence` and `Code` for a notebook.
 
 `did_you_mean` helps with what was misspelled.
 """
@@ -9,7 +9,7 @@ import difflib
 import html
 from collections.abc import Iterable
 
-__all__ = ["Code", "did_you_mean", "paragraph", "printable"]
+__all__ = ["Code", "Sentence", "did_you_mean", "paragraph", "printable"]
 
 # Control characters have pictures of their own in Unicode. The second set, which some terminals obey too, has none;
 # nor have those that turn the direction of what follows, or can't be seen at all.
@@ -51,6 +51,18 @@ class Code(str):
     def _repr_html_(self) -> str:
         # Jupyter breaks lines anywhere, in the middle of words too; code is better scrolled.
         return f'<pre style="overflow-x: auto"><code style="white-space: pre">{html.escape(self)}</code></pre>'
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class Sentence(str):
+    """A sentence that a notebook shows as one."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return paragraph(self)
 
     def __repr__(self) -> str:
         return str(self)

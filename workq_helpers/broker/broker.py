@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from workq_helpers.rabbitmq.borrowed_virtual_host import Claim
     from workq_helpers.rabbitmq.management import Management, QueueCounts
     from workq_helpers.rabbitmq.restart_watch import RestartWatch
+    from workq_helpers.rabbitmq.routes import Routes
 
 __all__ = ["Broker", "find_broker"]
 
@@ -279,6 +280,10 @@ class Broker:
     def queue_counts(self, virtual_host: str) -> dict[str, QueueCounts]:
         """Return the queues of `virtual_host` and what is in them at this moment, as the broker says."""
         return self._api().queue_counts(virtual_host)
+
+    def routes(self, virtual_host: str) -> Routes:
+        """Return the exchanges, bindings and dead-letter routes of `virtual_host`, as the broker says."""
+        return self._api().routes(virtual_host)
 
     def bindings(self, virtual_host: str) -> list[tuple[str, str, str]]:
         """Return the bindings in `virtual_host`, as the broker has them: the queue, the exchange, the key of each."""

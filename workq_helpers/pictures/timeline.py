@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
@@ -71,7 +71,7 @@ _LOOKS = {
 _ENDS = {"killed": ("X", 9.0), "crashed": ("X", 9.0), "stopped": ("|", 9.0)}
 
 
-def timeline(log: EventLog) -> Picture:
+def timeline(log: EventLog, *, since_seconds: float = 0.0, without: Collection[str] = ()) -> Picture:
     """Draw what each worker did and when.
 
     A row a worker, on a band from its connecting to its end. A bar is a callback at work, with its task. A
@@ -81,11 +81,13 @@ def timeline(log: EventLog) -> Picture:
 
     Args:
         log: The log to draw.
+        since_seconds: What was over by then is left out, in seconds of the log.
+        without: Workers and publishers that are left out.
 
     Returns:
         The picture; time runs from the first task, in seconds.
     """
-    chart = _Chart.of(log)
+    chart = _Chart.of(log, since_seconds, without)
     with mpl.rc_context(STYLE):
         return Picture(_draw([("", chart)]), _describe(chart))
 
@@ -130,10 +132,14 @@ class _Chart(NamedTuple):
     span: float
 
     @classmethod
-    def of(cls, log: EventLog) -> _Chart:
-        events = tables.events(log)
+    def of(cls, log: EventLog, since_seconds: float = 0.0, without: Collection[str] = ()) -> _Chart:
+        everything = tables.events(log)
+        events = everything[(everything["seconds"] >= since_seconds) & ~everything["actor"].isin(without)]
         deliveries = tables.deliveries(log)
+        over = deliveries["settled_seconds"].fillna(np.inf) < since_seconds
+        deliveries = deliveries[~over & ~deliveries["worker"].isin(without)].reset_index(drop=True)
         about = tables.workers(log)
+        about = about[~about["worker"].isin(without) & about["worker"].isin(_seen(events, deliveries, about))]
         published = events.loc[events["kind"] == "published", "seconds"]
         begin = min([*published[:1], *deliveries["delivered_seconds"][:1]], default=0.0)
         if published.empty and deliveries.empty and not events.empty:
@@ -143,7 +149,7 @@ class _Chart(NamedTuple):
         for column in ("delivered_seconds", "started_seconds", "finished_seconds", "settled_seconds"):
             deliveries[column] -= begin
         names = list(about["worker"])
-        life = events[events["kind"].isin(_ENDS)]
+        life = everything[everything["kind"].isin(_ENDS)]
         ends = {str(row.actor): (str(row.kind), float(row.seconds) - begin) for row in _rows(life)}
         starts = dict(zip(names, (about["connected_seconds"] - begin).fillna(0.0), strict=True))
         still = {name: state not in _ENDS for name, state in zip(names, about["state"], strict=True)}
@@ -173,6 +179,12 @@ class _Chart(NamedTuple):
             ends={name: what for name, what in self.ends.items() if self.bands[name][1] < span},
             span=span,
         )
+
+
+def _seen(events: pd.DataFrame, deliveries: pd.DataFrame, about: pd.DataFrame) -> set[str]:
+    """Return the workers that did something in what is shown, or are still there."""
+    alive = about.loc[~about["state"].isin(list(_ENDS)), "worker"]
+    return {*map(str, events["actor"]), *map(str, deliveries["worker"]), *map(str, alive)}
 
 
 def _rows(table: pd.DataFrame) -> Iterator[Any]:

@@ -23,6 +23,7 @@ from workq_helpers.interrupts import deferred
 from workq_helpers.rabbitmq.connecting import CERTIFICATE_ADVICE, tls_context
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.proxies import proxy_for, without_login
+from workq_helpers.rabbitmq.routes import Routes, routes_of
 
 __all__ = ["Management", "QueueCounts", "path_of"]
 
@@ -188,6 +189,18 @@ class Management:
             for row in rows
             if row["source"] and row["destination_type"] == "queue"
         ]
+
+    def routes(self, virtual_host: str) -> Routes:
+        """Return the exchanges of a virtual host with their bindings, and where its queues' dead letters go.
+
+        Raises:
+            VirtualHostRefusedError: If there is no such virtual host, or not for this user.
+        """
+        exchanges, bindings, queues = (
+            self._rows(path_of(kind, virtual_host), params=_PLAIN, virtual_host=virtual_host)
+            for kind in ("exchanges", "bindings", "queues")
+        )
+        return routes_of(exchanges, bindings, queues)
 
     # -- requests ---------------------------------------------------------------------------------------
 

@@ -402,6 +402,7 @@ def _chip(message: Message) -> Chip:
         "redelivered": message.redelivered,
         "deliveries": message.deliveries,
         "worked": message.worked,
+        "back_from": message.worker if message.place == "waiting" else "",
     }
 
 

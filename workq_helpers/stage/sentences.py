@@ -269,8 +269,8 @@ def _bound_to(it: Happening) -> str:
 
 
 def _name(task: str) -> str:
-    """Return a task's name in a sentence: without its dots of work, unless there is nothing else."""
-    return _cut(printable(task.rstrip(". ") or task), _LONGEST_NAME) or "(empty)"
+    """Return a task's name in a sentence: without its dots of work, unless it has nothing else."""
+    return _cut(printable(task.rstrip(". …") or task), _LONGEST_NAME) or "(empty)"
 
 
 def _listed(names: Sequence[str]) -> str:
