@@ -42,7 +42,9 @@ __all__ = [
 #: How the moment that is shown moves on.
 Mode = Literal["live", "paused", "replaying"]
 BrokerState = Literal["up", "stopping", "down", "coming back"]
-WorkerState = Literal["starting", "idle", "busy", "frozen", "reconnecting", "stopping", "stopped", "killed", "crashed"]
+WorkerState = Literal[
+    "starting", "idle", "busy", "frozen", "reconnecting", "disconnected", "stopping", "stopped", "killed", "crashed"
+]
 #: How far the delivery of a message to a worker has come.
 Phase = Literal["dispatched", "working", "finished"]
 
@@ -108,6 +110,8 @@ class WorkerCard(TypedDict):
     Attributes:
         name: The worker's.
         queue: What it takes from.
+        program: ``None`` for a worker of the lesson's own; for a program, of which only its connection is seen, its
+            name in the lesson, or ``""`` where the lesson did not start it.
         state: What it does.
         ack: How its deliveries are acknowledged.
         prefetch_count: How many unacknowledged messages it may hold; 0 is no limit.
@@ -117,10 +121,12 @@ class WorkerCard(TypedDict):
         free: How many it may still get; ``None`` where there is no limit.
         busy_with: What it works on.
         console: The last lines that it printed.
+        dropped: What it held when it ended and what became of that, in words; ``""`` where it held nothing.
     """
 
     name: str
     queue: str
+    program: str | None
     state: WorkerState
     ack: Literal["auto", "manual"]
     prefetch_count: int
@@ -130,6 +136,7 @@ class WorkerCard(TypedDict):
     free: int | None
     busy_with: Work | None
     console: list[str]
+    dropped: str
 
 
 class QueueCount(TypedDict):
@@ -389,8 +396,10 @@ class Frame(Contents, Topology):
         number: Frames are numbered as they are sent.
         lesson: The lesson's name.
         closed: Why nothing goes on here any more; ``""`` while the lesson is open.
+        during: Names the experiment of the cell that runs; ``""`` while none does. A command brings it back.
         playback: Which moment is shown.
         broker: The broker.
+        controls: The controls that the lesson has introduced, the others come on request; empty where all are shown.
         actions: What can't be done at this moment, by the name of the command.
         queue: The queue that forms act on, unless the learner chose another; ``""`` where there is none.
         python: The last calls that were made from the stage, oldest first.
@@ -400,8 +409,10 @@ class Frame(Contents, Topology):
     number: int
     lesson: str
     closed: str
+    during: str
     playback: PlaybackBar
     broker: BrokerBar
+    controls: list[str]
     actions: dict[str, Action]
     queue: str
     python: list[CallLine]

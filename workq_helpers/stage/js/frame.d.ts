@@ -81,8 +81,10 @@ export interface Frame {
   number: number;
   lesson: string;
   closed: string;
+  during: string;
   playback: PlaybackBar;
   broker: BrokerBar;
+  controls: string[];
   actions: Record<string, Action>;
   queue: string;
   python: CallLine[];
@@ -216,7 +218,8 @@ export interface Work {
 export interface WorkerCard {
   name: string;
   queue: string;
-  state: "starting" | "idle" | "busy" | "frozen" | "reconnecting" | "stopping" | "stopped" | "killed" | "crashed";
+  program: string | null;
+  state: "starting" | "idle" | "busy" | "frozen" | "reconnecting" | "disconnected" | "stopping" | "stopped" | "killed" | "crashed";
   ack: "auto" | "manual";
   prefetch_count: number;
   done: number;
@@ -225,6 +228,7 @@ export interface WorkerCard {
   free: number | null;
   busy_with: Work | null;
   console: string[];
+  dropped: string;
 }
 
-export type WorkerState = "starting" | "idle" | "busy" | "frozen" | "reconnecting" | "stopping" | "stopped" | "killed" | "crashed";
+export type WorkerState = "starting" | "idle" | "busy" | "frozen" | "reconnecting" | "disconnected" | "stopping" | "stopped" | "killed" | "crashed";

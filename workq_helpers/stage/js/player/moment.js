@@ -21,6 +21,8 @@ export function frameOf(run, position, number, speed = 1) {
     number,
     lesson: run.file.lesson,
     closed: "",
+    during: "",
+    controls: ["player"],
     playback: playbackOf(run, position, speed),
     broker: {
       name: `RabbitMQ ${run.file.rabbitmq}`,
