@@ -35,6 +35,7 @@ class Chapter:
         notebook: The notebook's file name.
         checks: The claims that can be checked, by name: each says what was seen, or raises CheckFailedError.
         optional: Names of checks that a lesson is done without, for example because not every broker can show it.
+        outages: Whether RabbitMQ goes down in its experiments; elsewhere an outage disturbs one.
         after_an_outage: Names of checks that can't be asked for where the broker is not the course's to restart.
         predictions: The questions asked before an experiment.
         exercises: The exercises.
@@ -44,6 +45,7 @@ class Chapter:
     notebook: str
     checks: Mapping[str, Callable[[Evidence], str]] = field(default_factory=dict)
     optional: frozenset[str] = frozenset()
+    outages: bool = False
     after_an_outage: frozenset[str] = frozenset()
     predictions: tuple[Prediction, ...] = ()
     exercises: tuple[Exercise, ...] = ()
@@ -125,7 +127,7 @@ class Chapter:
             InvalidArgumentError: There is no check of that name.
         """
         claim = self._named(name, self.checks, "check")
-        result = CheckResult(name, claim(observed(lesson)))
+        result = CheckResult(name, claim(observed(lesson, outages=self.outages)))
         self._passed.add(name)
         return result
 

@@ -39,7 +39,14 @@ class Comparison:
             return [("Your answer", self._answered()), ("RabbitMQ", f"Nothing to compare with yet. {self.missing}")]
         rows = [("Your answer", self._answered()), ("RabbitMQ", self.seen.saw)]
         if self.seen.choice is None:
-            return [*rows, ("So", "None of the answers describes that. Was the experiment changed? Run it anew.")]
+            return [
+                *rows,
+                (
+                    "So",
+                    "None of the answers describes that. Was the experiment changed? "
+                    "Run the cells again from the one that opens the lesson.",
+                ),
+            ]
         rows.append(("So", f"{self._verdict()}{self._what(self.seen.choice)}"))
         others = [at for at in range(len(self.prediction.choices)) if at != self.seen.choice]
         if self.answer is not None and not self.right:
