@@ -104,7 +104,7 @@ def test_it_says_what_to_type_and_waits_for_it(
         typing.append(threading.Thread(target=getattr(broker, deed)))
         typing[-1].start()
 
-    monkeypatch.setattr("click.echo", asked)
+    monkeypatch.setattr("builtins.print", asked)
     changes: list[str] = []
     by_hand.subscribe(changes.append)
     getattr(by_hand, deed)()

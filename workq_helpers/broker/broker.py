@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
+from workq_helpers import rabbitmq
 from workq_helpers.broker.by_hand import ByHand
 from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     import pika
 
-    from workq_helpers.rabbitmq.borrowed_virtual_host import Claim  # pika
+    from workq_helpers.rabbitmq.borrowed_virtual_host import Claim
     from workq_helpers.rabbitmq.management import Management, QueueCounts
     from workq_helpers.rabbitmq.restart_watch import Witness
 
@@ -76,9 +77,7 @@ def find_broker(progress: Callable[[str], None] | None = None, environ: Mapping[
     choice = BrokerChoice.from_environ(environ)
     if choice.uses_url:
         endpoint = endpoint_from_url(environ)
-        from workq_helpers.rabbitmq import connecting  # with it pika, which takes a while to import
-
-        broker = Broker(endpoint, connecting.probe(endpoint), by_hand=ByHand.from_environ(environ))
+        broker = Broker(endpoint, rabbitmq.connecting.probe(endpoint), by_hand=ByHand.from_environ(environ))
         broker._call_a_witness()
         return broker
     folders = Folders.from_environ(environ)
@@ -160,9 +159,7 @@ class Broker:
 
     def describe(self) -> str:
         """Return its version, where it comes from, and whether it is up, for people to read."""
-        from workq_helpers.rabbitmq import connecting  # pika, for which whoever starts a broker need not wait
-
-        state = "closed" if self._closed else "up" if connecting.accepts(self.endpoint) else "down"
+        state = "closed" if self._closed else "up" if rabbitmq.connecting.accepts(self.endpoint) else "down"
         unverified = " · certificate not verified" if self.endpoint.tls and not self.endpoint.verify else ""
         return f"RabbitMQ {self.version} · {self.where} · {state}{unverified}"
 
@@ -180,9 +177,7 @@ class Broker:
             virtual_host: Its name.
             **overrides: Any argument of `pika.ConnectionParameters`, to set or replace one.
         """
-        from workq_helpers.rabbitmq import connecting  # pika, for which whoever starts a broker need not wait
-
-        return connecting.connection_parameters(self.endpoint.on(virtual_host), **overrides)
+        return rabbitmq.connecting.connection_parameters(self.endpoint.on(virtual_host), **overrides)
 
     def create_virtual_host(self, label: str) -> str:
         """Create an empty virtual host, and return its name; it is deleted when this handle's process ends.
@@ -273,8 +268,6 @@ class Broker:
         wait_until(is_started, _MANAGEMENT_SECONDS)  # one that is still not ready says itself what it can't do
 
     def _borrowed_virtual_host(self) -> str:
-        from workq_helpers.rabbitmq.borrowed_virtual_host import Claim, lesson_hosts  # pika
-
         name = self.endpoint.virtual_host
         if name == "/":
             raise VirtualHostRefusedError(
@@ -283,9 +276,9 @@ class Broker:
                 "never uses '/', where others' queues may be. Ask for the tag 'administrator', or put a virtual "
                 "host that may be emptied at the end of the URL, such as amqp://user:password@host:5672/lessons."
             )
-        made_for_lessons = lesson_hosts(name, self._api().virtual_hosts())
+        made_for_lessons = rabbitmq.borrowed_virtual_host.lesson_hosts(name, self._api().virtual_hosts())
         if made_for_lessons:
-            return self._claimed_virtual_host(Claim(self.endpoint, made_for_lessons))
+            return self._claimed_virtual_host(rabbitmq.borrowed_virtual_host.Claim(self.endpoint, made_for_lessons))
         self._api().empty_virtual_host(name)
         return name
 
@@ -308,21 +301,17 @@ class Broker:
 
     def _claim_again(self) -> None:
         """Hold what we held before the broker was restarted, as far as nobody else took it meanwhile."""
-        from workq_helpers.rabbitmq.borrowed_virtual_host import Claim  # pika
-
         with self._lock:
             for name, claim in self._claims.items():
                 if claim.lost:
                     claim.release()
                     with contextlib.suppress(BrokerError):
-                        self._claims[name] = Claim(self.endpoint, [name])
+                        self._claims[name] = rabbitmq.borrowed_virtual_host.Claim(self.endpoint, [name])
 
     def _api(self) -> Management:
         with self._lock:
             if self._management is None:
-                from workq_helpers.rabbitmq.management import Management  # httpx takes a while to import
-
-                self._management = Management(self.endpoint)
+                self._management = rabbitmq.management.Management(self.endpoint)
             return self._management
 
     # -- stopping and starting
@@ -443,41 +432,34 @@ class Broker:
             self._tell("up")
 
     def _wait_for_hand(self, command: str) -> None:
-        import click
-
         self._remember_this_boot()  # what happened before does not count
-        click.echo(f"Type this now in a terminal of the machine that runs RabbitMQ, in the course's folder: {command}")
+        asked = f"Type this now in a terminal of the machine that runs RabbitMQ, in the course's folder: {command}"
+        print(asked)  # noqa: T201 - for whoever waits in front of it
         self.wait_for_restart(_BY_HAND_SECONDS)
         self._wait_until_started()
 
     def _went_away(self) -> bool:
         """Say whether the broker has gone away since it was last remembered, or is away now."""
-        from workq_helpers.rabbitmq import connecting  # pika, for which whoever starts a broker need not wait
-
         if self._share is not None and self._restarts_told(self._share) != self._restarts:
             return True
         with self._lock:
             if self._witness is not None and self._witness.saw_it_go():
                 return True
-        return not connecting.accepts(self.endpoint)
+        return not rabbitmq.connecting.accepts(self.endpoint)
 
     def _remember_this_boot(self) -> bool:
         """Notice from now on that the broker goes away; say whether it is there at all."""
         if self._share is None:
             return self._call_a_witness()
-        from workq_helpers.rabbitmq import connecting  # pika, for which whoever starts a broker need not wait
-
         restarts = self._restarts_told(self._share)
-        if restarts % 2 or not connecting.accepts(self.endpoint):
+        if restarts % 2 or not rabbitmq.connecting.accepts(self.endpoint):
             return False
         self._restarts = restarts
         return True
 
     def _call_a_witness(self) -> bool:
-        from workq_helpers.rabbitmq.restart_watch import Witness  # pika
-
         try:
-            witness = Witness(self.endpoint)
+            witness = rabbitmq.restart_watch.Witness(self.endpoint)
         except BrokerError:
             return False
         with self._lock:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-# A boot waits for what is imported here, and not for pika and others, which are imported while RabbitMQ boots.
+# A boot waits for what is imported here, and not for pika and psutil, which are imported while RabbitMQ boots.
 import docker
 import docker.errors
 import docker.utils
@@ -25,6 +25,7 @@ from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient, get_docker_host
 
+from workq_helpers import rabbitmq
 from workq_helpers.broker import docker_socket
 from workq_helpers.broker.ports import LOOPBACK, free_ports
 from workq_helpers.broker.server import Progress, last_words, printed, silent
@@ -288,12 +289,10 @@ class ContainerServer:
         self._wait_until_it_accepts(endpoint)
 
     def _wait_until_it_accepts(self, endpoint: Endpoint) -> None:
-        from workq_helpers.rabbitmq import connecting  # pika, which takes a while; RabbitMQ boots meanwhile
-
         looks = itertools.count(1)
 
         def look() -> bool:
-            if connecting.accepts(endpoint):
+            if rabbitmq.connecting.accepts(endpoint):
                 return True
             if next(looks) % _LOOKS_PER_STATE == 0:
                 state = _state(self._wrapped())
@@ -422,7 +421,7 @@ def _remove_lost(of: str, *, but: str) -> None:
     """Remove containers that no file names any more, as after a power cut."""
     if not (get_docker_host() or "unix:").startswith("unix:"):
         return  # machines with one name may share a Docker somewhere else
-    from workq_helpers.broker import processes  # psutil, which takes a while; RabbitMQ boots meanwhile
+    from workq_helpers.broker import processes  # noqa: PLC0415 - psutil takes a while; RabbitMQ boots meanwhile
 
     with contextlib.suppress(*_DOCKER_ERRORS), _client() as client:
         for each in client.containers.list(all=True, filters={"label": f"{FOLDER_LABEL}={of}"}, ignore_removed=True):

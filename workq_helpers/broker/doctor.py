@@ -11,14 +11,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from workq_helpers.broker import commands, docker_socket, packages
+from workq_helpers.broker import commands, container, docker_socket, packages
 from workq_helpers.broker.choice import DEFAULT_IMAGE, BrokerChoice
 from workq_helpers.broker.folders import Folders, why_not_writable
 from workq_helpers.broker.installations import find_installations
+from workq_helpers.broker.node import NodeServer
 from workq_helpers.broker.protocol import Status
 from workq_helpers.broker.server import silent
 from workq_helpers.errors import BrokerError, InvalidArgumentError, ManagementUnavailableError
+from workq_helpers.rabbitmq.connecting import probe
 from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.features import Features
+from workq_helpers.rabbitmq.management import Management
 from workq_helpers.rabbitmq.url import BROKER_URL, MANAGEMENT_URL, endpoint_from_url
 from workq_helpers.rabbitmq.versions import OLDEST_VERSION
 
@@ -76,8 +80,6 @@ def try_node(environ: Mapping[str, str] = os.environ) -> Finding:
     Raises:
         BrokerError: It did not start; the message says why.
     """
-    from workq_helpers.broker.node import NodeServer
-
     folders = Folders.from_environ(environ)
     installed = [found for found in find_installations(environ) if found.supported]
     begun = time.monotonic()
@@ -113,10 +115,6 @@ def _walked(endpoint: Endpoint) -> Finding:
     Raises:
         BrokerError: A lesson could not be opened either.
     """
-    from workq_helpers.rabbitmq.connecting import probe
-    from workq_helpers.rabbitmq.features import Features
-    from workq_helpers.rabbitmq.management import Management
-
     version = probe(endpoint)
     try:
         with Management(endpoint) as management:
@@ -165,8 +163,6 @@ def _docker(choice: BrokerChoice, environ: Mapping[str, str]) -> Finding | None:
     reason = docker_socket.why_unavailable(environ)
     image = choice.image or DEFAULT_IMAGE
     if not reason:
-        from workq_helpers.broker import container  # Docker's library, where there is a Docker
-
         try:
             return _image(image, container.has_image(image), last=not choice.allows("node"))
         except BrokerError as error:

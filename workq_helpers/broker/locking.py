@@ -55,7 +55,7 @@ def locked(folders: Folders, timeout: float = LOCK_SECONDS) -> Iterator[None]:
     Raises:
         BrokerStartError: Somebody else holds it for longer than that, or the folder can't be used.
     """
-    import filelock  # slow to import, and whoever attaches to a broker that runs takes no lock
+    import filelock  # noqa: PLC0415 - a supervisor's start would wait for it, and takes no lock
 
     while True:
         folders.make_runtime()

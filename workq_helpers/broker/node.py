@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from workq_helpers import rabbitmq
 from workq_helpers.broker import open_files, processes
 from workq_helpers.broker.installations import Installation
 from workq_helpers.broker.ports import LOOPBACK, free_ports, taken
@@ -256,10 +257,8 @@ class NodeServer:
             return processes.spawn(command, environ=self._environ, folder=self._folder, output=log)
 
     def _wait_until_it_accepts(self, endpoint: Endpoint, node: subprocess.Popen[bytes]) -> None:
-        from workq_helpers.rabbitmq import connecting  # pika, which takes a while; the node boots meanwhile
-
         def settled() -> bool:
-            return node.poll() is not None or connecting.accepts(endpoint)
+            return node.poll() is not None or rabbitmq.connecting.accepts(endpoint)
 
         if not wait_until(settled, BOOT_SECONDS, interval_seconds=POLL_SECONDS):
             raise self._failure(f"did not accept AMQP within {BOOT_SECONDS:.0f} s")

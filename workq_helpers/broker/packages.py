@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import filelock
 from packaging.version import Version
 
 from workq_helpers.broker import processes
@@ -60,8 +61,6 @@ def unpacked_installation(cache: Path, environ: Mapping[str, str], progress: Pro
         PackagesError: This is no Debian or Ubuntu, the network is missing, or a package is broken.
         UnsupportedBrokerError: The distribution's RabbitMQ is too old.
     """
-    import filelock
-
     folder = _usable(cache)
     try:
         with filelock.FileLock(lock_path(folder / "lock"), mode=0o600):

@@ -68,7 +68,8 @@ class Shown:
 
     @staticmethod
     def _new_bar(total: int) -> Any:
-        from tqdm import auto  # imports IPython's widgets in a notebook; most callers find a broker that runs
+        # It imports IPython's widgets in a notebook, and whoever finds a broker that runs is shown no bar.
+        from tqdm import auto  # noqa: PLC0415
 
         class Bar(auto.tqdm):  # type: ignore[type-arg]  # not subscriptable where its notebook form is chosen
             monitor_interval = 0  # else a thread of tqdm's own outlives the bar

@@ -268,7 +268,7 @@ def stop(folders: Folders) -> bool:
 
 def _kill_supervisor(folders: Folders) -> bool:
     """End a supervisor that hangs; return whether it could be found."""
-    from workq_helpers.broker import processes  # psutil, which whoever only attaches has no use for
+    from workq_helpers.broker import processes  # noqa: PLC0415 - psutil, which whoever only attaches has no use for
 
     found = processes.supervisors(folders.runtime)
     processes.kill(found)

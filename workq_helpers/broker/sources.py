@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from workq_helpers.broker import docker_socket
 from workq_helpers.broker.choice import DEFAULT_IMAGE, BrokerChoice
 from workq_helpers.broker.folders import Folders
-from workq_helpers.broker.installations import find_installations
+from workq_helpers.broker.installations import Installation, find_installations
 from workq_helpers.broker.server import Progress, Server
 from workq_helpers.errors import (
     BrokerNotFoundError,
@@ -64,32 +65,30 @@ def start_server(
 def _makers(choice: BrokerChoice, folders: Folders, environ: Mapping[str, str]) -> Iterator[tuple[str, Maker]]:
     # What a source needs is imported where it is tried: a boot waits for every import before it.
     def container(_progress: Progress) -> Server:
-        from workq_helpers.broker import docker_socket
-
         reason = docker_socket.why_unavailable(environ)
         if reason:
             raise DockerUnavailableError(reason)
-        from workq_helpers.broker.container import ContainerServer
+        from workq_helpers.broker.container import ContainerServer  # noqa: PLC0415 - Docker's library
 
         return ContainerServer(choice.image or DEFAULT_IMAGE, runtime=folders.runtime)
 
     def unpacked(progress: Progress) -> Server:
-        from workq_helpers.broker.node import NodeServer
-        from workq_helpers.broker.packages import unpacked_installation
+        from workq_helpers.broker import packages  # noqa: PLC0415 - psutil
 
-        installation = unpacked_installation(folders.cache, environ, progress)
+        return node(packages.unpacked_installation(folders.cache, environ, progress))
+
+    def node(installation: Installation) -> Server:
+        from workq_helpers.broker.node import NodeServer  # noqa: PLC0415 - psutil
+
         return NodeServer(installation, folders.make_node_path(), environ)
 
     if choice.allows("docker"):
         yield "Docker", container
     if choice.allows("node"):
-        from workq_helpers.broker.node import NodeServer
-
         installed = find_installations(environ)
         for installation in installed:
             if installation.supported:
-                server = NodeServer(installation, folders.make_node_path(), environ)
-                yield f"The server in {installation.home}", _giver(server)
+                yield f"The server in {installation.home}", _giver(node(installation))
                 return
         for installation in installed:
             too_old = UnsupportedBrokerError(

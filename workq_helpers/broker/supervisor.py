@@ -24,6 +24,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workq_helpers import rabbitmq
 from workq_helpers.broker.choice import DEFAULT_IMAGE, BrokerChoice
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.locking import locked
@@ -131,10 +132,9 @@ class Supervisor:
 
     def _start_server(self) -> Ready:
         self._server, endpoint = start_server(self._choice, self._folders, self._environ, self._progress, self._record)
-        from workq_helpers.rabbitmq.connecting import probe  # pika is imported by now, while RabbitMQ booted
-
         image = (self._choice.image or DEFAULT_IMAGE) if self._server.source == "docker" else None
-        ready = Ready(endpoint, self._server.source, self._server.description, probe(endpoint), image)
+        version = rabbitmq.connecting.probe(endpoint)
+        ready = Ready(endpoint, self._server.source, self._server.description, version, image)
         _log.info("up: RabbitMQ %s, %s", ready.version, ready.description)
         return ready
 
@@ -303,9 +303,7 @@ class Supervisor:
             link.send({})
 
     def _accepts(self, ready: Ready) -> bool:
-        from workq_helpers.rabbitmq.connecting import accepts  # pika is imported by now, while RabbitMQ booted
-
-        return self._started().is_running() and accepts(ready.endpoint)
+        return self._started().is_running() and rabbitmq.connecting.accepts(ready.endpoint)
 
     def _revive(self, ready: Ready) -> None:
         """Return once the broker accepts again: started again if it has died, waited for if it is only slow."""
@@ -317,9 +315,7 @@ class Supervisor:
 
     def _drop(self, virtual_hosts: set[str]) -> None:
         if self._management is None:
-            from workq_helpers.rabbitmq.management import Management  # slow to import, and a boot would wait for it
-
-            self._management = Management(self._booted.result().endpoint)
+            self._management = rabbitmq.management.Management(self._booted.result().endpoint)
         for name in virtual_hosts:
             try:
                 self._management.delete_virtual_host(name)
@@ -333,7 +329,7 @@ class Supervisor:
             self._booted.set_exception(stopped)
         except InvalidStateError:
             return  # it is up, or has failed
-        from workq_helpers.broker import packages, processes  # psutil, which a start has no use for
+        from workq_helpers.broker import packages, processes  # noqa: PLC0415 - psutil, which a start has no use for
 
         _log.info("nobody waits for the broker any more: giving up its start")
         with self._changed:

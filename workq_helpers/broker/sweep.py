@@ -66,13 +66,13 @@ def sweep_under_lock(folders: Folders) -> None:
 
 
 def _end_processes(folder: Path) -> None:
-    from workq_helpers.broker import processes  # psutil, which a start that finds nothing has no use for
+    from workq_helpers.broker import processes  # noqa: PLC0415 - psutil, which a start that finds nothing needs not
 
     processes.kill(processes.at_home_in(folder))
 
 
 def _remove_container(name: str) -> None:
-    from workq_helpers.broker import container  # slow to import, and needed only where one was ours
+    from workq_helpers.broker import container  # noqa: PLC0415 - Docker's library, needed only where one was ours
 
     with contextlib.suppress(DockerUnavailableError):  # no Docker that answers, no container that runs
         container.remove(name, coming=True)
