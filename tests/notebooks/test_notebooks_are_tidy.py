@@ -143,6 +143,24 @@ def test_a_section_that_predicts_compares(path: Path) -> None:
             assert "compare(" not in cell.source or predicted, "compare in the section that predicts"
 
 
+#: Sections whose experiment goes on with what stands above them.
+GOES_ON = {"## Fetch it", "## A real kill"}
+
+
+@notebooks
+def test_each_experiment_begins_with_an_empty_lesson(path: Path) -> None:
+    """Whoever tried something on the stage before, finds nothing of it in the experiment."""
+    opened = section = ""
+    for cell in read(path).cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("## "):
+            section = cell.source.splitlines()[0]
+        elif cell.cell_type == "code":
+            if re.search(r"^lesson = \w+\(", cell.source, re.MULTILINE):
+                opened = section
+            if re.search(r"^(predict|compare|check)\(lesson|^lesson\.check\(", cell.source, re.MULTILINE):
+                assert section == opened or section in GOES_ON, f"{section}: {cell.source}"
+
+
 @notebooks
 def test_nothing_in_it_gives_an_answer_away(path: Path) -> None:
     text = " ".join(json.dumps(read(path), ensure_ascii=False).replace('\\"', '"').split())
