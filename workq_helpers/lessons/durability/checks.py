@@ -74,7 +74,7 @@ def _sent_before_the_outage(seen: Evidence) -> dict[str, Sent]:
     """Return what had been sent when the broker went down last.
 
     Raises:
-        CheckFailedError: Nothing was sent, somebody took of it, or the broker has not been down since, or is down still.
+        CheckFailedError: Nothing was sent, somebody took of it, the broker has not been down since, or it still is.
     """
     events = seen.events
     positions = [
@@ -89,8 +89,8 @@ def _sent_before_the_outage(seen: Evidence) -> dict[str, Sent]:
     taken = next((event for event in events if event.kind == "delivered"), None)
     if taken is not None:
         raise CheckFailedError(
-            f"{taken.actor} got '{taken.task}' from {taken.queue}, so what is left there says nothing of the outage. Run "
-            f"the cells again from the one that opens the lesson: it begins anew."
+            f"{taken.actor} got '{taken.task}' from {taken.queue}, so what is left there says nothing of the outage. "
+            f"Run the cells again from the one that opens the lesson: it begins anew."
         )
     return sent_to(events[: positions[-1]])
 
@@ -251,6 +251,7 @@ CHAPTER = Chapter(
     outages=True,
     after_an_outage=frozenset({"restart", "confirms"}),
     checks={"restart": _restart, "confirms": _confirms},
+    sections={"restart": "Two times two", "confirms": "The same crash, with confirms"},
     predictions=PREDICTIONS,
     exercises=EXERCISES,
 )
