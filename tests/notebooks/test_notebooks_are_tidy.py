@@ -191,6 +191,17 @@ def test_a_lesson_and_its_chapter_belong_together(chapter: Any) -> None:
         assert f'exercise("{exercise.name}").check({exercise.hands_in})' in code
 
 
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.title)
+def test_a_chapter_knows_the_sections_that_ask_for_its_checks(chapter: Any) -> None:
+    assert set(chapter.sections) == set(chapter.checks) - chapter.optional
+    asked, section = set(), ""
+    for cell in read(ROOT / "notebooks" / chapter.notebook).cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("## "):
+            section = cell.source.splitlines()[0].removeprefix("## ")
+        asked |= {(name, section) for name in re.findall(r'check\((?:lesson, )?"([^"]+)"\)', cell.source)}
+    assert set(chapter.sections.items()) <= asked
+
+
 def test_every_lesson_asks_and_sets_exercises() -> None:
     assert [chapter.notebook for chapter in CHAPTERS] == [path.name for path in NOTEBOOKS]
     for chapter in CHAPTERS[1:]:

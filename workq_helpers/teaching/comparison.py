@@ -6,6 +6,7 @@ import html
 from collections.abc import Sequence
 
 from workq_helpers.teaching.prediction import Answer, Prediction, Seen, letter
+from workq_helpers.text import marked
 
 __all__ = ["Comparison"]
 
@@ -54,6 +55,11 @@ class Comparison:
         rows += [(f"Not {letter(at)}", self.prediction.choices[at].why) for at in others]
         return rows
 
+    def _marked_rows(self) -> list[tuple[str, str]]:
+        """Return the rows, with a mark before the verdict."""
+        mark = "" if self.right is None else "✔ " if self.right else "✗ "
+        return [(head, f"{mark}{text}" if head == "So" else text) for head, text in self.rows()]
+
     def _answered(self) -> str:
         if self.answer is None:
             return "None this time."
@@ -73,14 +79,14 @@ class Comparison:
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         rows = "".join(
             f'<tr><th scope="row" style="text-align: left; vertical-align: top">{html.escape(head)}</th>'
-            f'<td style="text-align: left">{html.escape(text)}</td></tr>'
-            for head, text in self.rows()
+            f'<td style="text-align: left">{marked(text)}</td></tr>'
+            for head, text in self._marked_rows()
         )
         caption = html.escape(self.prediction.question)
         table = f'<table><caption style="text-align: left">{caption}</caption><tbody>{rows}</tbody></table>'
         return {"text/plain": repr(self), "text/html": table}
 
     def __repr__(self) -> str:
-        rows: Sequence[tuple[str, str]] = self.rows()
+        rows: Sequence[tuple[str, str]] = self._marked_rows()
         width = max(len(head) for head, _ in rows) + 2
         return "\n".join(f"{head + ':':<{width}}{text}" for head, text in rows)

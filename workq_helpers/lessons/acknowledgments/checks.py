@@ -311,6 +311,13 @@ CHAPTER = Chapter(
         "nack and reject": _nack_and_reject,
         "ack timeout": _ack_timeout,
     },
+    sections={
+        "auto ack": "Done when sent",
+        "manual ack": "Done when done",
+        "forgotten ack": "The ack that was forgotten",
+        "wrong ack": "An ack on the wrong channel",
+        "nack and reject": "Handing back and turning away",
+    },
     optional=frozenset({"ack timeout"}),
     predictions=PREDICTIONS,
     exercises=EXERCISES,

@@ -251,6 +251,7 @@ CHAPTER = Chapter(
     outages=True,
     after_an_outage=frozenset({"restart", "confirms"}),
     checks={"restart": _restart, "confirms": _confirms},
+    sections={"restart": "Two times two", "confirms": "The same crash, with confirms"},
     predictions=PREDICTIONS,
     exercises=EXERCISES,
 )

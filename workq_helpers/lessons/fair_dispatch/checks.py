@@ -379,6 +379,15 @@ CHAPTER = Chapter(
         "full rail": _full_rail,
         "refused tasks": _refused_tasks,
     },
+    sections={
+        "blind dispatch": "A kitchen with a bad rhythm",
+        "fair dispatch": "One at a time",
+        "price of fairness": "What fairness costs",
+        "growing queue": "A queue that fills",
+        "stale tasks": "Orders that get stale",
+        "full rail": "Where the overflow goes",
+        "refused tasks": "Where the overflow goes",
+    },
     predictions=PREDICTIONS,
     exercises=EXERCISES,
 )

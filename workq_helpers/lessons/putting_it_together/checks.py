@@ -229,6 +229,7 @@ CHAPTER = Chapter(
     outages=True,
     after_an_outage=frozenset({"nothing lost"}),
     checks={"real kill": _real_kill, "nothing lost": _nothing_lost, "answer first": _answer_first},
+    sections={"real kill": "A real kill", "nothing lost": "Everything at once", "answer first": "Real work"},
     predictions=PREDICTIONS,
     exercises=EXERCISES,
 )

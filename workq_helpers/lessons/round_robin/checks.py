@@ -262,6 +262,7 @@ CHAPTER = Chapter(
     "Round robin",
     "01_round_robin.ipynb",
     checks={"round robin": _round_robin, "backlog": _backlog},
+    sections={"round robin": "Two workers", "backlog": "A worker that comes late"},
     predictions=PREDICTIONS,
     exercises=EXERCISES,
 )
