@@ -24,7 +24,8 @@ EXPECTED = ROOT / "tests" / "notebooks" / "expected"
 
 #: Cells that only show something.
 SHOWS = re.compile(
-    r"(print\(|lesson\.(stage|timeline|tasks|queue_counts|deliveries)\b|timelines\(|work_shares|round\()"
+    r"print\(|lesson\.(stage|timeline|tasks|queue_counts|deliveries)\b|work_shares|round\(|.*\b(blind|beside)",
+    re.DOTALL,
 )
 
 #: What a cell may define.
