@@ -1,14 +1,19 @@
-"""Text from anywhere, safe to show: `printable` for a terminal or a cell, `paragraph` and `Code` for a notebook."""
+"""Text from anywhere, safe to show: `printable` for a terminal, `paragraph`, `Sentence` and `Code` for a notebook.
+
+`did_you_mean` helps with what was misspelled.
+"""
 
 from __future__ import annotations
 
+import difflib
 import html
 import io
 import itertools
 import keyword
 import tokenize
+from collections.abc import Iterable
 
-__all__ = ["Code", "marked", "paragraph", "printable"]
+__all__ = ["Code", "Sentence", "did_you_mean", "marked", "paragraph", "printable"]
 
 #: Marks that a sentence may begin with, and the colors that they get: dark on pale, to be read in any theme.
 _MARKS = {"✔": ("#00402e", "#cdeedd"), "✗": ("#5c1e00", "#f6d5c4"), "Not yet:": ("#4a3000", "#fbe3b3")}
@@ -65,6 +70,24 @@ class Code(str):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+class Sentence(str):
+    """A sentence that a notebook shows as one."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return paragraph(self)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean 'hello'?" where one of the known names is much like another, else nothing."""
+    meant = difflib.get_close_matches(name, [each for each in known if each != name], n=1)
+    return f"; did you mean {meant[0]!r}?" if meant else ""
 
 
 #: JupyterLab's own colors of code, which follow its theme; elsewhere one that can be read on white and on black.

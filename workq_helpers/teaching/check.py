@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from workq_helpers.log.events import EventLog
+from workq_helpers.session import Session
 from workq_helpers.teaching.evidence import Evidence
 from workq_helpers.text import paragraph
 
@@ -72,5 +73,7 @@ def observed(lesson: HasLog | EventLog, *, outages: bool = False) -> Evidence:
     """
     if isinstance(lesson, EventLog):
         return Evidence(lesson, outages=outages)
+    if isinstance(lesson, Session):
+        lesson.take_stock()
     counts, programs = getattr(lesson, "queue_counts", None), getattr(lesson, "programs", ())
     return Evidence(lesson.log, counts, programs, outages=outages)
