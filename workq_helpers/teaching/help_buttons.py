@@ -13,7 +13,7 @@ __all__ = ["HelpButtons"]
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
-class Shown(Protocol):
+class _Shown(Protocol):
     """What a notebook shows as HTML."""
 
     def _repr_html_(self) -> str: ...
@@ -29,14 +29,14 @@ class HelpButtons:
         solution: Returns the solution.
     """
 
-    def __init__(self, hint: Callable[[], Shown], solution: Callable[[], Shown]) -> None:
+    def __init__(self, hint: Callable[[], _Shown], solution: Callable[[], _Shown]) -> None:
         self.hint = ipywidgets.Button(description="Hint", tooltip="Show the next hint")
         self.solution = ipywidgets.Button(description="Solution", tooltip="Show code that passes the check")
         self.shown = ipywidgets.HTML()
         self.hint.on_click(lambda _: self._show(hint()))
         self.solution.on_click(lambda _: self._show(solution()))
 
-    def _show(self, what: Shown) -> None:
+    def _show(self, what: _Shown) -> None:
         self.shown.value = what._repr_html_()
 
     def widget(self) -> Any:
