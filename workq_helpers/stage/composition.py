@@ -39,9 +39,11 @@ def compose(
     lesson: str,
     speed: float = 1.0,
     closed: str = "",
+    during: str = "",
     known_queues: Mapping[str, QueueCounts] | None = None,
     routes: Routes | None = None,
     last_queue: str = "",
+    controls: Iterable[str] = (),
     marks: Iterable[StoryLine] = (),
     calls: Iterable[CallLine] = (),
     notices: Iterable[Notice] = (),
@@ -56,9 +58,11 @@ def compose(
         lesson: The lesson's name.
         speed: How many seconds of the recording pass in one.
         closed: Why nothing goes on any more; ``""`` while the lesson is open.
+        during: Names the experiment of the cell that runs.
         known_queues: What the broker says of its queues, for those that the log has not seen declared.
         routes: What the broker says of its exchanges.
         last_queue: The queue that the stage acted on last.
+        controls: The controls that the lesson has introduced; none for all.
         marks: The kills, crashes and losses of the recording.
         calls: The last calls that were made from the stage.
         notices: The last notices.
@@ -69,6 +73,7 @@ def compose(
         "number": number,
         "lesson": lesson,
         "closed": closed,
+        "during": during,
         "playback": {
             "mode": position.mode,
             "speed": speed,
@@ -94,6 +99,7 @@ def compose(
         "ends": moment["ends"],
         "story": moment["story"],
         "summary": moment["summary"],
+        "controls": list(controls),
         "actions": _actions(queues),
         "queue": _default_queue(queues, last_queue),
         "python": list(calls),

@@ -119,6 +119,7 @@ class WorkerCard(TypedDict):
         free: How many it may still get; ``None`` where there is no limit.
         busy_with: What it works on.
         console: The last lines that it printed.
+        dropped: What it held when it ended and what became of that, in words; ``""`` where it held nothing.
     """
 
     name: str
@@ -133,6 +134,7 @@ class WorkerCard(TypedDict):
     free: int | None
     busy_with: Work | None
     console: list[str]
+    dropped: str
 
 
 class QueueCount(TypedDict):
@@ -374,8 +376,10 @@ class Frame(Contents):
         number: Frames are numbered as they are sent.
         lesson: The lesson's name.
         closed: Why nothing goes on here any more; ``""`` while the lesson is open.
+        during: Names the experiment of the cell that runs; ``""`` while none does. A command brings it back.
         playback: Which moment is shown.
         broker: The broker.
+        controls: The controls that the lesson has introduced, the others come on request; empty where all are shown.
         exchanges: The exchanges besides the default one, the first of them.
         more_exchanges: How many there are besides.
         dead_letters: Where dead letters go.
@@ -388,8 +392,10 @@ class Frame(Contents):
     number: int
     lesson: str
     closed: str
+    during: str
     playback: PlaybackBar
     broker: BrokerBar
+    controls: list[str]
     exchanges: list[ExchangeCard]
     more_exchanges: int
     dead_letters: list[DeadLetterRoute]

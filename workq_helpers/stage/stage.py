@@ -20,7 +20,9 @@ from workq_helpers.errors import WorkqError
 from workq_helpers.log.events import EventLog
 from workq_helpers.stage.broker_counts import BrokerWatch
 from workq_helpers.stage.calls import Call, Declaration, call_for
+from workq_helpers.stage.cells import Cells
 from workq_helpers.stage.composition import broker_bar, compose
+from workq_helpers.stage.controls import up_to
 from workq_helpers.stage.frame import CallLine, Frame, Moment, Notice
 from workq_helpers.stage.lanes import Lanes
 from workq_helpers.stage.marks import Marks
@@ -56,6 +58,11 @@ _SEND_SECONDS = 30.0
 #: How long the threads have to end; what they wait for is bounded, and they are daemons.
 _END_SECONDS = 5.0
 
+_TOO_LATE = (
+    "What you pressed waited until the cell that ran had ended, and another experiment has begun since. So it was not "
+    "done. Press again if you want it now."
+)
+
 _PLAYBACK = ("pause", "play", "replay", "live", "seek", "step")
 
 
@@ -75,11 +82,13 @@ class Stage:
         self._widget = StageWidget()
         self._widget.on_msg(self._on_message)
         self._still = Still()
+        self._cells = Cells(lambda: self._log.poke())
         self._number = 0
         self._outbox: deque[dict[str, Any]] = deque()
         self._calls: deque[CallLine] = deque(maxlen=_KEPT_CALLS)
         self._notices: deque[Notice] = deque(maxlen=_KEPT_NOTICES)
         self._counter = 0
+        self._controls: list[str] = []
         self._closed = ""
         self._open(lesson)
 
@@ -138,6 +147,18 @@ class Stage:
     def step(self, events: int = 1) -> None:
         """Hold the picture so many events further on, or back where it is negative."""
         self._move(lambda: self._playhead.step(events))
+
+    def show(self, control: str = "") -> None:
+        """Show the controls that the course has introduced by now; the others wait behind "All controls".
+
+        Args:
+            control: The one that was introduced last, such as ``"kill"`` or ``"prefetch"``; none for all controls.
+
+        Raises:
+            InvalidArgumentError: There is no control of that name; the message lists them.
+        """
+        self._controls = up_to(control) if control else []
+        self._move(lambda: None)
 
     def _move(self, how: Callable[[], None]) -> None:
         with self._playing:
@@ -253,6 +274,7 @@ class Stage:
         position = self._playhead.position()
         return (
             self._log.generation,
+            self._cells.running,
             position.mode,
             position.events,
             position.end_events,
@@ -316,9 +338,11 @@ class Stage:
             lesson=self._name,
             speed=self._playhead.speed,
             closed=self._closed,
+            during=self._experiment if self._cells.running else "",
             known_queues=self._broker.queues,
             routes=self._broker.routes,
             last_queue=self._queue,
+            controls=self._controls,
             marks=self._marks.shown(),
             calls=self._calls,
             notices=self._notices,
@@ -347,22 +371,33 @@ class Stage:
         command = explain if isinstance(explain, dict) else content
         try:
             self._check_open()
+            self._check_in_time(content.get("during"))
             call = call_for(command, self._lesson)
         except WorkqError as error:
             self._refuse(number, str(error), told=explain is None)
             return
         if explain is not None:
             self._reply({"id": number, "ok": True, "code": call.code})
-        elif command["do"] in _PLAYBACK:
+            return
+        self._widget.send({"id": number, "taken": True})  # at once: the call itself may take its time
+        if command["do"] in _PLAYBACK:
             self._perform(number, call)
         else:
             self._queue = str(command.get("queue") or self._queue)
-            self._reply({"id": number, "taken": True})  # the call itself may take its time
             self._lanes.run(call.lane, lambda: self._perform(number, call))
 
     def _check_open(self) -> None:
         if self._closed:
             raise WorkqError(self._closed)
+
+    @property
+    def _experiment(self) -> str:
+        return f"{self._cells.begun}.{self._log.generation}"
+
+    def _check_in_time(self, during: object) -> None:
+        """Refuse what was pressed in an earlier experiment and waited for its cell, in the thread that runs cells."""
+        if during and during != self._experiment and threading.current_thread() is threading.main_thread():
+            raise WorkqError(_TOO_LATE)
 
     def _perform(self, number: object, call: Call | Declaration) -> None:
         with self._playing:

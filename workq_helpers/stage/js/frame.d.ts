@@ -78,8 +78,10 @@ export interface Frame {
   number: number;
   lesson: string;
   closed: string;
+  during: string;
   playback: PlaybackBar;
   broker: BrokerBar;
+  controls: string[];
   exchanges: ExchangeCard[];
   more_exchanges: number;
   dead_letters: DeadLetterRoute[];
@@ -205,6 +207,7 @@ export interface WorkerCard {
   free: number | null;
   busy_with: Work | null;
   console: string[];
+  dropped: string;
 }
 
 export type WorkerState = "starting" | "idle" | "busy" | "frozen" | "reconnecting" | "disconnected" | "stopping" | "stopped" | "killed" | "crashed";
