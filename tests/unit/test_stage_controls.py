@@ -11,7 +11,6 @@ from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.stage.controls import CONTROLS, up_to
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-FRAME = json.loads((Path(__file__).parents[1] / "js" / "frames.json").read_text(encoding="utf-8"))
 STYLE = (Path(__file__).parents[2] / "workq_helpers/stage/css/introduced.css").read_text(encoding="utf-8")
 
 

@@ -16,6 +16,8 @@ from IPython import display
 
 from workq_helpers.clients.console import Console
 from workq_helpers.clients.pace import seconds_per_dot
+from workq_helpers.clients.publisher import Publisher
+from workq_helpers.clients.worker import Worker
 from workq_helpers.errors import WorkqError
 from workq_helpers.log.events import EventLog
 from workq_helpers.stage.broker_counts import BrokerWatch
@@ -444,6 +446,9 @@ class Stage:
         self._log.poke()
         try:
             result: Any = call.run(self._lesson)
+            if isinstance(result, Worker | Publisher):
+                # What a lesson looks at is what its cells did; see `workq_helpers.teaching.experiment`.
+                self._log.record("played", result.name, detail=call.code)
             if isinstance(call, Call) and call.in_full:
                 result.wait(_SEND_SECONDS)
             if isinstance(call, Call) and call.method == "purge":
