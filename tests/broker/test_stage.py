@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from workq_helpers import Broker, Lesson
+from workq_helpers import Broker, Lesson, print_work_and_ack
 from workq_helpers.log.events import EventLog
 from workq_helpers.stage import Stage
 from workq_helpers.stage.broker_counts import BrokerWatch
@@ -126,6 +126,34 @@ def test_a_command_is_taken_at_once_and_answered_when_it_is_done(
     poll_for(lambda: browser.answers.get("slow", {}).get("ok"))
 
 
+def test_what_waited_longer_than_its_experiment_is_dropped_with_a_sentence(
+    lesson: Lesson, browser: Browser, poll_for: Callable[..., None]
+) -> None:
+    cells = browser.stage._cells
+    cells._begin()
+    browser.shows(lambda frame: frame["during"])
+    pressed = browser.frame["during"]
+    command = {"do": "send", "queue": "hello", "task": "t", "during": pressed}
+    assert browser.ask(command)["ok"]
+    cells._end()
+    assert browser.ask(command)["ok"]  # it waited for the cell, and nothing has begun since
+    browser.shows(lambda frame: frame["during"] == "")
+    cells._begin()
+    answer = browser.ask(command)
+    assert (answer["ok"], "another experiment has begun" in answer["text"]) == (False, True)
+    browser.shows(lambda frame: frame["notices"] and frame["notices"][-1]["text"] == answer["text"])
+    browser.shows(lambda frame: frame["queues"][0]["ready"]["log"] == 2)
+    # In a subshell nothing waits for a cell: a frame has come late, that is all.
+    number = "from a subshell"
+    subshell = threading.Thread(target=browser._widget._handle_custom_msg, args=({"id": number, **command}, []))
+    subshell.start()
+    poll_for(lambda: browser.answers.get(number, {}).get("ok"))
+    subshell.join()
+    cells._end()
+    lesson.start_over()
+    assert browser.ask({**command, "during": f"{cells.begun}.0"})["ok"] is False
+
+
 def test_one_thread_alone_writes_frames_and_they_are_few(lesson: Lesson, browser: Browser) -> None:
     browser.do("add_worker", queue="hello", auto_ack=True, prefetch_count=0)
     browser.do("many", queue="hello", count=3000, dots=0, rate=0)
@@ -224,6 +252,40 @@ def test_every_control_tells_its_call_and_the_calls_made_are_kept(lesson: Lesson
         browser.do("pause")
     browser.shows(lambda frame: len(frame["python"]) == 10)
     assert browser.frame["python"][-1]["code"] == "lesson.stage.pause()"
+
+
+def test_a_kill_is_told_marked_and_found_again(lesson: Lesson, browser: Browser) -> None:
+    lesson.start_worker(print_work_and_ack, queue="hello", prefetch_count=3)
+    lesson.start_publisher(["Stew" + 600 * ".", "Soup."], queue="hello").wait(10)
+    browser.shows(lambda frame: frame["workers"][0]["slots"] and frame["workers"][0]["busy_with"] is not None)
+    lesson.kill("worker-1")
+    browser.shows(lambda frame: "went back to hello" in frame["story"][-1]["text"])
+    [mark] = browser.frame["playback"]["marks"]
+    assert mark["mark"] == "kill"
+    assert mark["text"] == "worker-1 was killed: Stew and Soup went back to hello"
+    said = lesson.stage.at(mark["seconds"])
+    assert mark["text"] in said
+    browser.shows(lambda frame: frame["playback"]["mode"] == "paused")
+    assert [chip["back_from"] for chip in browser.frame["queues"][0]["waiting"]] == ["worker-1", "worker-1"]
+    assert "nothing had happened yet" in lesson.stage.at(0)
+    lesson.stage.live()
+
+
+def test_exchanges_and_dead_letter_routes_are_drawn_as_soon_as_there_are_any(lesson: Lesson, browser: Browser) -> None:
+    browser.shows(lambda frame: any(queue["ready"]["broker"] is not None for queue in frame["queues"]))
+    assert (browser.frame["exchanges"], browser.frame["dead_letters"]) == ([], [])
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        channel.exchange_declare("kitchen", "topic")
+        channel.queue_bind("hello", "kitchen", "order.*")
+        channel.queue_declare("again", durable=True, arguments={"x-dead-letter-exchange": "kitchen"})
+    browser.shows(
+        lambda frame: bool(frame["exchanges"] and frame["exchanges"][0]["bindings"] and frame["dead_letters"])
+    )
+    [kitchen] = browser.frame["exchanges"]
+    assert (kitchen["name"], kitchen["type"]) == ("kitchen", "topic")
+    assert kitchen["bindings"] == [{"destination": "hello", "kind": "queue", "routing_key": "order.*"}]
+    assert browser.frame["dead_letters"] == [{"queue": "again", "exchange": "kitchen", "routing_key": ""}]
 
 
 def test_the_picture_can_be_held_stepped_and_replayed_while_rabbitmq_goes_on(lesson: Lesson, browser: Browser) -> None:

@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from workq_helpers import broker as brokers
+from workq_helpers.anonymity import anonymous
 from workq_helpers.broker import Finding, Status
 from workq_helpers.cli import doctor, lab
 from workq_helpers.cli.kernels import LessonKernels
@@ -190,7 +191,7 @@ def test_what_doctor_says_names_nobody() -> None:
         "/home/ada/course, /home/adam, /tmp/pytest-of-ada, /media/ada/stick, RabbitMQ refused user 'bert' at "
         "amqp://bert:s3cret@broker.example, adapter"
     )
-    assert doctor.anonymous(text, environ) == (
+    assert anonymous(text, environ) == (
         "~/course, /home/adam, /tmp/pytest-of-ada, /media/USER/stick, RabbitMQ refused user 'USER' at "
         "amqp://broker.example, adapter"
     )

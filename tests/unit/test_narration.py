@@ -50,7 +50,6 @@ def test_a_kill_says_what_went_back_and_a_redelivery_to_whom() -> None:
     story.add("killed").add("requeued", "worker-1", "Stew...", "Soup.", "Roast..").wait(1)
     story.add("delivered", "worker-2", "Stew...", redelivered=True)
     assert story.told() == [
-        "worker-1 takes tasks from hello",
         "publisher-1 sent Stew, Soup and Roast to hello",
         "Stew, Soup and Roast → worker-1",
         "worker-1 was killed: Stew, Soup and Roast went back to hello",
@@ -64,11 +63,20 @@ def test_a_kill_under_auto_ack_says_what_is_lost() -> None:
     assert story.add("lost", "worker-1", "a", "b", "c").told()[-1] == "worker-1 was killed: 4 tasks are lost"
 
 
+def test_of_a_killed_program_first_its_connection_is_seen_to_end() -> None:
+    story = worker("worker.py 1").add("hung up", "worker.py 1", detail="its program hung up")
+    story.add("requeued", "worker.py 1", "Stew").add("killed", "worker.py 1")
+    assert story.told()[1:] == [
+        "The connection of worker.py 1 ended (its program hung up): Stew went back to hello",
+        "worker.py 1 was killed",
+    ]
+
+
 def test_nobody_says_that_a_broker_that_is_away_took_a_task_back() -> None:
     story = worker().add("broker", "lesson", detail=BrokerChange.CRASHING).wait(1)
     story.add("disconnected", "worker-1", detail="reset").add("requeued", "worker-1", "Stew").wait(1)
     story.add("broker", "lesson", detail=BrokerChange.UP).wait(1).add("connected", "worker-1", detail=MANUAL)
-    assert story.told()[1:] == [
+    assert story.told() == [
         "RabbitMQ was made to crash",
         "worker-1 lost its connection: Stew not acknowledged",
         "RabbitMQ is up again",
@@ -107,7 +115,7 @@ def test_what_happens_to_a_task(kind: str, detail: Detail, text: str) -> None:
 def test_every_kind_of_event_has_a_sentence_or_needs_none(kind: str) -> None:
     detail: Detail = BrokerChange.DOWN if kind == "broker" else ""
     told = worker().wait(1).add(kind, "worker-1", "Stew", detail=detail).told()
-    untold = {"confirmed", "started", "starting", "stopping", "reconnecting"}
+    untold = {"confirmed", "started", "starting", "stopping", "reconnecting", "played"}
     assert (len(told) == 1) == (kind in untold)
     assert not told[-1].endswith(f": {kind}"), "it has no sentence in stage/sentences.py"
 
@@ -150,6 +158,10 @@ def test_fifty_workers_that_start_are_one_sentence() -> None:
     for number in range(50):
         story.add("starting", f"w{number}", detail=MANUAL).add("connected", f"w{number}", detail=MANUAL)
     assert story.told() == ["50 workers take tasks from hello"]
+
+
+def test_a_task_that_is_long_by_its_dots_alone_has_a_short_name() -> None:
+    assert Story().add("acked", "w", "Stew" + 60 * "." + "…").told() == ["w acknowledged Stew"]
 
 
 def test_a_text_can_do_no_harm() -> None:

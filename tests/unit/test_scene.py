@@ -13,7 +13,15 @@ from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests.properties import examples
-from workq_helpers.log.details import BrokerChange, ConsumeOptions, Detail, Handback, PublishOptions, QueueOptions
+from workq_helpers.log.details import (
+    BrokerChange,
+    ConsumeOptions,
+    Detail,
+    Handback,
+    ProgramOptions,
+    PublishOptions,
+    QueueOptions,
+)
 from workq_helpers.log.events import KINDS, EventLog
 from workq_helpers.log.ledger import ENDS
 from workq_helpers.stage import scene as scene_module
@@ -73,9 +81,36 @@ def test_published_messages_wait_in_their_queue_in_order() -> None:
     assert (queue["name"], queue["durability"], queue["type"]) == ("hello", "durable", "classic")
     assert tasks(queue["waiting"]) == ["a.", "b.."]
     assert queue["waiting"][1] == {
-        "key": 1, "task": "b..", "dots": 2, "persistent": True, "redelivered": False, "deliveries": 0, "worked": 0
+        "key": 1, "task": "b..", "dots": 2, "persistent": True, "redelivered": False, "deliveries": 0, "worked": 0,
+        "back_from": "",
     }  # fmt: skip
     assert queue["ready"] == {"broker": None, "log": 2}
+
+
+def test_a_program_is_a_worker_of_which_only_the_connection_is_seen() -> None:
+    log = EventLog()
+    log.record("connected", "worker.py 1")  # it publishes, and then consumes
+    log.record("connected", "worker.py 1", "hello", detail=ProgramOptions(prefetch_count=1, program="worker.py 1"))
+    publish(log, "a.")
+    consume(log, "delivered", "a.", worker="worker.py 1")
+    picture = picture_of(log)
+    (worker,) = picture["workers"]
+    assert (worker["program"], worker["state"], worker["free"], worker["queue"]) == ("worker.py 1", "idle", 0, "hello")
+    assert [slot["phase"] for slot in worker["slots"]] == ["dispatched"]
+    assert picture["publishers"]["active"] == []
+    for kind, state in (("hung up", "disconnected"), ("killed", "killed")):
+        log.record(kind, "worker.py 1", "hello")
+        assert picture_of(log)["workers"][0]["state"] == state
+    log.record("connected", "worker.py 1", "hello", detail=ProgramOptions(program="worker.py 1"))
+    assert picture_of(log)["workers"][0]["state"] == "idle"
+
+
+def test_a_program_that_publishes_is_seen_until_it_hangs_up() -> None:
+    log = EventLog()
+    log.record("connected", "new_task.py 1")
+    assert [line["name"] for line in picture_of(log)["publishers"]["active"]] == ["new_task.py 1"]
+    log.record("hung up", "new_task.py 1")
+    assert picture_of(log)["publishers"]["active"] == []
 
 
 def test_a_delivered_message_is_in_a_slot_and_then_worked_on() -> None:
@@ -104,6 +139,20 @@ def test_work_runs_for_its_dots_and_not_while_frozen() -> None:
     assert picture["workers"][0]["state"] == "frozen"
     assert picture["workers"][0]["busy_with"]["running"] is False
     assert picture["workers"][0]["busy_with"]["elapsed_seconds"] == pytest.approx(frozen - started, abs=0.002)
+
+
+def test_a_worker_that_ended_says_what_it_dropped() -> None:
+    log = lesson_log()
+    publish(log, "a.", "b..", "c.")
+    consume(log, "delivered", "a.", 1)
+    consume(log, "delivered", "b..", 2)
+    consume(log, "requeued", "a.", 1)  # handed back while it lives
+    assert picture_of(log)["workers"][0]["dropped"] == ""
+    log.record("killed", "w", "hello")
+    consume(log, "requeued", "b..", 2)
+    assert picture_of(log)["workers"][0]["dropped"] == "gave back b.."
+    consume(log, "lost", "c.", 3)
+    assert picture_of(log)["workers"][0]["dropped"] == "gave back b..; lost c."
 
 
 def test_a_finished_task_whose_ack_was_forgotten_stays_in_its_slot() -> None:
@@ -173,7 +222,8 @@ def largest(letter: str) -> Moment:
         log.record("declared", "lesson", f"queue {number}", detail=QueueOptions(durable=True))
     for number in range(60):
         log.record("connected", f"worker-{number}", "hello", detail=ConsumeOptions(prefetch_count=20))
-    ends = {"acked": "", "rejected": Handback.DISCARD, "lost": "", "returned": "", "refused": "", "unknown": ""}
+    ends = {"acked": "", "rejected": Handback.DISCARD, "lost": ""}
+    ends |= {"returned": "", "refused": "", "dead-lettered": "", "unknown": ""}
     for number in range(2000):
         queue = "hello" if number < 1600 else f"queue {number % 6}"
         log.record(
@@ -183,7 +233,7 @@ def largest(letter: str) -> Moment:
             continue
         message = ("hello", str(number), f"{number:03}"[-3:] + body, number, True)
         kind = list(ends)[number % len(ends)]
-        if number >= 800 or kind not in ("returned", "refused"):
+        if number >= 800 or kind not in ("returned", "refused", "dead-lettered"):
             log.record("delivered", f"worker-{number % 60}", *message)
             log.record("started", f"worker-{number % 60}", *message)
         if number < 800:
@@ -474,7 +524,7 @@ class World(RuleBasedStateMachine):
         what = len(self.facts)
         task = f"Task {what}" + dots * "."
         facts = {"key": what, "task": task, "dots": dots, "persistent": persistent}
-        self.facts.append({**facts, "redelivered": False, "deliveries": 0, "worked": 0})
+        self.facts.append({**facts, "redelivered": False, "deliveries": 0, "worked": 0, "back_from": ""})
         self.queue_of.append(queue)
         self.waiting[queue].append(what)
         self.log.record("published", "publisher", queue, str(what), task, detail=PublishOptions(persistent))
@@ -628,7 +678,8 @@ class World(RuleBasedStateMachine):
         for shown in picture["queues"]:
             waiting = self.waiting[shown["name"]]
             worker = next(name for name, queue in self.WORKERS.items() if queue == shown["name"])
-            assert shown["waiting"] == [self.facts[what] for what in waiting[: scene_module.MOST_WAITING]]
+            facts = [self.facts[what] for what in waiting[: scene_module.MOST_WAITING]]
+            assert shown["waiting"] == [{**fact, "back_from": worker if fact["deliveries"] else ""} for fact in facts]
             assert (shown["ready"]["log"], shown["more"]) == (len(waiting), len(waiting) - len(shown["waiting"]))
             assert shown["unacknowledged"]["log"] == (0 if worker == "auto" else len(self.held[worker]))
         assert [shown["name"] for shown in picture["queues"]] == list(self.QUEUES)
@@ -668,3 +719,15 @@ class World(RuleBasedStateMachine):
 
 World.TestCase.settings = settings(max_examples=examples(100), stateful_step_count=40)
 TestWorld = World.TestCase
+
+
+def test_a_task_that_came_back_says_from_whom() -> None:
+    log = lesson_log()
+    publish(log, "a.", "b.")
+    consume(log, "delivered started", "a.")
+    log.record("killed", "w", "hello")
+    consume(log, "requeued", "a.")
+    assert [chip["back_from"] for chip in picture_of(log)["queues"][0]["waiting"]] == ["w", ""]
+    consume(log, "delivered", "a.", worker="w2", redelivered=True)
+    chips = [slot for card in picture_of(log)["workers"] for slot in card["slots"]]
+    assert [(chip["back_from"], chip["redelivered"]) for chip in chips] == [("", True)]

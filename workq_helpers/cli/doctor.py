@@ -1,16 +1,14 @@
-"""`examine`: everything `workq doctor` looks at and tries, from Python to RabbitMQ; `anonymous`: what it may show."""
+"""`examine`: everything `workq doctor` looks at and tries, from Python to RabbitMQ."""
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import platform
-import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -22,7 +20,7 @@ from workq_helpers.cli.lab import FIRST_LESSON, course_folder
 from workq_helpers.errors import ImpostorError, WorkqError
 from workq_helpers.impostors import find_impostors, refuse_impostors
 
-__all__ = ["anonymous", "examine"]
+__all__ = ["examine"]
 
 #: What a learner meets by name; of the others only trouble is told.
 _NAMED = ("jupyterlab", "ipykernel", "pika", "pandas", "matplotlib", "testcontainers")
@@ -49,30 +47,6 @@ def examine(try_a_node: bool = False) -> list[Finding]:
         _port(_JUPYTERLAB_PORT),
     ]
     return [*looked_at, *([_tried_node()] if try_a_node else []), *_brokers()]
-
-
-def anonymous(text: str, environ: Mapping[str, str] = os.environ) -> str:
-    """Return what may be shown to anybody: the home folder as ``~``, no user's name, no password.
-
-    Args:
-        text: What doctor found.
-        environ: The environment variables.
-    """
-    home = environ.get("HOME", "").rstrip("/")
-    for folder in {home, os.path.realpath(home) if home else ""} - {"", "/"}:
-        text = re.sub(rf"{re.escape(folder)}(?=/|\W|$)", "~", text)
-    text = re.sub(r"//[^/@\s]*@", "//", text)
-    login = re.match(r"\w+://([^:@/]*)", environ.get("WORKQ_BROKER_URL", ""))
-    for name in filter(None, {_user(environ), login[1] if login else ""}):
-        text = re.sub(rf"(?<=[/'\"]){re.escape(name)}(?=[/'\"]|$)", "USER", text)
-    return text
-
-
-def _user(environ: Mapping[str, str]) -> str:
-    try:
-        return environ.get("USER") or environ.get("LOGNAME") or getpass.getuser()
-    except (OSError, KeyError):
-        return ""  # a user id without a name, as in some containers
 
 
 def _python() -> Finding:

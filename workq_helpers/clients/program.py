@@ -1,14 +1,13 @@
 """`Program`: a Python program as a process of its own, with its output in a console of its own.
 
-The log can't see into another process. What is known of one is what it prints, how it ended, and what the
-broker counts.
+The log can't see into another process. What is known of one is what it prints, how it ended, and what it and the broker
+say to each other through the `relay`.
 """
 
 from __future__ import annotations
 
 import ast
 import contextlib
-import os
 import subprocess
 import sys
 import textwrap
@@ -21,6 +20,8 @@ from workq_helpers.clients import program_guard
 from workq_helpers.clients.console import Console
 from workq_helpers.clients.pace import seconds_per_dot
 from workq_helpers.errors import InvalidArgumentError, WaitTimeoutError
+from workq_helpers.forks import abandon_in_children
+from workq_helpers.hidden import ENVIRON
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.url import BROKER_URL, address_of
 from workq_helpers.text import Code
@@ -70,15 +71,23 @@ class Program:
         endpoint: The broker it is to use. The address is in its environment, never on its command line, which
             everybody on the machine could read.
         clock: Tells when a line was printed, in seconds.
+        when_ended: Called with its exit status once it has ended.
 
     Raises:
         InvalidArgumentError: There is no such file, or an argument is not a text.
     """
 
     def __init__(
-        self, name: str, path: str | Path, arguments: Sequence[str], endpoint: Endpoint, clock: Callable[[], float]
+        self,
+        name: str,
+        path: str | Path,
+        arguments: Sequence[str],
+        endpoint: Endpoint,
+        clock: Callable[[], float],
+        when_ended: Callable[[int | None], None] | None = None,
     ) -> None:
         self.name = name
+        self._when_ended = when_ended
         self.path = _existing(path)
         self.arguments = _checked(arguments)
         #: What it printed, errors included.
@@ -95,6 +104,7 @@ class Program:
             stderr=subprocess.PIPE,
             start_new_session=True,  # a signal that ends the kernel leaves the guard the time to do its duty
         )
+        abandon_in_children(self)
         #: Its process id.
         self.pid = int(_pipe(self._guard.stderr).readline() or 0)
         self._reader = threading.Thread(target=self._read, name=f"program: {name}", daemon=True)
@@ -168,6 +178,12 @@ class Program:
         """SIGKILL it if it still runs, and let go of what it needed; doing so again does nothing."""
         self.kill()
 
+    def abandon(self) -> None:
+        """Let go of it in a forked child, where it would live on when its kernel has died: its guard would not know."""
+        # Below the buffer: another thread of the parent may have been using that.
+        stdin = _pipe(self._guard.stdin)
+        getattr(stdin, "raw", stdin).close()
+
     # -- behind the scenes
 
     def _command(self, command: bytes) -> None:
@@ -188,8 +204,10 @@ class Program:
         for pipe in (self._guard.stdin, output, self._guard.stderr):
             with contextlib.suppress(OSError):
                 _pipe(pipe).close()
+        self.status = int(status) if status.lstrip(b"-").isdigit() else None
+        if self._when_ended is not None:
+            self._when_ended(self.status)
         with self._changed:
-            self.status = int(status) if status.lstrip(b"-").isdigit() else None
             self._ended = True
             self._changed.notify_all()
 
@@ -225,7 +243,7 @@ def _checked(arguments: Sequence[str]) -> list[str]:
 
 
 def _environment(endpoint: Endpoint) -> Mapping[str, str]:
-    return os.environ | {
+    return ENVIRON | {
         BROKER_URL: address_of(endpoint),
         "WORKQ_SECONDS_PER_DOT": str(max(seconds_per_dot(), _SHORTEST_DOT_SECONDS)),
         "PYTHONUNBUFFERED": "1",  # what it prints goes into a pipe, and is wanted as it is printed

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -18,6 +19,7 @@ from matplotlib.ticker import MaxNLocator
 
 from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.log import tables
+from workq_helpers.log.details import ProgramOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.pictures.palette import (
     BAND,
@@ -36,7 +38,7 @@ from workq_helpers.pictures.palette import (
 from workq_helpers.pictures.picture import Picture
 from workq_helpers.pictures.style import STYLE, WIDTH, Look, drawable, one_line
 
-__all__ = ["timeline", "timelines"]
+__all__ = ["bar_names", "timeline", "timelines"]
 
 #: From so many deliveries on a row shows how busy its worker was instead of every task.
 MOST_BARS = 300
@@ -58,6 +60,7 @@ _LOOKS = {
     "auto-acked": _DONE,
     "in hand": Look("not acknowledged so far", PAPER, BLUE.edge, line="--"),
     "requeued": Look("cut short, message requeued", *ORANGE, hatch="////"),
+    "finished": Look("finished after the message went back", *ORANGE, hatch="oo"),
     "lost": Look("cut short, message lost", *RED, hatch="xxxx"),
     "failed": Look("the callback raised", *PURPLE, hatch="...."),
     "nacked": Look("nacked", *YELLOW, hatch="\\\\\\\\"),
@@ -68,20 +71,23 @@ _LOOKS = {
 _ENDS = {"killed": ("X", 9.0), "crashed": ("X", 9.0), "stopped": ("|", 9.0)}
 
 
-def timeline(log: EventLog) -> Picture:
+def timeline(log: EventLog, *, since_seconds: float = 0.0, without: Collection[str] = ()) -> Picture:
     """Draw what each worker did and when.
 
     A row a worker, on a band from its connecting to its end. A bar is a callback at work, with its task. A
     thin line below it is a delivery that waits in the worker for its turn; a dotted one is a delivery whose
-    callback has returned and whose acknowledgment is missing. Triangles on top are tasks being published.
+    callback has returned and whose acknowledgment is missing. Of a program, whose work nobody sees, the thin line is
+    all that it held. Triangles on top are tasks being published.
 
     Args:
         log: The log to draw.
+        since_seconds: What was over by then is left out, in seconds of the log.
+        without: Workers and publishers that are left out.
 
     Returns:
         The picture; time runs from the first task, in seconds.
     """
-    chart = _Chart.of(log)
+    chart = _Chart.of(log, since_seconds, without)
     with mpl.rc_context(STYLE):
         return Picture(_draw([("", chart)]), _describe(chart))
 
@@ -119,16 +125,21 @@ class _Chart(NamedTuple):
     notes: dict[str, str]
     bands: dict[str, tuple[float, float]]
     ends: dict[str, str]
+    programs: frozenset[str]
     deliveries: pd.DataFrame
     published: list[float]
     waiting: int
     span: float
 
     @classmethod
-    def of(cls, log: EventLog) -> _Chart:
-        events = tables.events(log)
+    def of(cls, log: EventLog, since_seconds: float = 0.0, without: Collection[str] = ()) -> _Chart:
+        everything = tables.events(log)
+        events = everything[(everything["seconds"] >= since_seconds) & ~everything["actor"].isin(without)]
         deliveries = tables.deliveries(log)
+        over = deliveries["settled_seconds"].fillna(np.inf) < since_seconds
+        deliveries = deliveries[~over & ~deliveries["worker"].isin(without)].reset_index(drop=True)
         about = tables.workers(log)
+        about = about[~about["worker"].isin(without) & about["worker"].isin(_seen(events, deliveries, about))]
         published = events.loc[events["kind"] == "published", "seconds"]
         begin = min([*published[:1], *deliveries["delivered_seconds"][:1]], default=0.0)
         if published.empty and deliveries.empty and not events.empty:
@@ -138,7 +149,7 @@ class _Chart(NamedTuple):
         for column in ("delivered_seconds", "started_seconds", "finished_seconds", "settled_seconds"):
             deliveries[column] -= begin
         names = list(about["worker"])
-        life = events[events["kind"].isin(_ENDS)]
+        life = everything[everything["kind"].isin(_ENDS)]
         ends = {str(row.actor): (str(row.kind), float(row.seconds) - begin) for row in _rows(life)}
         starts = dict(zip(names, (about["connected_seconds"] - begin).fillna(0.0), strict=True))
         still = {name: state not in _ENDS for name, state in zip(names, about["state"], strict=True)}
@@ -150,6 +161,7 @@ class _Chart(NamedTuple):
             notes={str(row.worker): _how(row.auto_ack, row.prefetch_count) for row in _rows(about)},
             bands=bands,
             ends={name: ends[name][0] for name in names if not still[name]},
+            programs=frozenset(str(row[2]) for row in log.rows() if isinstance(row[8], ProgramOptions)),
             deliveries=deliveries,
             published=[float(seconds) - begin for seconds in published],
             waiting=int((fates == "waiting").sum()),
@@ -167,6 +179,12 @@ class _Chart(NamedTuple):
             ends={name: what for name, what in self.ends.items() if self.bands[name][1] < span},
             span=span,
         )
+
+
+def _seen(events: pd.DataFrame, deliveries: pd.DataFrame, about: pd.DataFrame) -> set[str]:
+    """Return the workers that did something in what is shown, or are still there."""
+    alive = about.loc[~about["state"].isin(list(_ENDS)), "worker"]
+    return {*map(str, events["actor"]), *map(str, deliveries["worker"]), *map(str, alive)}
 
 
 def _rows(table: pd.DataFrame) -> Iterator[Any]:
@@ -247,6 +265,7 @@ def _draw(charts: Sequence[tuple[str, _Chart]]) -> Figure:
 
 def _draw_chart(axes: Axes, chart: _Chart, points: float, shown: dict[str, Any]) -> None:
     _draw_published(axes, chart, points)
+    names = bar_names(chart.deliveries["task"]) if len(chart.deliveries) else {}
     crowded = len(chart.deliveries) > MOST_BARS
     for row, worker in enumerate(chart.workers, start=1):
         mine = chart.deliveries[chart.deliveries["worker"] == worker]
@@ -254,7 +273,8 @@ def _draw_chart(axes: Axes, chart: _Chart, points: float, shown: dict[str, Any])
         if crowded:
             _draw_busy(axes, row, mine, chart.span, shown)
         else:
-            _draw_tasks(axes, row, mine, chart.span, points, shown)
+            seen = worker not in chart.programs
+            _draw_tasks(axes, row, mine, names, chart.span, points, shown, seen=seen)
 
 
 def _draw_title(axes: Axes, title: str, span: float) -> None:
@@ -370,20 +390,31 @@ def _draw_worker(axes: Axes, row: int, worker: str, chart: _Chart, mine: pd.Data
         )
 
 
-def _draw_tasks(axes: Axes, row: int, mine: pd.DataFrame, span: float, points: float, shown: dict[str, Any]) -> None:
-    """Draw every delivery: a bar while the callback ran, thin lines before and after it."""
+def _draw_tasks(
+    axes: Axes,
+    row: int,
+    mine: pd.DataFrame,
+    names: Mapping[str, Sequence[str]],
+    span: float,
+    points: float,
+    shown: dict[str, Any],
+    *,
+    seen: bool,
+) -> None:
+    """Draw every delivery: a bar while the callback ran, thin lines before and after it; `seen` says if work is."""
     held: list[_Held] = []
     for each in _rows(mine):
         settled = span if pd.isna(each.settled_seconds) else each.settled_seconds
         if pd.isna(each.started_seconds):
-            held.append(_Held(each.delivered_seconds, settled, "solid", each.outcome))
+            held.append(_Held(each.delivered_seconds, settled, "solid", each.outcome, seen))
             continue
         finished = each.finished_seconds
         end = finished if pd.notna(finished) else settled
         held.append(_Held(each.delivered_seconds, each.started_seconds, "solid", ""))
         if pd.notna(finished) and settled > finished:
             held.append(_Held(finished, settled, "dotted", each.outcome))
-        look = _LOOKS[each.outcome]
+        outlived = each.outcome == "requeued" and pd.notna(finished) and finished >= settled
+        look = _LOOKS["finished" if outlived else each.outcome]
         axes.add_patch(
             Rectangle(
                 (each.started_seconds, row - 0.12 - _BAR / 2),
@@ -401,7 +432,8 @@ def _draw_tasks(axes: Axes, row: int, mine: pd.DataFrame, span: float, points: f
             look.legend,
             Patch(facecolor=look.face, edgecolor=look.edge, hatch=look.hatch, ls=look.line, label=look.legend),
         )
-        text = _fit(f"{'↻ ' if each.redelivered else ''}{each.task}", (end - each.started_seconds) * points - 7)
+        again = "↻ " if each.redelivered else ""
+        text = _fit([again + name for name in names[each.task]], (end - each.started_seconds) * points - 7)
         if text:
             _write(axes, each.started_seconds + 3.5 / points, row, text, bool(look.hatch))
     _draw_held(axes, row, [line for line in held if (line.end - line.begin) * points > 2], shown)
@@ -423,12 +455,13 @@ def _write(axes: Axes, seconds: float, row: int, text: str, hatched: bool) -> No
 
 
 class _Held(NamedTuple):
-    """A stretch in which a worker has a message and does not work on it."""
+    """A stretch in which a worker has a message and does not work on it, or nobody sees whether it does."""
 
     begin: float
     end: float
     style: str
     outcome: str
+    seen: bool = True
 
 
 def _draw_held(axes: Axes, row: int, held: Sequence[_Held], shown: dict[str, Any]) -> None:
@@ -449,12 +482,18 @@ def _draw_held(axes: Axes, row: int, held: Sequence[_Held], shown: dict[str, Any
             marker = "<" if line.outcome == "requeued" else "x"
             color = _LOOKS[line.outcome].edge
             axes.plot([line.end], [y], marker=marker, markersize=4.5, color=color, zorder=4.5)
-            label = f"{line.outcome} before its turn"
+            label = f"{line.outcome} before its turn" if line.seen else line.outcome
             shown.setdefault(label, Line2D([], [], color=color, marker=marker, ls="", ms=5, label=label))
         elif line.style == "solid" and not line.outcome:
             axes.plot([line.end, line.end], [row + 0.08, y], color=MUTED, linewidth=0.8, zorder=2.4)
-        label = "delivered, waits in the worker" if line.style == "solid" else "finished, not acknowledged"
+        label = _label_of(line)
         shown.setdefault(label, Line2D([], [], color=MUTED, lw=1.0, ls=line.style, label=label))
+
+
+def _label_of(held: _Held) -> str:
+    if not held.seen:
+        return "delivered to a program, not acknowledged yet"
+    return "delivered, waits in the worker" if held.style == "solid" else "finished, not acknowledged"
 
 
 def _draw_busy(axes: Axes, row: int, mine: pd.DataFrame, span: float, shown: dict[str, Any]) -> None:
@@ -488,16 +527,23 @@ def _time_before(edges: Any, moments: Any) -> Any:
     return edges * earlier - sums[earlier]
 
 
-def _fit(text: str, points: float) -> str:
-    """Return as much of the text as so many points of width hold, or nothing when that says too little."""
-    text = drawable(text)
-    if _text_width(text) <= points:
-        return text
-    while len(text) > 3:
-        text = text[:-1].rstrip(". ")
-        if _text_width(text + "…") <= points:
-            return text + "…"
-    return ""
+def bar_names(tasks: Iterable[str]) -> dict[str, list[str]]:
+    """Return for each task what a bar may name it by, the longest first; each tells it from all others.
+
+    A task's dots are its work and say nothing of it; words that all tasks begin with tell none from another.
+    """
+    bare = {task: task.rstrip(". …") or task for task in tasks}
+    words = [name.split() for name in set(bare.values())]
+    common = 0
+    if len(words) > 1:
+        common = next((number for number, column in enumerate(zip_longest(*words)) if len(set(column)) > 1), 0)
+    names = {task: dict.fromkeys([task, name, " ".join(name.split()[common:]) or name]) for task, name in bare.items()}
+    return {task: list(each) for task, each in names.items()}
+
+
+def _fit(names: Sequence[str], points: float) -> str:
+    """Return the first of the names that so many points of width hold, or nothing."""
+    return next((text for text in map(drawable, names) if _text_width(text) <= points), "")
 
 
 def _text_width(text: str) -> float:

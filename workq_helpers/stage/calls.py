@@ -174,9 +174,10 @@ def _import_of(callback: Any) -> str:
 
 
 def _worker_call(command: Command, lesson: Session) -> Call:
-    name = str(command.get("worker", ""))
-    lesson.worker(name)  # raises for one that there is not
-    return Call(str(command["do"]), (name,), lane=f"{command['do']} {name}")
+    name, do = str(command.get("worker", "")), str(command["do"])
+    if do not in ("stop", "kill") or not any(program.name == name for program in lesson.programs):
+        lesson.worker(name)  # raises for one that there is not
+    return Call(do, (name,), lane=f"{do} {name}")
 
 
 def _broker_call(command: Command, _: Session) -> Call:
@@ -189,6 +190,15 @@ def _start_over(_: Command, __: Session) -> Call:
 
 def _playback(command: Command, _: Session) -> Call:
     return Call(f"stage.{command['do']}")
+
+
+def _play(command: Command, _: Session) -> Call:
+    speed = _number(command, "speed", "how many seconds of the recording pass in one") if "speed" in command else 1
+    return Call("stage.play", (), {"speed": speed} if speed != 1 else {})
+
+
+def _replay(command: Command, _: Session) -> Call:
+    return Call("stage.replay", (str(command.get("experiment", "")),))
 
 
 def _seek(command: Command, _: Session) -> Call:
@@ -218,7 +228,8 @@ _CALLS: dict[str, Callable[[Command, Any], Call | Declaration]] = {
     "crash": _broker_call,
     "start_over": _start_over,
     "pause": _playback,
-    "play": _playback,
+    "play": _play,
+    "replay": _replay,
     "live": _playback,
     "seek": _seek,
     "step": _step,

@@ -9,13 +9,17 @@ from typing import Literal, TypedDict
 
 __all__ = [
     "Action",
+    "BindingLine",
     "BrokerBar",
     "BrokerState",
     "CallLine",
     "Chip",
     "Contents",
+    "DeadLetterRoute",
     "EndList",
+    "ExchangeCard",
     "Frame",
+    "Ghosts",
     "MarkKind",
     "Mode",
     "Moment",
@@ -26,8 +30,10 @@ __all__ = [
     "PublisherLine",
     "QueueCard",
     "QueueCount",
+    "Recorded",
     "Slot",
     "StoryLine",
+    "Topology",
     "Work",
     "WorkerCard",
     "WorkerState",
@@ -36,7 +42,9 @@ __all__ = [
 #: How the moment that is shown moves on.
 Mode = Literal["live", "paused", "replaying"]
 BrokerState = Literal["up", "stopping", "down", "coming back"]
-WorkerState = Literal["starting", "idle", "busy", "frozen", "reconnecting", "stopping", "stopped", "killed", "crashed"]
+WorkerState = Literal[
+    "starting", "idle", "busy", "frozen", "reconnecting", "disconnected", "stopping", "stopped", "killed", "crashed"
+]
 #: How far the delivery of a message to a worker has come.
 Phase = Literal["dispatched", "working", "finished"]
 
@@ -55,6 +63,7 @@ class Chip(TypedDict):
         redelivered: Whether its last delivery was not its first.
         deliveries: How often it was delivered.
         worked: How often a worker began with it.
+        back_from: Whom it came back from, where it waits in a queue again; ``""`` otherwise.
     """
 
     key: int
@@ -64,6 +73,7 @@ class Chip(TypedDict):
     redelivered: bool
     deliveries: int
     worked: int
+    back_from: str
 
 
 class Slot(Chip):
@@ -100,6 +110,8 @@ class WorkerCard(TypedDict):
     Attributes:
         name: The worker's.
         queue: What it takes from.
+        program: ``None`` for a worker of the lesson's own; for a program, of which only its connection is seen, its
+            name in the lesson, or ``""`` where the lesson did not start it.
         state: What it does.
         ack: How its deliveries are acknowledged.
         prefetch_count: How many unacknowledged messages it may hold; 0 is no limit.
@@ -109,10 +121,12 @@ class WorkerCard(TypedDict):
         free: How many it may still get; ``None`` where there is no limit.
         busy_with: What it works on.
         console: The last lines that it printed.
+        dropped: What it held when it ended and what became of that, in words; ``""`` where it held nothing.
     """
 
     name: str
     queue: str
+    program: str | None
     state: WorkerState
     ack: Literal["auto", "manual"]
     prefetch_count: int
@@ -122,6 +136,7 @@ class WorkerCard(TypedDict):
     free: int | None
     busy_with: Work | None
     console: list[str]
+    dropped: str
 
 
 class QueueCount(TypedDict):
@@ -129,6 +144,20 @@ class QueueCount(TypedDict):
 
     broker: int | None
     log: int
+
+
+class Ghosts(TypedDict):
+    """Messages that the log saw in a queue and the broker has there no more, nobody saw why.
+
+    Attributes:
+        count: How many.
+        recent: The last of them.
+        why: What may have become of them.
+    """
+
+    count: int
+    recent: list[Chip]
+    why: str
 
 
 class QueueCard(TypedDict):
@@ -143,6 +172,8 @@ class QueueCard(TypedDict):
         unacknowledged: How many were delivered and are not acknowledged.
         waiting: The first of those that wait, head first.
         more: How many wait besides.
+        ghosts: What the log has and the broker has not.
+        unseen: How many wait by the broker's count that nobody here has seen.
     """
 
     name: str
@@ -153,6 +184,46 @@ class QueueCard(TypedDict):
     unacknowledged: QueueCount
     waiting: list[Chip]
     more: int
+    ghosts: Ghosts
+    unseen: int
+
+
+class BindingLine(TypedDict):
+    """A binding of an exchange: what it leads to, and the key."""
+
+    destination: str
+    kind: Literal["queue", "exchange"]
+    routing_key: str
+
+
+class ExchangeCard(TypedDict):
+    """One exchange besides the default one.
+
+    Attributes:
+        name: The exchange's.
+        type: Its type, as ``"direct"``.
+        bindings: The first of its bindings.
+        more: How many it has besides.
+    """
+
+    name: str
+    type: str
+    bindings: list[BindingLine]
+    more: int
+
+
+class DeadLetterRoute(TypedDict):
+    """Where the dead letters of a queue go.
+
+    Attributes:
+        queue: The queue.
+        exchange: The exchange; ``""`` for the default one, in which the key names a queue.
+        routing_key: The key; ``""`` where each message keeps its own.
+    """
+
+    queue: str
+    exchange: str
+    routing_key: str
 
 
 class PublisherLine(TypedDict):
@@ -236,24 +307,46 @@ class Moment(Contents):
     broker_state: BrokerState
 
 
+class Topology(TypedDict):
+    """How messages find their way.
+
+    Attributes:
+        exchanges: The exchanges besides the default one, the first of them.
+        more_exchanges: How many there are besides.
+        dead_letters: Where dead letters go.
+    """
+
+    exchanges: list[ExchangeCard]
+    more_exchanges: int
+    dead_letters: list[DeadLetterRoute]
+
+
+class Recorded(Moment, Topology):
+    """One moment, as a saved run has it."""
+
+
 class PlaybackBar(TypedDict):
     """Which moment is shown.
 
     Attributes:
         mode: How it moves on.
+        speed: How many of its seconds pass in one.
         seconds: The moment, since the lesson opened.
         end_seconds: The end of what was recorded.
         event: How many events had happened by then.
         events: How many there are.
         caption: A sentence on it; ``""`` while it is live.
+        marks: The kills, crashes and losses of the recording, oldest first.
     """
 
     mode: Mode
+    speed: float
     seconds: float
     end_seconds: float
     event: int
     events: int
     caption: str
+    marks: list[StoryLine]
 
 
 class BrokerBar(TypedDict):
@@ -296,15 +389,17 @@ class Notice(TypedDict):
     text: str
 
 
-class Frame(Contents):
+class Frame(Contents, Topology):
     """One moment with all that surrounds it.
 
     Attributes:
         number: Frames are numbered as they are sent.
         lesson: The lesson's name.
         closed: Why nothing goes on here any more; ``""`` while the lesson is open.
+        during: Names the experiment of the cell that runs; ``""`` while none does. A command brings it back.
         playback: Which moment is shown.
         broker: The broker.
+        controls: The controls that the lesson has introduced, the others come on request; empty where all are shown.
         actions: What can't be done at this moment, by the name of the command.
         queue: The queue that forms act on, unless the learner chose another; ``""`` where there is none.
         python: The last calls that were made from the stage, oldest first.
@@ -314,8 +409,10 @@ class Frame(Contents):
     number: int
     lesson: str
     closed: str
+    during: str
     playback: PlaybackBar
     broker: BrokerBar
+    controls: list[str]
     actions: dict[str, Action]
     queue: str
     python: list[CallLine]

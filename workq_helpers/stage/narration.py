@@ -16,8 +16,8 @@ from workq_helpers.stage.sentences import Happening
 
 __all__ = ["Narration"]
 
-#: How many sentences a frame has.
-MOST_LINES = 5
+#: How many sentences a frame has: as many as the stage has room for.
+MOST_LINES = 4
 
 #: A kill, a crash or a loss stays in view for so long, whatever else happens meanwhile.
 NOTABLE_SECONDS = 10.0
@@ -31,10 +31,10 @@ MANY_EVENTS = 40
 _FREQUENT = frozenset({"published", "confirmed", "delivered", "started", "finished", "acked"})
 
 #: Kinds that have no sentence: another one says it.
-_UNTOLD = frozenset({"confirmed", "started", "starting", "stopping", "reconnecting"})
+_UNTOLD = frozenset({"confirmed", "started", "starting", "stopping", "reconnecting", "played"})
 
 #: Kinds that end what a client held; what became of it is said in the same sentence.
-_ENDINGS = frozenset({"killed", "crashed", "stopped", "disconnected", "channel closed", "cancelled"})
+_ENDINGS = frozenset({"killed", "crashed", "stopped", "disconnected", "hung up", "channel closed", "cancelled"})
 
 #: Kinds of which all within a beat are one sentence, whoever it is.
 _TOGETHER = frozenset({"connected", "stopped", "disconnected", "declared", "broker"})
@@ -159,7 +159,7 @@ class Narration:
         happening.actors[actor] = None
         if row[4] is not None or task:
             happening.tasks.add(1, [task])
-        if kind == "disconnected":
+        if kind in ("disconnected", "hung up"):
             self._cut_off.add(actor)
         elif kind == "connected":
             self._cut_off.discard(actor)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
 from typing import Final, NamedTuple
 
-from workq_helpers.log.details import BrokerChange, ConsumeOptions
+from workq_helpers.log.details import BrokerChange, ConsumeOptions, ProgramOptions
 from workq_helpers.log.events import Row
 from workq_helpers.log.ledger import ENDS, Delivery, Ledger, LogCounts, Message, WorkerCounts
 from workq_helpers.log.messages import is_shortened
@@ -15,6 +15,7 @@ from workq_helpers.stage.frame import (
     BrokerState,
     Chip,
     EndList,
+    Ghosts,
     Moment,
     Phase,
     PublisherColumn,
@@ -31,11 +32,13 @@ __all__ = ["BrokerCounts", "Scene"]
 #: What a frame shows of each; the rest is counted.
 MOST_QUEUES = 6
 MOST_WAITING = 12
+MOST_GHOSTS = 4
 MOST_WORKERS = 50
 MOST_SLOTS = 8
 MOST_PUBLISHERS = 4
 MOST_ENDED = 12
 MOST_LOST = 24
+MOST_DROPPED = 4
 CONSOLE_LINES = 6
 CONSOLE_WIDTH = 160  # what a worker printed is whole in `Worker.console`
 
@@ -56,6 +59,7 @@ _STATES: Final[Mapping[str, WorkerState]] = {
     "connected": "idle",
     "disconnected": "reconnecting",
     "reconnecting": "reconnecting",
+    "hung up": "disconnected",
     "stopping": "stopping",
     "stopped": "stopped",
     "killed": "killed",
@@ -67,7 +71,7 @@ _ENDED = ("stopped", "killed", "crashed")
 _ANSWERS = frozenset({"connected", "delivered", "confirmed", "returned"})
 
 #: Kinds that change an actor or the broker; all others are the ledger's alone.
-_TELLING = frozenset(_STATES) | {"frozen", "thawed", "blocked", "unblocked", "broker", "declared"}
+_TELLING = frozenset(_STATES) | {"frozen", "thawed", "blocked", "unblocked", "broker", "declared", "requeued", "lost"}
 
 
 _EMPTY = LogCounts(0, 0)
@@ -93,14 +97,23 @@ class BrokerCounts(NamedTuple):
 class _Worker:
     """What is known of one worker besides its messages."""
 
-    __slots__ = ("frozen_since", "hung", "prefetch_count", "queue", "state")
+    __slots__ = ("back", "frozen_since", "hung", "lost", "prefetch_count", "program", "queue", "state")
 
     def __init__(self, state: WorkerState = "starting") -> None:
         self.queue = ""
         self.state: WorkerState = state
+        self.program: str | None = None
         self.prefetch_count = 0
         self.frozen_since: float | None = None
         self.hung: list[tuple[float, float]] = []  # spans that it was frozen for
+        self.back: list[str] = []  # the tasks that went back to the queue when it ended, and those that were lost
+        self.lost: list[str] = []
+
+    @property
+    def dropped(self) -> str:
+        """Say what it held when it ended and what became of that."""
+        ends = {"gave back": self.back, "lost": self.lost}
+        return "; ".join(f"{how} {_listed(tasks)}" for how, tasks in ends.items() if tasks)
 
 
 class _Publisher:
@@ -169,7 +182,8 @@ class Scene:
             if kind == "disconnected":
                 self._cut_off_seconds = row[0]
             if kind == "broker" and isinstance(detail, BrokerChange):
-                self._broker = (detail, row[0])
+                if not detail.is_alarm:
+                    self._broker = (detail, row[0])
             elif kind == "declared":
                 self._queues.setdefault(row[3])
             elif actor in self._workers or isinstance(detail, ConsumeOptions):
@@ -182,13 +196,18 @@ class Scene:
         if kind == "starting":
             self._workers.pop(actor, None)  # another worker of an ended one's name takes the last place
         worker = self._workers.setdefault(actor, _Worker())
+        self._publishers.pop(actor, None)  # a program that published before it consumed
         worker.queue = queue
         worker.state = _STATES.get(kind, worker.state)
+        if isinstance(row[8], ProgramOptions):
+            worker.program = row[8].program
         if kind in ("starting", "connected"):
             worker.prefetch_count = row[8].prefetch_count if isinstance(row[8], ConsumeOptions) else 0
             self._queues.setdefault(queue)
         elif kind == "frozen":
             worker.frozen_since = seconds
+        elif kind in ("requeued", "lost") and worker.state in _ENDED:
+            (worker.back if kind == "requeued" else worker.lost).append(row[5])
         if worker.frozen_since is not None and (kind == "thawed" or kind in _ENDED):
             worker.hung.append((worker.frozen_since, seconds))
             worker.frozen_since = None
@@ -202,7 +221,7 @@ class Scene:
             return
         publisher.state = "publishing" if kind == "connected" else _STATES.get(kind, publisher.state)
         publisher.blocked = kind == "blocked" or (publisher.blocked and kind != "unblocked")
-        if kind in _ENDED:
+        if kind in _ENDED or kind == "hung up":
             del self._publishers[actor]
 
     # -- showing --------------------------------------------------------------------------------------
@@ -299,6 +318,17 @@ class Scene:
             "unacknowledged": {"broker": by_broker[1], "log": unacknowledged},
             "waiting": [_chip(message) for message in waiting],
             "more": ready - len(waiting),
+            "ghosts": self._ghosts(name),
+            "unseen": self.ledger.unseen(name),
+        }
+
+    def _ghosts(self, queue: str) -> Ghosts:
+        recent = self.ledger.missing(queue, MOST_GHOSTS)
+        why = dict.fromkeys(message.reason for message in recent if message.reason)
+        return {
+            "count": self.ledger.missing_count(queue),
+            "recent": [_chip(message) for message in recent],
+            "why": "; ".join(why),
         }
 
     def _worker_names(self, counts: Mapping[str, WorkerCounts]) -> list[str]:
@@ -321,6 +351,7 @@ class Scene:
         return {
             "name": name,
             "queue": worker.queue,
+            "program": worker.program,
             "state": self._worker_state(worker, busy_with),
             "ack": "auto" if auto_ack else "manual",
             "prefetch_count": limit,
@@ -330,6 +361,7 @@ class Scene:
             "free": self._free(worker, limit, counts.in_hand),
             "busy_with": self._work(busy_with, worker, seconds, running) if busy_with else None,
             "console": [],
+            "dropped": worker.dropped,
         }
 
     def _free(self, worker: _Worker, limit: int, in_hand: int) -> int | None:
@@ -382,11 +414,17 @@ def _chip(message: Message) -> Chip:
         "redelivered": message.redelivered,
         "deliveries": message.deliveries,
         "worked": message.worked,
+        "back_from": message.worker if message.place == "waiting" else "",
     }
 
 
 def _cut(line: str, width: int) -> str:
     return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def _listed(tasks: list[str]) -> str:
+    shown = ", ".join(tasks[:MOST_DROPPED])
+    return shown if len(tasks) <= MOST_DROPPED else f"{shown} and {len(tasks) - MOST_DROPPED} more"
 
 
 def _phase(delivery: Delivery) -> Phase:

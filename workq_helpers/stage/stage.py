@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from IPython import display
 
+from workq_helpers.clients.console import Console
 from workq_helpers.clients.pace import seconds_per_dot
+from workq_helpers.clients.publisher import Publisher
+from workq_helpers.clients.worker import Worker
 from workq_helpers.errors import WorkqError
 from workq_helpers.log.events import EventLog
 from workq_helpers.stage.broker_counts import BrokerWatch
 from workq_helpers.stage.calls import Call, Declaration, call_for
+from workq_helpers.stage.cells import Cells
 from workq_helpers.stage.composition import broker_bar, compose
+from workq_helpers.stage.controls import up_to
 from workq_helpers.stage.frame import CallLine, Frame, Moment, Notice
 from workq_helpers.stage.lanes import Lanes
+from workq_helpers.stage.marks import Marks
 from workq_helpers.stage.playhead import Playhead, Position
+from workq_helpers.stage.recorder import moments_of, task_rows, without_address
+from workq_helpers.stage.saved_run import SavedRun
 from workq_helpers.stage.scene import Scene
 from workq_helpers.stage.still import Still
 from workq_helpers.stage.widget import StageWidget
-from workq_helpers.text import printable
+from workq_helpers.text import Sentence, printable
 
 if TYPE_CHECKING:
     from workq_helpers.session import Session
@@ -52,7 +62,12 @@ _SEND_SECONDS = 30.0
 #: How long the threads have to end; what they wait for is bounded, and they are daemons.
 _END_SECONDS = 5.0
 
-_PLAYBACK = ("pause", "play", "live", "seek", "step")
+_TOO_LATE = (
+    "What you pressed waited until the cell that ran had ended, and another experiment has begun since. So it was not "
+    "done. Press again if you want it now."
+)
+
+_PLAYBACK = ("pause", "play", "replay", "live", "seek", "step")
 
 
 class Stage:
@@ -71,11 +86,13 @@ class Stage:
         self._widget = StageWidget()
         self._widget.on_msg(self._on_message)
         self._still = Still()
+        self._cells = Cells(lambda: self._log.poke())
         self._number = 0
         self._outbox: deque[dict[str, Any]] = deque()
         self._calls: deque[CallLine] = deque(maxlen=_KEPT_CALLS)
         self._notices: deque[Notice] = deque(maxlen=_KEPT_NOTICES)
         self._counter = 0
+        self._controls: list[str] = []
         self._closed = ""
         self._open(lesson)
 
@@ -85,9 +102,29 @@ class Stage:
         """Hold the picture; RabbitMQ goes on."""
         self._move(self._playhead.pause)
 
-    def play(self) -> None:
-        """Replay what was recorded from where the picture is; from the beginning, if it is live."""
-        self._move(self._playhead.play)
+    def play(self, speed: float = 1.0) -> None:
+        """Replay what was recorded from where the picture is; from the beginning, if it is live.
+
+        Args:
+            speed: From 0.25 to 4.
+
+        Raises:
+            InvalidArgumentError: The speed is another.
+        """
+        self._move(lambda: self._playhead.play(speed))
+
+    def replay(self, experiment: str, speed: float = 1.0) -> None:
+        """Replay what happened from the question on an experiment to its comparison, and hold the picture there.
+
+        Args:
+            experiment: The name that `predict` and `compare` call it, for example "five orders".
+            speed: From 0.25 to 4.
+
+        Raises:
+            InvalidArgumentError: It has not been compared yet, or the speed is another.
+        """
+        begin_seconds, end_seconds = self._lesson.experiments.span(experiment)
+        self._move(lambda: self._playhead.replay(begin_seconds, end_seconds, speed))
 
     def live(self) -> None:
         """Show what happens now."""
@@ -97,9 +134,71 @@ class Stage:
         """Hold the picture at a moment, in seconds since the lesson opened."""
         self._move(lambda: self._playhead.seek(seconds))
 
+    def at(self, seconds: float) -> Sentence:
+        """Hold the picture at a moment, and return in a sentence what had happened last by then.
+
+        Args:
+            seconds: The moment, in seconds since the lesson opened; tables and the stage show such seconds.
+        """
+        self.seek(seconds)
+        with self._building:
+            position = self._playhead.position()
+            self._wind_to(position.events)
+            story = self._scene.narration.latest(position.seconds)
+        said = f"{story[-1]['text']} at {story[-1]['seconds']:.2f} s" if story else "nothing had happened yet"
+        return Sentence(f"The stage shows {position.seconds:.2f} s. The last event by then: {said}.")
+
     def step(self, events: int = 1) -> None:
         """Hold the picture so many events further on, or back where it is negative."""
         self._move(lambda: self._playhead.step(events))
+
+    def run(self, begin_seconds: float = 0.0, end_seconds: float | None = None) -> SavedRun:
+        """Return what it has shown, to be kept and played anywhere.
+
+        Args:
+            begin_seconds: Where to begin, in seconds since the lesson opened.
+            end_seconds: Where to end; now by default.
+
+        Raises:
+            InvalidArgumentError: There is nothing in that stretch, or more than can be played.
+        """
+        lesson = self._lesson
+        consoles = [worker.console for worker in lesson.workers]
+        moments = moments_of(
+            lesson.log,
+            self._broker.answers,
+            self._console,
+            [seconds for console in consoles for seconds in console.written_seconds],
+            self._broker.queues,
+            self._broker.routes,
+            seconds_per_dot(),
+            begin_seconds,
+            end_seconds,
+        )
+        return SavedRun.of(
+            moments,
+            lesson=self._name,
+            recorded=datetime.now(UTC).date().isoformat(),
+            rabbitmq=str(lesson.broker.version),
+            begin_seconds=begin_seconds,
+            marks=[
+                mark for mark in self._marks.shown() if begin_seconds <= mark["seconds"] <= (end_seconds or math.inf)
+            ],
+            tasks=task_rows(lesson.log),
+            told=without_address(lesson.broker.endpoint),
+        )
+
+    def show(self, control: str = "") -> None:
+        """Show the controls that the course has introduced by now; the others wait behind "All controls".
+
+        Args:
+            control: The one that was introduced last, such as ``"kill"`` or ``"prefetch"``; none for all controls.
+
+        Raises:
+            InvalidArgumentError: There is no control of that name; the message lists them.
+        """
+        self._controls = up_to(control) if control else []
+        self._move(lambda: None)
 
     def _move(self, how: Callable[[], None]) -> None:
         with self._playing:
@@ -141,7 +240,8 @@ class Stage:
         self._log = EventLog()
         self._playhead = Playhead(self._log)
         self._scene = Scene(seconds_per_dot())
-        self._broker = BrokerWatch(dict, self._log, self._log.poke)
+        self._marks = Marks()
+        self._broker = BrokerWatch(dict, self._log, self._log.poke, lambda *_: True)
 
     def _open(self, lesson: Session) -> None:
         self._session = lesson
@@ -155,9 +255,16 @@ class Stage:
         self._building = threading.Lock()
         self._playhead = Playhead(self._log)
         self._scene = Scene(seconds_per_dot())
+        self._marks = Marks()
         self._ending = threading.Event()
         self._lanes = Lanes()
-        self._broker = BrokerWatch(lambda: lesson.broker.queue_counts(lesson.virtual_host), self._log, self._log.poke)
+        self._broker = BrokerWatch(
+            lambda: lesson.broker.queue_counts(lesson.virtual_host),
+            self._log,
+            self._log.poke,
+            lesson.compare_counts(),
+            lambda: lesson.broker.routes(lesson.virtual_host),
+        )
         self._thread = threading.Thread(target=self._run, args=(self._ending,), name="stage", daemon=True)
         self._broker.start()
         self._thread.start()
@@ -207,13 +314,15 @@ class Stage:
         position = self._playhead.position()
         return (
             self._log.generation,
+            self._cells.running,
             position.mode,
             position.events,
             position.end_events,
             self._moves,
             self._counter,
             id(self._broker.latest()),
-            sum(worker.console.writes for worker in self._lesson.workers),
+            id(self._broker.routes),
+            sum(console.writes for _, console in self._consoles()),
         )
 
     def _send_replies(self) -> None:
@@ -234,6 +343,7 @@ class Stage:
                 self._begin_again()
             position = self._playhead.position()
             self._wind_to(position.events)
+            self._marks.note(self._scene.narration.notable())
             live = position.mode == "live"
             answer = self._broker.latest() if live else self._broker.at(position.seconds)
             moment = self._scene.picture(position.seconds, answer, self._console, running=position.mode != "paused")
@@ -248,6 +358,7 @@ class Stage:
     def _begin_again(self) -> None:
         self._generation = self._log.generation
         self._scene = Scene(seconds_per_dot())
+        self._marks = Marks()
         self._playhead.live()
         self._broker.forget()
 
@@ -265,17 +376,28 @@ class Stage:
             ),
             number=self._number,
             lesson=self._name,
+            speed=self._playhead.speed,
             closed=self._closed,
+            during=self._experiment if self._cells.running else "",
             known_queues=self._broker.queues,
+            routes=self._broker.routes,
             last_queue=self._queue,
+            controls=self._controls,
+            marks=self._marks.shown(),
             calls=self._calls,
             notices=self._notices,
         )
 
+    def _consoles(self) -> list[tuple[str, Console]]:
+        """Return what each program and each worker has printed, the latest last."""
+        lesson = self._lesson
+        programs = [(program.name, program.console) for program in lesson.programs]
+        return programs + [(worker.name, worker.console) for worker in lesson.workers]
+
     def _console(self, name: str, count: int, until_seconds: float) -> list[str]:
-        for worker in reversed(self._lesson.workers):
-            if worker.name == name:
-                return [printable(line) for line in worker.console.tail(count, until_seconds)]
+        for known, console in reversed(self._consoles()):
+            if known == name:
+                return [printable(line) for line in console.tail(count, until_seconds)]
         return []
 
     # -- commands -------------------------------------------------------------------------------------
@@ -289,22 +411,33 @@ class Stage:
         command = explain if isinstance(explain, dict) else content
         try:
             self._check_open()
+            self._check_in_time(content.get("during"))
             call = call_for(command, self._lesson)
         except WorkqError as error:
             self._refuse(number, str(error), told=explain is None)
             return
         if explain is not None:
             self._reply({"id": number, "ok": True, "code": call.code})
-        elif command["do"] in _PLAYBACK:
+            return
+        self._widget.send({"id": number, "taken": True})  # at once: the call itself may take its time
+        if command["do"] in _PLAYBACK:
             self._perform(number, call)
         else:
             self._queue = str(command.get("queue") or self._queue)
-            self._reply({"id": number, "taken": True})  # the call itself may take its time
             self._lanes.run(call.lane, lambda: self._perform(number, call))
 
     def _check_open(self) -> None:
         if self._closed:
             raise WorkqError(self._closed)
+
+    @property
+    def _experiment(self) -> str:
+        return f"{self._cells.begun}.{self._log.generation}"
+
+    def _check_in_time(self, during: object) -> None:
+        """Refuse what was pressed in an earlier experiment and waited for its cell, in the thread that runs cells."""
+        if during and during != self._experiment and threading.current_thread() is threading.main_thread():
+            raise WorkqError(_TOO_LATE)
 
     def _perform(self, number: object, call: Call | Declaration) -> None:
         with self._playing:
@@ -313,6 +446,9 @@ class Stage:
         self._log.poke()
         try:
             result: Any = call.run(self._lesson)
+            if isinstance(result, Worker | Publisher):
+                # What a lesson looks at is what its cells did; see `workq_helpers.teaching.experiment`.
+                self._log.record("played", result.name, detail=call.code)
             if isinstance(call, Call) and call.in_full:
                 result.wait(_SEND_SECONDS)
             if isinstance(call, Call) and call.method == "purge":

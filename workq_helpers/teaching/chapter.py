@@ -34,7 +34,9 @@ class Chapter:
         title: The lesson's title, as its notebook has it.
         notebook: The notebook's file name.
         checks: The claims that can be checked, by name: each says what was seen, or raises CheckFailedError.
+        sections: The title of the notebook's section that asks for each check.
         optional: Names of checks that a lesson is done without, for example because not every broker can show it.
+        outages: Whether RabbitMQ goes down in its experiments; elsewhere an outage disturbs one.
         after_an_outage: Names of checks that can't be asked for where the broker is not the course's to restart.
         predictions: The questions asked before an experiment.
         exercises: The exercises.
@@ -43,7 +45,9 @@ class Chapter:
     title: str
     notebook: str
     checks: Mapping[str, Callable[[Evidence], str]] = field(default_factory=dict)
+    sections: Mapping[str, str] = field(default_factory=dict)
     optional: frozenset[str] = frozenset()
+    outages: bool = False
     after_an_outage: frozenset[str] = frozenset()
     predictions: tuple[Prediction, ...] = ()
     exercises: tuple[Exercise, ...] = ()
@@ -66,6 +70,9 @@ class Chapter:
             InvalidArgumentError: There is no such question, or no such answer to it.
         """
         form = Form(self._prediction(name), lesson, self._answers)
+        experiments = getattr(lesson, "experiments", None)  # what stands in for a lesson may have no recording
+        if experiments is not None:
+            experiments.begin(name)
         if answer is not None:
             form.choose(position(form.prediction, answer), why)
         return form
@@ -88,7 +95,11 @@ class Chapter:
             seen, missing = prediction.observe(lesson), ""
         except CheckFailedError as error:
             seen, missing = None, str(error)
-        return Comparison(prediction, self._answers.get(name), seen, missing)
+        experiments = getattr(lesson, "experiments", None)
+        if seen is not None and experiments is not None:
+            experiments.end(name)
+        stage = "" if experiments is None else lesson.name
+        return Comparison(prediction, self._answers.get(name), seen, missing, stage)
 
     def _prediction(self, name: str) -> Prediction:
         return self._named(name, {each.name: each for each in self.predictions}, "prediction")
@@ -125,7 +136,7 @@ class Chapter:
             InvalidArgumentError: There is no check of that name.
         """
         claim = self._named(name, self.checks, "check")
-        result = CheckResult(name, claim(observed(lesson)))
+        result = CheckResult(name, claim(observed(lesson, outages=self.outages)))
         self._passed.add(name)
         return result
 
@@ -167,7 +178,8 @@ class Chapter:
             progress.mark_lesson(self.notebook)
         trouble, done = progress.trouble, progress.done()
         left = tuple(each.name for each in self.exercises if each.name not in done.exercises)
-        return Finish(self.title, missing, left, trouble)
+        sections = tuple(dict.fromkeys(self.sections[name] for name in missing if name in self.sections))
+        return Finish(self.title, missing, left, trouble, sections)
 
     def _named(self, name: str, known: Mapping[str, T], kind: str) -> T:
         if isinstance(name, str) and name in known:

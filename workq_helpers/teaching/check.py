@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from workq_helpers.log.events import EventLog
+from workq_helpers.session import Session
 from workq_helpers.teaching.evidence import Evidence
 from workq_helpers.text import paragraph
 
@@ -60,8 +61,19 @@ class NotChecked(NamedTuple):
         return paragraph(repr(self))
 
 
-def observed(lesson: HasLog | EventLog) -> Evidence:
-    """Read a lesson for its checks; of a log alone, the broker's counts are not looked at."""
+def observed(lesson: HasLog | EventLog, *, outages: bool = False) -> Evidence:
+    """Read a lesson for its checks and predictions; of a log alone, the broker's counts are not looked at.
+
+    Args:
+        lesson: The lesson, or its log.
+        outages: Whether RabbitMQ may go down in the middle of the experiment.
+
+    Raises:
+        CheckFailedError: Something that is not the experiment's took part in it; the message names it.
+    """
     if isinstance(lesson, EventLog):
-        return Evidence(lesson)
-    return Evidence(lesson.log, getattr(lesson, "queue_counts", None), getattr(lesson, "programs", ()))
+        return Evidence(lesson, outages=outages)
+    if isinstance(lesson, Session):
+        lesson.take_stock()
+    counts, programs = getattr(lesson, "queue_counts", None), getattr(lesson, "programs", ())
+    return Evidence(lesson.log, counts, programs, outages=outages)

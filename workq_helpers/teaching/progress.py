@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import html
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -20,6 +19,7 @@ import platformdirs
 from workq_helpers.broker.folders import named_folder
 from workq_helpers.broker.locking import lock_path
 from workq_helpers.errors import BrokerStartError
+from workq_helpers.hidden import ENVIRON
 from workq_helpers.private_files import write_private
 from workq_helpers.text import paragraph
 
@@ -66,7 +66,7 @@ class Done(NamedTuple):
     exercises: frozenset[str] = frozenset()
 
 
-def data_folder(environ: Mapping[str, str] = os.environ) -> Path:
+def data_folder(environ: Mapping[str, str] = ENVIRON) -> Path:
     """Return the folder that ``WORKQ_DATA_DIR`` names, or the user's data folder.
 
     Args:
@@ -190,16 +190,20 @@ class Finish(NamedTuple):
         missing: Names of the checks that have not passed yet.
         exercises_left: Names of the exercises that are not done.
         trouble: Why that could not be kept, or ``""``.
+        sections: The titles of the sections in which the missing checks are asked, in their order.
     """
 
     title: str
     missing: tuple[str, ...]
     exercises_left: tuple[str, ...]
     trouble: str = ""
+    sections: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         if self.missing:
-            return f"Not yet: {_listed(self.missing)} not passed. Run the cells above, from the top."
+            where = " and ".join(map(repr, self.sections))
+            step = f"Run the cells of {where}, from the first on." if where else "Run the cells above, from the top."
+            return f"Not yet: {_listed(self.missing)} not passed. {step}"
         left = f" Exercises left: {', '.join(self.exercises_left)}." if self.exercises_left else ""
         trouble = f" {self.trouble}" if self.trouble else ""
         return f"✔ {self.title}: done.{left}{trouble}"

@@ -3,9 +3,9 @@
 // workq_helpers/stage/js/behavior.js
 var COMMAND = /* @__PURE__ */ Symbol("command");
 var MAIN = /* @__PURE__ */ Symbol("main button");
+var ASK = /* @__PURE__ */ Symbol("ask");
 var ON_CLICK = /* @__PURE__ */ Symbol("on click");
 var ON_CHANGE = /* @__PURE__ */ Symbol("on change");
-var FOLD = /* @__PURE__ */ Symbol("fold");
 
 // workq_helpers/stage/js/dom.js
 var FOCUSABLE = /* @__PURE__ */ new Set(["button", "input", "select", "summary", "a"]);
@@ -49,6 +49,7 @@ function elementMaker(document) {
 }
 
 // workq_helpers/stage/js/buttons.js
+var CONTROL_OF = { pause: "player", live: "player", step: "player" };
 function button(ui, text, name, { command = () => ({}), ...attributes } = {}) {
   const element = ui.h(
     "button",
@@ -56,6 +57,7 @@ function button(ui, text, name, { command = () => ({}), ...attributes } = {}) {
     attributes },
     text
   );
+  setAttribute(element, "data-control", CONTROL_OF[name] ?? name);
   element[COMMAND] = () => ({ do: nameOf(element), ...command() });
   ui.buttons.add(element);
   return element;
@@ -98,10 +100,37 @@ var Buttons = class {
   }
 };
 
+// workq_helpers/stage/js/asking_button.js
+var CONFIRM_SECONDS = 5;
+function askingButton(ui, text, name, question, attributes) {
+  const element = button(ui, text, name, attributes);
+  let timer = null;
+  const rest = () => {
+    ui.timers.cancel(timer);
+    timer = null;
+    setAttribute(element, "data-sure", null);
+    setAttribute(element, "aria-label", attributes["aria-label"] ?? null);
+    setText(element, text);
+  };
+  const press = () => {
+    if (timer !== null) {
+      rest();
+      return true;
+    }
+    setAttribute(element, "data-sure", "ask");
+    setAttribute(element, "aria-label", null);
+    setText(element, question);
+    timer = ui.timers.after(CONFIRM_SECONDS, rest);
+    return false;
+  };
+  element[ASK] = { press, rest };
+  return element;
+}
+
 // workq_helpers/stage/js/controls.js
 function checkbox(ui, text, field, title) {
   const input = ui.h("input", { type: "checkbox", "data-field": field });
-  return { input, element: ui.h("label", { class: "workq-check", title }, input, text) };
+  return { input, element: ui.h("label", { class: "workq-check", title, "data-control": field }, input, text) };
 }
 function numberField(ui, text, field, value, attributes = {}) {
   const input = ui.h("input", {
@@ -114,7 +143,7 @@ function numberField(ui, text, field, value, attributes = {}) {
     ...attributes
   });
   const element = ui.h("label", { class: "workq-field" }, ui.h("span", {}, text), input);
-  return { element, value: () => Number(input.value) || 0 };
+  return { element, input, value: () => Number(input.value) || 0 };
 }
 function textField(ui, field, value, attributes = {}) {
   return ui.h("input", {
@@ -165,36 +194,6 @@ function reasons(ui, names) {
   };
 }
 
-// workq_helpers/stage/js/start_over.js
-var CONFIRM_SECONDS = 5;
-function startOverButton(ui) {
-  const element = button(ui, "Start over", "start_over", {
-    title: "Stop the workers, remove the queues and forget what was recorded"
-  });
-  let timer = null;
-  const rest = () => {
-    ui.timers.cancel(timer);
-    timer = null;
-    setAttribute(element, "data-sure", null);
-    setText(element, "Start over");
-  };
-  return {
-    element,
-    rest,
-    /** Whether this press may be sent. */
-    press() {
-      if (timer !== null) {
-        rest();
-        return true;
-      }
-      setAttribute(element, "data-sure", "ask");
-      setText(element, "Press again to start over");
-      timer = ui.timers.after(CONFIRM_SECONDS, rest);
-      return false;
-    }
-  };
-}
-
 // workq_helpers/stage/js/broker_bar.js
 var ICONS = { up: "●", stopping: "◑", down: "✕", "coming back": "◔" };
 function brokerBar(ui) {
@@ -205,20 +204,22 @@ function brokerBar(ui) {
     "aria-label": "Restart RabbitMQ",
     title: "Stop RabbitMQ properly and start it again"
   });
-  const crash = button(ui, "Crash", "crash", {
+  const crash = askingButton(ui, "Crash", "crash", "Press again to crash RabbitMQ", {
     "aria-label": "Crash RabbitMQ",
     title: "Kill RabbitMQ without warning and start it again",
     "data-danger": true
   });
-  const startOver = startOverButton(ui);
+  const startOver = askingButton(ui, "Start over", "start_over", "Press again to start over", {
+    title: "Stop the workers, remove the queues and forget what was recorded"
+  });
   const why = reasons(ui, ["restart", "crash", "start_over"]);
-  const actions = h("div", { class: "workq-top-actions" }, restart, crash, startOver.element);
+  const actions = h("div", { class: "workq-top-actions" }, restart, crash, startOver);
   return {
     element: h("div", { class: "workq-top" }, lesson, broker.element, actions, why.element),
-    startOver,
     /** @param {Frame} frame */
     draw(frame) {
       setText(lesson, frame.lesson);
+      setAttribute(lesson, "title", frame.lesson);
       broker.draw(frame);
       const { steerable, why_not } = frame.broker;
       const notOurs = steerable ? "" : why_not || "This RabbitMQ is not ours to stop.";
@@ -248,11 +249,13 @@ function brokerLine({ h }) {
 }
 
 // workq_helpers/stage/js/commands.js
+var WAITING_SECONDS = 0.25;
 var UNHEARD_SECONDS = 4.5;
 var EXPLAIN_SECONDS = 0.08;
-var UNHEARD = "The kernel has not taken what was pressed here. If a cell is running, it does so when that cell ends; if none is, reload this page and press again.";
+var WAITING = "What was pressed here waits for the cell that runs: this Jupyter hands it to the kernel when that cell ends.";
+var UNHEARD = "The kernel has not taken what was pressed here. If no cell is running, reload this page and press again.";
 var Commands = class {
-  /** @type {Map<string, number>} Commands without a receipt, each with its timer. */
+  /** @type {Map<string, Sent>} Commands without a receipt. */
   #unheard = /* @__PURE__ */ new Map();
   #prefix = Math.random().toString(36).slice(2, 10);
   // several views share one model: whose answer is it?
@@ -274,14 +277,22 @@ var Commands = class {
     this.notices = notices;
     this.python = python;
   }
-  /** @param {Command} command */
-  send(command) {
+  /**
+   * @param {Command} command
+   * @param {Element} [control] What was pressed, which shows that its command waits.
+   */
+  send(command, control) {
     const id = this.#newId();
-    this.#unheard.set(
-      id,
-      this.ui.timers.after(UNHEARD_SECONDS, () => this.notices.tell(UNHEARD))
-    );
-    this.model.send({ id, ...command });
+    const { timers } = this.ui;
+    this.#unheard.set(id, {
+      control,
+      timers: [
+        timers.after(WAITING_SECONDS, () => this.#tellWaiting(control)),
+        timers.after(UNHEARD_SECONDS, () => this.#tellUnheard())
+      ]
+    });
+    const during = this.ui.frame?.during;
+    this.model.send({ id, ...command, ...during ? { during } : {} });
   }
   /**
    * Asks for the call that does the same as a control; soon, and once.
@@ -311,12 +322,27 @@ var Commands = class {
     if (ok && code) this.python.explain(code);
     else this.python.refuse(text);
   }
+  /** @param {Element | undefined} control */
+  #tellWaiting(control) {
+    if (!this.ui.frame?.during) return;
+    if (control) setAttribute(control, "data-waiting", true);
+    this.notices.tell(WAITING);
+  }
+  #tellUnheard() {
+    if (!this.ui.frame?.during) this.notices.tell(UNHEARD);
+  }
   /** @param {string} id */
   #heard(id) {
-    if (!this.#unheard.has(id)) return;
-    this.ui.timers.cancel(this.#unheard.get(id));
+    const sent = this.#unheard.get(id);
+    if (sent === void 0) return;
+    for (const timer of sent.timers) this.ui.timers.cancel(timer);
     this.#unheard.delete(id);
-    if (this.#unheard.size === 0) this.notices.withdraw(UNHEARD);
+    const { control } = sent;
+    const others = [...this.#unheard.values()];
+    if (control && others.every((one) => one.control !== control)) setAttribute(control, "data-waiting", null);
+    if (others.length > 0) return;
+    this.notices.withdraw(WAITING);
+    this.notices.withdraw(UNHEARD);
   }
   #newId() {
     this.#serial += 1;
@@ -331,6 +357,7 @@ var STATE_ICONS = {
   busy: "▶︎",
   frozen: "❄︎",
   reconnecting: "↻",
+  disconnected: "⊘",
   stopping: "◑",
   stopped: "■",
   killed: "✕",
@@ -342,10 +369,12 @@ var hasEnded = (worker) => ENDED.has(worker.state);
 // workq_helpers/stage/js/density.js
 var COMPACT_FROM = 5;
 var CROWD_FROM = 9;
+var MASS_FROM = 17;
 var ENDED_IN_THE_ROOM_OF_ONE = 3;
 function densityOf(workers) {
   const ended = workers.filter(hasEnded).length;
   const count = workers.length - ended + Math.floor(ended / ENDED_IN_THE_ROOM_OF_ONE);
+  if (count >= MASS_FROM) return "mass";
   if (count >= CROWD_FROM) return "crowd";
   return count >= COMPACT_FROM ? "compact" : "roomy";
 }
@@ -410,9 +439,15 @@ var ChipList = class {
 
 // workq_helpers/stage/js/ends.js
 var ENDS = [
-  { name: "lost", icon: "✕", title: "Lost", note: "Delivered, never finished: nobody has them any more." },
+  { name: "lost", icon: "✕", title: "Lost", note: "Nobody has them any more." },
   { name: "done", icon: "✓", title: "Done", note: "" },
   { name: "discarded", icon: "⊘", title: "Discarded", note: "Dropped on purpose or purged." },
+  {
+    name: "dead-lettered",
+    icon: "⇥",
+    title: "Dead-lettered",
+    note: "Their queue handed them to its dead letter exchange."
+  },
   { name: "returned", icon: "↩︎", title: "Returned", note: "No queue for them: sent back to the publisher." },
   { name: "refused", icon: "⊗", title: "Refused", note: "The broker would not take them." },
   { name: "unknown", icon: "?", title: "Unknown", note: "Nobody here saw what became of them." }
@@ -649,7 +684,7 @@ var Gestures = class {
   /** @param {On & KeyboardEvent} event */
   #keydown(event) {
     const { key, target } = event;
-    if (key === "Escape") this.#restStartOver(target);
+    if (key === "Escape") target[ASK]?.rest();
     const main = target.form?.[MAIN];
     if (key === "Enter" && isTextField(target) && main) {
       event.preventDefault();
@@ -658,21 +693,11 @@ var Gestures = class {
   }
   /** @param {On} event */
   #focusout({ target }) {
-    this.#restStartOver(target);
-  }
-  /** @param {Element} left The control that the learner has left. */
-  #restStartOver(left) {
-    const { startOver } = this.view.broker;
-    if (left === startOver.element) startOver.rest();
+    target[ASK]?.rest();
   }
   /** @param {Event & {target: HTMLDetailsElement}} event */
   #toggle({ target }) {
     const { tables: tables2, ui } = this.view;
-    const fold = target[FOLD];
-    if (fold !== void 0 && fold.open !== target.open) {
-      fold.open = target.open;
-      fold.touched = true;
-    }
     if (target === tables2.element && ui.frame !== null) tables2.draw(ui.frame);
   }
   /**
@@ -680,11 +705,11 @@ var Gestures = class {
    * @param {Element} control
    */
   #run(control) {
-    const { body, broker, commands } = this.view;
+    const { body, commands } = this.view;
     if (body.disabled || control.getAttribute("aria-disabled") === "true") return;
-    if (control === broker.startOver.element && !broker.startOver.press()) return;
+    if (control[ASK]?.press() === false) return;
     const command = control[COMMAND]?.();
-    if (command) commands.send(command);
+    if (command) commands.send(command, control);
   }
   /**
    * Shows the call that does the same as the control at or around an element.
@@ -718,18 +743,38 @@ function isTextField(element) {
   );
 }
 
+// workq_helpers/stage/js/introduced.js
+var isIntroduced = (controls, name) => controls.length === 0 || controls.includes(name);
+function introducedControls(ui, root) {
+  const element = ui.h("button", { type: "button", class: "workq-button workq-all", "aria-expanded": "false" });
+  let all = false;
+  const draw = () => {
+    const controls = ui.frame?.controls ?? [];
+    setHidden(element, controls.length === 0);
+    setText(element, all ? "Only this lesson's controls" : "All controls");
+    setAttribute(element, "aria-expanded", String(all));
+    setAttribute(root(), "data-controls", all || controls.length === 0 ? "all" : controls.join(" "));
+  };
+  element[ON_CLICK] = () => {
+    all = !all;
+    draw();
+  };
+  return { element, draw };
+}
+
 // workq_helpers/stage/js/legend.js
 function legend({ h }) {
   const item = (text, sign) => h("span", {}, sign, text);
   const mark = (kept) => h("span", { class: "workq-mark", "data-kept": kept });
-  return h(
+  const signs = h(
     "p",
     { class: "workq-legend" },
-    item("persistent message, durable queue: on disk", mark("persistent")),
-    item("transient: in memory", mark("transient")),
+    item("published as persistent; or a durable queue", mark("persistent")),
+    item("transient", mark("transient")),
     item("dots of work", h("span", { class: "workq-dots", style: "--workq-dots: 3" })),
     item("free slot", h("span", { class: "workq-slot workq-sample" }))
   );
+  return h("details", { class: "workq-signs", "data-control": "details" }, h("summary", {}, "Signs"), signs);
 }
 
 // workq_helpers/stage/js/liveness.js
@@ -997,6 +1042,77 @@ var Overlay = class {
   }
 };
 
+// workq_helpers/stage/js/place.js
+var LOOK_SECONDS = 0.05;
+var Place = class {
+  /** @type {number | null} */
+  #timer = null;
+  /**
+   * @param {Ui} ui
+   * @param {HTMLElement} el The cell's output.
+   * @param {HTMLElement} root The view.
+   */
+  constructor(ui, el, root) {
+    this.ui = ui;
+    this.el = el;
+    this.root = root;
+    this.panel = ui.window.workqPanel;
+    const { h } = ui;
+    const show = this.#button("Show it", () => this.panel?.show(this));
+    const here = this.#button("Show it here", () => this.#stay());
+    this.note = h("p", { class: "workq-elsewhere", hidden: true }, "The stage is beside the notebook. ", show, here);
+    this.back = h(
+      "p",
+      { class: "workq-elsewhere", hidden: true },
+      this.#button("Show the stage beside the notebook", () => this.#move())
+    );
+  }
+  open() {
+    this.el.append(this.note, this.back, this.root);
+    if (this.panel) this.#join();
+  }
+  close() {
+    this.ui.timers.cancel(this.#timer);
+    this.panel?.leave(this);
+    for (const element of [this.note, this.back, this.root]) element.remove();
+  }
+  /**
+   * The panel has said where the view is.
+   * @param {Where} where
+   */
+  place(where) {
+    if (where === "cell" && this.root.parentNode !== this.el) this.el.append(this.root);
+    if (where === "away") this.root.remove();
+    setHidden(this.note, where === "cell");
+    setHidden(this.back, where !== "cell");
+  }
+  /** Joins the panel as soon as the cell is on the page. */
+  #join() {
+    if (!this.el.isConnected) {
+      this.#timer = this.ui.timers.after(LOOK_SECONDS, () => this.#join());
+      return;
+    }
+    if (!this.panel?.isBeside(this.el)) return;
+    this.panel.join(this);
+  }
+  #stay() {
+    this.panel?.leave(this);
+    this.place("cell");
+  }
+  #move() {
+    this.panel?.show(this);
+  }
+  /**
+   * @param {string} text
+   * @param {() => void} act
+   */
+  #button(text, act) {
+    const element = this.ui.h("button", { type: "button", class: "workq-link" }, text);
+    element.addEventListener("click", act);
+    return element;
+  }
+};
+
 // workq_helpers/stage/js/scrubber.js
 var SEEK_SECONDS = 0.12;
 function scrubber(ui, commands) {
@@ -1022,7 +1138,7 @@ function scrubber(ui, commands) {
       held = held && ui.pressed === element;
       return;
     }
-    commands.send({ do: "seek", seconds: wanted });
+    commands.send({ do: "seek", seconds: wanted }, element);
     wanted = null;
     timer = ui.timers.after(SEEK_SECONDS, seek);
   };
@@ -1049,27 +1165,137 @@ function scrubber(ui, commands) {
   };
 }
 
+// workq_helpers/stage/js/story.js
+var MARK_ICONS = { "": "", kill: "✕", crash: "⚠︎", outage: "⚠︎", loss: "✖︎" };
+function story(ui) {
+  const list = ui.h("ol", { class: "workq-story-lines" });
+  const lines = [];
+  return {
+    element: ui.h("section", { class: "workq-story", "aria-label": "What happened last" }, list),
+    /** @param {Frame} frame */
+    draw(frame) {
+      while (lines.length < frame.story.length) {
+        const line = storyLine(ui);
+        lines.push(line);
+        list.append(line.element);
+      }
+      lines.forEach((line, index) => {
+        line.draw(frame.story[index]);
+      });
+    }
+  };
+}
+function storyLine({ h }) {
+  const seconds = h("span", { class: "workq-story-seconds" });
+  const icon = h("span", { class: "workq-icon", "aria-hidden": "true" });
+  const text = h("span", { class: "workq-story-text" });
+  const element = h("li", { class: "workq-story-line" }, seconds, icon, text);
+  return {
+    element,
+    /** @param {StoryLine | undefined} line */
+    draw(line) {
+      setHidden(element, line === void 0);
+      if (line === void 0) return;
+      setAttribute(element, "data-mark", line.mark || null);
+      setText(seconds, `${line.seconds.toFixed(1)} s`);
+      setText(icon, MARK_ICONS[line.mark]);
+      setText(text, line.text);
+      setAttribute(text, "title", line.text);
+    }
+  };
+}
+
+// workq_helpers/stage/js/scrubber_marks.js
+function scrubberMarks(ui) {
+  const element = ui.h("div", { class: "workq-marks", role: "group", "aria-label": "Kills, crashes and losses" });
+  let endSeconds = 0;
+  const marks = new KeyedList(
+    element,
+    (mark) => mark.number,
+    () => markButton(ui, () => endSeconds),
+    (mark) => {
+      ui.saveFocus(mark.element, element.parentElement?.querySelector("input"));
+      ui.buttons.forget(mark.element);
+    }
+  );
+  return {
+    element,
+    /** @param {PlaybackBar} playback */
+    draw(playback) {
+      endSeconds = playback.end_seconds;
+      marks.draw(playback.marks);
+    }
+  };
+}
+function markButton(ui, end) {
+  let seconds = 0;
+  const element = button(ui, "", "seek", { class: "workq-scrubber-mark", command: () => ({ seconds }) });
+  return {
+    element,
+    /** @param {StoryLine} mark */
+    draw(mark) {
+      seconds = mark.seconds;
+      const name = `${formatSeconds(mark.seconds)}: ${mark.text}`;
+      setAttribute(element, "data-mark", mark.mark);
+      setAttribute(element, "aria-label", name);
+      setAttribute(element, "title", name);
+      setText(element, MARK_ICONS[mark.mark]);
+      setStyle(element, "--workq-at", end() > 0 ? (mark.seconds / end()).toFixed(4) : "0");
+    }
+  };
+}
+
+// workq_helpers/stage/js/speed_select.js
+var SPEEDS = [0.25, 0.5, 1, 2, 4];
+function speedSelect(ui, commands) {
+  const element = ui.h(
+    "select",
+    { class: "workq-input workq-speed", "data-field": "speed", "aria-label": "Speed of the replay" },
+    ...SPEEDS.map((speed) => ui.h("option", { value: String(speed) }, `${speed}×`))
+  );
+  element.value = "1";
+  const chosen = () => element.value === "1" ? {} : { speed: Number(element.value) };
+  element[ON_CHANGE] = () => {
+    if (ui.frame?.playback.mode === "replaying") commands.send({ do: "play", ...chosen() });
+  };
+  return { element, chosen };
+}
+
 // workq_helpers/stage/js/playback_bar.js
 function playbackBar(ui, commands) {
   const { h } = ui;
   const previous = stepButton(ui, "◀︎❘", "Previous event", -1);
-  const play = button(ui, "Pause", "pause", { class: "workq-button workq-play" });
+  const speed = speedSelect(ui, commands);
+  const play = button(ui, "Pause", "pause", {
+    class: "workq-button workq-play",
+    command: () => play.getAttribute("data-do") === "play" ? speed.chosen() : {}
+  });
   const next = stepButton(ui, "❘▶︎", "Next event", 1);
   const moment = scrubber(ui, commands);
   const events = h("span", { class: "workq-events" });
   const live = button(ui, "Live", "live", { class: "workq-button workq-live" });
   const banner = h("p", { class: "workq-banner" });
-  const player = h("div", { class: "workq-player" }, previous, play, next, moment.element, moment.time, events, live);
+  const marks = scrubberMarks(ui);
+  const recording = h("div", { class: "workq-recording" }, marks.element, moment.element);
+  const controls = [previous, play, next, speed.element, recording, moment.time, events, live];
+  const player = h("div", { class: "workq-player" }, ...controls);
   return {
-    element: h("section", { class: "workq-playback", "aria-label": "Playback" }, player, banner),
+    element: h(
+      "section",
+      { class: "workq-playback", "aria-label": "Playback", "data-control": "player" },
+      player,
+      banner
+    ),
     scrubber: moment,
     /** @param {Frame} frame */
     draw({ playback }) {
       drawPlay(play, playback.mode === "paused");
       setAttribute(live, "aria-pressed", playback.mode === "live" ? "true" : "false");
       moment.draw(playback);
+      marks.draw(playback);
       setText(events, `event ${formatCount(playback.event)} of ${formatCount(playback.events)}`);
       setText(banner, sayOf(playback));
+      setHidden(banner, playback.mode === "live");
       setAttribute(banner, "data-mode", playback.mode);
     }
   };
@@ -1089,7 +1315,7 @@ function drawPlay(play, paused) {
   setAttribute(play, "title", paused ? "Replay the recording from here" : "Pause the picture");
 }
 function sayOf({ mode, caption }) {
-  if (mode === "live") return "Live: the picture follows RabbitMQ.";
+  if (mode === "live") return "";
   return `${caption} The buttons below act on RabbitMQ as it is now.`;
 }
 
@@ -1131,7 +1357,12 @@ function sendForm(ui) {
   const target = queueSelect(ui);
   const task = textField(ui, "task", "Hello...", { "aria-label": "Task to send" });
   const effort = h("span", { class: "workq-effort" });
-  const persistent = checkbox(ui, "persistent", "persistent", "delivery_mode 2: a durable queue keeps it on disk");
+  const persistent = checkbox(
+    ui,
+    "persistent",
+    "persistent",
+    "delivery_mode 2: asks a durable queue to keep it on disk"
+  );
   const confirm = checkbox(ui, "confirm", "confirm", "Publisher confirms: the broker says that it has the message");
   const options = () => ({ queue: ui.queue(), persistent: persistent.input.checked, confirm: confirm.input.checked });
   const send = button(ui, "Send", "send", {
@@ -1191,7 +1422,12 @@ var COUNTED = ["published", "confirmed", "refused", "returned"];
 function publisherColumn(ui) {
   const { h } = ui;
   const send = sendForm(ui);
-  const many = h("details", { class: "workq-many" }, h("summary", {}, "Many…"), manyForm(ui, send.options));
+  const many = h(
+    "details",
+    { class: "workq-many", "data-control": "many" },
+    h("summary", {}, "Many…"),
+    manyForm(ui, send.options)
+  );
   const why = reasons(ui, ["send", "five", "many"]);
   const numbers = publisherNumbers(ui);
   const active = h("ul", { class: "workq-publishers", "aria-label": "Publishers at work" });
@@ -1302,7 +1538,7 @@ var PythonPanel = class {
     const history = h("ol", { class: "workq-calls", "aria-label": "Calls made from the stage, newest first" });
     this.element = h(
       "details",
-      { class: "workq-python" },
+      { class: "workq-python", "data-control": "python" },
       h("summary", {}, "Python"),
       h(
         "div",
@@ -1384,11 +1620,121 @@ function makeForm(ui, queue) {
     declare,
     { class: "workq-declare-form" },
     heading(ui, "Q", "Queue"),
-    h("p", { class: "workq-hint" }, "There is no queue yet. Declare one:"),
+    h("p", { class: "workq-hint" }, "Declare a queue to begin with:"),
     h("label", { class: "workq-field" }, h("span", {}, "name"), name),
     durable.element,
     declare
   );
+}
+
+// workq_helpers/stage/js/exchange_list.js
+function exchangeList(ui) {
+  const list = ui.h("ul", { class: "workq-exchange-list" });
+  const cards = new KeyedList(
+    list,
+    (exchange) => exchange.name,
+    (exchange) => exchangeCard(ui, exchange.name)
+  );
+  const more = hint(ui);
+  const element = ui.h(
+    "section",
+    { class: "workq-exchanges", "aria-label": "Exchanges", hidden: true },
+    heading(ui, "X", "Exchanges"),
+    list,
+    more.element
+  );
+  return {
+    element,
+    /** @param {Frame} frame */
+    draw({ exchanges, more_exchanges }) {
+      setHidden(element, exchanges.length === 0);
+      cards.draw(exchanges);
+      more.draw(andMore(more_exchanges, "exchange"));
+    }
+  };
+}
+function exchangeCard(ui, name) {
+  const { h } = ui;
+  const type = h("span", { class: "workq-kind" });
+  const none = h("p", { class: "workq-hint" }, "bound to nothing: RabbitMQ drops what is sent to it");
+  const list = h("ul", { class: "workq-bindings", "aria-label": `Bindings of ${name}` });
+  const lines = new KeyedList(
+    list,
+    (binding) => `${binding.kind} ${binding.destination} ${binding.routing_key}`,
+    () => bindingLine(ui)
+  );
+  const more = hint(ui);
+  return {
+    element: h(
+      "li",
+      { class: "workq-exchange", "data-exchange": name },
+      h("p", { class: "workq-exchange-head" }, h("span", { class: "workq-name", title: name }, name), type),
+      list,
+      none,
+      more.element
+    ),
+    /** @param {ExchangeCard} exchange */
+    draw(exchange) {
+      setText(type, exchange.type);
+      lines.draw(exchange.bindings);
+      setHidden(none, exchange.bindings.length > 0);
+      more.draw(andMore(exchange.more, "binding"));
+    }
+  };
+}
+function bindingLine({ h }) {
+  const key = h("span", { class: "workq-binding-key" });
+  const destination = h("span", { class: "workq-binding-destination" });
+  return {
+    element: h("li", { class: "workq-binding" }, key, " → ", destination),
+    /** @param {BindingLine} binding */
+    draw({ routing_key, kind, destination: name }) {
+      setText(key, routing_key || "every message");
+      setText(destination, `${kind} ${name}`);
+    }
+  };
+}
+function deadLettersOf({ dead_letters }, queue) {
+  const route = dead_letters.find((one) => one.queue === queue);
+  if (route === void 0) return "";
+  if (route.exchange === "") return `dead letters → queue ${route.routing_key || queue}`;
+  return `dead letters → exchange ${route.exchange}${route.routing_key ? `, key ${route.routing_key}` : ""}`;
+}
+
+// workq_helpers/stage/js/ghosts.js
+var GhostList = class {
+  /**
+   * @param {Ui} ui
+   * @param {string} name
+   */
+  constructor(ui, name) {
+    const { h } = ui;
+    this.text = h("p", { class: "workq-hint" });
+    const list = h("ol", { class: "workq-lane", "aria-label": `Messages that RabbitMQ has in ${name} no more` });
+    this.chips = new ChipList(ui, list, `ghosts ${name}`);
+    this.element = h("div", { class: "workq-ghosts", hidden: true }, this.text, list);
+  }
+  /** @param {QueueCard} queue */
+  draw(queue) {
+    const told = [ghostsOf(queue), unseenIn(queue)].filter(Boolean).join(" ");
+    setHidden(this.element, told === "");
+    setText(this.text, told);
+    const ghosts = queue.ghosts.recent.map((message) => ({ ...message, key: -1 - message.key }));
+    this.chips.draw(ghosts, () => "ghost");
+  }
+  /** Before it goes. */
+  clear() {
+    this.chips.clear();
+  }
+};
+function ghostsOf({ ghosts, ready }) {
+  if (ghosts.count === 0) return "";
+  const counted = ready.broker === null ? "" : `RabbitMQ counts ${formatCount(ready.broker)} ready. `;
+  const seen = `The log saw ${formatCount(ghosts.count)} more come in that are not here`;
+  return `${counted}${seen}${ghosts.why ? `: ${ghosts.why}.` : "."}`;
+}
+function unseenIn({ unseen }) {
+  return unseen === 0 ? "" : `RabbitMQ counts ${plural(unseen, "message")} that nobody here has seen.`;
 }
 
 // workq_helpers/stage/js/queue_counts.js
@@ -1433,9 +1779,9 @@ function queueCounts({ h }, name) {
 }
 
 // workq_helpers/stage/js/why_waiting.js
-var NOT_CONNECTED = /* @__PURE__ */ new Set(["starting", "reconnecting", "stopping"]);
+var NOT_CONNECTED = /* @__PURE__ */ new Set(["starting", "reconnecting", "disconnected", "stopping"]);
 function whyWaiting(frame, queue) {
-  if (queue.gone) return "This queue is gone, and what was in it.";
+  if (queue.gone) return "This queue is gone.";
   const { state } = frame.broker;
   if (state !== "up" && state !== "coming back") return `RabbitMQ is ${state}: nothing moves.`;
   if (queue.ready.log === 0) {
@@ -1446,15 +1792,17 @@ function whyWaiting(frame, queue) {
   const connected = takers.filter((worker) => !NOT_CONNECTED.has(worker.state));
   if (connected.length === 0) return "They wait until a worker is connected.";
   if (connected.every((worker) => worker.free === 0)) {
+    if (connected.every((worker) => worker.state === "frozen")) {
+      return "They wait because no worker that could take them responds.";
+    }
     const who = takers.length === 1 ? "the worker holds" : "every worker holds";
     return `They wait because ${who} as many as its prefetch count allows.`;
   }
-  return "On their way to the workers.";
+  return "No delivery of them has been seen yet.";
 }
 
 // workq_helpers/stage/js/queue_card.js
 var ROOM = [12, 12, 6, 4, 3];
-var MOST_ROOM_KEPT = 8;
 var QueueCardView = class {
   /**
    * @param {Ui} ui
@@ -1469,7 +1817,9 @@ var QueueCardView = class {
     this.lane = h("ol", { class: "workq-lane", "aria-label": `Messages waiting in ${name}, head first` });
     this.chips = new ChipList(ui, this.lane, `queue ${name}`);
     this.more = h("p", { class: "workq-more", hidden: true });
+    this.deadLetters = h("p", { class: "workq-dead-letters", hidden: true });
     this.why = h("p", { class: "workq-reason" });
+    this.ghosts = new GhostList(ui, name);
     this.purge = button(ui, "Purge", "purge", {
       command: () => ({ queue: name }),
       "aria-label": `Purge ${name}`,
@@ -1482,7 +1832,9 @@ var QueueCardView = class {
       h("p", { class: "workq-facts" }, this.kept, this.kind),
       this.counts.element,
       this.#pipe(),
-      this.why
+      this.deadLetters,
+      this.why,
+      this.ghosts.element
     );
   }
   /** @param {QueueCard} queue */
@@ -1495,12 +1847,17 @@ var QueueCardView = class {
     this.#drawFacts(queue);
     this.counts.draw(queue);
     this.#drawWaiting(queue, ROOM[Math.min(frame.queues.length, ROOM.length - 1)]);
+    const deadLetters = deadLettersOf(frame, queue.name);
+    setText(this.deadLetters, deadLetters);
+    setHidden(this.deadLetters, deadLetters === "");
     setText(this.why, whyWaiting(frame, queue));
+    this.ghosts.draw(queue);
     setHidden(this.purge, queue.gone || queue.name === "");
   }
   /** Before it goes. */
   clear() {
     this.chips.clear();
+    this.ghosts.clear();
     this.ui.saveFocus(this.element, this.element.closest(".workq-queue-column"));
     this.ui.buttons.forget(this.element);
   }
@@ -1532,7 +1889,6 @@ var QueueCardView = class {
    * @param {number} room
    */
   #drawWaiting(queue, room) {
-    setStyle(this.lane, "--workq-room", String(Math.min(room, MOST_ROOM_KEPT)));
     this.chips.draw(queue.waiting.slice(0, room), () => "waiting");
     const undrawn = queue.more + Math.max(0, queue.waiting.length - room);
     setText(this.more, `+ ${formatCount(undrawn)} more`);
@@ -1550,12 +1906,14 @@ function queueColumn(ui) {
     (card) => card.clear()
   );
   const more = hint(ui);
+  const exchanges = exchangeList(ui);
   const declare = declareForm(ui);
   const why = reasons(ui, ["purge", "declare"]);
   return {
     element: ui.h(
       "section",
       { class: "workq-column workq-queue-column", "aria-label": "Queues", tabindex: "-1" },
+      exchanges.element,
       list,
       declare.element,
       more.element,
@@ -1563,6 +1921,7 @@ function queueColumn(ui) {
     ),
     /** @param {Frame} frame */
     draw(frame) {
+      exchanges.draw(frame);
       cards.draw(frame.queues);
       setHidden(list, frame.queues.length === 0);
       more.draw(andMore(frame.more_queues, "queue"));
@@ -1572,45 +1931,44 @@ function queueColumn(ui) {
   };
 }
 
-// workq_helpers/stage/js/story.js
-var MARK_ICONS = { "": "", kill: "✕", crash: "⚠︎", outage: "⚠︎", loss: "✖︎" };
-function story(ui) {
-  const list = ui.h("ol", { class: "workq-story-lines" });
-  const lines = [];
-  return {
-    element: ui.h("section", { class: "workq-story", "aria-label": "What happened last" }, list),
-    /** @param {Frame} frame */
-    draw(frame) {
-      while (lines.length < frame.story.length) {
-        const line = storyLine(ui);
-        lines.push(line);
-        list.append(line.element);
-      }
-      lines.forEach((line, index) => {
-        line.draw(frame.story[index]);
-      });
-    }
-  };
-}
-function storyLine({ h }) {
-  const seconds = h("span", { class: "workq-story-seconds" });
-  const icon = h("span", { class: "workq-icon", "aria-hidden": "true" });
-  const text = h("span", { class: "workq-story-text" });
-  const element = h("li", { class: "workq-story-line" }, seconds, icon, text);
-  return {
-    element,
-    /** @param {StoryLine | undefined} line */
-    draw(line) {
-      setHidden(element, line === void 0);
-      if (line === void 0) return;
-      setAttribute(element, "data-mark", line.mark || null);
-      setText(seconds, `${line.seconds.toFixed(1)} s`);
-      setText(icon, MARK_ICONS[line.mark]);
-      setText(text, line.text);
-      setAttribute(text, "title", line.text);
-    }
-  };
-}
+// workq_helpers/stage/js/replay_links.js
+var ADDRESS = "#workq-replay/";
+var ReplayLinks = class {
+  /**
+   * @param {Ui} ui
+   * @param {Commands} commands
+   * @param {HTMLElement} root
+   */
+  constructor(ui, commands, root) {
+    this.ui = ui;
+    this.commands = commands;
+    this.root = root;
+    this.follow = (event) => this.#follow(event);
+  }
+  connect() {
+    this.ui.document.addEventListener("click", this.follow, true);
+  }
+  disconnect() {
+    this.ui.document.removeEventListener("click", this.follow, true);
+  }
+  /** @param {MouseEvent} event */
+  #follow(event) {
+    const link = (
+      /** @type {Element} */
+      event.target.closest?.(`a[href^="${ADDRESS}"]`)
+    );
+    if (!link || event.defaultPrevented) return;
+    const [lesson, experiment] = (
+      /** @type {string} */
+      link.getAttribute("href").slice(ADDRESS.length).split("/")
+    );
+    if (decodeURIComponent(lesson) !== this.ui.frame?.lesson) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.commands.send({ do: "replay", experiment: decodeURIComponent(experiment) });
+    this.root.scrollIntoView?.({ block: "nearest" });
+  }
+};
 
 // workq_helpers/stage/js/summary.js
 var MOST_TOLD = 3;
@@ -1680,7 +2038,8 @@ var ChipView = class {
     this.phase = h("span", { class: "workq-phase" });
     this.redelivered = h("span", { class: "workq-badge workq-redelivered" });
     this.worked = h("span", { class: "workq-badge workq-worked" });
-    this.badges = h("span", { class: "workq-badges" }, this.redelivered, this.worked);
+    this.back = h("span", { class: "workq-badge workq-back" });
+    this.badges = h("span", { class: "workq-badges" }, this.back, this.redelivered, this.worked);
     this.element = h("li", { class: "workq-message" }, this.mark, this.text, this.dots, this.phase, this.badges);
   }
   /**
@@ -1694,7 +2053,7 @@ var ChipView = class {
       this.key = message.key;
       setAttribute(this.element, "data-key", message.key);
     }
-    const facts = `${message.task}|${place}|${message.persistent}|${message.dots}|${message.redelivered}|${message.deliveries}|${message.worked}|${word}`;
+    const facts = `${message.task}|${place}|${message.persistent}|${message.dots}|${message.redelivered}|${message.deliveries}|${message.worked}|${message.back_from}|${word}`;
     if (this.#facts === facts) return;
     this.#facts = facts;
     setAttribute(this.element, "data-place", place);
@@ -1724,13 +2083,15 @@ var ChipView = class {
     setHidden(this.dots, dots === 0);
   }
   /** @param {Chip} message */
-  #drawBadges({ redelivered, worked }) {
+  #drawBadges({ redelivered, worked, back_from }) {
     const again = worked >= 2;
+    setHidden(this.back, back_from === "");
+    setText(this.back, back_from && `back from ${back_from}`);
     setHidden(this.redelivered, !redelivered);
     setText(this.redelivered, redelivered ? "redelivered" : "");
     setHidden(this.worked, !again);
     setText(this.worked, again ? `worked on ${worked}×` : "");
-    const badges = Number(redelivered) + Number(again);
+    const badges = Number(redelivered) + Number(again) + Number(back_from !== "");
     setHidden(this.badges, badges === 0);
     setAttribute(this.element, "data-badges", badges || null);
     setAttribute(this.element, "data-redelivered", redelivered);
@@ -1745,6 +2106,7 @@ function describe(message, place) {
   if (message.deliveries > 0) facts.push(`delivered ${message.deliveries}×`);
   if (message.worked > 0) facts.push(`worked on ${message.worked}×`);
   if (message.redelivered) facts.push("redelivered");
+  if (message.back_from) facts.push(`came back from ${message.back_from}`);
   return facts.filter((fact, index) => index === 0 || fact !== "").join(" · ");
 }
 
@@ -1776,9 +2138,17 @@ function tables(ui) {
   const noneLost = h("p", { class: "workq-hint" }, "No task is lost.");
   const element = h(
     "details",
-    { class: "workq-table" },
+    { class: "workq-table", "data-control": "details" },
     h("summary", {}, "Show as table"),
-    h("div", { class: "workq-tables" }, queues.element, workers.element, noneLost, lost.element)
+    // It scrolls where it is wider than the view: with the keyboard too.
+    h(
+      "div",
+      { class: "workq-tables", tabindex: "0", role: "group", "aria-label": "Tables" },
+      queues.element,
+      workers.element,
+      noneLost,
+      lost.element
+    )
   );
   return {
     element,
@@ -1891,7 +2261,7 @@ var Timers = class {
 var Ui = class {
   /** @type {Frame | null} The frame that is drawn. */
   frame = null;
-  /** @type {"roomy" | "compact" | "crowd"} How much room each worker gets. */
+  /** @type {"roomy" | "compact" | "crowd" | "mass"} How much room each worker gets. */
   density = "roomy";
   /** @type {Map<number, {chip: ChipView, place: string}>} Where each message is drawn, by its key. */
   places = /* @__PURE__ */ new Map();
@@ -1933,7 +2303,12 @@ function addWorkerForm(ui) {
   const { h } = ui;
   const ack = h(
     "select",
-    { class: "workq-input", "data-field": "auto_ack", "aria-label": "Acknowledgment of the new worker" },
+    {
+      class: "workq-input",
+      "data-field": "auto_ack",
+      "aria-label": "Acknowledgment of the new worker",
+      "data-control": "ack"
+    },
     h("option", { value: "false" }, "manual ack"),
     h("option", { value: "true" }, "auto ack")
   );
@@ -1941,19 +2316,62 @@ function addWorkerForm(ui) {
     max: "65535",
     title: "Prefetch count: how many unacknowledged messages it may hold; 0 is no limit"
   });
-  const noLimit = h("span", { class: "workq-no-limit" }, "0 = no limit");
+  setAttribute(prefetch.element, "data-control", "prefetch");
+  const noLimit = h("span", { class: "workq-no-limit", "data-control": "prefetch" }, "0 = no limit");
   ack[ON_CHANGE] = () => setText(noLimit, ack.value === "true" ? "auto ack has no limit" : "0 = no limit");
   const add = button(ui, "Add worker", "add_worker", {
     command: () => ({ queue: ui.queue(), auto_ack: ack.value === "true", prefetch_count: prefetch.value() }),
     type: "submit",
     class: "workq-button workq-primary"
   });
-  return form(ui, add, { class: "workq-add" }, add, ack, prefetch.element, noLimit);
+  let introduced = null;
+  return {
+    element: form(ui, add, { class: "workq-add" }, add, ack, prefetch.element, noLimit),
+    /** @param {Frame} frame */
+    draw({ controls }) {
+      const now = isIntroduced(controls, "prefetch");
+      if (now !== introduced) prefetch.input.value = now ? "1" : "0";
+      introduced = now;
+    }
+  };
 }
+
+// workq_helpers/stage/js/ending_card.js
+var EYE_SECONDS = 4;
+var EndingCard = class {
+  /** @type {number | null} */
+  #timer = null;
+  /**
+   * @param {Ui} ui
+   * @param {HTMLElement} element
+   */
+  constructor(ui, element) {
+    this.ui = ui;
+    this.element = element;
+  }
+  /** The worker ends: called while the card is still drawn as that of one at work. */
+  begin() {
+    const mode = this.ui.frame?.playback.mode;
+    if (mode === "paused") return;
+    setStyle(this.element, "--workq-kept", `${this.element.offsetHeight}px`);
+    setAttribute(this.element, "data-ending", true);
+    this.ui.timers.cancel(this.#timer);
+    this.#timer = this.ui.timers.after(EYE_SECONDS, () => this.over());
+  }
+  /** It has been seen, or the worker is not at its end in what is shown now. */
+  over() {
+    if (this.#timer === null) return;
+    this.ui.timers.cancel(this.#timer);
+    this.#timer = null;
+    setAttribute(this.element, "data-ending", null);
+    setStyle(this.element, "--workq-kept", "0px");
+  }
+};
 
 // workq_helpers/stage/js/worker_actions.js
 function workerActions(ui, name) {
-  const command = () => ({ worker: name });
+  let own = "";
+  const command = () => ({ worker: own || name });
   const stop = button(ui, "Stop", "stop", {
     command,
     "aria-label": `Stop ${name}`,
@@ -1973,8 +2391,14 @@ function workerActions(ui, name) {
      * @param {WorkerCard} worker
      * @param {boolean} ended
      */
-    draw({ state }, ended) {
-      setHidden(element, ended);
+    draw({ state, program }, ended) {
+      setHidden(element, ended || program === "");
+      setHidden(freeze, program !== null);
+      if (program && own !== program) {
+        own = program;
+        setAttribute(stop, "title", "SIGTERM asks its process to end");
+        setAttribute(kill, "title", "SIGKILL ends its process");
+      }
       const frozen = state === "frozen";
       setText(freeze, frozen ? "Thaw" : "Freeze");
       setAttribute(freeze, "data-do", frozen ? "thaw" : "freeze");
@@ -1993,9 +2417,7 @@ function workerConsole(ui, name) {
     { class: "workq-console", tabindex: "0", role: "group", "aria-label": `Console of ${name}` },
     text
   );
-  const element = h("details", { class: "workq-console-box", open: true }, h("summary", {}, "Console"), terminal);
-  const fold = { open: true, touched: false };
-  element[FOLD] = fold;
+  const element = h("details", { class: "workq-console-box" }, h("summary", {}, "Console"), terminal);
   return {
     element,
     /**
@@ -2005,10 +2427,6 @@ function workerConsole(ui, name) {
     draw({ console }, ended) {
       setText(text, console.join("\n"));
       setHidden(element, console.length === 0 && ended);
-      const open = ui.density === "roomy" && !ended;
-      if (fold.touched || fold.open === open) return;
-      fold.open = open;
-      element.open = open;
     }
   };
 }
@@ -2065,9 +2483,10 @@ function workBar(ui) {
   const element = h("div", { class: "workq-work", hidden: true }, label, track, length);
   let shown = null;
   let odd = false;
+  const speed = () => ui.frame?.playback.speed ?? 1;
   const start = (work) => {
     const all = Math.max(work.work_seconds, LEAST_WORK_SECONDS);
-    const left = all - work.elapsed_seconds;
+    const left = (all - work.elapsed_seconds) / speed();
     const runs = work.running && left >= SHORTEST_RUN_SECONDS;
     const full = work.running && !runs && !ui.reducedMotion.matches;
     const part = Math.min(1, work.elapsed_seconds / all);
@@ -2097,15 +2516,16 @@ function workBar(ui) {
       setText(length, formatSeconds(work.work_seconds));
       setAttribute(track, "aria-label", `working on ${work.task}, ${formatSeconds(work.work_seconds)} of work`);
       const at = ui.now();
-      if (shown !== null && !ui.reducedMotion.matches && isOnTime(shown, work, at)) return;
-      shown = { work, at };
+      if (shown !== null && !ui.reducedMotion.matches && isOnTime(shown, work, at, speed())) return;
+      shown = { work, at, speed: speed() };
       start(work);
     }
   };
 }
-function isOnTime({ work: old, at }, work, now) {
+function isOnTime({ work: old, at, speed: oldSpeed }, work, now, speed) {
+  if (oldSpeed !== speed) return false;
   if (old.key !== work.key || old.running !== work.running || old.work_seconds !== work.work_seconds) return false;
-  const expected = old.elapsed_seconds + (old.running ? now - at : 0);
+  const expected = old.elapsed_seconds + (old.running ? (now - at) * speed : 0);
   return Math.abs(expected - work.elapsed_seconds) < (old.running ? DRIFT_SECONDS : STILL_DRIFT_SECONDS);
 }
 
@@ -2129,7 +2549,7 @@ function hands(ui, name) {
     draw(worker, ended) {
       const held = [...worker.slots].sort((a, b) => Number(isWorkedOn(b)) - Number(isWorkedOn(a)));
       const inWork = held.length > 0 && isWorkedOn(held[0]) ? 1 : 0;
-      const most = ui.density === "crowd" ? CROWD_SLOTS + inWork : held.length;
+      const most = { roomy: held.length, compact: held.length, crowd: CROWD_SLOTS + inWork, mass: 1 }[ui.density];
       const words = {
         working: worker.state === "frozen" ? "hangs" : "working",
         finished: "no ack yet",
@@ -2148,15 +2568,18 @@ function hands(ui, name) {
   };
 }
 var isWorkedOn = (message) => message.phase === "working";
-function noteOn({ slots, more, state, ack }) {
+function noteOn({ slots, more, state, ack, program }) {
   const waiting = slots.filter((message) => message.phase === "dispatched").length + more;
   const finished = slots.filter((message) => message.phase === "finished").length;
   const said = [];
   if (state === "frozen" && slots.length > 0) said.push("Hangs, and keeps what it holds.");
   if (state === "reconnecting") said.push("Lost its connection and tries again.");
-  if (waiting > 0) said.push(noteOnWaiting(waiting, ack));
+  if (waiting > 0) said.push(program === null ? noteOnWaiting(waiting, ack) : noteOnHeld(waiting));
   if (finished > 0) said.push(`${formatCount(finished)} finished, not acknowledged.`);
   return said.join(" ");
+}
+function noteOnHeld(held) {
+  return `${formatCount(held)} ${held === 1 ? "is" : "are"} not acknowledged: no other worker gets ${held === 1 ? "it" : "them"}.`;
 }
 function noteOnWaiting(waiting, ack) {
   const wait = `${formatCount(waiting)} ${waiting === 1 ? "waits" : "wait"} here`;
@@ -2181,6 +2604,7 @@ var WorkerCardView = class {
     this.done = h("span", { "data-count": "done" });
     this.settings = h("span", { class: "workq-settings" });
     this.room = h("span", { class: "workq-room" });
+    this.dropped = h("p", { class: "workq-dropped", hidden: true });
     this.hands = hands(ui, name);
     this.actions = workerActions(ui, name);
     this.console = workerConsole(ui, name);
@@ -2194,12 +2618,13 @@ var WorkerCardView = class {
         h("span", { class: "workq-state" }, this.icon, this.word),
         h("span", { class: "workq-done" }, "done ", this.done)
       ),
-      this.settings,
       this.room,
       this.hands.element,
-      this.actions.element,
+      h("div", { class: "workq-worker-foot" }, this.settings, this.actions.element),
+      this.dropped,
       this.console.element
     );
+    this.ending = new EndingCard(ui, this.element);
   }
   clear() {
     this.hands.clear();
@@ -2207,7 +2632,11 @@ var WorkerCardView = class {
   /** @param {WorkerCard} worker */
   draw(worker) {
     const ended = hasEnded(worker);
-    if (ended && this.#ended === false) this.ui.saveFocus(this.actions.element, this.element);
+    if (ended && this.#ended === false) {
+      this.ui.saveFocus(this.actions.element, this.element);
+      this.ending.begin();
+    }
+    if (!ended) this.ending.over();
     this.#ended = ended;
     this.#drawHead(worker, ended);
     this.hands.draw(worker, ended);
@@ -2234,6 +2663,9 @@ var WorkerCardView = class {
     setAttribute(this.settings, "title", settings);
     const free = worker.free === null ? "no limit" : `${formatCount(worker.free)} free`;
     setText(this.room, ended ? "" : free);
+    setText(this.dropped, worker.dropped);
+    setAttribute(this.dropped, "title", worker.dropped);
+    setHidden(this.dropped, worker.dropped === "");
   }
 };
 function settingsOf({ ack, prefetch_count, queue }, frame) {
@@ -2243,13 +2675,20 @@ function settingsOf({ ack, prefetch_count, queue }, frame) {
 }
 
 // workq_helpers/stage/js/worker_column.js
+function invitation({ queues, publishers }) {
+  const waiting = queues.reduce((sum, queue) => sum + queue.ready.log, 0);
+  if (waiting > 0) return "No worker yet. Press “Add worker”, and it takes what waits in the queue.";
+  if (publishers.published > 0) return "No worker yet. Press “Add worker”, and it takes the next task that is sent.";
+  return "Nothing has happened yet. Press “Send”: a task goes into the queue. Then press “Add worker”: it takes the task.";
+}
 var WorkerColumn = class {
   /** @param {Ui} ui */
   constructor(ui) {
     const { h } = ui;
     this.why = reasons(ui, ["add_worker", "stop", "kill", "freeze", "thaw"]);
     this.count = h("span", { class: "workq-workers-count" });
-    this.none = h("p", { class: "workq-empty" }, "No worker yet. Add one, and it takes tasks from the queue.");
+    this.none = h("p", { class: "workq-empty" });
+    this.add = addWorkerForm(ui);
     this.more = hint(ui);
     const list = h("div", { class: "workq-workers" });
     this.element = h(
@@ -2259,7 +2698,7 @@ var WorkerColumn = class {
         "div",
         { class: "workq-worker-top" },
         heading(ui, "C", "Workers", this.count),
-        addWorkerForm(ui),
+        this.add.element,
         this.why.element
       ),
       this.none,
@@ -2283,9 +2722,11 @@ var WorkerColumn = class {
     this.cards.draw(workers);
     this.#drawLine(workers);
     setHidden(this.none, workers.length > 0);
+    setText(this.none, invitation(frame));
     this.more.draw(andMore(more_workers, "worker"));
     const running = formatCount(workers.filter((worker) => !hasEnded(worker)).length);
     setText(this.count, workers.length > 0 ? `${running}${more_workers ? "+" : ""} running` : "");
+    this.add.draw(frame);
     this.why.draw(frame);
   }
   /**
@@ -2329,18 +2770,22 @@ var View = class {
     this.tables = tables(this.ui);
     this.summary = new Summary(this.ui);
     this.flights = new Flights(this.ui);
+    this.controls = introducedControls(this.ui, () => this.root);
     this.body = this.#makeBody();
     this.root = this.#makeRoot();
+    this.place = new Place(this.ui, el, this.root);
     this.overlay = new Overlay(this.ui, this.root, this.body);
     this.liveness = new Liveness(this.ui, () => this.#drawOverlay());
     this.frames = new FrameLoop(this.ui.window, (frame) => this.#draw(frame));
     this.gestures = new Gestures(this);
+    this.replayLinks = new ReplayLinks(this.ui, this.commands, this.root);
     this.modelEvents = this.#makeModelEvents();
   }
   /** @param {HTMLElement} el */
   open(el) {
-    el.append(this.root);
+    this.place.open();
     this.gestures.connect();
+    this.replayLinks.connect();
     for (const [name, act] of this.modelEvents) this.model.on(name, act);
     this.#takeFrame();
     if (el.closest(".jupyter-widgets-disconnected")) this.liveness.lost();
@@ -2348,13 +2793,13 @@ var View = class {
   close() {
     for (const [name, act] of this.modelEvents) this.model.off(name, act);
     this.gestures.disconnect();
+    this.replayLinks.disconnect();
     this.frames.stop();
+    this.place.close();
     this.ui.timers.cancelAll();
-    this.root.remove();
   }
   #makeBody() {
     const { h } = this.ui;
-    const columns = [this.publisher, this.queues, this.workers, this.ends].map((column) => column.element);
     return h(
       "fieldset",
       { class: "workq-body", "aria-label": "RabbitMQ stage" },
@@ -2362,10 +2807,20 @@ var View = class {
       this.playback.element,
       this.story.element,
       this.notices.element,
-      this.python.element,
-      h("div", { class: "workq-picture" }, ...columns),
-      legend(this.ui),
-      this.tables.element
+      h(
+        "div",
+        { class: "workq-picture" },
+        h("div", { class: "workq-side" }, this.publisher.element, this.queues.element),
+        h("div", { class: "workq-side" }, this.workers.element, this.ends.element)
+      ),
+      h(
+        "div",
+        { class: "workq-folds" },
+        this.python.element,
+        legend(this.ui),
+        this.tables.element,
+        this.controls.element
+      )
     );
   }
   #makeRoot() {
@@ -2404,7 +2859,9 @@ var View = class {
     ui.places.clear();
     ui.density = densityOf(frame.workers);
     setAttribute(root, "data-density", ui.density);
+    setAttribute(root, "data-many", ui.density === "crowd" || ui.density === "mass");
     setAttribute(root, "data-mode", frame.playback.mode);
+    setAttribute(root, "data-during", frame.during ? "true" : null);
     for (const part of this.#parts()) part.draw(frame);
     ui.buttons.draw(frame);
     this.flights.start();
@@ -2414,7 +2871,7 @@ var View = class {
   }
   /** @returns {Part[]} */
   #parts() {
-    const bars = [this.broker, this.playback, this.story, this.notices, this.python];
+    const bars = [this.controls, this.broker, this.playback, this.story, this.notices, this.python];
     return [...bars, this.publisher, this.queues, this.workers, this.ends, this.tables];
   }
   #drawOverlay() {

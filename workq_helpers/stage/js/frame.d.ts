@@ -5,6 +5,12 @@ export interface Action {
   why: string;
 }
 
+export interface BindingLine {
+  destination: string;
+  kind: "queue" | "exchange";
+  routing_key: string;
+}
+
 export interface BrokerBar {
   name: string;
   found: string;
@@ -28,6 +34,7 @@ export interface Chip {
   redelivered: boolean;
   deliveries: number;
   worked: number;
+  back_from: string;
 }
 
 export interface Contents {
@@ -41,9 +48,22 @@ export interface Contents {
   summary: string;
 }
 
+export interface DeadLetterRoute {
+  queue: string;
+  exchange: string;
+  routing_key: string;
+}
+
 export interface EndList {
   count: number;
   recent: Chip[];
+}
+
+export interface ExchangeCard {
+  name: string;
+  type: string;
+  bindings: BindingLine[];
+  more: number;
 }
 
 export interface Frame {
@@ -55,15 +75,26 @@ export interface Frame {
   ends: Record<string, EndList>;
   story: StoryLine[];
   summary: string;
+  exchanges: ExchangeCard[];
+  more_exchanges: number;
+  dead_letters: DeadLetterRoute[];
   number: number;
   lesson: string;
   closed: string;
+  during: string;
   playback: PlaybackBar;
   broker: BrokerBar;
+  controls: string[];
   actions: Record<string, Action>;
   queue: string;
   python: CallLine[];
   notices: Notice[];
+}
+
+export interface Ghosts {
+  count: number;
+  recent: Chip[];
+  why: string;
 }
 
 export type MarkKind = "" | "kill" | "crash" | "outage" | "loss";
@@ -92,11 +123,13 @@ export type Phase = "dispatched" | "working" | "finished";
 
 export interface PlaybackBar {
   mode: "live" | "paused" | "replaying";
+  speed: number;
   seconds: number;
   end_seconds: number;
   event: number;
   events: number;
   caption: string;
+  marks: StoryLine[];
 }
 
 export interface PublisherColumn {
@@ -123,11 +156,28 @@ export interface QueueCard {
   unacknowledged: QueueCount;
   waiting: Chip[];
   more: number;
+  ghosts: Ghosts;
+  unseen: number;
 }
 
 export interface QueueCount {
   broker: number | null;
   log: number;
+}
+
+export interface Recorded {
+  publishers: PublisherColumn;
+  queues: QueueCard[];
+  more_queues: number;
+  workers: WorkerCard[];
+  more_workers: number;
+  ends: Record<string, EndList>;
+  story: StoryLine[];
+  summary: string;
+  broker_state: "up" | "stopping" | "down" | "coming back";
+  exchanges: ExchangeCard[];
+  more_exchanges: number;
+  dead_letters: DeadLetterRoute[];
 }
 
 export interface Slot {
@@ -138,6 +188,7 @@ export interface Slot {
   redelivered: boolean;
   deliveries: number;
   worked: number;
+  back_from: string;
   phase: "dispatched" | "working" | "finished";
 }
 
@@ -146,6 +197,12 @@ export interface StoryLine {
   seconds: number;
   text: string;
   mark: "" | "kill" | "crash" | "outage" | "loss";
+}
+
+export interface Topology {
+  exchanges: ExchangeCard[];
+  more_exchanges: number;
+  dead_letters: DeadLetterRoute[];
 }
 
 export interface Work {
@@ -161,7 +218,8 @@ export interface Work {
 export interface WorkerCard {
   name: string;
   queue: string;
-  state: "starting" | "idle" | "busy" | "frozen" | "reconnecting" | "stopping" | "stopped" | "killed" | "crashed";
+  program: string | null;
+  state: "starting" | "idle" | "busy" | "frozen" | "reconnecting" | "disconnected" | "stopping" | "stopped" | "killed" | "crashed";
   ack: "auto" | "manual";
   prefetch_count: number;
   done: number;
@@ -170,6 +228,7 @@ export interface WorkerCard {
   free: number | null;
   busy_with: Work | null;
   console: string[];
+  dropped: string;
 }
 
-export type WorkerState = "starting" | "idle" | "busy" | "frozen" | "reconnecting" | "stopping" | "stopped" | "killed" | "crashed";
+export type WorkerState = "starting" | "idle" | "busy" | "frozen" | "reconnecting" | "disconnected" | "stopping" | "stopped" | "killed" | "crashed";

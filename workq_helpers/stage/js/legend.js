@@ -14,12 +14,13 @@ export function legend({ h }) {
   const item = (text, sign) => h("span", {}, sign, text);
   /** @param {string} kept */
   const mark = (kept) => h("span", { class: "workq-mark", "data-kept": kept });
-  return h(
+  const signs = h(
     "p",
     { class: "workq-legend" },
-    item("persistent message, durable queue: on disk", mark("persistent")),
-    item("transient: in memory", mark("transient")),
+    item("published as persistent; or a durable queue", mark("persistent")),
+    item("transient", mark("transient")),
     item("dots of work", h("span", { class: "workq-dots", style: "--workq-dots: 3" })),
     item("free slot", h("span", { class: "workq-slot workq-sample" })),
   );
+  return h("details", { class: "workq-signs", "data-control": "details" }, h("summary", {}, "Signs"), signs);
 }

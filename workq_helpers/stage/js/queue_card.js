@@ -2,7 +2,9 @@
 
 import { button } from "./buttons.js";
 import { ChipList } from "./chip_list.js";
-import { setAttribute, setHidden, setStyle, setText } from "./dom.js";
+import { setAttribute, setHidden, setText } from "./dom.js";
+import { deadLettersOf } from "./exchange_list.js";
+import { GhostList } from "./ghosts.js";
 import { queueCounts } from "./queue_counts.js";
 import { whyWaiting } from "./why_waiting.js";
 import { formatCount } from "./words.js";
@@ -12,7 +14,6 @@ import { formatCount } from "./words.js";
 
 /** How many messages are drawn in each of so many queues: several share the room of one. */
 const ROOM = [12, 12, 6, 4, 3];
-const MOST_ROOM_KEPT = 8; // so many rows stay free where fewer wait, so that nothing jumps
 
 /** One queue: how it is made, how much is in it, and what waits in it. */
 export class QueueCardView {
@@ -29,7 +30,9 @@ export class QueueCardView {
     this.lane = h("ol", { class: "workq-lane", "aria-label": `Messages waiting in ${name}, head first` });
     this.chips = new ChipList(ui, this.lane, `queue ${name}`);
     this.more = h("p", { class: "workq-more", hidden: true });
+    this.deadLetters = h("p", { class: "workq-dead-letters", hidden: true });
     this.why = h("p", { class: "workq-reason" });
+    this.ghosts = new GhostList(ui, name);
     this.purge = button(ui, "Purge", "purge", {
       command: () => ({ queue: name }),
       "aria-label": `Purge ${name}`,
@@ -42,7 +45,9 @@ export class QueueCardView {
       h("p", { class: "workq-facts" }, this.kept, this.kind),
       this.counts.element,
       this.#pipe(),
+      this.deadLetters,
       this.why,
+      this.ghosts.element,
     );
   }
 
@@ -53,13 +58,18 @@ export class QueueCardView {
     this.#drawFacts(queue);
     this.counts.draw(queue);
     this.#drawWaiting(queue, ROOM[Math.min(frame.queues.length, ROOM.length - 1)]);
+    const deadLetters = deadLettersOf(frame, queue.name);
+    setText(this.deadLetters, deadLetters);
+    setHidden(this.deadLetters, deadLetters === "");
     setText(this.why, whyWaiting(frame, queue));
+    this.ghosts.draw(queue);
     setHidden(this.purge, queue.gone || queue.name === "");
   }
 
   /** Before it goes. */
   clear() {
     this.chips.clear();
+    this.ghosts.clear();
     this.ui.saveFocus(this.element, this.element.closest(".workq-queue-column"));
     this.ui.buttons.forget(this.element);
   }
@@ -95,7 +105,6 @@ export class QueueCardView {
    * @param {number} room
    */
   #drawWaiting(queue, room) {
-    setStyle(this.lane, "--workq-room", String(Math.min(room, MOST_ROOM_KEPT)));
     this.chips.draw(queue.waiting.slice(0, room), () => "waiting");
     const undrawn = queue.more + Math.max(0, queue.waiting.length - room);
     setText(this.more, `+ ${formatCount(undrawn)} more`);

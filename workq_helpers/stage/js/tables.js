@@ -41,9 +41,17 @@ export function tables(ui) {
   const noneLost = h("p", { class: "workq-hint" }, "No task is lost.");
   const element = h(
     "details",
-    { class: "workq-table" },
+    { class: "workq-table", "data-control": "details" },
     h("summary", {}, "Show as table"),
-    h("div", { class: "workq-tables" }, queues.element, workers.element, noneLost, lost.element),
+    // It scrolls where it is wider than the view: with the keyboard too.
+    h(
+      "div",
+      { class: "workq-tables", tabindex: "0", role: "group", "aria-label": "Tables" },
+      queues.element,
+      workers.element,
+      noneLost,
+      lost.element,
+    ),
   );
   return {
     element,

@@ -8,14 +8,17 @@ import { endColumn } from "./end_column.js";
 import { Flights } from "./flights.js";
 import { FrameLoop } from "./frame_loop.js";
 import { Gestures } from "./gestures.js";
+import { introducedControls } from "./introduced.js";
 import { legend } from "./legend.js";
 import { Liveness } from "./liveness.js";
 import { NoticeList } from "./notice_list.js";
 import { Overlay } from "./overlay.js";
+import { Place } from "./place.js";
 import { playbackBar } from "./playback_bar.js";
 import { publisherColumn } from "./publisher_column.js";
 import { PythonPanel } from "./python_panel.js";
 import { queueColumn } from "./queue_column.js";
+import { ReplayLinks } from "./replay_links.js";
 import { story } from "./story.js";
 import { Summary } from "./summary.js";
 import { tables } from "./tables.js";
@@ -47,19 +50,23 @@ export class View {
     this.tables = tables(this.ui);
     this.summary = new Summary(this.ui);
     this.flights = new Flights(this.ui);
+    this.controls = introducedControls(this.ui, () => this.root);
     this.body = this.#makeBody();
     this.root = this.#makeRoot();
+    this.place = new Place(this.ui, el, this.root);
     this.overlay = new Overlay(this.ui, this.root, this.body);
     this.liveness = new Liveness(this.ui, () => this.#drawOverlay());
     this.frames = new FrameLoop(this.ui.window, (frame) => this.#draw(frame));
     this.gestures = new Gestures(this);
+    this.replayLinks = new ReplayLinks(this.ui, this.commands, this.root);
     this.modelEvents = this.#makeModelEvents();
   }
 
   /** @param {HTMLElement} el */
   open(el) {
-    el.append(this.root);
+    this.place.open();
     this.gestures.connect();
+    this.replayLinks.connect();
     for (const [name, act] of this.modelEvents) this.model.on(name, act);
     this.#takeFrame();
     if (el.closest(".jupyter-widgets-disconnected")) this.liveness.lost(); // reopened without its kernel
@@ -68,14 +75,14 @@ export class View {
   close() {
     for (const [name, act] of this.modelEvents) this.model.off(name, act);
     this.gestures.disconnect();
+    this.replayLinks.disconnect();
     this.frames.stop();
+    this.place.close();
     this.ui.timers.cancelAll();
-    this.root.remove();
   }
 
   #makeBody() {
     const { h } = this.ui;
-    const columns = [this.publisher, this.queues, this.workers, this.ends].map((column) => column.element);
     return h(
       "fieldset",
       { class: "workq-body", "aria-label": "RabbitMQ stage" },
@@ -83,10 +90,20 @@ export class View {
       this.playback.element,
       this.story.element,
       this.notices.element,
-      this.python.element,
-      h("div", { class: "workq-picture" }, ...columns),
-      legend(this.ui),
-      this.tables.element,
+      h(
+        "div",
+        { class: "workq-picture" },
+        h("div", { class: "workq-side" }, this.publisher.element, this.queues.element),
+        h("div", { class: "workq-side" }, this.workers.element, this.ends.element),
+      ),
+      h(
+        "div",
+        { class: "workq-folds" },
+        this.python.element,
+        legend(this.ui),
+        this.tables.element,
+        this.controls.element,
+      ),
     );
   }
 
@@ -126,7 +143,9 @@ export class View {
     ui.places.clear();
     ui.density = densityOf(frame.workers);
     setAttribute(root, "data-density", ui.density);
+    setAttribute(root, "data-many", ui.density === "crowd" || ui.density === "mass");
     setAttribute(root, "data-mode", frame.playback.mode);
+    setAttribute(root, "data-during", frame.during ? "true" : null);
     for (const part of this.#parts()) part.draw(frame);
     ui.buttons.draw(frame);
     this.flights.start();
@@ -137,7 +156,7 @@ export class View {
 
   /** @returns {Part[]} */
   #parts() {
-    const bars = [this.broker, this.playback, this.story, this.notices, this.python];
+    const bars = [this.controls, this.broker, this.playback, this.story, this.notices, this.python];
     return [...bars, this.publisher, this.queues, this.workers, this.ends, this.tables];
   }
 

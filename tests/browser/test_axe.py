@@ -1,0 +1,97 @@
+"""Nobody is kept out: axe-core finds nothing in any state of the stage, in either theme, at two widths."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browser import chromium
+from tests.browser.axe import violations
+from tests.browser.lab import SCREENSHOTS
+from workq_helpers.stage.widget import StageWidget
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Playwright
+
+FRAMES = json.loads((Path(__file__).parents[1] / "js" / "frames.json").read_text(encoding="utf-8"))
+
+_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>The stage</title><style>%s</style></head>
+<body data-jp-theme-light="%s" style="margin: 0; background: %s"><div id="place"></div></body></html>"""
+
+#: A view of one frame, as anywidget makes it.
+_SHOW = """async ([source, frame]) => {
+    const address = URL.createObjectURL(new Blob([source], {type: "text/javascript"}));
+    const stage = (await import(address)).default;
+    const model = {get: () => frame, on() {}, off() {}, send() {}};
+    stage.render({model, el: document.querySelector("#place")});
+    for (const folded of document.querySelectorAll("details")) folded.open = true;
+    await new Promise(resolve => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+}"""
+
+#: Buttons below an arrow between two columns; an arrow is drawn before its column, turned or not about its middle.
+_ARROWS_ON_CONTROLS = """() => {
+    const arrows = [...document.querySelectorAll(".workq-column")].flatMap(column => {
+        const style = getComputedStyle(column, "::before");
+        if (style.content === "none" || style.display === "none") return [];
+        const box = column.getBoundingClientRect();
+        const [left, top] = [box.left + parseFloat(style.left), box.top + parseFloat(style.top)];
+        const [x, y] = [left + parseFloat(style.width) / 2, top + parseFloat(style.height) / 2];
+        return [{left: x - 8, right: x + 8, top: y - 8, bottom: y + 8}];
+    });
+    return [...document.querySelectorAll("button, input, select")].filter(one => one.checkVisibility()).filter(one => {
+        const box = one.getBoundingClientRect();
+        return arrows.some(arrow => arrow.left < box.right && box.left < arrow.right
+            && arrow.top < box.bottom && box.top < arrow.bottom);
+    }).map(one => one.textContent);
+}"""
+
+_NAMES_OUTSIDE = """() => [...document.querySelectorAll(".workq-worker")].filter(card => {
+    const box = card.getBoundingClientRect();
+    return card.scrollWidth > card.clientWidth + 1 || [...card.querySelectorAll("*")]
+        .filter(one => one.checkVisibility() && getComputedStyle(one).position !== "absolute")
+        .some(one => one.getBoundingClientRect().right > box.right + 1);
+}).map(card => card.dataset.worker)"""
+
+
+@pytest.fixture(scope="module")
+def browser_alone(playwright: Playwright) -> Iterator[Browser]:
+    with chromium.launch(playwright) as launched:
+        yield launched
+
+
+@pytest.fixture(params=[600, 1200], ids=["narrow", "wide"])
+def width(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+@pytest.fixture(params=["light", "dark"])
+def page(browser_alone: Browser, request: pytest.FixtureRequest, width: int) -> Iterator[Page]:
+    """An empty page that looks as a notebook in a theme does."""
+    light = request.param == "light"
+    context = browser_alone.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce")
+    opened = context.new_page()
+    opened.set_content(_PAGE % (StageWidget._css, str(light).lower(), "#ffffff" if light else "#111111"))
+    yield opened
+    context.close()
+
+
+@pytest.mark.parametrize("scene", [name for name in FRAMES if name != "sample"])
+def test_no_state_of_the_stage_keeps_anybody_out(page: Page, scene: str, request: pytest.FixtureRequest) -> None:
+    page.evaluate(_SHOW, [StageWidget._esm, FRAMES[scene]])
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    (SCREENSHOTS / f"scene-{scene}-{request.node.callspec.id}.png").write_bytes(page.screenshot(full_page=True))
+    assert violations(page, ".workq-stage") == []
+
+
+@pytest.mark.parametrize("scene", ["tutorial", "killed", "exchanges"])
+def test_no_arrow_lies_on_a_control_and_no_name_leaves_its_card(page: Page, scene: str) -> None:
+    frame = json.loads(json.dumps(FRAMES[scene]))
+    for worker in frame["workers"]:
+        worker["name"] = f"{worker['name']}-of-the-kitchen-behind-the-second-door-on-the-left"
+    page.evaluate(_SHOW, [StageWidget._esm, frame])
+    assert page.evaluate(_ARROWS_ON_CONTROLS) == []
+    assert page.evaluate(_NAMES_OUTSIDE) == []
