@@ -69,7 +69,9 @@ def test_it_holds_the_lessons(wheel: zipfile.ZipFile) -> None:
 
 def test_it_holds_nothing_of_the_course_around_it(wheel: zipfile.ZipFile) -> None:
     tops = {name.partition("/")[0] for name in wheel.namelist()}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"workq_helpers"}
+    (data,) = (top for top in tops if top.endswith(".data"))  # JupyterLab's extension, and nothing else
+    assert all("/labextensions/workq-stage/" in name for name in wheel.namelist() if name.startswith(f"{data}/"))
+    assert {top for top in tops if not top.endswith((".dist-info", ".data"))} == {"workq_helpers"}
 
 
 def test_it_holds_license_and_notice(wheel: zipfile.ZipFile) -> None:

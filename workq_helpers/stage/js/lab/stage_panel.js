@@ -4,7 +4,7 @@ import { invitation } from "./invitation.js";
 
 /** @import { Placed } from "../types.d.ts" */
 
-const STYLE = "box-sizing: border-box; overflow: auto; padding: 4px 8px; background: var(--jp-layout-color1);";
+const STYLE = "box-sizing: border-box; overflow: auto; padding: 0 8px; background: var(--jp-layout-color1);";
 
 /** @param {any} widget */
 const isNotebook = (widget) => Boolean(widget?.context?.path && widget.content?.model?.cells);

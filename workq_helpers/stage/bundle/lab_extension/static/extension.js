@@ -16,7 +16,7 @@
   }
 
   // workq_helpers/stage/js/lab/stage_panel.js
-  var STYLE = "box-sizing: border-box; overflow: auto; padding: 4px 8px; background: var(--jp-layout-color1);";
+  var STYLE = "box-sizing: border-box; overflow: auto; padding: 0 8px; background: var(--jp-layout-color1);";
   var isNotebook = (widget) => Boolean(widget?.context?.path && widget.content?.model?.cells);
   var showsStage = (notebook) => [...notebook.content.model.cells].some((cell) => /^lesson\.stage\b/m.test(cell.sharedModel.getSource()));
   var StagePanel = class {
