@@ -39,8 +39,9 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Module
     module = load("environment")
     monkeypatch.delenv("WORKQ_VERSIONS", raising=False)
     monkeypatch.setattr(module, "uv_on_this_machine", lambda: None)
-    for name in ("pyproject.toml", "constraints.txt", "constraints-lowest.txt", "scripts/environment.py"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    extension = "workq_helpers/stage/bundle/lab_extension/static/extension.js"
+    for name in ("pyproject.toml", "constraints.txt", "constraints-lowest.txt", "scripts/environment.py", extension):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     monkeypatch.setattr(module, "ROOT", tmp_path)
     for name, path in {

@@ -77,7 +77,7 @@ def test_what_a_notebook_keeps_has_the_text_and_no_markup_of_a_task() -> None:
     assert [html.unescape(text) for text in alternatives] == [bundle["text/plain"]]
     assert bundle["text/html"].count("<img") == 1
     assert "data:image/png;base64," in bundle["text/html"]
-    assert "Run the cell" in bundle["text/html"]
+    assert "Restart Kernel" in bundle["text/html"]
 
 
 def test_it_is_drawn_again_only_where_it_was_shown_and_looks_different(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from workq_helpers.errors import RunFileError
 from workq_helpers.stage.saved_run import MOST_BYTES, SavedRun, TaskRow
 
-__all__ = ["PLAYER_CSS", "PLAYER_JS", "packed", "page", "player_element", "unpacked"]
+__all__ = ["PLAYER_CSS", "PLAYER_JS", "packed", "page", "player_element", "run_line", "unpacked"]
 
 _BUNDLE = Path(__file__).parent / "bundle"
 
@@ -95,7 +95,7 @@ def page(*runs: SavedRun, table: str = "") -> str:
     title = " · ".join(f"{run.file['lesson']}, RabbitMQ {run.file['rabbitmq']}" for run in runs)
     places = "\n".join(
         f"<section><p>{html.escape(run_line(run))}</p>\n{player_element(run)}\n"
-        f"{'' if table else tasks_table(run.file['tasks'])}</section>"
+        f"{'' if table else _tasks_table(run.file['tasks'])}</section>"
         for run in runs
     )
     return (
@@ -109,7 +109,7 @@ def page(*runs: SavedRun, table: str = "") -> str:
     )
 
 
-def tasks_table(tasks: list[TaskRow]) -> str:
+def _tasks_table(tasks: list[TaskRow]) -> str:
     """Return what became of each task, as HTML that is folded until it is asked for.
 
     Args:
