@@ -59,6 +59,14 @@ def test_what_no_proxy_is_for(exempt: str, url: str, is_exempt: bool) -> None:
     assert (proxy_for(url, {"http": "http://proxy:1", "no": exempt}) is None) is is_exempt
 
 
+def test_what_macos_has_in_its_settings_counts_with_their_exceptions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    monkeypatch.setattr("urllib.request.getproxies", lambda: {"http": "http://proxy:1"})
+    monkeypatch.setattr("urllib.request.proxy_bypass", lambda host: host.endswith(".local"))
+    assert proxy_for("http://broker:15672") == "http://proxy:1"
+    assert proxy_for("http://broker.local:15672") is None
+
+
 def test_the_proxy_of_the_scheme_goes_before_the_one_for_all() -> None:
     proxies = {"https": "http://one:1", "all": "http://two:2"}
     assert proxy_for("https://broker", proxies) == "http://one:1"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import platform
+import pwd
 import re
 import socket
 import subprocess
@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
+from urllib.parse import unquote
 
 from packaging.requirements import Requirement
 
@@ -21,6 +22,7 @@ from workq_helpers.cli.jupyter_folders import unwritable, without_saving
 from workq_helpers.cli.lab import FIRST_LESSON, course_folder
 from workq_helpers.errors import ImpostorError, WorkqError
 from workq_helpers.impostors import find_impostors, refuse_impostors
+from workq_helpers.rabbitmq.url import BROKER_URL
 
 __all__ = ["anonymous", "examine"]
 
@@ -30,6 +32,8 @@ _OLDEST_PYTHON = (3, 11)
 _JUPYTERLAB_PORT = 8888
 #: How long a kernel may take to start and to import what a lesson imports, in seconds; twice that of the trial.
 _KERNEL_SECONDS = 130.0
+#: Which variables have the name of whoever sits there.
+_USER_VARIABLES = ("USER", "LOGNAME", "USERNAME", "SUDO_USER", "JUPYTERHUB_USER")
 
 
 def examine(try_a_node: bool = False) -> list[Finding]:
@@ -58,21 +62,34 @@ def anonymous(text: str, environ: Mapping[str, str] = os.environ) -> str:
         text: What doctor found.
         environ: The environment variables.
     """
-    home = environ.get("HOME", "").rstrip("/")
-    for folder in {home, os.path.realpath(home) if home else ""} - {"", "/"}:
+    for folder in _homes(environ):
         text = re.sub(rf"{re.escape(folder)}(?=/|\W|$)", "~", text)
-    text = re.sub(r"//[^/@\s]*@", "//", text)
-    login = re.match(r"\w+://([^:@/]*)", environ.get("WORKQ_BROKER_URL", ""))
-    for name in filter(None, {_user(environ), login[1] if login else ""}):
-        text = re.sub(rf"(?<=[/'\"]){re.escape(name)}(?=[/'\"]|$)", "USER", text)
+    text = re.sub(r"//\S*@", "//", text)
+    for name in _users(environ):
+        text = re.sub(rf"(?<=['\"]){re.escape(name)}(?=['\"])", "USER", text)
+        # Else in a path or before a host alone: one who is called `node` is not meant by every node.
+        whole_name = rf"(?<![^\W_]){re.escape(name)}(?![^\W_])"
+        words = re.split(r"(\s+)", text)
+        text = "".join(re.sub(whole_name, "USER", word) if re.search("[/@]", word) else word for word in words)
     return text
 
 
-def _user(environ: Mapping[str, str]) -> str:
+def _homes(environ: Mapping[str, str]) -> set[str]:
+    homes = {environ.get("HOME", "").rstrip("/"), *(account.pw_dir for account in _account())}
+    return {folder for home in homes if home for folder in (home, os.path.realpath(home))} - {"/"}
+
+
+def _users(environ: Mapping[str, str]) -> set[str]:
+    login = re.match(r"\w+://([^:@/]*)", environ.get(BROKER_URL, ""))
+    names = {*map(environ.get, _USER_VARIABLES), *(account.pw_name for account in _account())}
+    return {name for name in (*names, login and unquote(login[1])) if name}
+
+
+def _account() -> list[pwd.struct_passwd]:
     try:
-        return environ.get("USER") or environ.get("LOGNAME") or getpass.getuser()
-    except (OSError, KeyError):
-        return ""  # a user id without a name, as in some containers
+        return [pwd.getpwuid(os.getuid())]
+    except KeyError:
+        return []  # a user id without a name, as in some containers
 
 
 def _python() -> Finding:

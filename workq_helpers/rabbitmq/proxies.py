@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import sys
 import urllib.request
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ def proxy_for(url: str, proxies: Mapping[str, str] | None = None) -> str | None:
     Args:
         url: What is asked for.
         proxies: By scheme, with ``"all"`` for every scheme and ``"no"`` for what none is for; by default the
-            environment's, and on macOS those of the system's settings.
+            environment's, and on macOS those of the system's settings with their exceptions.
     """
     named = urllib.request.getproxies() if proxies is None else proxies
     parts = urlsplit(url)
@@ -29,6 +30,8 @@ def proxy_for(url: str, proxies: Mapping[str, str] | None = None) -> str | None:
     proxy = named.get(parts.scheme) or named.get("all")
     if not proxy or is_loopback(host) or _is_exempt(host, parts.port, named.get("no", "")):
         return None
+    if proxies is None and sys.platform == "darwin" and urllib.request.proxy_bypass(host):
+        return None  # the settings' exceptions are told by nothing else
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
