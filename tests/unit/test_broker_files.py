@@ -213,6 +213,7 @@ def test_a_node_has_a_locale_that_is_there(
     node = NodeServer(
         Installation(tmp_path, tmp_path, Version("4.3.6"), "made up"), tmp_path / "node", {"LC_ALL": "xx_YY"}
     )
+    node._ports = (1, 2, 3, 4)
     assert node._node_environ(1, 2)["LC_ALL"] == locale
 
 
