@@ -5,6 +5,17 @@ import * as frames from "./frames.mjs";
 import { openView } from "./view.mjs";
 
 describe("the picture", () => {
+  test("what happened last is told, and what was bad has a sign", () => {
+    const view = openView(frames.killed());
+    const lines = view.$$(".workq-story-line");
+    assert.equal(lines.length, frames.killed().story.length);
+    const kill = lines.find((line) => line.textContent.includes("worker-3 was killed"));
+    assert.match(kill.textContent, /✕.*Invoice 17 and Invoice 18 are lost/);
+    assert.equal(kill.getAttribute("data-mark"), "kill");
+    view.show(frames.empty());
+    assert.ok(view.$$(".workq-story-line").every((line) => line.hidden));
+  });
+
   test("shows each message once, as itself, where it is", () => {
     const frame = frames.killed();
     const view = openView(frame);

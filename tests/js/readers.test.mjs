@@ -21,6 +21,22 @@ describe("for everybody", () => {
     assert.ok(!view.page.takeWrites().some((write) => write.startsWith("text Three")));
   });
 
+  test("what happened is told before the summary, each sentence once, and the last three of many", () => {
+    const line = (number) => ({ number, seconds: number, text: `Sentence ${number}`, mark: "" });
+    const said = () => view.text(".workq-summary");
+    const view = openView({ ...frames.empty(), summary: "Now.", story: [line(1)] });
+    assert.equal(said(), "Sentence 1. Now.");
+    view.page.pass(3);
+    view.show({ ...frames.empty(), summary: "Now.", story: [1, 2, 3, 4, 5].map(line) });
+    assert.equal(said(), "Sentence 3. Sentence 4. Sentence 5. Now.");
+    view.page.pass(3);
+    view.show({ ...frames.empty(), summary: "Then.", story: [4, 5].map(line) });
+    assert.equal(said(), "Then.");
+    view.page.pass(3);
+    view.show({ ...frames.empty(), summary: "Back.", story: [1, 2].map(line) });
+    assert.equal(said(), "Sentence 2. Back.");
+  });
+
   test("the table says the same, while it is open", () => {
     const view = openView(frames.killed());
     const details = view.$(".workq-table");

@@ -60,6 +60,7 @@ def compose(
         "workers": moment["workers"],
         "more_workers": moment["more_workers"],
         "ends": moment["ends"],
+        "story": moment["story"],
         "summary": moment["summary"],
         "actions": _actions(queues),
         "queue": _default_queue(queues, last_queue),

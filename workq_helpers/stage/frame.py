@@ -16,6 +16,7 @@ __all__ = [
     "Contents",
     "EndList",
     "Frame",
+    "MarkKind",
     "Mode",
     "Moment",
     "Notice",
@@ -26,6 +27,7 @@ __all__ = [
     "QueueCard",
     "QueueCount",
     "Slot",
+    "StoryLine",
     "Work",
     "WorkerCard",
     "WorkerState",
@@ -37,6 +39,9 @@ BrokerState = Literal["up", "stopping", "down", "coming back"]
 WorkerState = Literal["starting", "idle", "busy", "frozen", "reconnecting", "stopping", "stopped", "killed", "crashed"]
 #: How far the delivery of a message to a worker has come.
 Phase = Literal["dispatched", "working", "finished"]
+
+#: What a sentence is on the time line: a worker's kill or crash, the broker's outage, or a loss; ``""`` for most.
+MarkKind = Literal["", "kill", "crash", "outage", "loss"]
 
 
 class Chip(TypedDict):
@@ -185,6 +190,22 @@ class EndList(TypedDict):
     recent: list[Chip]
 
 
+class StoryLine(TypedDict):
+    """A sentence on something that happened.
+
+    Attributes:
+        number: The event's that it is about; the first one's, where it sums several up.
+        seconds: When, since the lesson opened; the last one's, where something followed from it.
+        text: The sentence, without a full stop.
+        mark: What it is on the time line.
+    """
+
+    number: int
+    seconds: float
+    text: str
+    mark: MarkKind
+
+
 class Contents(TypedDict):
     """What a moment and a whole frame have in common: all that is drawn from the log.
 
@@ -195,6 +216,7 @@ class Contents(TypedDict):
         workers: The workers, the first of them.
         more_workers: How many there are besides.
         ends: What became of messages, by the name of the end.
+        story: What happened last, oldest first.
         summary: All of it in a sentence or two.
     """
 
@@ -204,6 +226,7 @@ class Contents(TypedDict):
     workers: list[WorkerCard]
     more_workers: int
     ends: dict[str, EndList]
+    story: list[StoryLine]
     summary: str
 
 

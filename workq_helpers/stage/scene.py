@@ -24,6 +24,7 @@ from workq_helpers.stage.frame import (
     WorkerCard,
     WorkerState,
 )
+from workq_helpers.stage.narration import Narration
 
 __all__ = ["BrokerCounts", "Scene"]
 
@@ -122,6 +123,7 @@ class Scene:
     def __init__(self, seconds_per_dot: float) -> None:
         self._seconds_per_dot = seconds_per_dot
         self.ledger = Ledger()
+        self.narration = Narration()
         #: How many rows it has taken in.
         self.events = 0
         self._counted: Counter[tuple[str, str]] = Counter()
@@ -134,13 +136,30 @@ class Scene:
     def update(self, rows: list[Row]) -> None:
         """Take in the rows that follow those taken in before."""
         self.events += len(rows)
-        self.ledger.update(rows)
         counted = Counter(map(_KIND_AND_ACTOR, rows))
+        if any(kind == "broker" for kind, _ in counted):
+            self._tell_with_losses(rows)
+        else:
+            self.ledger.update(rows)
+            self.narration.update(rows)
         self._counted.update(counted)
         if any(kind in _ANSWERS for kind, _ in counted):
             self._answered_seconds = next(row[0] for row in reversed(rows) if row[1] in _ANSWERS)
         if not _TELLING.isdisjoint(kind for kind, _ in counted):
             self._learn(row for row in rows if row[1] in _TELLING)
+
+    def _tell_with_losses(self, rows: list[Row]) -> None:
+        """Take in rows among which the broker goes or comes, and have it told what was lost by that."""
+        of_the_broker = [at for at, row in enumerate(rows) if row[1] == "broker"]
+        begin = 0
+        for stop in sorted({*of_the_broker, *(at + 1 for at in of_the_broker), len(rows)}):
+            before = self.ledger.places()["lost"]
+            self.ledger.update(rows[begin:stop])
+            self.narration.update(rows[begin:stop])
+            lost = self.ledger.places()["lost"] - before
+            if lost and begin in of_the_broker:
+                self.narration.lose([message.task for message in self.ledger.recent("lost")[:lost]], lost)
+            begin = stop
 
     # -- learning -------------------------------------------------------------------------------------
 
@@ -218,6 +237,7 @@ class Scene:
             "workers": workers,
             "more_workers": max(0, len(self._workers) - len(workers)),
             "ends": self._ends(),
+            "story": self.narration.latest(seconds),
             "summary": "",
         }
         moment["summary"] = _summary(moment)

@@ -1572,12 +1572,56 @@ function queueColumn(ui) {
   };
 }
 
+// workq_helpers/stage/js/story.js
+var MARK_ICONS = { "": "", kill: "✕", crash: "⚠︎", outage: "⚠︎", loss: "✖︎" };
+function story(ui) {
+  const list = ui.h("ol", { class: "workq-story-lines" });
+  const lines = [];
+  return {
+    element: ui.h("section", { class: "workq-story", "aria-label": "What happened last" }, list),
+    /** @param {Frame} frame */
+    draw(frame) {
+      while (lines.length < frame.story.length) {
+        const line = storyLine(ui);
+        lines.push(line);
+        list.append(line.element);
+      }
+      lines.forEach((line, index) => {
+        line.draw(frame.story[index]);
+      });
+    }
+  };
+}
+function storyLine({ h }) {
+  const seconds = h("span", { class: "workq-story-seconds" });
+  const icon = h("span", { class: "workq-icon", "aria-hidden": "true" });
+  const text = h("span", { class: "workq-story-text" });
+  const element = h("li", { class: "workq-story-line" }, seconds, icon, text);
+  return {
+    element,
+    /** @param {StoryLine | undefined} line */
+    draw(line) {
+      setHidden(element, line === void 0);
+      if (line === void 0) return;
+      setAttribute(element, "data-mark", line.mark || null);
+      setText(seconds, `${line.seconds.toFixed(1)} s`);
+      setText(icon, MARK_ICONS[line.mark]);
+      setText(text, line.text);
+      setAttribute(text, "title", line.text);
+    }
+  };
+}
+
 // workq_helpers/stage/js/summary.js
+var MOST_TOLD = 3;
 var PAUSE_SECONDS = 3;
 var Summary = class {
-  #newest = "";
+  /** @type {{summary: string, story: StoryLine[]}} */
+  #newest = { summary: "", story: [] };
   /** @type {string | null} */
   #told = null;
+  #toldNumber = 0;
+  // the newest sentence's that was told
   #toldAt = Number.NEGATIVE_INFINITY;
   /** @type {number | null} */
   #timer = null;
@@ -1586,20 +1630,32 @@ var Summary = class {
     this.ui = ui;
     this.element = ui.h("p", { class: "workq-summary", "aria-live": "polite", role: "status" });
   }
-  /** @param {string} text */
-  tell(text) {
-    this.#newest = text;
-    if (text === this.#told || this.#timer !== null) return;
+  /**
+   * @param {string} summary
+   * @param {StoryLine[]} story
+   */
+  tell(summary, story2) {
+    this.#newest = { summary, story: story2 };
+    if (summary === this.#told && this.#news().length === 0 || this.#timer !== null) return;
     const wait = PAUSE_SECONDS - (this.ui.now() - this.#toldAt);
     if (wait <= 0) this.#tellNewest();
     else this.#timer = this.ui.timers.after(wait, () => this.#tellNewest());
   }
+  #news() {
+    const { story: story2 } = this.#newest;
+    const last = story2.at(-1)?.number ?? 0;
+    if (last < this.#toldNumber) return story2.slice(-1);
+    return story2.filter((line) => line.number > this.#toldNumber).slice(-MOST_TOLD);
+  }
   #tellNewest() {
     this.#timer = null;
-    if (this.#newest === this.#told) return;
-    this.#told = this.#newest;
+    const { summary, story: story2 } = this.#newest;
+    const news = this.#news();
+    if (summary === this.#told && news.length === 0) return;
+    this.#told = summary;
+    this.#toldNumber = story2.at(-1)?.number ?? 0;
     this.#toldAt = this.ui.now();
-    setText(this.element, this.#newest);
+    setText(this.element, [...news.map((line) => `${line.text}.`), summary].join(" "));
   }
 };
 
@@ -2265,6 +2321,7 @@ var View = class {
     this.commands = new Commands(this.ui, model, this.notices, this.python);
     this.broker = brokerBar(this.ui);
     this.playback = playbackBar(this.ui, this.commands);
+    this.story = story(this.ui);
     this.publisher = publisherColumn(this.ui);
     this.queues = queueColumn(this.ui);
     this.workers = new WorkerColumn(this.ui);
@@ -2303,6 +2360,7 @@ var View = class {
       { class: "workq-body", "aria-label": "RabbitMQ stage" },
       this.broker.element,
       this.playback.element,
+      this.story.element,
       this.notices.element,
       this.python.element,
       h("div", { class: "workq-picture" }, ...columns),
@@ -2350,13 +2408,13 @@ var View = class {
     for (const part of this.#parts()) part.draw(frame);
     ui.buttons.draw(frame);
     this.flights.start();
-    this.summary.tell(frame.summary);
+    this.summary.tell(frame.summary, frame.story);
     setAttribute(root, "data-number", frame.number);
     this.#drawOverlay();
   }
   /** @returns {Part[]} */
   #parts() {
-    const bars = [this.broker, this.playback, this.notices, this.python];
+    const bars = [this.broker, this.playback, this.story, this.notices, this.python];
     return [...bars, this.publisher, this.queues, this.workers, this.ends, this.tables];
   }
   #drawOverlay() {

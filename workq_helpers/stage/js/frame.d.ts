@@ -37,6 +37,7 @@ export interface Contents {
   workers: WorkerCard[];
   more_workers: number;
   ends: Record<string, EndList>;
+  story: StoryLine[];
   summary: string;
 }
 
@@ -52,6 +53,7 @@ export interface Frame {
   workers: WorkerCard[];
   more_workers: number;
   ends: Record<string, EndList>;
+  story: StoryLine[];
   summary: string;
   number: number;
   lesson: string;
@@ -64,6 +66,8 @@ export interface Frame {
   notices: Notice[];
 }
 
+export type MarkKind = "" | "kill" | "crash" | "outage" | "loss";
+
 export type Mode = "live" | "paused" | "replaying";
 
 export interface Moment {
@@ -73,6 +77,7 @@ export interface Moment {
   workers: WorkerCard[];
   more_workers: number;
   ends: Record<string, EndList>;
+  story: StoryLine[];
   summary: string;
   broker_state: "up" | "stopping" | "down" | "coming back";
 }
@@ -134,6 +139,13 @@ export interface Slot {
   deliveries: number;
   worked: number;
   phase: "dispatched" | "working" | "finished";
+}
+
+export interface StoryLine {
+  number: number;
+  seconds: number;
+  text: string;
+  mark: "" | "kill" | "crash" | "outage" | "loss";
 }
 
 export interface Work {

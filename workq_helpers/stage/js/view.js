@@ -16,6 +16,7 @@ import { playbackBar } from "./playback_bar.js";
 import { publisherColumn } from "./publisher_column.js";
 import { PythonPanel } from "./python_panel.js";
 import { queueColumn } from "./queue_column.js";
+import { story } from "./story.js";
 import { Summary } from "./summary.js";
 import { tables } from "./tables.js";
 import { Ui } from "./ui.js";
@@ -38,6 +39,7 @@ export class View {
     this.commands = new Commands(this.ui, model, this.notices, this.python);
     this.broker = brokerBar(this.ui);
     this.playback = playbackBar(this.ui, this.commands);
+    this.story = story(this.ui);
     this.publisher = publisherColumn(this.ui);
     this.queues = queueColumn(this.ui);
     this.workers = new WorkerColumn(this.ui);
@@ -79,6 +81,7 @@ export class View {
       { class: "workq-body", "aria-label": "RabbitMQ stage" },
       this.broker.element,
       this.playback.element,
+      this.story.element,
       this.notices.element,
       this.python.element,
       h("div", { class: "workq-picture" }, ...columns),
@@ -127,14 +130,14 @@ export class View {
     for (const part of this.#parts()) part.draw(frame);
     ui.buttons.draw(frame);
     this.flights.start();
-    this.summary.tell(frame.summary);
+    this.summary.tell(frame.summary, frame.story);
     setAttribute(root, "data-number", frame.number);
     this.#drawOverlay();
   }
 
   /** @returns {Part[]} */
   #parts() {
-    const bars = [this.broker, this.playback, this.notices, this.python];
+    const bars = [this.broker, this.playback, this.story, this.notices, this.python];
     return [...bars, this.publisher, this.queues, this.workers, this.ends, this.tables];
   }
 
