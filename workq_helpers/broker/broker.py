@@ -35,8 +35,6 @@ from workq_helpers.rabbitmq.url import endpoint_from_url
 from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import pika
 
     from workq_helpers.rabbitmq.borrowed_virtual_host import Claim
@@ -499,9 +497,7 @@ class Broker:
     def __enter__(self) -> Broker:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __del__(self) -> None:
