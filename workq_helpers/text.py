@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
+import re
 
-__all__ = ["Code", "paragraph", "printable"]
+__all__ = ["Code", "paragraph", "printable", "without_login"]
 
 # Control characters have pictures of their own in Unicode. The second set, which some terminals obey too, has none;
 # nor have those that turn the direction of what follows, or can't be seen at all.
@@ -26,6 +27,15 @@ def printable(text: str, *, lines: bool = False) -> str:
     if text.isprintable():  # nearly always, and answered at once
         return text
     return text.replace("\r\n", "\n").translate(_ON_LINES) if lines else text.translate(_ON_A_LINE)
+
+
+def without_login(text: str) -> str:
+    """Return a text without the logins of the addresses in it, also where a password has a slash or an @ in it.
+
+    Args:
+        text: An address, or what a program said.
+    """
+    return re.sub(r"(\w+://|//|^)\S*@", r"\1", text)
 
 
 def paragraph(text: str) -> str:

@@ -23,6 +23,7 @@ from workq_helpers.cli.lab import FIRST_LESSON, course_folder
 from workq_helpers.errors import ImpostorError, WorkqError
 from workq_helpers.impostors import find_impostors, refuse_impostors
 from workq_helpers.rabbitmq.url import BROKER_URL
+from workq_helpers.text import without_login
 
 __all__ = ["anonymous", "examine"]
 
@@ -64,7 +65,7 @@ def anonymous(text: str, environ: Mapping[str, str] = os.environ) -> str:
     """
     for folder in _homes(environ):
         text = re.sub(rf"{re.escape(folder)}(?=/|\W|$)", "~", text)
-    text = re.sub(r"//\S*@", "//", text)
+    text = without_login(text)
     for name in _users(environ):
         text = re.sub(rf"(?<=['\"]){re.escape(name)}(?=['\"])", "USER", text)
         # Else in a path or before a host alone: one who is called `node` is not meant by every node.

@@ -20,7 +20,8 @@ from workq_helpers.errors import (
 )
 from workq_helpers.rabbitmq.connecting import CERTIFICATE_ADVICE, tls_context
 from workq_helpers.rabbitmq.endpoint import Endpoint
-from workq_helpers.rabbitmq.proxies import proxy_for, without_login
+from workq_helpers.rabbitmq.proxies import proxy_for
+from workq_helpers.text import without_login
 
 __all__ = ["Management", "QueueCounts", "path_of"]
 
@@ -280,7 +281,7 @@ def _client(endpoint: Endpoint, url: str) -> httpx.Client:
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         if proxy is None:
             raise
-        reason = "the course has no SOCKS" if isinstance(error, ImportError) else str(error).rstrip(".")
+        reason = "the course has no SOCKS" if isinstance(error, ImportError) else "its address is none that can be used"
         host = urlsplit(url).hostname
         raise ManagementUnavailableError(
             f"The management API at {url} can't be asked through the proxy {without_login(proxy)}: {reason}. If this "

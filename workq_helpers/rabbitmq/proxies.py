@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 import sys
 import urllib.request
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-__all__ = ["is_loopback", "proxy_for", "without_login"]
+__all__ = ["is_loopback", "proxy_for"]
 
 
 def proxy_for(url: str, proxies: Mapping[str, str] | None = None) -> str | None:
@@ -47,15 +46,6 @@ def is_loopback(host: str) -> bool:
     address = _address(name)
     mapped = getattr(address, "ipv4_mapped", None)
     return address is not None and (mapped or address).is_loopback
-
-
-def without_login(address: str) -> str:
-    """Return a proxy's address without the login in it, to be shown.
-
-    Args:
-        address: The address.
-    """
-    return re.sub(r"(^|//)[^/@\s]*@", r"\1", address)
 
 
 def _is_exempt(host: str, port: int | None, exempt: str) -> bool:
