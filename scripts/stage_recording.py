@@ -7,6 +7,7 @@ from typing import Any
 
 from workq_helpers.log.details import ConsumeOptions, PublishOptions, QueueOptions
 from workq_helpers.log.events import Event
+from workq_helpers.rabbitmq.routes import Routes
 from workq_helpers.stage.composition import broker_bar, compose
 from workq_helpers.stage.frame import BrokerBar, BrokerState, CallLine, Frame, Notice
 from workq_helpers.stage.playhead import Position
@@ -29,6 +30,7 @@ class Recording:
         self.consoles: dict[str, list[str]] = {}
         self.counts: dict[str, tuple[int, int]] = {}
         self.reachable: bool | None = None
+        self.routes = Routes()
         self._tags: Counter[str] = Counter()
         self._held: dict[tuple[str, str], int] = {}
         self._delivered: Counter[str] = Counter()
@@ -101,6 +103,8 @@ class Recording:
             number=number,
             lesson=lesson,
             closed=closed,
+            routes=self.routes,
+            marks=scene.narration.notable(),
             calls=self.calls,
             notices=self.notices,
         )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from stage_recording import Recording
 
 from workq_helpers.log.details import BrokerChange, Handback
+from workq_helpers.rabbitmq.routes import Binding, DeadLetters, Exchange, Routes
 from workq_helpers.stage.calls import FIVE_TASKS, Call
 from workq_helpers.stage.composition import broker_bar
 from workq_helpers.stage.frame import Frame
@@ -240,6 +241,22 @@ def _many_queues() -> Frame:
     return it.frame(number=59)
 
 
+def _exchanges() -> Frame:
+    """Exchanges besides the default one, and a queue whose dead letters go through one of them."""
+    it = _tutorial_recording()
+    it.declare("dead_letters", durable=True)
+    kitchen = (Binding("hello", "queue", "order.*"), Binding("audit", "exchange", "#"))
+    it.routes = Routes(
+        (
+            Exchange("kitchen", "topic", kitchen),
+            Exchange("audit", "fanout", ()),
+            Exchange("dlx", "direct", (Binding("dead_letters", "queue", "rejected"),)),
+        ),
+        (DeadLetters("hello", "dlx", "rejected"), DeadLetters("dead_letters", "", "hello")),
+    )
+    return it.frame(number=60)
+
+
 _SCENES: dict[str, Callable[[], Frame]] = {
     "empty": _empty,
     "sample": _sample,
@@ -251,4 +268,5 @@ _SCENES: dict[str, Callable[[], Frame]] = {
     "closed": _closed,
     "hostile": _hostile,
     "manyQueues": _many_queues,
+    "exchanges": _exchanges,
 }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 from workq_helpers.impostors import refuse_imported_impostors, refuse_impostors
+from workq_helpers.interrupts import defer_while_importing, deferred
 
 if TYPE_CHECKING:
     from workq_helpers.broker import Broker, find_broker
@@ -33,6 +34,8 @@ __all__ = [
     "work",
 ]
 
+defer_while_importing(__name__)
+
 # Imported when first asked for: the process that keeps the broker imports this package too, and has no use
 # for most of it. A lesson comes with the list of all lessons, for it knows their checks by name.
 _attached, __dir__, _ = lazy_loader.attach(
@@ -52,7 +55,8 @@ _attached, __dir__, _ = lazy_loader.attach(
 def __getattr__(name: str) -> object:
     refuse_impostors()
     try:
-        found: object = _attached(name)
+        with deferred():
+            found: object = _attached(name)
     except ImportError:
         refuse_impostors(None)  # Python's own modules can be taken for others too
         raise

@@ -59,7 +59,9 @@ class Lesson(Session):
         return logs.tables.deliveries(self.log)
 
     def tasks(self) -> pd.DataFrame:
-        """Return every task and what became of it, a row each."""
+        """Return every task and what became of it, a row each; the log is held against RabbitMQ's counts before."""
+        if not self._closed:
+            self.take_stock()
         return logs.tables.tasks(self.log)
 
     def trace(self) -> pd.DataFrame:
@@ -67,8 +69,8 @@ class Lesson(Session):
         return logs.tables.trace(self._book.trace)
 
     def timeline(self) -> Picture:
-        """Return a picture of who worked on what, and when."""
-        return pictures.timeline.timeline(self.log)
+        """Return a picture of who worked on what, and when, since the last question that was asked."""
+        return pictures.timeline.timeline(self.log, since_seconds=self.experiments.last_began_seconds())
 
     @property
     def stage(self) -> Stage:

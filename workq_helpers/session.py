@@ -11,18 +11,31 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import pika.exceptions
+
+from workq_helpers import rabbitmq
 from workq_helpers.broker import Broker, find_broker
 from workq_helpers.clients.consumer import ConsumerOptions
 from workq_helpers.clients.program import Program
 from workq_helpers.clients.publisher import Publisher, PublisherOptions
 from workq_helpers.clients.recording_connection import ACTOR, RecordingConnection
 from workq_helpers.clients.worker import Callback, Worker
-from workq_helpers.errors import InvalidArgumentError, QueueError, UnknownWorkerError, WaitTimeoutError, WorkqError
-from workq_helpers.log.details import BrokerChange
+from workq_helpers.errors import (
+    BrokerError,
+    InvalidArgumentError,
+    QueueError,
+    UnknownWorkerError,
+    WaitTimeoutError,
+    WorkqError,
+)
+from workq_helpers.forks import abandon_in_children, unless_forked
+from workq_helpers.log.details import Binding, BrokerChange
 from workq_helpers.log.events import EventLog
+from workq_helpers.log.experiments import Experiments
 from workq_helpers.log.ledger import Ledger
 from workq_helpers.log.observer import Book
-from workq_helpers.rabbitmq.connecting import translate
+from workq_helpers.log.stocktaking import STEADY_LOOKS, Stocktaking, disagreements
+from workq_helpers.rabbitmq.connecting import open_connection, translate
 from workq_helpers.text import printable
 from workq_helpers.waiting import wait_until
 
@@ -37,11 +50,11 @@ _START_TIMEOUT_SECONDS = 60.0
 #: How often the broker is asked for its counts while a wait depends on them, in seconds.
 _COUNT_INTERVAL_SECONDS = 0.1
 
-#: The counts must say "empty" this often in a row: they may lag behind by some milliseconds.
-_QUIET_COUNTS = 3
+#: How often the counts of a broker that we did not set up must be the same: its quorum queues report every 5 s.
+_LOOKS_AT_OTHERS = 60
 
-#: How often the counts may differ from the log's before we believe that they will not come to agree.
-_PATIENT_COUNTS = 10
+#: A message that was delivered so often and is still there goes round in a circle.
+_OFTEN = 5
 
 #: How long messages that ended workers held may take to come back to their queues, in seconds.
 _REQUEUE_SECONDS = 10.0
@@ -75,6 +88,7 @@ class Session:
             _keep_pika_out_of_cells()
             #: Everything that happened, in order.
             self.log = EventLog()
+            self.experiments = Experiments(self.log)
             self._book = Book(self.log)
             self._ledger = Ledger()
             self._ledger_lock = threading.Lock()
@@ -92,9 +106,12 @@ class Session:
             except BaseException:
                 self._release_broker()
                 raise
+            if self.broker.unmanaged:
+                _say(_without_management(self.broker.unmanaged, self.virtual_host))
             self.broker.subscribe(self._record_broker)
-            self._closed = False
+            self._closed = self._inherited = False
             _open_sessions[name] = self
+            abandon_in_children(self)
 
     # -- connections ----------------------------------------------------------------------------------
 
@@ -246,7 +263,11 @@ class Session:
         return next(name for number in self._names[kind] if (name := f"{kind}-{number}") not in taken)
 
     def _explainer(self, queue: str) -> Callable[[BaseException], WorkqError]:
-        return lambda error: translate(error, endpoint=self.broker.endpoint, queue=queue)
+        def explain(error: BaseException) -> WorkqError:
+            known = self.ledger().declarations()
+            return translate(error, endpoint=self.broker.endpoint, queue=queue, known_queues=known)
+
+        return explain
 
     def _start_workers(self, workers: list[Worker]) -> list[Worker]:
         try:
@@ -357,9 +378,26 @@ class Session:
     # -- queues ---------------------------------------------------------------------------------------
 
     def queue_counts(self) -> Mapping[str, QueueCounts]:
-        """Return what the broker says of each queue in the lesson's virtual host, current to some milliseconds."""
+        """Return what the broker says of each queue in the lesson's virtual host, current to some milliseconds.
+
+        Without its management API it says that of the queues that the lesson declared, and nothing of what is
+        unacknowledged: that count is the log's own.
+        """
         self._check_open()
+        if self.broker.unmanaged:
+            return self._counts_over_amqp()
         return self.broker.queue_counts(self.virtual_host)
+
+    def _counts_over_amqp(self) -> Mapping[str, QueueCounts]:
+        ledger, counts = self.ledger(), {}
+        logged = ledger.queues()
+        with open_connection(self.broker.endpoint.on(self.virtual_host)) as connection:
+            for name, options in ledger.declarations().items():
+                with contextlib.suppress(pika.exceptions.ChannelClosedByBroker):  # it is gone, or somebody's alone
+                    declared = connection.channel().queue_declare(name, passive=True)
+                    ready, held = declared.method.message_count, logged[name][1] if name in logged else 0
+                    counts[name] = rabbitmq.management.QueueCounts(ready, held, options.durable, options.type)
+        return counts
 
     def purge(self, queue: str) -> int:
         """Empty a queue of its ready messages; return how many went.
@@ -408,34 +446,28 @@ class Session:
         """Wait until nothing is left to happen: all is published, delivered and worked on.
 
         A message that no worker takes (no worker at all, or every worker holds as many as its prefetch
-        count allows and acks none) does not count: it would wait for ever.
+        count allows and acks none) does not count: it would wait for ever. The log and the broker's own counts agree
+        then: what differed and will not change became events, as with `take_stock`.
 
         Args:
             timeout: Seconds to wait at most.
 
         Raises:
-            WaitTimeoutError: Something still went on; the message says what.
+            WaitTimeoutError: Something still went on, or log and broker differ; the message says what, or in what.
         """
         self._check_open()
-        quiet, patience = 0, _PATIENT_COUNTS
+        stock, counts = self._stocktaking(), self.queue_counts()
 
         def is_idle() -> bool:
-            nonlocal quiet, patience
+            nonlocal counts
             if not self._seems_idle():
                 return False
-            counts = self.queue_counts()
-            if not self._nothing_ready(counts):
-                quiet = 0
-            elif patience and not self._agrees(counts):
-                quiet, patience = 0, patience - 1
-            else:
-                # With nothing pending, every message the log knows has reached a worker, and once is enough.
-                quiet = quiet + 1 if self._pending() else _QUIET_COUNTS
-            return quiet >= _QUIET_COUNTS
+            events, counts = len(self.log), self.queue_counts()
+            return stock.compare(events, counts) and self._nothing_left(counts)
 
         if not wait_until(is_idle, timeout, interval_seconds=_COUNT_INTERVAL_SECONDS):
             raise WaitTimeoutError(
-                f"Not idle after {timeout} seconds: {self._what_goes_on()}. "
+                f"Not idle after {timeout} seconds: {self._what_goes_on(counts)}. "
                 f"Wait longer with wait_until_idle(timeout=...)."
             )
 
@@ -444,6 +476,15 @@ class Session:
             worker.in_hand or worker.state in ("starting", "reconnecting")
             for worker in self._workers
             if worker.alive and worker.state != "frozen"
+        )
+
+    def _nothing_left(self, counts: Mapping[str, QueueCounts]) -> bool:
+        """Whether log and broker agree, and no worker would still take a message."""
+        ledger = self.ledger()
+        return (
+            self._seems_idle()
+            and not disagreements(ledger, counts)
+            and not any(ledger.pending(queue) + ledger.unseen(queue) for queue in self._consumed_queues())
         )
 
     def _consumed_queues(self) -> set[str]:
@@ -457,34 +498,59 @@ class Session:
             and (worker.auto_ack or not worker.prefetch_count or ledger.in_hand(worker.name) < worker.prefetch_count)
         }
 
-    def _pending(self) -> int:
-        ledger = self.ledger()
-        return sum(ledger.pending(queue) for queue in self._consumed_queues())
-
-    def _agrees(self, counts: Mapping[str, QueueCounts]) -> bool:
-        """Whether the broker counts what the log does; what others send and take makes it differ for good."""
-        return all(
-            (counts[queue].ready, counts[queue].unacknowledged) == seen
-            for queue, seen in self.ledger().queues().items()
-            if queue in counts
-        )
-
-    def _nothing_ready(self, counts: Mapping[str, QueueCounts]) -> bool:
-        return self._seems_idle() and not any(
-            counts[queue].ready for queue in self._consumed_queues() if queue in counts
-        )
-
-    def _what_goes_on(self) -> str:
+    def _what_goes_on(self, counts: Mapping[str, QueueCounts]) -> str:
         busy = [f"{publisher.name} is {publisher.state}" for publisher in self._publishers if publisher.alive]
         busy += [
             f"{worker.name} is {worker.state} with {worker.in_hand} in hand"
             for worker in self._workers
             if worker.alive and (worker.in_hand or worker.state == "reconnecting")
         ]
-        pending = self._pending()
+        ledger = self.ledger()
+        again = max(ledger, key=lambda message: message.deliveries, default=None)
+        if again is not None and again.deliveries >= _OFTEN and again.place in ("waiting", "in hand"):
+            busy.append(f"'{again.task}' was delivered {again.deliveries} times and always came back")
+        pending = sum(ledger.pending(queue) for queue in self._consumed_queues())
         if pending:
             busy.append(f"{pending} messages have not been delivered")
-        return ", ".join(busy) or "the broker still counts ready messages"
+        return ", ".join(busy + disagreements(ledger, counts)) or "something happened at each look"
+
+    # -- the log and the broker -----------------------------------------------------------------------
+
+    def take_stock(self, timeout: float = 10.0) -> bool:
+        """Hold the log against the broker's own counts; what differs, while nothing goes on, becomes events.
+
+        A message that the broker does not have is then unknown, with the reason if there can be but one; messages
+        that it has and nobody here has seen are counted.
+
+        Args:
+            timeout: Seconds to wait at most until the broker's counts are still.
+
+        Returns:
+            Whether log and broker agree now. Where something goes on, or there are no counts, they may not.
+        """
+        self._check_open()
+        stock, events = self._stocktaking(), len(self.log)
+
+        def looked() -> tuple[bool, bool]:
+            agree = stock.look()
+            return agree, agree or len(self.log) != events
+
+        with contextlib.suppress(BrokerError):
+            return wait_until(looked, timeout, accept=lambda seen: seen[1], interval_seconds=_COUNT_INTERVAL_SECONDS)[0]
+        return False
+
+    def compare_counts(self) -> Callable[[int, Mapping[str, QueueCounts]], bool]:
+        """Return what compares counts with the log as `take_stock` does, for who asks for them again and again."""
+        return self._stocktaking().compare
+
+    def _stocktaking(self) -> Stocktaking:
+        looks = STEADY_LOOKS if self.broker.ours else _LOOKS_AT_OTHERS
+        return Stocktaking(self._book, self.ledger, self.queue_counts, self._bindings, steady_looks=looks)
+
+    def _bindings(self) -> list[tuple[str, Binding]]:
+        if self.broker.unmanaged:
+            return []  # nobody tells of those that others made
+        return [(queue, Binding(exchange, key)) for queue, exchange, key in self.broker.bindings(self.virtual_host)]
 
     # -- what happened --------------------------------------------------------------------------------
 
@@ -497,7 +563,12 @@ class Session:
     # -- the end --------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """End everything the lesson opened and remove its virtual host; closing again does nothing."""
+        """End everything the lesson opened and remove its virtual host; closing again does nothing.
+
+        In a forked child that does nothing either: all of it is its parent's.
+        """
+        if self._inherited:
+            return
         with _opening:
             if self._closed:
                 return
@@ -505,6 +576,11 @@ class Session:
             if _open_sessions.get(self.name) is self:
                 del _open_sessions[self.name]
         self._end()
+
+    def abandon(self) -> None:
+        """Leave everything to the parent in a forked child."""
+        self._inherited = True
+        _open_sessions.pop(self.name, None)
 
     def _end(self) -> None:
         self.broker.unsubscribe(self._record_broker)
@@ -514,12 +590,21 @@ class Session:
             with contextlib.suppress(Exception):
                 connection.close()
         try:
+            if self.broker.unmanaged:
+                self._delete_declared()
             self.broker.delete_virtual_host(self.virtual_host)
         except WorkqError:
             # It is gone, or will be removed when our share in the broker ends.
             logging.getLogger(__name__).debug("virtual host %s not removed", self.virtual_host, exc_info=True)
         finally:
             self._release_broker()
+
+    def _delete_declared(self) -> None:
+        """Delete what the lesson declared in a virtual host that others may use, unless somebody needs it."""
+        with open_connection(self.broker.endpoint.on(self.virtual_host)) as connection:
+            for name in self.ledger().declarations():
+                with contextlib.suppress(pika.exceptions.ChannelClosedByBroker):
+                    connection.channel().queue_delete(name, if_unused=True, if_empty=True)
 
     def __enter__(self) -> Self:
         return self
@@ -606,13 +691,23 @@ def _keep_pika_out_of_cells() -> None:
         logger.addHandler(logging.NullHandler())
 
 
+def _without_management(why: str, virtual_host: str) -> str:
+    return (
+        f"{why}\nSo this lesson uses the virtual host {virtual_host!r} as it is, with what is in it, and removes in "
+        "the end only those of its own queues that are empty and that nobody uses. RabbitMQ's own count of "
+        "unacknowledged messages can't be seen: where one is shown, it is the log's."
+    )
+
+
 def _say(text: str, *_: object) -> None:
     print(text)  # noqa: T201 - progress for the learner who waits for the first cell
 
 
-@atexit.register
 def _close_open_sessions() -> None:
     for session in list(_open_sessions.values()):
         # One that can't be closed must not keep the others open.
         with contextlib.suppress(Exception):
             session.close()
+
+
+atexit.register(unless_forked(_close_open_sessions))

@@ -1,11 +1,16 @@
-"""Text from anywhere, safe to show: `printable` for a terminal or a cell, `paragraph` and `Code` for a notebook."""
+"""Text from anywhere, safe to show: `printable` for a terminal, `paragraph`, `Sentence` and `Code` for a notebook.
+
+`did_you_mean` helps with what was misspelled.
+"""
 
 from __future__ import annotations
 
+import difflib
 import html
 import re
+from collections.abc import Iterable
 
-__all__ = ["Code", "paragraph", "printable", "without_login"]
+__all__ = ["Code", "Sentence", "did_you_mean", "paragraph", "printable", "without_login"]
 
 # Control characters have pictures of their own in Unicode. The second set, which some terminals obey too, has none;
 # nor have those that turn the direction of what follows, or can't be seen at all.
@@ -59,3 +64,21 @@ class Code(str):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+class Sentence(str):
+    """A sentence that a notebook shows as one."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return paragraph(self)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean 'hello'?" where one of the known names is much like another, else nothing."""
+    meant = difflib.get_close_matches(name, [each for each in known if each != name], n=1)
+    return f"; did you mean {meant[0]!r}?" if meant else ""

@@ -2,10 +2,12 @@
 
     python worker.py
 
+--queue-type quorum declares a quorum queue; all programs have to declare the queue alike.
 WORKQ_BROKER_URL says where RabbitMQ is, for example amqp://user:password@host:5672/virtual-host.
 Ctrl-C ends the worker when it has done the task in hand.
 """
 
+import argparse
 import os
 import signal
 import sys
@@ -26,8 +28,9 @@ RETRY_SECONDS = 1.0  # how long to wait for a RabbitMQ that went away, before tr
 class Worker:
     """Takes tasks over one connection after another, until it is told to leave."""
 
-    def __init__(self, parameters: pika.URLParameters) -> None:
+    def __init__(self, parameters: pika.URLParameters, queue_type: str | None = None) -> None:
         self.parameters = parameters
+        self.arguments = {"x-queue-type": queue_type} if queue_type else None
         self.leaving = False
         self.was_connected = False
 
@@ -50,15 +53,15 @@ class Worker:
     def consume(self, connection: pika.BlockingConnection) -> None:
         """Work on one task after another for as long as the connection lasts."""
         channel = connection.channel()
-        channel.queue_declare(queue=QUEUE, durable=True)
+        channel.queue_declare(queue=QUEUE, durable=True, arguments=self.arguments)
         channel.basic_qos(prefetch_count=1)  # no second task before the first is acknowledged
         self.was_connected = True
         print(" [*] Waiting for tasks. To leave, press Ctrl-C", flush=True)
-        for method, _properties, body in channel.consume(QUEUE, inactivity_timeout=LOOK_SECONDS):
+        for method, _properties, body in channel.consume(queue=QUEUE, inactivity_timeout=LOOK_SECONDS):
             if self.leaving:
                 return  # a task that has just come goes back to the queue with the connection
             if method is None or body is None:
-                continue  # nothing came for a while
+                continue  # nothing came for a while: time to ask again whether to leave
             task = body.decode(errors="replace")
             print(f" [x] Received {task}{' (again)' if method.redelivered else ''}", flush=True)
             self.work(connection, body)
@@ -79,7 +82,9 @@ class Worker:
 
 def main() -> None:
     """Work until Ctrl-C or SIGTERM."""
-    worker = Worker(pika.URLParameters(URL))
+    parser = argparse.ArgumentParser(description="Works on tasks.")
+    parser.add_argument("--queue-type", choices=["classic", "quorum"], help="by default the broker's own")
+    worker = Worker(pika.URLParameters(URL), parser.parse_args().queue_type)
     signal.signal(signal.SIGINT, worker.leave)
     signal.signal(signal.SIGTERM, worker.leave)
     try:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+import linecache
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,9 @@ from workq_helpers.teaching.exercise import OpenExercise, Verdict
 from workq_helpers.teaching.progress import CourseProgress
 
 FOLDER = Path(__file__).with_name("wrong_answers")
+RIGHT = Path(__file__).with_name("right_answers")
+
+_cells = itertools.count(1)
 
 
 class WrongAnswer(NamedTuple):
@@ -29,6 +34,13 @@ def wrong_answers(source: str) -> Iterator[WrongAnswer]:
         yield WrongAnswer(name, message, code)
 
 
+def right_answers(source: str) -> list[tuple[str, str]]:
+    """Return answers that look unlike the solution and do what was asked, with a name each."""
+    text = (RIGHT / f"{Path(source).name}.txt").read_text()
+    return re.findall(r"^#: (.*)\n((?:(?!#: ).*\n?)*)", text, re.MULTILINE)
+
+
+ALL_RIGHT = [(name, *right) for name, exercise in EXERCISES.items() for right in right_answers(exercise.source)]
 ALL_WRONG = [(name, wrong) for name, exercise in EXERCISES.items() for wrong in wrong_answers(exercise.source)]
 
 
@@ -40,8 +52,10 @@ def progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CourseProgress:
 
 def tried(name: str, code: str, broker: Broker) -> Verdict:
     """Run an exercise's cell and check what it defines."""
-    namespace: dict[str, Any] = {"work": work}
-    exec(code, namespace)  # noqa: S102 - our own files, run as a notebook would
+    namespace: dict[str, Any] = {"work": work, "__name__": "__main__"}
+    cell = f"<cell {next(_cells)}>"
+    linecache.cache[cell] = len(code), None, code.splitlines(keepends=True), cell  # as IPython keeps what was run
+    exec(compile(code, cell, "exec"), namespace)  # noqa: S102 - our own files, run as a notebook would
     return OpenExercise(EXERCISES[name], broker).check(namespace[EXERCISES[name].hands_in])
 
 
@@ -50,6 +64,12 @@ def test_the_solution_passes(name: str, broker: Broker, progress: CourseProgress
     verdict = tried(name, EXERCISES[name].read().solution, broker)
     assert verdict.passed, verdict
     assert progress.done().exercises == {name}
+
+
+@pytest.mark.parametrize(("name", "_how", "code"), ALL_RIGHT, ids=[f"{name}: {how}" for name, how, _ in ALL_RIGHT])
+def test_an_unusual_right_answer_passes(name: str, _how: str, code: str, broker: Broker) -> None:
+    verdict = tried(name, code, broker)
+    assert verdict.passed, verdict
 
 
 @pytest.mark.parametrize("name", EXERCISES)
@@ -64,13 +84,14 @@ def test_the_untouched_exercise_says_not_yet(name: str, broker: Broker, progress
 def test_a_wrong_answer_is_diagnosed(name: str, wrong: WrongAnswer, broker: Broker) -> None:
     verdict = tried(name, wrong.code, broker)
     assert not verdict.passed
-    assert wrong.message in verdict.saw
+    assert wrong.message in verdict.saw, verdict
 
 
 @pytest.mark.parametrize("name", EXERCISES)
 def test_there_are_wrong_answers_enough_and_each_has_its_own_message(name: str) -> None:
     known = list(wrong_answers(EXERCISES[name].source))
-    assert len(known) >= 5, "four, and the untouched exercise"
+    assert len(known) >= 9, "eight, and the untouched exercise"
+    assert len(right_answers(EXERCISES[name].source)) >= 2
     assert len({wrong.message for wrong in known}) == len(known)
     assert any(wrong.code.strip() == EXERCISES[name].read().exercise.strip() for wrong in known)
 
@@ -86,3 +107,61 @@ def test_what_is_no_function_is_refused_in_words(broker: Broker) -> None:
         verdict = OpenExercise(EXERCISES[name], broker).check("callback")
         assert not verdict.passed
         assert "'callback'" in verdict.saw
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_check_without_an_answer_says_what_to_hand_in(name: str) -> None:
+    known = OpenExercise(EXERCISES[name])
+    for verdict in (known.check(), known.check(1, 2)):
+        assert not verdict.passed
+        assert f"check({EXERCISES[name].hands_in})" in verdict.saw
+
+
+#: What no function of any exercise may be, and what is said of it.
+NEVER_RUNS = {
+    "async def answer({}):\n    pass\n": "is an async function, which nobody awaits",
+    "def answer({}):\n    yield\n": "has a yield in it",
+    "async def answer({}):\n    yield\n": "has a yield in it",
+    "class Answer:\n    async def __call__(self, {}):\n        pass\nanswer = Answer()\n": "is an async function",
+    "def answer():\n    pass\n": "can't be called",
+    "answer = None\n": "The answer is None, which is what a function gives back that returns nothing",
+    "async def f():\n    pass\nanswer = f()\n": "a coroutine",
+    "def f():\n    yield\nanswer = f()\n": "a generator",
+}
+FUNCTIONS = [name for name, exercise in EXERCISES.items() if exercise.parameters]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("code", NEVER_RUNS)
+def test_what_can_never_run_is_named_before_anything_is_tried(name: str, code: str) -> None:
+    namespace: dict[str, Any] = {}
+    exec(code.format(EXERCISES[name].parameters), namespace)  # noqa: S102 - our own text
+    verdict = OpenExercise(EXERCISES[name]).check(namespace["answer"])  # no broker is asked for
+    assert not verdict.passed
+    assert NEVER_RUNS[code] in verdict.saw
+
+
+#: What never comes back, and what is said of it.
+NEVER_RETURNS = {
+    "while True:\n        pass": "does not come back",
+    "while True:\n        try:\n            pass\n        except BaseException:\n            pass": "still runs after",
+    "import time\n    while True:\n        time.sleep(0.1)": "in the line: time.sleep(0.1), and does not come back",
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("loop", NEVER_RETURNS, ids=["spins", "catches everything", "sleeps"])
+def test_what_never_returns_is_told_and_ended(name: str, loop: str, broker: Broker) -> None:
+    exercise = EXERCISES[name]
+    verdict = tried(name, f"def {exercise.hands_in}({exercise.parameters}):\n    {loop}\n", broker)
+    assert not verdict.passed
+    assert NEVER_RETURNS[loop] in verdict.saw, verdict
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_lambda_that_only_makes_a_coroutine_is_told(name: str, broker: Broker) -> None:
+    known = EXERCISES[name]
+    code = f"async def run():\n    pass\n{known.hands_in} = lambda {known.parameters}: run()\n"
+    verdict = tried(name, code, broker)
+    assert not verdict.passed
+    assert "nothing has run" in verdict.saw, verdict

@@ -42,6 +42,25 @@ def test_a_quorum_queue_drops_what_comes_back_too_often(
         poll_for(lambda: broker.queue_counts(endpoint.virtual_host)["task_queue"] == expected)
 
 
+def test_whether_a_quorum_queue_counts_what_nack_hands_back(
+    broker: Broker, endpoint: Endpoint, poll_for: Callable[..., None]
+) -> None:
+    limit = broker.features.quorum_delivery_limit
+    drops = limit is not None and broker.features.nack_counts_as_return
+    with open_connection(endpoint) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        channel.queue_declare(queue="task_queue", durable=True, arguments={"x-queue-type": "quorum"})
+        channel.basic_publish(exchange="", routing_key="task_queue", body=b"poison")
+        deliveries = channel.consume(queue="task_queue")
+        for _ in range(limit + 1 if drops and limit else 60):
+            method, _, _ = next(deliveries)
+            channel.basic_nack(delivery_tag=method.delivery_tag, requeue=True)
+        channel.cancel()
+        expected = QueueCounts(ready=0 if drops else 1, unacknowledged=0, durable=True, type="quorum")
+        poll_for(lambda: broker.queue_counts(endpoint.virtual_host)["task_queue"] == expected)
+
+
 def test_the_ack_timeout_of_a_classic_queue(broker: Broker, endpoint: Endpoint) -> None:
     with open_connection(endpoint) as connection:
         channel = connection.channel()

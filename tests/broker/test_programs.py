@@ -48,6 +48,25 @@ def test_a_task_is_sent_persistent_to_a_durable_queue(lesson: Lesson) -> None:
     assert (body, properties.delivery_mode) == (b"First message.", 2)
 
 
+def test_each_task_has_an_id_of_its_own(lesson: Lesson) -> None:
+    for _ in range(2):
+        send(lesson, "Tea.")
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        ids = [channel.basic_get(queue="task_queue", auto_ack=True)[1].message_id for _ in range(2)]
+    assert all(ids)
+    assert len(set(ids)) == len(ids)
+
+
+def test_both_programs_declare_the_queue_as_they_are_told(lesson: Lesson) -> None:
+    worker = lesson.start_program(WORKER, "--queue-type", "quorum")
+    worker.wait_for("Waiting")
+    assert lesson.queue_counts()["task_queue"].type == "quorum"
+    assert send(lesson, "--queue-type", "quorum", "Tea.").status == 0
+    worker.wait_for("Done Tea.")
+    assert send(lesson, "Tea.").status == 1, "another type is another queue"
+
+
 def test_without_words_there_is_a_task_all_the_same(lesson: Lesson) -> None:
     assert send(lesson).console.lines == [" [x] Sent Hello World!"]
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from workq_helpers import Broker, Lesson
+from workq_helpers import Broker, Lesson, print_work_and_ack
 from workq_helpers.log.events import EventLog
 from workq_helpers.stage import Stage
 from workq_helpers.stage.broker_counts import BrokerWatch
@@ -224,6 +224,40 @@ def test_every_control_tells_its_call_and_the_calls_made_are_kept(lesson: Lesson
         browser.do("pause")
     browser.shows(lambda frame: len(frame["python"]) == 10)
     assert browser.frame["python"][-1]["code"] == "lesson.stage.pause()"
+
+
+def test_a_kill_is_told_marked_and_found_again(lesson: Lesson, browser: Browser) -> None:
+    lesson.start_worker(print_work_and_ack, queue="hello", prefetch_count=3)
+    lesson.start_publisher(["Stew" + 600 * ".", "Soup."], queue="hello").wait(10)
+    browser.shows(lambda frame: frame["workers"][0]["slots"] and frame["workers"][0]["busy_with"] is not None)
+    lesson.kill("worker-1")
+    browser.shows(lambda frame: "went back to hello" in frame["story"][-1]["text"])
+    [mark] = browser.frame["playback"]["marks"]
+    assert mark["mark"] == "kill"
+    assert mark["text"] == "worker-1 was killed: Stew and Soup went back to hello"
+    said = lesson.stage.at(mark["seconds"])
+    assert mark["text"] in said
+    browser.shows(lambda frame: frame["playback"]["mode"] == "paused")
+    assert [chip["back_from"] for chip in browser.frame["queues"][0]["waiting"]] == ["worker-1", "worker-1"]
+    assert "nothing had happened yet" in lesson.stage.at(0)
+    lesson.stage.live()
+
+
+def test_exchanges_and_dead_letter_routes_are_drawn_as_soon_as_there_are_any(lesson: Lesson, browser: Browser) -> None:
+    browser.shows(lambda frame: any(queue["ready"]["broker"] is not None for queue in frame["queues"]))
+    assert (browser.frame["exchanges"], browser.frame["dead_letters"]) == ([], [])
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        channel.exchange_declare("kitchen", "topic")
+        channel.queue_bind("hello", "kitchen", "order.*")
+        channel.queue_declare("again", durable=True, arguments={"x-dead-letter-exchange": "kitchen"})
+    browser.shows(
+        lambda frame: bool(frame["exchanges"] and frame["exchanges"][0]["bindings"] and frame["dead_letters"])
+    )
+    [kitchen] = browser.frame["exchanges"]
+    assert (kitchen["name"], kitchen["type"]) == ("kitchen", "topic")
+    assert kitchen["bindings"] == [{"destination": "hello", "kind": "queue", "routing_key": "order.*"}]
+    assert browser.frame["dead_letters"] == [{"queue": "again", "exchange": "kitchen", "routing_key": ""}]
 
 
 def test_the_picture_can_be_held_stepped_and_replayed_while_rabbitmq_goes_on(lesson: Lesson, browser: Browser) -> None:

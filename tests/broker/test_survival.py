@@ -24,8 +24,8 @@ def send_both(lesson: Lesson, *queues: str) -> None:
 def test_looking_at_what_waits_changes_nothing(lesson: Lesson) -> None:
     send_both(lesson, "hello")
     events = len(lesson.log)
-    assert [properties.delivery_mode for properties in waiting(lesson, "hello")] == [None, 2, 2]
-    assert [properties.delivery_mode for properties in waiting(lesson, "hello")] == [None, 2, 2]
+    assert [message.properties.delivery_mode for message in waiting(lesson, "hello")] == [None, 2, 2]
+    assert [message.properties.delivery_mode for message in waiting(lesson, "hello")] == [None, 2, 2]
     assert len(lesson.log) == events
 
 

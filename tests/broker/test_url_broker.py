@@ -172,3 +172,40 @@ def test_without_the_right_to_create_one_the_urls_own_virtual_host_is_used(
 def test_the_default_virtual_host_of_others_is_never_emptied(broker: Broker, learner: tuple[str, str]) -> None:
     with broker_by_url(broker, *learner) as found, pytest.raises(VirtualHostRefusedError, match=r"never uses '/'"):
         Lesson("mine", found)
+
+
+@pytest.mark.parametrize("lacking", ["the plugin", "its tag"])
+@pytest.mark.parametrize("virtual_host", ["learners-own", "/"])
+def test_without_management_a_lesson_works_and_says_what_it_can_not_see(
+    broker: Broker,
+    learner: tuple[str, str],
+    work_and_ack: Any,
+    capsys: pytest.CaptureFixture[str],
+    lacking: str,
+    virtual_host: str,
+) -> None:
+    nowhere = {"WORKQ_MANAGEMENT_URL": "http://127.0.0.1:1"} if lacking == "the plugin" else {}
+    if lacking == "its tag":
+        untag(broker, *learner)
+    with broker_by_url(broker, *learner, virtual_host, **nowhere) as found:
+        with Lesson("unmanaged", found) as lesson:
+            assert lesson.virtual_host == virtual_host
+            said = capsys.readouterr().out
+            assert f"uses the virtual host {virtual_host!r} as it is" in said
+            assert "count of unacknowledged messages can't be seen" in said
+            with lesson.connect() as connection:
+                connection.channel().queue_declare("unmanaged", durable=True)
+            lesson.start_publisher(["one.", "two."], "unmanaged", confirm=True).wait()
+            assert tuple(lesson.queue_counts()["unmanaged"]) == (2, 0, True, "classic")
+            worker = lesson.start_worker(work_and_ack, "unmanaged")
+            lesson.wait_until_idle()
+            assert worker.done == 2
+            lesson.start_over()
+            assert list(lesson.queue_counts()) == ["unmanaged"]
+        assert "unmanaged" not in broker.queue_counts(virtual_host)
+
+
+def untag(broker: Broker, name: str, password: str) -> None:
+    login = (broker.endpoint.username, broker.endpoint.password)
+    with httpx.Client(base_url=broker.endpoint.management_url or "", auth=login) as client:
+        client.put(f"/api/users/{name}", json={"password": password, "tags": ""}).raise_for_status()

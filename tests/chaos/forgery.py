@@ -174,10 +174,36 @@ def _lose_in_the_queue(case: _Case) -> Forgery | None:
     return forgery
 
 
+def _say(was: str, says: str) -> Callable[[_Case], Forgery | None]:
+    """Return what has the log say of a task that it is elsewhere."""
+
+    def falsify(case: _Case) -> Forgery | None:
+        books = case.seen.books
+        if books is None:
+            return None
+        # What is unknown may be there or not: of a task with such copies too, not every false word can be told.
+        known = []
+        for task, places in sorted(books.told.items()):
+            surely = places["waiting"] + places["in hand"]
+            there = surely + places["unknown"] if was == "waiting" else surely
+            if places[was] and books.found[task] == there:
+                known.append(task)
+        if not known:
+            return None
+        task = case.rng.choice(known)
+        told = books.told | {task: books.told[task] - Counter([was]) + Counter([says])}
+        seen = dataclasses.replace(case.seen, books=dataclasses.replace(books, told=told))
+        return Forgery(f"{task[1]!r} in {task[0]} is said to be {says}, and was {was}", seen)
+
+    return falsify
+
+
 #: Every way to falsify a run.
 FORGERIES: tuple[Callable[[_Case], Forgery | None], ...] = (
     _lose, _invent, _unpublish, _unflag, _deliver_twice, _unconfirm, _unlog, _work_of_the_dead, _miscount,
     _lose_in_the_queue,
+    *(_say(was, says) for was, says in (("waiting", "done"), ("waiting", "lost"), ("done", "waiting"),
+                                        ("lost", "waiting"), ("unknown", "waiting"), ("discarded", "waiting"))),
 )  # fmt: skip
 
 

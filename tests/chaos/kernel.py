@@ -16,7 +16,7 @@ import sys
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from tests.chaos.verdict import DRAIN, Counts, Seen
 from workq_helpers import Broker, WorkqError, find_broker, lesson
 from workq_helpers.clients.recording_connection import RecordingConnection
 from workq_helpers.log.details import BrokerChange, ConsumeOptions
-from workq_helpers.log.events import EventLog
+from workq_helpers.log.events import EventLog, Row
 from workq_helpers.log.ledger import Ledger
 from workq_helpers.log.observer import Book
 from workq_helpers.waiting import wait_until
@@ -80,13 +80,13 @@ class Journal:
     def tell_how_the_last_restart_ended(self, done: int) -> None:
         """Complete the log, should its process have died between asking for a restart and hearing of its end."""
         rows = self.log.rows()
-        said = [row[8] for row in rows if row[1] == "broker"]
+        said = [row[8] for row in rows if isinstance(row[8], BrokerChange) and not row[8].is_alarm]
         if not said or said[-1] is BrokerChange.UP:
             return
         if done > said.count(BrokerChange.UP):
             self.log.record("broker", "lesson", detail=BrokerChange.UP)
             return
-        last = max(number for number, row in enumerate(rows) if row[1] == "broker")
+        last = max(number for number, row in enumerate(rows) if row[8] is said[-1])
         self.log.clear()
         for row in [*rows[:last], *rows[last + 1 :]]:
             self.log.record(*row[1:])
@@ -235,7 +235,18 @@ class _Told(EventLog):
     def record(self, *row: Any, **more: Any) -> None:
         with self._order:
             super().record(*row, **more)
-            _tell({"event": base64.b64encode(pickle.dumps(self.rows(len(self) - 1)[0][1:])).decode()})
+            self._tell_of(len(self) - 1)
+
+    def record_after(self, events: int, rows: Iterable[Row]) -> bool:
+        with self._order:
+            recorded = super().record_after(events, rows)
+            if recorded:
+                self._tell_of(events)
+            return recorded
+
+    def _tell_of(self, start: int) -> None:
+        for row in self.rows(start):
+            _tell({"event": base64.b64encode(pickle.dumps(row[1:])).decode()})
 
 
 def _tell(told: dict[str, object]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.chaos import faults
+from tests.chaos.books import Books, told_by
 from tests.chaos.plan import Moment, Plan, PublisherPlan, QueuePlan, Step, WorkerPlan
 from tests.chaos.proxy import Proxy
 from tests.chaos.unseen import ASKED, CONSUMERS, OBSERVER
@@ -109,6 +110,7 @@ class _Run:
         self.publishers: dict[str, Publisher] = {}
         self.troubles: list[str] = []
         self.notes: list[str] = []
+        self.books = Books()
         self.lesson: Lesson
 
     def execute(self) -> Seen:
@@ -153,7 +155,7 @@ class _Run:
         for publisher in self.plan.publishers:
             with self._way(publisher):
                 self.publishers[publisher.name] = self.lesson.start_publisher(
-                    _tasks(publisher),
+                    self.books.sending(publisher.queue, _tasks(publisher)),
                     publisher.queue,
                     interval_seconds=publisher.interval_seconds or None,
                     persistent=self._queue(publisher.queue).persistent,
@@ -200,9 +202,13 @@ class _Run:
         # Those who come after a worker that did something odd do nothing odd: there would be no end to it.
         quirks = dict(planned.quirks) if name == planned.name else {}
         auto_ack = self._queue(planned.queue).auto_ack
+        books, queue = self.books, planned.queue
+        held: list[bytes] = []  # since its last ack, which may be one of several
 
         def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
             number = next(deliveries)
+            books.note(books.begun, queue, [body])
+            held.append(body)
             self.gate.reach(name, "before work")
             work(body)
             self.gate.reach(name, "during work")
@@ -221,6 +227,8 @@ class _Run:
             elif quirk == "reject":
                 ch.basic_reject(delivery_tag=tag, requeue=number % 2 == 0)
             elif number % planned.ack_every == 0:
+                books.note(books.acked, queue, held)
+                held.clear()
                 ch.basic_ack(delivery_tag=tag, multiple=planned.ack_every > 1)
                 if quirk == "ack twice":
                     ch.basic_ack(delivery_tag=tag)
@@ -412,6 +420,7 @@ class _Run:
         publishers = {name: publisher.state for name, publisher in self.publishers.items()}
         workers = {worker.name: worker.state for worker in self.lesson.workers}
         self._patiently("stop", lambda: self.lesson.stop_workers(timeout=self.remaining))
+        self._patiently("books", self._close_the_books)
         self._patiently("drain", self._drain)
         left = {name: Counts(*known[:2]) for name, known in self.lesson.queue_counts().items()}
         rows = self.lesson.log.rows()
@@ -428,7 +437,15 @@ class _Run:
             workers=workers,
             troubles=self.troubles,
             notes=self.notes,
+            books=self.books,
         )
+
+    def _close_the_books(self) -> None:
+        """Note what the log says of each task, and what is really there."""
+        self.lesson.take_stock(min(_AGREE_SECONDS, self.remaining))
+        self.books.told = told_by(self.lesson.ledger())
+        parameters = self.broker.connection_parameters(self.lesson.virtual_host)
+        self.books.look(parameters, sorted(self.lesson.queue_counts()))
 
     def _patiently(self, what: str, wait: Callable[[], object]) -> None:
         try:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections import Counter
+
+from tests.chaos.books import Books
 from tests.chaos.forgery import FORGERIES, forge
 from tests.chaos.plan import Plan, QueuePlan
 from tests.chaos.verdict import Counts, Seen, judge
@@ -34,7 +37,21 @@ def a_run_that_went_well() -> Seen:
     tell("stopped", "w")
     tell("delivered, acked", "notebook", "d", 1)
     workers = {"v": "killed", "w": "idle"}
-    return Seen(log.rows(), quiet, {"q1": Counts(1, 0)}, publishers={"p": "finished"}, workers=workers)
+    seen = Seen(log.rows(), quiet, {"q1": Counts(1, 0)}, publishers={"p": "finished"}, workers=workers)
+    seen.happened["worker killed during work"] = 1
+    seen.books = books()
+    return seen
+
+
+def books() -> Books:
+    """Books of a task in each place where the log may have it."""
+    tasks = {place: ("q1", place) for place in ("waiting", "done", "lost", "discarded", "unknown")}
+    return Books(
+        sent=Counter(tasks.values()),
+        acked=Counter([tasks["done"]]),
+        found=Counter([tasks["waiting"]]),
+        told={task: Counter([place]) for place, task in tasks.items()},
+    )
 
 
 def test_the_judge_sees_every_forgery_and_nothing_in_the_true_log() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from tests.chaos.books import Books, audit, unknown
 from tests.chaos.plan import Plan, QueuePlan
 from tests.chaos.unseen import BAD_ENDS, Unseen
 from workq_helpers.log.details import BrokerChange, Handback
@@ -42,6 +43,7 @@ class Seen:
         notes: What it did not do, for good reasons.
         leaks: What is left after it.
         happened: Which faults really happened, and how often.
+        books: What the run knows by itself; ``None`` where its process was killed, and its books with it.
     """
 
     rows: list[Row]
@@ -54,6 +56,7 @@ class Seen:
     notes: list[str] = field(default_factory=list)
     leaks: list[str] = field(default_factory=list)
     happened: Counter[str] = field(default_factory=Counter)
+    books: Books | None = None
 
 
 def judge(plan: Plan, seen: Seen) -> list[str]:
@@ -66,6 +69,10 @@ def judge(plan: Plan, seen: Seen) -> list[str]:
             wrong.append(f"{name} ended as {state}, not finished")
     for queue in plan.queues:
         wrong += [f"{queue.name}: {text}" for text in QueueVerdict(plan, queue, events, seen).judge()]
+    if seen.books is not None:
+        wrong += audit(seen.books, {queue.name: queue.auto_ack for queue in plan.queues})
+        if (count := unknown(seen.books)) and not any(seen.happened.values()):
+            wrong.append(f"nothing happened, and {count} are unknown")
     return wrong
 
 
@@ -83,6 +90,9 @@ def tally(plan: Plan, seen: Seen) -> Counter[str]:
         found["confirmed"] += event.kind == "confirmed"
         found["confirmed in a safe queue, none lost"] += event.kind == "confirmed" and event.queue in safe
     found["runs broken before anything was published, with nothing to judge"] = not found["messages published"]
+    if seen.books is not None:
+        found["tasks in the books, each held against the log"] = len(seen.books.sent)
+        found["unknown in the log"] = unknown(seen.books)
     for queue in plan.queues:
         verdict = QueueVerdict(plan, queue, events, seen)
         found["lost, and named by the log"] += verdict.named()
@@ -197,7 +207,7 @@ class QueueVerdict:
             yield f"the broker counted {broker}, and {sum(self._fetched.values())} messages were fetched"
         if ours is not None and ours.unacknowledged != broker.unacknowledged:
             yield f"unacknowledged: {broker.unacknowledged} by the broker, {ours.unacknowledged} by the log"
-        for mark in (self._fetched - here).keys() - self._may_be_here():
+        for mark in (self._fetched - here).keys() - self._may_be_here() - self._unknown():
             yield f"message {mark} is in the queue, and by the log is {self._place(mark)}"
         for mark in (here - self._fetched).keys() - self.may_be_gone():
             yield f"message {mark} is not in the queue, and by the log is {self._place(mark)}"
@@ -209,6 +219,9 @@ class QueueVerdict:
             for message in self._ledger
             if message.queue == self._plan.name and message.place in ("waiting", "in hand") and not self._taken(message)
         )
+
+    def _unknown(self) -> set[str | None]:
+        return {message.mark for message in self._ledger if message.place == "unknown"}
 
     def named(self) -> int:
         """Return how many messages are lost by the log."""

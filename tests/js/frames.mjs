@@ -15,11 +15,24 @@ export const down = copyOf("down");
 export const closed = copyOf("closed");
 export const hostile = copyOf("hostile");
 export const manyQueues = copyOf("manyQueues");
+export const exchanges = copyOf("exchanges");
 
 /** Fifty workers with a backlog of 100,000. Each step gives all of them other messages. */
 export const flood = (step = 0) => structuredClone(step % 2 === 0 ? made.flood : made.floodAfterwards);
 
-export const scenes = { empty, tutorial, killed, flood, paused, notSteerable, down, closed, hostile, manyQueues };
+export const scenes = {
+  empty,
+  tutorial,
+  killed,
+  flood,
+  paused,
+  notSteerable,
+  down,
+  closed,
+  hostile,
+  manyQueues,
+  exchanges,
+};
 
 let nextKey = 1_000_000;
 

@@ -16,6 +16,53 @@ describe("the picture", () => {
     assert.ok(view.$$(".workq-story-line").every((line) => line.hidden));
   });
 
+  test("a task that came back says from whom, in the queue already", () => {
+    const view = openView(frames.killed());
+    const [fourth] = view.$$(".workq-lane .workq-message").filter((one) => /Fourth/.test(one.textContent));
+    assert.match(fourth.textContent, /back from worker-1/);
+    assert.match(fourth.title, /came back from worker-1/);
+  });
+
+  test("the card of a worker that ends keeps its place for as long as the eye needs", () => {
+    const view = openView(frames.tutorial());
+    const card = view.$('[data-worker="worker-2"]');
+    Object.defineProperty(card, "offsetHeight", { value: 180 });
+    const killed = frames.tutorial();
+    killed.workers[1] = { ...killed.workers[1], state: "killed", slots: [], busy_with: null, free: 0 };
+    view.show(killed);
+    const kept = () => card.style.getPropertyValue("--workq-kept");
+    assert.deepEqual([kept(), card.getAttribute("data-ending")], ["180px", ""]);
+    view.page.pass(3);
+    assert.equal(kept(), "180px");
+    view.page.pass(2);
+    assert.deepEqual([kept(), card.getAttribute("data-ending")], ["0px", null]);
+  });
+
+  test("a moment that is sought is no end that happens", () => {
+    const paused = frames.paused();
+    const view = openView(paused);
+    paused.workers[1] = { ...paused.workers[1], state: "killed", slots: [], busy_with: null, free: 0 };
+    view.show(paused);
+    assert.equal(view.$('[data-worker="worker-2"]').getAttribute("data-ending"), null);
+  });
+
+  test("exchanges, their bindings and dead-letter routes are there as soon as there are any", () => {
+    const view = openView(frames.exchanges());
+    assert.equal(view.$(".workq-exchanges").hidden, false);
+    assert.deepEqual(
+      view.$$(".workq-exchange").map((one) => one.querySelector(".workq-exchange-head").textContent),
+      ["kitchentopic", "auditfanout", "dlxdirect"],
+    );
+    assert.deepEqual(
+      view.$$(".workq-binding").map((one) => one.textContent),
+      ["order.* → queue hello", "# → exchange audit", "rejected → queue dead_letters"],
+    );
+    const deadLetters = view.$$(".workq-dead-letters").map((one) => one.textContent);
+    assert.deepEqual(deadLetters, ["dead letters → exchange dlx, key rejected", "dead letters → queue hello"]);
+    view.show(frames.tutorial());
+    assert.equal(view.$(".workq-exchanges").hidden, true);
+  });
+
   test("shows each message once, as itself, where it is", () => {
     const frame = frames.killed();
     const view = openView(frame);
@@ -109,6 +156,26 @@ describe("the picture", () => {
     assert.match(why({ broker: frames.broker("down") }), /RabbitMQ is down: nothing moves/);
     const back = { broker: frames.broker("coming back"), workers: [frames.worker("a", { state: "reconnecting" })] };
     assert.match(why(back), /until a worker is connected/); // one that is may get something already
+  });
+
+  test("says nothing of messages that it has not seen", () => {
+    const why = (worker) => {
+      const queues = [frames.queue("hello", { waiting: [frames.chip("Task")] })];
+      return openView(frames.frame({ queues, workers: [frames.worker("a", worker)] })).text(".workq-reason");
+    };
+    assert.match(why({ free: 1 }), /No delivery of them has been seen yet/);
+    assert.match(why({ free: 0, state: "frozen" }), /no worker that could take them responds/);
+  });
+
+  test("draws as ghosts what the log has and the broker has not, with both numbers and the reason", () => {
+    const ghosts = { count: 4997, recent: [frames.chip("Task 5000")], why: "never confirmed" };
+    const view = openView(frames.frame({ queues: [frames.queue("hello", { ghosts, unseen: 1 })] }));
+    const told = view.text(".workq-ghosts .workq-hint");
+    assert.match(told, /RabbitMQ counts 0 ready. The log saw 4,997 more come in that are not here: never confirmed\./);
+    assert.match(told, /1 message that nobody here has seen/);
+    assert.equal(view.$$('.workq-message[data-place="ghost"]').length, 1);
+    view.show(frames.frame({ queues: [frames.queue("hello")] }));
+    assert.equal(view.$(".workq-ghosts").hidden, true);
   });
 
   test("names lost tasks and hides ends that did not happen", () => {

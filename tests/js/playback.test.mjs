@@ -39,4 +39,59 @@ describe("playback", () => {
     assert.equal(scrubber.value, "5.0");
     assert.equal(scrubber.getAttribute("aria-valuetext"), "5.0 of 12.4 s");
   });
+
+  test("kills, crashes and losses are marks above the scrubber, and one that is pressed is shown", () => {
+    const frame = frames.killed();
+    const view = openView(frame);
+    const marks = view.$$(".workq-scrubber-mark");
+    assert.deepEqual(
+      marks.map((mark) => mark.getAttribute("data-mark")),
+      ["kill", "kill"],
+    );
+    assert.match(marks[1].getAttribute("aria-label"), /^\d\.\d s: worker-3 was killed: .* are lost$/);
+    const at = marks.map((mark) => Number(mark.style.getPropertyValue("--workq-at")));
+    assert.ok(0 < at[0] && at[0] < at[1] && at[1] < 1);
+    marks[1].click();
+    assert.deepEqual(view.model.take(), [{ do: "seek", seconds: frame.playback.marks[1].seconds }]);
+  });
+
+  test("a replay is as fast as was chosen, the one that runs too, and its bars with it", () => {
+    const view = openView(frames.paused());
+    const speed = view.$('[data-field="speed"]');
+    const choose = (value) => {
+      speed.value = value;
+      speed.fire("change");
+    };
+    choose("0.25");
+    assert.deepEqual(view.model.take(), []);
+    view.press('[data-do="play"]');
+    assert.deepEqual(view.model.take(), [{ do: "play", speed: 0.25 }]);
+    const replaying = frames.tutorial();
+    replaying.playback = { ...replaying.playback, mode: "replaying", speed: 0.25 };
+    view.show(replaying);
+    const left = () => Number.parseFloat(view.$(".workq-fill").style.getPropertyValue("--workq-left"));
+    const [slow, { elapsed_seconds, work_seconds }] = [left(), replaying.workers[0].busy_with];
+    assert.ok(Math.abs(slow - 4 * (work_seconds - elapsed_seconds)) < 0.1);
+    choose("4");
+    assert.deepEqual(view.model.take(), [{ do: "play", speed: 4 }]);
+    choose("1");
+    assert.deepEqual(view.model.take(), [{ do: "play" }]);
+  });
+
+  test("a link in the notebook replays an experiment of this lesson, and of no other", () => {
+    const view = openView(frames.tutorial());
+    const link = (address) => {
+      const element = view.page.document.createElement("a");
+      element.setAttribute("href", address);
+      view.page.document.body.append(element);
+      return element.fire("click");
+    };
+    assert.equal(link("#workq-replay/round-robin/five%20orders").defaultPrevented, true);
+    assert.deepEqual(view.model.take(), [{ do: "replay", experiment: "five orders" }]);
+    assert.equal(link("#workq-replay/another/five%20orders").defaultPrevented, false);
+    assert.equal(link("#heading").defaultPrevented, false);
+    view.close();
+    link("#workq-replay/round-robin/five%20orders");
+    assert.deepEqual(view.model.take(), []);
+  });
 });

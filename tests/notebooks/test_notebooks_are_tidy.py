@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import hashlib
 import html
 import json
@@ -74,6 +75,32 @@ def test_code_cells_are_short(path: Path) -> None:
         lines = cell.source.splitlines()
         assert 1 <= len(lines) <= 10, cell.source
         assert max(map(len, lines)) <= 100, cell.source
+
+
+def positional(code: str) -> list[str]:
+    """Return the calls of pika's methods that name their arguments by place."""
+    calls = (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call))
+    return [
+        ast.unparse(call)
+        for call in calls
+        if isinstance(call.func, ast.Attribute)
+        and re.match(r"(basic|queue|exchange|tx)_\w+$", call.func.attr)
+        and call.args
+    ]
+
+
+@notebooks
+def test_pika_gets_its_arguments_by_keyword(path: Path) -> None:
+    for cell in code_cells(read(path)):
+        assert not positional(cell.source)
+
+
+def test_programs_and_exercises_name_their_arguments_too() -> None:
+    programs = [path.read_text(encoding="utf-8") for path in (ROOT / "notebooks" / "programs").glob("*.py")]
+    assert programs
+    for code in [*programs, *(part for exercise in EXERCISES.values() for part in exercise.read())]:
+        assert not positional(code)
+    assert positional('channel.basic_publish("", "hello", body)')
 
 
 @notebooks

@@ -6,12 +6,13 @@ import base64
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -30,7 +31,7 @@ from workq_helpers.errors import InvalidArgumentError, WorkqError
 from workq_helpers.rabbitmq.connecting import open_connection, probe
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.management import Management
-from workq_helpers.rabbitmq.url import endpoint_from_url
+from workq_helpers.rabbitmq.url import address_of, endpoint_from_url
 
 ROOT = Path(__file__).parents[2]
 
@@ -169,6 +170,7 @@ def test_the_commands_say_it_only_where_asked_for_it(broker: Broker, monkeypatch
     assert password in runner.invoke(main, ["broker", "url"]).output
     log = Path(os.environ["WORKQ_RUNTIME_DIR"]) / "workq.log"
     assert holds(log.read_text(), password) == []
+    monkeypatch.delenv("WORKQ_BROKER", raising=False)
     monkeypatch.setenv("WORKQ_BROKER_URL", commands.url())
     monkeypatch.setenv("WORKQ_MANAGEMENT_URL", broker.endpoint.management_url or "")
     assert holds(runner.invoke(main, ["doctor"]).output, password) == []
@@ -178,6 +180,7 @@ def test_the_commands_say_it_only_where_asked_for_it(broker: Broker, monkeypatch
 def test_a_class_is_told_of_without_passwords(broker: Broker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     need(broker.ours, "only on a broker of our own is a class made")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WORKQ_BROKER", raising=False)
     monkeypatch.setenv("WORKQ_BROKER_URL", commands.url())
     monkeypatch.setenv("WORKQ_MANAGEMENT_URL", broker.endpoint.management_url or "")
     Path("roster.csv").write_text("name\nAda\n")
@@ -249,6 +252,89 @@ def test_no_error_holds_a_password(what: str, broker: Broker) -> None:
         wrong(broker.endpoint, secret)[what]()
     whole = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + str(vars(caught.value))
     assert holds(whole, secret, broker.endpoint.password) == []
+
+
+def verbose(deed: Callable[[], object]) -> str:
+    """Return what IPython shows after ``%xmode Verbose`` of whatever a deed raises, and of all that led to it."""
+    from IPython.core.ultratb import VerboseTB
+
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - whatever it is
+        deed()
+    shown: list[str] = []
+    error: BaseException | None = caught.value
+    while error is not None:
+        shown.append(VerboseTB().text(type(error), error, error.__traceback__))
+        error = error.__cause__ or error.__context__
+    return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(shown))
+
+
+def interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "socket.create_connection", "pika.BlockingConnection", "httpx.Client.request", "httpx.Client.send",
+        "workq_helpers.rabbitmq.url._split", "workq_helpers.rabbitmq.url._decoded", "subprocess.Popen.__init__",
+        "subprocess.Popen._execute_child", "workq_helpers.clients.program.address_of",
+        "workq_helpers.clients.pace.ENVIRON.get",
+    ],
+)  # fmt: skip
+def test_a_verbose_traceback_of_an_interrupt_holds_no_password(
+    moment: str, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WORKQ_BROKER", raising=False)
+    monkeypatch.setenv("WORKQ_BROKER_URL", address_of(broker.endpoint))
+    monkeypatch.setenv("WORKQ_MANAGEMENT_URL", broker.endpoint.management_url or "")
+
+    def deed() -> None:
+        with Lesson("interrupted") as lesson:
+            lesson.start_program(ROOT / "notebooks" / "programs" / "new_task.py")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(moment, interrupted)
+        shown = verbose(deed)
+    assert "KeyboardInterrupt" in shown
+    assert holds(shown, broker.endpoint.password) == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "amqp://anna:SECRET@host:x",
+        "amqp://anna:SECRET@127.0.0.1:1/a/b",
+        "amqp://an%FF:SECRET@h",
+        "amqp://anna:SECRET%FF@h",
+        "amqp://anna:SECRET@127.0.0.1:1",
+    ],
+)
+def test_a_verbose_traceback_of_what_followed_from_an_error_holds_no_password(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "hunter2hunter2"
+    monkeypatch.delenv("WORKQ_BROKER", raising=False)
+    monkeypatch.setenv("WORKQ_BROKER_URL", address.replace("SECRET", secret))
+
+    def deed() -> None:
+        try:
+            Lesson("never")
+        except WorkqError:
+            raise RuntimeError("a learner's own") from None
+
+    assert holds(verbose(deed), secret) == []
+
+
+def test_a_verbose_traceback_of_a_call_with_a_wrong_argument_holds_no_password(lesson_of: Lesson) -> None:
+    shown = verbose(lambda: lesson_of.connect(no_such_argument=1))
+    assert "no_such_argument" in shown
+    assert holds(shown, lesson_of.broker.endpoint.password) == []
+
+
+@pytest.fixture
+def lesson_of(broker: Broker) -> Iterator[Lesson]:
+    with Lesson("secrets", broker) as lesson:
+        yield lesson
 
 
 _ODD = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=8)

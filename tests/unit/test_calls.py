@@ -20,7 +20,7 @@ class FakeLesson:
         self.called: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self.broker = SimpleNamespace(restart=self._keep("broker.restart"), crash=self._keep("broker.crash"))
         self.stage = SimpleNamespace(
-            **{name: self._keep(f"stage.{name}") for name in ("pause", "play", "live", "seek", "step")}
+            **{name: self._keep(f"stage.{name}") for name in ("pause", "play", "replay", "live", "seek", "step")}
         )
 
     def _keep(self, name: str) -> Any:
@@ -56,6 +56,8 @@ COMMANDS: list[tuple[dict[str, Any], str]] = [
     ({"do": "start_over"}, "lesson.start_over()"),
     ({"do": "pause"}, "lesson.stage.pause()"),
     ({"do": "play"}, "lesson.stage.play()"),
+    ({"do": "play", "speed": 0.25}, "lesson.stage.play(speed=0.25)"),
+    ({"do": "replay", "experiment": "five orders"}, 'lesson.stage.replay("five orders")'),
     ({"do": "live"}, "lesson.stage.live()"),
     ({"do": "seek", "seconds": 12.34567}, "lesson.stage.seek(12.346)"),
     ({"do": "step", "by": -1}, "lesson.stage.step(-1)"),

@@ -11,7 +11,7 @@ from tests.chapters import CHECKS, check
 from tests.properties import examples
 from workq_helpers.errors import CheckFailedError, InvalidArgumentError
 from workq_helpers.lessons.round_robin import CHAPTER
-from workq_helpers.log.details import CloseReason, ConsumeOptions, Detail, Handback, Mistake
+from workq_helpers.log.details import CloseReason, ConsumeOptions, Counted, Detail, Handback, Mistake, QueueOptions
 from workq_helpers.log.events import KINDS, EventLog
 from workq_helpers.rabbitmq.management import QueueCounts
 
@@ -414,3 +414,14 @@ def test_one_task_out_of_turn_is_enough_to_fail(workers: int, tasks: int, data: 
     turns[wrong] = data.draw(st.sampled_from([name for name in names if name != turns[wrong]]))
     with pytest.raises(CheckFailedError, match="turn"):
         check(played(turns), "round robin")
+
+
+def test_a_misspelled_queue_is_named_with_the_broker_as_the_witness() -> None:
+    log = two().log
+    log.record("declared", "notebook", "hello", detail=QueueOptions(durable=True))
+    log.record("published", "publisher-1", "helo", "id-6", "Task 6.")
+    log.record("counted", "broker", "helo", detail=Counted(present=False))
+    with pytest.raises(
+        CheckFailedError, match=r"'Task 6.' went nowhere: there is no queue 'helo'; did you mean 'hello'"
+    ):
+        check(log, "fair dispatch")

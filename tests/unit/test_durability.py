@@ -12,7 +12,7 @@ from workq_helpers.errors import BrokerNotOursError, CheckFailedError, WaitTimeo
 from workq_helpers.lessons.durability import check as check_after_outage
 from workq_helpers.lessons.durability import checks
 from workq_helpers.lessons.durability import survivors as survivors_module
-from workq_helpers.lessons.durability.survivors import Sent, sent_to, survivors
+from workq_helpers.lessons.durability.survivors import Sent, Waiting, sent_to, survivors
 from workq_helpers.log.details import BrokerChange, PublishOptions, QueueOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.rabbitmq.management import QueueCounts
@@ -239,7 +239,7 @@ def test_where_transient_queues_are_denied_there_is_nothing_to_compare() -> None
 def test_what_a_restart_left_of_both_kinds(
     monkeypatch: pytest.MonkeyPatch, left: list[int | None], choice: int | None
 ) -> None:
-    found = [BasicProperties(delivery_mode=mode) for mode in left]
+    found = [Waiting(BasicProperties(delivery_mode=mode), b"") for mode in left]
     monkeypatch.setattr(checks, "waiting", lambda _lesson, _queue: found)
     assert observed("two by two", two_queues().outage().left(task_queue=len(left))).choice == choice
 

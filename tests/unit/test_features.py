@@ -53,8 +53,17 @@ def test_describe_has_a_line_for_each_difference() -> None:
         "the broker's own counts: yes",
         "unacknowledged for too long, classic queue: nothing happens",
         "unacknowledged for too long, quorum queue: consumer canceled",
-        "quorum queue drops a message after: 20 returns",
+        "quorum queue drops a message after: 20 returns by basic_reject, never by basic_nack",
     ]
+
+
+@pytest.mark.parametrize(
+    ("version", "line"),
+    [("3.13.7", "never"), ("4.0.5", "20 returns by basic_reject or basic_nack")],
+)
+def test_who_counts_towards_the_delivery_limit_is_said_for_each_version(version: str, line: str) -> None:
+    told = Features(Version(version)).describe().splitlines()[-1]
+    assert told == f"quorum queue drops a message after: {line}"
 
 
 @pytest.mark.parametrize(

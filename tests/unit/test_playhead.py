@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.log.events import EventLog
 from workq_helpers.stage.playhead import Playhead
 
@@ -96,3 +97,36 @@ def test_a_replay_from_the_end_begins_at_the_beginning(log: Log) -> None:
     assert playhead.position().seconds == 0.5
     playhead.pause()
     assert playhead.position()[:2] == ("paused", 0.5)
+
+
+@pytest.mark.parametrize("speed", [0.25, 0.5, 2, 4])
+def test_a_replay_is_as_fast_as_it_is_asked_to_be_and_may_change_on_the_way(log: Log, speed: float) -> None:
+    playhead = Playhead(log)
+    playhead.play(speed)
+    log.now = 5.0 + 1.0 / speed
+    assert playhead.position()[:3] == ("replaying", pytest.approx(1.0), 1)
+    assert playhead.speed == speed
+    playhead.play(1)
+    log.now += 1.5
+    assert playhead.position()[:3] == ("replaying", pytest.approx(2.5), 2)
+
+
+@pytest.mark.parametrize("speed", [0, 0.2, 5, -1, "fast", True, float("nan")])
+def test_no_other_speed_is_taken(log: Log, speed: float) -> None:
+    playhead = Playhead(log)
+    with pytest.raises(InvalidArgumentError, match=r"Give a number from 0\.25 to 4"):
+        playhead.play(speed)
+    assert playhead.position().mode == "live"
+
+
+def test_a_replay_of_a_stretch_holds_at_its_end(log: Log) -> None:
+    playhead = Playhead(log)
+    playhead.replay(1.5, 3.0, 2)
+    log.now = 5.5
+    assert playhead.position()[:3] == ("replaying", 2.5, 2)
+    log.now = 8.0
+    assert playhead.position()[:3] == ("paused", 3.0, 3)
+    assert playhead.speed == 1.0
+    playhead.play()
+    log.now = 8.5
+    assert playhead.position()[:3] == ("replaying", 3.5, 3)

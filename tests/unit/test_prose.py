@@ -23,7 +23,11 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 #: Their sentences are what learners are asked, told and shown.
 MODULES = sorted(
     file
-    for part in ("lessons/*/checks.py", "lessons/*/exercises.py", "teaching/exercise.py", "teaching/trial.py")
+    for part in (
+        "lessons/*/checks.py",
+        "lessons/*/exercises.py",
+        *(f"teaching/{name}.py" for name in ("calls", "exercise", "function", "patience", "trial")),
+    )
     for file in (ROOT / "workq_helpers").glob(part)
 )
 assert NOTEBOOKS

@@ -1,33 +1,84 @@
-"""`Witness` lets go of its connection, however far the broker's own goodbye has got."""
+"""`RestartWatch` tells how a broker is, and lets go of its connection however far the broker's own goodbye has got."""
 
 from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
 
 import pika.exceptions
 import pytest
 
+from workq_helpers.errors import BrokerUnreachableError
 from workq_helpers.rabbitmq import restart_watch
 from workq_helpers.rabbitmq.endpoint import Endpoint
-from workq_helpers.rabbitmq.restart_watch import Witness
+from workq_helpers.rabbitmq.restart_watch import RestartWatch
+
+ENDPOINT = Endpoint("127.0.0.1", 1, "anna", "secret")
 
 
-class HalfClosed:
-    """A connection whose broker has said goodbye, and which has yet to answer."""
+class Connection:
+    """A connection whose broker says goodbye when it is told to, and to whose goodbye somebody has to answer."""
 
-    is_open = False
-    is_closed = False
+    def __init__(self) -> None:
+        self.is_open, self.is_closed = True, False
+        self._event = threading.Event()
+
+    def goodbye(self) -> None:
+        self.is_open = False
+        self._event.set()
+
+    def close(self) -> None:
+        self.is_open, self.is_closed = False, True
 
     def process_data_events(self, time_limit: float) -> None:
-        if time_limit:
+        if not self.is_open:
             self.is_closed = True
             raise pika.exceptions.ConnectionClosedByBroker(320, "CONNECTION_FORCED")
+        if self._event.wait(time_limit) and not self.is_open:
+            raise pika.exceptions.ConnectionClosedByBroker(320, "CONNECTION_FORCED")
+
+    def add_callback_threadsafe(self, _function: Callable[[], None]) -> None:
+        self._event.set()
+
+    def channel(self) -> Any:
+        return self
+
+    def __getattr__(self, _name: str) -> Callable[..., None]:
+        return lambda *_, **__: None
 
 
-def test_a_goodbye_that_has_begun_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    connection = HalfClosed()
-    monkeypatch.setattr(restart_watch, "open_connection", lambda *_, **__: connection)
-    seen = Witness(Endpoint("127.0.0.1", 1, "anna", "secret"))
-    assert seen.saw_it_go()
-    assert not connection.is_closed
-    seen.close()
-    assert connection.is_closed
-    seen.close()
+@pytest.mark.usefixtures("_quick")
+def test_a_goodbye_that_has_begun_is_ended(monkeypatch: pytest.MonkeyPatch, poll_for: Callable[..., None]) -> None:
+    first, second = Connection(), Connection()
+    answers: list[Any] = [first, None, None, second]
+    told: list[str] = []
+
+    def open_connection(*_: object, **__: object) -> Connection:
+        answer = answers.pop(0)
+        if answer is None:
+            raise BrokerUnreachableError("not yet")
+        return answer  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(restart_watch, "open_connection", open_connection)
+    watch = RestartWatch(ENDPOINT, told.append)
+    poll_for(lambda: "up" in told)
+    assert (watch.outages, watch.is_up) == (0, True)
+    first.goodbye()
+    poll_for(lambda: watch.outages and watch.is_up)
+    assert first.is_closed
+    assert [change for change, before in zip(told, [None, *told], strict=False) if change != before] == [
+        "up",
+        "down",
+        "up",
+    ]
+    watch.close()
+    assert second.is_closed
+    watch.close()
+    assert watch.outages == 1
+
+
+@pytest.fixture
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restart_watch, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(restart_watch, "_KNOCK_SECONDS", 0.01)

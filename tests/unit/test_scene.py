@@ -73,7 +73,8 @@ def test_published_messages_wait_in_their_queue_in_order() -> None:
     assert (queue["name"], queue["durability"], queue["type"]) == ("hello", "durable", "classic")
     assert tasks(queue["waiting"]) == ["a.", "b.."]
     assert queue["waiting"][1] == {
-        "key": 1, "task": "b..", "dots": 2, "persistent": True, "redelivered": False, "deliveries": 0, "worked": 0
+        "key": 1, "task": "b..", "dots": 2, "persistent": True, "redelivered": False, "deliveries": 0, "worked": 0,
+        "back_from": "",
     }  # fmt: skip
     assert queue["ready"] == {"broker": None, "log": 2}
 
@@ -173,7 +174,8 @@ def largest(letter: str) -> Moment:
         log.record("declared", "lesson", f"queue {number}", detail=QueueOptions(durable=True))
     for number in range(60):
         log.record("connected", f"worker-{number}", "hello", detail=ConsumeOptions(prefetch_count=20))
-    ends = {"acked": "", "rejected": Handback.DISCARD, "lost": "", "returned": "", "refused": "", "unknown": ""}
+    ends = {"acked": "", "rejected": Handback.DISCARD, "lost": ""}
+    ends |= {"returned": "", "refused": "", "dead-lettered": "", "unknown": ""}
     for number in range(2000):
         queue = "hello" if number < 1600 else f"queue {number % 6}"
         log.record(
@@ -183,7 +185,7 @@ def largest(letter: str) -> Moment:
             continue
         message = ("hello", str(number), f"{number:03}"[-3:] + body, number, True)
         kind = list(ends)[number % len(ends)]
-        if number >= 800 or kind not in ("returned", "refused"):
+        if number >= 800 or kind not in ("returned", "refused", "dead-lettered"):
             log.record("delivered", f"worker-{number % 60}", *message)
             log.record("started", f"worker-{number % 60}", *message)
         if number < 800:
@@ -474,7 +476,7 @@ class World(RuleBasedStateMachine):
         what = len(self.facts)
         task = f"Task {what}" + dots * "."
         facts = {"key": what, "task": task, "dots": dots, "persistent": persistent}
-        self.facts.append({**facts, "redelivered": False, "deliveries": 0, "worked": 0})
+        self.facts.append({**facts, "redelivered": False, "deliveries": 0, "worked": 0, "back_from": ""})
         self.queue_of.append(queue)
         self.waiting[queue].append(what)
         self.log.record("published", "publisher", queue, str(what), task, detail=PublishOptions(persistent))
@@ -628,7 +630,8 @@ class World(RuleBasedStateMachine):
         for shown in picture["queues"]:
             waiting = self.waiting[shown["name"]]
             worker = next(name for name, queue in self.WORKERS.items() if queue == shown["name"])
-            assert shown["waiting"] == [self.facts[what] for what in waiting[: scene_module.MOST_WAITING]]
+            facts = [self.facts[what] for what in waiting[: scene_module.MOST_WAITING]]
+            assert shown["waiting"] == [{**fact, "back_from": worker if fact["deliveries"] else ""} for fact in facts]
             assert (shown["ready"]["log"], shown["more"]) == (len(waiting), len(waiting) - len(shown["waiting"]))
             assert shown["unacknowledged"]["log"] == (0 if worker == "auto" else len(self.held[worker]))
         assert [shown["name"] for shown in picture["queues"]] == list(self.QUEUES)
@@ -668,3 +671,15 @@ class World(RuleBasedStateMachine):
 
 World.TestCase.settings = settings(max_examples=examples(100), stateful_step_count=40)
 TestWorld = World.TestCase
+
+
+def test_a_task_that_came_back_says_from_whom() -> None:
+    log = lesson_log()
+    publish(log, "a.", "b.")
+    consume(log, "delivered started", "a.")
+    log.record("killed", "w", "hello")
+    consume(log, "requeued", "a.")
+    assert [chip["back_from"] for chip in picture_of(log)["queues"][0]["waiting"]] == ["w", ""]
+    consume(log, "delivered", "a.", worker="w2", redelivered=True)
+    chips = [slot for card in picture_of(log)["workers"] for slot in card["slots"]]
+    assert [(chip["back_from"], chip["redelivered"]) for chip in chips] == [("", True)]

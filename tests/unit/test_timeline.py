@@ -11,8 +11,9 @@ from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.log.details import ConsumeOptions, Handback
 from workq_helpers.log.events import EventLog
 from workq_helpers.pictures import timeline as timeline_module
+from workq_helpers.pictures.palette import DARK_THEME, DRAWN
 from workq_helpers.pictures.picture import Picture
-from workq_helpers.pictures.timeline import MOST_BARS, MOST_NAMED, MOST_ROWS, timeline, timelines
+from workq_helpers.pictures.timeline import MOST_BARS, MOST_NAMED, MOST_ROWS, bar_names, timeline, timelines
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -36,6 +37,8 @@ def test_a_notebook_gets_words_a_picture_and_both_together() -> None:
     assert base64.b64decode(bundle["image/png"]).startswith(PNG)
     assert bundle["text/html"].startswith(f'<img alt="{words}" ')
     assert f'src="data:image/png;base64,{bundle["image/png"]}"' in bundle["text/html"]
+    assert f'class="{DRAWN}"' in bundle["text/html"]
+    assert f".{DRAWN} {{ filter" in DARK_THEME
 
 
 def test_the_words_hold_no_measured_time() -> None:
@@ -174,3 +177,42 @@ def test_a_worker_that_ended_before_the_last_work_is_marked() -> None:
 def test_no_timeline_at_all_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="There is no log to draw"):
         timelines({})
+
+
+def test_what_was_over_before_an_experiment_is_left_out_and_so_are_guests() -> None:
+    log = kitchen(tasks=2, workers=2)
+    for worker in ("worker-1", "worker-2"):
+        log.record("stopped", worker, "hello")
+    begin = log.seconds()
+    later = ConsumeOptions(prefetch_count=1)
+    for worker in ("worker-3", "guest"):
+        log.record("connected", worker, "hello", detail=later)
+        log.record("published", "p", "hello", f"id of {worker}", f"For {worker}")
+        for kind in ("delivered", "started", "acked", "finished"):
+            log.record(kind, worker, "hello", f"id of {worker}", f"For {worker}", 1)
+    words = timeline(log, since_seconds=begin, without={"guest"}).alternative_text
+    assert words == "Timeline: 1 worker, 1 task delivered. worker-3: For worker-3 done."
+    assert "worker-1" in timeline(log).alternative_text
+
+
+def test_a_bar_is_named_by_what_tells_tasks_apart() -> None:
+    assert bar_names(["Order 7...", "Order 12."]) == {
+        "Order 7...": ["Order 7...", "Order 7", "7"],
+        "Order 12.": ["Order 12.", "Order 12", "12"],
+    }
+    assert bar_names(["First message.", "Second message.."])["First message."] == ["First message.", "First message"]
+    assert bar_names(["Soup", "Soup of the day"])["Soup"] == ["Soup"]
+    assert bar_names(["a  b", "a b"])["a b"] == ["a b"]
+    assert bar_names(["..."]) == {"...": ["..."]}
+    narrow = [text for text in texts(timeline(kitchen(40))) if "…" in text]
+    assert not narrow, "a name that is cut tells nothing"
+
+
+def test_work_that_outlived_its_connection_is_drawn_as_finished() -> None:
+    log = EventLog()
+    log.record("connected", "worker-1", "hello", detail=ConsumeOptions(prefetch_count=1))
+    log.record("published", "p", "hello", "m", "Long...")
+    for kind in ("delivered", "started", "requeued", "finished"):
+        log.record(kind, "worker-1", "hello", "m", "Long...", 1)
+    legend = timeline(log).figure.legends[0]
+    assert "finished after the message went back" in [text.get_text() for text in legend.get_texts()]

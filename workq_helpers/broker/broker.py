@@ -8,6 +8,7 @@ import re
 import secrets
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +27,12 @@ from workq_helpers.errors import (
     InvalidArgumentError,
     LoginRefusedError,
     ManagementError,
+    ManagementUnavailableError,
     VirtualHostRefusedError,
     WaitTimeoutError,
 )
+from workq_helpers.forks import abandon_in_children
+from workq_helpers.hidden import ENVIRON
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.features import Features
 from workq_helpers.rabbitmq.url import endpoint_from_url
@@ -39,12 +43,17 @@ if TYPE_CHECKING:
 
     from workq_helpers.rabbitmq.borrowed_virtual_host import Claim
     from workq_helpers.rabbitmq.management import Management, QueueCounts
-    from workq_helpers.rabbitmq.restart_watch import Witness
+    from workq_helpers.rabbitmq.restart_watch import RestartWatch
+    from workq_helpers.rabbitmq.routes import Routes
 
 __all__ = ["Broker", "find_broker"]
 
 #: How often to look whether a broker went away or came back, in seconds: a restart takes longer than that.
 _LOOK_SECONDS = 0.1
+#: What is told of a broker when somebody asks this handle for it, before it is seen.
+_DEEDS = ("restarting", "crashing", "stopping")
+#: What is told of a broker that is there.
+_ALARMS = ("blocked", "unblocked")
 #: How long to wait for the user to restart a broker, in seconds.
 _BY_HAND_SECONDS = 300.0
 _RESTART_YOURSELF = (
@@ -55,7 +64,7 @@ _RESTART_YOURSELF = (
 _MANAGEMENT_SECONDS = 20.0
 
 
-def find_broker(progress: Callable[[str], None] | None = None, environ: Mapping[str, str] = os.environ) -> Broker:
+def find_broker(progress: Callable[[str], None] | None = None, environ: Mapping[str, str] = ENVIRON) -> Broker:
     """Find the broker to use, or start one, and return once it accepts logins.
 
     Args:
@@ -76,7 +85,7 @@ def find_broker(progress: Callable[[str], None] | None = None, environ: Mapping[
     if choice.uses_url:
         endpoint = endpoint_from_url(environ)
         broker = Broker(endpoint, rabbitmq.connecting.probe(endpoint), by_hand=ByHand.from_environ(environ))
-        broker._call_a_witness()
+        broker._watch()
         return broker
     folders = Folders.from_environ(environ)
     if progress is not None:
@@ -114,11 +123,19 @@ class Broker:
         # Those that the broker did not delete when it was asked to, or made when it seemed not to.
         self._overdue: set[str] = set()
         self._claims: dict[str, Claim] = {}
-        # What tells of restarts: a witness where others run it, the supervisor's count where it is ours.
-        self._witness: Witness | None = None
+        #: Why its management API can't be asked, where a lesson goes on without it.
+        self.unmanaged = ""
+        # What tells of restarts: a watch, and where it is ours and nobody listens the supervisor's count.
+        self._restart_watch: RestartWatch | None = None
         self._restarts = share.ready.restarts if share else 0
+        self._outages = 0
         self._listeners: list[Callable[[str], None]] = []
+        self._telling = threading.RLock()
+        self._told = "up"
+        self._deeds = 0  # of this handle, under way
+        self._revived = False  # since the broker went down, whatever came of it
         self._closed = False
+        abandon_in_children(self)
 
     # -- what it is
 
@@ -182,7 +199,8 @@ class Broker:
 
         On a broker that somebody else runs and where the user may not create any, one of those that a teacher made
         for the user is emptied and used instead (`workq_helpers.rabbitmq.borrowed_virtual_host` says more); where there
-        are none, the virtual host that the address names, unless that is ``/``.
+        are none, the virtual host that the address names, unless that is ``/``. Without its management API nobody can
+        make one or empty one: the one that the address names is used as it is, and `unmanaged` says why.
 
         Args:
             label: What it is for, such as ``"round-robin"``; becomes part of the name.
@@ -207,6 +225,9 @@ class Broker:
         else:
             try:
                 self._api().create_virtual_host(name)
+            except ManagementUnavailableError as error:
+                self.unmanaged = str(error)
+                return self.endpoint.virtual_host
             except (VirtualHostRefusedError, LoginRefusedError):
                 return self._borrowed_virtual_host()
         with self._lock:
@@ -217,12 +238,15 @@ class Broker:
         """Delete a virtual host and everything in it; no error if it is gone.
 
         Args:
-            name: As `create_virtual_host` returned it. One that was there before is emptied and stays.
+            name: As `create_virtual_host` returned it. One that was there before is emptied, where that can be
+                done, and stays.
         """
         with self._lock:
             claim = self._claims.pop(name, None)
         if claim is not None:
             self._give_back(claim)
+            return
+        if self.unmanaged:
             return
         if self._share is None and name == self.endpoint.virtual_host:
             self._api().empty_virtual_host(name)
@@ -254,6 +278,14 @@ class Broker:
     def queue_counts(self, virtual_host: str) -> dict[str, QueueCounts]:
         """Return the queues of `virtual_host` and what is in them at this moment, as the broker says."""
         return self._api().queue_counts(virtual_host)
+
+    def routes(self, virtual_host: str) -> Routes:
+        """Return the exchanges, bindings and dead-letter routes of `virtual_host`, as the broker says."""
+        return self._api().routes(virtual_host)
+
+    def bindings(self, virtual_host: str) -> list[tuple[str, str, str]]:
+        """Return the bindings in `virtual_host`, as the broker has them: the queue, the exchange, the key of each."""
+        return self._api().bindings(virtual_host)
 
     def _wait_until_started(self) -> None:
         """Wait until a broker has finished starting, some 0.1 s after it accepted its first connection."""
@@ -341,11 +373,20 @@ class Broker:
             self._wait_for_hand(by_hand)
             return
         share = self._ours(f"the course does not {deed} it", _RESTART_YOURSELF)
-        self._tell(change)
-        share.request(deed, RESTART_SECONDS)
-        self._wait_until_started()
-        self._remember_this_boot()
-        self._tell("up")
+        watch = self._restart_watch
+        outages = watch.outages if watch else 0
+        self._deeds += 1
+        try:
+            self._tell(change)
+            share.request(deed, RESTART_SECONDS)
+            self._wait_until_started()
+            if watch is not None:
+                wait_until(lambda: watch.is_up and watch.outages != outages, _MANAGEMENT_SECONDS)
+            self._remember_this_boot()
+            self._tell("up")
+        finally:
+            # However this ended: from now on the watch tells how it is.
+            self._deeds -= 1
 
     def stop(self) -> None:
         """Stop it for everyone and remove its data; return when it is gone. No error if it is gone already.
@@ -377,16 +418,81 @@ class Broker:
         return str(share.request("rabbitmqctl", RESTART_SECONDS, arguments=list(arguments)))
 
     def subscribe(self, listener: Callable[[str], None]) -> None:
-        """Have `listener` called with "restarting", "crashing", "stopping", "down" or "up" when this handle sees it."""
+        """Have `listener` called with each `BrokerChange` of the broker, whoever made it, until it is unsubscribed.
+
+        Args:
+            listener: Called with "restarting", "crashing" or "stopping" when that is asked of this handle, and with
+                "down", "up", "blocked" or "unblocked" when it is seen; that in a thread of its own.
+        """
         self._listeners.append(listener)
+        self._watch()
 
     def unsubscribe(self, listener: Callable[[str], None]) -> None:
         """Call `listener` no more."""
         self._listeners.remove(listener)
+        if self._share is not None and not self._listeners:
+            self._watch_no_more()
 
     def _tell(self, change: str) -> None:
-        for listener in list(self._listeners):
-            listener(change)
+        with self._telling:
+            if change == self._told:
+                return
+            if change not in _ALARMS:
+                self._told = change
+            for listener in list(self._listeners):
+                listener(change)
+
+    def _saw(self, change: str) -> None:
+        """Take in what the watch sees: again and again how it is, and alarms."""
+        if change != self._told:
+            if self._told in _DEEDS and self._is_under_way():
+                return
+            self._tell(change)
+            if change == "up":
+                self._revived = False
+                self._claim_again()
+        if change == "down" and not self._revived:
+            self._revived = self._revive()
+
+    def _is_under_way(self) -> bool:
+        """Whether what was told is being done still: then the broker is neither up nor down for good."""
+        if self._deeds or self._share is None:
+            return bool(self._deeds)
+        with contextlib.suppress(BrokerError, WaitTimeoutError):
+            return self._restarts_told(self._share) % 2 == 1
+        return False  # the supervisor is gone, and with it whoever did it
+
+    def _revive(self) -> bool:
+        """Have the supervisor start a server of ours again that has died; return whether there is no more to ask for.
+
+        Nobody does that for a broker of somebody else's. One that has gone and still runs is about to die, or to come
+        back; one that did not come up does so no better at once.
+        """
+        if self._share is None:
+            return True
+        try:
+            return bool(self._share.request("revive", RESTART_SECONDS))
+        except (BrokerError, WaitTimeoutError):
+            return True
+
+    def _watch(self) -> None:
+        """Watch the broker from now on; one that can't be watched at this moment is not."""
+        if self._restart_watch is None:
+            me = weakref.ref(self)  # a handle that is dropped closes itself
+
+            def told(change: str) -> None:
+                broker = me()
+                if broker is not None:
+                    broker._saw(change)
+
+            with contextlib.suppress(BrokerError):
+                self._restart_watch = rabbitmq.restart_watch.RestartWatch(self.endpoint, told)
+                self._outages, self._told = 0, "up"
+
+    def _watch_no_more(self) -> None:
+        watch, self._restart_watch = self._restart_watch, None
+        if watch is not None:
+            watch.close()
 
     def _ours(self, so: str, yourself: str) -> Share:
         """Return our share in it; raise where somebody else runs it, with what follows and what to do instead."""
@@ -421,13 +527,11 @@ class Broker:
         with Shown() as shown:
             going = f"Waiting for RabbitMQ at {place} to go down: restart it now"
             wait(going, self._went_away, "it never stopped answering")
-            self._tell("down")
             coming = f"RabbitMQ at {place} is down: waiting for it to come back"
             wait(coming, self._remember_this_boot, "it went down and did not come back")
-            self._tell("up")
 
     def _wait_for_hand(self, command: str) -> None:
-        self._remember_this_boot()  # what happened before does not count
+        wait_until(self._remember_this_boot, _MANAGEMENT_SECONDS)  # what happened before does not count
         asked = f"Type this now in a terminal of the machine that runs RabbitMQ, in the course's folder: {command}"
         print(asked)  # noqa: T201 - for whoever waits in front of it
         self.wait_for_restart(_BY_HAND_SECONDS)
@@ -435,34 +539,26 @@ class Broker:
 
     def _went_away(self) -> bool:
         """Say whether the broker has gone away since it was last remembered, or is away now."""
+        if self._restart_watch is not None:
+            return self._restart_watch.outages != self._outages
         if self._share is not None and self._restarts_told(self._share) != self._restarts:
             return True
-        with self._lock:
-            if self._witness is not None and self._witness.saw_it_go():
-                return True
         return not rabbitmq.connecting.accepts(self.endpoint)
 
     def _remember_this_boot(self) -> bool:
         """Notice from now on that the broker goes away; say whether it is there at all."""
+        watch = self._restart_watch
+        if watch is not None and not watch.is_up:
+            return False
         if self._share is None:
-            return self._call_a_witness()
-        restarts = self._restarts_told(self._share)
-        if restarts % 2 or not rabbitmq.connecting.accepts(self.endpoint):
-            return False
-        self._restarts = restarts
-        return True
-
-    def _call_a_witness(self) -> bool:
-        try:
-            witness = rabbitmq.restart_watch.Witness(self.endpoint)
-        except BrokerError:
-            return False
-        with self._lock:
-            former, self._witness = self._witness, witness
-        if former is not None:
-            former.close()
-        self._claim_again()
-        return True
+            self._watch()
+        else:
+            restarts = self._restarts_told(self._share)
+            if restarts % 2 or not rabbitmq.connecting.accepts(self.endpoint):
+                return False
+            self._restarts = restarts
+        self._outages = watch.outages if watch is not None else 0
+        return self.ours or self._restart_watch is not None
 
     @staticmethod
     def _restarts_told(share: Share) -> int:
@@ -480,11 +576,9 @@ class Broker:
             management, self._management = self._management, None
             virtual_hosts, self._virtual_hosts = self._virtual_hosts, set()
             claims, self._claims = self._claims, {}
-            witness, self._witness = self._witness, None
         for claim in claims.values():
             claim.release()  # whoever takes it next empties it
-        if witness is not None:
-            witness.close()
+        self._watch_no_more()
         if self._share is not None:
             self._share.close()  # the supervisor deletes its virtual hosts
         if management is not None:
@@ -493,6 +587,13 @@ class Broker:
                     with contextlib.suppress(BrokerError):  # a broker that is gone has nothing to delete
                         management.delete_virtual_host(name)
             management.close()
+
+    def abandon(self) -> None:
+        """Leave everything to the parent in a forked child; what is asked from there goes over a client of its own."""
+        self._lock = threading.Lock()  # another thread of the parent may have held it
+        self._closed = True
+        self._management = self._restart_watch = None
+        self._claims = {}
 
     def __enter__(self) -> Broker:
         return self

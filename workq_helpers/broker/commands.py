@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -14,6 +13,7 @@ from workq_helpers.broker.protocol import Ready, Status
 from workq_helpers.broker.share import ask, take_share
 from workq_helpers.broker.share import stop as stop_supervisor
 from workq_helpers.errors import BrokerNotFoundError, StaleStateError
+from workq_helpers.hidden import ENVIRON
 from workq_helpers.rabbitmq.url import address_of
 
 __all__ = ["logs", "start", "status", "stop", "url"]
@@ -21,7 +21,7 @@ __all__ = ["logs", "start", "status", "stop", "url"]
 _NONE = "No course broker runs. Start one with `workq broker start`, or open a notebook and run its first cell."
 
 
-def status(environ: Mapping[str, str] = os.environ) -> Status | None:
+def status(environ: Mapping[str, str] = ENVIRON) -> Status | None:
     """Return how the course broker is, or ``None`` if none runs.
 
     Raises:
@@ -32,7 +32,7 @@ def status(environ: Mapping[str, str] = os.environ) -> Status | None:
     return Status(**said["answer"]) if said else None
 
 
-def start(progress: Callable[[str], None] | None = None, environ: Mapping[str, str] = os.environ) -> Status:
+def start(progress: Callable[[str], None] | None = None, environ: Mapping[str, str] = ENVIRON) -> Status:
     """Start the course broker, or find it running, and keep it until `stop`; return how it is.
 
     Args:
@@ -51,7 +51,7 @@ def start(progress: Callable[[str], None] | None = None, environ: Mapping[str, s
     return replace(found, shares=found.shares - 1)  # who starts it does not use it
 
 
-def stop(environ: Mapping[str, str] = os.environ) -> bool:
+def stop(environ: Mapping[str, str] = ENVIRON) -> bool:
     """Stop the course broker for everyone and put away all it left; return whether one ran.
 
     A supervisor that hangs is killed.
@@ -63,7 +63,7 @@ def stop(environ: Mapping[str, str] = os.environ) -> bool:
     return stop_supervisor(Folders.from_environ(environ))
 
 
-def url(environ: Mapping[str, str] = os.environ) -> str:
+def url(environ: Mapping[str, str] = ENVIRON) -> str:
     """Return the AMQP address of the broker that runs, with its password.
 
     Raises:
@@ -88,7 +88,7 @@ def url(environ: Mapping[str, str] = os.environ) -> str:
     return address_of(Ready.from_json(said["answer"]).endpoint)
 
 
-def logs(environ: Mapping[str, str] = os.environ) -> str:
+def logs(environ: Mapping[str, str] = ENVIRON) -> str:
     """Return the log of the course broker that runs, and what its supervisor did before it.
 
     Raises:

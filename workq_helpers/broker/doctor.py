@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import time
@@ -19,6 +18,7 @@ from workq_helpers.broker.node import NodeServer
 from workq_helpers.broker.protocol import Status
 from workq_helpers.broker.server import silent
 from workq_helpers.errors import BrokerError, InvalidArgumentError, ManagementUnavailableError
+from workq_helpers.hidden import ENVIRON
 from workq_helpers.rabbitmq.connecting import probe
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.features import Features
@@ -50,7 +50,7 @@ class Finding:
     works: bool = True
 
 
-def diagnose(environ: Mapping[str, str] = os.environ) -> list[Finding]:
+def diagnose(environ: Mapping[str, str] = ENVIRON) -> list[Finding]:
     """Look at every source of a broker without starting anything, and go to one that runs as a lesson goes.
 
     Args:
@@ -71,7 +71,7 @@ def diagnose(environ: Mapping[str, str] = os.environ) -> list[Finding]:
     return [*state, *candidates, _decision(choice, running, candidates)]
 
 
-def try_node(environ: Mapping[str, str] = os.environ) -> Finding:
+def try_node(environ: Mapping[str, str] = ENVIRON) -> Finding:
     """Start a private node of this user's and end it, and say how long that took.
 
     Args:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workq_helpers.errors import BrokerStartError, InvalidArgumentError
+from workq_helpers.interrupts import deferred
 
 __all__ = [
     "Folders",
@@ -69,7 +70,8 @@ class Folders:
         runtime, cache = named_folder(environ, "WORKQ_RUNTIME_DIR"), named_folder(environ, "WORKQ_CACHE_DIR")
         if runtime and cache:
             return cls(runtime, cache)
-        import platformdirs  # noqa: PLC0415 - a supervisor is told its folders, and its start would wait for this
+        with deferred():
+            import platformdirs  # noqa: PLC0415 - a supervisor is told its folders, and its start would wait for this
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that XDG_RUNTIME_DIR is unset is nothing to bother a learner with

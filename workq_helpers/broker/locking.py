@@ -12,6 +12,7 @@ from pathlib import Path
 
 from workq_helpers.broker.folders import Folders, make_private, unusable
 from workq_helpers.errors import BrokerStartError
+from workq_helpers.interrupts import deferred
 
 __all__ = ["LOCK_SECONDS", "lock_path", "locked"]
 
@@ -55,7 +56,8 @@ def locked(folders: Folders, timeout: float = LOCK_SECONDS) -> Iterator[None]:
     Raises:
         BrokerStartError: Somebody else holds it for longer than that, or the folder can't be used.
     """
-    import filelock  # noqa: PLC0415 - a supervisor's start would wait for it, and takes no lock
+    with deferred():
+        import filelock  # noqa: PLC0415 - a supervisor's start would wait for it, and takes no lock
 
     while True:
         folders.make_runtime()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from workq_helpers.broker.server import Progress
+from workq_helpers.interrupts import deferred
 
 __all__ = ["Shown", "spoken"]
 
@@ -64,7 +65,8 @@ class Shown:
     @staticmethod
     def _new_bar(total: int) -> Any:
         # It imports IPython's widgets in a notebook, and whoever finds a broker that runs is shown no bar.
-        from tqdm import auto  # noqa: PLC0415
+        with deferred():
+            from tqdm import auto  # noqa: PLC0415
 
         class Bar(auto.tqdm):  # type: ignore[type-arg]  # not subscriptable where its notebook form is chosen
             monitor_interval = 0  # else a thread of tqdm's own outlives the bar

@@ -23,6 +23,8 @@ from workq_helpers.broker.protocol import GONE, JsonObject, Link, Ready, connect
 from workq_helpers.broker.server import Progress, silent
 from workq_helpers.broker.sweep import sweep, sweep_under_lock
 from workq_helpers.errors import BrokerStartError, BrokerUnreachableError, WorkqError
+from workq_helpers.forks import abandon_in_children, unless_forked
+from workq_helpers.hidden import Environment
 
 __all__ = ["RESTART_SECONDS", "Share", "ask", "stop", "take_share"]
 
@@ -54,6 +56,7 @@ class Share:
         self._watch = threading.Thread(target=self._watch_supervisor, name="workq share", daemon=True)
         self._watch.start()
         _shares.add(self)
+        abandon_in_children(self)
 
     def note(self, virtual_host: str, *, made: bool) -> None:
         """Have the supervisor delete a virtual host when this share ends, or no more.
@@ -97,7 +100,7 @@ class Share:
         self._link.close()
 
     def abandon(self) -> None:
-        """Let go of the connection in a forked child, where it would keep the parent's share alive."""
+        """Let go of the connection in a forked child, where it would keep its parent's share alive."""
         self._ended = self.lost = True
         self._link.close()
 
@@ -113,18 +116,12 @@ class Share:
 _shares: weakref.WeakSet[Share] = weakref.WeakSet()
 
 
-def _abandon_all() -> None:
-    for share in list(_shares):
-        share.abandon()
-
-
 def _close_all() -> None:
     for share in list(_shares):
         share.close()
 
 
-os.register_at_fork(after_in_child=_abandon_all)
-atexit.register(_close_all)  # a thread that still reads can't be joined once the interpreter shuts down
+atexit.register(unless_forked(_close_all))  # a thread that still reads can't be joined once the interpreter shuts down
 
 
 # -- taking one
@@ -183,7 +180,7 @@ def _start(folders: Folders, environ: Mapping[str, str], progress: Progress) -> 
 
 def _start_supervisor(folders: Folders, environ: Mapping[str, str]) -> None:
     """Start a supervisor and return once it listens; under the lock."""
-    inherited = {name: value for name, value in environ.items() if name not in ("PYTHONWARNINGS", "PYTHONDEVMODE")}
+    inherited = Environment(environ).without("PYTHONWARNINGS", "PYTHONDEVMODE")
     paths = [str(Path(__file__).parents[2]), *filter(None, [environ.get("PYTHONPATH")])]
     try:
         log = os.open(folders.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -78,6 +78,7 @@ class Supervisor:
             "pin": self._pin,
             "restart": self._restart_for,
             "crash": self._restart_for,
+            "revive": lambda _, link: self._await(link, self._revive_dead),
             "rabbitmqctl": self._rabbitmqctl_for,
             "stop": self._stop_for,
         }
@@ -310,8 +311,16 @@ class Supervisor:
         server = self._started()
         wait_until(lambda: not server.is_running() or self._accepts(ready), SLOW_SECONDS)
         # If it runs and still does not accept, the one who asked will see that better than we can say it.
-        if not server.is_running():
+        self._revive_dead()
+
+    def _revive_dead(self) -> bool:
+        """Start the server again if it has died; return whether it had."""
+        if self._stopping or self._closed:
+            raise BrokerUnreachableError(GONE)  # it is down because it is put away
+        dead = not self._started().is_running()
+        if dead:
             self._restart("restart")
+        return dead
 
     def _drop(self, virtual_hosts: set[str]) -> None:
         if self._management is None:

@@ -21,6 +21,7 @@ from workq_helpers.broker import Finding, diagnose, open_files, try_node
 from workq_helpers.cli.jupyter_folders import unwritable, without_saving
 from workq_helpers.cli.lab import FIRST_LESSON, course_folder
 from workq_helpers.errors import ImpostorError, WorkqError
+from workq_helpers.hidden import ENVIRON
 from workq_helpers.impostors import find_impostors, refuse_impostors
 from workq_helpers.rabbitmq.url import BROKER_URL
 from workq_helpers.text import without_login
@@ -56,7 +57,7 @@ def examine(try_a_node: bool = False) -> list[Finding]:
     return [*looked_at, *([_tried_node()] if try_a_node else []), *_brokers()]
 
 
-def anonymous(text: str, environ: Mapping[str, str] = os.environ) -> str:
+def anonymous(text: str, environ: Mapping[str, str] = ENVIRON) -> str:
     """Return what may be shown to anybody: the home folder as ``~``, no user's name, no password.
 
     Args:

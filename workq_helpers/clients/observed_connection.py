@@ -15,6 +15,8 @@ from pika import frame
 from pika.amqp_object import Method
 from pika.spec import Basic, BasicProperties, Channel
 
+from workq_helpers.clients import pika_private
+from workq_helpers.forks import abandon_in_children
 from workq_helpers.log.messages import Marks
 from workq_helpers.log.observer import Observer
 
@@ -53,7 +55,12 @@ class ObservedConnection(pika.SelectConnection):
         self._incoming: dict[int, _PartialMessage] = {}
         self.observer.opened()
         super().__init__(*arguments, **more)
+        abandon_in_children(self)
         self.add_on_close_callback(self._tell_of_the_end)
+
+    def abandon(self) -> None:
+        """Be closed in a forked child, where nothing may be said on it: it is its parent's."""
+        pika_private.abandon(self)
 
     def _send_method(
         self, channel_number: int, method: Method, content: tuple[BasicProperties, bytes] | None = None

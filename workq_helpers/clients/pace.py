@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import threading
 import time
+from collections.abc import Callable, Iterator
+from typing import Literal
 
 from workq_helpers.errors import InvalidArgumentError
+from workq_helpers.hidden import ENVIRON
 
-__all__ = ["Pace", "WorkerKilled", "pause", "seconds_per_dot", "work"]
+__all__ = ["Pace", "WorkerKilled", "overhear", "pause", "seconds_per_dot", "work"]
 
 _here = threading.local()
+
+Tell = Callable[[Literal["begins", "over"], float], object]
 
 
 class WorkerKilled(BaseException):
@@ -23,7 +28,7 @@ def seconds_per_dot() -> float:
     Raises:
         InvalidArgumentError: ``WORKQ_SECONDS_PER_DOT`` is not a number of seconds.
     """
-    value = os.environ.get("WORKQ_SECONDS_PER_DOT", "1.0")
+    value = ENVIRON.get("WORKQ_SECONDS_PER_DOT", "1.0")
     try:
         seconds = float(value)
     except ValueError:
@@ -49,10 +54,31 @@ def work(body: bytes | str) -> None:
 def pause(seconds: float) -> None:
     """Sleep, as a worker's callback may: frozen with its worker, and ended with it."""
     pace: Pace | None = getattr(_here, "pace", None)
+    tell: Tell = getattr(_here, "tell", _nothing)
+    tell("begins", seconds)
     if pace is None:
         time.sleep(seconds)
     else:
         pace.sleep(seconds)
+    tell("over", seconds)
+
+
+@contextlib.contextmanager
+def overhear(tell: Tell) -> Iterator[None]:
+    """Tell of each pause that this thread makes in this block, as it begins and when it is over.
+
+    Args:
+        tell: Called with "begins" or "over", and the length of the pause in seconds.
+    """
+    _here.tell = tell
+    try:
+        yield
+    finally:
+        _here.tell = _nothing
+
+
+def _nothing(_what: str, _seconds: float) -> None:
+    """Tell nobody."""
 
 
 class Pace:

@@ -13,7 +13,7 @@ from typing import Any
 import pika
 from pika.channel import Channel
 
-__all__ = ["cancel_and_go_on_receiving", "cut", "send_now", "unsent_bytes"]
+__all__ = ["abandon", "cancel_and_go_on_receiving", "cut", "send_now", "unsent_bytes"]
 
 
 def cut(connection: pika.SelectConnection) -> None:
@@ -38,6 +38,20 @@ def cut(connection: pika.SelectConnection) -> None:
     except OSError:
         # The other side was faster: there is nothing left to cut.
         return
+
+
+def abandon(connection: pika.SelectConnection) -> None:
+    """Have a forked child take its parent's connection as closed, and let go of the socket, without a word to anybody.
+
+    Args:
+        connection: A connection in whatever state; no other thread runs in the child.
+    """
+    for channel in connection._channels.values():
+        channel._set_state(Channel.CLOSED)
+    connection._set_connection_state(connection.CONNECTION_CLOSED)
+    sock: socket.socket | None = getattr(connection._transport, "_sock", None)
+    if sock is not None:
+        sock.close()
 
 
 def unsent_bytes(connection: pika.SelectConnection) -> int:

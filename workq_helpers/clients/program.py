@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import os
 import subprocess
 import sys
 import textwrap
@@ -21,6 +20,8 @@ from workq_helpers.clients import program_guard
 from workq_helpers.clients.console import Console
 from workq_helpers.clients.pace import seconds_per_dot
 from workq_helpers.errors import InvalidArgumentError, WaitTimeoutError
+from workq_helpers.forks import abandon_in_children
+from workq_helpers.hidden import ENVIRON
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.url import BROKER_URL, address_of
 from workq_helpers.text import Code
@@ -95,6 +96,7 @@ class Program:
             stderr=subprocess.PIPE,
             start_new_session=True,  # a signal that ends the kernel leaves the guard the time to do its duty
         )
+        abandon_in_children(self)
         #: Its process id.
         self.pid = int(_pipe(self._guard.stderr).readline() or 0)
         self._reader = threading.Thread(target=self._read, name=f"program: {name}", daemon=True)
@@ -168,6 +170,12 @@ class Program:
         """SIGKILL it if it still runs, and let go of what it needed; doing so again does nothing."""
         self.kill()
 
+    def abandon(self) -> None:
+        """Let go of it in a forked child, where it would live on when its kernel has died: its guard would not know."""
+        # Below the buffer: another thread of the parent may have been using that.
+        stdin = _pipe(self._guard.stdin)
+        getattr(stdin, "raw", stdin).close()
+
     # -- behind the scenes
 
     def _command(self, command: bytes) -> None:
@@ -225,7 +233,7 @@ def _checked(arguments: Sequence[str]) -> list[str]:
 
 
 def _environment(endpoint: Endpoint) -> Mapping[str, str]:
-    return os.environ | {
+    return ENVIRON | {
         BROKER_URL: address_of(endpoint),
         "WORKQ_SECONDS_PER_DOT": str(max(seconds_per_dot(), _SHORTEST_DOT_SECONDS)),
         "PYTHONUNBUFFERED": "1",  # what it prints goes into a pipe, and is wanted as it is printed

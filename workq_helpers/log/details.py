@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 __all__ = [
+    "Binding",
     "BrokerChange",
     "CloseReason",
     "ConsumeOptions",
+    "Counted",
     "Detail",
+    "ExchangeOptions",
     "FetchOptions",
     "Handback",
     "Mistake",
@@ -58,14 +61,26 @@ class PublishOptions:
     Attributes:
         persistent: Whether it asks to be kept on disk.
         again: Whether it was published before, and its confirm never came.
+        exchange: The exchange it was published to, ``""`` for the default one.
+        routing_key: Its routing key, where it went through another exchange; else that is the queue's name.
+        ttl_seconds: How long it may wait, by its own ``expiration``.
     """
 
     persistent: bool = False
     again: bool = False
+    exchange: str = ""
+    routing_key: str = ""
+    ttl_seconds: float | None = None
 
     def __str__(self) -> str:
-        durability = "persistent" if self.persistent else "transient"
-        return f"{durability}, again: its confirm never came" if self.again else durability
+        told = ["persistent" if self.persistent else "transient"]
+        if self.exchange:
+            told.append(f"through the exchange '{self.exchange}' with routing key '{self.routing_key}'")
+        if self.ttl_seconds is not None:
+            told.append(f"expires after {self.ttl_seconds:g} s")
+        if self.again:
+            told.append("again: its confirm never came")
+        return ", ".join(told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +90,28 @@ class QueueOptions:
     Attributes:
         durable: Whether it outlives a restart.
         type: Its ``x-queue-type``.
+        exclusive: Whether it goes with its connection.
+        auto_delete: Whether it goes with its last consumer.
+        expires_seconds: How long it stays unused, by ``x-expires``.
+        ttl_seconds: How long a message may wait in it, by ``x-message-ttl``.
+        max_length: How many messages it holds at most.
+        max_length_bytes: How many bytes of them.
+        delivery_limit: How often a message may come back to it.
+        dead_letter_exchange: Where what it drops goes, or ``None``; ``""`` is the default exchange.
+        dead_letter_routing_key: With which routing key, if not with the message's own.
     """
 
     durable: bool = False
     type: str = "classic"
+    exclusive: bool = False
+    auto_delete: bool = False
+    expires_seconds: float | None = None
+    ttl_seconds: float | None = None
+    max_length: int | None = None
+    max_length_bytes: int | None = None
+    delivery_limit: int | None = None
+    dead_letter_exchange: str | None = None
+    dead_letter_routing_key: str | None = None
 
     @property
     def durability(self) -> str:
@@ -87,6 +120,65 @@ class QueueOptions:
 
     def __str__(self) -> str:
         return f"{self.durability} {self.type}"
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeOptions:
+    """An exchange and how it was declared; with "exchange declared" and "exchange deleted".
+
+    Attributes:
+        name: Its name.
+        type: "direct", "fanout", "topic", "headers", or what a plugin knows.
+        durable: Whether it outlives a restart.
+        alternate: The exchange that gets what it can't route, ``""`` for none.
+    """
+
+    name: str
+    type: str = "direct"
+    durable: bool = False
+    alternate: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {'durable' if self.durable else 'transient'} {self.type}"
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What leads from an exchange to a queue, or to another exchange; with "bound" and "unbound".
+
+    Attributes:
+        exchange: Where it leads from.
+        routing_key: Its key, as ``queue_bind`` has it.
+        to_exchange: The exchange it leads to; ``""`` where it leads to the event's queue.
+    """
+
+    exchange: str
+    routing_key: str = ""
+    to_exchange: str = ""
+
+    def __str__(self) -> str:
+        to = f" to the exchange '{self.to_exchange}'" if self.to_exchange else ""
+        return f"from the exchange '{self.exchange}'{to} with key '{self.routing_key}'"
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What the broker counts in a queue, where that is not what the log has; with "counted".
+
+    Attributes:
+        ready: Messages that wait.
+        unacknowledged: Messages delivered and not acknowledged.
+        present: Whether there is such a queue.
+    """
+
+    ready: int = 0
+    unacknowledged: int = 0
+    present: bool = True
+
+    def __str__(self) -> str:
+        if not self.present:
+            return "no such queue"
+        return f"{self.ready} ready, {self.unacknowledged} unacknowledged"
 
 
 class Handback(StrEnum):
@@ -111,6 +203,13 @@ class BrokerChange(StrEnum):
     STOPPING = "stopping"
     DOWN = "down"
     UP = "up"
+    BLOCKED = "blocked"
+    UNBLOCKED = "unblocked"
+
+    @property
+    def is_alarm(self) -> bool:
+        """Whether an alarm, of memory or disk, begins or ends: the broker is there and takes no messages."""
+        return self in (BrokerChange.BLOCKED, BrokerChange.UNBLOCKED)
 
     @property
     def is_outage(self) -> bool:
@@ -140,6 +239,9 @@ Detail = (
     | FetchOptions
     | PublishOptions
     | QueueOptions
+    | ExchangeOptions
+    | Binding
+    | Counted
     | Handback
     | Mistake
     | BrokerChange

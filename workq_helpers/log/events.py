@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, overload
 
 from workq_helpers.log.details import Detail
@@ -20,6 +20,7 @@ KINDS = {
     "refused": "the broker answered a publish with basic.nack, or closed the channel for it or before it; detail says",
     "returned": "the broker sent an unroutable mandatory message back",
     "unknown": "what became of the message can't be told, until it is seen again; detail says why",
+    "dead-lettered": "it came with an x-death header: the broker had taken it from this queue; detail says why",
     # deliveries to a worker
     "delivered": "the broker handed the message to the worker; redelivered says if not for the first time",
     "started": "the worker's callback began with it",
@@ -50,7 +51,12 @@ KINDS = {
     "declared": "a client declared the queue; detail is `QueueOptions`",
     "purged": "the queue was emptied; detail is how many messages went",
     "deleted": "the queue was deleted",
-    "broker": "the lesson did something to the broker; detail is a `BrokerChange`",
+    "exchange declared": "a client declared an exchange; detail is its `ExchangeOptions`",
+    "exchange deleted": "a client deleted an exchange; detail is its `ExchangeOptions`",
+    "bound": "the queue was bound to an exchange, or the broker told of it; detail is the `Binding`",
+    "unbound": "the queue's binding was removed; detail is the `Binding`",
+    "counted": "the broker counts in the queue what the log does not have, or the reverse; detail is `Counted`",
+    "broker": "what the broker does or has done to it, whoever did it; detail is a `BrokerChange`",
 }
 
 
@@ -129,6 +135,18 @@ class EventLog:
             )
             if self._waiting:
                 self._grew.notify_all()
+
+    def record_after(self, events: int, rows: Iterable[Row]) -> bool:
+        """Append rows, stamped with the time, if the log still has so many events; return whether it has."""
+        with self._lock:
+            if len(self) != events:
+                return False
+            now = time.monotonic() - self._opened
+            for row in rows:
+                self._cells += (now, *row[1:])
+            if self._waiting:
+                self._grew.notify_all()
+            return True
 
     def seconds(self) -> float:
         """Return the time on the log's clock, in seconds since it was opened."""

@@ -1,30 +1,43 @@
-"""`Ledger`: where every message is now, counted from the log alone."""
+"""`Ledger`: where every copy of a message is now, told from the log alone.
+
+A copy is a message in one queue: what an exchange sends to two queues are two. Copies are known by the message's mark
+and the queue. What is known of a queue and nobody saw happen comes as an event too, when the broker's counts differ.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
-from workq_helpers.log.details import BrokerChange, ConsumeOptions, FetchOptions, Handback, PublishOptions, QueueOptions
+from workq_helpers.log.copies import ENDS, PLACES, Delivery, Message, Place, Queue, Worker
+from workq_helpers.log.details import (
+    Binding,
+    BrokerChange,
+    CloseReason,
+    ConsumeOptions,
+    Counted,
+    ExchangeOptions,
+    FetchOptions,
+    Handback,
+    PublishOptions,
+    QueueOptions,
+)
 from workq_helpers.log.events import EventLog, Row
+from workq_helpers.log.exchanges import Exchanges
+from workq_helpers.log.fates import Suspicion, missing_queue, pick
 
-__all__ = ["ENDS", "PLACES", "Delivery", "Ledger", "LogCounts", "Message", "Place", "WorkerCounts"]
-
-#: Where a message can be: in its queue, with a worker, at one of five ends, or where nobody can tell.
-Place = Literal["waiting", "in hand", "done", "lost", "returned", "refused", "discarded", "unknown"]
-PLACES: tuple[Place, ...] = get_args(Place)
-
-#: Those where nothing more happens to it, as a rule: an ack may come too late, and then it is delivered again; what is
-#: unknown is known as soon as it is seen again.
-ENDS: tuple[Place, ...] = PLACES[2:]
-
-#: A queue that keeps over a restart what is persistent; a durable quorum queue keeps all.
-_KEEPS_SOME = QueueOptions(durable=True, type="classic")
+__all__ = ["BROKER", "ENDS", "PLACES", "Delivery", "Ledger", "LogCounts", "Message", "Place", "WorkerCounts"]
 
 #: Where a message may be that is delivered, though another of its id was seen later.
 _MAY_BE_IN_A_QUEUE = ("waiting", "unknown")
+
+#: Where a delivery that was settled went.
+_SETTLED = ("done", "discarded", "dead-lettered")
+
+#: Where a message is, as far as was seen, that turns out to be dead-lettered.
+_MAY_BE_DEAD = ("waiting", "unknown", "discarded")
 
 #: How many of the messages that came to an end last are remembered for each end.
 KEPT_ENDS = 24
@@ -58,141 +71,6 @@ class WorkerCounts(NamedTuple):
     done: int
 
 
-class Message:
-    """One message and where it is.
-
-    Attributes:
-        mark: Its id, or ``None`` where a program outside gave it none.
-        task: Its body as text, shortened.
-        queue: The queue it was last seen in.
-        place: One of `PLACES`.
-        reason: Why it came to that end, where the log says so.
-        worker: The worker that has or had it last, ``""`` before its first delivery.
-        delivery_tag: That delivery's tag, or ``None``.
-        started: Whether the callback has begun with that delivery.
-        deliveries: How often it was delivered.
-        number: Its place in the order in which the log first mentions messages, from 0.
-        persistent: Whether it asked to be kept on disk, or ``None`` where its publishing was not seen.
-        redelivered: Whether the broker marked its last delivery as not the first.
-        worked: How often a callback began with it.
-    """
-
-    __slots__ = (
-        "_delivery",
-        "deliveries",
-        "delivery_tag",
-        "mark",
-        "number",
-        "persistent",
-        "place",
-        "queue",
-        "reason",
-        "redelivered",
-        "started",
-        "task",
-        "worked",
-        "worker",
-    )
-
-    def __init__(self, number: int, mark: str | None, task: str, queue: str) -> None:
-        self.number = number
-        self.mark = mark
-        self.task = task
-        self.queue = queue
-        self.place: Place = "waiting"
-        self.reason = ""
-        self.worker = ""
-        self.delivery_tag: int | None = None
-        self.started = False
-        self.deliveries = 0
-        self.persistent: bool | None = None
-        self.redelivered = False
-        self.worked = 0
-        self._delivery: Delivery | None = None
-
-    def __repr__(self) -> str:
-        where = f" at {self.worker}" if self.place == "in hand" else ""
-        return f"<Message {self.task!r} {self.place}{where}>"
-
-
-class _Queue:
-    """A queue's messages; dicts stand for ordered sets, from which any member is removed at once."""
-
-    __slots__ = ("absent", "again", "fresh", "oldest_last", "options", "unacknowledged")
-
-    def __init__(self) -> None:
-        self.fresh: dict[Message, None] = {}
-        self.again: dict[Message, None] = {}  # put back: RabbitMQ gives them their old places at the head
-        self.oldest_last: list[Message] | None = []  # those, and some that have left since; none after an addition
-        self.unacknowledged = 0
-        self.options: QueueOptions | None = None
-        self.absent = False
-
-    @property
-    def ready(self) -> int:
-        return len(self.fresh) + len(self.again)
-
-    @property
-    def transient(self) -> bool:
-        return self.options is not None and not self.options.durable
-
-    def remove(self, message: Message) -> None:
-        if message in self.fresh:
-            del self.fresh[message]
-        else:
-            del self.again[message]
-
-    def put_back(self, message: Message) -> None:
-        self.again[message] = None
-        self.oldest_last = None
-
-    def head(self, most: int) -> list[Message]:
-        """Return its first messages; a look costs little as long as none is put back."""
-        if self.oldest_last is None:
-            self.oldest_last = sorted(self.again, key=lambda message: message.number, reverse=True)
-        while self.oldest_last and self.oldest_last[-1] not in self.again:
-            self.oldest_last.pop()
-        again = (message for message in reversed(self.oldest_last) if message in self.again)
-        return list(itertools.islice(itertools.chain(again, self.fresh), most))
-
-
-class _Worker:
-    __slots__ = ("auto_ack", "busy_with", "delivered", "done", "slots", "unfinished")
-
-    def __init__(self) -> None:
-        self.auto_ack = False
-        self.delivered = 0
-        self.slots: dict[Delivery, None] = {}
-        self.busy_with: Delivery | None = None
-        self.unfinished = 0
-        self.done = 0
-
-
-class Delivery:
-    """A delivery to a worker; for the ledger and what is made from it.
-
-    Attributes:
-        message: What was delivered.
-        auto_ack: Whether sending it settled it for the broker.
-        started: Whether the callback has begun with it.
-        started_seconds: When, in the log's seconds.
-        settled: Whether it was acknowledged, put back or given up.
-        over: Whether the callback has returned, or never will.
-    """
-
-    __slots__ = ("auto_ack", "message", "over", "queue", "settled", "started", "started_seconds", "worker")
-
-    def __init__(self, message: Message, queue: _Queue, worker: _Worker) -> None:
-        self.message = message
-        self.queue = queue
-        self.worker = worker
-        self.auto_ack = worker.auto_ack
-        self.started = False
-        self.started_seconds = 0.0
-        self.settled = False
-        self.over = False
-
-
 class _Outage:
     """The broker's absence that is under way, if one is.
 
@@ -209,7 +87,7 @@ class _Outage:
         self.going = going
         self.before = before
         self.cut_off: set[str] = set()
-        self.declared: set[_Queue] = set()
+        self.declared: set[Queue] = set()
 
 
 class Ledger:
@@ -226,15 +104,21 @@ class Ledger:
         self._by_id: dict[str, Message] = {}
         self._twins: dict[str, deque[Message]] = {}
         self._nameless: defaultdict[tuple[str, str], deque[Message]] = defaultdict(deque)
-        self._deliveries: dict[tuple[str, int | None, str | None], Delivery] = {}
+        self._deliveries: dict[_Key, Delivery] = {}
+        self._exchanges = Exchanges()
+        self._adrift: list[Message] = []  # what exchanges took, when no queue was known that gets it
+        self._newest: list[Message] = []
+        self._suspicion = Suspicion()
         self._last_delivery: Delivery
-        self._queues: defaultdict[str, _Queue] = defaultdict(_Queue)
-        self._workers: defaultdict[str, _Worker] = defaultdict(_Worker)
+        self._queues: defaultdict[str, Queue] = defaultdict(Queue)
+        self._workers: defaultdict[str, Worker] = defaultdict(Worker)
         self._outage = _Outage()
         self._ended: dict[Place, int] = dict.fromkeys(ENDS, 0)
         self._recent: dict[Place, deque[Message]] = {place: deque(maxlen=KEPT_ENDS) for place in ENDS}
         self._handlers: dict[str, Callable[[Row], None]] = {
             "published": self._published,
+            "confirmed": self._confirmed,
+            "dead-lettered": self._dead_lettered,
             "returned": self._went_back,
             "refused": self._went_back,
             "delivered": self._delivered,
@@ -251,9 +135,16 @@ class Ledger:
             "starting": self._connected,
             "connected": self._connected,
             "disconnected": self._disconnected,
+            "killed": self._came_to_a_bad_end,
+            "crashed": self._came_to_a_bad_end,
             "declared": self._declared,
             "purged": self._emptied,
             "deleted": self._emptied,
+            "exchange declared": self._exchange_declared,
+            "exchange deleted": self._exchange_deleted,
+            "bound": self._bound,
+            "unbound": self._unbound,
+            "counted": self._counted,
             "broker": self._broker,
         }
 
@@ -293,7 +184,39 @@ class Ledger:
 
     def queues(self) -> dict[str, LogCounts]:
         """Return the counts of every queue the log mentions."""
-        return {name: LogCounts(queue.ready, queue.unacknowledged) for name, queue in self._queues.items()}
+        return {
+            name: LogCounts(queue.ready, queue.unacknowledged)
+            for name, queue in self._queues.items()
+            if name or queue.ready or queue.unacknowledged
+        }
+
+    def unseen(self, queue: str) -> int:
+        """Return how many messages wait in `queue` that nobody here has seen; the broker counts them."""
+        known = self._queues.get(queue)
+        return known.unseen if known else 0
+
+    def held_elsewhere(self, queue: str) -> int:
+        """Return how many messages of `queue` are unacknowledged with others; the broker counts them."""
+        known = self._queues.get(queue)
+        return known.held_elsewhere if known else 0
+
+    def missing(self, queue: str, most: int) -> list[Message]:
+        """Return the messages that were seen in `queue` last and are `unknown` now, `most` at most, newest first."""
+        known = self._queues.get(queue)
+        return list(itertools.islice(reversed(known.missing), most)) if known else []
+
+    def missing_count(self, queue: str) -> int:
+        """Return how many messages were seen in `queue` last and are `unknown` now."""
+        known = self._queues.get(queue)
+        return len(known.missing) if known else 0
+
+    def bindings(self) -> list[tuple[str, Binding]]:
+        """Return each binding of a queue that is known, with the queue."""
+        return self._exchanges.bindings()
+
+    def has_adrift(self) -> bool:
+        """Whether an exchange took a message, and no queue is known that got it."""
+        return any(message.adrift for message in self._adrift)
 
     def workers(self) -> dict[str, WorkerCounts]:
         """Return the counts of every worker the log mentions."""
@@ -348,13 +271,13 @@ class Ledger:
         return known is not None and known.absent
 
     def message(self, mark: str) -> Message | None:
-        """Return the message of that id (the newest, should several share it), or ``None``."""
+        """Return the message of that mark (the first copy of the newest, should several share it), or ``None``."""
         return self._by_id.get(mark)
 
     @property
-    def last_new(self) -> Message:
-        """The message that the log mentioned last for the first time."""
-        return self._all[-1]
+    def newest(self) -> list[Message]:
+        """The copies of the message that was published last."""
+        return self._newest
 
     @property
     def last_delivered(self) -> Message:
@@ -371,12 +294,28 @@ class Ledger:
     # -- publishing
 
     def _published(self, row: Row) -> None:
-        message = self._new(row[4], row[5], row[3])
-        message.persistent = isinstance(row[8], PublishOptions) and row[8].persistent
-        queue = self._queues[row[3]]
+        options = row[8] if isinstance(row[8], PublishOptions) else None
+        if options is None or not options.exchange:
+            self._newest = [self._enter(self._new(row[4], row[5], row[3]), row, options)]
+            return
+        queues = self._exchanges.route(options.exchange, options.routing_key)
+        first = self._enter(self._new(row[4], row[5], queues[0] if queues else ""), row, options)
+        self._newest = [first]
+        for queue in queues[1:] if queues else ():
+            self._newest.append(self._enter(self._copy_of(first, queue), row, options))
+        if not queues:
+            self._adrift.append(first)
+            self._end(first, "unknown", _adrift_reason(options.exchange, queues))
+
+    def _enter(self, message: Message, row: Row, options: PublishOptions | None) -> Message:
+        """Put a message that was just published into its queue."""
+        message.publisher, message.options = row[2], options
+        message.published_seconds = message.queued_seconds = row[0]
+        queue = self._queues[message.queue]
         queue.fresh[message] = None
         if queue.absent:
-            self._end(message, "lost")
+            self._end(message, "lost", f"the queue '{message.queue}' was gone when it was published")
+        return message
 
     def _new(self, mark: str | None, task: str, queue: str) -> Message:
         message = Message(len(self._all), mark, task, queue)
@@ -384,16 +323,49 @@ class Ledger:
         if mark is None:
             self._nameless[queue, task].append(message)
             return message
-        older = self._by_id.get(mark)
-        if older is not None and older.place in _MAY_BE_IN_A_QUEUE:
-            self._twins.setdefault(mark, deque()).append(older)
+        if mark in self._by_id:
+            older = [copy for copy in self._copies(mark) if copy.place in _MAY_BE_IN_A_QUEUE]
+            self._twins.setdefault(mark, deque()).extend(older)
         self._by_id[mark] = message
         return message
 
+    def _copy_of(self, message: Message, queue: str) -> Message:
+        """Make another copy of a message, which was in the same publishing."""
+        copy = Message(len(self._all), message.mark, message.task, queue)
+        self._all.append(copy)
+        copy.publisher, copy.options = message.publisher, message.options
+        copy.published_seconds, copy.confirmed = message.published_seconds, message.confirmed
+        if message.mark is not None:
+            first = self._by_id[message.mark]
+            first._siblings = [*(first._siblings or ()), copy]
+        return copy
+
+    def _copies(self, mark: str | None) -> list[Message]:
+        """Return all copies of the newest publishing under a mark."""
+        first = self._by_id.get(mark or "")
+        if first is None:
+            return []
+        return [first, *first._siblings] if first._siblings else [first]
+
+    def _confirmed(self, row: Row) -> None:
+        first = self._by_id.get(row[4] or "")
+        if first is not None:
+            first.confirmed = True
+            for sibling in first._siblings or ():
+                sibling.confirmed = True
+
     def _went_back(self, row: Row) -> None:
-        message = self._by_id.get(row[4] or "")
-        if message is not None and message.place == "waiting":
-            self._end(message, "returned" if row[1] == "returned" else "refused", str(row[8]))
+        copies = self._copies(row[4])
+        kind: Place = "returned" if row[1] == "returned" else "refused"
+        reason = str(row[8])
+        if kind == "refused" and len(copies) > 1 and not isinstance(row[8], CloseReason | str):
+            kind = "unknown"
+        for message in copies:
+            if message.place == "waiting":
+                self._end(message, kind, reason)
+            elif message.adrift:
+                self._leave_its_end(message)
+                self._arrive(message, kind, reason)
 
     # -- delivering
 
@@ -402,16 +374,16 @@ class Ledger:
         queue = self._queues[queue_name]
         worker = self._workers[actor]
         queue.absent = False
-        key = (actor, tag, mark)
+        key = _key(row)
         if key in self._deliveries:
             self._requeued(row)
         message = self._by_id.get(mark) if mark is not None else None
-        if message is None or message.place != "waiting":
-            message = self._find(message, row)
+        if message is None or message.place != "waiting" or message.queue != queue_name:
+            message = self._find(row)
         if message.place == "waiting":
             self._queues[message.queue].remove(message)
         elif message.place != "in hand":
-            self._ended[message.place] -= 1
+            self._leave_its_end(message)
         elif message._delivery is not None:
             self._settle(message._delivery)
         delivery = Delivery(message, queue, worker)
@@ -436,26 +408,33 @@ class Ledger:
             self._complete(delivery)
             self._forget_settled(row, delivery)
 
-    def _find(self, known: Message | None, row: Row) -> Message:
-        """Find the message of a delivery that is not simply the waiting one of its id."""
+    def _find(self, row: Row) -> Message:
+        """Find the copy of a delivery that is not simply the waiting one of its mark."""
         _, _, _, queue, mark, task, _, redelivered, _ = row
-        if known is not None and (known.place == "unknown" or redelivered):
+        copies = self._copies(mark)
+        known = next((copy for copy in reversed(copies) if copy.queue == queue), None)
+        if known is not None and (known.place in _MAY_BE_IN_A_QUEUE or redelivered):
             return known
-        others = self._nameless[queue, task] if mark is None else self._twins.get(mark, deque())
-        while others:
-            message = others.popleft()
+        older = self._nameless[queue, task] if mark is None else self._twins.get(mark, deque())
+        for message in [each for each in older if each.queue == queue]:
+            older.remove(message)
             if message.place in _MAY_BE_IN_A_QUEUE:
                 return message
         # What was given up when a restart was asked for may still be delivered before the broker goes.
         if known is not None and known.place == "lost" and self._outage.going:
             return known
-        message = self._new(mark, task, queue)
-        self._queues[queue].fresh[message] = None
+        adrift = next((copy for copy in copies if copy.adrift), None)
+        if adrift is not None:
+            return adrift
+        counted = self._queues[queue]
+        counted.unseen = max(0, counted.unseen - 1)
+        message = self._copy_of(copies[0], queue) if copies and known is None else self._new(mark, task, queue)
+        counted.fresh[message] = None
         return message
 
     def _delivery_of(self, row: Row) -> Delivery | None:
-        # The id keeps a callback that outlives its connection from speaking for the new one's same tag.
-        return self._deliveries.get((row[2], row[6], row[4]))
+        # The mark keeps a callback that outlives its connection from speaking for the new one's same tag.
+        return self._deliveries.get(_key(row))
 
     def _started(self, row: Row) -> None:
         delivery = self._delivery_of(row)
@@ -496,14 +475,16 @@ class Ledger:
         delivery = self._delivery_of(row)
         if delivery is not None and not delivery.settled:
             self._settle(delivery)
-            if row[8] is Handback.DISCARD:
-                self._arrive(delivery.message, "discarded")
-            else:
+            if row[8] is not Handback.DISCARD:
                 self._wait_again(delivery.message)
+            elif delivery.queue.options is not None and delivery.queue.options.dead_letter_exchange is not None:
+                self._dead_letter(delivery.message, delivery.queue.options, "rejected", row[0])
+            else:
+                self._arrive(delivery.message, "discarded")
             self._forget_settled(row, delivery)
 
     def _requeued(self, row: Row) -> None:
-        delivery = self._deliveries.pop((row[2], row[6], row[4]), None)
+        delivery = self._deliveries.pop(_key(row), None)
         if delivery is not None:
             self._over(delivery)
             if not delivery.settled:
@@ -511,7 +492,7 @@ class Ledger:
                 self._wait_again(delivery.message)
 
     def _lost(self, row: Row) -> None:
-        delivery = self._deliveries.pop((row[2], row[6], row[4]), None)
+        delivery = self._deliveries.pop(_key(row), None)
         if delivery is not None:
             self._over(delivery)
             if not delivery.settled:
@@ -519,25 +500,27 @@ class Ledger:
                 self._arrive(delivery.message, "lost", str(row[8]))
 
     def _unknown(self, row: Row) -> None:
-        delivery = self._deliveries.pop((row[2], row[6], row[4]), None)
+        delivery = self._deliveries.pop(_key(row), None)
         if delivery is not None:
             self._over(delivery)
             if not delivery.settled:
                 self._settle(delivery)
                 self._arrive(delivery.message, "unknown", str(row[8]))
-        elif row[6] is None and (message := self._by_id.get(row[4] or "")) is not None and message.place == "waiting":
-            self._end(message, "unknown", str(row[8]))
+        elif row[6] is None:
+            for message in self._copies(row[4]):
+                if message.place == "waiting":
+                    self._end(message, "unknown", str(row[8]))
 
     def _ack_dropped(self, row: Row) -> None:
         """Take back what was settled on a channel that the broker had closed by then."""
-        message = self._by_id.get(row[4] or "")
-        if message is None or message.place not in ("done", "discarded") or message.deliveries == 0:
-            return
-        if (message.worker, message.delivery_tag) == (row[2], row[6]):
-            self._ended[message.place] -= 1
-            if message.place == "done":
-                self._workers[row[2]].done -= 1
-            self._wait_again(message)
+        for message in self._copies(row[4]):
+            if message.place not in _SETTLED or message.deliveries == 0:
+                continue
+            if (message.worker, message.delivery_tag, message.queue) == (row[2], row[6], row[3]):
+                if message.place == "done":
+                    self._workers[row[2]].done -= 1
+                self._leave_its_end(message)
+                self._wait_again(message)
 
     def _complete(self, delivery: Delivery) -> None:
         self._settle(delivery)
@@ -561,7 +544,7 @@ class Ledger:
         if delivery.settled and not delivery.started:
             self._over(delivery)  # settled without a callback, as the notebook itself does after basic_get
         if delivery.settled and delivery.over:
-            del self._deliveries[row[2], row[6], row[4]]
+            del self._deliveries[_key(row)]
 
     def _wait_again(self, message: Message) -> None:
         queue = self._queues[message.queue]
@@ -570,10 +553,10 @@ class Ledger:
         queue.put_back(message)
         if message.mark is None:
             self._nameless[message.queue, message.task].append(message)
-        elif self._by_id[message.mark] is not message:
+        elif message not in self._copies(message.mark):
             self._twins.setdefault(message.mark, deque()).append(message)
         if queue.absent:
-            self._end(message, "lost")
+            self._end(message, "lost", f"the queue '{message.queue}' was gone when it was to go back to it")
 
     def _end(self, message: Message, place: Place, reason: str = "") -> None:
         """End a waiting message."""
@@ -585,6 +568,42 @@ class Ledger:
         message.reason = reason
         self._ended[place] += 1
         self._recent[place].append(message)
+        if place == "unknown":
+            self._queues[message.queue].missing[message] = None
+
+    def _leave_its_end(self, message: Message) -> None:
+        """Take back that a message came to an end."""
+        self._ended[message.place] -= 1
+        self._queues[message.queue].missing.pop(message, None)
+
+    # -- dead letters
+
+    def _dead_letter(self, message: Message, options: QueueOptions, reason: str, seconds: float) -> None:
+        """End a message that its queue hands on, and put copies into the queues that get it, where they are known."""
+        self._arrive(message, "dead-lettered", reason)
+        exchange = options.dead_letter_exchange or ""
+        key = options.dead_letter_routing_key or (message.options.routing_key if message.options else "")
+        key = key or message.queue
+        if exchange:
+            targets = self._exchanges.route(exchange, key) or []
+        else:
+            targets = [key] if key in self._queues and not self._queues[key].absent else []
+        for target in targets:
+            copy = self._copy_of(message, target)
+            copy.queued_seconds = seconds
+            self._queues[target].fresh[copy] = None
+
+    def _dead_lettered(self, row: Row) -> None:
+        """Learn from where it arrives that a message was taken from another queue."""
+        copies = [copy for copy in self._copies(row[4]) if copy.queue == row[3]]
+        message = next((copy for copy in copies if copy.place in _MAY_BE_DEAD), None)
+        if message is None:
+            return
+        if message.place == "waiting":
+            self._queues[message.queue].remove(message)
+        else:
+            self._leave_its_end(message)
+        self._arrive(message, "dead-lettered", str(row[8]))
 
     # -- workers, queues and the broker
 
@@ -594,7 +613,11 @@ class Ledger:
         if row[1] == "connected" and row[2] in self._outage.cut_off:
             self._outage.going = False
 
+    def _came_to_a_bad_end(self, row: Row) -> None:
+        self._suspicion.connection_ended(row[2], len(self._all))
+
     def _disconnected(self, row: Row) -> None:
+        self._came_to_a_bad_end(row)
         if self._outage.going:
             self._outage.cut_off.add(row[2])
             self._outage.before = len(self._all)
@@ -607,39 +630,142 @@ class Ledger:
 
     def _emptied(self, row: Row) -> None:
         queue = self._queues[row[3]]
-        queue.absent = row[1] == "deleted"
+        queue.unseen = 0
+        if row[1] == "deleted":
+            self._goes(row[3], queue)
         self._end_all(queue, "discarded")
+
+    def _goes(self, name: str, queue: Queue) -> None:
+        queue.absent = True
+        queue.unseen = queue.held_elsewhere = 0
+        self._exchanges.forget_queue(name)
+
+    def _exchange_declared(self, row: Row) -> None:
+        if isinstance(row[8], ExchangeOptions):
+            self._exchanges.declare(row[8])
+
+    def _exchange_deleted(self, row: Row) -> None:
+        if isinstance(row[8], ExchangeOptions):
+            self._exchanges.delete(row[8].name)
+
+    def _unbound(self, row: Row) -> None:
+        if isinstance(row[8], Binding):
+            self._exchanges.unbind(row[3], row[8])
+
+    def _bound(self, row: Row) -> None:
+        """Learn of a binding; one that the broker tells of may be older than messages that nobody could place."""
+        if not isinstance(row[8], Binding):
+            return
+        self._exchanges.bind(row[3], row[8])
+        if row[2] == BROKER:
+            for message in self._adrift:
+                options = message.options
+                if options is not None and row[3] in (
+                    self._exchanges.route(options.exchange, options.routing_key) or ()
+                ):
+                    self._may_be_in(message, row[3])
+
+    def _may_be_in(self, message: Message, queue: str) -> None:
+        """Take note that a message may be in a queue too, until the counts or a delivery tell."""
+        if any(copy.queue == queue for copy in self._copies(message.mark)):
+            return
+        reason = f"an exchange may have routed it to '{queue}'"
+        if message.adrift:
+            self._leave_its_end(message)
+            message.queue = queue
+            self._arrive(message, "unknown", reason)
+        elif message.mark is not None:
+            self._arrive(self._copy_of(message, queue), "unknown", reason)
+
+    # -- what the broker counts
+
+    def _counted(self, row: Row) -> None:
+        """Take in what the broker counts once all is still: what it has not is gone, what it has besides is unseen."""
+        counted, queue = row[8], self._queues[row[3]]
+        if not isinstance(counted, Counted):
+            return
+        if not counted.present:
+            reason = missing_queue(row[3], queue.options, self._present())
+            self._goes(row[3], queue)
+            self._end_all(queue, "unknown", reason)
+            return
+        queue.absent = False
+        queue.held_elsewhere = max(0, counted.unacknowledged - queue.unacknowledged)
+        for message in list(queue.missing)[: max(0, counted.ready - queue.ready)]:
+            self._leave_its_end(message)
+            self._wait_again(message)
+        gone = queue.ready - counted.ready
+        if gone > 0:
+            self._miss(queue, gone, row[0])
+        queue.unseen = max(0, counted.ready - queue.ready)
+
+    def _miss(self, queue: Queue, count: int, seconds: float) -> None:
+        """Find out which messages of `queue` are gone, as far as its arguments and its order tell, and why."""
+        held, options = queue.held_elsewhere, queue.options
+        for found in pick(queue.head(queue.ready), count, options, held, seconds, self._suspicion):
+            message: Message = found.message
+            queue.remove(message)
+            if options is not None and options.dead_letter_exchange is not None and found.by_the_queue:
+                self._dead_letter(message, options, found.reason, seconds)
+            else:
+                self._arrive(message, "unknown", found.reason)
+
+    def _present(self) -> list[str]:
+        return [name for name, queue in self._queues.items() if name and queue.options and not queue.absent]
 
     def _broker(self, row: Row) -> None:
         """Forget, as the broker does, the queues and the messages that do not outlive it."""
         change = row[8]
         if isinstance(change, BrokerChange) and change.is_outage:
             self._outage = _Outage(going=True, before=len(self._all))
-            for queue in self._queues.values():
+            self._suspicion.broker_went(len(self._all))
+            self._exchanges.forget_transient()
+            for name, queue in self._queues.items():
                 if queue.transient:
-                    queue.absent = True
-                    self._end_all(queue, "lost")
+                    self._goes(name, queue)
+                    self._end_all(queue, "lost", _NOT_KEPT_QUEUE)
         elif change is BrokerChange.UP:
-            for queue in self._queues.values():
-                if queue.options == _KEEPS_SOME or (queue.transient and queue not in self._outage.declared):
-                    self._forget_what_was_not_kept(queue)
+            for name, queue in self._queues.items():
+                if queue.keeps_some or (queue.transient and queue not in self._outage.declared):
+                    self._forget_what_was_not_kept(name, queue)
             self._outage = _Outage()
 
-    def _forget_what_was_not_kept(self, queue: _Queue) -> None:
+    def _forget_what_was_not_kept(self, name: str, queue: Queue) -> None:
         """Forget what `queue` had in memory alone when the broker went, what workers held of it included."""
         held = [slot for worker in self._workers.values() for slot in worker.slots]
         for delivery in held:
             if delivery.queue is queue and not delivery.auto_ack and self._was_not_kept(delivery.message, queue):
                 self._settle(delivery)
-                self._arrive(delivery.message, "lost")
+                self._arrive(delivery.message, "lost", _NOT_KEPT_QUEUE if queue.transient else _NOT_KEPT)
         for message in [*queue.again, *queue.fresh]:
             if self._was_not_kept(message, queue):
-                self._end(message, "lost")
-        queue.absent = queue.absent or queue.transient
+                self._end(message, "lost", _NOT_KEPT_QUEUE if queue.transient else _NOT_KEPT)
+        if queue.transient:
+            self._goes(name, queue)
 
-    def _was_not_kept(self, message: Message, queue: _Queue) -> bool:
+    def _was_not_kept(self, message: Message, queue: Queue) -> bool:
         return queue.transient or (message.persistent is False and message.number < self._outage.before)
 
-    def _end_all(self, queue: _Queue, place: Place) -> None:
+    def _end_all(self, queue: Queue, place: Place, reason: str = "") -> None:
         for message in [*queue.again, *queue.fresh]:
-            self._end(message, place)
+            self._end(message, place, reason)
+
+
+#: A delivery, by its worker, its tag, its message's mark and its queue.
+_Key = tuple[str, int | None, str | None, str]
+
+#: Who counts queues and tells of bindings.
+BROKER = "broker"
+
+_NOT_KEPT = "it was not persistent, and RabbitMQ was restarted"
+_NOT_KEPT_QUEUE = "its queue was not durable, and RabbitMQ was restarted"
+
+
+def _key(row: Row) -> _Key:
+    return row[2], row[6], row[4], row[3]
+
+
+def _adrift_reason(exchange: str, queues: list[str] | None) -> str:
+    if queues is None:
+        return f"the exchange '{exchange}' took it, and nobody here saw where that leads"
+    return f"the exchange '{exchange}' took it, and no binding for it was seen here"

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from pika.amqp_object import Method
-from pika.spec import Basic, BasicProperties, Channel, Confirm, Queue, Tx
+from pika.spec import Basic, BasicProperties, Channel, Confirm, Exchange, Queue, Tx
 
+from workq_helpers.log.declarations import binding_of, death_of, exchange_options, publish_options, queue_options
 from workq_helpers.log.details import (
     CloseReason,
     ConsumeOptions,
@@ -24,10 +25,9 @@ from workq_helpers.log.details import (
     Handback,
     Mistake,
     PublishOptions,
-    QueueOptions,
 )
 from workq_helpers.log.events import EventLog
-from workq_helpers.log.messages import Marks, is_persistent, task_text
+from workq_helpers.log.messages import Marks, task_text
 from workq_helpers.log.trace import Trace
 
 __all__ = ["Book", "Held", "Observer"]
@@ -177,6 +177,12 @@ class Observer:
             Basic.GetEmpty: self._found_empty,
             Basic.RecoverOk: self._recovered,
             Channel.Close: self._closed_by_broker,
+            Exchange.BindOk: self._answered,
+            Exchange.DeclareOk: self._answered,
+            Exchange.DeleteOk: self._answered,
+            Exchange.UnbindOk: self._answered,
+            Queue.BindOk: self._answered,
+            Queue.UnbindOk: self._answered,
             Queue.DeclareOk: self._declared,
             Queue.DeleteOk: self._emptied,
             Queue.PurgeOk: self._emptied,
@@ -206,6 +212,8 @@ class Observer:
             handle = self._when_sent.get(type(method))
             if handle is not None:
                 handle(channel, method)
+            if getattr(method, "nowait", False):
+                self._answered(channel, method)
 
     def published(
         self, number: int, method: Basic.Publish, properties: BasicProperties, body: bytes, mark: str
@@ -217,7 +225,7 @@ class Observer:
         again, self._next_mark, self._again = self._again, "", False
         queue = "" if method.exchange else method.routing_key
         told = _Published(queue, mark, task, method.exchange, properties.user_id, len(body))
-        options = _PUBLISH_OPTIONS[is_persistent(properties), again]
+        options = publish_options(method, properties, again)
         with self.lock:
             if channel.transaction is not None:
                 channel.uncommitted.append(told)
@@ -246,10 +254,10 @@ class Observer:
         with self.lock:
             if isinstance(method, Basic.Deliver):
                 subscription = channel.subscriptions.get(method.consumer_tag, _Subscription("", False))
-                self._delivered(channel, method, subscription, mark, task, body)
+                self._delivered(channel, method, subscription, mark, task, body, properties)
             elif isinstance(method, Basic.GetOk):
                 subscription = channel.fetches.popleft() if channel.fetches else _Subscription("", False)
-                self._delivered(channel, method, subscription, mark, task, body)
+                self._delivered(channel, method, subscription, mark, task, body, properties)
             elif isinstance(method, Basic.Return):
                 self._returned(method, mark, task)
 
@@ -330,6 +338,7 @@ class Observer:
         mark: str | None,
         task: str,
         body: bytes,
+        properties: BasicProperties,
     ) -> None:
         queue, auto_ack = subscription
         if self.dead and not auto_ack:
@@ -337,6 +346,10 @@ class Observer:
             return
         redelivered = bool(method.redelivered)
         mark = mark or self._marks.of_foreign(queue, body, redelivered)
+        if redelivered:
+            self._came_back(queue, mark)
+        if properties.headers and (death := death_of(properties)) is not None:
+            self._log.record("dead-lettered", self.client, death[0], mark, task, detail=death[1])
         consumer_tag = method.consumer_tag if isinstance(method, Basic.Deliver) else ""
         held = Held(method.delivery_tag, queue, mark, task, redelivered, auto_ack, consumer_tag, channel)
         self.latest = held
@@ -348,6 +361,13 @@ class Observer:
         else:
             self.at_hand[held] = None
             self.record("delivered", held, _AUTO_ACK)
+
+    def _came_back(self, queue: str, mark: str) -> None:
+        """Take note that another channel, which still seems to hold a delivery, does not: here it comes again."""
+        for channel in self._channels.values():
+            for held in [each for each in channel.unsettled.values() if each.mark == mark and each.queue == queue]:
+                del channel.unsettled[held.tag]
+                self.record("requeued", held, "it was delivered again")
 
     def _settled(self, channel: _Channel, method: Settling) -> None:
         if channel.transaction is not None:
@@ -461,8 +481,23 @@ class Observer:
         channel.last_queue = answer.queue
         asked = channel.request
         if isinstance(asked, Queue.Declare) and not asked.passive:
-            kind = str((asked.arguments or {}).get("x-queue-type", "classic"))
-            self._log.record("declared", self.client, answer.queue, detail=QueueOptions(bool(asked.durable), kind))
+            self._log.record("declared", self.client, answer.queue, detail=queue_options(asked))
+
+    def _answered(self, channel: _Channel, method: Method) -> None:
+        """Record what was asked of exchanges and bindings, once it was answered, or sent if no answer comes."""
+        asked = method if getattr(method, "nowait", False) else channel.request
+        if isinstance(asked, Queue.Bind | Queue.Unbind):
+            kind = "bound" if isinstance(asked, Queue.Bind) else "unbound"
+            self._log.record(kind, self.client, asked.queue or channel.last_queue, detail=binding_of(asked))
+        elif isinstance(asked, Exchange.Bind | Exchange.Unbind):
+            kind = "bound" if isinstance(asked, Exchange.Bind) else "unbound"
+            self._log.record(kind, self.client, detail=binding_of(asked))
+        elif isinstance(asked, Exchange.Declare | Exchange.Delete) and not getattr(asked, "passive", False):
+            kind = "exchange declared" if isinstance(asked, Exchange.Declare) else "exchange deleted"
+            self._log.record(kind, self.client, detail=exchange_options(asked))
+        elif isinstance(asked, Queue.Declare) and asked.nowait:
+            channel.last_queue = asked.queue
+            self._log.record("declared", self.client, asked.queue, detail=queue_options(asked))
 
     def _emptied(self, channel: _Channel, answer: Queue.DeleteOk | Queue.PurgeOk) -> None:
         asked = channel.request
@@ -533,11 +568,6 @@ class Observer:
 
 _AUTO_ACK = ConsumeOptions(auto_ack=True)
 _FETCHED = FetchOptions(auto_ack=True)
-
-#: One of each, so that an event holds no object of its own.
-_PUBLISH_OPTIONS = {
-    (persistent, again): PublishOptions(persistent, again) for persistent in (False, True) for again in (False, True)
-}
 
 _KINDS: dict[type[Method], str] = {Basic.Ack: "acked", Basic.Nack: "nacked", Basic.Reject: "rejected"}
 

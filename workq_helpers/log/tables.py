@@ -153,7 +153,7 @@ def tasks(log: EventLog) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "task": _text([message.task for message in messages]),
-            "published_seconds": _seconds([story.published.get(id(message)) for message in messages]),
+            "published_seconds": _seconds([message.published_seconds for message in messages]),
             "deliveries": np.array([message.deliveries for message in messages], dtype=np.int64),
             "workers": _text([", ".join(got.get(id(message), ())) for message in messages]),
             "fate": _text([message.place for message in messages]),
@@ -293,9 +293,9 @@ class _Story(Ledger):
     def __init__(self) -> None:
         super().__init__()
         self.deliveries: list[_Told] = []
-        self.published: dict[int, float] = {}
         self._told: dict[Delivery, _Told] = {}
         self._last: dict[int, _Told] = {}
+        self._gone: dict[tuple[Any, ...], _Told] = {}  # put back while their callbacks were still at work
 
     @classmethod
     def of(cls, log: EventLog) -> _Story:
@@ -309,13 +309,17 @@ class _Story(Ledger):
                 self._tell_delivered(row)
             elif row[1] in _ABOUT_A_DELIVERY:
                 delivery = self._delivery_of(row)
+                key = row[2], row[6], row[4], row[3]
+                outlived = row[1] == "finished" and key in self._gone and not (delivery and delivery.started)
+                if outlived:
+                    self._gone.pop(key).finished = row[0]
                 super().update((row,))
-                if delivery is not None:
+                if delivery is not None and not outlived:
                     self._told[delivery].tell(row, delivery.auto_ack)
+                    if row[1] == "requeued":
+                        self._gone[key] = self._told[delivery]
             else:
                 super().update((row,))
-                if row[1] == "published":
-                    self.published[id(self.last_new)] = row[0]
 
     def _tell_delivered(self, row: Row) -> None:
         super().update((row,))

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["BAND", "BLUE", "FAINT", "GREEN", "GRID", "INK", "MUTED", "ORANGE", "PAPER", "PURPLE", "RED", "YELLOW"]
+__all__ = [
+    "BAND",
+    "BLUE",
+    "DARK_THEME",
+    "DRAWN",
+    "FAINT",
+    "GREEN",
+    "GRID",
+    "INK",
+    "MUTED",
+    "ORANGE",
+    "PAPER",
+    "PURPLE",
+    "RED",
+    "YELLOW",
+]
 
 PAPER, BAND, GRID, FAINT, MUTED, INK = "#ffffff", "#f1f3f5", "#e7eaed", "#b5bcc4", "#59636e", "#1f2328"
 
@@ -28,3 +43,12 @@ RED = _Color("#f6c6ad", "#b03a00")
 PURPLE = _Color("#efd3e3", "#a0457a")
 YELLOW = _Color("#ece9a8", "#7d7500")
 GREEN = _Color("#009e73", "#00664a")
+
+#: The class of a picture on a page.
+DRAWN = "workq-drawn"
+
+#: A style for the page, which comes with the stage: pictures are drawn on white, and where the theme is dark their
+#: lightness is turned round while each color keeps its hue.
+DARK_THEME = (
+    f'body:is([data-jp-theme-light="false"], .vscode-dark) .{DRAWN} {{ filter: invert(0.93) hue-rotate(180deg); }}\n'
+)

@@ -13,6 +13,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from PIL import Image  # matplotlib itself writes PNG with it
 
+from workq_helpers.pictures.palette import DRAWN
 from workq_helpers.pictures.style import STYLE
 
 __all__ = ["Picture"]
@@ -55,7 +56,7 @@ class Picture:
         width = round(self.figure.get_figwidth() * 96)
         return {
             "text/plain": self.alternative_text,
-            "text/html": f'<img alt="{html.escape(self.alternative_text)}" width="{width}" '
+            "text/html": f'<img alt="{html.escape(self.alternative_text)}" class="{DRAWN}" width="{width}" '
             f'src="data:image/png;base64,{png}">',
             "image/png": png,
         }

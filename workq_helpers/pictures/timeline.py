@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -36,7 +37,7 @@ from workq_helpers.pictures.palette import (
 from workq_helpers.pictures.picture import Picture
 from workq_helpers.pictures.style import STYLE, WIDTH, Look, drawable, one_line
 
-__all__ = ["timeline", "timelines"]
+__all__ = ["bar_names", "timeline", "timelines"]
 
 #: From so many deliveries on a row shows how busy its worker was instead of every task.
 MOST_BARS = 300
@@ -58,6 +59,7 @@ _LOOKS = {
     "auto-acked": _DONE,
     "in hand": Look("not acknowledged so far", PAPER, BLUE.edge, line="--"),
     "requeued": Look("cut short, message requeued", *ORANGE, hatch="////"),
+    "finished": Look("finished after the message went back", *ORANGE, hatch="oo"),
     "lost": Look("cut short, message lost", *RED, hatch="xxxx"),
     "failed": Look("the callback raised", *PURPLE, hatch="...."),
     "nacked": Look("nacked", *YELLOW, hatch="\\\\\\\\"),
@@ -68,7 +70,7 @@ _LOOKS = {
 _ENDS = {"killed": ("X", 9.0), "crashed": ("X", 9.0), "stopped": ("|", 9.0)}
 
 
-def timeline(log: EventLog) -> Picture:
+def timeline(log: EventLog, *, since_seconds: float = 0.0, without: Collection[str] = ()) -> Picture:
     """Draw what each worker did and when.
 
     A row a worker, on a band from its connecting to its end. A bar is a callback at work, with its task. A
@@ -77,11 +79,13 @@ def timeline(log: EventLog) -> Picture:
 
     Args:
         log: The log to draw.
+        since_seconds: What was over by then is left out, in seconds of the log.
+        without: Workers and publishers that are left out.
 
     Returns:
         The picture; time runs from the first task, in seconds.
     """
-    chart = _Chart.of(log)
+    chart = _Chart.of(log, since_seconds, without)
     with mpl.rc_context(STYLE):
         return Picture(_draw([("", chart)]), _describe(chart))
 
@@ -125,10 +129,14 @@ class _Chart(NamedTuple):
     span: float
 
     @classmethod
-    def of(cls, log: EventLog) -> _Chart:
-        events = tables.events(log)
+    def of(cls, log: EventLog, since_seconds: float = 0.0, without: Collection[str] = ()) -> _Chart:
+        everything = tables.events(log)
+        events = everything[(everything["seconds"] >= since_seconds) & ~everything["actor"].isin(without)]
         deliveries = tables.deliveries(log)
+        over = deliveries["settled_seconds"].fillna(np.inf) < since_seconds
+        deliveries = deliveries[~over & ~deliveries["worker"].isin(without)].reset_index(drop=True)
         about = tables.workers(log)
+        about = about[~about["worker"].isin(without) & about["worker"].isin(_seen(events, deliveries, about))]
         published = events.loc[events["kind"] == "published", "seconds"]
         begin = min([*published[:1], *deliveries["delivered_seconds"][:1]], default=0.0)
         if published.empty and deliveries.empty and not events.empty:
@@ -138,7 +146,7 @@ class _Chart(NamedTuple):
         for column in ("delivered_seconds", "started_seconds", "finished_seconds", "settled_seconds"):
             deliveries[column] -= begin
         names = list(about["worker"])
-        life = events[events["kind"].isin(_ENDS)]
+        life = everything[everything["kind"].isin(_ENDS)]
         ends = {str(row.actor): (str(row.kind), float(row.seconds) - begin) for row in _rows(life)}
         starts = dict(zip(names, (about["connected_seconds"] - begin).fillna(0.0), strict=True))
         still = {name: state not in _ENDS for name, state in zip(names, about["state"], strict=True)}
@@ -167,6 +175,12 @@ class _Chart(NamedTuple):
             ends={name: what for name, what in self.ends.items() if self.bands[name][1] < span},
             span=span,
         )
+
+
+def _seen(events: pd.DataFrame, deliveries: pd.DataFrame, about: pd.DataFrame) -> set[str]:
+    """Return the workers that did something in what is shown, or are still there."""
+    alive = about.loc[~about["state"].isin(list(_ENDS)), "worker"]
+    return {*map(str, events["actor"]), *map(str, deliveries["worker"]), *map(str, alive)}
 
 
 def _rows(table: pd.DataFrame) -> Iterator[Any]:
@@ -247,6 +261,7 @@ def _draw(charts: Sequence[tuple[str, _Chart]]) -> Figure:
 
 def _draw_chart(axes: Axes, chart: _Chart, points: float, shown: dict[str, Any]) -> None:
     _draw_published(axes, chart, points)
+    names = bar_names(chart.deliveries["task"]) if len(chart.deliveries) else {}
     crowded = len(chart.deliveries) > MOST_BARS
     for row, worker in enumerate(chart.workers, start=1):
         mine = chart.deliveries[chart.deliveries["worker"] == worker]
@@ -254,7 +269,7 @@ def _draw_chart(axes: Axes, chart: _Chart, points: float, shown: dict[str, Any])
         if crowded:
             _draw_busy(axes, row, mine, chart.span, shown)
         else:
-            _draw_tasks(axes, row, mine, chart.span, points, shown)
+            _draw_tasks(axes, row, mine, names, chart.span, points, shown)
 
 
 def _draw_title(axes: Axes, title: str, span: float) -> None:
@@ -370,7 +385,15 @@ def _draw_worker(axes: Axes, row: int, worker: str, chart: _Chart, mine: pd.Data
         )
 
 
-def _draw_tasks(axes: Axes, row: int, mine: pd.DataFrame, span: float, points: float, shown: dict[str, Any]) -> None:
+def _draw_tasks(
+    axes: Axes,
+    row: int,
+    mine: pd.DataFrame,
+    names: Mapping[str, Sequence[str]],
+    span: float,
+    points: float,
+    shown: dict[str, Any],
+) -> None:
     """Draw every delivery: a bar while the callback ran, thin lines before and after it."""
     held: list[_Held] = []
     for each in _rows(mine):
@@ -383,7 +406,8 @@ def _draw_tasks(axes: Axes, row: int, mine: pd.DataFrame, span: float, points: f
         held.append(_Held(each.delivered_seconds, each.started_seconds, "solid", ""))
         if pd.notna(finished) and settled > finished:
             held.append(_Held(finished, settled, "dotted", each.outcome))
-        look = _LOOKS[each.outcome]
+        outlived = each.outcome == "requeued" and pd.notna(finished) and finished >= settled
+        look = _LOOKS["finished" if outlived else each.outcome]
         axes.add_patch(
             Rectangle(
                 (each.started_seconds, row - 0.12 - _BAR / 2),
@@ -401,7 +425,8 @@ def _draw_tasks(axes: Axes, row: int, mine: pd.DataFrame, span: float, points: f
             look.legend,
             Patch(facecolor=look.face, edgecolor=look.edge, hatch=look.hatch, ls=look.line, label=look.legend),
         )
-        text = _fit(f"{'↻ ' if each.redelivered else ''}{each.task}", (end - each.started_seconds) * points - 7)
+        again = "↻ " if each.redelivered else ""
+        text = _fit([again + name for name in names[each.task]], (end - each.started_seconds) * points - 7)
         if text:
             _write(axes, each.started_seconds + 3.5 / points, row, text, bool(look.hatch))
     _draw_held(axes, row, [line for line in held if (line.end - line.begin) * points > 2], shown)
@@ -488,16 +513,23 @@ def _time_before(edges: Any, moments: Any) -> Any:
     return edges * earlier - sums[earlier]
 
 
-def _fit(text: str, points: float) -> str:
-    """Return as much of the text as so many points of width hold, or nothing when that says too little."""
-    text = drawable(text)
-    if _text_width(text) <= points:
-        return text
-    while len(text) > 3:
-        text = text[:-1].rstrip(". ")
-        if _text_width(text + "…") <= points:
-            return text + "…"
-    return ""
+def bar_names(tasks: Iterable[str]) -> dict[str, list[str]]:
+    """Return for each task what a bar may name it by, the longest first; each tells it from all others.
+
+    A task's dots are its work and say nothing of it; words that all tasks begin with tell none from another.
+    """
+    bare = {task: task.rstrip(". …") or task for task in tasks}
+    words = [name.split() for name in set(bare.values())]
+    common = 0
+    if len(words) > 1:
+        common = next((number for number, column in enumerate(zip_longest(*words)) if len(set(column)) > 1), 0)
+    names = {task: dict.fromkeys([task, name, " ".join(name.split()[common:]) or name]) for task, name in bare.items()}
+    return {task: list(each) for task, each in names.items()}
+
+
+def _fit(names: Sequence[str], points: float) -> str:
+    """Return the first of the names that so many points of width hold, or nothing."""
+    return next((text for text in map(drawable, names) if _text_width(text) <= points), "")
 
 
 def _text_width(text: str) -> float:

@@ -6,7 +6,7 @@ import logging
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -38,6 +38,7 @@ from workq_helpers.rabbitmq.errors import (
     TransientQueuesDeniedError,
 )
 from workq_helpers.rabbitmq.versions import OLDEST_VERSION
+from workq_helpers.text import did_you_mean
 
 __all__ = [
     "CERTIFICATE_ADVICE",
@@ -297,19 +298,26 @@ def _text(value: object) -> str:
 # -- pika's errors in sentences ---------------------------------------------------------------------------
 
 
-def translate(error: BaseException, *, endpoint: Endpoint | None = None, queue: str | None = None) -> WorkqError:
+def translate(
+    error: BaseException,
+    *,
+    endpoint: Endpoint | None = None,
+    queue: str | None = None,
+    known_queues: Iterable[str] = (),
+) -> WorkqError:
     """Return the exception of ours that says what pika's `error` means; raise it ``from error``.
 
     Args:
         error: What pika raised, or handed to a callback when a channel or connection closed.
         endpoint: The broker it is about, to name it.
         queue: The queue in question, where the error does not name one itself.
+        known_queues: Queues that there are: one of them may be meant.
 
     Returns:
         An exception of our tree; `error` itself where it is one already.
     """
     for cause in _causes(error):
-        found = _translated(cause, endpoint, queue)
+        found = _translated(cause, endpoint, queue, known_queues)
         if found is not None:
             return found
     return BrokerError(
@@ -329,11 +337,13 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     yield error
 
 
-def _translated(error: BaseException, endpoint: Endpoint | None, queue: str | None) -> WorkqError | None:
+def _translated(
+    error: BaseException, endpoint: Endpoint | None, queue: str | None, known_queues: Iterable[str]
+) -> WorkqError | None:
     if isinstance(error, WorkqError):
         return error
     if isinstance(error, pika.exceptions.ChannelClosed):
-        return _channel_closed(error.reply_code, error.reply_text, queue)
+        return _channel_closed(error.reply_code, error.reply_text, queue, known_queues)
     if isinstance(error, pika.exceptions.ProbableAuthenticationError | pika.exceptions.AuthenticationError):
         return _login_refused(endpoint)
     if isinstance(error, pika.exceptions.ProbableAccessDeniedError):
@@ -380,7 +390,7 @@ def _translated(error: BaseException, endpoint: Endpoint | None, queue: str | No
     return None
 
 
-def _channel_closed(code: int, text: str, queue: str | None) -> WorkqError:
+def _channel_closed(code: int, text: str, queue: str | None, known_queues: Iterable[str]) -> WorkqError:
     name = _named_queue(text) or queue or ""
     if code == 406 and "inequivalent arg" in text:
         return QueueMismatchError(
@@ -392,9 +402,9 @@ def _channel_closed(code: int, text: str, queue: str | None) -> WorkqError:
         )
     if code == 404 and "no queue" in text:
         return QueueNotFoundError(
-            f"There is no queue {name!r} in this virtual host (404 {text}). Declare it first with "
-            f"channel.queue_declare({name!r}), and look at the spelling; a queue that is not durable is "
-            "gone after a restart of the broker.",
+            f"There is no queue {name!r} in this virtual host (404 {text}){did_you_mean(name, known_queues) or '.'} "
+            f"Declare it first with channel.queue_declare({name!r}), and look at the spelling; a queue that is "
+            "not durable is gone after a restart of the broker.",
             code,
             text,
         )

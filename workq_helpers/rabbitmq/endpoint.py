@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from workq_helpers.hidden import Secret
+
 __all__ = ["Endpoint"]
 
 
@@ -35,6 +37,9 @@ class Endpoint:
     verify: bool = True
     ca_file: str | None = None
     named_by: str = field(default="", compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "password", Secret(self.password))  # hidden where it is handed on, too
 
     def on(self, virtual_host: str) -> Endpoint:
         """Return the same endpoint with another virtual host."""

@@ -85,6 +85,11 @@ class Features:
         return 20 if has(self.version, "a quorum queue's delivery limit") else None
 
     @property
+    def nack_counts_as_return(self) -> bool:
+        """Whether what ``basic_nack`` requeues counts toward that limit, as with ``basic_reject`` (before 4.3)."""
+        return not has(self.version, "basic.nack does not count as a return")
+
+    @property
     def transient_queues_can_be_denied(self) -> bool:
         """Whether a broker can be told to refuse queues that are not durable (from 3.12 on)."""
         return has(self.version, "transient queues can be denied")
@@ -109,7 +114,12 @@ class Features:
                 + ("channel closed" if self.classic_ack_timeout else "nothing happens"),
                 "unacknowledged for too long, quorum queue: "
                 + ("channel closed" if self.quorum_ack_timeout_closes_channel else "consumer canceled"),
-                "quorum queue drops a message after: "
-                + (f"{limit} returns" if (limit := self.quorum_delivery_limit) else "never"),
+                f"quorum queue drops a message after: {self._limit_in_words()}",
             )
         )
+
+    def _limit_in_words(self) -> str:
+        if self.quorum_delivery_limit is None:
+            return "never"
+        by = "basic_reject or basic_nack" if self.nack_counts_as_return else "basic_reject, never by basic_nack"
+        return f"{self.quorum_delivery_limit} returns by {by}"

@@ -18,9 +18,11 @@ from workq_helpers.errors import (
     ManagementUnavailableError,
     VirtualHostRefusedError,
 )
+from workq_helpers.interrupts import deferred
 from workq_helpers.rabbitmq.connecting import CERTIFICATE_ADVICE, tls_context
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.proxies import proxy_for
+from workq_helpers.rabbitmq.routes import Routes, routes_of
 from workq_helpers.text import without_login
 
 __all__ = ["Management", "QueueCounts", "path_of"]
@@ -170,6 +172,31 @@ class Management:
             rows = self._rows(path, params=_CURRENT, virtual_host=virtual_host)
         return {row["name"]: _counts(row) for row in rows}
 
+    def bindings(self, virtual_host: str) -> list[tuple[str, str, str]]:
+        """Return each binding of a queue to an exchange but the default one: the queue, the exchange, the key.
+
+        Raises:
+            VirtualHostRefusedError: If there is no such virtual host, or not for this user.
+        """
+        rows = self._rows(path_of("bindings", virtual_host), virtual_host=virtual_host)
+        return [
+            (row["destination"], row["source"], row["routing_key"])
+            for row in rows
+            if row["source"] and row["destination_type"] == "queue"
+        ]
+
+    def routes(self, virtual_host: str) -> Routes:
+        """Return the exchanges of a virtual host with their bindings, and where its queues' dead letters go.
+
+        Raises:
+            VirtualHostRefusedError: If there is no such virtual host, or not for this user.
+        """
+        exchanges, bindings, queues = (
+            self._rows(path_of(kind, virtual_host), params=_PLAIN, virtual_host=virtual_host)
+            for kind in ("exchanges", "bindings", "queues")
+        )
+        return routes_of(exchanges, bindings, queues)
+
     # -- requests ---------------------------------------------------------------------------------------
 
     def _get(self, path: str, params: Mapping[str, str] | None = None, virtual_host: str = "") -> Any:
@@ -269,15 +296,16 @@ def _client(endpoint: Endpoint, url: str) -> httpx.Client:
     """Return what asks the API, through a proxy only where one is named for that very address."""
     proxy = proxy_for(url)
     try:
-        return httpx.Client(
-            base_url=url,
-            auth=(endpoint.username, endpoint.password),
-            timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
-            # The context takes 30 ms to make; without TLS nobody asks for it.
-            verify=tls_context(endpoint) if urlsplit(url).scheme == "https" else False,
-            proxy=proxy,
-            trust_env=False,  # httpx stops at what other programs let pass, and at proxies for other addresses
-        )
+        with deferred():  # httpx imports half of itself when its first client is made
+            return httpx.Client(
+                base_url=url,
+                auth=(endpoint.username, endpoint.password),
+                timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
+                # The context takes 30 ms to make; without TLS nobody asks for it.
+                verify=tls_context(endpoint) if urlsplit(url).scheme == "https" else False,
+                proxy=proxy,
+                trust_env=False,  # httpx stops at what other programs let pass, and at proxies for other addresses
+            )
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         if proxy is None:
             raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
@@ -10,6 +9,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from workq_helpers.errors import InvalidArgumentError
+from workq_helpers.hidden import ENVIRON, Secret
 from workq_helpers.rabbitmq.endpoint import Endpoint
 
 __all__ = ["BROKER_URL", "MANAGEMENT_URL", "address_of", "endpoint_from_url"]
@@ -24,7 +24,7 @@ _AMQP_PORTS = {"amqp": 5672, "amqps": 5671}
 _MANAGEMENT_PORTS = {"amqp": ("http", 15672), "amqps": ("https", 15671)}
 
 
-def endpoint_from_url(environ: Mapping[str, str] = os.environ) -> Endpoint:
+def endpoint_from_url(environ: Mapping[str, str] = ENVIRON) -> Endpoint:
     """Read the broker's address and login from the environment.
 
     Args:
@@ -38,7 +38,7 @@ def endpoint_from_url(environ: Mapping[str, str] = os.environ) -> Endpoint:
     Raises:
         InvalidArgumentError: If a variable is missing or can't be understood.
     """
-    address = environ.get(BROKER_URL, "").strip()
+    address = Secret(environ.get(BROKER_URL, "").strip())
     if not address:
         raise InvalidArgumentError(f"{BROKER_URL} is not set. Set it to an address such as {_EXAMPLE}.")
     parts, port = _split(BROKER_URL, address, schemes=tuple(_AMQP_PORTS), example=_EXAMPLE)
@@ -63,12 +63,13 @@ def address_of(endpoint: Endpoint) -> str:
     Args:
         endpoint: The broker, the login and the virtual host.
     """
-    user, password = quote(endpoint.username, safe=""), quote(endpoint.password, safe="")
+    user, password = quote(endpoint.username, safe=""), Secret(quote(endpoint.password, safe=""))
     host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
     scheme = "amqps" if endpoint.tls else "amqp"
-    address = f"{scheme}://{user}:{password}@{host}:{endpoint.port}/{quote(endpoint.virtual_host, safe='')}"
+    place = f"{host}:{endpoint.port}/{quote(endpoint.virtual_host, safe='')}"
+    address = Secret(f"{scheme}://{user}:{password}@{place}")
     options = _tls_options(endpoint)
-    return f"{address}?ssl_options={quote(repr(options), safe='')}" if options else address
+    return Secret(f"{address}?ssl_options={quote(repr(options), safe='')}" if options else address)
 
 
 def _tls_options(endpoint: Endpoint) -> dict[str, str | int]:
@@ -82,11 +83,18 @@ def _tls_options(endpoint: Endpoint) -> dict[str, str | int]:
     return {"protocol": int(ssl.PROTOCOL_TLS), "capath": str(Path(authorities).parent)}  # this one verifies nothing
 
 
+class _Parts(SplitResult):
+    """The parts of an address, one of which may be a password."""
+
+    def __repr__(self) -> str:
+        return "<parts of an address>"
+
+
 def _split(variable: str, address: str, schemes: tuple[str, ...], example: str) -> tuple[SplitResult, int | None]:
     """Split an address and check what both of ours must have: a known scheme, a host, a port if any."""
     parts, port, problem = None, None, ""
     try:
-        parts = urlsplit(address)
+        parts = _Parts(*urlsplit(address))
         port = parts.port
     except ValueError:
         # The parser's own message quotes what it could not read, and that may be half of a password.
@@ -128,7 +136,7 @@ def _without_login(address: str) -> str:
 def _decoded(text: str, what: str) -> str:
     decoded = None
     with suppress(UnicodeDecodeError):  # its own message quotes the text, which may be a password
-        decoded = unquote(text, errors="strict")
+        decoded = type(text)(unquote(text, errors="strict"))  # of a secret, a secret
     if decoded is None:
         raise InvalidArgumentError(
             f"The {what} in {BROKER_URL} is percent-encoded, but not as UTF-8. Encode it again, "
@@ -139,7 +147,7 @@ def _decoded(text: str, what: str) -> str:
 
 def _password(parts: SplitResult) -> str:
     if parts.password is not None:
-        return _decoded(parts.password, "password")
+        return _decoded(Secret(parts.password), "password")
     if parts.username is None:
         return "guest"
     raise InvalidArgumentError(
@@ -158,7 +166,7 @@ def _virtual_host(parts: SplitResult) -> str:
 
 
 def _management_url(environ: Mapping[str, str], scheme: str, host: str) -> str:
-    address = environ.get(MANAGEMENT_URL, "").strip()
+    address = Secret(environ.get(MANAGEMENT_URL, "").strip())
     if not address:
         web_scheme, port = _MANAGEMENT_PORTS[scheme]
         return f"{web_scheme}://{f'[{host}]' if ':' in host else host}:{port}"

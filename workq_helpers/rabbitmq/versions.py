@@ -16,6 +16,7 @@ SINCE = {
     "a quorum queue's delivery limit": Version("4.0"),
     "no ack timeout of classic queues": Version("4.3"),
     "an ack timeout cancels a quorum queue's consumer": Version("4.3"),
+    "basic.nack does not count as a return": Version("4.3"),
     "no prefetch count for a whole channel": Version("4.3"),
     "limits of users are private": Version("4.3"),
 }

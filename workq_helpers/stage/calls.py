@@ -191,6 +191,15 @@ def _playback(command: Command, _: Session) -> Call:
     return Call(f"stage.{command['do']}")
 
 
+def _play(command: Command, _: Session) -> Call:
+    speed = _number(command, "speed", "how many seconds of the recording pass in one") if "speed" in command else 1
+    return Call("stage.play", (), {"speed": speed} if speed != 1 else {})
+
+
+def _replay(command: Command, _: Session) -> Call:
+    return Call("stage.replay", (str(command.get("experiment", "")),))
+
+
 def _seek(command: Command, _: Session) -> Call:
     seconds = _number(command, "seconds", "a moment in seconds since the lesson opened")
     return Call("stage.seek", (round(float(seconds), 3),))
@@ -218,7 +227,8 @@ _CALLS: dict[str, Callable[[Command, Any], Call | Declaration]] = {
     "crash": _broker_call,
     "start_over": _start_over,
     "pause": _playback,
-    "play": _playback,
+    "play": _play,
+    "replay": _replay,
     "live": _playback,
     "seek": _seek,
     "step": _step,

@@ -5,12 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from workq_helpers.rabbitmq.management import QueueCounts
-from workq_helpers.stage.frame import Action, BrokerBar, BrokerState, CallLine, Frame, Moment, Notice, QueueCard
+from workq_helpers.rabbitmq.routes import Exchange, Routes
+from workq_helpers.stage.frame import (
+    Action,
+    BrokerBar,
+    BrokerState,
+    CallLine,
+    ExchangeCard,
+    Frame,
+    Moment,
+    Notice,
+    QueueCard,
+    StoryLine,
+)
 from workq_helpers.stage.playhead import Position
 
 __all__ = ["broker_bar", "compose"]
 
-_NO_QUEUE = "There is no queue yet. Declare one here, or run the cell that does."
+#: What a frame shows of each; the rest is counted.
+MOST_EXCHANGES = 6
+MOST_BINDINGS = 8
+MOST_ROUTES = 12
+
+_NO_QUEUE = "Declare a queue first: here, or by running the cell that does."
 
 
 def compose(
@@ -20,9 +37,12 @@ def compose(
     *,
     number: int,
     lesson: str,
+    speed: float = 1.0,
     closed: str = "",
     known_queues: Mapping[str, QueueCounts] | None = None,
+    routes: Routes | None = None,
     last_queue: str = "",
+    marks: Iterable[StoryLine] = (),
     calls: Iterable[CallLine] = (),
     notices: Iterable[Notice] = (),
 ) -> Frame:
@@ -34,12 +54,16 @@ def compose(
         broker: What is told of the broker.
         number: The frame's.
         lesson: The lesson's name.
+        speed: How many seconds of the recording pass in one.
         closed: Why nothing goes on any more; ``""`` while the lesson is open.
         known_queues: What the broker says of its queues, for those that the log has not seen declared.
+        routes: What the broker says of its exchanges.
         last_queue: The queue that the stage acted on last.
+        marks: The kills, crashes and losses of the recording.
         calls: The last calls that were made from the stage.
         notices: The last notices.
     """
+    exchanges, dead_letters = routes or Routes()
     queues = [_amended(card, known_queues or {}) for card in moment["queues"]]
     return {
         "number": number,
@@ -47,13 +71,21 @@ def compose(
         "closed": closed,
         "playback": {
             "mode": position.mode,
+            "speed": speed,
             "seconds": round(position.seconds, 3),
             "end_seconds": round(position.end_seconds, 3),
             "event": position.events,
             "events": position.end_events,
             "caption": position.caption,
+            "marks": list(marks),
         },
         "broker": broker,
+        "exchanges": [_exchange_card(each) for each in exchanges[:MOST_EXCHANGES]],
+        "more_exchanges": max(0, len(exchanges) - MOST_EXCHANGES),
+        "dead_letters": [
+            {"queue": each.queue, "exchange": each.exchange, "routing_key": each.routing_key}
+            for each in dead_letters[:MOST_ROUTES]
+        ],
         "publishers": moment["publishers"],
         "queues": queues,
         "more_queues": moment["more_queues"],
@@ -95,6 +127,18 @@ def _not_ours(where: str, by_hand: str) -> str:
         "lesson.broker.wait_for_restart() in a cell waits for it. Or unset WORKQ_BROKER_URL for one of the "
         "course's own."
     )
+
+
+def _exchange_card(exchange: Exchange) -> ExchangeCard:
+    return {
+        "name": exchange.name,
+        "type": exchange.type,
+        "bindings": [
+            {"destination": each.destination, "kind": each.kind, "routing_key": each.routing_key}
+            for each in exchange.bindings[:MOST_BINDINGS]
+        ],
+        "more": max(0, len(exchange.bindings) - MOST_BINDINGS),
+    }
 
 
 def _amended(card: QueueCard, known_queues: Mapping[str, QueueCounts]) -> QueueCard:

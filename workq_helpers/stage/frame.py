@@ -9,13 +9,17 @@ from typing import Literal, TypedDict
 
 __all__ = [
     "Action",
+    "BindingLine",
     "BrokerBar",
     "BrokerState",
     "CallLine",
     "Chip",
     "Contents",
+    "DeadLetterRoute",
     "EndList",
+    "ExchangeCard",
     "Frame",
+    "Ghosts",
     "MarkKind",
     "Mode",
     "Moment",
@@ -55,6 +59,7 @@ class Chip(TypedDict):
         redelivered: Whether its last delivery was not its first.
         deliveries: How often it was delivered.
         worked: How often a worker began with it.
+        back_from: Whom it came back from, where it waits in a queue again; ``""`` otherwise.
     """
 
     key: int
@@ -64,6 +69,7 @@ class Chip(TypedDict):
     redelivered: bool
     deliveries: int
     worked: int
+    back_from: str
 
 
 class Slot(Chip):
@@ -131,6 +137,20 @@ class QueueCount(TypedDict):
     log: int
 
 
+class Ghosts(TypedDict):
+    """Messages that the log saw in a queue and the broker has there no more, nobody saw why.
+
+    Attributes:
+        count: How many.
+        recent: The last of them.
+        why: What may have become of them.
+    """
+
+    count: int
+    recent: list[Chip]
+    why: str
+
+
 class QueueCard(TypedDict):
     """One queue.
 
@@ -143,6 +163,8 @@ class QueueCard(TypedDict):
         unacknowledged: How many were delivered and are not acknowledged.
         waiting: The first of those that wait, head first.
         more: How many wait besides.
+        ghosts: What the log has and the broker has not.
+        unseen: How many wait by the broker's count that nobody here has seen.
     """
 
     name: str
@@ -153,6 +175,46 @@ class QueueCard(TypedDict):
     unacknowledged: QueueCount
     waiting: list[Chip]
     more: int
+    ghosts: Ghosts
+    unseen: int
+
+
+class BindingLine(TypedDict):
+    """A binding of an exchange: what it leads to, and the key."""
+
+    destination: str
+    kind: Literal["queue", "exchange"]
+    routing_key: str
+
+
+class ExchangeCard(TypedDict):
+    """One exchange besides the default one.
+
+    Attributes:
+        name: The exchange's.
+        type: Its type, as ``"direct"``.
+        bindings: The first of its bindings.
+        more: How many it has besides.
+    """
+
+    name: str
+    type: str
+    bindings: list[BindingLine]
+    more: int
+
+
+class DeadLetterRoute(TypedDict):
+    """Where the dead letters of a queue go.
+
+    Attributes:
+        queue: The queue.
+        exchange: The exchange; ``""`` for the default one, in which the key names a queue.
+        routing_key: The key; ``""`` where each message keeps its own.
+    """
+
+    queue: str
+    exchange: str
+    routing_key: str
 
 
 class PublisherLine(TypedDict):
@@ -241,19 +303,23 @@ class PlaybackBar(TypedDict):
 
     Attributes:
         mode: How it moves on.
+        speed: How many of its seconds pass in one.
         seconds: The moment, since the lesson opened.
         end_seconds: The end of what was recorded.
         event: How many events had happened by then.
         events: How many there are.
         caption: A sentence on it; ``""`` while it is live.
+        marks: The kills, crashes and losses of the recording, oldest first.
     """
 
     mode: Mode
+    speed: float
     seconds: float
     end_seconds: float
     event: int
     events: int
     caption: str
+    marks: list[StoryLine]
 
 
 class BrokerBar(TypedDict):
@@ -305,6 +371,9 @@ class Frame(Contents):
         closed: Why nothing goes on here any more; ``""`` while the lesson is open.
         playback: Which moment is shown.
         broker: The broker.
+        exchanges: The exchanges besides the default one, the first of them.
+        more_exchanges: How many there are besides.
+        dead_letters: Where dead letters go.
         actions: What can't be done at this moment, by the name of the command.
         queue: The queue that forms act on, unless the learner chose another; ``""`` where there is none.
         python: The last calls that were made from the stage, oldest first.
@@ -316,6 +385,9 @@ class Frame(Contents):
     closed: str
     playback: PlaybackBar
     broker: BrokerBar
+    exchanges: list[ExchangeCard]
+    more_exchanges: int
+    dead_letters: list[DeadLetterRoute]
     actions: dict[str, Action]
     queue: str
     python: list[CallLine]

@@ -16,8 +16,8 @@ from workq_helpers.stage.sentences import Happening
 
 __all__ = ["Narration"]
 
-#: How many sentences a frame has.
-MOST_LINES = 5
+#: How many sentences a frame has: as many as the stage has room for.
+MOST_LINES = 4
 
 #: A kill, a crash or a loss stays in view for so long, whatever else happens meanwhile.
 NOTABLE_SECONDS = 10.0

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.log.events import EventLog
 
-__all__ = ["Mode", "Playhead", "Position"]
+__all__ = ["FASTEST", "SLOWEST", "Mode", "Playhead", "Position"]
+
+#: How many of the recording's seconds a replay may pass in one.
+SLOWEST, FASTEST = 0.25, 4.0
 
 Mode = Literal["live", "paused", "replaying"]
 
@@ -51,20 +55,30 @@ class Playhead:
         self._seconds = 0.0
         self._events = 0
         self._began_seconds = 0.0
+        self._speed = 1.0
+        self._until: float | None = None
 
     def position(self) -> Position:
-        """Return where it is now; a replay that has reached the last event is live again."""
+        """Return where it is now; a replay that has reached its end holds there, or at the last event is live again."""
         log = self._log
         now, length = log.seconds(), len(log)
         end_seconds = log[length - 1].seconds if length else 0.0
         if self._mode == "replaying":
-            seconds = self._seconds + now - self._began_seconds
-            if seconds <= end_seconds:
+            seconds = self._seconds + (now - self._began_seconds) * self._speed
+            if self._until is not None and seconds >= self._until:
+                self._hold(self._until, log.count_until(self._until))
+            elif seconds <= end_seconds:
                 return Position("replaying", seconds, log.count_until(seconds), end_seconds, length)
-            self._mode = "live"
+            else:
+                self._mode = "live"
         if self._mode == "paused":
             return Position("paused", self._seconds, self._events, max(end_seconds, self._seconds), length)
         return Position("live", now, length, max(end_seconds, now), length)
+
+    @property
+    def speed(self) -> float:
+        """How many of the recording's seconds pass in one."""
+        return self._speed if self._mode == "replaying" else 1.0
 
     def pause(self) -> None:
         """Hold the picture where it is."""
@@ -72,17 +86,33 @@ class Playhead:
         if here.mode != "paused":
             self._hold(here.seconds, here.events)
 
-    def play(self) -> None:
-        """Replay from where the picture is; from the beginning, where that is the end already."""
+    def play(self, speed: float = 1.0) -> None:
+        """Replay from where the picture is; from the beginning, where that is the end already.
+
+        Raises:
+            InvalidArgumentError: The speed is not one from 0.25 to 4.
+        """
+        _check_speed(speed)
         here = self.position()
         if here.mode == "replaying":
-            return
-        from_start = here.mode == "live" or here.events >= here.end_events
-        self._mode, self._seconds, self._began_seconds = (
-            "replaying",
-            0.0 if from_start else here.seconds,
-            self._log.seconds(),
-        )
+            self._go_on(here.seconds, speed, self._until)
+        else:
+            from_start = here.mode == "live" or here.events >= here.end_events
+            self._go_on(0.0 if from_start else here.seconds, speed)
+
+    def replay(self, begin_seconds: float, end_seconds: float, speed: float = 1.0) -> None:
+        """Replay what happened between two moments, and hold the picture at the second.
+
+        Raises:
+            InvalidArgumentError: The speed is not one from 0.25 to 4.
+        """
+        _check_speed(speed)
+        now = self._log.seconds()
+        self._go_on(min(max(0.0, begin_seconds), now), speed, min(max(0.0, end_seconds), now))
+
+    def _go_on(self, seconds: float, speed: float, until: float | None = None) -> None:
+        self._mode, self._seconds, self._began_seconds = "replaying", seconds, self._log.seconds()
+        self._speed, self._until = speed, until
 
     def live(self) -> None:
         """Show what happens now."""
@@ -101,3 +131,9 @@ class Playhead:
 
     def _hold(self, seconds: float, events: int) -> None:
         self._mode, self._seconds, self._events = "paused", seconds, events
+
+
+def _check_speed(speed: object) -> None:
+    good = isinstance(speed, int | float) and not isinstance(speed, bool)
+    if not good or not SLOWEST <= float(speed) <= FASTEST:  # type: ignore[arg-type]
+        raise InvalidArgumentError(f"The speed is {speed!r}. Give a number from {SLOWEST:g} to {FASTEST:g}.")

@@ -15,6 +15,7 @@ from workq_helpers.stage.frame import (
     BrokerState,
     Chip,
     EndList,
+    Ghosts,
     Moment,
     Phase,
     PublisherColumn,
@@ -31,6 +32,7 @@ __all__ = ["BrokerCounts", "Scene"]
 #: What a frame shows of each; the rest is counted.
 MOST_QUEUES = 6
 MOST_WAITING = 12
+MOST_GHOSTS = 4
 MOST_WORKERS = 50
 MOST_SLOTS = 8
 MOST_PUBLISHERS = 4
@@ -169,7 +171,8 @@ class Scene:
             if kind == "disconnected":
                 self._cut_off_seconds = row[0]
             if kind == "broker" and isinstance(detail, BrokerChange):
-                self._broker = (detail, row[0])
+                if not detail.is_alarm:
+                    self._broker = (detail, row[0])
             elif kind == "declared":
                 self._queues.setdefault(row[3])
             elif actor in self._workers or isinstance(detail, ConsumeOptions):
@@ -299,6 +302,17 @@ class Scene:
             "unacknowledged": {"broker": by_broker[1], "log": unacknowledged},
             "waiting": [_chip(message) for message in waiting],
             "more": ready - len(waiting),
+            "ghosts": self._ghosts(name),
+            "unseen": self.ledger.unseen(name),
+        }
+
+    def _ghosts(self, queue: str) -> Ghosts:
+        recent = self.ledger.missing(queue, MOST_GHOSTS)
+        why = dict.fromkeys(message.reason for message in recent if message.reason)
+        return {
+            "count": self.ledger.missing_count(queue),
+            "recent": [_chip(message) for message in recent],
+            "why": "; ".join(why),
         }
 
     def _worker_names(self, counts: Mapping[str, WorkerCounts]) -> list[str]:
@@ -382,6 +396,7 @@ def _chip(message: Message) -> Chip:
         "redelivered": message.redelivered,
         "deliveries": message.deliveries,
         "worked": message.worked,
+        "back_from": message.worker if message.place == "waiting" else "",
     }
 
 

@@ -212,6 +212,8 @@ _BROKER: Final[Mapping[str, str]] = {
     BrokerChange.STOPPING: "RabbitMQ was told to stop",
     BrokerChange.DOWN: "RabbitMQ is down",
     BrokerChange.UP: "RabbitMQ is up again",
+    BrokerChange.BLOCKED: "RabbitMQ takes no messages for want of memory or disk",
+    BrokerChange.UNBLOCKED: "RabbitMQ takes messages again",
 }
 
 _SENTENCES: Final[Mapping[str, Callable[[Happening], str]]] = {
@@ -219,6 +221,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Happening], str]]] = {
     "refused": lambda it: f"RabbitMQ refused {it.tasks} from {it.who}{_because(it)}",
     "returned": lambda it: f"RabbitMQ returned {it.tasks} to {it.who}{_because(it)}",
     "unknown": lambda it: f"Nobody can tell what became of {it.tasks}{_because(it)}",
+    "dead-lettered": lambda it: f"{it.tasks} came from {_queue(it)} as a dead letter{_because(it)}",
     "delivered": _delivered,
     "finished": lambda it: f"{it.who} finished {it.tasks}",
     "failed": lambda it: f"The callback of {it.who} raised at {it.tasks}{_because(it)}",
@@ -242,6 +245,11 @@ _SENTENCES: Final[Mapping[str, Callable[[Happening], str]]] = {
     "declared": lambda it: f"{_queue(it)} was declared ({it.detail})",
     "purged": _emptied,
     "deleted": _emptied,
+    "exchange declared": lambda it: f"An exchange was declared{_because(it)}",
+    "exchange deleted": lambda it: f"An exchange was deleted{_because(it)}",
+    "bound": lambda it: f"{_bound_to(it)} was bound{_because(it)}",
+    "unbound": lambda it: f"{_bound_to(it)} was unbound{_because(it)}",
+    "counted": lambda it: f"RabbitMQ counts in {_queue(it)} what the log has not, or the reverse{_because(it)}",
     "broker": lambda it: _BROKER.get(it.detail, f"RabbitMQ: {it.detail}"),
 }
 
@@ -254,9 +262,13 @@ def _queue(it: Happening) -> str:
     return _cut(printable(it.queue), _LONGEST_NAME) or "its queue"
 
 
+def _bound_to(it: Happening) -> str:
+    return _queue(it) if it.queue else "An exchange"
+
+
 def _name(task: str) -> str:
-    """Return a task's name in a sentence: without its dots of work, unless there is nothing else."""
-    return _cut(printable(task.rstrip(". ") or task), _LONGEST_NAME) or "(empty)"
+    """Return a task's name in a sentence: without its dots of work, unless it has nothing else."""
+    return _cut(printable(task.rstrip(". …") or task), _LONGEST_NAME) or "(empty)"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -20,11 +20,12 @@ from workq_helpers.stage.calls import Call, Declaration, call_for
 from workq_helpers.stage.composition import broker_bar, compose
 from workq_helpers.stage.frame import CallLine, Frame, Moment, Notice
 from workq_helpers.stage.lanes import Lanes
+from workq_helpers.stage.marks import Marks
 from workq_helpers.stage.playhead import Playhead, Position
 from workq_helpers.stage.scene import Scene
 from workq_helpers.stage.still import Still
 from workq_helpers.stage.widget import StageWidget
-from workq_helpers.text import printable
+from workq_helpers.text import Sentence, printable
 
 if TYPE_CHECKING:
     from workq_helpers.session import Session
@@ -52,7 +53,7 @@ _SEND_SECONDS = 30.0
 #: How long the threads have to end; what they wait for is bounded, and they are daemons.
 _END_SECONDS = 5.0
 
-_PLAYBACK = ("pause", "play", "live", "seek", "step")
+_PLAYBACK = ("pause", "play", "replay", "live", "seek", "step")
 
 
 class Stage:
@@ -85,9 +86,29 @@ class Stage:
         """Hold the picture; RabbitMQ goes on."""
         self._move(self._playhead.pause)
 
-    def play(self) -> None:
-        """Replay what was recorded from where the picture is; from the beginning, if it is live."""
-        self._move(self._playhead.play)
+    def play(self, speed: float = 1.0) -> None:
+        """Replay what was recorded from where the picture is; from the beginning, if it is live.
+
+        Args:
+            speed: From 0.25 to 4.
+
+        Raises:
+            InvalidArgumentError: The speed is another.
+        """
+        self._move(lambda: self._playhead.play(speed))
+
+    def replay(self, experiment: str, speed: float = 1.0) -> None:
+        """Replay what happened from the question on an experiment to its comparison, and hold the picture there.
+
+        Args:
+            experiment: The name that `predict` and `compare` call it, for example "five orders".
+            speed: From 0.25 to 4.
+
+        Raises:
+            InvalidArgumentError: It has not been compared yet, or the speed is another.
+        """
+        begin_seconds, end_seconds = self._lesson.experiments.span(experiment)
+        self._move(lambda: self._playhead.replay(begin_seconds, end_seconds, speed))
 
     def live(self) -> None:
         """Show what happens now."""
@@ -96,6 +117,20 @@ class Stage:
     def seek(self, seconds: float) -> None:
         """Hold the picture at a moment, in seconds since the lesson opened."""
         self._move(lambda: self._playhead.seek(seconds))
+
+    def at(self, seconds: float) -> Sentence:
+        """Hold the picture at a moment, and return in a sentence what had happened last by then.
+
+        Args:
+            seconds: The moment, in seconds since the lesson opened; tables and the stage show such seconds.
+        """
+        self.seek(seconds)
+        with self._building:
+            position = self._playhead.position()
+            self._wind_to(position.events)
+            story = self._scene.narration.latest(position.seconds)
+        said = f"{story[-1]['text']} at {story[-1]['seconds']:.2f} s" if story else "nothing had happened yet"
+        return Sentence(f"The stage shows {position.seconds:.2f} s. The last event by then: {said}.")
 
     def step(self, events: int = 1) -> None:
         """Hold the picture so many events further on, or back where it is negative."""
@@ -141,7 +176,8 @@ class Stage:
         self._log = EventLog()
         self._playhead = Playhead(self._log)
         self._scene = Scene(seconds_per_dot())
-        self._broker = BrokerWatch(dict, self._log, self._log.poke)
+        self._marks = Marks()
+        self._broker = BrokerWatch(dict, self._log, self._log.poke, lambda *_: True)
 
     def _open(self, lesson: Session) -> None:
         self._session = lesson
@@ -155,9 +191,16 @@ class Stage:
         self._building = threading.Lock()
         self._playhead = Playhead(self._log)
         self._scene = Scene(seconds_per_dot())
+        self._marks = Marks()
         self._ending = threading.Event()
         self._lanes = Lanes()
-        self._broker = BrokerWatch(lambda: lesson.broker.queue_counts(lesson.virtual_host), self._log, self._log.poke)
+        self._broker = BrokerWatch(
+            lambda: lesson.broker.queue_counts(lesson.virtual_host),
+            self._log,
+            self._log.poke,
+            lesson.compare_counts(),
+            lambda: lesson.broker.routes(lesson.virtual_host),
+        )
         self._thread = threading.Thread(target=self._run, args=(self._ending,), name="stage", daemon=True)
         self._broker.start()
         self._thread.start()
@@ -213,6 +256,7 @@ class Stage:
             self._moves,
             self._counter,
             id(self._broker.latest()),
+            id(self._broker.routes),
             sum(worker.console.writes for worker in self._lesson.workers),
         )
 
@@ -234,6 +278,7 @@ class Stage:
                 self._begin_again()
             position = self._playhead.position()
             self._wind_to(position.events)
+            self._marks.note(self._scene.narration.notable())
             live = position.mode == "live"
             answer = self._broker.latest() if live else self._broker.at(position.seconds)
             moment = self._scene.picture(position.seconds, answer, self._console, running=position.mode != "paused")
@@ -248,6 +293,7 @@ class Stage:
     def _begin_again(self) -> None:
         self._generation = self._log.generation
         self._scene = Scene(seconds_per_dot())
+        self._marks = Marks()
         self._playhead.live()
         self._broker.forget()
 
@@ -265,9 +311,12 @@ class Stage:
             ),
             number=self._number,
             lesson=self._name,
+            speed=self._playhead.speed,
             closed=self._closed,
             known_queues=self._broker.queues,
+            routes=self._broker.routes,
             last_queue=self._queue,
+            marks=self._marks.shown(),
             calls=self._calls,
             notices=self._notices,
         )

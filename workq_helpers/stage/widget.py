@@ -8,6 +8,7 @@ from typing import cast
 import anywidget
 import traitlets
 
+from workq_helpers.pictures.palette import DARK_THEME
 from workq_helpers.stage.frame import Frame
 from workq_helpers.stage.still import HIDDEN_BESIDE_A_LIVE_STAGE
 
@@ -26,6 +27,6 @@ class StageWidget(anywidget.AnyWidget):
 
     # As text: given as a path, anywidget watches the file and keeps every instance alive.
     _esm = (_BUNDLE / "stage.js").read_text(encoding="utf-8")
-    _css = (_BUNDLE / "stage.css").read_text(encoding="utf-8") + HIDDEN_BESIDE_A_LIVE_STAGE
+    _css = (_BUNDLE / "stage.css").read_text(encoding="utf-8") + HIDDEN_BESIDE_A_LIVE_STAGE + DARK_THEME
 
     frame = cast("traitlets.TraitType[Frame, Frame]", traitlets.Dict().tag(sync=True))

@@ -66,6 +66,9 @@ class Chapter:
             InvalidArgumentError: There is no such question, or no such answer to it.
         """
         form = Form(self._prediction(name), lesson, self._answers)
+        experiments = getattr(lesson, "experiments", None)  # what stands in for a lesson may have no recording
+        if experiments is not None:
+            experiments.begin(name)
         if answer is not None:
             form.choose(position(form.prediction, answer), why)
         return form
@@ -88,7 +91,11 @@ class Chapter:
             seen, missing = prediction.observe(lesson), ""
         except CheckFailedError as error:
             seen, missing = None, str(error)
-        return Comparison(prediction, self._answers.get(name), seen, missing)
+        experiments = getattr(lesson, "experiments", None)
+        if seen is not None and experiments is not None:
+            experiments.end(name)
+        stage = "" if experiments is None else lesson.name
+        return Comparison(prediction, self._answers.get(name), seen, missing, stage)
 
     def _prediction(self, name: str) -> Prediction:
         return self._named(name, {each.name: each for each in self.predictions}, "prediction")

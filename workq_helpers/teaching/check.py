@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from workq_helpers.log.events import EventLog
+from workq_helpers.session import Session
 from workq_helpers.teaching.evidence import Evidence
 from workq_helpers.text import paragraph
 
@@ -64,4 +65,6 @@ def observed(lesson: HasLog | EventLog) -> Evidence:
     """Read a lesson for its checks; of a log alone, the broker's counts are not looked at."""
     if isinstance(lesson, EventLog):
         return Evidence(lesson)
+    if isinstance(lesson, Session):
+        lesson.take_stock()
     return Evidence(lesson.log, getattr(lesson, "queue_counts", None), getattr(lesson, "programs", ()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from workq_helpers.teaching.prediction import Answer, Prediction, Seen, letter
 
@@ -18,13 +19,17 @@ class Comparison:
         answer: The learner's answer, or ``None``.
         seen: What happened, or ``None`` while the experiment has not been run.
         missing: What has to be run first; ``""`` if nothing.
+        lesson: The lesson's name, whose stage can replay the experiment; ``""`` where none can.
     """
 
-    def __init__(self, prediction: Prediction, answer: Answer | None, seen: Seen | None, missing: str) -> None:
+    def __init__(
+        self, prediction: Prediction, answer: Answer | None, seen: Seen | None, missing: str, lesson: str = ""
+    ) -> None:
         self.prediction = prediction
         self.answer = answer
         self.seen = seen
         self.missing = missing
+        self.lesson = lesson
 
     @property
     def right(self) -> bool | None:
@@ -71,7 +76,14 @@ class Comparison:
         )
         caption = html.escape(self.prediction.question)
         table = f'<table><caption style="text-align: left">{caption}</caption><tbody>{rows}</tbody></table>'
-        return {"text/plain": repr(self), "text/html": table}
+        return {"text/plain": repr(self), "text/html": table + self._replay_link()}
+
+    def _replay_link(self) -> str:
+        """Return a link that the lesson's stage listens for, wherever in the page it is."""
+        if self.seen is None or not self.lesson:
+            return ""
+        address = f"#workq-replay/{quote(self.lesson, safe='')}/{quote(self.prediction.name, safe='')}"
+        return f'<p><a href="{address}">Replay this experiment on the stage</a></p>'
 
     def __repr__(self) -> str:
         rows: Sequence[tuple[str, str]] = self.rows()

@@ -78,7 +78,7 @@ class Evidence:
 
     def _read(self, position: int, event: Event) -> None:
         if event.kind == "published":
-            self.published[id(self.ledger.last_new)] = position
+            self.published |= {id(copy): position for copy in self.ledger.newest}
         elif event.kind == "delivered":
             self.deliveries.append(Delivered(event.actor, self.ledger.last_delivered))
         elif event.kind == "connected" and isinstance(event.detail, ConsumeOptions):
@@ -95,6 +95,12 @@ class Evidence:
             key=lambda message: self.published[id(message)],
         )
 
+    def has_no_queue(self, message: Message) -> bool:
+        """Whether a message was sent to a queue that there never was, by the broker's own word."""
+        ledger = self.ledger
+        nobody_declared = ledger.absent(message.queue) and ledger.declared(message.queue) is None
+        return message.place == "unknown" and bool(message.queue) and nobody_declared
+
     def first_worker(self, message: Message) -> str | None:
         """Return who got the message first."""
         return next((each.worker for each in self.deliveries if each.message is message), None)
@@ -104,11 +110,16 @@ def sent_to_workers(seen: Evidence) -> list[Message]:
     """Return the messages that were sent, where there is a worker to take them.
 
     Raises:
-        CheckFailedError: None was sent, or no worker consumes.
+        CheckFailedError: None was sent, one to a queue that there is not, or no worker consumes.
     """
     messages = seen.sent()
     if not messages:
         raise CheckFailedError("No task was sent. Did you run the cell that publishes them?")
+    nowhere = next((message for message in messages if seen.has_no_queue(message)), None)
+    if nowhere is not None:
+        raise CheckFailedError(
+            f"{quoted(nowhere)} went nowhere: {nowhere.reason}. Send it again, to a queue that is declared."
+        )
     if not seen.consumers:
         raise CheckFailedError(NO_WORKER)
     return messages
@@ -134,8 +145,9 @@ def all_done_once(messages: Sequence[Message]) -> None:
         advice = "Wait with lesson.wait_until_idle(); does a worker consume from that queue?"
     else:
         advice = "Send the tasks again."
+    place = f"{undone[0].place}: {undone[0].reason}" if undone[0].place == "unknown" else undone[0].place
     raise CheckFailedError(
-        f"{tasks(len(undone))} of {len(messages)} not done; {quoted(undone[0])} is {undone[0].place}. {advice}"
+        f"{tasks(len(undone))} of {len(messages)} not done; {quoted(undone[0])} is {place}. {advice}"
     )
 
 

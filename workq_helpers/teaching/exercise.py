@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workq_helpers.errors import CheckFailedError
+from workq_helpers.errors import BrokerError, CheckFailedError
+from workq_helpers.teaching.function import look_at
 from workq_helpers.teaching.progress import CourseProgress
 from workq_helpers.teaching.source import Source, read_source
 from workq_helpers.teaching.trial import Trial
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from workq_helpers.broker import Broker
 
 __all__ = ["Exercise", "Hint", "OpenExercise", "Verdict"]
+
+
+#: How many clues are told at once: the first explain the most.
+_CLUES = 2
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class Exercise:
         hands_in: What a learner hands in, as it is called in the cell.
         hints: From a nudge to nearly the solution.
         judge: Tries the answer in a trial and says what was seen; raises CheckFailedError with a diagnosis.
+        parameters: Those of the function that is handed in, as "channel, order"; empty where it is a value.
     """
 
     name: str
@@ -35,6 +41,7 @@ class Exercise:
     hands_in: str
     hints: tuple[str, ...]
     judge: Callable[[Trial, Any], str]
+    parameters: str = ""
 
     def read(self) -> Source:
         """Return the exercise's cell and the solution."""
@@ -95,23 +102,46 @@ class OpenExercise:
         self._broker = broker
         self._hints_given = 0
 
-    def check(self, answer: object) -> Verdict:
+    def check(self, *answer: object) -> Verdict:
         """Try an answer on the real broker, in a virtual host of its own, and say what came of it.
 
         Args:
-            answer: What the exercise's cell defines.
+            *answer: What the exercise's cell defines.
 
         Raises:
             BrokerError: The broker can't be used; what is wrong with an answer never raises.
         """
-        with Trial(self.exercise.name, self._broker) as trial:
-            try:
-                saw = self.exercise.judge(trial, answer)
-            except CheckFailedError as diagnosis:
-                return Verdict(self.exercise.name, False, str(diagnosis))
+        try:
+            saw = self._judge(answer)
+        except CheckFailedError as diagnosis:
+            return Verdict(self.exercise.name, False, str(diagnosis))
         progress = CourseProgress()
         progress.mark_exercise(self.exercise.name)
         return Verdict(self.exercise.name, True, f"{saw} {progress.trouble}".rstrip())
+
+    def _judge(self, answers: tuple[object, ...]) -> str:
+        known = self.exercise
+        if len(answers) != 1:
+            raise CheckFailedError(
+                f"check was given {len(answers) or 'nothing'}{' things' if answers else ''}. Hand in what the cell "
+                f"above defines: check({known.hands_in})."
+            )
+        answer = answers[0]
+        if known.parameters:
+            look_at(answer, known.hands_in, known.parameters)
+        with Trial(known.name, self._broker) as trial:
+            try:
+                return known.judge(trial, answer)
+            except CheckFailedError as diagnosis:
+                raise CheckFailedError(" ".join([str(diagnosis), *trial.clues(answer)[:_CLUES]])) from diagnosis
+            except BrokerError:
+                raise
+            except Exception as error:
+                # Nobody knows all that an answer can do, and a learner is not to read a traceback of ours.
+                what = " ".join(
+                    [f"The check could not be finished: {type(error).__name__}: {error}", *trial.clues(answer)]
+                )
+                raise CheckFailedError(what) from error
 
     def hint(self) -> Hint:
         """Return the next hint, and the last one again when there are no more."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import html
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -20,6 +19,7 @@ import platformdirs
 from workq_helpers.broker.folders import named_folder
 from workq_helpers.broker.locking import lock_path
 from workq_helpers.errors import BrokerStartError
+from workq_helpers.hidden import ENVIRON
 from workq_helpers.private_files import write_private
 from workq_helpers.text import paragraph
 
@@ -66,7 +66,7 @@ class Done(NamedTuple):
     exercises: frozenset[str] = frozenset()
 
 
-def data_folder(environ: Mapping[str, str] = os.environ) -> Path:
+def data_folder(environ: Mapping[str, str] = ENVIRON) -> Path:
     """Return the folder that ``WORKQ_DATA_DIR`` names, or the user's data folder.
 
     Args:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import time
 import uuid
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import pika.exceptions
 from pika.spec import BasicProperties
 
 from workq_helpers.broker import find_broker
-from workq_helpers.errors import CallbackSignatureError, CheckFailedError, WaitTimeoutError
-from workq_helpers.log.ledger import Message
+from workq_helpers.clients import pace, pika_private
+from workq_helpers.errors import CheckFailedError, WaitTimeoutError, WorkqError
 from workq_helpers.session import Session
+from workq_helpers.teaching.calls import Calls
+from workq_helpers.teaching.function import clues_in, made_by_calling
+from workq_helpers.teaching.patience import call_with_patience, interrupt
+from workq_helpers.teaching.run import Runs
 from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
     from workq_helpers.broker import Broker
+    from workq_helpers.clients.recording_connection import RecordingChannel, RecordingConnection
     from workq_helpers.clients.worker import Callback, Worker
+    from workq_helpers.log.ledger import Message
 
 __all__ = ["QUEUE", "Shared", "Trial"]
 
@@ -25,13 +35,19 @@ __all__ = ["QUEUE", "Shared", "Trial"]
 QUEUE = "hello"
 
 #: A message that was delivered so often goes round in circles.
-MANY_DELIVERIES = 20
+MANY_DELIVERIES = 9
 
-#: How long an answer may take in all, in seconds; the longest needs a tenth of it.
-_PATIENCE_SECONDS = 60.0
+#: How long nothing may happen while orders wait, in seconds.
+_PATIENCE_SECONDS = 8.0
 _QUIET_SECONDS = 0.1
 _COUNTS_SECONDS = 5.0
 _LOOK_SECONDS = 2.0  # longer than an idle lesson takes to believe that the log and the broker will not agree
+
+#: How long a killed worker's callback may take to end by itself, in seconds.
+_UNWIND_SECONDS = 0.3
+
+#: How far a worker is in the middle of an order, if it can't be heard at work, in seconds.
+_MIDDLE_SECONDS = 0.5
 
 
 class Trial:
@@ -44,6 +60,13 @@ class Trial:
 
     def __init__(self, name: str, broker: Broker | None = None) -> None:
         self._own_broker = None if broker is not None else find_broker()
+        #: What the answer asked of pika.
+        self.calls = Calls()
+        #: What its callback did with each delivery.
+        self.runs = Runs()
+        #: The queues that the answer has to do with.
+        self.queues = {QUEUE}
+        self._given: list[RecordingConnection] = []
         try:
             self.lesson = Session(f"exercise {name}", broker or self._own_broker)
         except BaseException:
@@ -52,11 +75,12 @@ class Trial:
 
     def __enter__(self) -> Trial:
         with self.lesson.connect() as connection:
-            connection.channel().queue_declare(QUEUE, durable=True)
+            connection.channel().queue_declare(queue=QUEUE, durable=True)
         return self
 
     def __exit__(self, *_: object) -> None:
         try:
+            self._end_callbacks()
             self.lesson.close()
         finally:
             self._release()
@@ -65,18 +89,103 @@ class Trial:
         if self._own_broker is not None:
             self._own_broker.close()
 
+    def _end_callbacks(self) -> None:
+        """End what is still in a callback: it would take a worker's whole patience."""
+        for worker in self.lesson.workers:
+            worker.request_kill()
+        wait_until(lambda: all(run.over for run in self.runs), _UNWIND_SECONDS)
+        for run in self.runs:
+            interrupt(run.effort, pace.WorkerKilled)
+
     # -- what is done
 
-    def start(self, callback: object, *, prefetch_count: int = 0, name: str | None = None) -> Worker:
+    def start(
+        self,
+        callback: Callback,
+        *,
+        prefetch_count: int = 0,
+        at_work: Callable[[], object] | None = None,
+        function: object = None,
+    ) -> Worker:
         """Start a worker with the learner's callback.
 
-        Raises:
-            CheckFailedError: It can't be called as pika calls it.
+        Args:
+            callback: Called as pika calls it.
+            prefetch_count: How many orders it may hold.
+            at_work: Called in its thread whenever it begins to `work`.
+            function: The learner's own function, if `callback` only passes on to it.
         """
+        return self.lesson.start_worker(
+            self.runs.watched(callback, function or callback, self.calls, at_work), QUEUE, prefetch_count=prefetch_count
+        )
+
+    def kill_at_work(self, callback: Callback, *orders: str, with_ids: bool = False, function: object = None) -> str:
+        """Send orders to a worker that is killed in the middle of the first, and wait for the rest.
+
+        Args:
+            callback: The worker's.
+            *orders: The texts of the orders.
+            with_ids: As `send` has it.
+            function: As `start` has it.
+
+        Returns:
+            The worker's name; empty if it never worked on any.
+        """
+        before = len(self.runs)
+        killed: list[str] = []
+
+        def accident() -> None:
+            if not killed:
+                killed.append(worker.name)
+                worker.request_kill()
+
+        worker = self.start(callback, at_work=accident, function=function)
+        self.send(*orders, with_ids=with_ids)
+
+        def is_in_the_middle() -> bool:
+            first = self.runs[before:][:1]
+            return bool(killed) or any(run.over or run.effort.seconds >= _MIDDLE_SECONDS for run in first)
+
+        wait_until(is_in_the_middle, _PATIENCE_SECONDS)
+        if any(run.goes_on and not run.settled for run in self.runs[before:][:1]):
+            accident()  # it works in a way of its own
+        self.settle()
+        return killed[0] if killed else ""
+
+    def call(self, function: Callable[..., object], *arguments: Any, name: str) -> object:
+        """Call the learner's function, and return what it returns.
+
+        Raises:
+            CheckFailedError: It does not come back, or has not run at all.
+            BaseException: Whatever it raised.
+        """
+        result = call_with_patience(function, *arguments, name=name, give_up=self._cut)
+        if made := made_by_calling(result):
+            raise CheckFailedError(f"{name} gave back {made}: nothing has run.")
+        return result
+
+    def open_channel(self) -> tuple[RecordingConnection, RecordingChannel]:
+        """Open a connection with a channel for the learner's function, and note what that is called for."""
+        connection = self.lesson.connect()
+        self._given.append(connection)
+        channel = connection.channel()
+        self.calls.listen(channel)
+        return connection, channel
+
+    @contextlib.contextmanager
+    def channel(self) -> Iterator[RecordingChannel]:
+        """Lend a channel to the learner's function, whose connection is closed afterwards."""
+        connection, channel = self.open_channel()
         try:
-            return self.lesson.start_worker(callback, QUEUE, prefetch_count=prefetch_count, name=name)  # type: ignore[arg-type]  # it says so itself
-        except CallbackSignatureError as error:
-            raise CheckFailedError(str(error)) from error
+            yield channel
+        finally:
+            # The function may have broken it.
+            with contextlib.suppress(WorkqError, pika.exceptions.AMQPError):
+                connection.close()
+
+    def _cut(self) -> None:
+        for connection in self._given:
+            pika_private.cut(connection._impl)
 
     def send(self, *orders: str, with_ids: bool = False) -> None:
         """Publish orders.
@@ -89,7 +198,7 @@ class Trial:
             channel = connection.channel()
             for order in orders:
                 properties = BasicProperties(message_id=str(uuid.uuid4())) if with_ids else None
-                channel.basic_publish("", QUEUE, order.encode(), properties)
+                channel.basic_publish(exchange="", routing_key=QUEUE, body=order.encode(), properties=properties)
 
     def restart(self) -> None:
         """Restart the broker, or have it restarted by hand.
@@ -108,57 +217,57 @@ class Trial:
         Raises:
             CheckFailedError: Something goes on for ever; the message says what.
         """
-        waited = 0.0
+        seen, since = -1, time.monotonic()
         while True:
-            try:
+            with contextlib.suppress(WaitTimeoutError):
                 self.lesson.wait_until_idle(timeout=_LOOK_SECONDS)
-                if not self._goes_on():
-                    return
-            except WaitTimeoutError:
-                waited += _LOOK_SECONDS
-            circling = next((each for each in self.lesson.ledger() if each.deliveries > MANY_DELIVERIES), None)
-            if circling is not None:
-                raise CheckFailedError(
-                    f"'{circling.task}' goes round in circles: it was handed back and delivered again more than "
-                    f"{MANY_DELIVERIES} times. What is requeued comes back at once, and nothing has changed."
-                )
-            if waited >= _PATIENCE_SECONDS:
-                busy = [worker for worker in self.lesson.workers if worker.current_task]
-                raise CheckFailedError(
-                    f"After {waited:.0f} s {busy[0].name} is still in the callback with '{busy[0].current_task}'. "
-                    f"Does it wait for something that never comes?"
-                    if busy
-                    else f"After {waited:.0f} s there were still orders that nobody took."
-                )
+                if not self._goes_on() and not any(run.goes_on for run in self.runs if not run.settled):
+                    break
+            self._nothing_circles()
+            self._nobody_hangs()
+            if len(self.lesson.log) != seen:
+                seen, since = len(self.lesson.log), time.monotonic()
+            waited = time.monotonic() - since
+            if waited >= _PATIENCE_SECONDS and not any(worker.current_task for worker in self.lesson.workers):
+                raise CheckFailedError(f"For {waited:.0f} s nothing happened, and there were still orders to be done.")
+        self._everything_ran()
 
     def _goes_on(self) -> bool:
         """Say whether anything is still recorded, as when a message goes round in circles."""
         log, length = self.lesson.log, len(self.lesson.log)
         return log.wait_for(lambda: len(log) > length, _QUIET_SECONDS)
 
-    def killed_at_work(self, callback: Callback) -> tuple[Callback, list[str]]:
-        """Return the callback with an accident: its worker is killed as soon as it begins to `work`.
+    def _nothing_circles(self) -> None:
+        sent: Counter[str] = Counter()
+        for message in self.lesson.ledger():
+            sent[message.task] += 1
+            if message.deliveries > MANY_DELIVERIES:
+                raise CheckFailedError(
+                    f"'{message.task}' goes round in circles: it was handed back and delivered again more than "
+                    f"{MANY_DELIVERIES} times. What is requeued comes back at once, and nothing has changed."
+                )
+            if sent[message.task] > MANY_DELIVERIES:
+                raise CheckFailedError(
+                    f"'{message.task}' goes round in circles: the callback published it anew more than "
+                    f"{MANY_DELIVERIES} times, and nothing has changed."
+                )
 
-        Returns:
-            The callback, and a list that names the worker once the accident has happened.
-        """
-        killed: list[str] = []
+    def _nobody_hangs(self) -> None:
+        for run in self.runs:
+            if trouble := run.effort.trouble:
+                raise CheckFailedError(
+                    f"With '{run.task}' the callback {trouble}. It has to return before its worker gets anything else."
+                )
 
-        def accident() -> None:
-            if not killed:
-                worker = self.lesson.workers[-1]
-                killed.append(worker.name)
-                worker.request_kill()
-
-        def with_accident(ch: Any, method: Any, properties: Any, body: bytes) -> object:
-            return callback(ch, method, properties, _Counted.over(body, accident))
-
-        return with_accident, killed
+    def _everything_ran(self) -> None:
+        for run in self.runs:
+            if run.made:
+                raise CheckFailedError(f"For '{run.task}' the callback gave back {run.made}: nothing has run.")
 
     # -- what is seen
 
     def message(self, task: str) -> Message:
-        """Return the message with that task.
+        """Return the message with that task, as it was sent to the workers.
 
         Raises:
             CheckFailedError: None was sent.
@@ -167,6 +276,24 @@ class Trial:
             if message.task == task:
                 return message
         raise CheckFailedError(f"'{task}' was never sent.")
+
+    def parked(self, task: str) -> str:
+        """Return the name of another queue in which a message with that task waits; empty if there is none."""
+        counts = self.lesson.queue_counts()
+        elsewhere = (
+            message.queue
+            for message in self.lesson.ledger()
+            if message.task == task and message.place == "waiting" and message.queue != QUEUE
+        )
+        return next((queue for queue in elsewhere if queue in counts and counts[queue].ready), "")
+
+    def held(self) -> list[str]:
+        """Return what workers hold, unacknowledged."""
+        return [f"'{message.task}'" for message in self.lesson.ledger() if message.place == "in hand"]
+
+    def waiting(self) -> list[str]:
+        """Return what waits for workers."""
+        return [f"'{each.task}'" for each in self.lesson.ledger() if each.place == "waiting" and each.queue == QUEUE]
 
     def unacknowledged(self) -> int:
         """Return how many deliveries the broker waits for, once it agrees with the log or will not come to."""
@@ -183,22 +310,45 @@ class Trial:
         lines = [line for worker in self.lesson.workers for line in worker.console.lines]
         return [match for line in lines if (match := re.search(pattern, line))]
 
+    def clues(self, answer: object) -> list[str]:
+        """Return what can't be meant in an answer's text and in what it asked of pika: a sentence each."""
+        return list(dict.fromkeys([*self.calls.clues(sorted(self.queues)), *clues_in(answer)]))
+
+    def worked_before_it_acknowledged(self, *tasks: str) -> None:
+        """Make sure that whatever was acknowledged had been worked on for as long as its dots say.
+
+        Raises:
+            CheckFailedError: Something had not.
+        """
+        for run in self.runs:
+            if run.task not in tasks or run.settled != "basic_ack" or run.worked_before:
+                continue
+            if run.worked:
+                raise CheckFailedError(
+                    f"'{run.task}' was acknowledged before the work. If its worker dies in between, nobody does it. "
+                    f"Acknowledge what is done, not what is about to be done."
+                )
+            raise CheckFailedError(
+                f"'{run.task}' was acknowledged, and its work was not done: it has {run.dots} "
+                f"dot{'' if run.dots == 1 else 's'}, and {run.did}. Keep the line work(body)."
+            )
+
     def nobody_died(self) -> None:
         """Make sure that no worker ended by its own fault.
 
         Raises:
             CheckFailedError: One did; the message says at which order, and of what.
         """
+        self.no_channel_was_closed()
         for event in self.lesson.log:
             if event.kind == "failed":
                 raise CheckFailedError(
                     f"{event.actor} died at '{event.task}': {event.detail}. A worker whose callback raises ends, "
                     f"and its orders go back to the queue."
                 )
-        self.no_channel_was_closed()
 
     def no_channel_was_closed(self) -> None:
-        """Make sure that RabbitMQ closed no worker's channel.
+        """Make sure that RabbitMQ closed no channel.
 
         Raises:
             CheckFailedError: It did; the message says why.
@@ -206,39 +356,9 @@ class Trial:
         for event in self.lesson.log:
             if event.kind == "channel closed":
                 twice = "unknown delivery tag" in str(event.detail)
-                advice = "Each delivery is settled once, with its own tag." if twice else "What did the callback send?"
-                raise CheckFailedError(f"RabbitMQ closed {event.actor}'s channel: {event.detail}. {advice}")
-
-
-class _Counted(bytes):
-    """A body that tells when `work` counts its dots."""
-
-    _tell: Callable[[], None]
-
-    @classmethod
-    def over(cls, body: bytes, tell: Callable[[], None]) -> _Counted:
-        counted = cls(body)
-        counted._tell = tell
-        return counted
-
-    def count(self, *arguments: Any) -> int:
-        self._tell()
-        return super().count(*arguments)
-
-    def decode(self, *arguments: Any) -> str:
-        text = _CountedText(super().decode(*arguments))
-        text._tell = self._tell
-        return text
-
-
-class _CountedText(str):
-    """The same as text."""
-
-    _tell: Callable[[], None]
-
-    def count(self, *arguments: Any) -> int:
-        self._tell()
-        return super().count(*arguments)
+                advice = "Each delivery is settled once, with its own tag." if twice else "What was it asked for?"
+                whose = f"{event.actor}'s channel" if event.actor.startswith("worker") else "the channel"
+                raise CheckFailedError(f"RabbitMQ closed {whose}: {event.detail}. {advice}")
 
 
 class Shared(dict[Any, Any]):
@@ -266,3 +386,7 @@ class Shared(dict[Any, Any]):
         """As a dict's own, which would put the entries in past `__setitem__`."""
         for key, value in dict(*others, **named).items():
             self[key] = value
+
+    def __ior__(self, others: Any) -> Shared:  # type: ignore[misc]  # a dict's own has overloads for itself
+        self.update(others)
+        return self

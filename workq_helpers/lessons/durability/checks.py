@@ -118,7 +118,7 @@ def _observe_two_by_two(lesson: Session) -> Seen:
     if queue is None or not (sent[queue].transient and sent[queue].persistent):
         raise CheckFailedError("Send both kinds of messages to a durable queue, and restart.")
     there = queue in lesson.queue_counts()
-    kinds = [is_persistent(properties) for properties in waiting(lesson, queue)] if there else []
+    kinds = [is_persistent(message.properties) for message in waiting(lesson, queue)] if there else []
     left = (kinds.count(False), kinds.count(True))
     saw = (
         f"{queue} holds {left[0]} of {sent[queue].transient} transient and {left[1]} of {sent[queue].persistent} "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -26,12 +26,14 @@ _PROMISED = tuple(f"Order {number}." for number in range(1, 21))
 
 
 def _mend_the_forgetful_publisher(trial: Trial, send_order: Any) -> str:
-    _takes(send_order, "send_order", "channel, order")
+    trial.queues = {_QUEUE}
     for order in _ORDERS:
         _call(trial, send_order, "send_order", order)
-    _all_went_to_the_queue(trial)
+    trial.no_channel_was_closed()
     _queue_outlives_its_program(trial)
+    _all_are_in_the_queue(trial)
     _messages_are_persistent(trial)
+    _nothing_else_ends_them(trial)
     if not trial.lesson.broker.restartable:
         left_alone = not_ours(trial.lesson.broker.endpoint, "it was not restarted")
         return f"{_QUEUE} is durable and {_listed(_ORDERS)} are persistent. {left_alone}"
@@ -45,21 +47,11 @@ def _mend_the_forgetful_publisher(trial: Trial, send_order: Any) -> str:
     return f"RabbitMQ was restarted, and {_listed(_ORDERS)} are still in {_QUEUE}."
 
 
-def _all_went_to_the_queue(trial: Trial) -> None:
-    sent = [(event.task, event.queue) for event in trial.lesson.log if event.kind == "published"]
-    elsewhere = next((queue for _, queue in sent if queue != _QUEUE), None)
-    if elsewhere is not None:
-        raise CheckFailedError(f"An order went to {elsewhere!r}, and the workers wait at {_QUEUE!r}.")
-    for order in _ORDERS:
-        times = [task for task, _ in sent].count(order)
-        if times != 1:
-            raise CheckFailedError(f"'{order}' was sent {times} times. Send each order once, as it is.")
-
-
 def _queue_outlives_its_program(trial: Trial) -> None:
     declared = [event.detail for event in trial.lesson.log if event.kind == "declared" and event.queue == _QUEUE]
     known = trial.lesson.queue_counts().get(_QUEUE)
     if not declared:
+        _went_elsewhere(trial)
         raise CheckFailedError(
             f"Nobody declared {_QUEUE}, so RabbitMQ had no place for the orders and dropped them without a word. "
             f"Declare the queue before you send."
@@ -73,13 +65,37 @@ def _queue_outlives_its_program(trial: Trial) -> None:
         raise CheckFailedError(f"{_QUEUE} is not durable, so it goes with its orders when RabbitMQ stops.")
 
 
+def _went_elsewhere(trial: Trial) -> None:
+    sent = (event.queue for event in trial.lesson.log if event.kind == "published")
+    elsewhere = next((queue for queue in sent if queue not in ("", _QUEUE)), None)
+    if elsewhere is not None:
+        raise CheckFailedError(f"An order went to {elsewhere!r}, and the workers wait at {_QUEUE!r}.")
+
+
+def _all_are_in_the_queue(trial: Trial) -> None:
+    """Look into the queue: by which way an order came there is its sender's business."""
+    found = Counter(_text(message.body) for message in waiting(trial.lesson, _QUEUE))
+    missing = [order for order in _ORDERS if not found[order]]
+    if missing:
+        _went_elsewhere(trial)
+    strange = next((text for text in found if text not in _ORDERS), None)
+    if strange is not None:
+        raise CheckFailedError(f"There is {strange!r} in {_QUEUE}, which nobody ordered. Send each order as it is.")
+    twice = next((order for order in _ORDERS if found[order] > 1), None)
+    if twice is not None:
+        raise CheckFailedError(f"'{twice}' was sent {found[twice]} times. Send each order once, as it is.")
+    if missing and not any(event.kind == "published" for event in trial.lesson.log):
+        raise CheckFailedError(f"Nothing was published: {_QUEUE} is empty. Does send_order call basic_publish?")
+    if missing:
+        raise CheckFailedError(
+            f"Of {len(_ORDERS)} orders {len(_ORDERS) - len(missing)} wait in {_QUEUE}. Where are the others?"
+        )
+
+
 def _messages_are_persistent(trial: Trial) -> None:
     if trial.lesson.queue_counts()[_QUEUE].type == "quorum":
         return  # it keeps every message
-    found = waiting(trial.lesson, _QUEUE)
-    if len(found) < len(_ORDERS):
-        raise CheckFailedError(f"Of {len(_ORDERS)} orders {len(found)} wait in {_QUEUE}. Where are the others?")
-    for properties in found:
+    for properties, _ in waiting(trial.lesson, _QUEUE):
         if properties.delivery_mode is None:
             raise CheckFailedError(
                 "The orders carry no delivery mode, and without one they are transient. Does basic_publish get the "
@@ -92,11 +108,25 @@ def _messages_are_persistent(trial: Trial) -> None:
             )
 
 
+def _nothing_else_ends_them(trial: Trial) -> None:
+    if any(declared["auto_delete"] for declared in trial.calls.named("queue_declare")):
+        raise CheckFailedError(
+            f"{_QUEUE} was declared with auto_delete=True: it goes with its orders as soon as its last worker does. "
+            f"Leave that out."
+        )
+    limits = [properties.expiration for properties, _ in waiting(trial.lesson, _QUEUE) if properties.expiration]
+    if limits:
+        raise CheckFailedError(
+            f"The orders carry expiration={limits[0]!r}: after so many milliseconds they are thrown away, restart or "
+            f"not. Leave that out."
+        )
+
+
 # -- keep your word -----------------------------------------------------------------------------------
 
 
 def _keep_your_word(trial: Trial, take_order: Any) -> str:
-    _takes(take_order, "take_order", "channel, order")
+    trial.queues = {_QUEUE}
     _declare(trial, {"x-max-length": 2, "x-overflow": "reject-publish"})
     _when_the_queue_is_full(trial, [(order, _answer(trial, take_order, order)) for order in ("One.", "Two.", "Three.")])
     _delete(trial)
@@ -109,8 +139,7 @@ def _keep_your_word(trial: Trial, take_order: Any) -> str:
     refused = next((order for order in _PROMISED if not _answer(trial, take_order, order)), None)
     if refused is not None:
         raise CheckFailedError(f"'{refused}' could be taken, and your function said False.")
-    if not all(is_persistent(properties) for properties in waiting(trial.lesson, _QUEUE)):
-        raise CheckFailedError("Orders were promised that are not persistent: the next restart breaks your word.")
+    _each_is_there_once(trial)
     restartable = trial.lesson.broker.restartable
     if restartable:
         # A proper restart: a crash may take a queue that was declared a moment ago, whatever was confirmed.
@@ -123,6 +152,19 @@ def _keep_your_word(trial: Trial, take_order: Any) -> str:
         f"Your function said True {2 + len(_PROMISED)} times and False when the queue was full or missing; all "
         f"{len(_PROMISED)} orders promised last are there {after}."
     )
+
+
+def _each_is_there_once(trial: Trial) -> None:
+    there = waiting(trial.lesson, _QUEUE)
+    if not all(is_persistent(properties) for properties, _ in there):
+        raise CheckFailedError("Orders were promised that are not persistent: the next restart breaks your word.")
+    found = Counter(_text(body) for _, body in there)
+    for order in _PROMISED:
+        if found[order] != 1:
+            raise CheckFailedError(
+                f"Your function said True to '{order}', and it is in {_QUEUE} {found[order]} times. Each order that is "
+                f"promised is there once, as it is."
+            )
 
 
 def _when_the_queue_is_full(trial: Trial, answers: list[tuple[str, bool]]) -> None:
@@ -166,22 +208,13 @@ def _delete(trial: Trial) -> None:
 # -- both ---------------------------------------------------------------------------------------------
 
 
-def _takes(answer: object, name: str, parameters: str) -> None:
-    if not callable(answer):
-        raise CheckFailedError(f"The answer is {answer!r}. Hand in the function {name} itself.")
-    try:
-        inspect.signature(answer).bind(None, None)
-    except TypeError as error:
-        raise CheckFailedError(
-            f"{name} can't be called ({error}). Keep its two parameters: {name}({parameters})."
-        ) from error
-
-
 def _call(trial: Trial, answer: Callable[..., object], name: str, order: str) -> object:
     """Call the learner's function with a channel of its own, as another program would."""
-    with trial.lesson.connect() as connection:
+    with trial.channel() as channel:
         try:
-            return answer(connection.channel(), order)
+            return trial.call(answer, channel, order, name=name)
+        except CheckFailedError:
+            raise
         except WorkqError as error:
             raise CheckFailedError(f"At '{order}' {name} ended in an error. {error}") from error
         except (pika.exceptions.NackError, pika.exceptions.UnroutableError) as error:
@@ -189,8 +222,12 @@ def _call(trial: Trial, answer: Callable[..., object], name: str, order: str) ->
                 f"At '{order}' {name} raised {type(error).__name__}, and whoever called it got no answer at all. "
                 f"Catch it."
             ) from error
-        except Exception as error:
+        except BaseException as error:  # whatever it does, it ends there
             raise CheckFailedError(f"At '{order}' {name} raised {type(error).__name__}: {error}.") from error
+
+
+def _text(body: bytes) -> str:
+    return body.decode(errors="replace")
 
 
 def _left(trial: Trial, expected: int) -> int:
@@ -215,6 +252,7 @@ EXERCISES = (
             "pika.DeliveryMode.Persistent.",
         ),
         _mend_the_forgetful_publisher,
+        "channel, order",
     ),
     Exercise(
         "keep your word",
@@ -229,5 +267,6 @@ EXERCISES = (
             "Catch both, and return False.",
         ),
         _keep_your_word,
+        "channel, order",
     ),
 )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from workq_helpers.rabbitmq.management import QueueCounts
     from workq_helpers.session import Session
 
-__all__ = ["Sent", "counts_with", "fates", "is_persistent", "sent_to", "survivors", "waiting"]
+__all__ = ["Sent", "Waiting", "counts_with", "fates", "is_persistent", "sent_to", "survivors", "waiting"]
 
 Counts = Mapping[str, "QueueCounts"]
 
@@ -75,8 +75,15 @@ def sent_to(events: Iterable[Event]) -> dict[str, Sent]:
     return {queue: Sent(declared.get(queue), *map(len, ids)) for queue, ids in kinds.items()}
 
 
-def waiting(lesson: Session, queue: str) -> list[BasicProperties]:
-    """Return the properties of the messages that wait in a queue; the messages stay there.
+class Waiting(NamedTuple):
+    """A message that waits in a queue."""
+
+    properties: BasicProperties
+    body: bytes
+
+
+def waiting(lesson: Session, queue: str) -> list[Waiting]:
+    """Return the messages that wait in a queue; they stay there.
 
     The log sees nothing of this. It takes a round trip a message, so it is meant for a few.
 
@@ -84,14 +91,14 @@ def waiting(lesson: Session, queue: str) -> list[BasicProperties]:
         lesson: Whose queue.
         queue: Its name; it must exist.
     """
-    found: list[BasicProperties] = []
+    found: list[Waiting] = []
     with open_connection(lesson.broker.endpoint.on(lesson.virtual_host)) as connection:
         channel = connection.channel()
         while True:
-            method, properties, _ = channel.basic_get(queue)
-            if method is None or properties is None:
+            method, properties, body = channel.basic_get(queue)
+            if method is None or properties is None or body is None:
                 return found  # closing the connection puts them all back
-            found.append(properties)
+            found.append(Waiting(properties, body))
 
 
 def counts_with(counts: Callable[[], Counts], expected: Mapping[str, int]) -> Counts:
@@ -124,7 +131,7 @@ def fates(lesson: Session) -> pd.DataFrame:
     for queue, each in sent.items():
         label = f"{queue} ({each.declared or 'never declared'})"
         if queue in present:
-            kinds = [is_persistent(properties) for properties in waiting(lesson, queue)]
+            kinds = [is_persistent(message.properties) for message in waiting(lesson, queue)]
             rows[label] = [
                 f"{kinds.count(False)} of {each.transient} left",
                 f"{kinds.count(True)} of {each.persistent} left",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from typing import Any, NamedTuple, NoReturn
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
 
 import pika.exceptions
-from pika.adapters.blocking_connection import BlockingChannel
 
 from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.lessons.fair_dispatch.queue_watch import ready_messages
+from workq_helpers.rabbitmq.errors import QueueNotFoundError
+from workq_helpers.teaching.calls import Calls, misspelled
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.trial import QUEUE, Trial
 from workq_helpers.waiting import wait_until
@@ -24,53 +24,43 @@ _COOKS = 2
 
 #: How long counts may take to become what they should, and a cook to do what it can get, in seconds.
 _COUNTS_SECONDS = 2.0
-_COOKING_SECONDS = 10.0
+_COOKING_SECONDS = 4.0
 _PUMP_SECONDS = 0.05
-
-
-class _Call(NamedTuple):
-    """A call of one of pika's methods, with its arguments by name."""
-
-    name: str
-    arguments: dict[str, Any]
 
 
 class _Cook:
     """A connection and a channel as a program would have them, and what the answer does with the channel."""
 
     def __init__(self, trial: Trial) -> None:
-        self.connection = trial.lesson.connect()
-        self.channel = self.connection.channel()
-        self.calls: list[_Call] = []
+        self.connection, self.channel = trial.open_channel()
         self.done: list[str] = []
-        self._listen("basic_qos")
-        self._listen("basic_consume")
         # An instance's own attribute hides the method: it would not come back.
         self.channel.start_consuming = _never_comes_back  # type: ignore[method-assign]
         self.channel.consume = _asks_one_by_one  # type: ignore[method-assign]
-
-    def _listen(self, name: str) -> None:
-        method = getattr(self.channel, name)
-        signature = inspect.signature(getattr(BlockingChannel, name))
-
-        def call(*arguments: Any, **named: Any) -> Any:
-            bound = signature.bind(self.channel, *arguments, **named)
-            bound.apply_defaults()
-            self.calls.append(_Call(name, dict(bound.arguments)))
-            return method(*arguments, **named)
-
-        setattr(self.channel, name, call)
 
     def cook(self, ch: Any, method: Any, _properties: Any, body: bytes) -> None:
         self.done.append(body.decode())
         ch.basic_ack(delivery_tag=method.delivery_tag)
 
     def work_until(self, finished: Callable[[], bool]) -> None:
+        """Let the answer's callback have what comes.
+
+        Raises:
+            CheckFailedError: It raised something.
+        """
+
         def cooked() -> bool:
             self.connection.process_data_events(time_limit=_PUMP_SECONDS)
             return finished()
 
-        wait_until(cooked, _COOKING_SECONDS, interval_seconds=0.0)
+        try:
+            wait_until(cooked, _COOKING_SECONDS, interval_seconds=0.0)
+        except (WorkqError, pika.exceptions.AMQPError):
+            return  # RabbitMQ ended it, and the log says why
+        except Exception as error:
+            raise CheckFailedError(
+                f"What consume gave to basic_consume raised {type(error).__name__}: {error}"
+            ) from error
 
 
 def _never_comes_back() -> None:
@@ -88,19 +78,18 @@ def _asks_one_by_one(*_: Any, **__: Any) -> NoReturn:
 
 
 def _mend_the_hoarder(trial: Trial, consume: Any) -> str:
-    if not callable(consume):
-        raise CheckFailedError(f"The answer is {consume!r}. Hand in the function consume itself.")
     cooks = [_Cook(trial) for _ in range(_COOKS)]
     for cook in cooks:
-        _prepare(consume, cook)
+        _prepare(trial, consume, cook)
     trial.send(*_ORDERS)
     ready = ready_messages(trial.lesson, QUEUE, len(_ORDERS) - _COOKS, _COUNTS_SECONDS)
     if ready != len(_ORDERS) - _COOKS:
-        raise CheckFailedError(_why(cooks[0].calls, ready))
+        raise CheckFailedError(_why(trial.calls.of(cooks[0].channel), ready))
     # The first cook stands over its order, so all that waits is for the second.
     first, second = cooks
     second.work_until(lambda: _done(trial) >= len(_ORDERS) - 1)
     first.work_until(lambda: _done(trial) >= len(_ORDERS))
+    _acknowledged_once(trial)
     if len(second.done) != len(_ORDERS) - 1 or len(first.done) != 1:
         raise CheckFailedError(
             f"One cook did {len(first.done)} of {len(_ORDERS)} orders and the other {len(second.done)}. Does consume "
@@ -116,16 +105,27 @@ def _done(trial: Trial) -> int:
     return trial.lesson.ledger().places()["done"]
 
 
-def _prepare(consume: Callable[..., object], cook: _Cook) -> None:
+def _acknowledged_once(trial: Trial) -> None:
+    for event in trial.lesson.log:
+        if event.kind == "channel closed" and "unknown delivery tag" in str(event.detail):
+            raise CheckFailedError(
+                f"RabbitMQ closed a cook's channel: {event.detail}. The callback that consume is given acknowledges by "
+                f"itself, and what is acknowledged twice is not known the second time. Pass on the callback as it is."
+            )
+    trial.no_channel_was_closed()
+
+
+def _prepare(trial: Trial, consume: Callable[..., object], cook: _Cook) -> None:
     try:
-        consume(cook.channel, cook.cook)
+        trial.call(consume, cook.channel, cook.cook, name="consume")
     except CheckFailedError:
         raise
-    except Exception as error:
+    except BaseException as error:  # whatever it does, it ends there
         raise CheckFailedError(f"consume(channel, callback) failed: {type(error).__name__}: {error}") from error
+    trial.no_channel_was_closed()
 
 
-def _why(calls: list[_Call], ready: int) -> str:
+def _why(calls: Calls, ready: int) -> str:
     """Say why the cooks do not hold one order each."""
     sent = len(_ORDERS)
     names = [call.name for call in calls]
@@ -159,6 +159,8 @@ def _why(calls: list[_Call], ready: int) -> str:
     count = before[-1].arguments["prefetch_count"]
     if not count:
         return f"{went}: prefetch_count=0 means no limit."
+    if before[-1].arguments["global_qos"]:
+        return f"{went}: with global_qos=True this RabbitMQ does not limit a consumer. Leave it out."
     return f"{went}: with prefetch_count={count} a cook may hold {count}, and one who has {count} lets others wait."
 
 
@@ -171,11 +173,23 @@ _PUSHED_OUT = len(_PLATES) - _ROOM
 _EMPTY_SECONDS = 10.0
 _SHORTEST_TTL_MS, _LONGEST_TTL_MS = 500, 5_000
 _RAIL = "rail"
+_EXPIRES = "x-expires ends a queue itself, once nobody uses it; x-message-ttl is for what waits in it."
 
 
 def _keep_the_overflow(trial: Trial, arguments: Any) -> str:
-    if not isinstance(arguments, dict):
+    if not isinstance(arguments, Mapping):
         raise CheckFailedError(f"arguments is {arguments!r}. It must be a dict, with the names of arguments as keys.")
+    arguments = dict(arguments)
+    try:
+        return _what_left_was_kept(trial, arguments)
+    except QueueNotFoundError as error:
+        raise CheckFailedError(f"The rail is gone, with all that was on it. {_EXPIRES}") from error
+    except CheckFailedError as error:
+        clues = [*misspelled(arguments), *([_EXPIRES] if "x-expires" in arguments else [])]
+        raise CheckFailedError(" ".join([str(error), *clues])) from error
+
+
+def _what_left_was_kept(trial: Trial, arguments: dict[str, Any]) -> str:
     _declare(trial, arguments)
     refused = _publish(trial)
     if refused:
@@ -304,6 +318,7 @@ EXERCISES = (
             "change places.",
         ),
         _mend_the_hoarder,
+        "channel, callback",
     ),
     Exercise(
         "keep the overflow",

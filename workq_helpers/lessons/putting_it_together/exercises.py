@@ -17,7 +17,9 @@ from workq_helpers.clients import pika_private
 from workq_helpers.clients.pace import work
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.putting_it_together.thumbnails import Album
+from workq_helpers.log.events import Event
 from workq_helpers.teaching.exercise import Exercise
+from workq_helpers.teaching.patience import Interrupted
 from workq_helpers.teaching.trial import Trial
 
 __all__ = ["EXERCISES"]
@@ -25,8 +27,13 @@ __all__ = ["EXERCISES"]
 # -- mend the picture worker --------------------------------------------------------------------------
 
 
+#: How often the disk is full: whoever gives up after some attempts loses a good picture.
+_FULL_TIMES = 6
+_FULL = "No space left on device"
+
+
 class _Album(Album):
-    """An album with two accidents: a worker is killed over the first picture, and the disk is full at the fourth.
+    """An album with two accidents: a worker is killed over the first picture, and the disk is full at the last.
 
     Args:
         kill: Kills the worker that is at work.
@@ -51,8 +58,8 @@ class _Album(Album):
         if name == self.first and self._asked[name] == 1:
             self._kill()
             work("")  # where a killed worker's callback comes to its end
-        if name == self.last and self._asked[name] == 1:
-            raise OSError("No space left on device")
+        if name == self.last and self._asked[name] <= _FULL_TIMES:
+            raise OSError(_FULL)
         super().make_thumbnails(name)
 
     @property
@@ -68,38 +75,47 @@ class _Album(Album):
 
 
 def _mend_the_picture_worker(trial: Trial, callback: Any) -> str:
-    _takes(callback, "callback", "ch, method, properties, body, album")
     album = _Album(lambda: trial.lesson.workers[-1].request_kill())
     first, bad, third, last = (album.keep(file) for file in (_picture(), b"no picture", _picture(), _picture()))
 
     def with_album(ch: Any, method: Any, properties: Any, body: bytes) -> object:
         return callback(ch, method, properties, body, album)
 
-    trial.start(with_album, prefetch_count=1)  # it is to be killed, so it must be there before the first delivery
+    # It is to be killed, so it must be there before the first delivery.
+    trial.start(with_album, prefetch_count=1, function=callback)
     trial.send(first, bad, third, last)
     trial.settle()
-    for _ in range(2):
-        if not any(worker.alive for worker in trial.lesson.workers):
-            trial.start(with_album, prefetch_count=1)
+    for _ in range(_FULL_TIMES + 1):
+        if not _died_of_something_else(trial) and not any(worker.alive for worker in trial.lesson.workers):
+            trial.start(with_album, prefetch_count=1, function=callback)
             trial.settle()
     trial.no_channel_was_closed()
     _the_bad_one(trial, bad)
     for name in (first, third, last):
         _a_good_one(trial, album, name)
+    parked = trial.parked(bad)
     return (
-        f"'{bad}' was turned away once. '{first}', '{third}' and '{last}' have their thumbnails, though a worker was "
-        f"killed over the first and the disk was full at the last."
+        f"'{bad}' was {f'parked in {parked}' if parked else 'turned away'}. '{first}', '{third}' and '{last}' have "
+        f"their thumbnails, though a worker was killed over the first and the disk was full {_FULL_TIMES} times at the "
+        f"last."
     )
 
 
+def _died_of_something_else(trial: Trial) -> list[Event]:
+    """Return what workers died of, beside the full disk, of which they may."""
+    return [event for event in trial.lesson.log if event.kind == "failed" and _FULL not in str(event.detail)]
+
+
 def _the_bad_one(trial: Trial, bad: str) -> None:
-    died = [event for event in trial.lesson.log if event.kind == "failed" and event.task == bad]
-    if died:
+    for event in _died_of_something_else(trial):
+        what = "no picture" if event.task == bad else "a good one"
         raise CheckFailedError(
-            f"{died[0].actor} died at '{bad}', which is no picture: {died[0].detail} The task went back to the queue, "
+            f"{event.actor} died at '{event.task}', which is {what}: {event.detail} The task went back to the queue, "
             f"and whoever gets it next dies of it too."
         )
     place = trial.message(bad).place
+    if place == "done" and trial.parked(bad):
+        return
     if place == "done":
         raise CheckFailedError(
             f"'{bad}' is no picture, and it was acknowledged as if its thumbnails were there. Tell RabbitMQ that it "
@@ -114,10 +130,11 @@ def _the_bad_one(trial: Trial, bad: str) -> None:
 
 def _a_good_one(trial: Trial, album: _Album, name: str) -> None:
     message = trial.message(name)
-    if message.place == "discarded":
+    if message.place == "discarded" or trial.parked(name):
         why = "while the disk was full, which passes" if name == album.last else "without a reason"
         raise CheckFailedError(
-            f"'{name}' is a good picture, and it was turned away {why}. Reject only what will never succeed."
+            f"'{name}' is a good picture, and it was turned away {why}. However often it has failed: reject only what "
+            f"will never succeed."
         )
     if not album.asked(name):
         raise CheckFailedError(f"Nobody made thumbnails of '{name}'. Call album.make_thumbnails with its name.")
@@ -144,19 +161,30 @@ def _picture() -> bytes:
 # -- outlast the outage -------------------------------------------------------------------------------
 
 _QUEUE = "task_queue"
-_ORDERS = tuple(f"Order {number}." for number in range(1, 13))
+#: Two of them are alike: two guests want the same.
+_ORDERS = (
+    "Soup.",
+    "Tea.",
+    "Bread.",
+    "Juice.",
+    "Salad.",
+    "Tea.",
+    "Roast.",
+    "Toast.",
+    "Cake.",
+    "Rice.",
+    "Fish.",
+    "Milk.",
+)
 
-#: At which attempts the connection breaks: before RabbitMQ has the message, and before its confirm is back.
-_BREAKS_BEFORE, _BREAKS_AFTER = 4, 8
+#: At which attempts the connection breaks: before RabbitMQ has the message, and before its confirm is back. Whoever
+#: tries once more without looking meets the next break.
+_BREAKS_BEFORE, _BREAKS_AFTER = (4, 5, 6, 10), (12, 13)
 _MOST_ATTEMPTS = 100
 
 
-class _EndlessError(BaseException):
-    """Ends an answer that tries for ever; not an `Exception`, so that it is not caught there."""
-
-
 class _ShakyLine:
-    """Connections to RabbitMQ, of which two break."""
+    """Connections to RabbitMQ, of which some break."""
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
@@ -168,22 +196,21 @@ class _ShakyLine:
         """Connect, and return a channel in confirm mode."""
         self.opened += 1
         if self.opened > _MOST_ATTEMPTS:
-            raise _EndlessError
-        connection = self._trial.lesson.connect()
-        channel = connection.channel()
+            raise Interrupted
+        connection, channel = self._trial.open_channel()
         channel.confirm_delivery()
-        publish, signature = channel.basic_publish, inspect.signature(channel.basic_publish)
+        publish, signature = channel.basic_publish, inspect.signature(BlockingChannel.basic_publish)
 
         def shaky(*arguments: Any, **named: Any) -> None:
-            body = signature.bind(*arguments, **named).arguments["body"]
-            order = body.decode() if isinstance(body, bytes) else str(body)
+            body = signature.bind(channel, *arguments, **named).arguments["body"]
+            order = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
             self.attempts.append(order)
             if len(self.attempts) > _MOST_ATTEMPTS:
-                raise _EndlessError
-            if len(self.attempts) == _BREAKS_BEFORE:
+                raise Interrupted
+            if len(self.attempts) in _BREAKS_BEFORE:
                 pika_private.cut(connection._impl)
             publish(*arguments, **named)
-            if len(self.attempts) == _BREAKS_AFTER:
+            if len(self.attempts) in _BREAKS_AFTER:
                 pika_private.cut(connection._impl)
                 connection.process_data_events(time_limit=None)  # raises: it is lost
             self.confirmed.append(order)
@@ -194,53 +221,71 @@ class _ShakyLine:
 
 
 def _outlast_the_outage(trial: Trial, send_all: Any) -> str:
-    _takes(send_all, "send_all", "open_channel, orders")
+    trial.queues = {_QUEUE}
     with trial.lesson.connect() as connection:
-        connection.channel().queue_declare(_QUEUE, durable=True)
+        connection.channel().queue_declare(queue=_QUEUE, durable=True)
     line = _ShakyLine(trial)
-    _send(line, send_all)
-    never = [order for order in _ORDERS if order not in line.attempts]
+    _send(trial, line, send_all)
+    trial.no_channel_was_closed()
+    wanted, there = Counter(_ORDERS), _fetch(trial)
+    strange = next((text for text in there if text not in wanted), None)
+    if strange is not None:
+        raise CheckFailedError(f"There is {strange!r} in {_QUEUE}, which nobody ordered. Send each order as it is.")
+    never = [order for order in wanted if order not in line.attempts]
     if never:
         raise CheckFailedError(f"send_all came to its end, and {_some(never)} had never been sent.")
-    there = _fetch(trial)
-    missing = [order for order in _ORDERS if not there[order]]
+    missing = [order for order in wanted if not line.confirmed.count(order)]
     if missing:
+        where = "may or may not be" if there[missing[0]] else f"{_are(missing)} not"
         raise CheckFailedError(
-            f"{_some(missing)} is not in {_QUEUE}: the connection broke before RabbitMQ had confirmed it, and it was "
-            f"not sent again."
+            f"{_some(missing)} {where} in {_QUEUE}: the connection broke before RabbitMQ had confirmed that, and it "
+            f"was not sent again."
         )
-    twice = [order for order in _ORDERS if line.confirmed.count(order) > 1]
+    too_few = [order for order in wanted if line.confirmed.count(order) < wanted[order]]
+    if too_few:
+        raise CheckFailedError(
+            f"'{too_few[0]}' was ordered {wanted[too_few[0]]} times and confirmed "
+            f"{line.confirmed.count(too_few[0])} time. Equal orders are not the same order: what keeps one of each, as "
+            f"a set or a dict does, loses the others."
+        )
+    twice = [order for order in wanted if line.confirmed.count(order) > wanted[order]]
     if twice:
         raise CheckFailedError(
-            f"{_some(twice)} had been confirmed, and was sent again all the same. Go on where you were, not from the "
+            f"{_some(twice)} had been confirmed, and sent again all the same. Go on where you were, not from the "
             f"beginning."
         )
-    double = [order for order in _ORDERS if there[order] > 1]
+    double = [order for order in wanted if there[order] > wanted[order]]
+    breaks = len(_BREAKS_BEFORE) + len(_BREAKS_AFTER)
     return (
-        f"The connection broke twice, and all {len(_ORDERS)} orders are in {_QUEUE}. '{double[0]}' is there twice, for "
-        f"it was its confirm that got lost, and nobody could have known."
+        f"The connection broke {breaks} times, even while an order was sent again, and all {len(_ORDERS)} orders are "
+        f"in {_QUEUE}. {_some(double)} {_are(double)} there more often than ordered, for it was the confirm "
+        f"that got lost, and nobody could have known."
     )
 
 
-def _send(line: _ShakyLine, send_all: Callable[..., object]) -> None:
+def _send(trial: Trial, line: _ShakyLine, send_all: Callable[..., object]) -> None:
     try:
-        send_all(line.open_channel, list(_ORDERS))
-    except _EndlessError:
+        trial.call(send_all, line.open_channel, list(_ORDERS), name="send_all")
+    except CheckFailedError:
+        raise
+    except Interrupted:
         raise CheckFailedError(
             f"send_all had tried {len(line.attempts)} times to send {len(_ORDERS)} orders, with {line.opened} "
             f"connections, and would have gone on. When does its loop end?"
         ) from None
     except pika.exceptions.AMQPConnectionError as error:
+        again = "again " if line.attempts.count(line.attempts[-1]) > 1 else ""
         raise CheckFailedError(
-            f"RabbitMQ went away while '{line.attempts[-1]}' was on its way, and send_all ended with "
-            f"{type(error).__name__}. Catch that, open a channel anew, and go on."
+            f"RabbitMQ went away while '{line.attempts[-1]}' was {again}on its way, and send_all ended with "
+            f"{type(error).__name__}. Catch that{', each time' if again else ''}, open a channel anew, and go on."
         ) from error
     except pika.exceptions.AMQPChannelError as error:
+        trial.no_channel_was_closed()
         raise CheckFailedError(
             f"send_all ended with {type(error).__name__}: it used a channel whose connection was gone. Ask "
             f"open_channel for another one."
         ) from error
-    except Exception as error:
+    except BaseException as error:  # whatever it does, it ends there
         raise CheckFailedError(f"send_all raised {type(error).__name__}: {error}.") from error
 
 
@@ -261,15 +306,8 @@ def _some(orders: list[str]) -> str:
     return f"'{orders[0]}'" if len(orders) == 1 else f"'{orders[0]}' and {len(orders) - 1} more"
 
 
-def _takes(answer: object, name: str, parameters: str) -> None:
-    if not callable(answer):
-        raise CheckFailedError(f"The answer is {answer!r}. Hand in the function {name} itself.")
-    try:
-        inspect.signature(answer).bind(*parameters.split(", "))
-    except TypeError as error:
-        raise CheckFailedError(
-            f"{name} can't be called ({error}). Keep its parameters: {name}({parameters})."
-        ) from error
+def _are(orders: list[str]) -> str:
+    return "is" if len(orders) == 1 else "are"
 
 
 EXERCISES = (
@@ -286,6 +324,7 @@ EXERCISES = (
             "error may pass: let it end the worker, and another one tries again.",
         ),
         _mend_the_picture_worker,
+        "ch, method, properties, body, album",
     ),
     Exercise(
         "outlast the outage",
@@ -299,5 +338,6 @@ EXERCISES = (
             "are any, publish the first; on pika.exceptions.AMQPConnectionError open a new channel.",
         ),
         _outlast_the_outage,
+        "open_channel, orders",
     ),
 )

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, UnidentifiedImageError
 
 from workq_helpers.errors import InvalidArgumentError
+from workq_helpers.forks import unless_forked
 from workq_helpers.pictures.palette import PAPER
 from workq_helpers.pictures.picture import Picture
 from workq_helpers.pictures.style import WIDTH
@@ -61,7 +62,7 @@ class Album:
         self.sizes = tuple(sizes)
         #: Where the files are.
         self.folder = Path(tempfile.mkdtemp(prefix="workq-album-"))
-        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        weakref.finalize(self, unless_forked(shutil.rmtree), self.folder, ignore_errors=True)
         self._numbers = itertools.count(1)
         self._kept: list[str] = []
         self._lock = threading.Lock()

@@ -410,9 +410,15 @@ var ChipList = class {
 
 // workq_helpers/stage/js/ends.js
 var ENDS = [
-  { name: "lost", icon: "✕", title: "Lost", note: "Delivered, never finished: nobody has them any more." },
+  { name: "lost", icon: "✕", title: "Lost", note: "Nobody has them any more." },
   { name: "done", icon: "✓", title: "Done", note: "" },
   { name: "discarded", icon: "⊘", title: "Discarded", note: "Dropped on purpose or purged." },
+  {
+    name: "dead-lettered",
+    icon: "⇥",
+    title: "Dead-lettered",
+    note: "Their queue handed them to its dead letter exchange."
+  },
   { name: "returned", icon: "↩︎", title: "Returned", note: "No queue for them: sent back to the publisher." },
   { name: "refused", icon: "⊗", title: "Refused", note: "The broker would not take them." },
   { name: "unknown", icon: "?", title: "Unknown", note: "Nobody here saw what became of them." }
@@ -725,8 +731,8 @@ function legend({ h }) {
   return h(
     "p",
     { class: "workq-legend" },
-    item("persistent message, durable queue: on disk", mark("persistent")),
-    item("transient: in memory", mark("transient")),
+    item("published as persistent; or a durable queue", mark("persistent")),
+    item("transient", mark("transient")),
     item("dots of work", h("span", { class: "workq-dots", style: "--workq-dots: 3" })),
     item("free slot", h("span", { class: "workq-slot workq-sample" }))
   );
@@ -1049,17 +1055,120 @@ function scrubber(ui, commands) {
   };
 }
 
+// workq_helpers/stage/js/story.js
+var MARK_ICONS = { "": "", kill: "✕", crash: "⚠︎", outage: "⚠︎", loss: "✖︎" };
+function story(ui) {
+  const list = ui.h("ol", { class: "workq-story-lines" });
+  const lines = [];
+  return {
+    element: ui.h("section", { class: "workq-story", "aria-label": "What happened last" }, list),
+    /** @param {Frame} frame */
+    draw(frame) {
+      while (lines.length < frame.story.length) {
+        const line = storyLine(ui);
+        lines.push(line);
+        list.append(line.element);
+      }
+      lines.forEach((line, index) => {
+        line.draw(frame.story[index]);
+      });
+    }
+  };
+}
+function storyLine({ h }) {
+  const seconds = h("span", { class: "workq-story-seconds" });
+  const icon = h("span", { class: "workq-icon", "aria-hidden": "true" });
+  const text = h("span", { class: "workq-story-text" });
+  const element = h("li", { class: "workq-story-line" }, seconds, icon, text);
+  return {
+    element,
+    /** @param {StoryLine | undefined} line */
+    draw(line) {
+      setHidden(element, line === void 0);
+      if (line === void 0) return;
+      setAttribute(element, "data-mark", line.mark || null);
+      setText(seconds, `${line.seconds.toFixed(1)} s`);
+      setText(icon, MARK_ICONS[line.mark]);
+      setText(text, line.text);
+      setAttribute(text, "title", line.text);
+    }
+  };
+}
+
+// workq_helpers/stage/js/scrubber_marks.js
+function scrubberMarks(ui) {
+  const element = ui.h("div", { class: "workq-marks", role: "group", "aria-label": "Kills, crashes and losses" });
+  let endSeconds = 0;
+  const marks = new KeyedList(
+    element,
+    (mark) => mark.number,
+    () => markButton(ui, () => endSeconds),
+    (mark) => {
+      ui.saveFocus(mark.element, element.parentElement?.querySelector("input"));
+      ui.buttons.forget(mark.element);
+    }
+  );
+  return {
+    element,
+    /** @param {PlaybackBar} playback */
+    draw(playback) {
+      endSeconds = playback.end_seconds;
+      marks.draw(playback.marks);
+    }
+  };
+}
+function markButton(ui, end) {
+  let seconds = 0;
+  const element = button(ui, "", "seek", { class: "workq-scrubber-mark", command: () => ({ seconds }) });
+  return {
+    element,
+    /** @param {StoryLine} mark */
+    draw(mark) {
+      seconds = mark.seconds;
+      const name = `${formatSeconds(mark.seconds)}: ${mark.text}`;
+      setAttribute(element, "data-mark", mark.mark);
+      setAttribute(element, "aria-label", name);
+      setAttribute(element, "title", name);
+      setText(element, MARK_ICONS[mark.mark]);
+      setStyle(element, "--workq-at", end() > 0 ? (mark.seconds / end()).toFixed(4) : "0");
+    }
+  };
+}
+
+// workq_helpers/stage/js/speed_select.js
+var SPEEDS = [0.25, 0.5, 1, 2, 4];
+function speedSelect(ui, commands) {
+  const element = ui.h(
+    "select",
+    { class: "workq-input workq-speed", "data-field": "speed", "aria-label": "Speed of the replay" },
+    ...SPEEDS.map((speed) => ui.h("option", { value: String(speed) }, `${speed}×`))
+  );
+  element.value = "1";
+  const chosen = () => element.value === "1" ? {} : { speed: Number(element.value) };
+  element[ON_CHANGE] = () => {
+    if (ui.frame?.playback.mode === "replaying") commands.send({ do: "play", ...chosen() });
+  };
+  return { element, chosen };
+}
+
 // workq_helpers/stage/js/playback_bar.js
 function playbackBar(ui, commands) {
   const { h } = ui;
   const previous = stepButton(ui, "◀︎❘", "Previous event", -1);
-  const play = button(ui, "Pause", "pause", { class: "workq-button workq-play" });
+  const speed = speedSelect(ui, commands);
+  const play = button(ui, "Pause", "pause", {
+    class: "workq-button workq-play",
+    command: () => play.getAttribute("data-do") === "play" ? speed.chosen() : {}
+  });
   const next = stepButton(ui, "❘▶︎", "Next event", 1);
   const moment = scrubber(ui, commands);
   const events = h("span", { class: "workq-events" });
   const live = button(ui, "Live", "live", { class: "workq-button workq-live" });
   const banner = h("p", { class: "workq-banner" });
-  const player = h("div", { class: "workq-player" }, previous, play, next, moment.element, moment.time, events, live);
+  const marks = scrubberMarks(ui);
+  const recording = h("div", { class: "workq-recording" }, marks.element, moment.element);
+  const controls = [previous, play, next, speed.element, recording, moment.time, events, live];
+  const player = h("div", { class: "workq-player" }, ...controls);
   return {
     element: h("section", { class: "workq-playback", "aria-label": "Playback" }, player, banner),
     scrubber: moment,
@@ -1068,6 +1177,7 @@ function playbackBar(ui, commands) {
       drawPlay(play, playback.mode === "paused");
       setAttribute(live, "aria-pressed", playback.mode === "live" ? "true" : "false");
       moment.draw(playback);
+      marks.draw(playback);
       setText(events, `event ${formatCount(playback.event)} of ${formatCount(playback.events)}`);
       setText(banner, sayOf(playback));
       setAttribute(banner, "data-mode", playback.mode);
@@ -1131,7 +1241,12 @@ function sendForm(ui) {
   const target = queueSelect(ui);
   const task = textField(ui, "task", "Hello...", { "aria-label": "Task to send" });
   const effort = h("span", { class: "workq-effort" });
-  const persistent = checkbox(ui, "persistent", "persistent", "delivery_mode 2: a durable queue keeps it on disk");
+  const persistent = checkbox(
+    ui,
+    "persistent",
+    "persistent",
+    "delivery_mode 2: asks a durable queue to keep it on disk"
+  );
   const confirm = checkbox(ui, "confirm", "confirm", "Publisher confirms: the broker says that it has the message");
   const options = () => ({ queue: ui.queue(), persistent: persistent.input.checked, confirm: confirm.input.checked });
   const send = button(ui, "Send", "send", {
@@ -1384,11 +1499,121 @@ function makeForm(ui, queue) {
     declare,
     { class: "workq-declare-form" },
     heading(ui, "Q", "Queue"),
-    h("p", { class: "workq-hint" }, "There is no queue yet. Declare one:"),
+    h("p", { class: "workq-hint" }, "Declare a queue to begin with:"),
     h("label", { class: "workq-field" }, h("span", {}, "name"), name),
     durable.element,
     declare
   );
+}
+
+// workq_helpers/stage/js/exchange_list.js
+function exchangeList(ui) {
+  const list = ui.h("ul", { class: "workq-exchange-list" });
+  const cards = new KeyedList(
+    list,
+    (exchange) => exchange.name,
+    (exchange) => exchangeCard(ui, exchange.name)
+  );
+  const more = hint(ui);
+  const element = ui.h(
+    "section",
+    { class: "workq-exchanges", "aria-label": "Exchanges", hidden: true },
+    heading(ui, "X", "Exchanges"),
+    list,
+    more.element
+  );
+  return {
+    element,
+    /** @param {Frame} frame */
+    draw({ exchanges, more_exchanges }) {
+      setHidden(element, exchanges.length === 0);
+      cards.draw(exchanges);
+      more.draw(andMore(more_exchanges, "exchange"));
+    }
+  };
+}
+function exchangeCard(ui, name) {
+  const { h } = ui;
+  const type = h("span", { class: "workq-kind" });
+  const none = h("p", { class: "workq-hint" }, "bound to nothing: RabbitMQ drops what is sent to it");
+  const list = h("ul", { class: "workq-bindings", "aria-label": `Bindings of ${name}` });
+  const lines = new KeyedList(
+    list,
+    (binding) => `${binding.kind} ${binding.destination} ${binding.routing_key}`,
+    () => bindingLine(ui)
+  );
+  const more = hint(ui);
+  return {
+    element: h(
+      "li",
+      { class: "workq-exchange", "data-exchange": name },
+      h("p", { class: "workq-exchange-head" }, h("span", { class: "workq-name", title: name }, name), type),
+      list,
+      none,
+      more.element
+    ),
+    /** @param {ExchangeCard} exchange */
+    draw(exchange) {
+      setText(type, exchange.type);
+      lines.draw(exchange.bindings);
+      setHidden(none, exchange.bindings.length > 0);
+      more.draw(andMore(exchange.more, "binding"));
+    }
+  };
+}
+function bindingLine({ h }) {
+  const key = h("span", { class: "workq-binding-key" });
+  const destination = h("span", { class: "workq-binding-destination" });
+  return {
+    element: h("li", { class: "workq-binding" }, key, " → ", destination),
+    /** @param {BindingLine} binding */
+    draw({ routing_key, kind, destination: name }) {
+      setText(key, routing_key || "every message");
+      setText(destination, `${kind} ${name}`);
+    }
+  };
+}
+function deadLettersOf({ dead_letters }, queue) {
+  const route = dead_letters.find((one) => one.queue === queue);
+  if (route === void 0) return "";
+  if (route.exchange === "") return `dead letters → queue ${route.routing_key || queue}`;
+  return `dead letters → exchange ${route.exchange}${route.routing_key ? `, key ${route.routing_key}` : ""}`;
+}
+
+// workq_helpers/stage/js/ghosts.js
+var GhostList = class {
+  /**
+   * @param {Ui} ui
+   * @param {string} name
+   */
+  constructor(ui, name) {
+    const { h } = ui;
+    this.text = h("p", { class: "workq-hint" });
+    const list = h("ol", { class: "workq-lane", "aria-label": `Messages that RabbitMQ has in ${name} no more` });
+    this.chips = new ChipList(ui, list, `ghosts ${name}`);
+    this.element = h("div", { class: "workq-ghosts", hidden: true }, this.text, list);
+  }
+  /** @param {QueueCard} queue */
+  draw(queue) {
+    const told = [ghostsOf(queue), unseenIn(queue)].filter(Boolean).join(" ");
+    setHidden(this.element, told === "");
+    setText(this.text, told);
+    const ghosts = queue.ghosts.recent.map((message) => ({ ...message, key: -1 - message.key }));
+    this.chips.draw(ghosts, () => "ghost");
+  }
+  /** Before it goes. */
+  clear() {
+    this.chips.clear();
+  }
+};
+function ghostsOf({ ghosts, ready }) {
+  if (ghosts.count === 0) return "";
+  const counted = ready.broker === null ? "" : `RabbitMQ counts ${formatCount(ready.broker)} ready. `;
+  const seen = `The log saw ${formatCount(ghosts.count)} more come in that are not here`;
+  return `${counted}${seen}${ghosts.why ? `: ${ghosts.why}.` : "."}`;
+}
+function unseenIn({ unseen }) {
+  return unseen === 0 ? "" : `RabbitMQ counts ${plural(unseen, "message")} that nobody here has seen.`;
 }
 
 // workq_helpers/stage/js/queue_counts.js
@@ -1435,7 +1660,7 @@ function queueCounts({ h }, name) {
 // workq_helpers/stage/js/why_waiting.js
 var NOT_CONNECTED = /* @__PURE__ */ new Set(["starting", "reconnecting", "stopping"]);
 function whyWaiting(frame, queue) {
-  if (queue.gone) return "This queue is gone, and what was in it.";
+  if (queue.gone) return "This queue is gone.";
   const { state } = frame.broker;
   if (state !== "up" && state !== "coming back") return `RabbitMQ is ${state}: nothing moves.`;
   if (queue.ready.log === 0) {
@@ -1446,10 +1671,13 @@ function whyWaiting(frame, queue) {
   const connected = takers.filter((worker) => !NOT_CONNECTED.has(worker.state));
   if (connected.length === 0) return "They wait until a worker is connected.";
   if (connected.every((worker) => worker.free === 0)) {
+    if (connected.every((worker) => worker.state === "frozen")) {
+      return "They wait because no worker that could take them responds.";
+    }
     const who = takers.length === 1 ? "the worker holds" : "every worker holds";
     return `They wait because ${who} as many as its prefetch count allows.`;
   }
-  return "On their way to the workers.";
+  return "No delivery of them has been seen yet.";
 }
 
 // workq_helpers/stage/js/queue_card.js
@@ -1469,7 +1697,9 @@ var QueueCardView = class {
     this.lane = h("ol", { class: "workq-lane", "aria-label": `Messages waiting in ${name}, head first` });
     this.chips = new ChipList(ui, this.lane, `queue ${name}`);
     this.more = h("p", { class: "workq-more", hidden: true });
+    this.deadLetters = h("p", { class: "workq-dead-letters", hidden: true });
     this.why = h("p", { class: "workq-reason" });
+    this.ghosts = new GhostList(ui, name);
     this.purge = button(ui, "Purge", "purge", {
       command: () => ({ queue: name }),
       "aria-label": `Purge ${name}`,
@@ -1482,7 +1712,9 @@ var QueueCardView = class {
       h("p", { class: "workq-facts" }, this.kept, this.kind),
       this.counts.element,
       this.#pipe(),
-      this.why
+      this.deadLetters,
+      this.why,
+      this.ghosts.element
     );
   }
   /** @param {QueueCard} queue */
@@ -1495,12 +1727,17 @@ var QueueCardView = class {
     this.#drawFacts(queue);
     this.counts.draw(queue);
     this.#drawWaiting(queue, ROOM[Math.min(frame.queues.length, ROOM.length - 1)]);
+    const deadLetters = deadLettersOf(frame, queue.name);
+    setText(this.deadLetters, deadLetters);
+    setHidden(this.deadLetters, deadLetters === "");
     setText(this.why, whyWaiting(frame, queue));
+    this.ghosts.draw(queue);
     setHidden(this.purge, queue.gone || queue.name === "");
   }
   /** Before it goes. */
   clear() {
     this.chips.clear();
+    this.ghosts.clear();
     this.ui.saveFocus(this.element, this.element.closest(".workq-queue-column"));
     this.ui.buttons.forget(this.element);
   }
@@ -1550,12 +1787,14 @@ function queueColumn(ui) {
     (card) => card.clear()
   );
   const more = hint(ui);
+  const exchanges = exchangeList(ui);
   const declare = declareForm(ui);
   const why = reasons(ui, ["purge", "declare"]);
   return {
     element: ui.h(
       "section",
       { class: "workq-column workq-queue-column", "aria-label": "Queues", tabindex: "-1" },
+      exchanges.element,
       list,
       declare.element,
       more.element,
@@ -1563,6 +1802,7 @@ function queueColumn(ui) {
     ),
     /** @param {Frame} frame */
     draw(frame) {
+      exchanges.draw(frame);
       cards.draw(frame.queues);
       setHidden(list, frame.queues.length === 0);
       more.draw(andMore(frame.more_queues, "queue"));
@@ -1572,45 +1812,44 @@ function queueColumn(ui) {
   };
 }
 
-// workq_helpers/stage/js/story.js
-var MARK_ICONS = { "": "", kill: "✕", crash: "⚠︎", outage: "⚠︎", loss: "✖︎" };
-function story(ui) {
-  const list = ui.h("ol", { class: "workq-story-lines" });
-  const lines = [];
-  return {
-    element: ui.h("section", { class: "workq-story", "aria-label": "What happened last" }, list),
-    /** @param {Frame} frame */
-    draw(frame) {
-      while (lines.length < frame.story.length) {
-        const line = storyLine(ui);
-        lines.push(line);
-        list.append(line.element);
-      }
-      lines.forEach((line, index) => {
-        line.draw(frame.story[index]);
-      });
-    }
-  };
-}
-function storyLine({ h }) {
-  const seconds = h("span", { class: "workq-story-seconds" });
-  const icon = h("span", { class: "workq-icon", "aria-hidden": "true" });
-  const text = h("span", { class: "workq-story-text" });
-  const element = h("li", { class: "workq-story-line" }, seconds, icon, text);
-  return {
-    element,
-    /** @param {StoryLine | undefined} line */
-    draw(line) {
-      setHidden(element, line === void 0);
-      if (line === void 0) return;
-      setAttribute(element, "data-mark", line.mark || null);
-      setText(seconds, `${line.seconds.toFixed(1)} s`);
-      setText(icon, MARK_ICONS[line.mark]);
-      setText(text, line.text);
-      setAttribute(text, "title", line.text);
-    }
-  };
-}
+// workq_helpers/stage/js/replay_links.js
+var ADDRESS = "#workq-replay/";
+var ReplayLinks = class {
+  /**
+   * @param {Ui} ui
+   * @param {Commands} commands
+   * @param {HTMLElement} root
+   */
+  constructor(ui, commands, root) {
+    this.ui = ui;
+    this.commands = commands;
+    this.root = root;
+    this.follow = (event) => this.#follow(event);
+  }
+  connect() {
+    this.ui.document.addEventListener("click", this.follow, true);
+  }
+  disconnect() {
+    this.ui.document.removeEventListener("click", this.follow, true);
+  }
+  /** @param {MouseEvent} event */
+  #follow(event) {
+    const link = (
+      /** @type {Element} */
+      event.target.closest?.(`a[href^="${ADDRESS}"]`)
+    );
+    if (!link || event.defaultPrevented) return;
+    const [lesson, experiment] = (
+      /** @type {string} */
+      link.getAttribute("href").slice(ADDRESS.length).split("/")
+    );
+    if (decodeURIComponent(lesson) !== this.ui.frame?.lesson) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.commands.send({ do: "replay", experiment: decodeURIComponent(experiment) });
+    this.root.scrollIntoView?.({ block: "nearest" });
+  }
+};
 
 // workq_helpers/stage/js/summary.js
 var MOST_TOLD = 3;
@@ -1680,7 +1919,8 @@ var ChipView = class {
     this.phase = h("span", { class: "workq-phase" });
     this.redelivered = h("span", { class: "workq-badge workq-redelivered" });
     this.worked = h("span", { class: "workq-badge workq-worked" });
-    this.badges = h("span", { class: "workq-badges" }, this.redelivered, this.worked);
+    this.back = h("span", { class: "workq-badge workq-back" });
+    this.badges = h("span", { class: "workq-badges" }, this.back, this.redelivered, this.worked);
     this.element = h("li", { class: "workq-message" }, this.mark, this.text, this.dots, this.phase, this.badges);
   }
   /**
@@ -1694,7 +1934,7 @@ var ChipView = class {
       this.key = message.key;
       setAttribute(this.element, "data-key", message.key);
     }
-    const facts = `${message.task}|${place}|${message.persistent}|${message.dots}|${message.redelivered}|${message.deliveries}|${message.worked}|${word}`;
+    const facts = `${message.task}|${place}|${message.persistent}|${message.dots}|${message.redelivered}|${message.deliveries}|${message.worked}|${message.back_from}|${word}`;
     if (this.#facts === facts) return;
     this.#facts = facts;
     setAttribute(this.element, "data-place", place);
@@ -1724,13 +1964,15 @@ var ChipView = class {
     setHidden(this.dots, dots === 0);
   }
   /** @param {Chip} message */
-  #drawBadges({ redelivered, worked }) {
+  #drawBadges({ redelivered, worked, back_from }) {
     const again = worked >= 2;
+    setHidden(this.back, back_from === "");
+    setText(this.back, back_from && `back from ${back_from}`);
     setHidden(this.redelivered, !redelivered);
     setText(this.redelivered, redelivered ? "redelivered" : "");
     setHidden(this.worked, !again);
     setText(this.worked, again ? `worked on ${worked}×` : "");
-    const badges = Number(redelivered) + Number(again);
+    const badges = Number(redelivered) + Number(again) + Number(back_from !== "");
     setHidden(this.badges, badges === 0);
     setAttribute(this.element, "data-badges", badges || null);
     setAttribute(this.element, "data-redelivered", redelivered);
@@ -1745,6 +1987,7 @@ function describe(message, place) {
   if (message.deliveries > 0) facts.push(`delivered ${message.deliveries}×`);
   if (message.worked > 0) facts.push(`worked on ${message.worked}×`);
   if (message.redelivered) facts.push("redelivered");
+  if (message.back_from) facts.push(`came back from ${message.back_from}`);
   return facts.filter((fact, index) => index === 0 || fact !== "").join(" · ");
 }
 
@@ -1778,7 +2021,15 @@ function tables(ui) {
     "details",
     { class: "workq-table" },
     h("summary", {}, "Show as table"),
-    h("div", { class: "workq-tables" }, queues.element, workers.element, noneLost, lost.element)
+    // It scrolls where it is wider than the view: with the keyboard too.
+    h(
+      "div",
+      { class: "workq-tables", tabindex: "0", role: "group", "aria-label": "Tables" },
+      queues.element,
+      workers.element,
+      noneLost,
+      lost.element
+    )
   );
   return {
     element,
@@ -1951,6 +2202,38 @@ function addWorkerForm(ui) {
   return form(ui, add, { class: "workq-add" }, add, ack, prefetch.element, noLimit);
 }
 
+// workq_helpers/stage/js/ending_card.js
+var EYE_SECONDS = 4;
+var EndingCard = class {
+  /** @type {number | null} */
+  #timer = null;
+  /**
+   * @param {Ui} ui
+   * @param {HTMLElement} element
+   */
+  constructor(ui, element) {
+    this.ui = ui;
+    this.element = element;
+  }
+  /** The worker ends: called while the card is still drawn as that of one at work. */
+  begin() {
+    const mode = this.ui.frame?.playback.mode;
+    if (mode === "paused") return;
+    setStyle(this.element, "--workq-kept", `${this.element.offsetHeight}px`);
+    setAttribute(this.element, "data-ending", true);
+    this.ui.timers.cancel(this.#timer);
+    this.#timer = this.ui.timers.after(EYE_SECONDS, () => this.over());
+  }
+  /** It has been seen, or the worker is not at its end in what is shown now. */
+  over() {
+    if (this.#timer === null) return;
+    this.ui.timers.cancel(this.#timer);
+    this.#timer = null;
+    setAttribute(this.element, "data-ending", null);
+    setStyle(this.element, "--workq-kept", "0px");
+  }
+};
+
 // workq_helpers/stage/js/worker_actions.js
 function workerActions(ui, name) {
   const command = () => ({ worker: name });
@@ -2065,9 +2348,10 @@ function workBar(ui) {
   const element = h("div", { class: "workq-work", hidden: true }, label, track, length);
   let shown = null;
   let odd = false;
+  const speed = () => ui.frame?.playback.speed ?? 1;
   const start = (work) => {
     const all = Math.max(work.work_seconds, LEAST_WORK_SECONDS);
-    const left = all - work.elapsed_seconds;
+    const left = (all - work.elapsed_seconds) / speed();
     const runs = work.running && left >= SHORTEST_RUN_SECONDS;
     const full = work.running && !runs && !ui.reducedMotion.matches;
     const part = Math.min(1, work.elapsed_seconds / all);
@@ -2097,15 +2381,16 @@ function workBar(ui) {
       setText(length, formatSeconds(work.work_seconds));
       setAttribute(track, "aria-label", `working on ${work.task}, ${formatSeconds(work.work_seconds)} of work`);
       const at = ui.now();
-      if (shown !== null && !ui.reducedMotion.matches && isOnTime(shown, work, at)) return;
-      shown = { work, at };
+      if (shown !== null && !ui.reducedMotion.matches && isOnTime(shown, work, at, speed())) return;
+      shown = { work, at, speed: speed() };
       start(work);
     }
   };
 }
-function isOnTime({ work: old, at }, work, now) {
+function isOnTime({ work: old, at, speed: oldSpeed }, work, now, speed) {
+  if (oldSpeed !== speed) return false;
   if (old.key !== work.key || old.running !== work.running || old.work_seconds !== work.work_seconds) return false;
-  const expected = old.elapsed_seconds + (old.running ? now - at : 0);
+  const expected = old.elapsed_seconds + (old.running ? (now - at) * speed : 0);
   return Math.abs(expected - work.elapsed_seconds) < (old.running ? DRIFT_SECONDS : STILL_DRIFT_SECONDS);
 }
 
@@ -2200,6 +2485,7 @@ var WorkerCardView = class {
       this.actions.element,
       this.console.element
     );
+    this.ending = new EndingCard(ui, this.element);
   }
   clear() {
     this.hands.clear();
@@ -2207,7 +2493,11 @@ var WorkerCardView = class {
   /** @param {WorkerCard} worker */
   draw(worker) {
     const ended = hasEnded(worker);
-    if (ended && this.#ended === false) this.ui.saveFocus(this.actions.element, this.element);
+    if (ended && this.#ended === false) {
+      this.ui.saveFocus(this.actions.element, this.element);
+      this.ending.begin();
+    }
+    if (!ended) this.ending.over();
     this.#ended = ended;
     this.#drawHead(worker, ended);
     this.hands.draw(worker, ended);
@@ -2335,12 +2625,14 @@ var View = class {
     this.liveness = new Liveness(this.ui, () => this.#drawOverlay());
     this.frames = new FrameLoop(this.ui.window, (frame) => this.#draw(frame));
     this.gestures = new Gestures(this);
+    this.replayLinks = new ReplayLinks(this.ui, this.commands, this.root);
     this.modelEvents = this.#makeModelEvents();
   }
   /** @param {HTMLElement} el */
   open(el) {
     el.append(this.root);
     this.gestures.connect();
+    this.replayLinks.connect();
     for (const [name, act] of this.modelEvents) this.model.on(name, act);
     this.#takeFrame();
     if (el.closest(".jupyter-widgets-disconnected")) this.liveness.lost();
@@ -2348,6 +2640,7 @@ var View = class {
   close() {
     for (const [name, act] of this.modelEvents) this.model.off(name, act);
     this.gestures.disconnect();
+    this.replayLinks.disconnect();
     this.frames.stop();
     this.ui.timers.cancelAll();
     this.root.remove();

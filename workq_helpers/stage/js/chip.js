@@ -31,7 +31,8 @@ export class ChipView {
     this.phase = h("span", { class: "workq-phase" });
     this.redelivered = h("span", { class: "workq-badge workq-redelivered" });
     this.worked = h("span", { class: "workq-badge workq-worked" });
-    this.badges = h("span", { class: "workq-badges" }, this.redelivered, this.worked);
+    this.back = h("span", { class: "workq-badge workq-back" });
+    this.badges = h("span", { class: "workq-badges" }, this.back, this.redelivered, this.worked);
     this.element = h("li", { class: "workq-message" }, this.mark, this.text, this.dots, this.phase, this.badges);
   }
 
@@ -48,7 +49,7 @@ export class ChipView {
     }
     const facts =
       `${message.task}|${place}|${message.persistent}|${message.dots}|${message.redelivered}|` +
-      `${message.deliveries}|${message.worked}|${word}`;
+      `${message.deliveries}|${message.worked}|${message.back_from}|${word}`;
     if (this.#facts === facts) return;
     this.#facts = facts;
     setAttribute(this.element, "data-place", place);
@@ -82,13 +83,15 @@ export class ChipView {
   }
 
   /** @param {Chip} message */
-  #drawBadges({ redelivered, worked }) {
+  #drawBadges({ redelivered, worked, back_from }) {
     const again = worked >= 2;
+    setHidden(this.back, back_from === "");
+    setText(this.back, back_from && `back from ${back_from}`);
     setHidden(this.redelivered, !redelivered);
     setText(this.redelivered, redelivered ? "redelivered" : "");
     setHidden(this.worked, !again);
     setText(this.worked, again ? `worked on ${worked}×` : "");
-    const badges = Number(redelivered) + Number(again);
+    const badges = Number(redelivered) + Number(again) + Number(back_from !== "");
     setHidden(this.badges, badges === 0);
     setAttribute(this.element, "data-badges", badges || null);
     setAttribute(this.element, "data-redelivered", redelivered);
@@ -113,5 +116,6 @@ function describe(message, place) {
   if (message.deliveries > 0) facts.push(`delivered ${message.deliveries}×`);
   if (message.worked > 0) facts.push(`worked on ${message.worked}×`);
   if (message.redelivered) facts.push("redelivered");
+  if (message.back_from) facts.push(`came back from ${message.back_from}`);
   return facts.filter((fact, index) => index === 0 || fact !== "").join(" · ");
 }

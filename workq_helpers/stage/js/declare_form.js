@@ -50,7 +50,7 @@ function makeForm(ui, queue) {
     declare,
     { class: "workq-declare-form" },
     heading(ui, "Q", "Queue"),
-    h("p", { class: "workq-hint" }, "There is no queue yet. Declare one:"),
+    h("p", { class: "workq-hint" }, "Declare a queue to begin with:"),
     h("label", { class: "workq-field" }, h("span", {}, "name"), name),
     durable.element,
     declare,

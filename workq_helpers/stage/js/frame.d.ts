@@ -5,6 +5,12 @@ export interface Action {
   why: string;
 }
 
+export interface BindingLine {
+  destination: string;
+  kind: "queue" | "exchange";
+  routing_key: string;
+}
+
 export interface BrokerBar {
   name: string;
   found: string;
@@ -28,6 +34,7 @@ export interface Chip {
   redelivered: boolean;
   deliveries: number;
   worked: number;
+  back_from: string;
 }
 
 export interface Contents {
@@ -41,9 +48,22 @@ export interface Contents {
   summary: string;
 }
 
+export interface DeadLetterRoute {
+  queue: string;
+  exchange: string;
+  routing_key: string;
+}
+
 export interface EndList {
   count: number;
   recent: Chip[];
+}
+
+export interface ExchangeCard {
+  name: string;
+  type: string;
+  bindings: BindingLine[];
+  more: number;
 }
 
 export interface Frame {
@@ -60,10 +80,19 @@ export interface Frame {
   closed: string;
   playback: PlaybackBar;
   broker: BrokerBar;
+  exchanges: ExchangeCard[];
+  more_exchanges: number;
+  dead_letters: DeadLetterRoute[];
   actions: Record<string, Action>;
   queue: string;
   python: CallLine[];
   notices: Notice[];
+}
+
+export interface Ghosts {
+  count: number;
+  recent: Chip[];
+  why: string;
 }
 
 export type MarkKind = "" | "kill" | "crash" | "outage" | "loss";
@@ -92,11 +121,13 @@ export type Phase = "dispatched" | "working" | "finished";
 
 export interface PlaybackBar {
   mode: "live" | "paused" | "replaying";
+  speed: number;
   seconds: number;
   end_seconds: number;
   event: number;
   events: number;
   caption: string;
+  marks: StoryLine[];
 }
 
 export interface PublisherColumn {
@@ -123,6 +154,8 @@ export interface QueueCard {
   unacknowledged: QueueCount;
   waiting: Chip[];
   more: number;
+  ghosts: Ghosts;
+  unseen: number;
 }
 
 export interface QueueCount {
@@ -138,6 +171,7 @@ export interface Slot {
   redelivered: boolean;
   deliveries: number;
   worked: number;
+  back_from: string;
   phase: "dispatched" | "working" | "finished";
 }
 

@@ -17,8 +17,8 @@ export function legend({ h }) {
   return h(
     "p",
     { class: "workq-legend" },
-    item("persistent message, durable queue: on disk", mark("persistent")),
-    item("transient: in memory", mark("transient")),
+    item("published as persistent; or a durable queue", mark("persistent")),
+    item("transient", mark("transient")),
     item("dots of work", h("span", { class: "workq-dots", style: "--workq-dots: 3" })),
     item("free slot", h("span", { class: "workq-slot workq-sample" })),
   );

@@ -3,6 +3,8 @@
 import { button } from "./buttons.js";
 import { setAttribute, setText } from "./dom.js";
 import { scrubber } from "./scrubber.js";
+import { scrubberMarks } from "./scrubber_marks.js";
+import { speedSelect } from "./speed_select.js";
 import { formatCount } from "./words.js";
 
 /** @import { Commands } from "./commands.js" */
@@ -17,13 +19,20 @@ import { formatCount } from "./words.js";
 export function playbackBar(ui, commands) {
   const { h } = ui;
   const previous = stepButton(ui, "◀\uFE0E❘", "Previous event", -1);
-  const play = button(ui, "Pause", "pause", { class: "workq-button workq-play" });
+  const speed = speedSelect(ui, commands);
+  const play = button(ui, "Pause", "pause", {
+    class: "workq-button workq-play",
+    command: () => (play.getAttribute("data-do") === "play" ? speed.chosen() : {}),
+  });
   const next = stepButton(ui, "❘▶\uFE0E", "Next event", 1);
   const moment = scrubber(ui, commands);
   const events = h("span", { class: "workq-events" });
   const live = button(ui, "Live", "live", { class: "workq-button workq-live" });
   const banner = h("p", { class: "workq-banner" });
-  const player = h("div", { class: "workq-player" }, previous, play, next, moment.element, moment.time, events, live);
+  const marks = scrubberMarks(ui);
+  const recording = h("div", { class: "workq-recording" }, marks.element, moment.element);
+  const controls = [previous, play, next, speed.element, recording, moment.time, events, live];
+  const player = h("div", { class: "workq-player" }, ...controls);
   return {
     element: h("section", { class: "workq-playback", "aria-label": "Playback" }, player, banner),
     scrubber: moment,
@@ -32,6 +41,7 @@ export function playbackBar(ui, commands) {
       drawPlay(play, playback.mode === "paused");
       setAttribute(live, "aria-pressed", playback.mode === "live" ? "true" : "false");
       moment.draw(playback);
+      marks.draw(playback);
       setText(events, `event ${formatCount(playback.event)} of ${formatCount(playback.events)}`);
       setText(banner, sayOf(playback));
       setAttribute(banner, "data-mode", playback.mode);

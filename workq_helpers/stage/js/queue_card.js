@@ -3,6 +3,8 @@
 import { button } from "./buttons.js";
 import { ChipList } from "./chip_list.js";
 import { setAttribute, setHidden, setStyle, setText } from "./dom.js";
+import { deadLettersOf } from "./exchange_list.js";
+import { GhostList } from "./ghosts.js";
 import { queueCounts } from "./queue_counts.js";
 import { whyWaiting } from "./why_waiting.js";
 import { formatCount } from "./words.js";
@@ -29,7 +31,9 @@ export class QueueCardView {
     this.lane = h("ol", { class: "workq-lane", "aria-label": `Messages waiting in ${name}, head first` });
     this.chips = new ChipList(ui, this.lane, `queue ${name}`);
     this.more = h("p", { class: "workq-more", hidden: true });
+    this.deadLetters = h("p", { class: "workq-dead-letters", hidden: true });
     this.why = h("p", { class: "workq-reason" });
+    this.ghosts = new GhostList(ui, name);
     this.purge = button(ui, "Purge", "purge", {
       command: () => ({ queue: name }),
       "aria-label": `Purge ${name}`,
@@ -42,7 +46,9 @@ export class QueueCardView {
       h("p", { class: "workq-facts" }, this.kept, this.kind),
       this.counts.element,
       this.#pipe(),
+      this.deadLetters,
       this.why,
+      this.ghosts.element,
     );
   }
 
@@ -53,13 +59,18 @@ export class QueueCardView {
     this.#drawFacts(queue);
     this.counts.draw(queue);
     this.#drawWaiting(queue, ROOM[Math.min(frame.queues.length, ROOM.length - 1)]);
+    const deadLetters = deadLettersOf(frame, queue.name);
+    setText(this.deadLetters, deadLetters);
+    setHidden(this.deadLetters, deadLetters === "");
     setText(this.why, whyWaiting(frame, queue));
+    this.ghosts.draw(queue);
     setHidden(this.purge, queue.gone || queue.name === "");
   }
 
   /** Before it goes. */
   clear() {
     this.chips.clear();
+    this.ghosts.clear();
     this.ui.saveFocus(this.element, this.element.closest(".workq-queue-column"));
     this.ui.buttons.forget(this.element);
   }

@@ -3,6 +3,7 @@
 import { hint, reasons } from "./controls.js";
 import { declareForm } from "./declare_form.js";
 import { setHidden } from "./dom.js";
+import { exchangeList } from "./exchange_list.js";
 import { KeyedList } from "./keyed_list.js";
 import { QueueCardView } from "./queue_card.js";
 import { andMore } from "./words.js";
@@ -20,12 +21,14 @@ export function queueColumn(ui) {
     (card) => card.clear(),
   );
   const more = hint(ui);
+  const exchanges = exchangeList(ui);
   const declare = declareForm(ui);
   const why = reasons(ui, ["purge", "declare"]);
   return {
     element: ui.h(
       "section",
       { class: "workq-column workq-queue-column", "aria-label": "Queues", tabindex: "-1" },
+      exchanges.element,
       list,
       declare.element,
       more.element,
@@ -33,6 +36,7 @@ export function queueColumn(ui) {
     ),
     /** @param {Frame} frame */
     draw(frame) {
+      exchanges.draw(frame);
       cards.draw(frame.queues);
       setHidden(list, frame.queues.length === 0);
       more.draw(andMore(frame.more_queues, "queue"));

@@ -17,7 +17,12 @@ export function sendForm(ui) {
   const target = queueSelect(ui);
   const task = textField(ui, "task", "Hello...", { "aria-label": "Task to send" });
   const effort = h("span", { class: "workq-effort" });
-  const persistent = checkbox(ui, "persistent", "persistent", "delivery_mode 2: a durable queue keeps it on disk");
+  const persistent = checkbox(
+    ui,
+    "persistent",
+    "persistent",
+    "delivery_mode 2: asks a durable queue to keep it on disk",
+  );
   const confirm = checkbox(ui, "confirm", "confirm", "Publisher confirms: the broker says that it has the message");
   const options = () => ({ queue: ui.queue(), persistent: persistent.input.checked, confirm: confirm.input.checked });
   const send = button(ui, "Send", "send", {

@@ -43,7 +43,15 @@ export function tables(ui) {
     "details",
     { class: "workq-table" },
     h("summary", {}, "Show as table"),
-    h("div", { class: "workq-tables" }, queues.element, workers.element, noneLost, lost.element),
+    // It scrolls where it is wider than the view: with the keyboard too.
+    h(
+      "div",
+      { class: "workq-tables", tabindex: "0", role: "group", "aria-label": "Tables" },
+      queues.element,
+      workers.element,
+      noneLost,
+      lost.element,
+    ),
   );
   return {
     element,

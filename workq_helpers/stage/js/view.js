@@ -16,6 +16,7 @@ import { playbackBar } from "./playback_bar.js";
 import { publisherColumn } from "./publisher_column.js";
 import { PythonPanel } from "./python_panel.js";
 import { queueColumn } from "./queue_column.js";
+import { ReplayLinks } from "./replay_links.js";
 import { story } from "./story.js";
 import { Summary } from "./summary.js";
 import { tables } from "./tables.js";
@@ -53,6 +54,7 @@ export class View {
     this.liveness = new Liveness(this.ui, () => this.#drawOverlay());
     this.frames = new FrameLoop(this.ui.window, (frame) => this.#draw(frame));
     this.gestures = new Gestures(this);
+    this.replayLinks = new ReplayLinks(this.ui, this.commands, this.root);
     this.modelEvents = this.#makeModelEvents();
   }
 
@@ -60,6 +62,7 @@ export class View {
   open(el) {
     el.append(this.root);
     this.gestures.connect();
+    this.replayLinks.connect();
     for (const [name, act] of this.modelEvents) this.model.on(name, act);
     this.#takeFrame();
     if (el.closest(".jupyter-widgets-disconnected")) this.liveness.lost(); // reopened without its kernel
@@ -68,6 +71,7 @@ export class View {
   close() {
     for (const [name, act] of this.modelEvents) this.model.off(name, act);
     this.gestures.disconnect();
+    this.replayLinks.disconnect();
     this.frames.stop();
     this.ui.timers.cancelAll();
     this.root.remove();

@@ -13,7 +13,7 @@ const NOT_CONNECTED = new Set(["starting", "reconnecting", "stopping"]);
  * @param {QueueCard} queue
  */
 export function whyWaiting(frame, queue) {
-  if (queue.gone) return "This queue is gone, and what was in it.";
+  if (queue.gone) return "This queue is gone.";
   const { state } = frame.broker;
   if (state !== "up" && state !== "coming back") return `RabbitMQ is ${state}: nothing moves.`;
   if (queue.ready.log === 0) {
@@ -24,8 +24,11 @@ export function whyWaiting(frame, queue) {
   const connected = takers.filter((worker) => !NOT_CONNECTED.has(worker.state));
   if (connected.length === 0) return "They wait until a worker is connected.";
   if (connected.every((worker) => worker.free === 0)) {
+    if (connected.every((worker) => worker.state === "frozen")) {
+      return "They wait because no worker that could take them responds.";
+    }
     const who = takers.length === 1 ? "the worker holds" : "every worker holds";
     return `They wait because ${who} as many as its prefetch count allows.`;
   }
-  return "On their way to the workers.";
+  return "No delivery of them has been seen yet.";
 }

@@ -22,14 +22,15 @@ export function workBar(ui) {
   const label = h("span", { class: "workq-work-label" });
   const length = h("span", { class: "workq-work-seconds" });
   const element = h("div", { class: "workq-work", hidden: true }, label, track, length);
-  /** @type {{work: Work, at: number} | null} What the bar shows, and since when. */
+  /** @type {{work: Work, at: number, speed: number} | null} What the bar shows, and since when. */
   let shown = null;
   let odd = false;
+  const speed = () => ui.frame?.playback.speed ?? 1;
 
   /** @param {Work} work */
   const start = (work) => {
     const all = Math.max(work.work_seconds, LEAST_WORK_SECONDS);
-    const left = all - work.elapsed_seconds;
+    const left = (all - work.elapsed_seconds) / speed();
     const runs = work.running && left >= SHORTEST_RUN_SECONDS;
     const full = work.running && !runs && !ui.reducedMotion.matches;
     const part = Math.min(1, work.elapsed_seconds / all);
@@ -60,8 +61,8 @@ export function workBar(ui) {
       setText(length, formatSeconds(work.work_seconds));
       setAttribute(track, "aria-label", `working on ${work.task}, ${formatSeconds(work.work_seconds)} of work`);
       const at = ui.now();
-      if (shown !== null && !ui.reducedMotion.matches && isOnTime(shown, work, at)) return;
-      shown = { work, at };
+      if (shown !== null && !ui.reducedMotion.matches && isOnTime(shown, work, at, speed())) return;
+      shown = { work, at, speed: speed() };
       start(work);
     },
   };
@@ -69,12 +70,14 @@ export function workBar(ui) {
 
 /**
  * Whether a bar that was drawn a while ago shows the same as a new one would.
- * @param {{work: Work, at: number}} shown
+ * @param {{work: Work, at: number, speed: number}} shown
  * @param {Work} work
  * @param {number} now
+ * @param {number} speed
  */
-function isOnTime({ work: old, at }, work, now) {
+function isOnTime({ work: old, at, speed: oldSpeed }, work, now, speed) {
+  if (oldSpeed !== speed) return false;
   if (old.key !== work.key || old.running !== work.running || old.work_seconds !== work.work_seconds) return false;
-  const expected = old.elapsed_seconds + (old.running ? now - at : 0);
+  const expected = old.elapsed_seconds + (old.running ? (now - at) * speed : 0);
   return Math.abs(expected - work.elapsed_seconds) < (old.running ? DRIFT_SECONDS : STILL_DRIFT_SECONDS);
 }

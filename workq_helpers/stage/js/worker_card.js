@@ -1,6 +1,7 @@
 // @ts-check
 
 import { setAttribute, setText } from "./dom.js";
+import { EndingCard } from "./ending_card.js";
 import { formatCount } from "./words.js";
 import { workerActions } from "./worker_actions.js";
 import { workerConsole } from "./worker_console.js";
@@ -47,6 +48,7 @@ export class WorkerCardView {
       this.actions.element,
       this.console.element,
     );
+    this.ending = new EndingCard(ui, this.element);
   }
 
   clear() {
@@ -56,7 +58,11 @@ export class WorkerCardView {
   /** @param {WorkerCard} worker */
   draw(worker) {
     const ended = hasEnded(worker);
-    if (ended && this.#ended === false) this.ui.saveFocus(this.actions.element, this.element);
+    if (ended && this.#ended === false) {
+      this.ui.saveFocus(this.actions.element, this.element);
+      this.ending.begin();
+    }
+    if (!ended) this.ending.over();
     this.#ended = ended;
     this.#drawHead(worker, ended);
     this.hands.draw(worker, ended);

@@ -1,0 +1,342 @@
+"""At rest the log counts what the broker counts, and says of what is gone that it does not know, with the reason."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import hypothesis.strategies as st
+import pika
+import pytest
+from hypothesis import given, settings
+
+from tests.properties import examples
+from workq_helpers import Broker, Lesson
+from workq_helpers.errors import WaitTimeoutError
+from workq_helpers.waiting import wait_until
+
+
+@pytest.fixture
+def channel(lesson: Lesson) -> Iterator[Any]:
+    with lesson.connect() as connection:
+        yield connection.channel()
+
+
+@pytest.fixture
+def unseen(lesson: Lesson) -> Iterator[Any]:
+    """A channel that the log knows nothing of."""
+    with pika.BlockingConnection(lesson.broker.connection_parameters(lesson.virtual_host)) as connection:
+        yield connection.channel()
+
+
+def fates(lesson: Lesson, queue: str = "hello") -> Counter[str]:
+    """What the log says that became of a queue's messages, once the broker's counts are still."""
+    assert lesson.take_stock()
+    return Counter(message.place for message in lesson.ledger() if message.queue == queue)
+
+
+def become(lesson: Lesson, queue: str, wanted: dict[str, int]) -> bool:
+    """Whether that is what became of them: what expires does so after a moment, and the counts lag a little too."""
+    return wait_until(lambda: fates(lesson, queue) == wanted, 10.0)
+
+
+def reason(lesson: Lesson, place: str = "unknown") -> str:
+    (told,) = {message.reason for message in lesson.ledger() if message.place == place}
+    return told
+
+
+def send(channel: Any, *tasks: str, queue: str = "hello", **properties: Any) -> None:
+    for task in tasks:
+        channel.basic_publish("", queue, task.encode(), pika.BasicProperties(**properties))
+    channel.queue_declare("hello", passive=True)  # once this is answered, all is there
+
+
+def ready(channel: Any, queue: str) -> int:
+    return int(channel.queue_declare(queue, passive=True).method.message_count)
+
+
+# -- fates without a witness
+
+
+def test_what_agrees_leaves_no_trace(lesson: Lesson, channel: Any) -> None:
+    send(channel, "a", "b")
+    channel.basic_get("hello")
+    events = len(lesson.log)
+    assert fates(lesson) == {"in hand": 1, "waiting": 1}
+    assert len(lesson.log) == events
+
+
+def test_a_misspelled_queue_is_named(lesson: Lesson, channel: Any) -> None:
+    send(channel, "a", queue="helo")
+    assert fates(lesson, "helo") == {"unknown": 1}
+    assert reason(lesson) == "there is no queue 'helo'; did you mean 'hello'?"
+    send(channel, "b", queue="helo")
+    assert fates(lesson, "helo")["waiting"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "properties", "why"),
+    [
+        ({"x-message-ttl": 1}, {}, "expired: it may wait for 0.001 s"),
+        ({}, {"expiration": "1"}, "expired: it may wait for 0.001 s"),
+        ({"x-max-length": 1}, {}, "over its queue's limit of 1 messages"),
+    ],
+)
+def test_why_a_message_is_gone_follows_from_its_queue(
+    lesson: Lesson, channel: Any, arguments: Any, properties: Any, why: str
+) -> None:
+    channel.queue_declare("narrow", arguments=arguments)
+    send(channel, "a", "b", queue="narrow", **properties)
+    left = arguments.get("x-max-length", 0)
+    assert become(lesson, "narrow", Counter({"unknown": 2 - left, "waiting": left}))
+    assert reason(lesson) == why
+    if left:
+        assert [message.task for message in lesson.ledger().missing("narrow", 9)] == ["a"], "its head goes first"
+
+
+def test_what_expires_goes_to_the_dead_letter_queue(lesson: Lesson, channel: Any) -> None:
+    channel.queue_declare("graveyard")
+    to = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "graveyard", "x-message-ttl": 1}
+    channel.queue_declare("sickbed", arguments=to)
+    send(channel, "a", "b", queue="sickbed")
+    assert become(lesson, "sickbed", {"dead-lettered": 2})
+    assert become(lesson, "graveyard", {"waiting": 2})
+    assert lesson.ledger().unseen("graveyard") == 0
+
+
+def test_a_delivery_limit_ends_what_comes_back_too_often(lesson: Lesson, channel: Any) -> None:
+    channel.queue_declare("quorum", durable=True, arguments={"x-queue-type": "quorum", "x-delivery-limit": 1})
+    send(channel, "a", queue="quorum")
+    for _ in range(2):
+        with lesson.connect() as connection:
+            next(connection.channel().consume("quorum"))
+    assert become(lesson, "quorum", {"unknown": 1})
+    assert "more often than its queue allows" in reason(lesson)
+
+
+@pytest.mark.parametrize(
+    ("deed", "why"),
+    [
+        (lambda other: other.queue_purge("hello"), "taken or purged by others"),
+        (lambda other: [other.basic_get("hello", auto_ack=True) for _ in range(2)], "taken or purged by others"),
+        (lambda other: [other.basic_get("hello") for _ in range(2)], "sent it to a client"),
+        (lambda other: other.queue_delete("hello"), "the queue 'hello' is gone, and nobody here saw who deleted it"),
+    ],
+)
+def test_what_others_do_is_unknown(
+    lesson: Lesson, channel: Any, unseen: Any, deed: Callable[[Any], object], why: str
+) -> None:
+    send(channel, "a", "b")
+    deed(unseen)
+    assert become(lesson, "hello", {"unknown": 2})
+    assert why in reason(lesson)
+    assert lesson.tasks()["fate"].eq("unknown").all()
+
+
+def test_what_others_held_is_found_again_when_it_comes_back(lesson: Lesson, channel: Any, unseen: Any) -> None:
+    send(channel, "a", "b")
+    unseen.basic_get("hello")
+    assert become(lesson, "hello", {"unknown": 1, "waiting": 1})
+    unseen.connection.close()
+    assert become(lesson, "hello", {"waiting": 2})
+
+
+def test_an_exclusive_queue_goes_with_its_connection(lesson: Lesson) -> None:
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        channel.queue_declare("mine", exclusive=True)
+        send(channel, "a", queue="mine")
+        assert fates(lesson, "mine") == {"waiting": 1}
+    assert become(lesson, "mine", {"unknown": 1})
+    assert "exclusive" in reason(lesson)
+
+
+def test_what_nobody_here_has_seen_is_counted_and_not_invented(lesson: Lesson, channel: Any, unseen: Any) -> None:
+    send(unseen, "x", "y")
+    assert wait_until(lambda: lesson.take_stock() and lesson.ledger().unseen("hello") == 2, 10.0)
+    assert fates(lesson) == {}
+    channel.basic_get("hello")
+    assert lesson.ledger().unseen("hello") == 1
+    assert fates(lesson) == {"in hand": 1}
+
+
+def test_the_brokers_bindings_place_what_an_exchange_took(lesson: Lesson, channel: Any, unseen: Any) -> None:
+    unseen.exchange_declare("secret", "fanout")
+    unseen.queue_bind("hello", "secret")
+    channel.exchange_declare("secret", "fanout")
+    channel.basic_publish("secret", "", b"a")
+    assert [message.place for message in lesson.ledger()] == ["unknown"]
+    assert fates(lesson) == {"waiting": 1}
+    assert lesson.ledger().unseen("hello") == 0
+
+
+def test_what_was_in_flight_when_the_broker_crashed_is_not_said_to_wait(restartable: Broker, lesson: Lesson) -> None:
+    channel = lesson.connect().channel()
+    for number in range(5_000):
+        channel.basic_publish("", "hello", str(number).encode(), pika.BasicProperties(delivery_mode=2))
+    restartable.crash()
+    places = fates(lesson)
+    with lesson.connect() as connection:
+        assert places["waiting"] == ready(connection.channel(), "hello")
+    assert places["waiting"] + places["unknown"] == 5_000
+    if places["unknown"]:
+        assert "never confirmed" in reason(lesson)
+
+
+# -- idle
+
+
+def test_idle_says_what_goes_round_in_a_circle(lesson: Lesson, channel: Any) -> None:
+    lesson.start_worker(lambda ch, method, properties, body: ch.basic_nack(method.delivery_tag), "hello")
+    send(channel, "a")
+    with pytest.raises(WaitTimeoutError, match=r"'a' was delivered .* times and always came back"):
+        lesson.wait_until_idle(1.0)
+
+
+def test_idle_is_when_log_and_broker_agree(lesson: Lesson, channel: Any, unseen: Any) -> None:
+    send(channel, "a", "b", "c")
+    unseen.queue_purge("hello")
+    send(unseen, "x")
+    lesson.wait_until_idle(10)
+    assert lesson.ledger().pending("hello") + lesson.ledger().unseen("hello") == 1
+
+
+# -- any program
+
+QUEUES = {
+    "plain": {},
+    "short": {"x-max-length": 2},
+    "brief": {"x-message-ttl": 1, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "plain"},
+    "dying": {"x-dead-letter-exchange": "dead"},
+    "left": {},
+    "right": {"x-max-length": 1, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "left"},
+}
+DEEDS = st.lists(
+    st.tuples(
+        st.sampled_from(["publish", "publish", "fanout", "misspell", "get", "get", "ack", "nack", "discard", "close",
+                         "purge", "other publish", "other take", "other hold", "other purge", "other delete"]),
+        st.sampled_from(sorted(QUEUES)),
+    ),
+    min_size=1, max_size=14,
+)  # fmt: skip
+
+
+class Program:
+    """Does what is drawn, with a channel that is seen and one that is not, and keeps its own book of what is done."""
+
+    def __init__(self, lesson: Lesson) -> None:
+        self.lesson = lesson
+        self.connection = lesson.connect()
+        self.seen = self.connection.channel()
+        self.other = pika.BlockingConnection(lesson.broker.connection_parameters(lesson.virtual_host))
+        self.unseen = self.other.channel()
+        self.held: list[tuple[Any, str]] = []
+        self.acked: Counter[str] = Counter()
+        self.count = 0
+        for name, kind in (("logs", "fanout"), ("dead", "direct")):
+            self.seen.exchange_declare(name, kind)
+        for queue, arguments in QUEUES.items():
+            self.seen.queue_declare(queue, arguments=arguments)
+        for queue in ("left", "right"):
+            self.seen.queue_bind(queue, "logs")
+        self.seen.queue_bind("plain", "dead", "dying")
+
+    def do(self, deed: str, queue: str) -> None:
+        self.count += 1
+        who, _, what = deed.rpartition(" ")
+        channel = self.unseen if who else self.seen
+        getattr(self, f"_{what}")(channel, queue)
+
+    def _publish(self, channel: Any, queue: str) -> None:
+        channel.basic_publish("", queue, f"Task {self.count}".encode())
+
+    def _fanout(self, channel: Any, _queue: str) -> None:
+        self.seen.basic_publish("logs", "", f"Task {self.count}".encode())
+
+    def _misspell(self, channel: Any, queue: str) -> None:
+        self._publish(channel, f"{queue}s")
+
+    def _get(self, channel: Any, queue: str) -> None:
+        if not self._is_there(queue):
+            return
+        method, _, body = channel.basic_get(queue)
+        if method is not None:
+            self.held.append((method, body.decode()))
+
+    def _settle(self, how: Callable[[int], object]) -> str:
+        if not self.held:
+            return ""
+        method, task = self.held.pop(0)
+        how(method.delivery_tag)
+        return task
+
+    def _ack(self, channel: Any, _queue: str) -> None:
+        if task := self._settle(channel.basic_ack):
+            self.acked[task] += 1
+
+    def _nack(self, channel: Any, _queue: str) -> None:
+        self._settle(channel.basic_nack)
+
+    def _discard(self, channel: Any, _queue: str) -> None:
+        self._settle(lambda tag: channel.basic_reject(tag, requeue=False))
+
+    def _close(self, channel: Any, _queue: str) -> None:
+        channel.close()
+        self.held.clear()
+        self.seen = self.connection.channel()
+
+    def _purge(self, channel: Any, queue: str) -> None:
+        if self._is_there(queue):
+            channel.queue_purge(queue)
+
+    def _take(self, channel: Any, queue: str) -> None:
+        if self._is_there(queue):
+            channel.basic_get(queue, auto_ack=True)
+
+    def _hold(self, channel: Any, queue: str) -> None:
+        if self._is_there(queue):
+            channel.basic_get(queue)
+
+    def _delete(self, channel: Any, queue: str) -> None:
+        channel.queue_delete(queue)
+
+    def _is_there(self, queue: str) -> bool:
+        return self.ready(queue) is not None
+
+    def ready(self, queue: str) -> int | None:
+        channel = self.other.channel()
+        try:
+            return int(channel.queue_declare(queue, passive=True).method.message_count)
+        except pika.exceptions.ChannelClosedByBroker:
+            return None
+
+    def differences(self) -> dict[str, tuple[int | None, int | None]]:
+        """What the broker and the log count in each queue in which they differ; ``None`` where there is no queue."""
+        ledger = self.lesson.ledger()
+        counted = {queue: self.ready(queue) for queue in QUEUES}
+        logged = {
+            queue: None if ledger.absent(queue) else ledger.pending(queue) + ledger.unseen(queue) for queue in QUEUES
+        }
+        return {queue: (counted[queue], logged[queue]) for queue in QUEUES if counted[queue] != logged[queue]}
+
+    def close(self) -> None:
+        self.connection.close()
+        self.other.close()
+
+
+@settings(max_examples=examples(24))
+@given(deeds=DEEDS)
+def test_at_rest_what_waits_is_what_the_broker_counts(broker: Broker, deeds: list[tuple[str, str]]) -> None:
+    with Lesson("any-program", broker) as lesson, contextlib.closing(Program(lesson)) as program:
+        for deed, queue in deeds:
+            program.do(deed, queue)
+        # What expires does so after a moment, and the counts lag a little: at rest they agree, and stay so.
+        assert wait_until(lambda: lesson.take_stock() and not program.differences(), 10.0), program.differences()
+        ledger = lesson.ledger()
+        assert not any(ledger.pending(name) for name in ledger.queues().keys() - QUEUES.keys())
+        done = Counter(message.task for message in ledger if message.place == "done")
+        assert done == program.acked, "counts never make a message done"
+        in_hand = Counter(message.task for message in ledger if message.place == "in hand")
+        assert in_hand == Counter(task for _, task in program.held)

@@ -1,0 +1,101 @@
+"""`Books`: what a run knows by itself, and `audit`, which holds the log against that for every task.
+
+Publishers note what they hand over, callbacks what they began with and acknowledged, and a plain pika client, of which
+the log knows nothing, what it finds in every queue at the end. What the log says must fit; what nobody can know must be
+`unknown` in it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import pika
+
+from workq_helpers.log.ledger import Ledger
+
+__all__ = ["Books", "audit", "name_of", "told_by", "unknown"]
+
+#: A task in a queue.
+Task = tuple[str, str]
+
+
+@dataclass
+class Books:
+    """What was done to each task, by those who did it; a task is known by its queue and its name.
+
+    Attributes:
+        sent: How often it was handed to the publisher.
+        begun: How often a callback began with it.
+        acked: How often a callback acknowledged it, or could have with an ack of several.
+        found: How often it was in its queue at the end.
+        told: In which places the log had it then, and how often.
+    """
+
+    sent: Counter[Task] = field(default_factory=Counter)
+    begun: Counter[Task] = field(default_factory=Counter)
+    acked: Counter[Task] = field(default_factory=Counter)
+    found: Counter[Task] = field(default_factory=Counter)
+    told: dict[Task, Counter[str]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def sending(self, queue: str, tasks: Iterable[str]) -> Iterator[str]:
+        """Yield tasks, and note each."""
+        for task in tasks:
+            with self._lock:
+                self.sent[queue, name_of(task)] += 1
+            yield task
+
+    def note(self, deed: Counter[Task], queue: str, bodies: Iterable[bytes]) -> None:
+        """Note a callback's deed."""
+        with self._lock:
+            deed.update((queue, name_of(body.decode())) for body in bodies)
+
+    def look(self, parameters: pika.ConnectionParameters, queues: Iterable[str]) -> None:
+        """Find out what is in the queues, as a client that nobody observes, and leave it there."""
+        with pika.BlockingConnection(parameters) as connection:
+            channel = connection.channel()
+            for queue in queues:
+                while (body := channel.basic_get(queue)[2]) is not None:
+                    self.found[queue, name_of(body.decode())] += 1
+
+
+def name_of(task: str) -> str:
+    """Return what tells a task from all others of its run: its text without its work and its padding."""
+    return task.partition(".")[0].rstrip(" …")
+
+
+def told_by(ledger: Ledger) -> dict[Task, Counter[str]]:
+    """Return in which places the log has each task."""
+    told: dict[Task, Counter[str]] = {}
+    for message in ledger:
+        told.setdefault((message.queue, name_of(message.task)), Counter())[message.place] += 1
+    return told
+
+
+def audit(books: Books, auto_ack: Mapping[str, bool]) -> Iterator[str]:
+    """Yield what the log says that the books deny, a line each.
+
+    Args:
+        books: The books, with what the log told.
+        auto_ack: For each queue whether what is sent to a worker is settled by that.
+    """
+    for task in {**books.told, **books.sent, **books.found}:
+        queue, name = task
+        places, found = books.told.get(task, Counter()), books.found[task]
+        says = ", ".join(f"{count} {place}" for place, count in sorted(places.items())) or "nothing"
+        least = places["waiting"] + places["in hand"]
+        if not least <= found <= least + places["unknown"]:
+            yield f"{queue}: {name!r} was found {found} times, and the log says {says}"
+        if not books.sent[task]:
+            yield f"{queue}: {name!r} was sent by nobody, and the log says {says}"
+        worked = books.begun if auto_ack.get(queue) else books.acked
+        if places["done"] > worked[task]:
+            yield f"{queue}: {name!r} was done {worked[task]} times, and the log says {says}"
+
+
+def unknown(books: Books) -> int:
+    """Return how many copies the log calls unknown."""
+    return sum(places["unknown"] for places in books.told.values())

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.chaos.books import Books, audit, name_of, told_by
+from workq_helpers.log.events import EventLog
+from workq_helpers.log.ledger import Ledger
+
+ONE = ("q1", "p 1")
+
+
+def books(places: dict[str, int], *, sent: int = 1, begun: int = 0, acked: int = 0, found: int = 0) -> Books:
+    counts = {"sent": sent, "begun": begun, "acked": acked, "found": found}
+    return Books(**{name: Counter({ONE: count}) for name, count in counts.items()}, told={ONE: Counter(places)})
+
+
+@pytest.mark.parametrize(
+    "well",
+    [
+        books({"waiting": 1}, found=1),
+        books({"done": 1}, begun=1, acked=1),
+        books({"unknown": 1}, found=1),
+        books({"unknown": 1}),
+        books({"unknown": 1, "waiting": 1}, found=2),
+        books({"lost": 1}, begun=1),
+    ],
+)
+def test_what_fits_is_fine(well: Books) -> None:
+    assert not list(audit(well, {}))
+
+
+@pytest.mark.parametrize(
+    ("forged", "why"),
+    [
+        (books({"waiting": 1}), "found 0 times, and the log says 1 waiting"),
+        (books({"waiting": 1}, acked=1, found=2), "found 2 times"),
+        (books({"done": 1}, found=1, acked=1), "found 1 times, and the log says 1 done"),
+        (books({"lost": 1}, found=1), "found 1 times, and the log says 1 lost"),
+        (books({"done": 1}), "done 0 times"),
+        (books({"done": 2}, acked=1), "done 1 times"),
+        (books({"waiting": 1}, sent=0, found=1), "sent by nobody"),
+        (books({}, found=1), "the log says nothing"),
+    ],
+)
+def test_each_false_word_of_the_log_is_found(forged: Books, why: str) -> None:
+    assert any(why in line for line in audit(forged, {}))
+
+
+def test_with_auto_ack_done_is_what_a_callback_began_with() -> None:
+    assert not list(audit(books({"done": 1}, begun=1), {"q1": True}))
+    assert list(audit(books({"done": 1}, begun=1), {"q1": False}))
+
+
+def test_a_task_is_known_by_its_name_however_long_it_is() -> None:
+    log = EventLog()
+    log.record("published", "p", "q1", "m", "publisher-1 12...".ljust(59) + "…")
+    ledger = Ledger()
+    ledger.catch_up(log)
+    assert told_by(ledger) == {("q1", "publisher-1 12"): {"waiting": 1}}
+    assert name_of("p 3") == "p 3"

@@ -1,0 +1,78 @@
+"""A learner's function copied with a memory of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workq_helpers.teaching.another_program import as_another_program
+
+CELL = """
+import threading
+
+served, lock, count = set(), threading.Lock(), 0
+
+def remember(name):
+    served.add(name)
+
+def callback(name, seen=[], *, also={}):
+    global count
+    count += 1
+    with lock:
+        remember(name)
+    seen.append(name)
+    also[name] = True
+    callback.calls.append(name)
+    return len(served), len(seen), len(also), len(callback.calls), count
+
+callback.calls = []
+"""
+
+
+def cell(text: str = CELL) -> dict[str, Any]:
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(text, names)  # noqa: S102 - our own text, run as a notebook would
+    return names
+
+
+def test_two_programs_share_no_memory() -> None:
+    names = cell()
+    one, memory = as_another_program(names["callback"])
+    other, _ = as_another_program(names["callback"])
+    assert one("soup") == (1, 1, 1, 1, 1)
+    assert one("tea") == (2, 2, 2, 2, 2)
+    assert other("tea") == (1, 1, 1, 1, 1)
+    assert names["served"] == set()
+    assert names["count"] == 0
+    assert set(memory.altered) == {"served", "seen", "also", "callback.calls"}
+
+
+def test_what_it_closes_over_is_copied_and_what_it_is_given_is_not() -> None:
+    names = cell(
+        "def make():\n    seen = []\n    def callback(plates):\n        seen.append(1)\n"
+        "        plates.append(len(seen))\n    return callback\ncallback = make()\n"
+    )
+    plates: list[int] = []
+    for _ in range(2):
+        copied, memory = as_another_program(names["callback"])
+        copied(plates)
+        assert memory.altered == ["seen"]
+    assert plates == [1, 1]
+
+
+def test_an_object_of_the_notebook_and_its_method_keep_their_own_memory() -> None:
+    names = cell(
+        "class Cook:\n    def __init__(self):\n        self.seen = []\n    def __call__(self):\n"
+        "        self.seen.append(1)\n        return len(self.seen)\n    serve = __call__\n\ncook = Cook()\n"
+    )
+    for callback in (names["cook"], names["cook"].serve):
+        one, memory = as_another_program(callback)
+        assert (one(), one()) == (1, 2)
+        assert memory.altered == ["self"]
+    assert names["cook"].seen == []
+
+
+def test_a_function_that_remembers_nothing_has_altered_nothing() -> None:
+    names = cell("menu = ['Tea']\n\ndef callback(order):\n    return order in menu\n")
+    copied, memory = as_another_program(names["callback"])
+    assert copied("Tea") is True
+    assert memory.altered == []

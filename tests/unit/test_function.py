@@ -1,0 +1,96 @@
+"""What is told of a learner's function before it runs, and of its text once it has failed."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import linecache
+from typing import Any
+
+import pytest
+
+from workq_helpers.errors import CheckFailedError
+from workq_helpers.teaching.calls import misspelled
+from workq_helpers.teaching.function import clues_in, look_at, never_ends
+
+_cells = itertools.count(1)
+
+
+def defined(text: str, name: str = "callback") -> Any:
+    """Run a cell, and return what it defines; its text is kept as IPython keeps it."""
+    cell, names = f"<cell of test_function {next(_cells)}>", {"__name__": "__main__"}
+    linecache.cache[cell] = len(text), None, text.splitlines(keepends=True), cell
+    exec(compile(text, cell, "exec"), names)  # noqa: S102 - our own text
+    return names[name]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def callback(a, b): ...",
+        "callback = lambda *what: None",
+        "class Cook:\n    def __call__(self, a, b): ...\ncallback = Cook()",
+        "class Cook:\n    def serve(self, a, b, c=1): ...\ncallback = Cook().serve",
+        "callback = print",
+    ],
+)
+def test_whatever_can_be_called_like_that_may_be_tried(text: str) -> None:
+    look_at(defined(text), "callback", "channel, order")
+
+
+def test_a_partial_of_an_async_function_never_runs_either() -> None:
+    async def send(_a: object, _b: object, _c: object) -> None: ...
+
+    with pytest.raises(CheckFailedError, match="is an async function"):
+        look_at(functools.partial(send, 1), "send_order", "channel, order")
+
+
+def test_a_name_without_parentheses_is_told_with_its_words() -> None:
+    (clue,) = clues_in(defined("def callback(ch):\n    ch.basic_ack\n"))
+    assert clue == "Your code says ch.basic_ack without parentheses, which names it and does not call it."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'def callback(ch):\n    """Words."""\n    ch.basic_ack()\n',
+        "def callback(ch):\n    return ch.is_open\n",
+        "def callback(body):\n    return body == b'Tea'\n",
+        "def callback(ch, call):\n    ch.basic_consume('hello', on_message_callback=make(call))\n",
+    ],
+)
+def test_what_may_be_meant_is_no_clue(text: str) -> None:
+    assert list(clues_in(defined(text))) == []
+
+
+@pytest.mark.parametrize(
+    ("loop", "endless"),
+    [
+        ("while True:\n        pass", True),
+        ("while 1:\n        try:\n            pass\n        except Exception:\n            pass", True),
+        ("while True:\n        break", False),
+        ("while True:\n        return", False),
+        ("while ready:\n        pass", False),
+    ],
+)
+def test_a_loop_that_nothing_leaves_is_seen(loop: str, endless: bool) -> None:
+    assert never_ends(defined(f"def callback(ready):\n    {loop}\n")) is endless
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("x-mesage-ttl", "x-message-ttl"),
+        ("x_max_length", "x-max-length"),
+        ("X-Queue-Type", "x-queue-type"),
+        ("message-ttl", "x-message-ttl"),
+    ],
+)
+def test_an_argument_that_is_nearly_one_is_told(name: str, meant: str) -> None:
+    (clue,) = misspelled({name: 1})
+    assert clue.endswith(f"Did you mean {meant!r}?")
+
+
+@pytest.mark.parametrize("name", ["x-max-length", "x-of-somebody-else", 5])
+def test_an_argument_of_its_own_is_let_be(name: object) -> None:
+    assert list(misspelled({name: 1})) == []

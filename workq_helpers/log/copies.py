@@ -1,0 +1,201 @@
+"""`Message`: one copy of a message and where it is; and what the ledger knows of queues, workers and deliveries."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Literal, get_args
+
+from workq_helpers.log.details import PublishOptions, QueueOptions
+
+__all__ = ["ENDS", "PLACES", "Delivery", "Message", "Place", "Queue", "Worker"]
+
+#: Where a message can be: in its queue, with a worker, at one of six ends, or where nobody can tell.
+Place = Literal["waiting", "in hand", "done", "lost", "returned", "refused", "discarded", "dead-lettered", "unknown"]
+PLACES: tuple[Place, ...] = get_args(Place)
+
+#: Those where nothing more happens to it, as a rule: an ack may come too late, and then it is delivered again; what is
+#: unknown is known as soon as it is seen again.
+ENDS: tuple[Place, ...] = PLACES[2:]
+
+
+class Message:
+    """One copy of a message and where it is.
+
+    Attributes:
+        mark: The log's name for the message, or ``None`` where it has none; all copies of a message share it.
+        task: Its body as text, shortened.
+        queue: The queue it was last seen in; ``""`` where an exchange took it and no queue is known that got it.
+        place: One of `PLACES`.
+        reason: Why it came to that end, where the log says so.
+        worker: The worker that has or had it last, ``""`` before its first delivery.
+        delivery_tag: That delivery's tag, or ``None``.
+        started: Whether the callback has begun with that delivery.
+        deliveries: How often it was delivered.
+        number: Its place in the order in which the log first mentions messages, from 0.
+        publisher: Who published it, ``""`` where that was not seen.
+        options: How it was published, or ``None`` where that was not seen.
+        published_seconds: When, in the log's seconds.
+        queued_seconds: When it came into its queue.
+        confirmed: Whether the broker confirmed it.
+        redelivered: Whether the broker marked its last delivery as not the first.
+        worked: How often a callback began with it.
+    """
+
+    __slots__ = (
+        "_delivery",
+        "_siblings",
+        "confirmed",
+        "deliveries",
+        "delivery_tag",
+        "mark",
+        "number",
+        "options",
+        "place",
+        "published_seconds",
+        "publisher",
+        "queue",
+        "queued_seconds",
+        "reason",
+        "redelivered",
+        "started",
+        "task",
+        "worked",
+        "worker",
+    )
+
+    def __init__(self, number: int, mark: str | None, task: str, queue: str) -> None:
+        self.number = number
+        self.mark = mark
+        self.task = task
+        self.queue = queue
+        self.place: Place = "waiting"
+        self.reason = ""
+        self.worker = ""
+        self.delivery_tag: int | None = None
+        self.started = False
+        self.deliveries = 0
+        self.publisher = ""
+        self.options: PublishOptions | None = None
+        self.published_seconds: float | None = None
+        self.queued_seconds: float | None = None
+        self.confirmed = False
+        self.redelivered = False
+        self.worked = 0
+        self._delivery: Delivery | None = None
+        self._siblings: list[Message] | None = None  # further copies of one publishing, with the first of them
+
+    @property
+    def persistent(self) -> bool | None:
+        """Whether it asked to be kept on disk, or ``None`` where its publishing was not seen."""
+        return None if self.options is None else self.options.persistent
+
+    @property
+    def adrift(self) -> bool:
+        """Whether an exchange took it, and no queue is known that got it."""
+        return self.place == "unknown" and self.queue == ""
+
+    def __repr__(self) -> str:
+        where = f" at {self.worker}" if self.place == "in hand" else ""
+        return f"<Message {self.task!r} {self.place}{where}>"
+
+
+class Queue:
+    """A queue's messages; dicts stand for ordered sets, from which any member is removed at once."""
+
+    __slots__ = (
+        "absent",
+        "again",
+        "fresh",
+        "held_elsewhere",
+        "missing",
+        "oldest_last",
+        "options",
+        "unacknowledged",
+        "unseen",
+    )
+
+    def __init__(self) -> None:
+        self.missing: dict[Message, None] = {}  # whose fate is unknown, seen here last
+        self.unseen = 0  # that the broker counts as ready and nobody here has seen
+        self.held_elsewhere = 0  # that the broker counts as unacknowledged and nobody here has
+        self.fresh: dict[Message, None] = {}
+        self.again: dict[Message, None] = {}  # put back: RabbitMQ gives them their old places at the head
+        self.oldest_last: list[Message] | None = []  # those, and some that have left since; none after an addition
+        self.unacknowledged = 0
+        self.options: QueueOptions | None = None
+        self.absent = False
+
+    @property
+    def ready(self) -> int:
+        """How many messages wait."""
+        return len(self.fresh) + len(self.again)
+
+    @property
+    def transient(self) -> bool:
+        """Whether it was declared, and not durable."""
+        return self.options is not None and not self.options.durable
+
+    @property
+    def keeps_some(self) -> bool:
+        """Whether it keeps over a restart what is persistent; a durable quorum queue keeps all."""
+        return self.options is not None and self.options.durable and self.options.type == "classic"
+
+    def remove(self, message: Message) -> None:
+        """Take out a message that waits."""
+        if message in self.fresh:
+            del self.fresh[message]
+        else:
+            del self.again[message]
+
+    def put_back(self, message: Message) -> None:
+        """Take in a message that was out."""
+        self.again[message] = None
+        self.oldest_last = None
+
+    def head(self, most: int) -> list[Message]:
+        """Return its first messages; a look costs little as long as none is put back."""
+        if self.oldest_last is None:
+            self.oldest_last = sorted(self.again, key=lambda message: message.number, reverse=True)
+        while self.oldest_last and self.oldest_last[-1] not in self.again:
+            self.oldest_last.pop()
+        again = (message for message in reversed(self.oldest_last) if message in self.again)
+        return list(itertools.islice(itertools.chain(again, self.fresh), most))
+
+
+class Worker:
+    """A worker's deliveries."""
+
+    __slots__ = ("auto_ack", "busy_with", "delivered", "done", "slots", "unfinished")
+
+    def __init__(self) -> None:
+        self.auto_ack = False
+        self.delivered = 0
+        self.slots: dict[Delivery, None] = {}
+        self.busy_with: Delivery | None = None
+        self.unfinished = 0
+        self.done = 0
+
+
+class Delivery:
+    """A delivery to a worker; for the ledger and what is made from it.
+
+    Attributes:
+        message: What was delivered.
+        auto_ack: Whether sending it settled it for the broker.
+        started: Whether the callback has begun with it.
+        started_seconds: When, in the log's seconds.
+        settled: Whether it was acknowledged, put back or given up.
+        over: Whether the callback has returned, or never will.
+    """
+
+    __slots__ = ("auto_ack", "message", "over", "queue", "settled", "started", "started_seconds", "worker")
+
+    def __init__(self, message: Message, queue: Queue, worker: Worker) -> None:
+        self.message = message
+        self.queue = queue
+        self.worker = worker
+        self.auto_ack = worker.auto_ack
+        self.started = False
+        self.started_seconds = 0.0
+        self.settled = False
+        self.over = False

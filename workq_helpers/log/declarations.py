@@ -1,0 +1,89 @@
+"""What methods and properties say of queues, exchanges, bindings and dead letters, as the log's own details."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from pika.spec import Basic, BasicProperties, Exchange, Queue
+
+from workq_helpers.log.details import Binding, ExchangeOptions, PublishOptions, QueueOptions
+from workq_helpers.log.messages import is_persistent
+
+__all__ = ["binding_of", "death_of", "exchange_options", "publish_options", "queue_options"]
+
+
+def publish_options(method: Basic.Publish, properties: BasicProperties, again: bool) -> PublishOptions:
+    """Return how a message is published; most share one object, so that an event holds none of its own."""
+    exchange = str(method.exchange)
+    key = str(method.routing_key) if exchange else ""
+    return _publish_options(is_persistent(properties), again, exchange, key, properties.expiration)
+
+
+@lru_cache(maxsize=1_000)
+def _publish_options(
+    persistent: bool, again: bool, exchange: str, routing_key: str, expiration: object
+) -> PublishOptions:
+    return PublishOptions(persistent, again, exchange, routing_key, _seconds(expiration))
+
+
+def queue_options(asked: Queue.Declare) -> QueueOptions:
+    """Return how a queue is declared."""
+    arguments = asked.arguments if isinstance(asked.arguments, dict) else {}
+    return QueueOptions(
+        durable=bool(asked.durable),
+        type=str(arguments.get("x-queue-type", "classic")),
+        exclusive=bool(asked.exclusive),
+        auto_delete=bool(asked.auto_delete),
+        expires_seconds=_seconds(arguments.get("x-expires")),
+        ttl_seconds=_seconds(arguments.get("x-message-ttl")),
+        max_length=_number(arguments.get("x-max-length")),
+        max_length_bytes=_number(arguments.get("x-max-length-bytes")),
+        delivery_limit=_number(arguments.get("x-delivery-limit")),
+        dead_letter_exchange=_text(arguments.get("x-dead-letter-exchange")),
+        dead_letter_routing_key=_text(arguments.get("x-dead-letter-routing-key")),
+    )
+
+
+def exchange_options(asked: Exchange.Declare | Exchange.Delete) -> ExchangeOptions:
+    """Return how an exchange is declared, or which one is deleted."""
+    arguments, kind = getattr(asked, "arguments", None), getattr(asked, "type", "direct")
+    alternate = arguments.get("alternate-exchange") if isinstance(arguments, dict) else None
+    return ExchangeOptions(
+        name=str(asked.exchange),
+        type=str(getattr(kind, "value", kind)),
+        durable=bool(getattr(asked, "durable", False)),
+        alternate=_text(alternate) or "",
+    )
+
+
+def binding_of(asked: Queue.Bind | Queue.Unbind | Exchange.Bind | Exchange.Unbind) -> Binding:
+    """Return what is bound, or not any more."""
+    key = str(asked.routing_key or "")
+    if isinstance(asked, Exchange.Bind | Exchange.Unbind):
+        return Binding(str(asked.source), key, to_exchange=str(asked.destination))
+    return Binding(str(asked.exchange), key)
+
+
+def death_of(properties: BasicProperties) -> tuple[str, str] | None:
+    """Return the queue that a message was dead-lettered from last, and why; ``None`` if it was not."""
+    deaths = properties.headers.get("x-death") if isinstance(properties.headers, dict) else None
+    latest = deaths[0] if isinstance(deaths, list) and deaths else None
+    if not isinstance(latest, dict) or "queue" not in latest:
+        return None
+    return str(latest["queue"]), str(latest.get("reason", ""))
+
+
+def _seconds(milliseconds: Any) -> float | None:
+    try:
+        return int(milliseconds) / 1_000
+    except (TypeError, ValueError):
+        return None  # none, or none that RabbitMQ takes
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,140 @@
+"""Why a message may be gone that nobody saw go: what its queue's arguments, its age and its connection allow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from workq_helpers.log.copies import Message
+from workq_helpers.log.details import QueueOptions
+from workq_helpers.text import did_you_mean
+
+__all__ = ["Gone", "Suspicion", "missing_queue", "no_queue", "pick"]
+
+#: How often a message may come back to a quorum queue that was declared without a limit, from RabbitMQ 4.0 on.
+_USUAL_DELIVERY_LIMIT = 20
+
+_TAKEN = "RabbitMQ has it no more: taken or purged by others, or sent to a consumer that has not read it"
+_ELSEWHERE = "RabbitMQ has sent it to a client that has not read it, or that nobody here observes"
+_IN_FLIGHT = "never confirmed: on its way, or not yet written, when the connection was lost"
+
+
+class Gone(NamedTuple):
+    """A message that is gone from its queue.
+
+    Attributes:
+        message: Which.
+        reason: What may have become of it, in words.
+        by_the_queue: Whether its queue dropped it, or handed it on as a dead letter.
+    """
+
+    message: Message
+    reason: str
+    by_the_queue: bool
+
+
+class Suspicion:
+    """Which messages may have been under way when a connection was lost; numbers are of messages, in their order."""
+
+    def __init__(self) -> None:
+        self._ends: dict[str, int] = {}
+        self._outage = 0
+
+    def connection_ended(self, client: str, before: int) -> None:
+        """Learn that a client's connection came to a bad end when there were so many messages."""
+        self._ends[client] = before
+
+    def broker_went(self, before: int) -> None:
+        """Learn that the broker went when there were so many messages."""
+        self._outage = before
+
+    def falls_on(self, message: Message) -> bool:
+        """Whether `message` may never have arrived, or not have been written."""
+        before = max(self._ends.get(message.publisher, 0), self._outage)
+        return not message.confirmed and message.deliveries == 0 and message.number < before
+
+
+def pick(
+    waiting: list[Message],
+    count: int,
+    options: QueueOptions | None,
+    held_elsewhere: int,
+    seconds: float,
+    suspicion: Suspicion,
+) -> list[Gone]:
+    """Return which of the messages that the log has waiting in a queue are gone, and why.
+
+    A queue drops and hands out what is at its head; what was under way when a connection was lost is at its tail.
+    Those come first that have a reason of their own.
+
+    Args:
+        waiting: The messages, head first.
+        count: How many the broker has fewer.
+        options: How the queue was declared, where that was seen.
+        held_elsewhere: How many of its messages others hold.
+        seconds: When the broker counted, on the log's clock.
+        suspicion: Which messages may never have arrived.
+    """
+    limit = _limit(options)
+    dropped = {message: _dropped(message, options, seconds) for message in waiting}
+    in_flight = dict.fromkeys(message for message in reversed(waiting) if suspicion.falls_on(message))
+    order = dict.fromkeys([message for message in waiting if dropped[message]])
+    order |= in_flight | dict.fromkeys(waiting)
+    gone = []
+    for message in list(order)[:count]:
+        causes = [*dropped[message], *([limit] if limit else [])]
+        by_the_queue = bool(causes)
+        if message in in_flight:
+            causes.append(_IN_FLIGHT)
+            by_the_queue = False
+        if not causes and held_elsewhere:
+            held_elsewhere -= 1
+            causes.append(_ELSEWHERE)
+        gone.append(Gone(message, ", or ".join(causes) or _TAKEN, by_the_queue))
+    return gone
+
+
+def _dropped(message: Message, options: QueueOptions | None, seconds: float) -> list[str]:
+    """Return why its queue may have dropped a message, by what is known of the message."""
+    causes = []
+    own = message.options.ttl_seconds if message.options else None
+    times = [ttl for ttl in (own, options.ttl_seconds if options else None) if ttl is not None]
+    if times and message.queued_seconds is not None and seconds - message.queued_seconds >= min(times):
+        causes.append(f"expired: it may wait for {min(times):g} s")
+    if options is not None and options.type == "quorum":
+        limit = _USUAL_DELIVERY_LIMIT if options.delivery_limit is None else options.delivery_limit
+        if message.deliveries > limit:
+            causes.append(f"delivered {message.deliveries} times, more often than its queue allows")
+    return causes
+
+
+def _limit(options: QueueOptions | None) -> str:
+    if options is None:
+        return ""
+    if options.max_length is not None:
+        return f"over its queue's limit of {options.max_length} messages"
+    return "" if options.max_length_bytes is None else f"over its queue's limit of {options.max_length_bytes:,} bytes"
+
+
+def missing_queue(name: str, options: QueueOptions | None, present: Iterable[str]) -> str:
+    """Return why messages for a queue are nowhere that the broker does not have.
+
+    Args:
+        name: The queue's.
+        options: How it was declared, or ``None`` if nobody saw that.
+        present: The queues that there are.
+    """
+    if options is None:
+        return no_queue(name, present)
+    if options.exclusive:
+        return f"the queue '{name}' is gone: it was exclusive to a connection that is closed"
+    if options.auto_delete:
+        return f"the queue '{name}' is gone: it deletes itself with its last consumer"
+    if options.expires_seconds is not None:
+        return f"the queue '{name}' is gone: it expires after {options.expires_seconds:g} s unused"
+    return f"the queue '{name}' is gone, and nobody here saw who deleted it"
+
+
+def no_queue(name: str, present: Iterable[str]) -> str:
+    """Return that there is no such queue, with the one that may be meant."""
+    return f"there is no queue {name!r}{did_you_mean(name, present)}"

@@ -1,0 +1,151 @@
+"""`Stocktaking`: holds the log against the broker's own counts, and records where they differ for good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from workq_helpers.log.details import Binding, Counted
+from workq_helpers.log.events import Row
+from workq_helpers.log.ledger import BROKER, Ledger, LogCounts
+from workq_helpers.log.observer import Book
+
+if TYPE_CHECKING:
+    from workq_helpers.rabbitmq.management import QueueCounts
+
+__all__ = ["STEADY_LOOKS", "Stocktaking", "disagreements"]
+
+#: How often the counts must be the same, with nothing new in the log, before they are believed: they lag a little.
+STEADY_LOOKS = 5
+
+#: What is told of one queue may say something of another, as a dead letter does: so often that is followed.
+_ROUNDS = 4
+
+_NOTHING = LogCounts(0, 0)
+
+Counts = Mapping[str, "QueueCounts"]
+
+
+class Stocktaking:
+    """Compares counts with the log again and again, until they agree or it is sure that they will not.
+
+    What differs then is recorded: "counted", with the broker as its source. The ledger takes it in, and agrees.
+
+    Args:
+        book: The log, and who writes to it.
+        ledger: Returns where the messages are, as the log has it now.
+        ask: Asks the broker for its counts.
+        ask_bindings: Asks it for its bindings, each with its queue.
+        steady_looks: How often the counts must be the same; more where they are known to lag.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        ledger: Callable[[], Ledger],
+        ask: Callable[[], Counts],
+        ask_bindings: Callable[[], list[tuple[str, Binding]]],
+        *,
+        steady_looks: int = STEADY_LOOKS,
+    ) -> None:
+        self._log = book.log
+        self._ledger = ledger
+        self._ask = ask
+        self._ask_bindings = ask_bindings
+        self._steady_looks = steady_looks
+        self._before: tuple[int, Counts] | None = None
+        self._looks = 0
+
+    def look(self) -> bool:
+        """Ask the broker once; return whether log and broker agree as far as they ever will."""
+        events = len(self._log)
+        return self.compare(events, self._ask())
+
+    def compare(self, events: int, counts: Counts) -> bool:
+        """Compare the log with counts, as `look` does.
+
+        Args:
+            events: How many events the log had before the broker was asked.
+            counts: What it answered.
+        """
+        ledger = self._ledger()
+        if len(self._log) != events:
+            self._before = None
+            return False
+        found = _differences(ledger, counts)
+        if not found:
+            return True
+        self._looks = self._looks + 1 if self._before == (events, counts) else 1
+        self._before = events, counts
+        return self._looks >= self._steady_looks and self._record(events, ledger, counts)
+
+    def _record(self, events: int, ledger: Ledger, counts: Counts) -> bool:
+        bindings = self._new_bindings(ledger)
+        rows: list[Row] = [(0.0, "bound", BROKER, queue, None, "", None, False, each) for queue, each in bindings]
+        for _ in range(_ROUNDS):
+            found = _differences(ledger, counts)
+            if not found:
+                break
+            rows += [(0.0, "counted", BROKER, queue, None, "", None, False, each) for queue, each in found.items()]
+            if not self._log.record_after(events, rows):
+                return False
+            events, rows = events + len(rows), []
+            ledger = self._ledger()
+        return not _differences(ledger, counts)
+
+    def _new_bindings(self, ledger: Ledger) -> list[tuple[str, Binding]]:
+        """Return the bindings that nobody saw being made, where a message waits for them."""
+        if not ledger.has_adrift():
+            return []
+        known = set(ledger.bindings())
+        return [each for each in self._ask_bindings() if each not in known]
+
+
+def disagreements(ledger: Ledger, counts: Counts) -> list[str]:
+    """Return in which queues the log and the broker differ, a clause each; nothing if they agree."""
+    told = []
+    ours = ledger.queues()
+    for name in {**ours, **counts}:
+        ready, unacknowledged = _expected(name, ledger, ours)
+        known = counts.get(name)
+        if known is None:
+            if ready or not (ledger.absent(name) or name == ""):
+                told.append(f"the log has {ready} messages in {name!r}, and RabbitMQ has no such queue")
+        elif known.type != "stream" and (known.ready, known.unacknowledged) != (ready, unacknowledged):
+            told.append(
+                f"in {name!r} RabbitMQ counts {known.ready} ready and {known.unacknowledged} unacknowledged, "
+                f"the log {ready} and {unacknowledged}"
+            )
+    return told
+
+
+def _differences(ledger: Ledger, counts: Counts) -> dict[str, Counted]:
+    """Return what the broker counts in each queue of which the log can learn something."""
+    found = {}
+    ours = ledger.queues()
+    for name in {**ours, **counts}:
+        ready, unacknowledged = _expected(name, ledger, ours)
+        known = counts.get(name)
+        if known is None:
+            if name and (ready or not ledger.absent(name)):
+                found[name] = Counted(present=False)
+        elif known.type != "stream" and (
+            ledger.absent(name)
+            or known.ready != ready
+            or known.unacknowledged > unacknowledged
+            or _fewer_elsewhere(name, ledger, known)
+        ):
+            found[name] = Counted(known.ready, known.unacknowledged)
+    return found
+
+
+def _fewer_elsewhere(name: str, ledger: Ledger, known: QueueCounts) -> bool:
+    """Whether others hold less than they did when the broker counted last."""
+    held = ledger.held_elsewhere(name)
+    return bool(held) and known.unacknowledged < ledger.queues().get(name, _NOTHING).unacknowledged + held
+
+
+def _expected(name: str, ledger: Ledger, ours: Mapping[str, LogCounts]) -> tuple[int, int]:
+    """Return how many ready and unacknowledged messages the broker should count, by the log."""
+    ready, unacknowledged = ours.get(name, _NOTHING)
+    return ready + ledger.unseen(name), unacknowledged + ledger.held_elsewhere(name)

@@ -1,0 +1,51 @@
+// @ts-check
+
+import { ChipList } from "./chip_list.js";
+import { setHidden, setText } from "./dom.js";
+import { formatCount, plural } from "./words.js";
+
+/** @import { QueueCard } from "./frame.d.ts" */
+/** @import { Ui } from "./ui.js" */
+
+/** What the log saw in a queue and RabbitMQ does not have there, and the reverse: with both numbers and the reason. */
+export class GhostList {
+  /**
+   * @param {Ui} ui
+   * @param {string} name
+   */
+  constructor(ui, name) {
+    const { h } = ui;
+    this.text = h("p", { class: "workq-hint" });
+    const list = h("ol", { class: "workq-lane", "aria-label": `Messages that RabbitMQ has in ${name} no more` });
+    this.chips = new ChipList(ui, list, `ghosts ${name}`);
+    this.element = h("div", { class: "workq-ghosts", hidden: true }, this.text, list);
+  }
+
+  /** @param {QueueCard} queue */
+  draw(queue) {
+    const told = [ghostsOf(queue), unseenIn(queue)].filter(Boolean).join(" ");
+    setHidden(this.element, told === "");
+    setText(this.text, told);
+    // Each stands among the unknown too, and it is there that it travels to: here it goes by another key.
+    const ghosts = queue.ghosts.recent.map((message) => ({ ...message, key: -1 - message.key }));
+    this.chips.draw(ghosts, () => "ghost");
+  }
+
+  /** Before it goes. */
+  clear() {
+    this.chips.clear();
+  }
+}
+
+/** @param {QueueCard} queue */
+function ghostsOf({ ghosts, ready }) {
+  if (ghosts.count === 0) return "";
+  const counted = ready.broker === null ? "" : `RabbitMQ counts ${formatCount(ready.broker)} ready. `;
+  const seen = `The log saw ${formatCount(ghosts.count)} more come in that are not here`;
+  return `${counted}${seen}${ghosts.why ? `: ${ghosts.why}.` : "."}`;
+}
+
+/** @param {QueueCard} queue */
+function unseenIn({ unseen }) {
+  return unseen === 0 ? "" : `RabbitMQ counts ${plural(unseen, "message")} that nobody here has seen.`;
+}

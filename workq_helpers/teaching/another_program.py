@@ -1,0 +1,116 @@
+"""`as_another_program`: a learner's function as another process would have it, with a memory of its own."""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Callable
+from types import CellType, CodeType, FunctionType, MethodType
+from typing import Any
+
+__all__ = ["Memory", "as_another_program"]
+
+_CONTAINERS = (dict, list, set, deque, bytearray)
+
+
+class Memory:
+    """What a function keeps outside its calls: globals it names, what it closes over, and its own defaults.
+
+    Attributes:
+        altered: Names of what it has changed since it was copied.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[object, str]] = {}
+
+    def keep(self, name: str, value: object) -> object:
+        """Return a copy of a container or of an object of the notebook's own class; anything else as it is."""
+        if not (isinstance(value, _CONTAINERS) or type(value).__module__ == "__main__"):
+            return value
+        try:
+            copied = copy.deepcopy(value)
+            self._kept[name] = copied, _content(copied)
+        except Exception:  # noqa: BLE001 - what can't be copied is shared, as before
+            return value
+        return copied
+
+    @property
+    def altered(self) -> list[str]:
+        """Names of what has changed since it was copied."""
+        return [name for name, (value, before) in self._kept.items() if _content(value) != before]
+
+
+def as_another_program(function: Any) -> tuple[Callable[..., object], Memory]:
+    """Return a function that does the same and shares no memory with the one it comes from.
+
+    Args:
+        function: A learner's; what is no plain function, method or object of the notebook's own is returned as it is.
+
+    Returns:
+        The function, and what it remembers outside its calls.
+    """
+    memory = Memory()
+    if isinstance(function, MethodType):
+        return MethodType(function.__func__, memory.keep("self", function.__self__)), memory
+    if isinstance(function, FunctionType):
+        return _Names(function.__globals__, memory).copied(function), memory
+    kept: Any = memory.keep("self", function)
+    return kept, memory
+
+
+class _Names:
+    """A notebook's names, of which those that a function uses are copied with it."""
+
+    def __init__(self, original: dict[str, Any], memory: Memory) -> None:
+        self.own = dict(original)
+        self.memory = memory
+        self._original = original
+        self._seen: set[str] = set()
+        self._copies: dict[FunctionType, FunctionType] = {}
+
+    def copied(self, function: FunctionType) -> FunctionType:
+        """Return a copy of a function of the notebook's."""
+        if function in self._copies:
+            return self._copies[function]
+        code = function.__code__
+        parameters = code.co_varnames[: code.co_argcount]
+        defaults = function.__defaults__ or ()
+        copied = FunctionType(
+            code,
+            self.own,
+            function.__name__,
+            tuple(map(self.memory.keep, parameters[len(parameters) - len(defaults) :], defaults)),
+            tuple(map(self._copied_cell, code.co_freevars, function.__closure__ or ())),
+        )
+        self._copies[function] = copied
+        self._copy_what_is_used(code)
+        copied.__kwdefaults__ = {k: self.memory.keep(k, value) for k, value in (function.__kwdefaults__ or {}).items()}
+        for name, value in vars(function).items():  # a function may keep things as its own attributes
+            setattr(copied, name, self.memory.keep(f"{function.__name__}.{name}", value))
+        return copied
+
+    def _copy_what_is_used(self, code: CodeType) -> None:
+        used = set(code.co_names)
+        used.update(*(inner.co_names for inner in code.co_consts if isinstance(inner, CodeType)))
+        for name in (used & self._original.keys()) - self._seen:
+            self._seen.add(name)
+            value = self._original[name]
+            if isinstance(value, FunctionType) and value.__globals__ is self._original:
+                self.own[name] = self.copied(value)
+            else:
+                self.own[name] = self.memory.keep(name, value)
+
+    def _copied_cell(self, name: str, cell: CellType) -> CellType:
+        return CellType(self.memory.keep(name, cell.cell_contents)) if _is_full(cell) else cell
+
+
+def _is_full(cell: CellType) -> bool:
+    try:
+        _ = cell.cell_contents
+    except ValueError:
+        return False
+    return True
+
+
+def _content(value: object) -> str:
+    return repr(value) if isinstance(value, _CONTAINERS) else repr(getattr(value, "__dict__", value))

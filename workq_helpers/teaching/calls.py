@@ -1,0 +1,223 @@
+"""`Calls`: what a learner's function asked of pika, with the arguments by name, and what is odd about that."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from pika.adapters.blocking_connection import BlockingChannel
+from pika.spec import BasicProperties
+
+__all__ = ["Call", "Calls", "misspelled"]
+
+_HEARD = (
+    "basic_ack",
+    "basic_consume",
+    "basic_nack",
+    "basic_publish",
+    "basic_qos",
+    "basic_reject",
+    "queue_declare",
+)
+_SIGNATURES = {name: inspect.signature(getattr(BlockingChannel, name)) for name in _HEARD}
+
+#: The arguments of queues that RabbitMQ knows, up to 4.3; it passes over all others without a word.
+_QUEUE_ARGUMENTS = (
+    "x-consumer-timeout",
+    "x-dead-letter-exchange",
+    "x-dead-letter-routing-key",
+    "x-dead-letter-strategy",
+    "x-delayed-retry-max",
+    "x-delayed-retry-min",
+    "x-delivery-limit",
+    "x-expires",
+    "x-initial-cluster-size",
+    "x-max-age",
+    "x-max-in-memory-bytes",
+    "x-max-in-memory-length",
+    "x-max-length",
+    "x-max-length-bytes",
+    "x-max-priority",
+    "x-message-ttl",
+    "x-overflow",
+    "x-queue-leader-locator",
+    "x-queue-master-locator",
+    "x-queue-mode",
+    "x-queue-type",
+    "x-queue-version",
+    "x-quorum-initial-group-size",
+    "x-quorum-target-group-size",
+    "x-single-active-consumer",
+    "x-stream-filter-size-bytes",
+    "x-stream-max-segment-size-bytes",
+)
+
+
+class Call(NamedTuple):
+    """A call of one of pika's methods.
+
+    Attributes:
+        name: The method's.
+        arguments: By name, with those that were left out.
+        channel: Whose method.
+    """
+
+    name: str
+    arguments: dict[str, Any]
+    channel: Any
+
+
+class Calls(list[Call]):
+    """Calls in the order in which they were made, refused ones among them."""
+
+    def listen(self, channel: Any, tell: Callable[[Call], object] | None = None) -> None:
+        """Note what a channel is called for from now on; listening twice to a channel does nothing.
+
+        Args:
+            channel: pika's, or one like it.
+            tell: Called with each call before it is made.
+        """
+        if _HEARD[0] in vars(channel):
+            return
+        for name in _HEARD:
+            if not hasattr(type(channel), name):
+                continue  # a worker's channel has not all of them
+            # An instance's own attribute hides the method.
+            setattr(channel, name, self._heard(name, channel, getattr(channel, name), tell))
+
+    def _heard(
+        self, name: str, channel: Any, method: Callable[..., Any], tell: Callable[[Call], object] | None
+    ) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            try:
+                bound = _SIGNATURES[name].bind(channel, *arguments, **named)
+            except TypeError:
+                return method(*arguments, **named)  # it raises the same, in its own words
+            bound.apply_defaults()
+            known = Call(name, {key: value for key, value in bound.arguments.items() if key != "self"}, channel)
+            self.append(known)
+            if tell is not None:
+                tell(known)
+            return method(*arguments, **named)
+
+        return call
+
+    def named(self, name: str) -> list[dict[str, Any]]:
+        """Return the arguments of each call of a method."""
+        return [call.arguments for call in self if call.name == name]
+
+    def of(self, channel: object) -> Calls:
+        """Return the calls of one channel."""
+        return Calls(call for call in self if call.channel is channel)
+
+    def clues(self, queues: Iterable[str]) -> Iterator[str]:
+        """Yield a sentence for each thing that can't be meant.
+
+        Args:
+            queues: The queues that an answer has to do with.
+        """
+        known = list(queues)
+        for name, arguments, _ in self:
+            if name == "basic_qos":
+                yield from _odd_limit(arguments)
+            elif name == "basic_publish":
+                yield from _odd_message(arguments, known)
+            elif name == "queue_declare":
+                yield from _odd_queue(arguments, known)
+            elif name == "basic_consume":
+                yield from _odd_consumer(arguments, known)
+            else:
+                yield from _odd_settling(name, arguments)
+
+
+def _odd_consumer(arguments: Mapping[str, Any], queues: list[str]) -> Iterator[str]:
+    if callable(arguments["queue"]):
+        yield "basic_consume got a function as its queue: the name of the queue comes first, then the callback."
+    yield from _other_queue("basic_consume reads from", arguments["queue"], queues)
+
+
+def _odd_limit(arguments: Mapping[str, Any]) -> Iterator[str]:
+    size, count = arguments["prefetch_size"], arguments["prefetch_count"]
+    if size:
+        yield (
+            f"basic_qos got prefetch_size={size!r}, a number of bytes, which RabbitMQ does not support and which comes "
+            f"first: name the one you mean, prefetch_count=1."
+        )
+    if isinstance(count, bool) or not isinstance(count, int):
+        yield f"prefetch_count is {count!r}, a {type(count).__name__}. It must be a whole number without quotes."
+
+
+def _odd_message(arguments: Mapping[str, Any], queues: list[str]) -> Iterator[str]:
+    exchange, key, body, properties = (arguments[name] for name in ("exchange", "routing_key", "body", "properties"))
+    if exchange in queues or (exchange and isinstance(key, str) and not key):
+        yield (
+            f"basic_publish got exchange={exchange!r} and routing_key={key!r}: the name of the queue is the routing "
+            f"key, and the default exchange has the empty name. They have changed places."
+        )
+    elif exchange == "":
+        yield from _other_queue("basic_publish got the routing key", key, queues)
+    if not isinstance(body, str | bytes):
+        yield f"basic_publish got {_kind(body)} as its body. The order comes third, the properties fourth."
+    if properties is not None and not isinstance(properties, BasicProperties):
+        yield (
+            f"basic_publish got {_kind(properties)} where the properties belong: properties=pika.BasicProperties(...)."
+        )
+    if isinstance(arguments["mandatory"], BasicProperties):
+        yield "basic_publish got the properties as mandatory, its fifth argument. Pass properties=... by name."
+    if isinstance(properties, BasicProperties):
+        yield from _odd_properties(properties.delivery_mode, properties)
+
+
+def _odd_properties(mode: object, properties: BasicProperties) -> Iterator[str]:
+    if mode is not None and not isinstance(mode, int):
+        yield f"delivery_mode is {mode!r}, a {type(mode).__name__}. It is a number: pika.DeliveryMode.Persistent, or 2."
+    if properties.expiration is not None:
+        yield f"With expiration={properties.expiration!r} an order is thrown away after so many milliseconds."
+    for name in properties.headers or ():
+        if name in _QUEUE_ARGUMENTS:
+            yield f"{name} stands in the headers of a message. It is an argument of a queue, given to queue_declare."
+
+
+def _odd_queue(arguments: Mapping[str, Any], queues: list[str]) -> Iterator[str]:
+    yield from _other_queue("queue_declare made", arguments["queue"], queues)
+    if isinstance(arguments["arguments"], Mapping):
+        yield from misspelled(arguments["arguments"])
+
+
+def misspelled(arguments: Mapping[Any, Any]) -> Iterator[str]:
+    """Yield a sentence for each argument of a queue whose name is nearly one that RabbitMQ knows."""
+    for name in arguments:
+        if name in _QUEUE_ARGUMENTS or not isinstance(name, str):
+            continue
+        near = difflib.get_close_matches(name.lower().replace("_", "-"), _QUEUE_ARGUMENTS, 1, 0.75)
+        if near:
+            yield f"RabbitMQ knows no {name!r} and passes over it without a word. Did you mean {near[0]!r}?"
+
+
+def _odd_settling(name: str, arguments: Mapping[str, Any]) -> Iterator[str]:
+    tag = arguments["delivery_tag"]
+    if isinstance(tag, bool) or not isinstance(tag, int):
+        yield f"{name} got {_kind(tag)} as its delivery tag. Pass delivery_tag=method.delivery_tag."
+    elif not tag and not arguments.get("multiple"):
+        yield f"{name} got no delivery tag, so RabbitMQ can't tell what for. Pass delivery_tag=method.delivery_tag."
+    requeue = arguments.get("requeue", True)
+    if not isinstance(requeue, bool | int):
+        yield f"requeue is {_kind(requeue)}, which counts as {bool(requeue)}. Write True or False."
+
+
+def _other_queue(what: str, name: object, queues: list[str]) -> Iterator[str]:
+    if not isinstance(name, str) or name in queues or not name:
+        return
+    near = difflib.get_close_matches(name, queues, 1, 0.6)
+    if near:
+        yield f"{what} {name!r}. The queue is called {near[0]!r}."
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, BasicProperties):
+        return "the properties"
+    return (
+        f"{value!r} (a {type(value).__name__})" if isinstance(value, str | int | float) else f"a {type(value).__name__}"
+    )

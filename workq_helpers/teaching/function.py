@@ -1,0 +1,153 @@
+"""A learner's function, looked at: whether pika could call it at all, and what its text says when it has failed.
+
+What can be told for certain before anything runs is raised; what explains a failure is a clue, and said only then.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from workq_helpers.errors import CheckFailedError
+
+__all__ = ["clues_in", "look_at", "made_by_calling", "never_ends"]
+
+
+def look_at(answer: object, name: str, parameters: str) -> None:
+    """Make sure that an answer is a function that can be called with certain arguments, and runs when it is.
+
+    Args:
+        answer: What was handed in.
+        name: What it is called in the cell.
+        parameters: Those it must take, as "channel, order".
+
+    Raises:
+        CheckFailedError: It is not; the message says what it is.
+    """
+    if not callable(answer):
+        raise CheckFailedError(f"The answer is {_short(answer)}{_made_by(answer)}. Hand in the function {name} itself.")
+    if trouble := _never_runs(answer):
+        raise CheckFailedError(f"{name} {trouble}")
+    try:
+        inspect.signature(answer).bind(*parameters.split(", "))
+    except TypeError as error:
+        raise CheckFailedError(
+            f"{name} can't be called ({error}). Keep its {_COUNTS[len(parameters.split(', '))]} parameters: "
+            f"{name}({parameters})."
+        ) from error
+    except ValueError:
+        return  # some callables of C code have no signature; calling them will show
+
+
+_COUNTS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five"}
+
+
+def _made_by(answer: object) -> str:
+    if answer is None:
+        return ", which is what a function gives back that returns nothing: parentheses behind its name call it"
+    if what := made_by_calling(answer):
+        return f": {what}, and parentheses behind its name made that"
+    return ""
+
+
+def made_by_calling(result: object) -> str:
+    """Say what a function gave back that has not run at all; empty if it has."""
+    if inspect.iscoroutine(result):
+        result.close()  # or Python would warn that nobody awaits it
+        return "a coroutine, which an async function makes and nobody awaits"
+    if inspect.isgenerator(result) or inspect.isasyncgen(result):
+        return "a generator, which a function with a yield makes and nobody goes through"
+    return ""
+
+
+def _never_runs(answer: Callable[..., object]) -> str:
+    for function in (_plain(answer), getattr(answer, "__call__", None)):  # noqa: B004 - an object's own, to be looked at
+        if inspect.iscoroutinefunction(function):
+            return "is an async function, which nobody awaits: calling it runs nothing. Define it without async."
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            return "has a yield in it, so calling it only makes a generator and runs nothing. Leave the yield out."
+    return ""
+
+
+def _plain(answer: object) -> object:
+    """Return the function below `functools.partial`, decorators and methods."""
+    while isinstance(answer, functools.partial):
+        answer = answer.func
+    return inspect.unwrap(answer) if callable(answer) else answer
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+# -- clues in its text --------------------------------------------------------------------------------
+
+
+def clues_in(answer: object) -> Iterator[str]:
+    """Yield a sentence for each thing in a function's text that can't be meant.
+
+    Args:
+        answer: The function; one whose text can't be had has no clues.
+    """
+    tree = _tree(answer)
+    for node in ast.walk(tree) if tree else ():
+        yield from _uncalled(node)
+        yield from _called_too_early(node)
+        yield from _compared_with_text(node)
+
+
+def never_ends(answer: object) -> bool:
+    """Whether a function's text has a ``while True`` that nothing leaves."""
+    tree = _tree(answer)
+    return any(
+        isinstance(node, ast.While)
+        and isinstance(node.test, ast.Constant)
+        and bool(node.test.value)
+        and not any(isinstance(inner, ast.Break | ast.Return | ast.Raise) for inner in ast.walk(node))
+        for node in (ast.walk(tree) if tree else ())
+    )
+
+
+def _tree(answer: object) -> ast.AST | None:
+    function: Any = _plain(answer)
+    if not (inspect.isfunction(function) or inspect.ismethod(function)):
+        function = type(answer).__call__ if callable(answer) and not inspect.isclass(answer) else None
+    try:
+        return ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):  # typed in somewhere else, or in the middle of something
+        return None
+
+
+def _uncalled(node: ast.AST) -> Iterator[str]:
+    named = node.value if isinstance(node, ast.Expr | ast.Return) else None
+    if isinstance(named, ast.Attribute) or (isinstance(node, ast.Expr) and isinstance(named, ast.Name)):
+        text = ast.unparse(named)
+        if not isinstance(node, ast.Return) or named.attr.startswith(("basic_", "queue_", "confirm_")):  # type: ignore[union-attr]  # of a return only attributes come here
+            yield f"Your code says {text} without parentheses, which names it and does not call it."
+
+
+def _called_too_early(node: ast.AST) -> Iterator[str]:
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "basic_consume"):
+        return
+    given = next((each.value for each in node.keywords if each.arg == "on_message_callback"), None)
+    given = given or (node.args[1] if len(node.args) > 1 else None)
+    if isinstance(given, ast.Call) and isinstance(given.func, ast.Name) and not given.args and not given.keywords:
+        name = given.func.id
+        yield f"{name}() calls the function at once; basic_consume wants the function itself: {name}, no parentheses."
+
+
+def _compared_with_text(node: ast.AST) -> Iterator[str]:
+    if not isinstance(node, ast.Compare) or not isinstance(node.ops[0], ast.Eq | ast.NotEq):
+        return
+    sides = (node.left, node.comparators[0])
+    if any(isinstance(side, ast.Name) and side.id == "body" for side in sides):
+        text = next(
+            (side.value for side in sides if isinstance(side, ast.Constant) and isinstance(side.value, str)), ""
+        )
+        if text:
+            yield f"A body is bytes and never equals the text {text!r}: compare it with b{text!r}."

@@ -1,0 +1,160 @@
+"""`Run`: what a learner's callback did with one delivery, step by step."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from workq_helpers.clients import pace
+from workq_helpers.teaching.calls import Call, Calls
+from workq_helpers.teaching.function import made_by_calling
+from workq_helpers.teaching.patience import Effort
+
+if TYPE_CHECKING:
+    from workq_helpers.clients.worker import Callback
+
+__all__ = ["Run", "Runs"]
+
+_SETTLING = ("basic_ack", "basic_nack", "basic_reject")
+
+#: What is not quite as long as the dots say is long enough: clocks have grains.
+_ENOUGH = 0.95
+
+
+class Run:
+    """One call of a callback.
+
+    Args:
+        task: The text of the message.
+        tag: The delivery tag.
+        function: The learner's function.
+    """
+
+    def __init__(self, task: str, tag: int, function: object) -> None:
+        self.task = task
+        self.tag = tag
+        self.dots = task.count(".")
+        # Whoever sleeps in a way of their own sleeps for real seconds.
+        self.effort = Effort(function, self.dots * max(1.0, pace.seconds_per_dot()))
+        #: Which method settled it; empty if none has.
+        self.settled = ""
+        #: Whether `work` was begun at all.
+        self.began = False
+        #: What the function gave back, if that shows that it has not run.
+        self.made = ""
+        #: Threads that the function has started and left behind: it may work and acknowledge there.
+        self.threads: list[threading.Thread] = []
+        self._heard_seconds = 0.0
+        self._heard_before = 0.0
+        self._seconds_before = math.inf
+        self._seconds = math.inf
+
+    @property
+    def over(self) -> bool:
+        """Whether the callback has come to its end."""
+        return self.effort.over
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether its work goes on, in the callback or in a thread of its own."""
+        return not self.over or any(thread.is_alive() for thread in self.threads)
+
+    def hear(self, what: Literal["begins", "over"], seconds: float) -> None:
+        """Take note of a pause."""
+        self.began = True
+        if what == "over":
+            self._heard_seconds += seconds
+
+    def settle(self, method: str) -> None:
+        """Take note that it is settled, the first time."""
+        if not self.settled:
+            self.settled, self._heard_before, self._seconds_before = method, self._heard_seconds, self.effort.seconds
+
+    def end(self, result: object) -> None:
+        """Take note that the callback has come to its end."""
+        self._seconds = self.effort.seconds
+        self.made = made_by_calling(result)
+        self.effort.end()
+
+    @property
+    def worked_before(self) -> bool:
+        """Whether the work was done before it was settled."""
+        elsewhere = self.threads and self._seconds_before >= self.dots * pace.seconds_per_dot() * _ENOUGH
+        return bool(elsewhere) or self._is_enough(self._heard_before, min(self._seconds_before, self._seconds))
+
+    @property
+    def worked(self) -> bool:
+        """Whether the work was done, sooner or later."""
+        return self._is_enough(self._heard_seconds, self._seconds)
+
+    @property
+    def did(self) -> str:
+        """Say how much was heard of the work."""
+        each = pace.seconds_per_dot()
+        if not self._heard_seconds or not each:
+            return "nobody worked"
+        return f"the work was for {self._heard_seconds / each:.0f}"
+
+    def _is_enough(self, heard: float, seconds: float) -> bool:
+        wanted = self.dots * pace.seconds_per_dot()
+        return (self.began and heard >= wanted * _ENOUGH) or seconds >= self.dots * _ENOUGH
+
+
+class Runs(list[Run]):
+    """All calls of callbacks in a trial, in their order."""
+
+    def current(self) -> Run | None:
+        """Return the run that this thread is in; ``None`` if it is in none."""
+        here = threading.get_ident()
+        return next((run for run in reversed(self) if run.effort.thread == here and not run.over), None)
+
+    def watched(
+        self, callback: Callback, function: object, calls: Calls, at_work: Callable[[], object] | None
+    ) -> Callback:
+        """Return a callback that does the same, and whose calls are noted.
+
+        Args:
+            callback: The callback.
+            function: The learner's own function in it.
+            calls: Where it is noted what its channel is called for.
+            at_work: Called whenever it begins to `work`.
+        """
+        mine: dict[int, Run] = {}
+
+        def settled(call: Call) -> None:
+            if call.name not in _SETTLING:
+                return
+            tag, multiple = call.arguments["delivery_tag"], call.arguments.get("multiple", False)
+            for run in list(mine.values()):
+                if run.tag == tag or (multiple and isinstance(tag, int) and (not tag or run.tag <= tag)):
+                    run.settle(call.name)
+
+        def watched_callback(ch: Any, method: Any, properties: Any, body: bytes) -> object:
+            run = Run(body.decode(errors="replace"), method.delivery_tag, function)
+            self.append(run)
+            mine[run.tag] = run
+            calls.listen(ch, settled)
+
+            def hear(what: Literal["begins", "over"], seconds: float) -> None:
+                run.hear(what, seconds)
+                if what == "begins" and at_work is not None:
+                    at_work()
+
+            result: object = None
+            others = set(threading.enumerate())
+            try:
+                with pace.overhear(hear):
+                    result = callback(ch, method, properties, body)
+                return result
+            finally:
+                run.threads = [each for each in threading.enumerate() if each not in others and _is_unnamed(each)]
+                run.end(result)
+
+        return watched_callback
+
+
+def _is_unnamed(thread: threading.Thread) -> bool:
+    """Whether a thread has the name that Python gives it; those of the course have names of their own."""
+    return thread.name.startswith("Thread-")
