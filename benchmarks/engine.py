@@ -134,9 +134,13 @@ class Yard:
                 _, ended = consumer.moments()
         return job.count / (ended - began)
 
+    def url_of(self, peer: Peer) -> str:
+        """Return the address that a peer is given."""
+        return self._url
+
     def _job(self, peer: Peer, count: int) -> Job:
         queue = f"bench-{peer.name.lower().replace(' ', '-')}"
-        return Job(self._url, queue, BODY, self._bench.count(100, 5), self._bench.count(count, 50))
+        return Job(self.url_of(peer), queue, BODY, self._bench.count(100, 5), self._bench.count(count, 50))
 
     def _fill(self, peer: Peer, job: Job) -> None:
         """Put the messages into the queue that a consumer is to take out."""

@@ -19,6 +19,7 @@ from workq_helpers.clients.consumer import ConsumerOptions
 from workq_helpers.clients.program import Program
 from workq_helpers.clients.publisher import Publisher, PublisherOptions
 from workq_helpers.clients.recording_connection import ACTOR, RecordingConnection
+from workq_helpers.clients.relay import Relay
 from workq_helpers.clients.worker import Callback, Worker
 from workq_helpers.errors import (
     BrokerError,
@@ -36,6 +37,7 @@ from workq_helpers.log.ledger import Ledger
 from workq_helpers.log.observer import Book
 from workq_helpers.log.stocktaking import STEADY_LOOKS, Stocktaking, disagreements
 from workq_helpers.rabbitmq.connecting import open_connection, translate
+from workq_helpers.rabbitmq.url import Address, address_of
 from workq_helpers.text import printable
 from workq_helpers.waiting import wait_until
 
@@ -96,6 +98,8 @@ class Session:
             self._workers: list[Worker] = []
             self._publishers: list[Publisher] = []
             self._programs: list[Program] = []
+            self._relay: Relay | None = None
+            self._relay_lock = threading.Lock()
             self._names = {"worker": itertools.count(1), "publisher": itertools.count(1)}
             self._owns_broker = broker is None
             #: The broker the lesson runs on.
@@ -208,8 +212,8 @@ class Session:
         raise UnknownWorkerError(f"There is no worker named {name!r} in this lesson. Its workers: {known}.")
 
     def stop(self, name: str) -> None:
-        """Stop a worker politely: it finishes the task in hand."""
-        self.worker(name).stop()
+        """Stop a worker politely: it finishes the task in hand. Or ask a program to end, by SIGTERM."""
+        self._worker_or_program(name).stop()
 
     def stop_workers(self, workers: Iterable[Worker] | None = None, timeout: float = 60.0) -> None:
         """Stop several workers at once, politely; by default all that are left.
@@ -229,8 +233,8 @@ class Session:
             worker.stop(timeout)
 
     def kill(self, name: str) -> None:
-        """Kill a worker: its TCP connection is cut, as in a crash."""
-        self.worker(name).kill()
+        """Kill a worker: its TCP connection is cut, as in a crash. Or a program, by SIGKILL."""
+        self._worker_or_program(name).kill()
 
     def freeze(self, name: str) -> None:
         """Make a worker hang without dying."""
@@ -239,6 +243,9 @@ class Session:
     def thaw(self, name: str) -> None:
         """Let a frozen worker go on."""
         self.worker(name).thaw()
+
+    def _worker_or_program(self, name: str) -> Worker | Program:
+        return next((program for program in self._programs if program.name == name), None) or self.worker(name)
 
     def _new_worker(self, callback: Callback, options: ConsumerOptions, name: str | None) -> Worker:
         self._check_open()
@@ -359,7 +366,8 @@ class Session:
     def start_program(self, path: str | Path, *arguments: str) -> Program:
         """Start a Python program as a process of its own, and return at once.
 
-        It finds the address of the lesson's virtual host in ``WORKQ_BROKER_URL``. The log sees nothing of it.
+        It finds the address of the lesson's virtual host in ``WORKQ_BROKER_URL``. That leads through the relay, good
+        for as long as the program runs, so the log sees what it and RabbitMQ say to each other.
 
         Args:
             path: Its file, for example "programs/worker.py".
@@ -370,10 +378,39 @@ class Session:
         """
         self._check_open()
         count = 1 + sum(known.path.name == Path(path).name for known in self._programs)
-        endpoint = self.broker.endpoint.on(self.virtual_host)
-        program = Program(f"{Path(path).name} {count}", path, arguments, endpoint, self.log.seconds)
+        name = f"{Path(path).name} {count}"
+        relay = self._running_relay()
+
+        def tell(status: int | None) -> None:
+            relay.program_ended(name, status)
+
+        try:
+            program = Program(name, path, arguments, relay.endpoint(name), self.log.seconds, tell)
+        except BaseException:
+            tell(None)
+            raise
         self._programs.append(program)
         return program
+
+    @property
+    def address(self) -> Address:
+        """The address of the lesson's virtual host for programs of any language, its login in it; print it to see it.
+
+        It leads through the relay, so the log and the stage show what the program does.
+        """
+        self._check_open()
+        return Address(address_of(self._running_relay().endpoint()))
+
+    def _running_relay(self) -> Relay:
+        with self._relay_lock:
+            if self._relay is None:
+                self._relay = Relay(self.broker.endpoint.on(self.virtual_host), self._book, self._is_taken)
+            return self._relay
+
+    def _is_taken(self, name: str) -> bool:
+        """Whether a name in the log is a worker's, a publisher's or the notebook's."""
+        others = {known.name for known in self._workers} | {known.name for known in self._publishers}
+        return name in (ACTOR, "lesson") or name in others
 
     # -- queues ---------------------------------------------------------------------------------------
 
@@ -585,6 +622,9 @@ class Session:
     def _end(self) -> None:
         self.broker.unsubscribe(self._record_broker)
         self._end_everybody()
+        with self._relay_lock:
+            if self._relay is not None:
+                self._relay.close()
         for connection in self._connections:
             # The broker may have closed it, or be gone: then there is nothing left to close.
             with contextlib.suppress(Exception):

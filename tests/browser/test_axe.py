@@ -32,6 +32,30 @@ _SHOW = """async ([source, frame]) => {
     await new Promise(resolve => requestAnimationFrame(() => requestAnimationFrame(resolve)));
 }"""
 
+#: Buttons below an arrow between two columns; an arrow is drawn before its column, turned or not about its middle.
+_ARROWS_ON_CONTROLS = """() => {
+    const arrows = [...document.querySelectorAll(".workq-column")].flatMap(column => {
+        const style = getComputedStyle(column, "::before");
+        if (style.content === "none" || style.display === "none") return [];
+        const box = column.getBoundingClientRect();
+        const [left, top] = [box.left + parseFloat(style.left), box.top + parseFloat(style.top)];
+        const [x, y] = [left + parseFloat(style.width) / 2, top + parseFloat(style.height) / 2];
+        return [{left: x - 8, right: x + 8, top: y - 8, bottom: y + 8}];
+    });
+    return [...document.querySelectorAll("button, input, select")].filter(one => one.checkVisibility()).filter(one => {
+        const box = one.getBoundingClientRect();
+        return arrows.some(arrow => arrow.left < box.right && box.left < arrow.right
+            && arrow.top < box.bottom && box.top < arrow.bottom);
+    }).map(one => one.textContent);
+}"""
+
+_NAMES_OUTSIDE = """() => [...document.querySelectorAll(".workq-worker")].filter(card => {
+    const box = card.getBoundingClientRect();
+    return card.scrollWidth > card.clientWidth + 1 || [...card.querySelectorAll("*")]
+        .filter(one => one.checkVisibility() && getComputedStyle(one).position !== "absolute")
+        .some(one => one.getBoundingClientRect().right > box.right + 1);
+}).map(card => card.dataset.worker)"""
+
 
 @pytest.fixture(scope="module")
 def browser_alone(playwright: Playwright) -> Iterator[Browser]:
@@ -61,3 +85,13 @@ def test_no_state_of_the_stage_keeps_anybody_out(page: Page, scene: str, request
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     (SCREENSHOTS / f"scene-{scene}-{request.node.callspec.id}.png").write_bytes(page.screenshot(full_page=True))
     assert violations(page, ".workq-stage") == []
+
+
+@pytest.mark.parametrize("scene", ["tutorial", "killed", "exchanges"])
+def test_no_arrow_lies_on_a_control_and_no_name_leaves_its_card(page: Page, scene: str) -> None:
+    frame = json.loads(json.dumps(FRAMES[scene]))
+    for worker in frame["workers"]:
+        worker["name"] = f"{worker['name']}-of-the-kitchen-behind-the-second-door-on-the-left"
+    page.evaluate(_SHOW, [StageWidget._esm, frame])
+    assert page.evaluate(_ARROWS_ON_CONTROLS) == []
+    assert page.evaluate(_NAMES_OUTSIDE) == []

@@ -142,6 +142,21 @@ describe("the picture", () => {
     assert.equal(view.text(".workq-slot-text"), "+ 16 free");
   });
 
+  test("offers for a program what can be done to a process, and nothing for one of somebody else", () => {
+    const card = (program) => {
+      const held = frames.killed().workers.flatMap((worker) => worker.slots)[0];
+      const program_s = { program, slots: [{ ...held, phase: "dispatched" }], state: "idle" };
+      return openView(frames.frame({ workers: [frames.worker("p", program_s)] })).$('[data-worker="p"]');
+    };
+    const own = card("worker.py 1");
+    assert.equal(own.$(".workq-worker-actions").hidden, false);
+    assert.equal(own.$('[data-do="freeze"]').hidden, true);
+    assert.match(own.$('[data-do="kill"]').getAttribute("title"), /SIGKILL/);
+    assert.match(own.$(".workq-note").textContent, /1 is not acknowledged: no other worker gets it/);
+    assert.equal(card("").$(".workq-worker-actions").hidden, true);
+    assert.equal(card(null).$('[data-do="freeze"]').hidden, false);
+  });
+
   test("says why messages wait", () => {
     const why = (more) => {
       const view = openView(

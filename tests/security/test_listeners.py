@@ -197,6 +197,13 @@ def test_the_endpoint_of_the_last_lesson(lesson: Lesson) -> None:
         assert httpx.post(address, content=b"x", headers=page, trust_env=False).status_code == 403
 
 
+def test_the_relay(lesson: Lesson) -> None:
+    before = listeners([psutil.Process()])
+    assert lesson.address
+    (found,) = listeners([psutil.Process()]) - before
+    assert beyond_loopback([found]) == []
+
+
 def test_nobody_keeps_the_endpoint_open_by_saying_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web._Handler, "timeout", 0.2)
     with web.serve(lambda picture: 202) as address, socket.socket() as mute:

@@ -17,6 +17,7 @@ class FakeLesson:
 
     def __init__(self, *workers: SimpleNamespace) -> None:
         self.workers = list(workers)
+        self.programs = [SimpleNamespace(name="worker.py 1")]
         self.called: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self.broker = SimpleNamespace(restart=self._keep("broker.restart"), crash=self._keep("broker.crash"))
         self.stage = SimpleNamespace(
@@ -48,6 +49,8 @@ COMMANDS: list[tuple[dict[str, Any], str]] = [
     ),
     ({"do": "stop", "worker": "worker-1"}, 'lesson.stop("worker-1")'),
     ({"do": "kill", "worker": "worker-1"}, 'lesson.kill("worker-1")'),
+    ({"do": "stop", "worker": "worker.py 1"}, 'lesson.stop("worker.py 1")'),
+    ({"do": "kill", "worker": "worker.py 1"}, 'lesson.kill("worker.py 1")'),
     ({"do": "freeze", "worker": "worker-1"}, 'lesson.freeze("worker-1")'),
     ({"do": "thaw", "worker": "worker-1"}, 'lesson.thaw("worker-1")'),
     ({"do": "restart"}, "lesson.broker.restart()"),

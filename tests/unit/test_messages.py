@@ -6,6 +6,7 @@ import pytest
 
 from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.log.messages import TASK_TEXT_LENGTH, Marks, encode_body, task_text
+from workq_helpers.log.unmarked import fingerprint
 
 
 @pytest.mark.parametrize(
@@ -41,9 +42,10 @@ def test_ids_differ_within_and_between_lessons() -> None:
 
 
 def test_a_stray_is_known_again_by_its_body_when_redelivered() -> None:
-    ids = Marks()
-    one = ids.of_foreign("q", b"one", redelivered=False)
-    other = ids.of_foreign("q", b"one", redelivered=False)
+    strays = Marks().unmarked
+    body = fingerprint(b"one", 3)
+    one = strays.delivered("q", body, redelivered=False)
+    other = strays.delivered("q", body, redelivered=False)
     assert one != other
-    assert ids.of_foreign("other queue", b"one", redelivered=True) not in (one, other)
-    assert {ids.of_foreign("q", b"one", redelivered=True) for _ in range(2)} == {one, other}
+    assert strays.delivered("other queue", body, redelivered=True) not in (one, other)
+    assert {strays.delivered("q", body, redelivered=True) for _ in range(2)} == {one, other}

@@ -63,6 +63,15 @@ def test_a_kill_under_auto_ack_says_what_is_lost() -> None:
     assert story.add("lost", "worker-1", "a", "b", "c").told()[-1] == "worker-1 was killed: 4 tasks are lost"
 
 
+def test_of_a_killed_program_first_its_connection_is_seen_to_end() -> None:
+    story = worker("worker.py 1").add("hung up", "worker.py 1", detail="its program hung up")
+    story.add("requeued", "worker.py 1", "Stew").add("killed", "worker.py 1")
+    assert story.told()[1:] == [
+        "The connection of worker.py 1 ended (its program hung up): Stew went back to hello",
+        "worker.py 1 was killed",
+    ]
+
+
 def test_nobody_says_that_a_broker_that_is_away_took_a_task_back() -> None:
     story = worker().add("broker", "lesson", detail=BrokerChange.CRASHING).wait(1)
     story.add("disconnected", "worker-1", detail="reset").add("requeued", "worker-1", "Stew").wait(1)

@@ -13,7 +13,15 @@ from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests.properties import examples
-from workq_helpers.log.details import BrokerChange, ConsumeOptions, Detail, Handback, PublishOptions, QueueOptions
+from workq_helpers.log.details import (
+    BrokerChange,
+    ConsumeOptions,
+    Detail,
+    Handback,
+    ProgramOptions,
+    PublishOptions,
+    QueueOptions,
+)
 from workq_helpers.log.events import KINDS, EventLog
 from workq_helpers.log.ledger import ENDS
 from workq_helpers.stage import scene as scene_module
@@ -77,6 +85,32 @@ def test_published_messages_wait_in_their_queue_in_order() -> None:
         "back_from": "",
     }  # fmt: skip
     assert queue["ready"] == {"broker": None, "log": 2}
+
+
+def test_a_program_is_a_worker_of_which_only_the_connection_is_seen() -> None:
+    log = EventLog()
+    log.record("connected", "worker.py 1")  # it publishes, and then consumes
+    log.record("connected", "worker.py 1", "hello", detail=ProgramOptions(prefetch_count=1, program="worker.py 1"))
+    publish(log, "a.")
+    consume(log, "delivered", "a.", worker="worker.py 1")
+    picture = picture_of(log)
+    (worker,) = picture["workers"]
+    assert (worker["program"], worker["state"], worker["free"], worker["queue"]) == ("worker.py 1", "idle", 0, "hello")
+    assert [slot["phase"] for slot in worker["slots"]] == ["dispatched"]
+    assert picture["publishers"]["active"] == []
+    for kind, state in (("hung up", "disconnected"), ("killed", "killed")):
+        log.record(kind, "worker.py 1", "hello")
+        assert picture_of(log)["workers"][0]["state"] == state
+    log.record("connected", "worker.py 1", "hello", detail=ProgramOptions(program="worker.py 1"))
+    assert picture_of(log)["workers"][0]["state"] == "idle"
+
+
+def test_a_program_that_publishes_is_seen_until_it_hangs_up() -> None:
+    log = EventLog()
+    log.record("connected", "new_task.py 1")
+    assert [line["name"] for line in picture_of(log)["publishers"]["active"]] == ["new_task.py 1"]
+    log.record("hung up", "new_task.py 1")
+    assert picture_of(log)["publishers"]["active"] == []
 
 
 def test_a_delivered_message_is_in_a_slot_and_then_worked_on() -> None:

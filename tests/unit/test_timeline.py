@@ -8,7 +8,7 @@ import pytest
 
 from tests.logs import round_robin
 from workq_helpers.errors import InvalidArgumentError
-from workq_helpers.log.details import ConsumeOptions, Handback
+from workq_helpers.log.details import ConsumeOptions, Handback, ProgramOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.pictures import timeline as timeline_module
 from workq_helpers.pictures.palette import DARK_THEME, DRAWN
@@ -24,6 +24,16 @@ def kitchen(tasks: int = 4, workers: int = 2, text: str = "Soup {}...") -> Event
 
 def texts(picture: Picture) -> list[str]:
     return [text.get_text() for axes in picture.figure.axes for text in axes.texts]
+
+
+def test_of_a_program_what_it_held_is_drawn_and_no_work() -> None:
+    log = EventLog()
+    log.record("published", "sender", "hello", "m", "Soup.")
+    log.record("connected", "program", "hello", detail=ProgramOptions(prefetch_count=1, program="program"))
+    log.record("delivered", "program", "hello", "m", "Soup.", 1)
+    log.record("acked", "program", "hello", "m", "Soup.", 1)
+    (legend,) = timeline(log).figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["delivered to a program, not acknowledged yet"]
 
 
 def test_a_notebook_gets_words_a_picture_and_both_together() -> None:

@@ -1,7 +1,7 @@
 """`Program`: a Python program as a process of its own, with its output in a console of its own.
 
-The log can't see into another process. What is known of one is what it prints, how it ended, and what the
-broker counts.
+The log can't see into another process. What is known of one is what it prints, how it ended, and what it and the broker
+say to each other through the `relay`.
 """
 
 from __future__ import annotations
@@ -71,15 +71,23 @@ class Program:
         endpoint: The broker it is to use. The address is in its environment, never on its command line, which
             everybody on the machine could read.
         clock: Tells when a line was printed, in seconds.
+        when_ended: Called with its exit status once it has ended.
 
     Raises:
         InvalidArgumentError: There is no such file, or an argument is not a text.
     """
 
     def __init__(
-        self, name: str, path: str | Path, arguments: Sequence[str], endpoint: Endpoint, clock: Callable[[], float]
+        self,
+        name: str,
+        path: str | Path,
+        arguments: Sequence[str],
+        endpoint: Endpoint,
+        clock: Callable[[], float],
+        when_ended: Callable[[int | None], None] | None = None,
     ) -> None:
         self.name = name
+        self._when_ended = when_ended
         self.path = _existing(path)
         self.arguments = _checked(arguments)
         #: What it printed, errors included.
@@ -196,8 +204,10 @@ class Program:
         for pipe in (self._guard.stdin, output, self._guard.stderr):
             with contextlib.suppress(OSError):
                 _pipe(pipe).close()
+        self.status = int(status) if status.lstrip(b"-").isdigit() else None
+        if self._when_ended is not None:
+            self._when_ended(self.status)
         with self._changed:
-            self.status = int(status) if status.lstrip(b"-").isdigit() else None
             self._ended = True
             self._changed.notify_all()
 

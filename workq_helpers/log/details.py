@@ -19,6 +19,7 @@ __all__ = [
     "FetchOptions",
     "Handback",
     "Mistake",
+    "ProgramOptions",
     "PublishOptions",
     "QueueOptions",
 ]
@@ -38,6 +39,20 @@ class ConsumeOptions:
 
     def __str__(self) -> str:
         return "auto_ack" if self.auto_ack else f"manual ack, prefetch {self.prefetch_count}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramOptions(ConsumeOptions):
+    """How a program consumes, of which only what passes through the relay is seen; with its "connected".
+
+    Attributes:
+        program: The name of the lesson's own program that it is, ``""`` for one that the lesson did not start.
+    """
+
+    program: str = ""
+
+    def __str__(self) -> str:
+        return ConsumeOptions.__str__(self)
 
 
 @dataclass(frozen=True, slots=True)

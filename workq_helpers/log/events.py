@@ -38,6 +38,8 @@ KINDS = {
     "cancelled": "the broker cancelled the consumer, for example because the queue was deleted",
     "channel closed": "the broker closed the channel; detail is its `CloseReason`",
     "disconnected": "the connection was lost without our doing; detail is the reason",
+    "hung up": "a program's connection ended, and the program had not closed it; detail says by whom",
+    "unreadable": "what passes on a program's connection can't be read, and is not recorded any more; detail says why",
     "reconnecting": "it tries to connect again",
     "blocked": "the broker asked publishers to wait, for example for memory",
     "unblocked": "the broker lets publishers go on",

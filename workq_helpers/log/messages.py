@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import secrets
-import threading
-from collections import defaultdict, deque
 from typing import Any
 
 import pika
 from pika.spec import BasicProperties
 
 from workq_helpers.errors import InvalidArgumentError
+from workq_helpers.log.unmarked import UnmarkedMessages
 from workq_helpers.text import printable
 
 __all__ = ["MARK_HEADER", "Marks", "encode_body", "is_persistent", "is_shortened", "task_text"]
@@ -69,16 +68,14 @@ class Marks:
     """Marks messages, so that the log knows each again wherever it turns up.
 
     A mark is a header. It is put on a copy of the sender's properties and taken off before the receiver sees them:
-    ``message_id`` and every other property are the learner's alone. A message from a program that nobody observes has
-    no mark. It gets one when it is first delivered; when RabbitMQ delivers it again, marked as redelivered, it is
-    recognized by its queue, its body and the order, which is a guess where bodies are equal.
+    ``message_id`` and every other property are the learner's alone. Messages of programs bear none: see `unmarked`.
     """
 
     def __init__(self) -> None:
         self._prefix = secrets.token_hex(4)
         self._numbers = itertools.count(1)
-        self._lock = threading.Lock()
-        self._foreign: dict[tuple[str, bytes], deque[str]] = defaultdict(deque)
+        #: Those that bear no mark.
+        self.unmarked = UnmarkedMessages(self.new)
 
     def new(self) -> str:
         """Return a mark that no other message of this or another lesson has."""
@@ -108,20 +105,3 @@ class Marks:
             mark = mark[1:]
             properties.headers = headers or None
         return mark
-
-    def of_foreign(self, queue: str, body: bytes, redelivered: bool) -> str:
-        """Return the mark of a delivered message that bears none.
-
-        Args:
-            queue: The queue it came from.
-            body: Its body.
-            redelivered: Whether RabbitMQ says that it was delivered before.
-        """
-        with self._lock:
-            known = self._foreign[queue, body]
-            if redelivered and known:
-                # Equal bodies can't be told apart; taking them in turn keeps their number right.
-                known.rotate(-1)
-                return known[-1]
-            known.append(self.new())
-            return known[-1]

@@ -11,6 +11,7 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pika.amqp_object import Method
@@ -24,11 +25,13 @@ from workq_helpers.log.details import (
     FetchOptions,
     Handback,
     Mistake,
+    ProgramOptions,
     PublishOptions,
 )
 from workq_helpers.log.events import EventLog
-from workq_helpers.log.messages import Marks, task_text
+from workq_helpers.log.messages import MARK_HEADER, Marks, task_text
 from workq_helpers.log.trace import Trace
+from workq_helpers.log.unmarked import fingerprint
 
 __all__ = ["Book", "Held", "Observer"]
 
@@ -50,7 +53,7 @@ class Book:
 class Held:
     """A delivery that a client got."""
 
-    __slots__ = ("auto_ack", "channel", "consumer_tag", "mark", "queue", "redelivered", "tag", "task")
+    __slots__ = ("auto_ack", "body", "channel", "consumer_tag", "mark", "queue", "redelivered", "tag", "task")
 
     def __init__(
         self,
@@ -62,8 +65,10 @@ class Held:
         auto_ack: bool,
         consumer_tag: str,
         channel: _Channel,
+        body: bytes | None,
     ) -> None:
         self.channel = channel
+        self.body = body  # the fingerprint of one that bears no mark
         self.tag = tag
         self.queue = queue
         self.mark = mark
@@ -81,9 +86,12 @@ class _Subscription(NamedTuple):
 class _Published:
     """A message that was published."""
 
-    __slots__ = ("exchange", "mark", "number", "queue", "size", "task", "user_id")
+    __slots__ = ("body", "exchange", "mark", "number", "queue", "size", "task", "user_id")
 
-    def __init__(self, queue: str, mark: str, task: str, exchange: str, user_id: str | None, size: int) -> None:
+    def __init__(
+        self, queue: str, mark: str, task: str, exchange: str, user_id: str | None, size: int, body: bytes | None
+    ) -> None:
+        self.body = body  # the fingerprint of one that bears no mark
         self.queue = queue
         self.mark = mark
         self.task = task
@@ -102,9 +110,12 @@ class _Channel:
 
     def __init__(self) -> None:
         self.subscriptions: dict[str, _Subscription] = {}
+        self.asked_for: deque[_Subscription] = deque()  # without a consumer tag: the broker gives one
+        self.prefetch_count = 0
         self.fetches: deque[_Subscription] = deque()
         self.last_queue = ""  # an empty name stands for the queue that was declared last
-        self.request: Method | None = None  # the one that waits for its answer
+        self.requests: deque[tuple[Method, int]] = deque()  # that wait for their answers, and how many methods it had
+        self.closed = False  # by the broker, which ignores what comes after
         self.unsettled: dict[int, Held] = {}
         self.withdrawn: set[int] = set()  # tags of deliveries whose consumer the broker canceled
         self.confirming = False
@@ -114,7 +125,6 @@ class _Channel:
         self.uncommitted: list[_Published] = []
         self.committing = False
         self.count = 0  # of methods
-        self.requested = 0  # which of them was the request
         self.sent: deque[_Sent] = deque(maxlen=_REMEMBERED)
 
     def remember(self, method: Method, told: _Published | None, settled: tuple[Held, ...]) -> int:
@@ -135,13 +145,21 @@ class Observer:
     Args:
         client: Its name in the log.
         book: Where to write.
+        program: What the log says of a client that is a program, seen through the relay alone: its messages bear no
+            marks, and what it does with what it gets is not seen.
     """
 
-    def __init__(self, client: str, book: Book) -> None:
+    def __init__(self, client: str, book: Book, program: ProgramOptions | None = None) -> None:
         self.client = client
+        self._program = program
+        #: The queue that a program consumes from.
+        self.queue = ""
+        self._shown: ProgramOptions | None = None
+        self._has_published = False
         self._log = book.log
         self._trace = book.trace
         self._marks = book.marks
+        self._unmarked = book.marks.unmarked
         self._channels: dict[int, _Channel] = {}
         self._next_mark, self._again = "", False
         #: Held while a delivery changes hands, so that the log never says "finished" after "lost".
@@ -166,6 +184,7 @@ class Observer:
             Basic.Reject: self._settled,
             Basic.Consume: self._subscribed,
             Basic.Get: self._fetching,
+            Basic.Qos: self._limited,
             Confirm.Select: self._confirms_asked_for,
             Tx.Select: self._transaction_begun,
             Tx.Commit: self._committing,
@@ -174,6 +193,7 @@ class Observer:
             Basic.Ack: self._confirmed,
             Basic.Nack: self._confirmed,
             Basic.Cancel: self._canceled,
+            Basic.ConsumeOk: self._consuming,
             Basic.GetEmpty: self._found_empty,
             Basic.RecoverOk: self._recovered,
             Channel.Close: self._closed_by_broker,
@@ -205,10 +225,13 @@ class Observer:
     def sent(self, number: int, method: Method) -> None:
         """Learn that a method without content was sent on a channel."""
         self._trace.add(self.client, "sent", method)
+        if isinstance(method, Channel.CloseOk):
+            self.channel_closed(number, "the broker closed the channel")  # its number may be used again
+            return
         channel = self._channel(number)
         with self.lock:
-            if method.synchronous and not isinstance(method, Basic.Get):
-                channel.request, channel.requested = method, channel.count
+            if method.synchronous and not isinstance(method, Basic.Get) and not getattr(method, "nowait", False):
+                channel.requests.append((method, channel.count))
             handle = self._when_sent.get(type(method))
             if handle is not None:
                 handle(channel, method)
@@ -216,15 +239,17 @@ class Observer:
                 self._answered(channel, method)
 
     def published(
-        self, number: int, method: Basic.Publish, properties: BasicProperties, body: bytes, mark: str
+        self, number: int, method: Basic.Publish, properties: BasicProperties, body: bytes, mark: str, size: int = -1
     ) -> None:
-        """Learn that a message was published on a channel."""
+        """Learn that a message was published on a channel; `size` is the body's where not all of it is told."""
         task = task_text(body)
         self._trace.add(self.client, "sent", method, task)
         channel = self._channel(number)
         again, self._next_mark, self._again = self._again, "", False
         queue = "" if method.exchange else method.routing_key
-        told = _Published(queue, mark, task, method.exchange, properties.user_id, len(body))
+        size = len(body) if size < 0 else size
+        like = fingerprint(body, size) if self._program and MARK_HEADER not in (properties.headers or ()) else None
+        told = _Published(queue, mark, task, method.exchange, properties.user_id, size, like)
         options = publish_options(method, properties, again)
         with self.lock:
             if channel.transaction is not None:
@@ -241,25 +266,27 @@ class Observer:
             handle = self._when_received.get(type(method))
             if handle is not None:
                 handle(channel, method)
-            if channel.request is not None and type(method).__name__ == f"{type(channel.request).__name__}Ok":
-                channel.request = None
-                channel.forget_up_to(channel.requested)
+            if channel.requests and type(method).__name__ == f"{type(channel.requests[0][0]).__name__}Ok":
+                channel.forget_up_to(channel.requests.popleft()[1])
 
-    def received_message(self, number: int, method: Method, properties: BasicProperties, body: bytes) -> None:
-        """Learn that a message came on a channel, and take off its mark."""
+    def received_message(
+        self, number: int, method: Method, properties: BasicProperties, body: bytes, size: int = -1
+    ) -> None:
+        """Learn that a message came on a channel, and take off its mark; `size` as for `published`."""
         task = task_text(body)
         self._trace.add(self.client, "received", method, task)
         mark = self._marks.take_off(properties)
+        like = fingerprint(body, len(body) if size < 0 else size) if mark is None else None
         channel = self._channel(number)
         with self.lock:
             if isinstance(method, Basic.Deliver):
                 subscription = channel.subscriptions.get(method.consumer_tag, _Subscription("", False))
-                self._delivered(channel, method, subscription, mark, task, body, properties)
+                self._delivered(channel, method, subscription, mark, task, like, properties)
             elif isinstance(method, Basic.GetOk):
                 subscription = channel.fetches.popleft() if channel.fetches else _Subscription("", False)
-                self._delivered(channel, method, subscription, mark, task, body, properties)
+                self._delivered(channel, method, subscription, mark, task, like, properties)
             elif isinstance(method, Basic.Return):
-                self._returned(method, mark, task)
+                self._returned(method, mark, task, like)
 
     def opened(self) -> None:
         """Learn that a new connection begins: its channels begin anew."""
@@ -293,6 +320,16 @@ class Observer:
             for channel in self._channels.values():
                 self._end(channel, why)
 
+    def lose_sight(self, why: str) -> None:
+        """Record that nothing more is seen of the client: what becomes of what it has can't be told."""
+        with self.lock:
+            for channel in self._channels.values():
+                for each in channel.unsettled.values():
+                    self.record("unknown", each, why)
+                for told in channel.unconfirmed.values():
+                    self._fate("unknown", told, why)
+            self._channels.clear()
+
     def drop(self, why: str, held: Iterable[Held] | None = None) -> None:
         """Record that deliveries under auto-ack are nobody's: by default all that the client has not come to."""
         with self.lock:
@@ -315,13 +352,34 @@ class Observer:
 
     def record(self, kind: str, held: Held, detail: Detail = "") -> None:
         """Record an event about a delivery."""
+        if held.body is not None and kind != "delivered":
+            comes_again = kind in _COME_AGAIN or detail is Handback.REQUEUE or (kind == "unknown" and not held.auto_ack)
+            move = self._unmarked.put_back if comes_again else self._unmarked.settled
+            move(held.mark, held.queue, held.body)
         self._log.record(kind, self.client, held.queue, held.mark, held.task, held.tag, held.redelivered, detail)
 
     # -- deliveries -----------------------------------------------------------------------------------
 
     def _subscribed(self, channel: _Channel, method: Basic.Consume) -> None:
-        queue = method.queue or channel.last_queue
-        channel.subscriptions[method.consumer_tag] = _Subscription(queue, bool(method.no_ack))
+        asked = _Subscription(method.queue or channel.last_queue, bool(method.no_ack))
+        if method.consumer_tag:
+            channel.subscriptions[method.consumer_tag] = asked
+        else:
+            channel.asked_for.append(asked)
+
+    def _consuming(self, channel: _Channel, answer: Basic.ConsumeOk) -> None:
+        subscription = channel.subscriptions.get(answer.consumer_tag)
+        if subscription is None and channel.asked_for:
+            subscription = channel.subscriptions[answer.consumer_tag] = channel.asked_for.popleft()
+        shown = self._shown
+        # A client may have several consumers. It is shown as the one begun last, of those that acknowledge if any do.
+        if self._program and subscription and (shown is None or shown.auto_ack or not subscription.auto_ack):
+            self.queue = subscription.queue
+            self._shown = replace(self._program, auto_ack=subscription.auto_ack, prefetch_count=channel.prefetch_count)
+            self._log.record("connected", self.client, self.queue, detail=self._shown)
+
+    def _limited(self, channel: _Channel, method: Basic.Qos) -> None:
+        channel.prefetch_count = int(method.prefetch_count)
 
     def _fetching(self, channel: _Channel, method: Basic.Get) -> None:
         channel.fetches.append(_Subscription(method.queue or channel.last_queue, bool(method.no_ack)))
@@ -337,7 +395,7 @@ class Observer:
         subscription: _Subscription,
         mark: str | None,
         task: str,
-        body: bytes,
+        body: bytes | None,
         properties: BasicProperties,
     ) -> None:
         queue, auto_ack = subscription
@@ -345,17 +403,22 @@ class Observer:
             self.latest = None  # the dead get nothing, and the broker puts it back
             return
         redelivered = bool(method.redelivered)
-        mark = mark or self._marks.of_foreign(queue, body, redelivered)
+        if body is not None:
+            mark = self._unmarked.delivered(queue, body, redelivered)
+        mark = mark or ""
         if redelivered:
             self._came_back(queue, mark)
         if properties.headers and (death := death_of(properties)) is not None:
             self._log.record("dead-lettered", self.client, death[0], mark, task, detail=death[1])
         consumer_tag = method.consumer_tag if isinstance(method, Basic.Deliver) else ""
-        held = Held(method.delivery_tag, queue, mark, task, redelivered, auto_ack, consumer_tag, channel)
+        held = Held(method.delivery_tag, queue, mark, task, redelivered, auto_ack, consumer_tag, channel, body)
         self.latest = held
         if not auto_ack:
             channel.unsettled[held.tag] = held
             self.record("delivered", held)
+        elif self._program is not None:
+            self.record("delivered", held, _AUTO_ACK)
+            self.record("unknown", held, "sent under auto-ack: what a program does with it nobody sees")
         elif isinstance(method, Basic.GetOk):
             self.record("delivered", held, _FETCHED)
         else:
@@ -367,6 +430,7 @@ class Observer:
         for channel in self._channels.values():
             for held in [each for each in channel.unsettled.values() if each.mark == mark and each.queue == queue]:
                 del channel.unsettled[held.tag]
+                held.body = None  # the delivery that has just come has it, if it bears no mark
                 self.record("requeued", held, "it was delivered again")
 
     def _settled(self, channel: _Channel, method: Settling) -> None:
@@ -377,6 +441,9 @@ class Observer:
 
     def _record_settled(self, channel: _Channel, method: Settling) -> None:
         tag = method.delivery_tag
+        if channel.closed:
+            self._log.record("ack dropped", self.client, delivery_tag=tag, detail=_CLOSED_BEFORE)
+            return
         multiple = getattr(method, "multiple", False)
         if not multiple:
             found = channel.unsettled.pop(tag, None)
@@ -417,7 +484,15 @@ class Observer:
     def _record_published(
         self, channel: _Channel, method: Basic.Publish, told: _Published, options: PublishOptions
     ) -> None:
+        if self._program and not self._has_published and self._shown is None:
+            self._log.record("connected", self.client)
+        self._has_published = True
+        if told.body is not None:
+            self._unmarked.published(told.mark, told.queue, told.body)
         self._log.record("published", self.client, told.queue, told.mark, told.task, detail=options)
+        if channel.closed:
+            self._fate("refused", told, _CLOSED_BEFORE)
+            return
         told.number = channel.remember(method, told, ())
         if channel.confirming:
             channel.published += 1
@@ -433,16 +508,22 @@ class Observer:
             told = channel.unconfirmed.pop(number, None)
             if told is not None:
                 kind = "confirmed" if good else "refused"
+                if not good and told.body is not None:
+                    self._unmarked.never_arrived(told.mark, told.queue, told.body)
                 self._log.record(kind, self.client, told.queue, told.mark, told.task, number)
                 channel.forget_up_to(told.number)
                 self.on_confirm(told.mark, good)
 
-    def _returned(self, method: Basic.Return, mark: str | None, task: str) -> None:
+    def _returned(self, method: Basic.Return, mark: str | None, task: str, body: bytes | None) -> None:
         queue = "" if method.exchange else method.routing_key
+        if body is not None:
+            mark = self._unmarked.returned(queue, body)
         reason = CloseReason(method.reply_code, method.reply_text)
         self._log.record("returned", self.client, queue, mark, task, detail=reason)
 
     def _fate(self, kind: str, told: _Published, why: Detail) -> None:
+        if kind == "refused" and told.body is not None:
+            self._unmarked.never_arrived(told.mark, told.queue, told.body)
         self._log.record(kind, self.client, told.queue, told.mark, told.task, detail=why)
 
     # -- transactions ---------------------------------------------------------------------------------
@@ -479,13 +560,15 @@ class Observer:
 
     def _declared(self, channel: _Channel, answer: Queue.DeclareOk) -> None:
         channel.last_queue = answer.queue
-        asked = channel.request
+        asked = channel.requests[0][0] if channel.requests else None
         if isinstance(asked, Queue.Declare) and not asked.passive:
             self._log.record("declared", self.client, answer.queue, detail=queue_options(asked))
 
     def _answered(self, channel: _Channel, method: Method) -> None:
         """Record what was asked of exchanges and bindings, once it was answered, or sent if no answer comes."""
-        asked = method if getattr(method, "nowait", False) else channel.request
+        asked: Method | None = channel.requests[0][0] if channel.requests else None
+        if getattr(method, "nowait", False):
+            asked = method
         if isinstance(asked, Queue.Bind | Queue.Unbind):
             kind = "bound" if isinstance(asked, Queue.Bind) else "unbound"
             self._log.record(kind, self.client, asked.queue or channel.last_queue, detail=binding_of(asked))
@@ -500,10 +583,12 @@ class Observer:
             self._log.record("declared", self.client, asked.queue, detail=queue_options(asked))
 
     def _emptied(self, channel: _Channel, answer: Queue.DeleteOk | Queue.PurgeOk) -> None:
-        asked = channel.request
+        asked = channel.requests[0][0] if channel.requests else None
         if isinstance(asked, Queue.Delete | Queue.Purge):
             kind = "deleted" if isinstance(asked, Queue.Delete) else "purged"
-            self._log.record(kind, self.client, asked.queue or channel.last_queue, detail=int(answer.message_count))
+            queue = asked.queue or channel.last_queue
+            self._unmarked.emptied(queue)
+            self._log.record(kind, self.client, queue, detail=int(answer.message_count))
 
     # -- the end of a channel -------------------------------------------------------------------------
 
@@ -511,13 +596,14 @@ class Observer:
         reason = CloseReason(method.reply_code, method.reply_text)
         queue = next(iter(channel.subscriptions.values())).queue if channel.subscriptions else ""
         self._log.record("channel closed", self.client, queue, detail=reason)
+        channel.closed = True
         self.on_release()
         for _, _, told, settled in self._swallowed(channel, method, reason):
             if told is not None:
                 self._forget_unconfirmed(channel, told)
-                self._fate("refused", told, "RabbitMQ had closed the channel before it came")
+                self._fate("refused", told, _CLOSED_BEFORE)
             for held in settled:
-                self.record("ack dropped", held, "RabbitMQ had closed the channel before it came")
+                self.record("ack dropped", held, _CLOSED_BEFORE)
                 channel.unsettled[held.tag] = held
         self._end(channel, "the broker closed the channel")
 
@@ -565,6 +651,11 @@ class Observer:
             channel = self._channels[number] = _Channel()
         return channel
 
+
+_CLOSED_BEFORE = "RabbitMQ had closed the channel before it came"
+
+#: What happens to a delivery that will be delivered again, beside a negative acknowledgment that asks for it.
+_COME_AGAIN = frozenset({"requeued", "ack dropped"})
 
 _AUTO_ACK = ConsumeOptions(auto_ack=True)
 _FETCHED = FetchOptions(auto_ack=True)

@@ -34,6 +34,7 @@ _STATES = {
     "cancelled": "cancelled",
     "channel closed": "channel closed",
     "disconnected": "disconnected",
+    "hung up": "disconnected",
     "reconnecting": "reconnecting",
     "stopping": "stopping",
     "stopped": "stopped",

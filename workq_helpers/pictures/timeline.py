@@ -19,6 +19,7 @@ from matplotlib.ticker import MaxNLocator
 
 from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.log import tables
+from workq_helpers.log.details import ProgramOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.pictures.palette import (
     BAND,
@@ -75,7 +76,8 @@ def timeline(log: EventLog, *, since_seconds: float = 0.0, without: Collection[s
 
     A row a worker, on a band from its connecting to its end. A bar is a callback at work, with its task. A
     thin line below it is a delivery that waits in the worker for its turn; a dotted one is a delivery whose
-    callback has returned and whose acknowledgment is missing. Triangles on top are tasks being published.
+    callback has returned and whose acknowledgment is missing. Of a program, whose work nobody sees, the thin line is
+    all that it held. Triangles on top are tasks being published.
 
     Args:
         log: The log to draw.
@@ -123,6 +125,7 @@ class _Chart(NamedTuple):
     notes: dict[str, str]
     bands: dict[str, tuple[float, float]]
     ends: dict[str, str]
+    programs: frozenset[str]
     deliveries: pd.DataFrame
     published: list[float]
     waiting: int
@@ -158,6 +161,7 @@ class _Chart(NamedTuple):
             notes={str(row.worker): _how(row.auto_ack, row.prefetch_count) for row in _rows(about)},
             bands=bands,
             ends={name: ends[name][0] for name in names if not still[name]},
+            programs=frozenset(str(row[2]) for row in log.rows() if isinstance(row[8], ProgramOptions)),
             deliveries=deliveries,
             published=[float(seconds) - begin for seconds in published],
             waiting=int((fates == "waiting").sum()),
@@ -269,7 +273,8 @@ def _draw_chart(axes: Axes, chart: _Chart, points: float, shown: dict[str, Any])
         if crowded:
             _draw_busy(axes, row, mine, chart.span, shown)
         else:
-            _draw_tasks(axes, row, mine, names, chart.span, points, shown)
+            seen = worker not in chart.programs
+            _draw_tasks(axes, row, mine, names, chart.span, points, shown, seen=seen)
 
 
 def _draw_title(axes: Axes, title: str, span: float) -> None:
@@ -393,13 +398,15 @@ def _draw_tasks(
     span: float,
     points: float,
     shown: dict[str, Any],
+    *,
+    seen: bool,
 ) -> None:
-    """Draw every delivery: a bar while the callback ran, thin lines before and after it."""
+    """Draw every delivery: a bar while the callback ran, thin lines before and after it; `seen` says if work is."""
     held: list[_Held] = []
     for each in _rows(mine):
         settled = span if pd.isna(each.settled_seconds) else each.settled_seconds
         if pd.isna(each.started_seconds):
-            held.append(_Held(each.delivered_seconds, settled, "solid", each.outcome))
+            held.append(_Held(each.delivered_seconds, settled, "solid", each.outcome, seen))
             continue
         finished = each.finished_seconds
         end = finished if pd.notna(finished) else settled
@@ -448,12 +455,13 @@ def _write(axes: Axes, seconds: float, row: int, text: str, hatched: bool) -> No
 
 
 class _Held(NamedTuple):
-    """A stretch in which a worker has a message and does not work on it."""
+    """A stretch in which a worker has a message and does not work on it, or nobody sees whether it does."""
 
     begin: float
     end: float
     style: str
     outcome: str
+    seen: bool = True
 
 
 def _draw_held(axes: Axes, row: int, held: Sequence[_Held], shown: dict[str, Any]) -> None:
@@ -474,12 +482,18 @@ def _draw_held(axes: Axes, row: int, held: Sequence[_Held], shown: dict[str, Any
             marker = "<" if line.outcome == "requeued" else "x"
             color = _LOOKS[line.outcome].edge
             axes.plot([line.end], [y], marker=marker, markersize=4.5, color=color, zorder=4.5)
-            label = f"{line.outcome} before its turn"
+            label = f"{line.outcome} before its turn" if line.seen else line.outcome
             shown.setdefault(label, Line2D([], [], color=color, marker=marker, ls="", ms=5, label=label))
         elif line.style == "solid" and not line.outcome:
             axes.plot([line.end, line.end], [row + 0.08, y], color=MUTED, linewidth=0.8, zorder=2.4)
-        label = "delivered, waits in the worker" if line.style == "solid" else "finished, not acknowledged"
+        label = _label_of(line)
         shown.setdefault(label, Line2D([], [], color=MUTED, lw=1.0, ls=line.style, label=label))
+
+
+def _label_of(held: _Held) -> str:
+    if not held.seen:
+        return "delivered to a program, not acknowledged yet"
+    return "delivered, waits in the worker" if held.style == "solid" else "finished, not acknowledged"
 
 
 def _draw_busy(axes: Axes, row: int, mine: pd.DataFrame, span: float, shown: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.hidden import ENVIRON, Secret
 from workq_helpers.rabbitmq.endpoint import Endpoint
 
-__all__ = ["BROKER_URL", "MANAGEMENT_URL", "address_of", "endpoint_from_url"]
+__all__ = ["BROKER_URL", "MANAGEMENT_URL", "Address", "address_of", "endpoint_from_url"]
 
 BROKER_URL = "WORKQ_BROKER_URL"
 MANAGEMENT_URL = "WORKQ_MANAGEMENT_URL"
@@ -55,6 +55,15 @@ def endpoint_from_url(environ: Mapping[str, str] = ENVIRON) -> Endpoint:
         ca_file=_ca_file(environ),
         named_by=BROKER_URL,
     )
+
+
+class Address(str):
+    """An address with its login, which a cell shows without; ``print`` shows all of it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(_without_login(self))
 
 
 def address_of(endpoint: Endpoint) -> str:

@@ -174,9 +174,10 @@ def _import_of(callback: Any) -> str:
 
 
 def _worker_call(command: Command, lesson: Session) -> Call:
-    name = str(command.get("worker", ""))
-    lesson.worker(name)  # raises for one that there is not
-    return Call(str(command["do"]), (name,), lane=f"{command['do']} {name}")
+    name, do = str(command.get("worker", "")), str(command["do"])
+    if do not in ("stop", "kill") or not any(program.name == name for program in lesson.programs):
+        lesson.worker(name)  # raises for one that there is not
+    return Call(do, (name,), lane=f"{do} {name}")
 
 
 def _broker_call(command: Command, _: Session) -> Call:

@@ -40,7 +40,9 @@ __all__ = [
 #: How the moment that is shown moves on.
 Mode = Literal["live", "paused", "replaying"]
 BrokerState = Literal["up", "stopping", "down", "coming back"]
-WorkerState = Literal["starting", "idle", "busy", "frozen", "reconnecting", "stopping", "stopped", "killed", "crashed"]
+WorkerState = Literal[
+    "starting", "idle", "busy", "frozen", "reconnecting", "disconnected", "stopping", "stopped", "killed", "crashed"
+]
 #: How far the delivery of a message to a worker has come.
 Phase = Literal["dispatched", "working", "finished"]
 
@@ -106,6 +108,8 @@ class WorkerCard(TypedDict):
     Attributes:
         name: The worker's.
         queue: What it takes from.
+        program: ``None`` for a worker of the lesson's own; for a program, of which only its connection is seen, its
+            name in the lesson, or ``""`` where the lesson did not start it.
         state: What it does.
         ack: How its deliveries are acknowledged.
         prefetch_count: How many unacknowledged messages it may hold; 0 is no limit.
@@ -119,6 +123,7 @@ class WorkerCard(TypedDict):
 
     name: str
     queue: str
+    program: str | None
     state: WorkerState
     ack: Literal["auto", "manual"]
     prefetch_count: int

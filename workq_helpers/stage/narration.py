@@ -34,7 +34,7 @@ _FREQUENT = frozenset({"published", "confirmed", "delivered", "started", "finish
 _UNTOLD = frozenset({"confirmed", "started", "starting", "stopping", "reconnecting"})
 
 #: Kinds that end what a client held; what became of it is said in the same sentence.
-_ENDINGS = frozenset({"killed", "crashed", "stopped", "disconnected", "channel closed", "cancelled"})
+_ENDINGS = frozenset({"killed", "crashed", "stopped", "disconnected", "hung up", "channel closed", "cancelled"})
 
 #: Kinds of which all within a beat are one sentence, whoever it is.
 _TOGETHER = frozenset({"connected", "stopped", "disconnected", "declared", "broker"})
@@ -159,7 +159,7 @@ class Narration:
         happening.actors[actor] = None
         if row[4] is not None or task:
             happening.tasks.add(1, [task])
-        if kind == "disconnected":
+        if kind in ("disconnected", "hung up"):
             self._cut_off.add(actor)
         elif kind == "connected":
             self._cut_off.discard(actor)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
 from typing import Final, NamedTuple
 
-from workq_helpers.log.details import BrokerChange, ConsumeOptions
+from workq_helpers.log.details import BrokerChange, ConsumeOptions, ProgramOptions
 from workq_helpers.log.events import Row
 from workq_helpers.log.ledger import ENDS, Delivery, Ledger, LogCounts, Message, WorkerCounts
 from workq_helpers.log.messages import is_shortened
@@ -58,6 +58,7 @@ _STATES: Final[Mapping[str, WorkerState]] = {
     "connected": "idle",
     "disconnected": "reconnecting",
     "reconnecting": "reconnecting",
+    "hung up": "disconnected",
     "stopping": "stopping",
     "stopped": "stopped",
     "killed": "killed",
@@ -95,11 +96,12 @@ class BrokerCounts(NamedTuple):
 class _Worker:
     """What is known of one worker besides its messages."""
 
-    __slots__ = ("frozen_since", "hung", "prefetch_count", "queue", "state")
+    __slots__ = ("frozen_since", "hung", "prefetch_count", "program", "queue", "state")
 
     def __init__(self, state: WorkerState = "starting") -> None:
         self.queue = ""
         self.state: WorkerState = state
+        self.program: str | None = None
         self.prefetch_count = 0
         self.frozen_since: float | None = None
         self.hung: list[tuple[float, float]] = []  # spans that it was frozen for
@@ -185,8 +187,11 @@ class Scene:
         if kind == "starting":
             self._workers.pop(actor, None)  # another worker of an ended one's name takes the last place
         worker = self._workers.setdefault(actor, _Worker())
+        self._publishers.pop(actor, None)  # a program that published before it consumed
         worker.queue = queue
         worker.state = _STATES.get(kind, worker.state)
+        if isinstance(row[8], ProgramOptions):
+            worker.program = row[8].program
         if kind in ("starting", "connected"):
             worker.prefetch_count = row[8].prefetch_count if isinstance(row[8], ConsumeOptions) else 0
             self._queues.setdefault(queue)
@@ -205,7 +210,7 @@ class Scene:
             return
         publisher.state = "publishing" if kind == "connected" else _STATES.get(kind, publisher.state)
         publisher.blocked = kind == "blocked" or (publisher.blocked and kind != "unblocked")
-        if kind in _ENDED:
+        if kind in _ENDED or kind == "hung up":
             del self._publishers[actor]
 
     # -- showing --------------------------------------------------------------------------------------
@@ -335,6 +340,7 @@ class Scene:
         return {
             "name": name,
             "queue": worker.queue,
+            "program": worker.program,
             "state": self._worker_state(worker, busy_with),
             "ack": "auto" if auto_ack else "manual",
             "prefetch_count": limit,

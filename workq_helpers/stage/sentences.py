@@ -235,6 +235,8 @@ _SENTENCES: Final[Mapping[str, Callable[[Happening], str]]] = {
     "cancelled": lambda it: f"RabbitMQ canceled the consumer of {it.who}",
     "channel closed": lambda it: f"RabbitMQ closed the channel of {it.who}{_because(it)}",
     "disconnected": _disconnected,
+    "hung up": lambda it: f"The connection of {it.who} ended{_because(it)}",
+    "unreadable": lambda it: f"What passes between RabbitMQ and {it.who} is not recorded any more{_because(it)}",
     "blocked": lambda it: f"RabbitMQ asked {it.who} to wait",
     "unblocked": lambda it: f"RabbitMQ lets {it.who} go on",
     "stopped": lambda it: f"{it.who} stopped",

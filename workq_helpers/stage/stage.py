@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from IPython import display
 
+from workq_helpers.clients.console import Console
 from workq_helpers.clients.pace import seconds_per_dot
 from workq_helpers.errors import WorkqError
 from workq_helpers.log.events import EventLog
@@ -257,7 +258,7 @@ class Stage:
             self._counter,
             id(self._broker.latest()),
             id(self._broker.routes),
-            sum(worker.console.writes for worker in self._lesson.workers),
+            sum(console.writes for _, console in self._consoles()),
         )
 
     def _send_replies(self) -> None:
@@ -321,10 +322,16 @@ class Stage:
             notices=self._notices,
         )
 
+    def _consoles(self) -> list[tuple[str, Console]]:
+        """Return what each program and each worker has printed, the latest last."""
+        lesson = self._lesson
+        programs = [(program.name, program.console) for program in lesson.programs]
+        return programs + [(worker.name, worker.console) for worker in lesson.workers]
+
     def _console(self, name: str, count: int, until_seconds: float) -> list[str]:
-        for worker in reversed(self._lesson.workers):
-            if worker.name == name:
-                return [printable(line) for line in worker.console.tail(count, until_seconds)]
+        for known, console in reversed(self._consoles()):
+            if known == name:
+                return [printable(line) for line in console.tail(count, until_seconds)]
         return []
 
     # -- commands -------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ class Evidence:
     Args:
         log: The log.
         counts: Asks the broker for its queues' counts, where it can be asked.
-        programs: The lesson's programs, which the log can't see into.
+        programs: The lesson's programs, whose work the log can't see.
     """
 
     def __init__(

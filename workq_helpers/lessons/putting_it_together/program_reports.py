@@ -1,4 +1,4 @@
-"""What the processes of worker.py say of themselves: the log can't see into them."""
+"""What the processes of worker.py say of themselves: the log sees their connections, and not their work."""
 
 from __future__ import annotations
 

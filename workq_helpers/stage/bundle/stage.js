@@ -331,6 +331,7 @@ var STATE_ICONS = {
   busy: "▶︎",
   frozen: "❄︎",
   reconnecting: "↻",
+  disconnected: "⊘",
   stopping: "◑",
   stopped: "■",
   killed: "✕",
@@ -1658,7 +1659,7 @@ function queueCounts({ h }, name) {
 }
 
 // workq_helpers/stage/js/why_waiting.js
-var NOT_CONNECTED = /* @__PURE__ */ new Set(["starting", "reconnecting", "stopping"]);
+var NOT_CONNECTED = /* @__PURE__ */ new Set(["starting", "reconnecting", "disconnected", "stopping"]);
 function whyWaiting(frame, queue) {
   if (queue.gone) return "This queue is gone.";
   const { state } = frame.broker;
@@ -2236,7 +2237,8 @@ var EndingCard = class {
 
 // workq_helpers/stage/js/worker_actions.js
 function workerActions(ui, name) {
-  const command = () => ({ worker: name });
+  let own = "";
+  const command = () => ({ worker: own || name });
   const stop = button(ui, "Stop", "stop", {
     command,
     "aria-label": `Stop ${name}`,
@@ -2256,8 +2258,14 @@ function workerActions(ui, name) {
      * @param {WorkerCard} worker
      * @param {boolean} ended
      */
-    draw({ state }, ended) {
-      setHidden(element, ended);
+    draw({ state, program }, ended) {
+      setHidden(element, ended || program === "");
+      setHidden(freeze, program !== null);
+      if (program && own !== program) {
+        own = program;
+        setAttribute(stop, "title", "SIGTERM asks its process to end");
+        setAttribute(kill, "title", "SIGKILL ends its process");
+      }
       const frozen = state === "frozen";
       setText(freeze, frozen ? "Thaw" : "Freeze");
       setAttribute(freeze, "data-do", frozen ? "thaw" : "freeze");
@@ -2433,15 +2441,18 @@ function hands(ui, name) {
   };
 }
 var isWorkedOn = (message) => message.phase === "working";
-function noteOn({ slots, more, state, ack }) {
+function noteOn({ slots, more, state, ack, program }) {
   const waiting = slots.filter((message) => message.phase === "dispatched").length + more;
   const finished = slots.filter((message) => message.phase === "finished").length;
   const said = [];
   if (state === "frozen" && slots.length > 0) said.push("Hangs, and keeps what it holds.");
   if (state === "reconnecting") said.push("Lost its connection and tries again.");
-  if (waiting > 0) said.push(noteOnWaiting(waiting, ack));
+  if (waiting > 0) said.push(program === null ? noteOnWaiting(waiting, ack) : noteOnHeld(waiting));
   if (finished > 0) said.push(`${formatCount(finished)} finished, not acknowledged.`);
   return said.join(" ");
+}
+function noteOnHeld(held) {
+  return `${formatCount(held)} ${held === 1 ? "is" : "are"} not acknowledged: no other worker gets ${held === 1 ? "it" : "them"}.`;
 }
 function noteOnWaiting(waiting, ack) {
   const wait = `${formatCount(waiting)} ${waiting === 1 ? "waits" : "wait"} here`;

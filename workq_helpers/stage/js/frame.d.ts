@@ -195,7 +195,8 @@ export interface Work {
 export interface WorkerCard {
   name: string;
   queue: string;
-  state: "starting" | "idle" | "busy" | "frozen" | "reconnecting" | "stopping" | "stopped" | "killed" | "crashed";
+  program: string | null;
+  state: "starting" | "idle" | "busy" | "frozen" | "reconnecting" | "disconnected" | "stopping" | "stopped" | "killed" | "crashed";
   ack: "auto" | "manual";
   prefetch_count: number;
   done: number;
@@ -206,4 +207,4 @@ export interface WorkerCard {
   console: string[];
 }
 
-export type WorkerState = "starting" | "idle" | "busy" | "frozen" | "reconnecting" | "stopping" | "stopped" | "killed" | "crashed";
+export type WorkerState = "starting" | "idle" | "busy" | "frozen" | "reconnecting" | "disconnected" | "stopping" | "stopped" | "killed" | "crashed";

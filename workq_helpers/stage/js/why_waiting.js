@@ -5,7 +5,7 @@ import { hasEnded } from "./worker_states.js";
 /** @import { Frame, QueueCard, WorkerState } from "./frame.d.ts" */
 
 /** @type {Set<WorkerState>} */
-const NOT_CONNECTED = new Set(["starting", "reconnecting", "stopping"]);
+const NOT_CONNECTED = new Set(["starting", "reconnecting", "disconnected", "stopping"]);
 
 /**
  * Why messages wait in this queue, as a sentence.

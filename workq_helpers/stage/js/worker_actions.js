@@ -12,7 +12,8 @@ import { setAttribute, setHidden, setText } from "./dom.js";
  * @param {string} name
  */
 export function workerActions(ui, name) {
-  const command = () => ({ worker: name });
+  let own = ""; // the lesson's name of a program of its own
+  const command = () => ({ worker: own || name });
   const stop = button(ui, "Stop", "stop", {
     command,
     "aria-label": `Stop ${name}`,
@@ -32,8 +33,14 @@ export function workerActions(ui, name) {
      * @param {WorkerCard} worker
      * @param {boolean} ended
      */
-    draw({ state }, ended) {
-      setHidden(element, ended);
+    draw({ state, program }, ended) {
+      setHidden(element, ended || program === "");
+      setHidden(freeze, program !== null);
+      if (program && own !== program) {
+        own = program;
+        setAttribute(stop, "title", "SIGTERM asks its process to end");
+        setAttribute(kill, "title", "SIGKILL ends its process");
+      }
       const frozen = state === "frozen";
       setText(freeze, frozen ? "Thaw" : "Freeze");
       setAttribute(freeze, "data-do", frozen ? "thaw" : "freeze");

@@ -61,15 +61,23 @@ const isWorkedOn = (message) => message.phase === "working";
  * What it means that this worker holds what it holds.
  * @param {WorkerCard} worker
  */
-function noteOn({ slots, more, state, ack }) {
+function noteOn({ slots, more, state, ack, program }) {
   const waiting = slots.filter((message) => message.phase === "dispatched").length + more;
   const finished = slots.filter((message) => message.phase === "finished").length;
   const said = [];
   if (state === "frozen" && slots.length > 0) said.push("Hangs, and keeps what it holds.");
   if (state === "reconnecting") said.push("Lost its connection and tries again.");
-  if (waiting > 0) said.push(noteOnWaiting(waiting, ack));
+  if (waiting > 0) said.push(program === null ? noteOnWaiting(waiting, ack) : noteOnHeld(waiting));
   if (finished > 0) said.push(`${formatCount(finished)} finished, not acknowledged.`);
   return said.join(" ");
+}
+
+/**
+ * What a program does with what it holds nobody sees.
+ * @param {number} held
+ */
+function noteOnHeld(held) {
+  return `${formatCount(held)} ${held === 1 ? "is" : "are"} not acknowledged: no other worker gets ${held === 1 ? "it" : "them"}.`;
 }
 
 /**

@@ -9,6 +9,7 @@ export const STATE_ICONS = {
   busy: "▶\uFE0E",
   frozen: "❄\uFE0E",
   reconnecting: "↻",
+  disconnected: "⊘",
   stopping: "◑",
   stopped: "■",
   killed: "✕",

@@ -1,0 +1,69 @@
+"""`UnmarkedMessages`: the guess which message it was, where a message says nothing itself."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from workq_helpers.log.unmarked import UnmarkedMessages, fingerprint
+
+SOUP, TEA = fingerprint(b"soup", 4), fingerprint(b"tea", 3)
+
+
+@pytest.fixture
+def messages() -> UnmarkedMessages:
+    numbers = itertools.count(1)
+    return UnmarkedMessages(lambda: f"new {next(numbers)}")
+
+
+def test_what_was_published_is_found_in_its_order(messages: UnmarkedMessages) -> None:
+    for mark, body in (("a", SOUP), ("b", TEA), ("c", SOUP)):
+        messages.published(mark, "q", body)
+    assert [messages.delivered("q", body, False) for body in (SOUP, SOUP, TEA)] == ["a", "c", "b"]
+
+
+def test_what_nobody_saw_published_is_new(messages: UnmarkedMessages) -> None:
+    messages.published("a", "other", SOUP)
+    assert messages.delivered("q", SOUP, False) == "new 1"
+    assert messages.delivered("q", SOUP, False) == "new 2"
+
+
+def test_what_was_put_back_is_what_comes_again_and_what_is_settled_never(messages: UnmarkedMessages) -> None:
+    for mark in "abc":
+        messages.published(mark, "q", SOUP)
+        messages.delivered("q", SOUP, False)
+    messages.settled("a", "q", SOUP)
+    messages.put_back("c", "q", SOUP)
+    assert messages.delivered("q", SOUP, True) == "c"
+    messages.settled("c", "q", SOUP)
+    assert messages.delivered("q", SOUP, True) == "b"  # its holder's end was not noticed yet
+    assert messages.delivered("q", SOUP, False) == "new 1"
+
+
+def test_each_queue_gets_the_copies_of_an_exchange(messages: UnmarkedMessages) -> None:
+    messages.published("a", "", SOUP)
+    messages.published("b", "", SOUP)
+    assert [messages.delivered("one", SOUP, False) for _ in range(3)] == ["a", "b", "new 1"]
+    assert [messages.delivered("two", SOUP, False) for _ in range(2)] == ["a", "b"]
+
+
+def test_what_was_returned_refused_or_purged_is_not_delivered(messages: UnmarkedMessages) -> None:
+    for mark in "abcd":
+        messages.published(mark, "q", SOUP)
+    assert messages.returned("q", SOUP) == "a"
+    messages.never_arrived("c", "q", SOUP)
+    assert messages.delivered("q", SOUP, False) == "b"
+    messages.emptied("q")
+    assert messages.delivered("q", SOUP, False) == "new 1"
+    messages.published("e", "", TEA)
+    assert messages.returned("", TEA) == "e"
+    assert messages.returned("", TEA) is None
+
+
+def test_settled_messages_take_no_room(messages: UnmarkedMessages) -> None:
+    for number in range(100):
+        body = fingerprint(str(number).encode(), 1)
+        messages.published(str(number), "q", body)
+        messages.settled(messages.delivered("q", body, False), "q", body)
+    assert messages._alike == {}

@@ -1,0 +1,148 @@
+"""`UnmarkedMessages`: tells messages apart that bear no mark of the log's, by queue, body and order."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+
+__all__ = ["UnmarkedMessages", "fingerprint"]
+
+
+def fingerprint(body: bytes, size: int) -> bytes:
+    """Return what bodies are compared by.
+
+    Args:
+        body: The body, or its beginning.
+        size: How long it is in all.
+    """
+    return hashlib.blake2b(body, digest_size=16).digest() + size.to_bytes(8)
+
+
+class _Alike:
+    """The messages in one queue with equal bodies, by their marks, in their order."""
+
+    __slots__ = ("back", "fresh", "held", "routed")
+
+    def __init__(self) -> None:
+        self.fresh: dict[str, None] = {}  # published, and not delivered yet
+        self.held: dict[str, None] = {}
+        self.back: dict[str, None] = {}  # delivered before
+        self.routed = 0  # how many of those that came through an exchange
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.fresh or self.held or self.back or self.routed)
+
+
+class UnmarkedMessages:
+    """Gives each message without a mark a name in the log, and finds it again wherever it turns up.
+
+    Programs publish without marks, and their bytes pass the relay as they are. So a message of theirs is recognized by
+    its queue, its body and the order, as a queue keeps it; what came through an exchange, by its body and the order in
+    each queue. That is a guess where bodies are equal: which of two equal messages it was, nobody could tell.
+
+    Args:
+        new_mark: Returns a mark that no other message has.
+    """
+
+    def __init__(self, new_mark: Callable[[], str]) -> None:
+        self._new_mark = new_mark
+        self._lock = threading.Lock()
+        self._alike: dict[tuple[str, bytes], _Alike] = {}
+        self._routed: dict[bytes, list[str]] = {}
+
+    def published(self, mark: str, queue: str, body: bytes) -> None:
+        """Learn that a message was published.
+
+        Args:
+            mark: What the log calls it.
+            queue: The queue it was sent to, ``""`` if an exchange routes it.
+            body: The body's `fingerprint`, as everywhere here.
+        """
+        with self._lock:
+            if queue:
+                self._alike.setdefault((queue, body), _Alike()).fresh[mark] = None
+            else:
+                self._routed.setdefault(body, []).append(mark)
+
+    def delivered(self, queue: str, body: bytes, redelivered: bool) -> str:
+        """Return the mark of a message that was delivered.
+
+        Args:
+            queue: The queue it came from.
+            body: Its body.
+            redelivered: Whether RabbitMQ says that it was delivered before.
+        """
+        with self._lock:
+            alike = self._alike.setdefault((queue, body), _Alike())
+            # One that somebody seems to hold may be back, and its connection's end not have been noticed here yet.
+            mark = self._first(alike.back, alike.held, alike.fresh) if redelivered else self._first(alike.fresh)
+            if mark is None:
+                mark = self._next_routed(alike, body) or self._new_mark()
+            alike.held[mark] = None
+            return mark
+
+    def settled(self, mark: str, queue: str, body: bytes) -> None:
+        """Learn that nobody will get a delivered message again."""
+        with self._lock:
+            alike = self._alike.get((queue, body))
+            if alike is not None:
+                alike.held.pop(mark, None)
+                self._forget_empty(queue, body)
+
+    def put_back(self, mark: str, queue: str, body: bytes) -> None:
+        """Learn that a delivered message is in its queue again."""
+        with self._lock:
+            alike = self._alike.setdefault((queue, body), _Alike())
+            alike.held.pop(mark, None)
+            alike.back[mark] = None
+
+    def returned(self, queue: str, body: bytes) -> str | None:
+        """Return the mark of a message that RabbitMQ sent back to its publisher, and forget it."""
+        with self._lock:
+            if not queue:
+                marks = self._routed.get(body)
+                return marks.pop() if marks else None
+            alike = self._alike.get((queue, body))
+            mark = None if alike is None else self._first(alike.fresh)
+            self._forget_empty(queue, body)
+            return mark
+
+    def never_arrived(self, mark: str, queue: str, body: bytes) -> None:
+        """Learn that RabbitMQ did not take a message."""
+        with self._lock:
+            alike = self._alike.get((queue, body))
+            if alike is not None:
+                alike.fresh.pop(mark, None)
+                self._forget_empty(queue, body)
+            elif mark in self._routed.get(body, ()):
+                self._routed[body].remove(mark)
+
+    def emptied(self, queue: str) -> None:
+        """Learn that a queue was purged or deleted."""
+        with self._lock:
+            for name, body in list(self._alike):
+                if name == queue:
+                    self._alike[name, body].fresh.clear()
+                    self._alike[name, body].back.clear()
+                    self._forget_empty(name, body)
+
+    @staticmethod
+    def _first(*places: dict[str, None]) -> str | None:
+        for marks in places:
+            for mark in marks:
+                del marks[mark]
+                return mark
+        return None
+
+    def _next_routed(self, alike: _Alike, body: bytes) -> str | None:
+        marks = self._routed.get(body, ())
+        if alike.routed == len(marks):
+            return None
+        alike.routed += 1
+        return marks[alike.routed - 1]
+
+    def _forget_empty(self, queue: str, body: bytes) -> None:
+        if (queue, body) in self._alike and self._alike[queue, body].is_empty:
+            del self._alike[queue, body]
