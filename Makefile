@@ -82,6 +82,7 @@ format: setup $(NODE_MODULES)
 bundle: setup $(NODE_MODULES)
 	$(BIN)/python scripts/stage_frames.py
 	node scripts/bundle_stage.mjs
+	@$(SETUP)
 
 $(NODE_MODULES): package.json package-lock.json
 	@command -v npm >/dev/null || { echo "npm is not installed: the stage's JavaScript is checked with it. Install Node 18 or newer."; exit 1; }

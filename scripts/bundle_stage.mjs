@@ -1,7 +1,8 @@
-// Make one file of the stage's JavaScript modules and one of its style sheets: `node scripts/bundle_stage.mjs`.
+// Make one file of the stage's JavaScript modules, one of its style sheets, and JupyterLab's extension: `node scripts/bundle_stage.mjs`.
 // With --check nothing is written; the exit status says whether what is there is what the modules make.
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -9,17 +10,19 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const made = (folder) =>
   `Made by \`make bundle\` from the modules in workq_helpers/stage/${folder}: change them, not this.`;
 
-const { outputFiles } = await build({
-  absWorkingDir: root,
-  entryPoints: ["workq_helpers/stage/js/stage.js", "workq_helpers/stage/css/stage.css"],
-  entryNames: "[name]",
-  outdir: "workq_helpers/stage/bundle",
-  bundle: true,
-  format: "esm",
-  charset: "utf8",
-  banner: { js: `// ${made("js")}`, css: `/* ${made("css")} */` },
-  write: false,
-});
+/** Bundles what these files import, without writing it. */
+const bundle = async (entryPoints, outdir, format) => {
+  const options = { bundle: true, charset: "utf8", entryNames: "[name]", write: false };
+  const banner = { js: `// ${made("js")}`, css: `/* ${made("css")} */` };
+  return (await build({ absWorkingDir: root, entryPoints, outdir, format, banner, ...options })).outputFiles;
+};
+
+const folder = "workq_helpers/stage";
+const outputFiles = [
+  ...(await bundle([`${folder}/js/stage.js`, `${folder}/css/stage.css`], `${folder}/bundle`, "esm")),
+  ...(await bundle([`${folder}/js/player/player.js`, `${folder}/css/player.css`], `${folder}/bundle`, "esm")),
+  ...(await bundle([`${folder}/js/lab/extension.js`], `${folder}/bundle/lab_extension/static`, "iife")),
+];
 
 if (process.argv.includes("--check")) {
   for (const { path, text } of outputFiles) {
@@ -28,5 +31,8 @@ if (process.argv.includes("--check")) {
     process.exitCode = 1;
   }
 } else {
-  for (const { path, text } of outputFiles) writeFileSync(path, text);
+  for (const { path, text } of outputFiles) {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+  }
 }

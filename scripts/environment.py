@@ -97,7 +97,9 @@ def wanted() -> str:
     """What is installed follows from these files: when any of them changes, .venv is brought up to date."""
     pins = constraints()
     digest = hashlib.sha256(repr(pins).encode())
-    for name in ("pyproject.toml", "constraints.txt", "scripts/environment.py", *filter(None, [pins])):
+    # JupyterLab reads its extension where it was copied to.
+    extension = "workq_helpers/stage/bundle/lab_extension/static/extension.js"
+    for name in ("pyproject.toml", "constraints.txt", "scripts/environment.py", extension, *filter(None, [pins])):
         digest.update((ROOT / name).read_bytes())
     return digest.hexdigest()
 

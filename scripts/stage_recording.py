@@ -88,6 +88,7 @@ class Recording:
         closed: str = "",
         later_seconds: float = 0.0,
         lesson: str = "round-robin",
+        controls: tuple[str, ...] = (),
     ) -> Frame:
         """Return the frame of a moment: of the end of the log and so many seconds, or of a position."""
         end = self.seconds + later_seconds
@@ -103,6 +104,7 @@ class Recording:
             number=number,
             lesson=lesson,
             closed=closed,
+            controls=controls,
             routes=self.routes,
             marks=scene.narration.notable(),
             calls=self.calls,

@@ -7,6 +7,7 @@
     ├── WaitTimeoutError                something awaited did not happen in time (also a TimeoutError)
     ├── ImpostorError                   a file of yours is imported in the place of a module (also an ImportError)
     ├── CheckFailedError                a lesson's claim was not observed (also an AssertionError)
+    ├── RunFileError                    a file is no saved run, or can't be read or written
     ├── BrokerError                     the broker itself
     │   ├── BrokerNotFoundError         no RabbitMQ to use, and none that could be started
     │   ├── BrokerUnreachableError      nothing answers at the address
@@ -65,6 +66,7 @@ __all__ = [
     "PackagesError",
     "PortTakenError",
     "QueueError",
+    "RunFileError",
     "StaleStateError",
     "StateFileError",
     "StateVersionError",
@@ -104,6 +106,10 @@ class ImpostorError(WorkqError, ImportError):
 
 class CheckFailedError(WorkqError, AssertionError):
     """A lesson's claim was not observed; the message says what is missing."""
+
+
+class RunFileError(WorkqError):
+    """A file is no saved run, or can't be read or written; the message says what is wrong with it."""
 
 
 class BrokerError(WorkqError):

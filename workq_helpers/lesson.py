@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from workq_helpers import log as logs
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from workq_helpers.broker import Broker
     from workq_helpers.pictures.picture import Picture
-    from workq_helpers.stage import Stage
+    from workq_helpers.stage import RunPlayer, Stage
     from workq_helpers.teaching.chapter import Chapter
     from workq_helpers.teaching.check import CheckResult
 
@@ -82,6 +83,36 @@ class Lesson(Session):
             elif not self._closed:
                 _stages[self.name].follow(self)
             return _stages[self.name]
+
+    def save_run(
+        self, path: str | Path = "run.html", *, begin_seconds: float = 0.0, end_seconds: float | None = None
+    ) -> Path:
+        """Save what the stage has shown, so that anybody can play it: in any browser, without Python and RabbitMQ.
+
+        Args:
+            path: Where: ``.html`` is a page with the player in it, ``.json`` the run alone.
+            begin_seconds: Where to begin, in seconds since the lesson opened.
+            end_seconds: Where to end; now by default.
+
+        Returns:
+            The file.
+
+        Raises:
+            InvalidArgumentError: There is nothing in that stretch, or more than can be played.
+            RunFileError: The file can't be written.
+        """
+        return stages.saving.save(self.stage.run(begin_seconds, end_seconds), path)
+
+    def replay(self, path: str | Path) -> RunPlayer:
+        """Play a saved run on a stage without levers; name it at the end of a cell to see it.
+
+        Args:
+            path: The file, of either kind.
+
+        Raises:
+            RunFileError: It can't be read, or holds no run.
+        """
+        return stages.RunPlayer(stages.saving.load(path))
 
     def check(self, name: str) -> CheckResult:
         """Say whether a claim was observed in this lesson.

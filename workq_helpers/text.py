@@ -7,10 +7,17 @@ from __future__ import annotations
 
 import difflib
 import html
+import io
+import itertools
+import keyword
 import re
+import tokenize
 from collections.abc import Iterable
 
-__all__ = ["Code", "Sentence", "did_you_mean", "paragraph", "printable", "without_login"]
+__all__ = ["Code", "Sentence", "did_you_mean", "marked", "paragraph", "printable", "without_login"]
+
+#: Marks that a sentence may begin with, and the colors that they get: dark on pale, to be read in any theme.
+_MARKS = {"✔": ("#00402e", "#cdeedd"), "✗": ("#5c1e00", "#f6d5c4"), "Not yet:": ("#4a3000", "#fbe3b3")}
 
 # Control characters have pictures of their own in Unicode. The second set, which some terminals obey too, has none;
 # nor have those that turn the direction of what follows, or can't be seen at all.
@@ -50,7 +57,16 @@ def paragraph(text: str) -> str:
         text: What to say; line breaks stay.
     """
     # The class keeps JupyterLab from typesetting what stands between dollar signs: tasks may be in the sentence.
-    return f'<p class="mathjax_ignore" style="white-space: pre-line">{html.escape(text)}</p>'
+    return f'<p class="mathjax_ignore" style="white-space: pre-line">{marked(text)}</p>'
+
+
+def marked(text: str) -> str:
+    """Return a sentence as HTML; the mark that it begins with, such as a check mark, gets its color."""
+    for mark, (ink, paper) in _MARKS.items():
+        if text.startswith(mark):
+            style = f"color: {ink}; background: {paper}; border-radius: 3px; padding: 0 0.3em"
+            return f'<strong style="{style}">{mark}</strong>{html.escape(text.removeprefix(mark))}'
+    return html.escape(text)
 
 
 class Code(str):
@@ -60,7 +76,7 @@ class Code(str):
 
     def _repr_html_(self) -> str:
         # Jupyter breaks lines anywhere, in the middle of words too; code is better scrolled.
-        return f'<pre style="overflow-x: auto"><code style="white-space: pre">{html.escape(self)}</code></pre>'
+        return f'<pre style="overflow-x: auto"><code style="white-space: pre">{_colored(self)}</code></pre>'
 
     def __repr__(self) -> str:
         return str(self)
@@ -82,3 +98,40 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return "; did you mean 'hello'?" where one of the known names is much like another, else nothing."""
     meant = difflib.get_close_matches(name, [each for each in known if each != name], n=1)
     return f"; did you mean {meant[0]!r}?" if meant else ""
+
+
+#: JupyterLab's own colors of code, which follow its theme; elsewhere one that can be read on white and on black.
+_CODE_COLORS = {
+    "keyword": "var(--jp-mirror-editor-keyword-color, #3a8a3a)",
+    "string": "var(--jp-mirror-editor-string-color, #c0504d)",
+    "comment": "var(--jp-mirror-editor-comment-color, #5b8a8a)",
+    "number": "var(--jp-mirror-editor-number-color, #3a8a5a)",
+}
+
+
+def _colored(code: str) -> str:
+    """Return Python code as HTML; what can't be read as Python stays plain."""
+    lines = code.splitlines(keepends=True)
+    starts = [0, *itertools.accumulate(map(len, lines))]
+    told, at = [], 0
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(code).readline))
+    except (tokenize.TokenError, SyntaxError):
+        return html.escape(code)
+    for token in tokens:
+        color = _CODE_COLORS.get(_kind(token))
+        if color is not None:
+            begin, end = (starts[row - 1] + column for row, column in (token.start, token.end))
+            told.append(
+                f'{html.escape(code[at:begin])}<span style="color: {color}">{html.escape(code[begin:end])}</span>'
+            )
+            at = end
+    return "".join([*told, html.escape(code[at:])])
+
+
+def _kind(token: tokenize.TokenInfo) -> str:
+    if token.type == tokenize.NAME and keyword.iskeyword(token.string):
+        return "keyword"
+    if token.type == tokenize.STRING or tokenize.tok_name[token.type].startswith("FSTRING"):
+        return "string"
+    return {tokenize.COMMENT: "comment", tokenize.NUMBER: "number"}.get(token.type, "")

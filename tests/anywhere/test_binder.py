@@ -103,22 +103,20 @@ def test_there_is_neither_root_nor_docker(binder: Container, server: ContainedSe
     assert binder.run("sh", "-c", "command -v docker sudo; ls -d /run/docker.sock 2>/dev/null || echo none") == "none"
 
 
-def test_jupyterlab_opens_the_first_lesson_beside_two_terminals(browser: Browser, server: ContainedServer) -> None:
+def test_jupyterlab_opens_the_first_lesson_with_the_stage_beside_it(browser: Browser, server: ContainedServer) -> None:
     tab = Tab(browser, server, "default")
     page = tab.page
     page.goto(server.url("lab"))
     page.locator(".jp-NotebookPanel .jp-Notebook").wait_for()
     expect(page.locator(".jp-Terminal")).to_have_count(2)
+    expect(page.locator("#workq-stage-panel")).to_contain_text("press Shift+Enter")
     expect(page.locator(".jp-Dialog, .Toastify__toast")).to_have_count(0)
     lesson = page.evaluate("() => jupyterapp.shell.currentWidget.context.path")
     assert lesson == "notebooks/00_start_here.ipynb"
-    notebook, terminals = page.locator(".jp-NotebookPanel").bounding_box(), page.locator(".jp-Terminal")
-    for terminal in terminals.all():
-        expect(terminal).to_be_visible()
-        box = terminal.bounding_box()
-        assert notebook is not None
-        assert box is not None
-        assert box["x"] >= notebook["x"] + notebook["width"]
+    notebook, panel = (page.locator(where).bounding_box() for where in (".jp-NotebookPanel", "#workq-stage-panel"))
+    assert notebook is not None
+    assert panel is not None
+    assert panel["x"] >= notebook["x"] + notebook["width"] - 1
     assert {terminal["name"] for terminal in server.ask("GET", "terminals")} == {"1", "2"}
     (SCREENSHOTS / "binder-opened.png").parent.mkdir(parents=True, exist_ok=True)
     (SCREENSHOTS / "binder-opened.png").write_bytes(page.screenshot())

@@ -126,6 +126,34 @@ def test_a_command_is_taken_at_once_and_answered_when_it_is_done(
     poll_for(lambda: browser.answers.get("slow", {}).get("ok"))
 
 
+def test_what_waited_longer_than_its_experiment_is_dropped_with_a_sentence(
+    lesson: Lesson, browser: Browser, poll_for: Callable[..., None]
+) -> None:
+    cells = browser.stage._cells
+    cells._begin()
+    browser.shows(lambda frame: frame["during"])
+    pressed = browser.frame["during"]
+    command = {"do": "send", "queue": "hello", "task": "t", "during": pressed}
+    assert browser.ask(command)["ok"]
+    cells._end()
+    assert browser.ask(command)["ok"]  # it waited for the cell, and nothing has begun since
+    browser.shows(lambda frame: frame["during"] == "")
+    cells._begin()
+    answer = browser.ask(command)
+    assert (answer["ok"], "another experiment has begun" in answer["text"]) == (False, True)
+    browser.shows(lambda frame: frame["notices"] and frame["notices"][-1]["text"] == answer["text"])
+    browser.shows(lambda frame: frame["queues"][0]["ready"]["log"] == 2)
+    # In a subshell nothing waits for a cell: a frame has come late, that is all.
+    number = "from a subshell"
+    subshell = threading.Thread(target=browser._widget._handle_custom_msg, args=({"id": number, **command}, []))
+    subshell.start()
+    poll_for(lambda: browser.answers.get(number, {}).get("ok"))
+    subshell.join()
+    cells._end()
+    lesson.start_over()
+    assert browser.ask({**command, "during": f"{cells.begun}.0"})["ok"] is False
+
+
 def test_one_thread_alone_writes_frames_and_they_are_few(lesson: Lesson, browser: Browser) -> None:
     browser.do("add_worker", queue="hello", auto_ack=True, prefetch_count=0)
     browser.do("many", queue="hello", count=3000, dots=0, rate=0)

@@ -315,6 +315,23 @@ class Notebook:
         self.select(index)
         self._run("notebook:run-cell")
 
+    def begin(self, index: int) -> None:
+        """Run one cell and don't wait for it."""
+        self.select(index)
+        self._begin("notebook:run-cell")
+
+    def queue(self, source: str) -> None:
+        """Have a program run as the next cell, after the one that runs."""
+        self.script("code => { session().session.kernel.requestExecute({code}); }", source)
+
+    def runs(self, index: int) -> bool:
+        """Whether a cell runs at this moment."""
+        return bool(self.script("index => panel().content.model.cells.get(index).executionState === 'running'", index))
+
+    def wait_until_done(self) -> None:
+        """Wait until the cells that were begun are done."""
+        self.page.wait_for_function("() => window.ranCells", timeout=CELL_SECONDS * 1000)
+
     def select(self, index: int) -> None:
         """Make a cell the active one."""
         self.script("index => { panel().content.activeCellIndex = index; }", index)
@@ -350,12 +367,15 @@ class Notebook:
         return found
 
     def _run(self, command: str) -> None:
+        self._begin(command)
+        self.wait_until_done()
+
+    def _begin(self, command: str) -> None:
         self.script(
             "command => { window.ranCells = false; "
             "jupyterapp.commands.execute(command).then(() => { window.ranCells = true; }); }",
             command,
         )
-        self.page.wait_for_function("() => window.ranCells", timeout=CELL_SECONDS * 1000)
 
     # -- the kernel
 

@@ -74,13 +74,14 @@ def lesson_cells(name: str, *, seconds_per_dot: float = 0.05, before_stage: str 
     return [first + before_stage, "lesson.stage", ""]
 
 
-def open_stage(lab: Lab, *, seconds_per_dot: float = 0.05, before_stage: str = "") -> Stage:
+def open_stage(lab: Lab, *, seconds_per_dot: float = 0.05, before_stage: str = "", beside: bool = True) -> Stage:
     """Open a notebook with a stage, run it, and return the stage once it lives.
 
     Args:
         lab: The test's JupyterLab.
         seconds_per_dot: As for `lesson_cells`, and so is `before_stage`.
         before_stage: What else the first cell does.
+        beside: Whether it stays beside the notebook; else its panel is closed, and it is below its cell.
     """
     path = lab.write(lesson_cells(lab.name, seconds_per_dot=seconds_per_dot, before_stage=before_stage))
     notebook = lab.open(path)
@@ -89,7 +90,21 @@ def open_stage(lab: Lab, *, seconds_per_dot: float = 0.05, before_stage: str = "
     notebook.show(1)
     stage = Stage(notebook)
     stage.expect_alive()
+    _put(stage, beside)
+    notebook.show(1)
     return stage
+
+
+def _put(stage: Stage, beside: bool) -> None:
+    """Put the stage beside its notebook or below its cell; JupyterLab remembers what the test before wanted."""
+    panel = stage.page.locator("#workq-stage-panel .workq-stage")
+    back = stage.page.get_by_role("button", name="Show the stage beside the notebook")
+    expect(panel.or_(back.filter(visible=True)).first).to_be_visible()
+    if beside and panel.count() == 0:
+        back.click()
+    elif not beside and panel.count() == 1:
+        stage.page.get_by_title("Close Stage", exact=True).click()
+    expect(panel).to_have_count(int(beside))
 
 
 class Stage:

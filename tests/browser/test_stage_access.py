@@ -45,17 +45,16 @@ _LISTEN = """region => {
 }"""
 
 
-def tab_to(stage: Stage, target: Locator) -> None:
-    """Press Tab until the target has the focus; it never leaves the stage meanwhile."""
+def tab_to(stage: Stage, target: Locator, key: str = "Tab") -> None:
+    """Press a key until the target has the focus; it never leaves the stage meanwhile."""
     for _ in range(60):
         if target.evaluate("element => element === document.activeElement"):
             return
-        stage.page.keyboard.press("Tab")
+        stage.page.keyboard.press(key)
         assert stage.root.evaluate("root => root.contains(document.activeElement)"), "Tab left the stage"
     pytest.fail("Tab does not come to it")
 
 
-@pytest.mark.alone  # the worker is to be killed within the five seconds of its task
 def test_the_keyboard_alone_is_enough(lab: Lab) -> None:
     stage = open_stage(lab, seconds_per_dot=0.25, before_stage=TWO_WORKERS)
     stage.root.locator("button").first.focus()
@@ -73,8 +72,11 @@ def test_the_keyboard_alone_is_enough(lab: Lab) -> None:
     stage.page.keyboard.press("Space")
     stage.expect_worker("worker-3", "idle", "busy")
     expect(add).to_be_focused()
+    tab_to(stage, stage.worker("worker-1").locator("[data-do='freeze']"))
+    stage.page.keyboard.press("Enter")  # so that its task lasts until it is killed
+    stage.expect_worker("worker-1", "frozen")
     kill = stage.worker("worker-1").locator("[data-do='kill']")
-    tab_to(stage, kill)
+    tab_to(stage, kill, "Shift+Tab")
     stage.screenshot("stage-focus")
     stage.page.keyboard.press("Enter")
     stage.expect_worker("worker-1", "killed")
@@ -153,7 +155,7 @@ def test_the_table_shows_the_counts(lab: Lab) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_fits_a_narrow_page(lab: Lab, theme: str) -> None:
-    stage = open_stage(lab, before_stage=TWO_WORKERS)
+    stage = open_stage(lab, before_stage=TWO_WORKERS, beside=False)
     stage.notebook.resize(740, 1400)
     stage.notebook.set_theme(theme)
     stage.press("freeze", "worker-1")
@@ -177,7 +179,7 @@ def test_it_fits_a_narrow_page(lab: Lab, theme: str) -> None:
 
 
 def test_tables_break_no_word_on_a_narrow_page(lab: Lab) -> None:
-    stage = open_stage(lab, before_stage=TWO_WORKERS)
+    stage = open_stage(lab, before_stage=TWO_WORKERS, beside=False)
     stage.notebook.resize(740, 1400)
     for worker in ("worker-1", "worker-2"):
         stage.press("freeze", worker)
@@ -200,7 +202,7 @@ def test_tables_break_no_word_on_a_narrow_page(lab: Lab) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_forced_colors_hide_nothing(lab: Lab, scheme: Literal["light", "dark"]) -> None:
-    stage = open_stage(lab, before_stage=TWO_WORKERS)
+    stage = open_stage(lab, before_stage=TWO_WORKERS, beside=False)
     stage.page.emulate_media(forced_colors="active", color_scheme=scheme)
     stage.field("persistent").check()
     stage.send("Long" + 60 * ".")

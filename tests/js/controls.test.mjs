@@ -14,7 +14,6 @@ describe("controls", () => {
     kill: [{ do: "kill", worker: "worker-1" }],
     freeze: [{ do: "freeze", worker: "worker-1" }],
     restart: [{ do: "restart" }],
-    crash: [{ do: "crash" }],
     purge: [{ do: "purge", queue: "hello" }],
     pause: [{ do: "pause" }],
     live: [{ do: "live" }],
@@ -107,6 +106,21 @@ describe("controls", () => {
     assert.equal(control.getAttribute("aria-label"), "Thaw worker-1");
     control.click();
     assert.deepEqual(view.model.take(), [{ do: "thaw", worker: "worker-1" }]);
+  });
+
+  test("crash asks for a second press, and says so in its name too", () => {
+    const view = openView(frames.tutorial());
+    const control = view.$('[data-do="crash"]');
+    control.click();
+    assert.deepEqual(view.model.take(), []);
+    assert.equal(control.textContent, "Press again to crash RabbitMQ");
+    assert.equal(control.getAttribute("aria-label"), null);
+    control.fire("focusout");
+    assert.deepEqual([control.textContent, control.getAttribute("aria-label")], ["Crash", "Crash RabbitMQ"]);
+    control.click();
+    control.click();
+    assert.deepEqual(view.model.take(), [{ do: "crash" }]);
+    assert.equal(control.textContent, "Crash");
   });
 
   test("start over asks for a second press", () => {

@@ -11,7 +11,7 @@ function read(folder, suffix) {
   return names.map((name) => [name, readFileSync(new URL(folder + name, stage), "utf8")]);
 }
 
-const modules = [...read("js/", ".js"), ...read("css/", ".css")];
+const modules = [...read("js/", ".js"), ...read("js/lab/", ".js"), ...read("css/", ".css")];
 const source = read("bundle/", ".js")[0][1];
 const css = read("bundle/", ".css")[0][1];
 

@@ -104,6 +104,25 @@ describe("the other side", () => {
     assert.equal(told(), 0);
   });
 
+  test("a command that waits for a cell says so at once, on its button too", () => {
+    const view = openView({ ...frames.tutorial(), during: "3.0" });
+    const kill = view.$('[data-worker="worker-1"] [data-do="kill"]');
+    const told = () => view.$$(".workq-notice").filter((one) => /waits for the cell/.test(one.textContent)).length;
+    kill.click();
+    view.page.pass(0.2);
+    assert.equal(told(), 0);
+    view.page.pass(0.1);
+    assert.equal(told(), 1);
+    assert.equal(kill.getAttribute("data-waiting"), "");
+    const [{ id, ...command }] = view.model.sent;
+    assert.deepEqual(command, { do: "kill", worker: "worker-1", during: "3.0" });
+    view.model.answer({ id, taken: true });
+    assert.equal(told(), 0);
+    assert.equal(kill.getAttribute("data-waiting"), null);
+    view.page.pass(10);
+    assert.equal(told(), 0);
+  });
+
   test("the newest notice is first", () => {
     const view = openView(frames.killed());
     const notices = view.$$(".workq-notice");

@@ -109,8 +109,8 @@ describe("the picture", () => {
     const view = openView(frames.flood());
     assert.equal(view.text(".workq-more"), "+ 99,988 more");
     assert.equal(view.$$(".workq-worker").length, 50);
-    assert.equal(view.text('.workq-worker[data-worker="worker-1"] .workq-slots-more'), "+ 7 more");
-    assert.equal(view.root.getAttribute("data-density"), "crowd");
+    assert.equal(view.text('.workq-worker[data-worker="worker-1"] .workq-slots-more'), "+ 8 more");
+    assert.equal(view.root.getAttribute("data-density"), "mass");
     assert.ok(view.$$(".workq-message").length < 150);
   });
 

@@ -54,14 +54,14 @@ describe("for everybody", () => {
     }
   });
 
-  test("a console that was opened or closed by hand stays so", () => {
+  test("a console is folded until it is asked for, and stays as it was left", () => {
     const view = openView(frames.tutorial());
     const folded = view.$('[data-worker="worker-1"] .workq-console-box');
-    assert.equal(folded.open, true);
-    folded.open = false;
+    assert.equal(folded.open, false);
+    folded.open = true;
     folded.fire("toggle");
     view.show(frames.tutorial());
-    assert.equal(folded.open, false);
+    assert.equal(folded.open, true);
   });
 
   test("every control has a name", () => {

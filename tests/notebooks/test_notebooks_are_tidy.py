@@ -170,6 +170,24 @@ def test_a_section_that_predicts_compares(path: Path) -> None:
             assert "compare(" not in cell.source or predicted, "compare in the section that predicts"
 
 
+#: Sections whose experiment goes on with what stands above them.
+GOES_ON = {"## Fetch it", "## A real kill"}
+
+
+@notebooks
+def test_each_experiment_begins_with_an_empty_lesson(path: Path) -> None:
+    """Whoever tried something on the stage before, finds nothing of it in the experiment."""
+    opened = section = ""
+    for cell in read(path).cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("## "):
+            section = cell.source.splitlines()[0]
+        elif cell.cell_type == "code":
+            if re.search(r"^lesson = \w+\(", cell.source, re.MULTILINE):
+                opened = section
+            if re.search(r"^(predict|compare|check)\(lesson|^lesson\.check\(", cell.source, re.MULTILINE):
+                assert section == opened or section in GOES_ON, f"{section}: {cell.source}"
+
+
 @notebooks
 def test_nothing_in_it_gives_an_answer_away(path: Path) -> None:
     text = " ".join(json.dumps(read(path), ensure_ascii=False).replace('\\"', '"').split())
@@ -198,6 +216,17 @@ def test_a_lesson_and_its_chapter_belong_together(chapter: Any) -> None:
         # The cell in the notebook is derived from the file that holds the solution too: `make notebooks` writes it.
         assert exercise.read().exercise in sources
         assert f'exercise("{exercise.name}").check({exercise.hands_in})' in code
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.title)
+def test_a_chapter_knows_the_sections_that_ask_for_its_checks(chapter: Any) -> None:
+    assert set(chapter.sections) == set(chapter.checks) - chapter.optional
+    asked, section = set(), ""
+    for cell in read(ROOT / "notebooks" / chapter.notebook).cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("## "):
+            section = cell.source.splitlines()[0].removeprefix("## ")
+        asked |= {(name, section) for name in re.findall(r'check\((?:lesson, )?"([^"]+)"\)', cell.source)}
+    assert set(chapter.sections.items()) <= asked
 
 
 def test_every_lesson_asks_and_sets_exercises() -> None:

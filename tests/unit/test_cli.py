@@ -19,6 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from workq_helpers import broker as brokers
+from workq_helpers.anonymity import anonymous
 from workq_helpers.broker import Finding, Status
 from workq_helpers.cli import doctor, lab
 from workq_helpers.cli.kernels import LessonKernels
@@ -192,7 +193,7 @@ def test_what_doctor_says_names_nobody() -> None:
         "/home/ada/course, /home/adam, /tmp/pytest-of-ada, /media/ada/stick, RabbitMQ refused user 'bert' at "
         "amqp://bert:s3cret@broker.example, adapter"
     )
-    assert doctor.anonymous(text, environ) == (
+    assert anonymous(text, environ) == (
         "~/course, /home/adam, /tmp/pytest-of-USER, /media/USER/stick, RabbitMQ refused user 'USER' at "
         "amqp://broker.example, adapter"
     )
@@ -216,7 +217,7 @@ def test_what_doctor_says_names_nobody() -> None:
 def test_what_doctor_says_names_nobody_wherever_the_name_stands(
     environ: dict[str, str], found: str, shown: str
 ) -> None:
-    assert shown in doctor.anonymous(found, environ)
+    assert shown in anonymous(found, environ)
 
 
 @pytest.mark.parametrize(("arguments", "tried"), [([], False), (["--try"], True)])

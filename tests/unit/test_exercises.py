@@ -7,6 +7,7 @@ from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.lessons import CHAPTERS
 from workq_helpers.lessons.round_robin import exercise
 from workq_helpers.teaching.exercise import Exercise, OpenExercise, Verdict
+from workq_helpers.teaching.help_buttons import HelpButtons
 from workq_helpers.teaching.source import derive
 from workq_helpers.text import Code
 
@@ -100,6 +101,28 @@ def test_the_solution_is_shown_as_code_to_whoever_asks() -> None:
 def test_a_verdict_is_a_sentence() -> None:
     assert repr(Verdict("mend it", True, "It works.")) == "✔ mend it: It works."
     assert repr(Verdict("mend it", False, "It doesn't.")) == "Not yet: It doesn't."
+
+
+def test_an_exercise_that_is_not_solved_offers_its_hints_and_its_solution(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[dict[str, str]] = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, **_: shown.append(bundle))
+    opened = OpenExercise(EXERCISES["mend the counter"])
+    Verdict("mend the counter", False, "It dies.", opened)._ipython_display_()
+    told, buttons = shown
+    assert told["text/plain"] == "Not yet: It dies."
+    assert list(buttons) == ["application/vnd.jupyter.widget-view+json"], "nothing where there are no widgets"
+    shown.clear()
+    Verdict("mend the counter", True, "It works.", opened)._ipython_display_()
+    assert [list(bundle) for bundle in shown] == [["text/plain", "text/html"]]
+
+
+def test_the_buttons_show_what_the_methods_return() -> None:
+    known = EXERCISES["mend the counter"]
+    buttons = HelpButtons(OpenExercise(known).hint, OpenExercise(known).solution)
+    buttons.hint.click()
+    assert f"Hint 1 of {len(known.hints)}" in buttons.shown.value
+    buttons.solution.click()
+    assert buttons.shown.value == OpenExercise(known).solution()._repr_html_()
 
 
 @pytest.mark.parametrize("name", ["mend the sink", None])

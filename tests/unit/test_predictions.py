@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -84,6 +85,18 @@ def test_a_right_answer_is_told_so() -> None:
     assert ("So", "You predicted it. A. The first. He was free.") in told.rows()
 
 
+@pytest.mark.parametrize(("answer", "mark"), [("a", "✔ You predicted it."), ("b", "✗ It came out differently.")])
+def test_the_verdict_has_a_mark_a_word_and_a_color(answer: str, mark: str) -> None:
+    lesson = Experiment()
+    predict(lesson, "kitchen", answer=answer)
+    lesson.run, lesson.happened = True, 0
+    told = compare(lesson, "kitchen")
+    assert f"So:          {mark} A. The first." in repr(told)
+    shown = told._repr_mimebundle_()["text/html"]
+    sign, words = mark.split(" ", 1)
+    assert re.search(rf'<strong style="color: #\w+; background: #\w+;[^"]*">{sign}</strong> {words}', shown)
+
+
 @pytest.mark.parametrize("happened", range(3))
 def test_every_wrong_choice_is_explained(happened: int) -> None:
     told = compare(Experiment(run=True, happened=happened), "kitchen")
@@ -160,6 +173,14 @@ def test_a_notebook_shows_the_question_without_the_widget_too(monkeypatch: pytes
     assert "No buttons below? Then run this cell" in plain["text/html"]
     assert "A. The first.<br>B. The second.<br>C. Nobody." in plain["text/html"]
     assert not any(choice.why in str(plain) for choice in KITCHEN.choices)
+
+
+def test_what_to_do_without_buttons_is_hidden_beside_the_buttons() -> None:
+    form = predict(Experiment(), "kitchen")
+    assert "workq-form" in form.widget()._dom_classes
+    shown = form._as_html()
+    assert ":has(+ .jp-OutputArea-child .workq-form) .workq-without-buttons { display: none; }" in shown
+    assert '<details class="workq-without-buttons"><summary>No buttons below?' in shown
 
 
 def test_a_table_holds_text_not_html() -> None:

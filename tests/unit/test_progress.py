@@ -14,7 +14,7 @@ from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.lessons import CHAPTERS
 from workq_helpers.lessons.round_robin import finish
 from workq_helpers.teaching import progress as progress_module
-from workq_helpers.teaching.progress import CourseProgress, Done, data_folder
+from workq_helpers.teaching.progress import CourseProgress, Done, Finish, data_folder
 
 
 @pytest.fixture
@@ -126,7 +126,10 @@ def test_the_table_names_every_lesson_and_exercise(progress: CourseProgress) -> 
 
 def test_a_lesson_is_done_once_its_checks_have_passed(progress: CourseProgress) -> None:
     told = finish(progress, frozenset({"round robin"}))
-    assert repr(told) == "Not yet: the check 'backlog' has not passed. Run the cells above, from the top."
+    assert repr(told) == (
+        "Not yet: the check 'backlog' has not passed. Run the cells of 'A worker that comes late', from the first on."
+    )
+    assert repr(Finish("Any", ("a check",), ())).endswith("has not passed. Run the cells above, from the top.")
     assert not progress.done().lessons
     told = finish(progress, frozenset({"round robin", "backlog"}))
     assert repr(told) == "✔ Round robin: done. Exercises left: share the work, mend the counter."

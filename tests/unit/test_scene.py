@@ -141,6 +141,20 @@ def test_work_runs_for_its_dots_and_not_while_frozen() -> None:
     assert picture["workers"][0]["busy_with"]["elapsed_seconds"] == pytest.approx(frozen - started, abs=0.002)
 
 
+def test_a_worker_that_ended_says_what_it_dropped() -> None:
+    log = lesson_log()
+    publish(log, "a.", "b..", "c.")
+    consume(log, "delivered", "a.", 1)
+    consume(log, "delivered", "b..", 2)
+    consume(log, "requeued", "a.", 1)  # handed back while it lives
+    assert picture_of(log)["workers"][0]["dropped"] == ""
+    log.record("killed", "w", "hello")
+    consume(log, "requeued", "b..", 2)
+    assert picture_of(log)["workers"][0]["dropped"] == "gave back b.."
+    consume(log, "lost", "c.", 3)
+    assert picture_of(log)["workers"][0]["dropped"] == "gave back b..; lost c."
+
+
 def test_a_finished_task_whose_ack_was_forgotten_stays_in_its_slot() -> None:
     log = lesson_log()
     publish(log, "a.")

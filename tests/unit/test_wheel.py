@@ -52,6 +52,13 @@ def test_it_holds_what_the_stage_runs_in_the_browser(wheel: zipfile.ZipFile) -> 
         assert wheel.read(path) == (ROOT / path).read_bytes()
 
 
+def test_it_puts_the_extension_where_jupyterlab_looks(wheel: zipfile.ZipFile) -> None:
+    for name in ("package.json", "static/extension.js"):
+        (found,) = (each for each in wheel.namelist() if each.endswith(f"/labextensions/workq-stage/{name}"))
+        assert found.startswith("workq_helpers-")
+        assert wheel.read(found) == (ROOT / "workq_helpers/stage/bundle/lab_extension" / name).read_bytes()
+
+
 def test_it_holds_no_source_of_what_is_bundled(wheel: zipfile.ZipFile) -> None:
     assert not [name for name in wheel.namelist() if name.startswith(_BUNDLED)]
 

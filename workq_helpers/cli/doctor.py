@@ -1,19 +1,16 @@
-"""`examine`: everything `workq doctor` looks at and tries, from Python to RabbitMQ; `anonymous`: what it may show."""
+"""`examine`: everything `workq doctor` looks at and tries, from Python to RabbitMQ."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
-import pwd
-import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
-from urllib.parse import unquote
 
 from packaging.requirements import Requirement
 
@@ -21,12 +18,9 @@ from workq_helpers.broker import Finding, diagnose, open_files, try_node
 from workq_helpers.cli.jupyter_folders import unwritable, without_saving
 from workq_helpers.cli.lab import FIRST_LESSON, course_folder
 from workq_helpers.errors import ImpostorError, WorkqError
-from workq_helpers.hidden import ENVIRON
 from workq_helpers.impostors import find_impostors, refuse_impostors
-from workq_helpers.rabbitmq.url import BROKER_URL
-from workq_helpers.text import without_login
 
-__all__ = ["anonymous", "examine"]
+__all__ = ["examine"]
 
 #: What a learner meets by name; of the others only trouble is told.
 _NAMED = ("jupyterlab", "ipykernel", "pika", "pandas", "matplotlib", "testcontainers")
@@ -34,8 +28,6 @@ _OLDEST_PYTHON = (3, 11)
 _JUPYTERLAB_PORT = 8888
 #: How long a kernel may take to start and to import what a lesson imports, in seconds; twice that of the trial.
 _KERNEL_SECONDS = 130.0
-#: Which variables have the name of whoever sits there.
-_USER_VARIABLES = ("USER", "LOGNAME", "USERNAME", "SUDO_USER", "JUPYTERHUB_USER")
 
 
 def examine(try_a_node: bool = False) -> list[Finding]:
@@ -55,43 +47,6 @@ def examine(try_a_node: bool = False) -> list[Finding]:
         _port(_JUPYTERLAB_PORT),
     ]
     return [*looked_at, *([_tried_node()] if try_a_node else []), *_brokers()]
-
-
-def anonymous(text: str, environ: Mapping[str, str] = ENVIRON) -> str:
-    """Return what may be shown to anybody: the home folder as ``~``, no user's name, no password.
-
-    Args:
-        text: What doctor found.
-        environ: The environment variables.
-    """
-    for folder in _homes(environ):
-        text = re.sub(rf"{re.escape(folder)}(?=/|\W|$)", "~", text)
-    text = without_login(text)
-    for name in _users(environ):
-        text = re.sub(rf"(?<=['\"]){re.escape(name)}(?=['\"])", "USER", text)
-        # Else in a path or before a host alone: one who is called `node` is not meant by every node.
-        whole_name = rf"(?<![^\W_]){re.escape(name)}(?![^\W_])"
-        words = re.split(r"(\s+)", text)
-        text = "".join(re.sub(whole_name, "USER", word) if re.search("[/@]", word) else word for word in words)
-    return text
-
-
-def _homes(environ: Mapping[str, str]) -> set[str]:
-    homes = {environ.get("HOME", "").rstrip("/"), *(account.pw_dir for account in _account())}
-    return {folder for home in homes if home for folder in (home, os.path.realpath(home))} - {"/"}
-
-
-def _users(environ: Mapping[str, str]) -> set[str]:
-    login = re.match(r"\w+://([^:@/]*)", environ.get(BROKER_URL, ""))
-    names = {*map(environ.get, _USER_VARIABLES), *(account.pw_name for account in _account())}
-    return {name for name in (*names, login and unquote(login[1])) if name}
-
-
-def _account() -> list[pwd.struct_passwd]:
-    try:
-        return [pwd.getpwuid(os.getuid())]
-    except KeyError:
-        return []  # a user id without a name, as in some containers
 
 
 def _python() -> Finding:

@@ -14,7 +14,9 @@ import click
 
 from workq_helpers import broker as brokers
 from workq_helpers import cli
+from workq_helpers.anonymity import anonymous
 from workq_helpers.classroom.commands import classroom
+from workq_helpers.cli.runs import runs
 from workq_helpers.errors import WorkqError
 from workq_helpers.text import printable
 
@@ -135,6 +137,7 @@ def logs() -> None:
 
 
 main.add_command(classroom)
+main.add_command(runs)
 
 
 @main.group()
@@ -163,8 +166,8 @@ def _progress() -> Callable[[str], None] | None:
 def _show(finding: Finding, width: int) -> None:
     mark, color = _MARKS[finding.verdict]
     indent = " " * (width + 8)
-    found = printable(cli.doctor.anonymous(finding.found), lines=True)
-    lines = [*found.splitlines(), *(f"-> {line}" for line in cli.doctor.anonymous(finding.mend).splitlines())]
+    found = printable(anonymous(finding.found), lines=True)
+    lines = [*found.splitlines(), *(f"-> {line}" for line in anonymous(finding.mend).splitlines())]
     click.echo(f"{click.style(mark, fg=color, bold=True)}  {finding.name:{width}}  " + f"\n{indent}".join(lines))
 
 

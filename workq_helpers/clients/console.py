@@ -74,6 +74,12 @@ class Console:
             return list(itertools.islice(written, count))[::-1]
 
     @property
+    def written_seconds(self) -> list[float]:
+        """When its lines were written, on its clock."""
+        with self._lock:
+            return [seconds for seconds, _ in [*self._lines, self._unfinished]]
+
+    @property
     def text(self) -> str:
         """The lines so far as one string."""
         return "\n".join(self.lines)

@@ -50,6 +50,7 @@ KINDS = {
     "frozen": "it was made to hang",
     "thawed": "it goes on after hanging",
     # the lesson
+    "played": "a control of the stage started this worker or publisher; detail is the call",
     "declared": "a client declared the queue; detail is `QueueOptions`",
     "purged": "the queue was emptied; detail is how many messages went",
     "deleted": "the queue was deleted",

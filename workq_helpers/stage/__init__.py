@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
+    from workq_helpers.stage import saving
+    from workq_helpers.stage.run_player import RunPlayer
     from workq_helpers.stage.stage import Stage
 
-__all__ = ["Stage"]
+__all__ = ["RunPlayer", "Stage", "saving"]
 
 # Imported when first asked for: widgets take a second, and not every program that opens a lesson shows its stage.
-__getattr__, __dir__, _ = lazy_loader.attach(__name__, submod_attrs={"stage": __all__})
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__, submodules=["saving"], submod_attrs={"run_player": ["RunPlayer"], "stage": ["Stage"]}
+)

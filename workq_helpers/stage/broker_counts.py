@@ -90,6 +90,11 @@ class BrokerWatch:
         """Return what it said last."""
         return self._answers[-1]
 
+    @property
+    def answers(self) -> list[BrokerCounts]:
+        """Whatever it said that differed from what it had said before, in order."""
+        return list(self._answers)
+
     def at(self, seconds: float) -> BrokerCounts:
         """Return what it had said last at a moment of the log."""
         answers = self._answers

@@ -17,10 +17,11 @@ from workq_helpers.stage.frame import (
     Notice,
     QueueCard,
     StoryLine,
+    Topology,
 )
 from workq_helpers.stage.playhead import Position
 
-__all__ = ["broker_bar", "compose"]
+__all__ = ["amended", "broker_bar", "compose", "shown_routes"]
 
 #: What a frame shows of each; the rest is counted.
 MOST_EXCHANGES = 6
@@ -39,9 +40,11 @@ def compose(
     lesson: str,
     speed: float = 1.0,
     closed: str = "",
+    during: str = "",
     known_queues: Mapping[str, QueueCounts] | None = None,
     routes: Routes | None = None,
     last_queue: str = "",
+    controls: Iterable[str] = (),
     marks: Iterable[StoryLine] = (),
     calls: Iterable[CallLine] = (),
     notices: Iterable[Notice] = (),
@@ -56,19 +59,22 @@ def compose(
         lesson: The lesson's name.
         speed: How many seconds of the recording pass in one.
         closed: Why nothing goes on any more; ``""`` while the lesson is open.
+        during: Names the experiment of the cell that runs.
         known_queues: What the broker says of its queues, for those that the log has not seen declared.
         routes: What the broker says of its exchanges.
         last_queue: The queue that the stage acted on last.
+        controls: The controls that the lesson has introduced; none for all.
         marks: The kills, crashes and losses of the recording.
         calls: The last calls that were made from the stage.
         notices: The last notices.
     """
-    exchanges, dead_letters = routes or Routes()
-    queues = [_amended(card, known_queues or {}) for card in moment["queues"]]
+    shown = shown_routes(routes or Routes())
+    queues = [amended(card, known_queues or {}) for card in moment["queues"]]
     return {
         "number": number,
         "lesson": lesson,
         "closed": closed,
+        "during": during,
         "playback": {
             "mode": position.mode,
             "speed": speed,
@@ -80,12 +86,9 @@ def compose(
             "marks": list(marks),
         },
         "broker": broker,
-        "exchanges": [_exchange_card(each) for each in exchanges[:MOST_EXCHANGES]],
-        "more_exchanges": max(0, len(exchanges) - MOST_EXCHANGES),
-        "dead_letters": [
-            {"queue": each.queue, "exchange": each.exchange, "routing_key": each.routing_key}
-            for each in dead_letters[:MOST_ROUTES]
-        ],
+        "exchanges": shown["exchanges"],
+        "more_exchanges": shown["more_exchanges"],
+        "dead_letters": shown["dead_letters"],
         "publishers": moment["publishers"],
         "queues": queues,
         "more_queues": moment["more_queues"],
@@ -94,10 +97,28 @@ def compose(
         "ends": moment["ends"],
         "story": moment["story"],
         "summary": moment["summary"],
+        "controls": list(controls),
         "actions": _actions(queues),
         "queue": _default_queue(queues, last_queue),
         "python": list(calls),
         "notices": list(notices),
+    }
+
+
+def shown_routes(routes: Routes) -> Topology:
+    """Return what is drawn of the broker's exchanges.
+
+    Args:
+        routes: What the broker says of them.
+    """
+    exchanges, dead_letters = routes
+    return {
+        "exchanges": [_exchange_card(each) for each in exchanges[:MOST_EXCHANGES]],
+        "more_exchanges": max(0, len(exchanges) - MOST_EXCHANGES),
+        "dead_letters": [
+            {"queue": each.queue, "exchange": each.exchange, "routing_key": each.routing_key}
+            for each in dead_letters[:MOST_ROUTES]
+        ],
     }
 
 
@@ -141,7 +162,7 @@ def _exchange_card(exchange: Exchange) -> ExchangeCard:
     }
 
 
-def _amended(card: QueueCard, known_queues: Mapping[str, QueueCounts]) -> QueueCard:
+def amended(card: QueueCard, known_queues: Mapping[str, QueueCounts]) -> QueueCard:
     """Let the broker say how a queue is made that the log has not seen declared."""
     known = known_queues.get(card["name"])
     if known is None or card["durability"]:

@@ -30,8 +30,10 @@ __all__ = [
     "PublisherLine",
     "QueueCard",
     "QueueCount",
+    "Recorded",
     "Slot",
     "StoryLine",
+    "Topology",
     "Work",
     "WorkerCard",
     "WorkerState",
@@ -119,6 +121,7 @@ class WorkerCard(TypedDict):
         free: How many it may still get; ``None`` where there is no limit.
         busy_with: What it works on.
         console: The last lines that it printed.
+        dropped: What it held when it ended and what became of that, in words; ``""`` where it held nothing.
     """
 
     name: str
@@ -133,6 +136,7 @@ class WorkerCard(TypedDict):
     free: int | None
     busy_with: Work | None
     console: list[str]
+    dropped: str
 
 
 class QueueCount(TypedDict):
@@ -303,6 +307,24 @@ class Moment(Contents):
     broker_state: BrokerState
 
 
+class Topology(TypedDict):
+    """How messages find their way.
+
+    Attributes:
+        exchanges: The exchanges besides the default one, the first of them.
+        more_exchanges: How many there are besides.
+        dead_letters: Where dead letters go.
+    """
+
+    exchanges: list[ExchangeCard]
+    more_exchanges: int
+    dead_letters: list[DeadLetterRoute]
+
+
+class Recorded(Moment, Topology):
+    """One moment, as a saved run has it."""
+
+
 class PlaybackBar(TypedDict):
     """Which moment is shown.
 
@@ -367,18 +389,17 @@ class Notice(TypedDict):
     text: str
 
 
-class Frame(Contents):
+class Frame(Contents, Topology):
     """One moment with all that surrounds it.
 
     Attributes:
         number: Frames are numbered as they are sent.
         lesson: The lesson's name.
         closed: Why nothing goes on here any more; ``""`` while the lesson is open.
+        during: Names the experiment of the cell that runs; ``""`` while none does. A command brings it back.
         playback: Which moment is shown.
         broker: The broker.
-        exchanges: The exchanges besides the default one, the first of them.
-        more_exchanges: How many there are besides.
-        dead_letters: Where dead letters go.
+        controls: The controls that the lesson has introduced, the others come on request; empty where all are shown.
         actions: What can't be done at this moment, by the name of the command.
         queue: The queue that forms act on, unless the learner chose another; ``""`` where there is none.
         python: The last calls that were made from the stage, oldest first.
@@ -388,11 +409,10 @@ class Frame(Contents):
     number: int
     lesson: str
     closed: str
+    during: str
     playback: PlaybackBar
     broker: BrokerBar
-    exchanges: list[ExchangeCard]
-    more_exchanges: int
-    dead_letters: list[DeadLetterRoute]
+    controls: list[str]
     actions: dict[str, Action]
     queue: str
     python: list[CallLine]

@@ -38,6 +38,7 @@ MOST_SLOTS = 8
 MOST_PUBLISHERS = 4
 MOST_ENDED = 12
 MOST_LOST = 24
+MOST_DROPPED = 4
 CONSOLE_LINES = 6
 CONSOLE_WIDTH = 160  # what a worker printed is whole in `Worker.console`
 
@@ -70,7 +71,7 @@ _ENDED = ("stopped", "killed", "crashed")
 _ANSWERS = frozenset({"connected", "delivered", "confirmed", "returned"})
 
 #: Kinds that change an actor or the broker; all others are the ledger's alone.
-_TELLING = frozenset(_STATES) | {"frozen", "thawed", "blocked", "unblocked", "broker", "declared"}
+_TELLING = frozenset(_STATES) | {"frozen", "thawed", "blocked", "unblocked", "broker", "declared", "requeued", "lost"}
 
 
 _EMPTY = LogCounts(0, 0)
@@ -96,7 +97,7 @@ class BrokerCounts(NamedTuple):
 class _Worker:
     """What is known of one worker besides its messages."""
 
-    __slots__ = ("frozen_since", "hung", "prefetch_count", "program", "queue", "state")
+    __slots__ = ("back", "frozen_since", "hung", "lost", "prefetch_count", "program", "queue", "state")
 
     def __init__(self, state: WorkerState = "starting") -> None:
         self.queue = ""
@@ -105,6 +106,14 @@ class _Worker:
         self.prefetch_count = 0
         self.frozen_since: float | None = None
         self.hung: list[tuple[float, float]] = []  # spans that it was frozen for
+        self.back: list[str] = []  # the tasks that went back to the queue when it ended, and those that were lost
+        self.lost: list[str] = []
+
+    @property
+    def dropped(self) -> str:
+        """Say what it held when it ended and what became of that."""
+        ends = {"gave back": self.back, "lost": self.lost}
+        return "; ".join(f"{how} {_listed(tasks)}" for how, tasks in ends.items() if tasks)
 
 
 class _Publisher:
@@ -197,6 +206,8 @@ class Scene:
             self._queues.setdefault(queue)
         elif kind == "frozen":
             worker.frozen_since = seconds
+        elif kind in ("requeued", "lost") and worker.state in _ENDED:
+            (worker.back if kind == "requeued" else worker.lost).append(row[5])
         if worker.frozen_since is not None and (kind == "thawed" or kind in _ENDED):
             worker.hung.append((worker.frozen_since, seconds))
             worker.frozen_since = None
@@ -350,6 +361,7 @@ class Scene:
             "free": self._free(worker, limit, counts.in_hand),
             "busy_with": self._work(busy_with, worker, seconds, running) if busy_with else None,
             "console": [],
+            "dropped": worker.dropped,
         }
 
     def _free(self, worker: _Worker, limit: int, in_hand: int) -> int | None:
@@ -408,6 +420,11 @@ def _chip(message: Message) -> Chip:
 
 def _cut(line: str, width: int) -> str:
     return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def _listed(tasks: list[str]) -> str:
+    shown = ", ".join(tasks[:MOST_DROPPED])
+    return shown if len(tasks) <= MOST_DROPPED else f"{shown} and {len(tasks) - MOST_DROPPED} more"
 
 
 def _phase(delivery: Delivery) -> Phase:

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from IPython import display
 
 from workq_helpers.clients.console import Console
 from workq_helpers.clients.pace import seconds_per_dot
+from workq_helpers.clients.publisher import Publisher
+from workq_helpers.clients.worker import Worker
 from workq_helpers.errors import WorkqError
 from workq_helpers.log.events import EventLog
 from workq_helpers.stage.broker_counts import BrokerWatch
 from workq_helpers.stage.calls import Call, Declaration, call_for
+from workq_helpers.stage.cells import Cells
 from workq_helpers.stage.composition import broker_bar, compose
+from workq_helpers.stage.controls import up_to
 from workq_helpers.stage.frame import CallLine, Frame, Moment, Notice
 from workq_helpers.stage.lanes import Lanes
 from workq_helpers.stage.marks import Marks
 from workq_helpers.stage.playhead import Playhead, Position
+from workq_helpers.stage.recorder import moments_of, task_rows, without_address
+from workq_helpers.stage.saved_run import SavedRun
 from workq_helpers.stage.scene import Scene
 from workq_helpers.stage.still import Still
 from workq_helpers.stage.widget import StageWidget
@@ -54,6 +62,11 @@ _SEND_SECONDS = 30.0
 #: How long the threads have to end; what they wait for is bounded, and they are daemons.
 _END_SECONDS = 5.0
 
+_TOO_LATE = (
+    "What you pressed waited until the cell that ran had ended, and another experiment has begun since. So it was not "
+    "done. Press again if you want it now."
+)
+
 _PLAYBACK = ("pause", "play", "replay", "live", "seek", "step")
 
 
@@ -73,11 +86,13 @@ class Stage:
         self._widget = StageWidget()
         self._widget.on_msg(self._on_message)
         self._still = Still()
+        self._cells = Cells(lambda: self._log.poke())
         self._number = 0
         self._outbox: deque[dict[str, Any]] = deque()
         self._calls: deque[CallLine] = deque(maxlen=_KEPT_CALLS)
         self._notices: deque[Notice] = deque(maxlen=_KEPT_NOTICES)
         self._counter = 0
+        self._controls: list[str] = []
         self._closed = ""
         self._open(lesson)
 
@@ -136,6 +151,54 @@ class Stage:
     def step(self, events: int = 1) -> None:
         """Hold the picture so many events further on, or back where it is negative."""
         self._move(lambda: self._playhead.step(events))
+
+    def run(self, begin_seconds: float = 0.0, end_seconds: float | None = None) -> SavedRun:
+        """Return what it has shown, to be kept and played anywhere.
+
+        Args:
+            begin_seconds: Where to begin, in seconds since the lesson opened.
+            end_seconds: Where to end; now by default.
+
+        Raises:
+            InvalidArgumentError: There is nothing in that stretch, or more than can be played.
+        """
+        lesson = self._lesson
+        consoles = [worker.console for worker in lesson.workers]
+        moments = moments_of(
+            lesson.log,
+            self._broker.answers,
+            self._console,
+            [seconds for console in consoles for seconds in console.written_seconds],
+            self._broker.queues,
+            self._broker.routes,
+            seconds_per_dot(),
+            begin_seconds,
+            end_seconds,
+        )
+        return SavedRun.of(
+            moments,
+            lesson=self._name,
+            recorded=datetime.now(UTC).date().isoformat(),
+            rabbitmq=str(lesson.broker.version),
+            begin_seconds=begin_seconds,
+            marks=[
+                mark for mark in self._marks.shown() if begin_seconds <= mark["seconds"] <= (end_seconds or math.inf)
+            ],
+            tasks=task_rows(lesson.log),
+            told=without_address(lesson.broker.endpoint),
+        )
+
+    def show(self, control: str = "") -> None:
+        """Show the controls that the course has introduced by now; the others wait behind "All controls".
+
+        Args:
+            control: The one that was introduced last, such as ``"kill"`` or ``"prefetch"``; none for all controls.
+
+        Raises:
+            InvalidArgumentError: There is no control of that name; the message lists them.
+        """
+        self._controls = up_to(control) if control else []
+        self._move(lambda: None)
 
     def _move(self, how: Callable[[], None]) -> None:
         with self._playing:
@@ -251,6 +314,7 @@ class Stage:
         position = self._playhead.position()
         return (
             self._log.generation,
+            self._cells.running,
             position.mode,
             position.events,
             position.end_events,
@@ -314,9 +378,11 @@ class Stage:
             lesson=self._name,
             speed=self._playhead.speed,
             closed=self._closed,
+            during=self._experiment if self._cells.running else "",
             known_queues=self._broker.queues,
             routes=self._broker.routes,
             last_queue=self._queue,
+            controls=self._controls,
             marks=self._marks.shown(),
             calls=self._calls,
             notices=self._notices,
@@ -345,22 +411,33 @@ class Stage:
         command = explain if isinstance(explain, dict) else content
         try:
             self._check_open()
+            self._check_in_time(content.get("during"))
             call = call_for(command, self._lesson)
         except WorkqError as error:
             self._refuse(number, str(error), told=explain is None)
             return
         if explain is not None:
             self._reply({"id": number, "ok": True, "code": call.code})
-        elif command["do"] in _PLAYBACK:
+            return
+        self._widget.send({"id": number, "taken": True})  # at once: the call itself may take its time
+        if command["do"] in _PLAYBACK:
             self._perform(number, call)
         else:
             self._queue = str(command.get("queue") or self._queue)
-            self._reply({"id": number, "taken": True})  # the call itself may take its time
             self._lanes.run(call.lane, lambda: self._perform(number, call))
 
     def _check_open(self) -> None:
         if self._closed:
             raise WorkqError(self._closed)
+
+    @property
+    def _experiment(self) -> str:
+        return f"{self._cells.begun}.{self._log.generation}"
+
+    def _check_in_time(self, during: object) -> None:
+        """Refuse what was pressed in an earlier experiment and waited for its cell, in the thread that runs cells."""
+        if during and during != self._experiment and threading.current_thread() is threading.main_thread():
+            raise WorkqError(_TOO_LATE)
 
     def _perform(self, number: object, call: Call | Declaration) -> None:
         with self._playing:
@@ -369,6 +446,9 @@ class Stage:
         self._log.poke()
         try:
             result: Any = call.run(self._lesson)
+            if isinstance(result, Worker | Publisher):
+                # What a lesson looks at is what its cells did; see `workq_helpers.teaching.experiment`.
+                self._log.record("played", result.name, detail=call.code)
             if isinstance(call, Call) and call.in_full:
                 result.wait(_SEND_SECONDS)
             if isinstance(call, Call) and call.method == "purge":

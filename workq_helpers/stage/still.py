@@ -26,7 +26,7 @@ _NO_WIDGET = (
 )
 
 #: A style for the page: where the stage lives its picture is not needed.
-HIDDEN_BESIDE_A_LIVE_STAGE = ".jp-OutputArea:has(.workq-stage) .workq-still { display: none; }"
+HIDDEN_BESIDE_A_LIVE_STAGE = ".jp-OutputArea:has(.workq-stage, .workq-elsewhere) .workq-still { display: none; }"
 
 #: Drawn at twice the size it is shown at, for sharp text.
 _SCALE = 2
@@ -77,7 +77,10 @@ def _shown(frame: Frame) -> object:
 def _bundle(frame: Frame) -> dict[str, str]:
     text = alternative_text(frame)
     picture = base64.b64encode(draw(frame)).decode("ascii")
-    caption = "A picture of the stage. Run the cell in JupyterLab to bring it to life."
+    caption = (
+        "A picture of the stage. To bring it to life in JupyterLab, click its cell and choose "
+        "“Restart Kernel and Run up to Selected Cell…” in the menu “Kernel”."
+    )
     return {
         "text/plain": text,
         "text/html": (

@@ -11,6 +11,7 @@ import traitlets
 from workq_helpers.pictures.palette import DARK_THEME
 from workq_helpers.stage.frame import Frame
 from workq_helpers.stage.still import HIDDEN_BESIDE_A_LIVE_STAGE
+from workq_helpers.stage.subshells import take_where_sent
 
 __all__ = ["StageWidget"]
 
@@ -28,5 +29,9 @@ class StageWidget(anywidget.AnyWidget):
     # As text: given as a path, anywidget watches the file and keeps every instance alive.
     _esm = (_BUNDLE / "stage.js").read_text(encoding="utf-8")
     _css = (_BUNDLE / "stage.css").read_text(encoding="utf-8") + HIDDEN_BESIDE_A_LIVE_STAGE + DARK_THEME
+
+    def __init__(self) -> None:
+        super().__init__()
+        take_where_sent(self.comm)
 
     frame = cast("traitlets.TraitType[Frame, Frame]", traitlets.Dict().tag(sync=True))

@@ -34,7 +34,9 @@ class Chapter:
         title: The lesson's title, as its notebook has it.
         notebook: The notebook's file name.
         checks: The claims that can be checked, by name: each says what was seen, or raises CheckFailedError.
+        sections: The title of the notebook's section that asks for each check.
         optional: Names of checks that a lesson is done without, for example because not every broker can show it.
+        outages: Whether RabbitMQ goes down in its experiments; elsewhere an outage disturbs one.
         after_an_outage: Names of checks that can't be asked for where the broker is not the course's to restart.
         predictions: The questions asked before an experiment.
         exercises: The exercises.
@@ -43,7 +45,9 @@ class Chapter:
     title: str
     notebook: str
     checks: Mapping[str, Callable[[Evidence], str]] = field(default_factory=dict)
+    sections: Mapping[str, str] = field(default_factory=dict)
     optional: frozenset[str] = frozenset()
+    outages: bool = False
     after_an_outage: frozenset[str] = frozenset()
     predictions: tuple[Prediction, ...] = ()
     exercises: tuple[Exercise, ...] = ()
@@ -132,7 +136,7 @@ class Chapter:
             InvalidArgumentError: There is no check of that name.
         """
         claim = self._named(name, self.checks, "check")
-        result = CheckResult(name, claim(observed(lesson)))
+        result = CheckResult(name, claim(observed(lesson, outages=self.outages)))
         self._passed.add(name)
         return result
 
@@ -174,7 +178,8 @@ class Chapter:
             progress.mark_lesson(self.notebook)
         trouble, done = progress.trouble, progress.done()
         left = tuple(each.name for each in self.exercises if each.name not in done.exercises)
-        return Finish(self.title, missing, left, trouble)
+        sections = tuple(dict.fromkeys(self.sections[name] for name in missing if name in self.sections))
+        return Finish(self.title, missing, left, trouble, sections)
 
     def _named(self, name: str, known: Mapping[str, T], kind: str) -> T:
         if isinstance(name, str) and name in known:

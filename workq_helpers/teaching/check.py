@@ -61,10 +61,19 @@ class NotChecked(NamedTuple):
         return paragraph(repr(self))
 
 
-def observed(lesson: HasLog | EventLog) -> Evidence:
-    """Read a lesson for its checks; of a log alone, the broker's counts are not looked at."""
+def observed(lesson: HasLog | EventLog, *, outages: bool = False) -> Evidence:
+    """Read a lesson for its checks and predictions; of a log alone, the broker's counts are not looked at.
+
+    Args:
+        lesson: The lesson, or its log.
+        outages: Whether RabbitMQ may go down in the middle of the experiment.
+
+    Raises:
+        CheckFailedError: Something that is not the experiment's took part in it; the message names it.
+    """
     if isinstance(lesson, EventLog):
-        return Evidence(lesson)
+        return Evidence(lesson, outages=outages)
     if isinstance(lesson, Session):
         lesson.take_stock()
-    return Evidence(lesson.log, getattr(lesson, "queue_counts", None), getattr(lesson, "programs", ()))
+    counts, programs = getattr(lesson, "queue_counts", None), getattr(lesson, "programs", ())
+    return Evidence(lesson.log, counts, programs, outages=outages)

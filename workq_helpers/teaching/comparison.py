@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from workq_helpers.teaching.prediction import Answer, Prediction, Seen, letter
+from workq_helpers.text import marked
 
 __all__ = ["Comparison"]
 
@@ -44,13 +45,25 @@ class Comparison:
             return [("Your answer", self._answered()), ("RabbitMQ", f"Nothing to compare with yet. {self.missing}")]
         rows = [("Your answer", self._answered()), ("RabbitMQ", self.seen.saw)]
         if self.seen.choice is None:
-            return [*rows, ("So", "None of the answers describes that. Was the experiment changed? Run it anew.")]
+            return [
+                *rows,
+                (
+                    "So",
+                    "None of the answers describes that. Was the experiment changed? "
+                    "Run the cells again from the one that opens the lesson.",
+                ),
+            ]
         rows.append(("So", f"{self._verdict()}{self._what(self.seen.choice)}"))
         others = [at for at in range(len(self.prediction.choices)) if at != self.seen.choice]
         if self.answer is not None and not self.right:
             others.sort(key=lambda at: at != self.answer.choice)  # type: ignore[union-attr]  # the line above
         rows += [(f"Not {letter(at)}", self.prediction.choices[at].why) for at in others]
         return rows
+
+    def _marked_rows(self) -> list[tuple[str, str]]:
+        """Return the rows, with a mark before the verdict."""
+        mark = "" if self.right is None else "✔ " if self.right else "✗ "
+        return [(head, f"{mark}{text}" if head == "So" else text) for head, text in self.rows()]
 
     def _answered(self) -> str:
         if self.answer is None:
@@ -71,8 +84,8 @@ class Comparison:
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         rows = "".join(
             f'<tr><th scope="row" style="text-align: left; vertical-align: top">{html.escape(head)}</th>'
-            f'<td style="text-align: left">{html.escape(text)}</td></tr>'
-            for head, text in self.rows()
+            f'<td style="text-align: left">{marked(text)}</td></tr>'
+            for head, text in self._marked_rows()
         )
         caption = html.escape(self.prediction.question)
         table = f'<table><caption style="text-align: left">{caption}</caption><tbody>{rows}</tbody></table>'
@@ -86,6 +99,6 @@ class Comparison:
         return f'<p><a href="{address}">Replay this experiment on the stage</a></p>'
 
     def __repr__(self) -> str:
-        rows: Sequence[tuple[str, str]] = self.rows()
+        rows: Sequence[tuple[str, str]] = self._marked_rows()
         width = max(len(head) for head, _ in rows) + 2
         return "\n".join(f"{head + ':':<{width}}{text}" for head, text in rows)

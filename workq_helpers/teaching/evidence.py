@@ -1,4 +1,4 @@
-"""`Evidence`: a lesson's log, read once for every check, and the words that checks share."""
+"""`Evidence`: an experiment's events, read once for every check, and the words that checks share."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from workq_helpers.errors import CheckFailedError
 from workq_helpers.log.details import ConsumeOptions
 from workq_helpers.log.events import Event, EventLog
 from workq_helpers.log.ledger import Ledger, Message
+from workq_helpers.teaching.experiment import own_events
 
 if TYPE_CHECKING:
     from workq_helpers.clients.program import Program
@@ -49,12 +50,16 @@ class Delivered(NamedTuple):
 
 
 class Evidence:
-    """A log, read once for every check: messages in order of publishing, with who got them first.
+    """What a lesson's cells did, read once for every check: messages in order of publishing, with who got them first.
 
     Args:
         log: The log.
         counts: Asks the broker for its queues' counts, where it can be asked.
         programs: The lesson's programs, whose work the log can't see.
+        outages: Whether RabbitMQ may go down in the middle, since that is what is looked for.
+
+    Raises:
+        CheckFailedError: What a learner tried on the stage got into the experiment.
     """
 
     def __init__(
@@ -62,10 +67,12 @@ class Evidence:
         log: EventLog,
         counts: Callable[[], Mapping[str, QueueCounts]] | None = None,
         programs: Sequence[Program] = (),
+        *,
+        outages: bool = False,
     ) -> None:
         self.counts = counts
         self.programs = programs
-        self.events = list(log)
+        self.events = own_events(list(log), outages=outages)
         self.ledger = Ledger()
         self.published: dict[int, int] = {}
         self.consumers: dict[str, Subscription] = {}

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from IPython import display
+
 from workq_helpers.errors import BrokerError, CheckFailedError
 from workq_helpers.teaching.function import look_at
+from workq_helpers.teaching.help_buttons import HelpButtons
 from workq_helpers.teaching.progress import CourseProgress
 from workq_helpers.teaching.source import Source, read_source
 from workq_helpers.teaching.trial import Trial
@@ -55,11 +58,18 @@ class Verdict(NamedTuple):
         name: The exercise.
         passed: Whether the answer does what was asked.
         saw: What was seen, or what is missing.
+        opened: The exercise, for its hints.
     """
 
     name: str
     passed: bool
     saw: str
+    opened: OpenExercise | None = None
+
+    def _ipython_display_(self) -> None:
+        display.display({"text/plain": repr(self), "text/html": self._repr_html_()}, raw=True)
+        if self.opened is not None and not self.passed:
+            HelpButtons(self.opened.hint, self.opened.solution).show()
 
     def __repr__(self) -> str:
         return f"✔ {self.name}: {self.saw}" if self.passed else f"Not yet: {self.saw}"
@@ -114,7 +124,7 @@ class OpenExercise:
         try:
             saw = self._judge(answer)
         except CheckFailedError as diagnosis:
-            return Verdict(self.exercise.name, False, str(diagnosis))
+            return Verdict(self.exercise.name, False, str(diagnosis), self)
         progress = CourseProgress()
         progress.mark_exercise(self.exercise.name)
         return Verdict(self.exercise.name, True, f"{saw} {progress.trouble}".rstrip())

@@ -18,6 +18,9 @@ __all__ = ["Form"]
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 
+#: A style for the notebook: what to do without buttons is said only where there are none.
+_NO_BUTTONS = ".jp-OutputArea-child:has(+ .jp-OutputArea-child .workq-form) .workq-without-buttons { display: none; }"
+
 
 class Form:
     """A question with its answers, as radio buttons in a notebook.
@@ -84,7 +87,9 @@ class Form:
 
         buttons.observe(take, names="value")
         reason.observe(take, names="value")
-        return ipywidgets.VBox([buttons, reason, noted])
+        form = ipywidgets.VBox([buttons, reason, noted])
+        form.add_class("workq-form")
+        return form
 
     def _ipython_display_(self) -> None:
         # The question stands outside the widget: a notebook that is opened again has no widgets, but this.
@@ -99,7 +104,8 @@ class Form:
         )
         return (
             f"<p><strong>Predict:</strong> {html.escape(self.prediction.question)}</p>"
-            f"<details><summary>No buttons below? Then run this cell, or read on here.</summary><p>{items}</p>"
+            f'<style>{_NO_BUTTONS}</style><details class="workq-without-buttons">'
+            f"<summary>No buttons below? Then run this cell, or read on here.</summary><p>{items}</p>"
             f"<p>Without buttons, write your answer into the cell and run it: "
             f'<code>predict(lesson, "{name}", answer="a")</code></p></details>'
         )

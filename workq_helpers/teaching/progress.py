@@ -190,16 +190,20 @@ class Finish(NamedTuple):
         missing: Names of the checks that have not passed yet.
         exercises_left: Names of the exercises that are not done.
         trouble: Why that could not be kept, or ``""``.
+        sections: The titles of the sections in which the missing checks are asked, in their order.
     """
 
     title: str
     missing: tuple[str, ...]
     exercises_left: tuple[str, ...]
     trouble: str = ""
+    sections: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         if self.missing:
-            return f"Not yet: {_listed(self.missing)} not passed. Run the cells above, from the top."
+            where = " and ".join(map(repr, self.sections))
+            step = f"Run the cells of {where}, from the first on." if where else "Run the cells above, from the top."
+            return f"Not yet: {_listed(self.missing)} not passed. {step}"
         left = f" Exercises left: {', '.join(self.exercises_left)}." if self.exercises_left else ""
         trouble = f" {self.trouble}" if self.trouble else ""
         return f"✔ {self.title}: done.{left}{trouble}"

@@ -12,6 +12,7 @@ from workq_helpers.lessons.acknowledgments.exercises import EXERCISES
 from workq_helpers.log.details import Mistake
 from workq_helpers.log.ledger import Message
 from workq_helpers.teaching.chapter import Chapter
+from workq_helpers.teaching.check import observed
 from workq_helpers.teaching.evidence import NO_WORKER, Evidence, Subscription, names_of, quoted, sent_to_workers, tasks
 from workq_helpers.teaching.prediction import Choice, Prediction, Seen
 
@@ -165,7 +166,7 @@ def _quoted(messages: Sequence[Message]) -> str:
 
 
 def _observe_auto_ack(lesson: Session) -> Seen:
-    seen = Evidence(lesson.log)
+    seen = observed(lesson)
     saw = _auto_ack(seen)
     killed = _killed(seen, auto_ack=True)
     mine = [message for message in seen.messages if message.worker == killed]
@@ -176,7 +177,7 @@ def _observe_auto_ack(lesson: Session) -> Seen:
 
 
 def _observe_manual_ack(lesson: Session) -> Seen:
-    seen = Evidence(lesson.log)
+    seen = observed(lesson)
     sent_to_workers(seen)
     _killed(seen, auto_ack=False)
     _nothing_goes_on(seen.messages)
@@ -187,17 +188,18 @@ def _observe_manual_ack(lesson: Session) -> Seen:
 
 
 def _observe_served(lesson: Session) -> Seen:
-    seen = Evidence(lesson.log)
-    sent_to_workers(seen)
+    seen = observed(lesson)
+    messages = sent_to_workers(seen)
     _killed(seen, auto_ack=False)
-    _nothing_goes_on(seen.messages)
-    served = [worker.name for worker in lesson.workers for line in worker.console.lines if re.search("Served", line)]
+    _nothing_goes_on(messages)
+    said = tuple(f"Served {message.task}" for message in messages)
+    served = [worker.name for worker in lesson.workers for line in worker.console.lines if line.endswith(said)]
     by = names_of(served) if served else "nobody"
     return Seen({0: 0, 1: 1, 2: 2}.get(len(served)), f"Soup was served {len(served)} times: by {by}.")
 
 
 def _observe_forgotten_ack(lesson: Session) -> Seen:
-    seen = Evidence(lesson.log)
+    seen = observed(lesson)
     messages = sent_to_workers(seen)
     forgetful: Subscription = next(iter(seen.consumers.values()))
     if sum(event.kind == "finished" and event.actor == forgetful.name for event in seen.events) < len(messages):
@@ -308,6 +310,13 @@ CHAPTER = Chapter(
         "wrong ack": _wrong_ack,
         "nack and reject": _nack_and_reject,
         "ack timeout": _ack_timeout,
+    },
+    sections={
+        "auto ack": "Done when sent",
+        "manual ack": "Done when done",
+        "forgotten ack": "The ack that was forgotten",
+        "wrong ack": "An ack on the wrong channel",
+        "nack and reject": "Handing back and turning away",
     },
     optional=frozenset({"ack timeout"}),
     predictions=PREDICTIONS,

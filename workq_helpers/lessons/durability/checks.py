@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.durability.exercises import EXERCISES
 from workq_helpers.lessons.durability.survivors import Counts, Sent, counts_with, is_persistent, sent_to, waiting
 from workq_helpers.log.details import BrokerChange, QueueOptions
-from workq_helpers.log.events import Event
 from workq_helpers.teaching.chapter import Chapter
+from workq_helpers.teaching.check import observed
 from workq_helpers.teaching.evidence import Evidence, names_of
 from workq_helpers.teaching.prediction import Choice, Prediction, Seen
 
@@ -26,9 +25,9 @@ _DURABLE = QueueOptions(durable=True, type="classic")
 
 
 def _restart(seen: Evidence) -> str:
-    sent = _sent_before_the_outage(seen.events)
+    sent = _sent_before_the_outage(seen)
     durable = {queue: each for queue, each in sent.items() if each.declared == _DURABLE}
-    transient = {queue: each for queue, each in sent.items() if each.is_in_a_transient_queue}
+    transient = {queue: each for queue, each in sent.items() if each.is_in_a_transient_queue and each.messages}
     if not any(each.persistent for each in durable.values()):
         raise CheckFailedError("No persistent message was sent to a durable queue. Send both kinds, then restart.")
     if not any(each.transient for each in durable.values()):
@@ -56,7 +55,7 @@ def _restart(seen: Evidence) -> str:
 
 
 def _confirms(seen: Evidence) -> str:
-    sent = {queue: each for queue, each in _sent_before_the_outage(seen.events).items() if each.confirmed}
+    sent = {queue: each for queue, each in _sent_before_the_outage(seen).items() if each.confirmed}
     if not sent:
         raise CheckFailedError("RabbitMQ confirmed nothing before it went down. Publish with confirm=True.")
     counts = _counts(seen, {queue: each.confirmed for queue, each in sent.items()})
@@ -71,13 +70,13 @@ def _confirms(seen: Evidence) -> str:
     return f"RabbitMQ had confirmed {told} when it went down, and none of them is missing."
 
 
-def _sent_before_the_outage(events: Iterable[Event]) -> dict[str, Sent]:
+def _sent_before_the_outage(seen: Evidence) -> dict[str, Sent]:
     """Return what had been sent when the broker went down last.
 
     Raises:
-        CheckFailedError: Nothing was sent, or the broker has not been down since, or is down still.
+        CheckFailedError: Nothing was sent, somebody took of it, the broker has not been down since, or it still is.
     """
-    events = list(events)
+    events = seen.events
     positions = [
         at for at, event in enumerate(events) if isinstance(event.detail, BrokerChange) and event.detail.is_outage
     ]
@@ -87,6 +86,12 @@ def _sent_before_the_outage(events: Iterable[Event]) -> dict[str, Sent]:
         raise CheckFailedError("RabbitMQ has not been restarted since the messages were sent.")
     if not any(event.detail is BrokerChange.UP for event in events[positions[-1] :]):
         raise CheckFailedError("RabbitMQ went down and is not back. Wait for it, and look again.")
+    taken = next((event for event in events if event.kind == "delivered"), None)
+    if taken is not None:
+        raise CheckFailedError(
+            f"{taken.actor} got '{taken.task}' from {taken.queue}, so what is left there says nothing of the outage. "
+            f"Run the cells again from the one that opens the lesson: it begins anew."
+        )
     return sent_to(events[: positions[-1]])
 
 
@@ -100,8 +105,8 @@ def _counts(seen: Evidence, expected: dict[str, int]) -> Counts:
 
 
 def _observe_restart(lesson: Session) -> Seen:
-    sent = _sent_before_the_outage(lesson.log)
-    queue = next((queue for queue, each in sent.items() if each.is_in_a_transient_queue), None)
+    sent = _sent_before_the_outage(observed(lesson, outages=True))
+    queue = next((queue for queue, each in sent.items() if each.is_in_a_transient_queue and each.messages), None)
     if queue is None:
         raise CheckFailedError("This RabbitMQ refuses queues that are not durable, so there was none to lose.")
     counts = lesson.queue_counts()
@@ -113,7 +118,7 @@ def _observe_restart(lesson: Session) -> Seen:
 
 
 def _observe_two_by_two(lesson: Session) -> Seen:
-    sent = _sent_before_the_outage(lesson.log)
+    sent = _sent_before_the_outage(observed(lesson, outages=True))
     queue = next((queue for queue, each in sent.items() if each.declared == _DURABLE), None)
     if queue is None or not (sent[queue].transient and sent[queue].persistent):
         raise CheckFailedError("Send both kinds of messages to a durable queue, and restart.")
@@ -129,7 +134,7 @@ def _observe_two_by_two(lesson: Session) -> Seen:
 
 
 def _observe_crash(lesson: Session) -> Seen:
-    sent = _sent_before_the_outage(lesson.log)
+    sent = _sent_before_the_outage(observed(lesson, outages=True))
     queue, persistent = max(((queue, each.persistent) for queue, each in sent.items()), key=lambda pair: pair[1])
     counts = lesson.queue_counts()
     left = counts[queue].ready if queue in counts else 0
@@ -138,7 +143,8 @@ def _observe_crash(lesson: Session) -> Seen:
 
 
 def _observe_confirms(lesson: Session) -> Seen:
-    sent = {queue: each for queue, each in _sent_before_the_outage(lesson.log).items() if each.confirmed}
+    before = _sent_before_the_outage(observed(lesson, outages=True))
+    sent = {queue: each for queue, each in before.items() if each.confirmed}
     if not sent:
         raise CheckFailedError("RabbitMQ confirmed nothing before it went down. Publish with confirm=True.")
     counts = counts_with(lesson.queue_counts, {queue: each.confirmed for queue, each in sent.items()})
@@ -242,8 +248,10 @@ PREDICTIONS = (
 CHAPTER = Chapter(
     "Durability",
     "03_durability.ipynb",
+    outages=True,
     after_an_outage=frozenset({"restart", "confirms"}),
     checks={"restart": _restart, "confirms": _confirms},
+    sections={"restart": "Two times two", "confirms": "The same crash, with confirms"},
     predictions=PREDICTIONS,
     exercises=EXERCISES,
 )

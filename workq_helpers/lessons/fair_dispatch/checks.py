@@ -10,6 +10,7 @@ from workq_helpers.lessons.fair_dispatch.exercises import EXERCISES
 from workq_helpers.lessons.fair_dispatch.prefetch_sweep import read_run
 from workq_helpers.log.ledger import Message
 from workq_helpers.teaching.chapter import Chapter
+from workq_helpers.teaching.check import observed
 from workq_helpers.teaching.evidence import (
     NO_WORKER,
     Evidence,
@@ -217,7 +218,7 @@ def _quoted(messages: Sequence[Message]) -> str:
 
 
 def _observe_heavy_and_light(lesson: Session) -> Seen:
-    seen = Evidence(lesson.log)
+    seen = observed(lesson)
     messages = sent_to_workers(seen)
     workers = _two_or_more(seen)
     _all_done(messages)
@@ -231,7 +232,7 @@ def _observe_heavy_and_light(lesson: Session) -> Seen:
 
 
 def _observe_one_at_a_time(lesson: Session) -> Seen:
-    seen = Evidence(lesson.log)
+    seen = observed(lesson)
     messages = sent_to_workers(seen)
     workers = _two_or_more(seen)
     _all_done(messages)
@@ -248,7 +249,7 @@ def _observe_one_at_a_time(lesson: Session) -> Seen:
 
 
 def _observe_stale_tea(lesson: Session) -> Seen:
-    seen = Evidence(lesson.log)
+    seen = observed(lesson)
     messages = sent_to_workers(seen)
     if len(messages) < 2 or messages[0].place != "done":
         raise CheckFailedError("Send the roast and the teas, and wait until the cook has done what it got.")
@@ -262,7 +263,7 @@ def _observe_stale_tea(lesson: Session) -> Seen:
 
 
 def _observe_full_rail(lesson: Session) -> Seen:
-    seen = Evidence(lesson.log)
+    seen = observed(lesson)
     messages = sent_to_workers(seen)
     done = [message for message in messages if message.place == "done"]
     if not done or any(message.place == "in hand" for message in messages):
@@ -377,6 +378,15 @@ CHAPTER = Chapter(
         "stale tasks": _stale_tasks,
         "full rail": _full_rail,
         "refused tasks": _refused_tasks,
+    },
+    sections={
+        "blind dispatch": "A kitchen with a bad rhythm",
+        "fair dispatch": "One at a time",
+        "price of fairness": "What fairness costs",
+        "growing queue": "A queue that fills",
+        "stale tasks": "Orders that get stale",
+        "full rail": "Where the overflow goes",
+        "refused tasks": "Where the overflow goes",
     },
     predictions=PREDICTIONS,
     exercises=EXERCISES,

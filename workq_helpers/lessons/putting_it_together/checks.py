@@ -11,6 +11,7 @@ from workq_helpers.lessons.putting_it_together.program_reports import read_progr
 from workq_helpers.lessons.putting_it_together.task_stories import TaskStory, read_task_stories
 from workq_helpers.log.details import BrokerChange
 from workq_helpers.teaching.chapter import Chapter
+from workq_helpers.teaching.check import observed
 from workq_helpers.teaching.evidence import NO_WORKER, Evidence, names_of, tasks
 from workq_helpers.teaching.prediction import Choice, Prediction, Seen
 
@@ -159,7 +160,7 @@ def _observe_real_kill(lesson: Session) -> Seen:
 
 
 def _observe_everything_at_once(lesson: Session) -> Seen:
-    seen = Evidence(lesson.log)
+    seen = observed(lesson, outages=True)
     told = [each for each in read_task_stories(seen.events) if each.confirmed]
     if not told or not (_was_restarted(seen) or not lesson.broker.restartable) or not seen.consumers:
         raise CheckFailedError("Publish with confirm=True, kill workers, restart RabbitMQ, and wait until all is done.")
@@ -225,8 +226,10 @@ PREDICTIONS = (
 CHAPTER = Chapter(
     "Putting it together",
     "05_putting_it_together.ipynb",
+    outages=True,
     after_an_outage=frozenset({"nothing lost"}),
     checks={"real kill": _real_kill, "nothing lost": _nothing_lost, "answer first": _answer_first},
+    sections={"real kill": "A real kill", "nothing lost": "Everything at once", "answer first": "Real work"},
     predictions=PREDICTIONS,
     exercises=EXERCISES,
 )

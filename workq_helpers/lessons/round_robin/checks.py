@@ -10,6 +10,7 @@ from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.round_robin.exercises import EXERCISES
 from workq_helpers.log.ledger import Message
 from workq_helpers.teaching.chapter import Chapter
+from workq_helpers.teaching.check import observed
 from workq_helpers.teaching.evidence import (
     NO_WORKER,
     Evidence,
@@ -150,7 +151,7 @@ def _present(seen: Evidence, queue: str, position: int) -> list[Subscription]:
 
 
 def _observe_five_orders(lesson: Session) -> Seen:
-    seen = Evidence(lesson.log)
+    seen = observed(lesson)
     messages = sent_to_workers(seen)
     all_done_once(messages)
     names = list(seen.consumers)
@@ -186,7 +187,7 @@ def _tasks_of(messages: Sequence[Message]) -> str:
 
 
 def _observe_late_worker(lesson: Session) -> Seen:
-    seen = Evidence(lesson.log)
+    seen = observed(lesson)
     messages = sent_to_workers(seen)
     newcomer = _newcomer(seen)
     early = [message for message in messages if seen.published[id(message)] < newcomer.position]
@@ -261,6 +262,7 @@ CHAPTER = Chapter(
     "Round robin",
     "01_round_robin.ipynb",
     checks={"round robin": _round_robin, "backlog": _backlog},
+    sections={"round robin": "Two workers", "backlog": "A worker that comes late"},
     predictions=PREDICTIONS,
     exercises=EXERCISES,
 )

@@ -32,4 +32,6 @@ def _one_message(seen: Evidence) -> str:
     return f"{what} went through the queue {message.queue!r}, was delivered {times} and is done."
 
 
-CHAPTER = Chapter("Start here", "00_start_here.ipynb", checks={"one message": _one_message})
+CHAPTER = Chapter(
+    "Start here", "00_start_here.ipynb", checks={"one message": _one_message}, sections={"one message": "Fetch it"}
+)

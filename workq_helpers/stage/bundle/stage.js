@@ -3,9 +3,9 @@
 // workq_helpers/stage/js/behavior.js
 var COMMAND = /* @__PURE__ */ Symbol("command");
 var MAIN = /* @__PURE__ */ Symbol("main button");
+var ASK = /* @__PURE__ */ Symbol("ask");
 var ON_CLICK = /* @__PURE__ */ Symbol("on click");
 var ON_CHANGE = /* @__PURE__ */ Symbol("on change");
-var FOLD = /* @__PURE__ */ Symbol("fold");
 
 // workq_helpers/stage/js/dom.js
 var FOCUSABLE = /* @__PURE__ */ new Set(["button", "input", "select", "summary", "a"]);
@@ -49,6 +49,7 @@ function elementMaker(document) {
 }
 
 // workq_helpers/stage/js/buttons.js
+var CONTROL_OF = { pause: "player", live: "player", step: "player" };
 function button(ui, text, name, { command = () => ({}), ...attributes } = {}) {
   const element = ui.h(
     "button",
@@ -56,6 +57,7 @@ function button(ui, text, name, { command = () => ({}), ...attributes } = {}) {
     attributes },
     text
   );
+  setAttribute(element, "data-control", CONTROL_OF[name] ?? name);
   element[COMMAND] = () => ({ do: nameOf(element), ...command() });
   ui.buttons.add(element);
   return element;
@@ -98,10 +100,37 @@ var Buttons = class {
   }
 };
 
+// workq_helpers/stage/js/asking_button.js
+var CONFIRM_SECONDS = 5;
+function askingButton(ui, text, name, question, attributes) {
+  const element = button(ui, text, name, attributes);
+  let timer = null;
+  const rest = () => {
+    ui.timers.cancel(timer);
+    timer = null;
+    setAttribute(element, "data-sure", null);
+    setAttribute(element, "aria-label", attributes["aria-label"] ?? null);
+    setText(element, text);
+  };
+  const press = () => {
+    if (timer !== null) {
+      rest();
+      return true;
+    }
+    setAttribute(element, "data-sure", "ask");
+    setAttribute(element, "aria-label", null);
+    setText(element, question);
+    timer = ui.timers.after(CONFIRM_SECONDS, rest);
+    return false;
+  };
+  element[ASK] = { press, rest };
+  return element;
+}
+
 // workq_helpers/stage/js/controls.js
 function checkbox(ui, text, field, title) {
   const input = ui.h("input", { type: "checkbox", "data-field": field });
-  return { input, element: ui.h("label", { class: "workq-check", title }, input, text) };
+  return { input, element: ui.h("label", { class: "workq-check", title, "data-control": field }, input, text) };
 }
 function numberField(ui, text, field, value, attributes = {}) {
   const input = ui.h("input", {
@@ -114,7 +143,7 @@ function numberField(ui, text, field, value, attributes = {}) {
     ...attributes
   });
   const element = ui.h("label", { class: "workq-field" }, ui.h("span", {}, text), input);
-  return { element, value: () => Number(input.value) || 0 };
+  return { element, input, value: () => Number(input.value) || 0 };
 }
 function textField(ui, field, value, attributes = {}) {
   return ui.h("input", {
@@ -165,36 +194,6 @@ function reasons(ui, names) {
   };
 }
 
-// workq_helpers/stage/js/start_over.js
-var CONFIRM_SECONDS = 5;
-function startOverButton(ui) {
-  const element = button(ui, "Start over", "start_over", {
-    title: "Stop the workers, remove the queues and forget what was recorded"
-  });
-  let timer = null;
-  const rest = () => {
-    ui.timers.cancel(timer);
-    timer = null;
-    setAttribute(element, "data-sure", null);
-    setText(element, "Start over");
-  };
-  return {
-    element,
-    rest,
-    /** Whether this press may be sent. */
-    press() {
-      if (timer !== null) {
-        rest();
-        return true;
-      }
-      setAttribute(element, "data-sure", "ask");
-      setText(element, "Press again to start over");
-      timer = ui.timers.after(CONFIRM_SECONDS, rest);
-      return false;
-    }
-  };
-}
-
 // workq_helpers/stage/js/broker_bar.js
 var ICONS = { up: "●", stopping: "◑", down: "✕", "coming back": "◔" };
 function brokerBar(ui) {
@@ -205,20 +204,22 @@ function brokerBar(ui) {
     "aria-label": "Restart RabbitMQ",
     title: "Stop RabbitMQ properly and start it again"
   });
-  const crash = button(ui, "Crash", "crash", {
+  const crash = askingButton(ui, "Crash", "crash", "Press again to crash RabbitMQ", {
     "aria-label": "Crash RabbitMQ",
     title: "Kill RabbitMQ without warning and start it again",
     "data-danger": true
   });
-  const startOver = startOverButton(ui);
+  const startOver = askingButton(ui, "Start over", "start_over", "Press again to start over", {
+    title: "Stop the workers, remove the queues and forget what was recorded"
+  });
   const why = reasons(ui, ["restart", "crash", "start_over"]);
-  const actions = h("div", { class: "workq-top-actions" }, restart, crash, startOver.element);
+  const actions = h("div", { class: "workq-top-actions" }, restart, crash, startOver);
   return {
     element: h("div", { class: "workq-top" }, lesson, broker.element, actions, why.element),
-    startOver,
     /** @param {Frame} frame */
     draw(frame) {
       setText(lesson, frame.lesson);
+      setAttribute(lesson, "title", frame.lesson);
       broker.draw(frame);
       const { steerable, why_not } = frame.broker;
       const notOurs = steerable ? "" : why_not || "This RabbitMQ is not ours to stop.";
@@ -248,11 +249,13 @@ function brokerLine({ h }) {
 }
 
 // workq_helpers/stage/js/commands.js
+var WAITING_SECONDS = 0.25;
 var UNHEARD_SECONDS = 4.5;
 var EXPLAIN_SECONDS = 0.08;
-var UNHEARD = "The kernel has not taken what was pressed here. If a cell is running, it does so when that cell ends; if none is, reload this page and press again.";
+var WAITING = "What was pressed here waits for the cell that runs: this Jupyter hands it to the kernel when that cell ends.";
+var UNHEARD = "The kernel has not taken what was pressed here. If no cell is running, reload this page and press again.";
 var Commands = class {
-  /** @type {Map<string, number>} Commands without a receipt, each with its timer. */
+  /** @type {Map<string, Sent>} Commands without a receipt. */
   #unheard = /* @__PURE__ */ new Map();
   #prefix = Math.random().toString(36).slice(2, 10);
   // several views share one model: whose answer is it?
@@ -274,14 +277,22 @@ var Commands = class {
     this.notices = notices;
     this.python = python;
   }
-  /** @param {Command} command */
-  send(command) {
+  /**
+   * @param {Command} command
+   * @param {Element} [control] What was pressed, which shows that its command waits.
+   */
+  send(command, control) {
     const id = this.#newId();
-    this.#unheard.set(
-      id,
-      this.ui.timers.after(UNHEARD_SECONDS, () => this.notices.tell(UNHEARD))
-    );
-    this.model.send({ id, ...command });
+    const { timers } = this.ui;
+    this.#unheard.set(id, {
+      control,
+      timers: [
+        timers.after(WAITING_SECONDS, () => this.#tellWaiting(control)),
+        timers.after(UNHEARD_SECONDS, () => this.#tellUnheard())
+      ]
+    });
+    const during = this.ui.frame?.during;
+    this.model.send({ id, ...command, ...during ? { during } : {} });
   }
   /**
    * Asks for the call that does the same as a control; soon, and once.
@@ -311,12 +322,27 @@ var Commands = class {
     if (ok && code) this.python.explain(code);
     else this.python.refuse(text);
   }
+  /** @param {Element | undefined} control */
+  #tellWaiting(control) {
+    if (!this.ui.frame?.during) return;
+    if (control) setAttribute(control, "data-waiting", true);
+    this.notices.tell(WAITING);
+  }
+  #tellUnheard() {
+    if (!this.ui.frame?.during) this.notices.tell(UNHEARD);
+  }
   /** @param {string} id */
   #heard(id) {
-    if (!this.#unheard.has(id)) return;
-    this.ui.timers.cancel(this.#unheard.get(id));
+    const sent = this.#unheard.get(id);
+    if (sent === void 0) return;
+    for (const timer of sent.timers) this.ui.timers.cancel(timer);
     this.#unheard.delete(id);
-    if (this.#unheard.size === 0) this.notices.withdraw(UNHEARD);
+    const { control } = sent;
+    const others = [...this.#unheard.values()];
+    if (control && others.every((one) => one.control !== control)) setAttribute(control, "data-waiting", null);
+    if (others.length > 0) return;
+    this.notices.withdraw(WAITING);
+    this.notices.withdraw(UNHEARD);
   }
   #newId() {
     this.#serial += 1;
@@ -343,10 +369,12 @@ var hasEnded = (worker) => ENDED.has(worker.state);
 // workq_helpers/stage/js/density.js
 var COMPACT_FROM = 5;
 var CROWD_FROM = 9;
+var MASS_FROM = 17;
 var ENDED_IN_THE_ROOM_OF_ONE = 3;
 function densityOf(workers) {
   const ended = workers.filter(hasEnded).length;
   const count = workers.length - ended + Math.floor(ended / ENDED_IN_THE_ROOM_OF_ONE);
+  if (count >= MASS_FROM) return "mass";
   if (count >= CROWD_FROM) return "crowd";
   return count >= COMPACT_FROM ? "compact" : "roomy";
 }
@@ -656,7 +684,7 @@ var Gestures = class {
   /** @param {On & KeyboardEvent} event */
   #keydown(event) {
     const { key, target } = event;
-    if (key === "Escape") this.#restStartOver(target);
+    if (key === "Escape") target[ASK]?.rest();
     const main = target.form?.[MAIN];
     if (key === "Enter" && isTextField(target) && main) {
       event.preventDefault();
@@ -665,21 +693,11 @@ var Gestures = class {
   }
   /** @param {On} event */
   #focusout({ target }) {
-    this.#restStartOver(target);
-  }
-  /** @param {Element} left The control that the learner has left. */
-  #restStartOver(left) {
-    const { startOver } = this.view.broker;
-    if (left === startOver.element) startOver.rest();
+    target[ASK]?.rest();
   }
   /** @param {Event & {target: HTMLDetailsElement}} event */
   #toggle({ target }) {
     const { tables: tables2, ui } = this.view;
-    const fold = target[FOLD];
-    if (fold !== void 0 && fold.open !== target.open) {
-      fold.open = target.open;
-      fold.touched = true;
-    }
     if (target === tables2.element && ui.frame !== null) tables2.draw(ui.frame);
   }
   /**
@@ -687,11 +705,11 @@ var Gestures = class {
    * @param {Element} control
    */
   #run(control) {
-    const { body, broker, commands } = this.view;
+    const { body, commands } = this.view;
     if (body.disabled || control.getAttribute("aria-disabled") === "true") return;
-    if (control === broker.startOver.element && !broker.startOver.press()) return;
+    if (control[ASK]?.press() === false) return;
     const command = control[COMMAND]?.();
-    if (command) commands.send(command);
+    if (command) commands.send(command, control);
   }
   /**
    * Shows the call that does the same as the control at or around an element.
@@ -725,11 +743,30 @@ function isTextField(element) {
   );
 }
 
+// workq_helpers/stage/js/introduced.js
+var isIntroduced = (controls, name) => controls.length === 0 || controls.includes(name);
+function introducedControls(ui, root) {
+  const element = ui.h("button", { type: "button", class: "workq-button workq-all", "aria-expanded": "false" });
+  let all = false;
+  const draw = () => {
+    const controls = ui.frame?.controls ?? [];
+    setHidden(element, controls.length === 0);
+    setText(element, all ? "Only this lesson's controls" : "All controls");
+    setAttribute(element, "aria-expanded", String(all));
+    setAttribute(root(), "data-controls", all || controls.length === 0 ? "all" : controls.join(" "));
+  };
+  element[ON_CLICK] = () => {
+    all = !all;
+    draw();
+  };
+  return { element, draw };
+}
+
 // workq_helpers/stage/js/legend.js
 function legend({ h }) {
   const item = (text, sign) => h("span", {}, sign, text);
   const mark = (kept) => h("span", { class: "workq-mark", "data-kept": kept });
-  return h(
+  const signs = h(
     "p",
     { class: "workq-legend" },
     item("published as persistent; or a durable queue", mark("persistent")),
@@ -737,6 +774,7 @@ function legend({ h }) {
     item("dots of work", h("span", { class: "workq-dots", style: "--workq-dots: 3" })),
     item("free slot", h("span", { class: "workq-slot workq-sample" }))
   );
+  return h("details", { class: "workq-signs", "data-control": "details" }, h("summary", {}, "Signs"), signs);
 }
 
 // workq_helpers/stage/js/liveness.js
@@ -1004,6 +1042,77 @@ var Overlay = class {
   }
 };
 
+// workq_helpers/stage/js/place.js
+var LOOK_SECONDS = 0.05;
+var Place = class {
+  /** @type {number | null} */
+  #timer = null;
+  /**
+   * @param {Ui} ui
+   * @param {HTMLElement} el The cell's output.
+   * @param {HTMLElement} root The view.
+   */
+  constructor(ui, el, root) {
+    this.ui = ui;
+    this.el = el;
+    this.root = root;
+    this.panel = ui.window.workqPanel;
+    const { h } = ui;
+    const show = this.#button("Show it", () => this.panel?.show(this));
+    const here = this.#button("Show it here", () => this.#stay());
+    this.note = h("p", { class: "workq-elsewhere", hidden: true }, "The stage is beside the notebook. ", show, here);
+    this.back = h(
+      "p",
+      { class: "workq-elsewhere", hidden: true },
+      this.#button("Show the stage beside the notebook", () => this.#move())
+    );
+  }
+  open() {
+    this.el.append(this.note, this.back, this.root);
+    if (this.panel) this.#join();
+  }
+  close() {
+    this.ui.timers.cancel(this.#timer);
+    this.panel?.leave(this);
+    for (const element of [this.note, this.back, this.root]) element.remove();
+  }
+  /**
+   * The panel has said where the view is.
+   * @param {Where} where
+   */
+  place(where) {
+    if (where === "cell" && this.root.parentNode !== this.el) this.el.append(this.root);
+    if (where === "away") this.root.remove();
+    setHidden(this.note, where === "cell");
+    setHidden(this.back, where !== "cell");
+  }
+  /** Joins the panel as soon as the cell is on the page. */
+  #join() {
+    if (!this.el.isConnected) {
+      this.#timer = this.ui.timers.after(LOOK_SECONDS, () => this.#join());
+      return;
+    }
+    if (!this.panel?.isBeside(this.el)) return;
+    this.panel.join(this);
+  }
+  #stay() {
+    this.panel?.leave(this);
+    this.place("cell");
+  }
+  #move() {
+    this.panel?.show(this);
+  }
+  /**
+   * @param {string} text
+   * @param {() => void} act
+   */
+  #button(text, act) {
+    const element = this.ui.h("button", { type: "button", class: "workq-link" }, text);
+    element.addEventListener("click", act);
+    return element;
+  }
+};
+
 // workq_helpers/stage/js/scrubber.js
 var SEEK_SECONDS = 0.12;
 function scrubber(ui, commands) {
@@ -1029,7 +1138,7 @@ function scrubber(ui, commands) {
       held = held && ui.pressed === element;
       return;
     }
-    commands.send({ do: "seek", seconds: wanted });
+    commands.send({ do: "seek", seconds: wanted }, element);
     wanted = null;
     timer = ui.timers.after(SEEK_SECONDS, seek);
   };
@@ -1171,7 +1280,12 @@ function playbackBar(ui, commands) {
   const controls = [previous, play, next, speed.element, recording, moment.time, events, live];
   const player = h("div", { class: "workq-player" }, ...controls);
   return {
-    element: h("section", { class: "workq-playback", "aria-label": "Playback" }, player, banner),
+    element: h(
+      "section",
+      { class: "workq-playback", "aria-label": "Playback", "data-control": "player" },
+      player,
+      banner
+    ),
     scrubber: moment,
     /** @param {Frame} frame */
     draw({ playback }) {
@@ -1181,6 +1295,7 @@ function playbackBar(ui, commands) {
       marks.draw(playback);
       setText(events, `event ${formatCount(playback.event)} of ${formatCount(playback.events)}`);
       setText(banner, sayOf(playback));
+      setHidden(banner, playback.mode === "live");
       setAttribute(banner, "data-mode", playback.mode);
     }
   };
@@ -1200,7 +1315,7 @@ function drawPlay(play, paused) {
   setAttribute(play, "title", paused ? "Replay the recording from here" : "Pause the picture");
 }
 function sayOf({ mode, caption }) {
-  if (mode === "live") return "Live: the picture follows RabbitMQ.";
+  if (mode === "live") return "";
   return `${caption} The buttons below act on RabbitMQ as it is now.`;
 }
 
@@ -1307,7 +1422,12 @@ var COUNTED = ["published", "confirmed", "refused", "returned"];
 function publisherColumn(ui) {
   const { h } = ui;
   const send = sendForm(ui);
-  const many = h("details", { class: "workq-many" }, h("summary", {}, "Many…"), manyForm(ui, send.options));
+  const many = h(
+    "details",
+    { class: "workq-many", "data-control": "many" },
+    h("summary", {}, "Many…"),
+    manyForm(ui, send.options)
+  );
   const why = reasons(ui, ["send", "five", "many"]);
   const numbers = publisherNumbers(ui);
   const active = h("ul", { class: "workq-publishers", "aria-label": "Publishers at work" });
@@ -1418,7 +1538,7 @@ var PythonPanel = class {
     const history = h("ol", { class: "workq-calls", "aria-label": "Calls made from the stage, newest first" });
     this.element = h(
       "details",
-      { class: "workq-python" },
+      { class: "workq-python", "data-control": "python" },
       h("summary", {}, "Python"),
       h(
         "div",
@@ -1683,7 +1803,6 @@ function whyWaiting(frame, queue) {
 
 // workq_helpers/stage/js/queue_card.js
 var ROOM = [12, 12, 6, 4, 3];
-var MOST_ROOM_KEPT = 8;
 var QueueCardView = class {
   /**
    * @param {Ui} ui
@@ -1770,7 +1889,6 @@ var QueueCardView = class {
    * @param {number} room
    */
   #drawWaiting(queue, room) {
-    setStyle(this.lane, "--workq-room", String(Math.min(room, MOST_ROOM_KEPT)));
     this.chips.draw(queue.waiting.slice(0, room), () => "waiting");
     const undrawn = queue.more + Math.max(0, queue.waiting.length - room);
     setText(this.more, `+ ${formatCount(undrawn)} more`);
@@ -2020,7 +2138,7 @@ function tables(ui) {
   const noneLost = h("p", { class: "workq-hint" }, "No task is lost.");
   const element = h(
     "details",
-    { class: "workq-table" },
+    { class: "workq-table", "data-control": "details" },
     h("summary", {}, "Show as table"),
     // It scrolls where it is wider than the view: with the keyboard too.
     h(
@@ -2143,7 +2261,7 @@ var Timers = class {
 var Ui = class {
   /** @type {Frame | null} The frame that is drawn. */
   frame = null;
-  /** @type {"roomy" | "compact" | "crowd"} How much room each worker gets. */
+  /** @type {"roomy" | "compact" | "crowd" | "mass"} How much room each worker gets. */
   density = "roomy";
   /** @type {Map<number, {chip: ChipView, place: string}>} Where each message is drawn, by its key. */
   places = /* @__PURE__ */ new Map();
@@ -2185,7 +2303,12 @@ function addWorkerForm(ui) {
   const { h } = ui;
   const ack = h(
     "select",
-    { class: "workq-input", "data-field": "auto_ack", "aria-label": "Acknowledgment of the new worker" },
+    {
+      class: "workq-input",
+      "data-field": "auto_ack",
+      "aria-label": "Acknowledgment of the new worker",
+      "data-control": "ack"
+    },
     h("option", { value: "false" }, "manual ack"),
     h("option", { value: "true" }, "auto ack")
   );
@@ -2193,14 +2316,24 @@ function addWorkerForm(ui) {
     max: "65535",
     title: "Prefetch count: how many unacknowledged messages it may hold; 0 is no limit"
   });
-  const noLimit = h("span", { class: "workq-no-limit" }, "0 = no limit");
+  setAttribute(prefetch.element, "data-control", "prefetch");
+  const noLimit = h("span", { class: "workq-no-limit", "data-control": "prefetch" }, "0 = no limit");
   ack[ON_CHANGE] = () => setText(noLimit, ack.value === "true" ? "auto ack has no limit" : "0 = no limit");
   const add = button(ui, "Add worker", "add_worker", {
     command: () => ({ queue: ui.queue(), auto_ack: ack.value === "true", prefetch_count: prefetch.value() }),
     type: "submit",
     class: "workq-button workq-primary"
   });
-  return form(ui, add, { class: "workq-add" }, add, ack, prefetch.element, noLimit);
+  let introduced = null;
+  return {
+    element: form(ui, add, { class: "workq-add" }, add, ack, prefetch.element, noLimit),
+    /** @param {Frame} frame */
+    draw({ controls }) {
+      const now = isIntroduced(controls, "prefetch");
+      if (now !== introduced) prefetch.input.value = now ? "1" : "0";
+      introduced = now;
+    }
+  };
 }
 
 // workq_helpers/stage/js/ending_card.js
@@ -2284,9 +2417,7 @@ function workerConsole(ui, name) {
     { class: "workq-console", tabindex: "0", role: "group", "aria-label": `Console of ${name}` },
     text
   );
-  const element = h("details", { class: "workq-console-box", open: true }, h("summary", {}, "Console"), terminal);
-  const fold = { open: true, touched: false };
-  element[FOLD] = fold;
+  const element = h("details", { class: "workq-console-box" }, h("summary", {}, "Console"), terminal);
   return {
     element,
     /**
@@ -2296,10 +2427,6 @@ function workerConsole(ui, name) {
     draw({ console }, ended) {
       setText(text, console.join("\n"));
       setHidden(element, console.length === 0 && ended);
-      const open = ui.density === "roomy" && !ended;
-      if (fold.touched || fold.open === open) return;
-      fold.open = open;
-      element.open = open;
     }
   };
 }
@@ -2422,7 +2549,7 @@ function hands(ui, name) {
     draw(worker, ended) {
       const held = [...worker.slots].sort((a, b) => Number(isWorkedOn(b)) - Number(isWorkedOn(a)));
       const inWork = held.length > 0 && isWorkedOn(held[0]) ? 1 : 0;
-      const most = ui.density === "crowd" ? CROWD_SLOTS + inWork : held.length;
+      const most = { roomy: held.length, compact: held.length, crowd: CROWD_SLOTS + inWork, mass: 1 }[ui.density];
       const words = {
         working: worker.state === "frozen" ? "hangs" : "working",
         finished: "no ack yet",
@@ -2477,6 +2604,7 @@ var WorkerCardView = class {
     this.done = h("span", { "data-count": "done" });
     this.settings = h("span", { class: "workq-settings" });
     this.room = h("span", { class: "workq-room" });
+    this.dropped = h("p", { class: "workq-dropped", hidden: true });
     this.hands = hands(ui, name);
     this.actions = workerActions(ui, name);
     this.console = workerConsole(ui, name);
@@ -2490,10 +2618,10 @@ var WorkerCardView = class {
         h("span", { class: "workq-state" }, this.icon, this.word),
         h("span", { class: "workq-done" }, "done ", this.done)
       ),
-      this.settings,
       this.room,
       this.hands.element,
-      this.actions.element,
+      h("div", { class: "workq-worker-foot" }, this.settings, this.actions.element),
+      this.dropped,
       this.console.element
     );
     this.ending = new EndingCard(ui, this.element);
@@ -2535,6 +2663,9 @@ var WorkerCardView = class {
     setAttribute(this.settings, "title", settings);
     const free = worker.free === null ? "no limit" : `${formatCount(worker.free)} free`;
     setText(this.room, ended ? "" : free);
+    setText(this.dropped, worker.dropped);
+    setAttribute(this.dropped, "title", worker.dropped);
+    setHidden(this.dropped, worker.dropped === "");
   }
 };
 function settingsOf({ ack, prefetch_count, queue }, frame) {
@@ -2544,13 +2675,20 @@ function settingsOf({ ack, prefetch_count, queue }, frame) {
 }
 
 // workq_helpers/stage/js/worker_column.js
+function invitation({ queues, publishers }) {
+  const waiting = queues.reduce((sum, queue) => sum + queue.ready.log, 0);
+  if (waiting > 0) return "No worker yet. Press “Add worker”, and it takes what waits in the queue.";
+  if (publishers.published > 0) return "No worker yet. Press “Add worker”, and it takes the next task that is sent.";
+  return "Nothing has happened yet. Press “Send”: a task goes into the queue. Then press “Add worker”: it takes the task.";
+}
 var WorkerColumn = class {
   /** @param {Ui} ui */
   constructor(ui) {
     const { h } = ui;
     this.why = reasons(ui, ["add_worker", "stop", "kill", "freeze", "thaw"]);
     this.count = h("span", { class: "workq-workers-count" });
-    this.none = h("p", { class: "workq-empty" }, "No worker yet. Add one, and it takes tasks from the queue.");
+    this.none = h("p", { class: "workq-empty" });
+    this.add = addWorkerForm(ui);
     this.more = hint(ui);
     const list = h("div", { class: "workq-workers" });
     this.element = h(
@@ -2560,7 +2698,7 @@ var WorkerColumn = class {
         "div",
         { class: "workq-worker-top" },
         heading(ui, "C", "Workers", this.count),
-        addWorkerForm(ui),
+        this.add.element,
         this.why.element
       ),
       this.none,
@@ -2584,9 +2722,11 @@ var WorkerColumn = class {
     this.cards.draw(workers);
     this.#drawLine(workers);
     setHidden(this.none, workers.length > 0);
+    setText(this.none, invitation(frame));
     this.more.draw(andMore(more_workers, "worker"));
     const running = formatCount(workers.filter((worker) => !hasEnded(worker)).length);
     setText(this.count, workers.length > 0 ? `${running}${more_workers ? "+" : ""} running` : "");
+    this.add.draw(frame);
     this.why.draw(frame);
   }
   /**
@@ -2630,8 +2770,10 @@ var View = class {
     this.tables = tables(this.ui);
     this.summary = new Summary(this.ui);
     this.flights = new Flights(this.ui);
+    this.controls = introducedControls(this.ui, () => this.root);
     this.body = this.#makeBody();
     this.root = this.#makeRoot();
+    this.place = new Place(this.ui, el, this.root);
     this.overlay = new Overlay(this.ui, this.root, this.body);
     this.liveness = new Liveness(this.ui, () => this.#drawOverlay());
     this.frames = new FrameLoop(this.ui.window, (frame) => this.#draw(frame));
@@ -2641,7 +2783,7 @@ var View = class {
   }
   /** @param {HTMLElement} el */
   open(el) {
-    el.append(this.root);
+    this.place.open();
     this.gestures.connect();
     this.replayLinks.connect();
     for (const [name, act] of this.modelEvents) this.model.on(name, act);
@@ -2653,12 +2795,11 @@ var View = class {
     this.gestures.disconnect();
     this.replayLinks.disconnect();
     this.frames.stop();
+    this.place.close();
     this.ui.timers.cancelAll();
-    this.root.remove();
   }
   #makeBody() {
     const { h } = this.ui;
-    const columns = [this.publisher, this.queues, this.workers, this.ends].map((column) => column.element);
     return h(
       "fieldset",
       { class: "workq-body", "aria-label": "RabbitMQ stage" },
@@ -2666,10 +2807,20 @@ var View = class {
       this.playback.element,
       this.story.element,
       this.notices.element,
-      this.python.element,
-      h("div", { class: "workq-picture" }, ...columns),
-      legend(this.ui),
-      this.tables.element
+      h(
+        "div",
+        { class: "workq-picture" },
+        h("div", { class: "workq-side" }, this.publisher.element, this.queues.element),
+        h("div", { class: "workq-side" }, this.workers.element, this.ends.element)
+      ),
+      h(
+        "div",
+        { class: "workq-folds" },
+        this.python.element,
+        legend(this.ui),
+        this.tables.element,
+        this.controls.element
+      )
     );
   }
   #makeRoot() {
@@ -2708,7 +2859,9 @@ var View = class {
     ui.places.clear();
     ui.density = densityOf(frame.workers);
     setAttribute(root, "data-density", ui.density);
+    setAttribute(root, "data-many", ui.density === "crowd" || ui.density === "mass");
     setAttribute(root, "data-mode", frame.playback.mode);
+    setAttribute(root, "data-during", frame.during ? "true" : null);
     for (const part of this.#parts()) part.draw(frame);
     ui.buttons.draw(frame);
     this.flights.start();
@@ -2718,7 +2871,7 @@ var View = class {
   }
   /** @returns {Part[]} */
   #parts() {
-    const bars = [this.broker, this.playback, this.story, this.notices, this.python];
+    const bars = [this.controls, this.broker, this.playback, this.story, this.notices, this.python];
     return [...bars, this.publisher, this.queues, this.workers, this.ends, this.tables];
   }
   #drawOverlay() {

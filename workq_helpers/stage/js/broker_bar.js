@@ -1,9 +1,9 @@
 // @ts-check
 
+import { askingButton } from "./asking_button.js";
 import { button } from "./buttons.js";
 import { reasons } from "./controls.js";
 import { setAttribute, setText } from "./dom.js";
-import { startOverButton } from "./start_over.js";
 
 /** @import { BrokerState, Frame } from "./frame.d.ts" */
 /** @import { Ui } from "./ui.js" */
@@ -23,20 +23,22 @@ export function brokerBar(ui) {
     "aria-label": "Restart RabbitMQ",
     title: "Stop RabbitMQ properly and start it again",
   });
-  const crash = button(ui, "Crash", "crash", {
+  const crash = askingButton(ui, "Crash", "crash", "Press again to crash RabbitMQ", {
     "aria-label": "Crash RabbitMQ",
     title: "Kill RabbitMQ without warning and start it again",
     "data-danger": true,
   });
-  const startOver = startOverButton(ui);
+  const startOver = askingButton(ui, "Start over", "start_over", "Press again to start over", {
+    title: "Stop the workers, remove the queues and forget what was recorded",
+  });
   const why = reasons(ui, ["restart", "crash", "start_over"]);
-  const actions = h("div", { class: "workq-top-actions" }, restart, crash, startOver.element);
+  const actions = h("div", { class: "workq-top-actions" }, restart, crash, startOver);
   return {
     element: h("div", { class: "workq-top" }, lesson, broker.element, actions, why.element),
-    startOver,
     /** @param {Frame} frame */
     draw(frame) {
       setText(lesson, frame.lesson);
+      setAttribute(lesson, "title", frame.lesson);
       broker.draw(frame);
       const { steerable, why_not } = frame.broker;
       const notOurs = steerable ? "" : why_not || "This RabbitMQ is not ours to stop.";

@@ -7,6 +7,9 @@ import { setAttribute } from "./dom.js";
 /** @import { Value } from "./types.d.ts" */
 /** @import { Ui } from "./ui.js" */
 
+/** @type {Record<string, string>} Under which name a lesson introduces a command, where that is another. */
+const CONTROL_OF = { pause: "player", live: "player", step: "player" };
+
 /**
  * A button that sends a command.
  * @param {Ui} ui
@@ -21,6 +24,7 @@ export function button(ui, text, name, { command = () => ({}), ...attributes } =
     { type: "button", class: "workq-button", "data-do": name, .../** @type {Record<string, Value>} */ (attributes) },
     text,
   );
+  setAttribute(element, "data-control", CONTROL_OF[name] ?? name);
   element[COMMAND] = () => ({ do: nameOf(element), ...command() });
   ui.buttons.add(element);
   return element;

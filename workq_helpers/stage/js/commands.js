@@ -1,22 +1,31 @@
 // @ts-check
 
 import { COMMAND } from "./behavior.js";
+import { setAttribute } from "./dom.js";
 
 /** @import { NoticeList } from "./notice_list.js" */
 /** @import { PythonPanel } from "./python_panel.js" */
 /** @import { Answer, Command, Model } from "./types.d.ts" */
 /** @import { Ui } from "./ui.js" */
 
+const WAITING_SECONDS = 0.25; // without a receipt by then a command waits for the cell that runs
 const UNHEARD_SECONDS = 4.5; // after this long without a receipt a command has not arrived
 const EXPLAIN_SECONDS = 0.08; // how long the pointer rests before Python is asked
 
+const WAITING =
+  "What was pressed here waits for the cell that runs: this Jupyter hands it to the kernel when that cell ends.";
 const UNHEARD =
-  "The kernel has not taken what was pressed here. If a cell is running, it does so when that cell ends; if none is, " +
-  "reload this page and press again.";
+  "The kernel has not taken what was pressed here. If no cell is running, reload this page and press again.";
+
+/**
+ * @typedef {object} Sent A command on its way.
+ * @property {Element | undefined} control What was pressed.
+ * @property {number[]} timers What is to be said if no receipt comes.
+ */
 
 /** Sends commands, and understands the answers. */
 export class Commands {
-  /** @type {Map<string, number>} Commands without a receipt, each with its timer. */
+  /** @type {Map<string, Sent>} Commands without a receipt. */
   #unheard = new Map();
   #prefix = Math.random().toString(36).slice(2, 10); // several views share one model: whose answer is it?
   #serial = 0;
@@ -39,14 +48,22 @@ export class Commands {
     this.python = python;
   }
 
-  /** @param {Command} command */
-  send(command) {
+  /**
+   * @param {Command} command
+   * @param {Element} [control] What was pressed, which shows that its command waits.
+   */
+  send(command, control) {
     const id = this.#newId();
-    this.#unheard.set(
-      id,
-      this.ui.timers.after(UNHEARD_SECONDS, () => this.notices.tell(UNHEARD)),
-    );
-    this.model.send({ id, ...command });
+    const { timers } = this.ui;
+    this.#unheard.set(id, {
+      control,
+      timers: [
+        timers.after(WAITING_SECONDS, () => this.#tellWaiting(control)),
+        timers.after(UNHEARD_SECONDS, () => this.#tellUnheard()),
+      ],
+    });
+    const during = this.ui.frame?.during;
+    this.model.send({ id, ...command, ...(during ? { during } : {}) });
   }
 
   /**
@@ -80,12 +97,29 @@ export class Commands {
     else this.python.refuse(text);
   }
 
+  /** @param {Element | undefined} control */
+  #tellWaiting(control) {
+    if (!this.ui.frame?.during) return; // no cell runs that it could wait for
+    if (control) setAttribute(control, "data-waiting", true);
+    this.notices.tell(WAITING);
+  }
+
+  #tellUnheard() {
+    if (!this.ui.frame?.during) this.notices.tell(UNHEARD);
+  }
+
   /** @param {string} id */
   #heard(id) {
-    if (!this.#unheard.has(id)) return;
-    this.ui.timers.cancel(this.#unheard.get(id));
+    const sent = this.#unheard.get(id);
+    if (sent === undefined) return;
+    for (const timer of sent.timers) this.ui.timers.cancel(timer);
     this.#unheard.delete(id);
-    if (this.#unheard.size === 0) this.notices.withdraw(UNHEARD);
+    const { control } = sent;
+    const others = [...this.#unheard.values()];
+    if (control && others.every((one) => one.control !== control)) setAttribute(control, "data-waiting", null);
+    if (others.length > 0) return;
+    this.notices.withdraw(WAITING);
+    this.notices.withdraw(UNHEARD);
   }
 
   #newId() {

@@ -16,7 +16,7 @@ import { setHidden, setText } from "./dom.js";
  */
 export function checkbox(ui, text, field, title) {
   const input = ui.h("input", { type: "checkbox", "data-field": field });
-  return { input, element: ui.h("label", { class: "workq-check", title }, input, text) };
+  return { input, element: ui.h("label", { class: "workq-check", title, "data-control": field }, input, text) };
 }
 
 /**
@@ -37,7 +37,7 @@ export function numberField(ui, text, field, value, attributes = {}) {
     ...attributes,
   });
   const element = ui.h("label", { class: "workq-field" }, ui.h("span", {}, text), input);
-  return { element, value: () => Number(input.value) || 0 };
+  return { element, input, value: () => Number(input.value) || 0 };
 }
 
 /**

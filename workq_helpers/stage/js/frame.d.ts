@@ -75,14 +75,16 @@ export interface Frame {
   ends: Record<string, EndList>;
   story: StoryLine[];
   summary: string;
-  number: number;
-  lesson: string;
-  closed: string;
-  playback: PlaybackBar;
-  broker: BrokerBar;
   exchanges: ExchangeCard[];
   more_exchanges: number;
   dead_letters: DeadLetterRoute[];
+  number: number;
+  lesson: string;
+  closed: string;
+  during: string;
+  playback: PlaybackBar;
+  broker: BrokerBar;
+  controls: string[];
   actions: Record<string, Action>;
   queue: string;
   python: CallLine[];
@@ -163,6 +165,21 @@ export interface QueueCount {
   log: number;
 }
 
+export interface Recorded {
+  publishers: PublisherColumn;
+  queues: QueueCard[];
+  more_queues: number;
+  workers: WorkerCard[];
+  more_workers: number;
+  ends: Record<string, EndList>;
+  story: StoryLine[];
+  summary: string;
+  broker_state: "up" | "stopping" | "down" | "coming back";
+  exchanges: ExchangeCard[];
+  more_exchanges: number;
+  dead_letters: DeadLetterRoute[];
+}
+
 export interface Slot {
   key: number;
   task: string;
@@ -180,6 +197,12 @@ export interface StoryLine {
   seconds: number;
   text: string;
   mark: "" | "kill" | "crash" | "outage" | "loss";
+}
+
+export interface Topology {
+  exchanges: ExchangeCard[];
+  more_exchanges: number;
+  dead_letters: DeadLetterRoute[];
 }
 
 export interface Work {
@@ -205,6 +228,7 @@ export interface WorkerCard {
   free: number | null;
   busy_with: Work | null;
   console: string[];
+  dropped: string;
 }
 
 export type WorkerState = "starting" | "idle" | "busy" | "frozen" | "reconnecting" | "disconnected" | "stopping" | "stopped" | "killed" | "crashed";

@@ -1,6 +1,6 @@
 // @ts-check
 
-import { COMMAND, FOLD, MAIN, ON_CHANGE, ON_CLICK } from "./behavior.js";
+import { ASK, COMMAND, MAIN, ON_CHANGE, ON_CLICK } from "./behavior.js";
 
 /** @import { View } from "./view.js" */
 /** @typedef {Event & {target: HTMLInputElement}} On An event of an element of the view. */
@@ -81,7 +81,7 @@ export class Gestures {
   /** @param {On & KeyboardEvent} event */
   #keydown(event) {
     const { key, target } = event;
-    if (key === "Escape") this.#restStartOver(target);
+    if (key === "Escape") target[ASK]?.rest();
     const main = target.form?.[MAIN];
     if (key === "Enter" && isTextField(target) && main) {
       // JupyterLab keeps Chromium from sending a form by itself.
@@ -92,23 +92,12 @@ export class Gestures {
 
   /** @param {On} event */
   #focusout({ target }) {
-    this.#restStartOver(target);
-  }
-
-  /** @param {Element} left The control that the learner has left. */
-  #restStartOver(left) {
-    const { startOver } = this.view.broker;
-    if (left === startOver.element) startOver.rest();
+    target[ASK]?.rest();
   }
 
   /** @param {Event & {target: HTMLDetailsElement}} event */
   #toggle({ target }) {
     const { tables, ui } = this.view;
-    const fold = target[FOLD];
-    if (fold !== undefined && fold.open !== target.open) {
-      fold.open = target.open;
-      fold.touched = true;
-    }
     if (target === tables.element && ui.frame !== null) tables.draw(ui.frame);
   }
 
@@ -117,11 +106,11 @@ export class Gestures {
    * @param {Element} control
    */
   #run(control) {
-    const { body, broker, commands } = this.view;
+    const { body, commands } = this.view;
     if (body.disabled || control.getAttribute("aria-disabled") === "true") return;
-    if (control === broker.startOver.element && !broker.startOver.press()) return;
+    if (control[ASK]?.press() === false) return;
     const command = control[COMMAND]?.();
-    if (command) commands.send(command);
+    if (command) commands.send(command, control);
   }
 
   /**

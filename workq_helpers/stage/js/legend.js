@@ -14,7 +14,7 @@ export function legend({ h }) {
   const item = (text, sign) => h("span", {}, sign, text);
   /** @param {string} kept */
   const mark = (kept) => h("span", { class: "workq-mark", "data-kept": kept });
-  return h(
+  const signs = h(
     "p",
     { class: "workq-legend" },
     item("published as persistent; or a durable queue", mark("persistent")),
@@ -22,4 +22,5 @@ export function legend({ h }) {
     item("dots of work", h("span", { class: "workq-dots", style: "--workq-dots: 3" })),
     item("free slot", h("span", { class: "workq-slot workq-sample" })),
   );
+  return h("details", { class: "workq-signs", "data-control": "details" }, h("summary", {}, "Signs"), signs);
 }

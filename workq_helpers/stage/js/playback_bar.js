@@ -1,7 +1,7 @@
 // @ts-check
 
 import { button } from "./buttons.js";
-import { setAttribute, setText } from "./dom.js";
+import { setAttribute, setHidden, setText } from "./dom.js";
 import { scrubber } from "./scrubber.js";
 import { scrubberMarks } from "./scrubber_marks.js";
 import { speedSelect } from "./speed_select.js";
@@ -34,7 +34,12 @@ export function playbackBar(ui, commands) {
   const controls = [previous, play, next, speed.element, recording, moment.time, events, live];
   const player = h("div", { class: "workq-player" }, ...controls);
   return {
-    element: h("section", { class: "workq-playback", "aria-label": "Playback" }, player, banner),
+    element: h(
+      "section",
+      { class: "workq-playback", "aria-label": "Playback", "data-control": "player" },
+      player,
+      banner,
+    ),
     scrubber: moment,
     /** @param {Frame} frame */
     draw({ playback }) {
@@ -44,6 +49,7 @@ export function playbackBar(ui, commands) {
       marks.draw(playback);
       setText(events, `event ${formatCount(playback.event)} of ${formatCount(playback.events)}`);
       setText(banner, sayOf(playback));
+      setHidden(banner, playback.mode === "live");
       setAttribute(banner, "data-mode", playback.mode);
     },
   };
@@ -77,6 +83,6 @@ function drawPlay(play, paused) {
 
 /** @param {PlaybackBar} playback */
 function sayOf({ mode, caption }) {
-  if (mode === "live") return "Live: the picture follows RabbitMQ.";
+  if (mode === "live") return "";
   return `${caption} The buttons below act on RabbitMQ as it is now.`;
 }

@@ -19,7 +19,12 @@ const COUNTED = ["published", "confirmed", "refused", "returned"];
 export function publisherColumn(ui) {
   const { h } = ui;
   const send = sendForm(ui);
-  const many = h("details", { class: "workq-many" }, h("summary", {}, "Many…"), manyForm(ui, send.options));
+  const many = h(
+    "details",
+    { class: "workq-many", "data-control": "many" },
+    h("summary", {}, "Many…"),
+    manyForm(ui, send.options),
+  );
   const why = reasons(ui, ["send", "five", "many"]);
   const numbers = publisherNumbers(ui);
   const active = h("ul", { class: "workq-publishers", "aria-label": "Publishers at work" });

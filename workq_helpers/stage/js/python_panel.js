@@ -20,7 +20,7 @@ export class PythonPanel {
     const history = h("ol", { class: "workq-calls", "aria-label": "Calls made from the stage, newest first" });
     this.element = h(
       "details",
-      { class: "workq-python" },
+      { class: "workq-python", "data-control": "python" },
       h("summary", {}, "Python"),
       h(
         "div",

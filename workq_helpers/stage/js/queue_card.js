@@ -2,7 +2,7 @@
 
 import { button } from "./buttons.js";
 import { ChipList } from "./chip_list.js";
-import { setAttribute, setHidden, setStyle, setText } from "./dom.js";
+import { setAttribute, setHidden, setText } from "./dom.js";
 import { deadLettersOf } from "./exchange_list.js";
 import { GhostList } from "./ghosts.js";
 import { queueCounts } from "./queue_counts.js";
@@ -14,7 +14,6 @@ import { formatCount } from "./words.js";
 
 /** How many messages are drawn in each of so many queues: several share the room of one. */
 const ROOM = [12, 12, 6, 4, 3];
-const MOST_ROOM_KEPT = 8; // so many rows stay free where fewer wait, so that nothing jumps
 
 /** One queue: how it is made, how much is in it, and what waits in it. */
 export class QueueCardView {
@@ -106,7 +105,6 @@ export class QueueCardView {
    * @param {number} room
    */
   #drawWaiting(queue, room) {
-    setStyle(this.lane, "--workq-room", String(Math.min(room, MOST_ROOM_KEPT)));
     this.chips.draw(queue.waiting.slice(0, room), () => "waiting");
     const undrawn = queue.more + Math.max(0, queue.waiting.length - room);
     setText(this.more, `+ ${formatCount(undrawn)} more`);

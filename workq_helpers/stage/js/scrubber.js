@@ -40,7 +40,7 @@ export function scrubber(ui, commands) {
       held = held && ui.pressed === element;
       return;
     }
-    commands.send({ do: "seek", seconds: wanted });
+    commands.send({ do: "seek", seconds: wanted }, element);
     wanted = null;
     timer = ui.timers.after(SEEK_SECONDS, seek);
   };

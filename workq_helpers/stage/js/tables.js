@@ -41,7 +41,7 @@ export function tables(ui) {
   const noneLost = h("p", { class: "workq-hint" }, "No task is lost.");
   const element = h(
     "details",
-    { class: "workq-table" },
+    { class: "workq-table", "data-control": "details" },
     h("summary", {}, "Show as table"),
     // It scrolls where it is wider than the view: with the keyboard too.
     h(

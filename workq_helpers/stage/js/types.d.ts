@@ -1,6 +1,6 @@
 // What the modules have in common and no module owns.
 
-import type { COMMAND, FOLD, MAIN, ON_CHANGE, ON_CLICK } from "./behavior.js";
+import type { ASK, COMMAND, MAIN, ON_CHANGE, ON_CLICK } from "./behavior.js";
 import type { DRAWN } from "./dom.js";
 import type { Frame } from "./frame.d.ts";
 
@@ -48,11 +48,34 @@ export interface Model {
   send(message: unknown): void;
 }
 
+/** JupyterLab's panel beside a notebook, see `lab_extension`. */
+export interface StagePanel {
+  /** Whether the page has a notebook that a cell's output is in. */
+  isBeside(el: Element): boolean;
+  /** The view wants to be shown beside its notebook. */
+  join(view: Placed): void;
+  /** It does no longer. */
+  leave(view: Placed): void;
+  /** Opens the panel if it is closed, with this view in it. */
+  show(view: Placed): void;
+}
+
+/** A view as the panel knows it. */
+export interface Placed {
+  el: HTMLElement;
+  root: HTMLElement;
+  /** Is told where the view is shown: beside the notebook, below its cell, or nowhere while another one is beside. */
+  place(where: "panel" | "cell" | "away"): void;
+}
+
 declare global {
+  interface Window {
+    workqPanel?: StagePanel;
+  }
   interface Element {
+    [ASK]?: { press: () => boolean; rest: () => void };
     [COMMAND]?: () => Command;
     [DRAWN]?: { text?: string; attributes: Record<string, Value>; styles: Record<string, string> };
-    [FOLD]?: { open: boolean; touched: boolean };
     [MAIN]?: HTMLButtonElement;
     [ON_CHANGE]?: () => void;
     [ON_CLICK]?: () => void;

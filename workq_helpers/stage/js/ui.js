@@ -12,7 +12,7 @@ import { Timers } from "./timers.js";
 export class Ui {
   /** @type {Frame | null} The frame that is drawn. */
   frame = null;
-  /** @type {"roomy" | "compact" | "crowd"} How much room each worker gets. */
+  /** @type {"roomy" | "compact" | "crowd" | "mass"} How much room each worker gets. */
   density = "roomy";
   /** @type {Map<number, {chip: ChipView, place: string}>} Where each message is drawn, by its key. */
   places = new Map();

@@ -8,10 +8,12 @@ import { endColumn } from "./end_column.js";
 import { Flights } from "./flights.js";
 import { FrameLoop } from "./frame_loop.js";
 import { Gestures } from "./gestures.js";
+import { introducedControls } from "./introduced.js";
 import { legend } from "./legend.js";
 import { Liveness } from "./liveness.js";
 import { NoticeList } from "./notice_list.js";
 import { Overlay } from "./overlay.js";
+import { Place } from "./place.js";
 import { playbackBar } from "./playback_bar.js";
 import { publisherColumn } from "./publisher_column.js";
 import { PythonPanel } from "./python_panel.js";
@@ -48,8 +50,10 @@ export class View {
     this.tables = tables(this.ui);
     this.summary = new Summary(this.ui);
     this.flights = new Flights(this.ui);
+    this.controls = introducedControls(this.ui, () => this.root);
     this.body = this.#makeBody();
     this.root = this.#makeRoot();
+    this.place = new Place(this.ui, el, this.root);
     this.overlay = new Overlay(this.ui, this.root, this.body);
     this.liveness = new Liveness(this.ui, () => this.#drawOverlay());
     this.frames = new FrameLoop(this.ui.window, (frame) => this.#draw(frame));
@@ -60,7 +64,7 @@ export class View {
 
   /** @param {HTMLElement} el */
   open(el) {
-    el.append(this.root);
+    this.place.open();
     this.gestures.connect();
     this.replayLinks.connect();
     for (const [name, act] of this.modelEvents) this.model.on(name, act);
@@ -73,13 +77,12 @@ export class View {
     this.gestures.disconnect();
     this.replayLinks.disconnect();
     this.frames.stop();
+    this.place.close();
     this.ui.timers.cancelAll();
-    this.root.remove();
   }
 
   #makeBody() {
     const { h } = this.ui;
-    const columns = [this.publisher, this.queues, this.workers, this.ends].map((column) => column.element);
     return h(
       "fieldset",
       { class: "workq-body", "aria-label": "RabbitMQ stage" },
@@ -87,10 +90,20 @@ export class View {
       this.playback.element,
       this.story.element,
       this.notices.element,
-      this.python.element,
-      h("div", { class: "workq-picture" }, ...columns),
-      legend(this.ui),
-      this.tables.element,
+      h(
+        "div",
+        { class: "workq-picture" },
+        h("div", { class: "workq-side" }, this.publisher.element, this.queues.element),
+        h("div", { class: "workq-side" }, this.workers.element, this.ends.element),
+      ),
+      h(
+        "div",
+        { class: "workq-folds" },
+        this.python.element,
+        legend(this.ui),
+        this.tables.element,
+        this.controls.element,
+      ),
     );
   }
 
@@ -130,7 +143,9 @@ export class View {
     ui.places.clear();
     ui.density = densityOf(frame.workers);
     setAttribute(root, "data-density", ui.density);
+    setAttribute(root, "data-many", ui.density === "crowd" || ui.density === "mass");
     setAttribute(root, "data-mode", frame.playback.mode);
+    setAttribute(root, "data-during", frame.during ? "true" : null);
     for (const part of this.#parts()) part.draw(frame);
     ui.buttons.draw(frame);
     this.flights.start();
@@ -141,7 +156,7 @@ export class View {
 
   /** @returns {Part[]} */
   #parts() {
-    const bars = [this.broker, this.playback, this.story, this.notices, this.python];
+    const bars = [this.controls, this.broker, this.playback, this.story, this.notices, this.python];
     return [...bars, this.publisher, this.queues, this.workers, this.ends, this.tables];
   }
 

@@ -1,6 +1,6 @@
 // @ts-check
 
-import { setAttribute, setText } from "./dom.js";
+import { setAttribute, setHidden, setText } from "./dom.js";
 import { EndingCard } from "./ending_card.js";
 import { formatCount } from "./words.js";
 import { workerActions } from "./worker_actions.js";
@@ -29,6 +29,7 @@ export class WorkerCardView {
     this.done = h("span", { "data-count": "done" });
     this.settings = h("span", { class: "workq-settings" });
     this.room = h("span", { class: "workq-room" }); // what small cards say instead of drawing free slots
+    this.dropped = h("p", { class: "workq-dropped", hidden: true });
     this.hands = hands(ui, name);
     this.actions = workerActions(ui, name);
     this.console = workerConsole(ui, name);
@@ -42,10 +43,10 @@ export class WorkerCardView {
         h("span", { class: "workq-state" }, this.icon, this.word),
         h("span", { class: "workq-done" }, "done ", this.done),
       ),
-      this.settings,
       this.room,
       this.hands.element,
-      this.actions.element,
+      h("div", { class: "workq-worker-foot" }, this.settings, this.actions.element),
+      this.dropped,
       this.console.element,
     );
     this.ending = new EndingCard(ui, this.element);
@@ -86,6 +87,9 @@ export class WorkerCardView {
     setAttribute(this.settings, "title", settings);
     const free = worker.free === null ? "no limit" : `${formatCount(worker.free)} free`;
     setText(this.room, ended ? "" : free);
+    setText(this.dropped, worker.dropped);
+    setAttribute(this.dropped, "title", worker.dropped);
+    setHidden(this.dropped, worker.dropped === "");
   }
 }
 

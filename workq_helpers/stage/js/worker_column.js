@@ -11,6 +11,17 @@ import { hasEnded } from "./worker_states.js";
 /** @import { Frame, WorkerCard } from "./frame.d.ts" */
 /** @import { Ui } from "./ui.js" */
 
+/**
+ * What to press where there is no worker yet, and what will happen.
+ * @param {Frame} frame
+ */
+function invitation({ queues, publishers }) {
+  const waiting = queues.reduce((sum, queue) => sum + queue.ready.log, 0);
+  if (waiting > 0) return "No worker yet. Press “Add worker”, and it takes what waits in the queue.";
+  if (publishers.published > 0) return "No worker yet. Press “Add worker”, and it takes the next task that is sent.";
+  return "Nothing has happened yet. Press “Send”: a task goes into the queue. Then press “Add worker”: it takes the task.";
+}
+
 /** The workers, and the form that adds one. */
 export class WorkerColumn {
   /** @param {Ui} ui */
@@ -18,7 +29,8 @@ export class WorkerColumn {
     const { h } = ui;
     this.why = reasons(ui, ["add_worker", "stop", "kill", "freeze", "thaw"]);
     this.count = h("span", { class: "workq-workers-count" });
-    this.none = h("p", { class: "workq-empty" }, "No worker yet. Add one, and it takes tasks from the queue.");
+    this.none = h("p", { class: "workq-empty" });
+    this.add = addWorkerForm(ui);
     this.more = hint(ui);
     const list = h("div", { class: "workq-workers" });
     this.element = h(
@@ -28,7 +40,7 @@ export class WorkerColumn {
         "div",
         { class: "workq-worker-top" },
         heading(ui, "C", "Workers", this.count),
-        addWorkerForm(ui),
+        this.add.element,
         this.why.element,
       ),
       this.none,
@@ -53,9 +65,11 @@ export class WorkerColumn {
     this.cards.draw(workers);
     this.#drawLine(workers);
     setHidden(this.none, workers.length > 0);
+    setText(this.none, invitation(frame));
     this.more.draw(andMore(more_workers, "worker"));
     const running = formatCount(workers.filter((worker) => !hasEnded(worker)).length);
     setText(this.count, workers.length > 0 ? `${running}${more_workers ? "+" : ""} running` : "");
+    this.add.draw(frame);
     this.why.draw(frame);
   }
 

@@ -1,13 +1,12 @@
 // @ts-check
 
-import { FOLD } from "./behavior.js";
 import { setHidden, setText } from "./dom.js";
 
 /** @import { WorkerCard } from "./frame.d.ts" */
 /** @import { Ui } from "./ui.js" */
 
 /**
- * What a worker printed. It folds where there is little room, unless the learner has opened or closed it.
+ * What a worker printed, folded until the learner asks for it.
  * @param {Ui} ui
  * @param {string} name
  */
@@ -19,9 +18,7 @@ export function workerConsole(ui, name) {
     { class: "workq-console", tabindex: "0", role: "group", "aria-label": `Console of ${name}` },
     text,
   );
-  const element = h("details", { class: "workq-console-box", open: true }, h("summary", {}, "Console"), terminal);
-  const fold = { open: true, touched: false };
-  element[FOLD] = fold;
+  const element = h("details", { class: "workq-console-box" }, h("summary", {}, "Console"), terminal);
   return {
     element,
     /**
@@ -31,10 +28,6 @@ export function workerConsole(ui, name) {
     draw({ console }, ended) {
       setText(text, console.join("\n"));
       setHidden(element, console.length === 0 && ended);
-      const open = ui.density === "roomy" && !ended;
-      if (fold.touched || fold.open === open) return;
-      fold.open = open;
-      element.open = open;
     },
   };
 }

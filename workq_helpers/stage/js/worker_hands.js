@@ -35,7 +35,7 @@ export function hands(ui, name) {
     draw(worker, ended) {
       const held = [...worker.slots].sort((a, b) => Number(isWorkedOn(b)) - Number(isWorkedOn(a)));
       const inWork = held.length > 0 && isWorkedOn(held[0]) ? 1 : 0;
-      const most = ui.density === "crowd" ? CROWD_SLOTS + inWork : held.length;
+      const most = { roomy: held.length, compact: held.length, crowd: CROWD_SLOTS + inWork, mass: 1 }[ui.density];
       const words = {
         working: worker.state === "frozen" ? "hangs" : "working",
         finished: "no ack yet",

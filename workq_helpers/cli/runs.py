@@ -1,0 +1,78 @@
+"""`workq run`: what to do with saved runs in a terminal."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+
+import click
+
+from workq_helpers.stage import saving
+from workq_helpers.stage.run_diff import Compared, compare
+from workq_helpers.stage.run_page import page
+from workq_helpers.stage.saved_run import SavedRun, TaskRow
+from workq_helpers.text import printable
+
+__all__ = ["runs"]
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_HEAD = ("task", "first", "second")
+
+
+@click.group("run")
+def runs() -> None:
+    """Keep, turn and compare runs that `lesson.save_run` saved."""
+
+
+@runs.command()
+@click.argument("run", type=_FILE)
+@click.argument("file", type=_FILE)
+def save(run: Path, file: Path) -> None:
+    """Save RUN once more as FILE: .html to be played in a browser, .json to be read by programs."""
+    click.echo(f"Saved as {saving.save(saving.load(run), file)}.")
+
+
+@runs.command()
+@click.argument("first", type=_FILE)
+@click.argument("second", type=_FILE)
+@click.option("--page", "file", type=_FILE, metavar="FILE", help="Write a page with both players side by side.")
+def diff(first: Path, second: Path, file: Path | None) -> None:
+    """Show what became of each task in two runs.
+
+    The exit status is 0 if all tasks fared the same and 1 if not.
+    """
+    before, after = saving.load(first), saving.load(second)
+    compared = compare(before.file["tasks"], after.file["tasks"])
+    for line in _lines(before, after, compared):
+        click.echo(printable(line))
+    if file is not None:
+        click.echo(f"Saved as {saving.write(file, page(before, after, table=_table(compared)))}.")
+    raise click.exceptions.Exit(any(each.differs for each in compared))
+
+
+def _lines(before: SavedRun, after: SavedRun, compared: list[Compared]) -> list[str]:
+    names = [f"{run.file['lesson']}, RabbitMQ {run.file['rabbitmq']}" for run in (before, after)]
+    rows = [(_HEAD[0], *names), *((each.task, _told(each.first), _told(each.second)) for each in compared)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    marks = ["", *("differs" if each.differs else "" for each in compared)]
+    cells = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows)
+    return ["  ".join([*row, mark]).rstrip() for row, mark in zip(cells, marks, strict=True)]
+
+
+def _told(task: TaskRow | None) -> str:
+    if task is None:
+        return "not in it"
+    deliveries = task["deliveries"]
+    times = "never delivered" if not deliveries else f"{deliveries} {'delivery' if deliveries == 1 else 'deliveries'}"
+    return f"{task['fate']}, {times}{' to ' + task['workers'] if task['workers'] else ''}"
+
+
+def _table(compared: list[Compared]) -> str:
+    head = "".join(f'<th scope="col">{name}</th>' for name in (*_HEAD, ""))
+    rows = "".join(
+        "<tr>"
+        + "".join(f"<td>{html.escape(cell)}</td>" for cell in (each.task, _told(each.first), _told(each.second)))
+        + f"<td>{'differs' if each.differs else ''}</td></tr>"
+        for each in compared
+    )
+    return f'<div class="workq-page-table"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>\n'

@@ -1,0 +1,111 @@
+"""`moments_of`: everything that a stage could show of its log, moment by moment; with `task_rows` a run to be kept."""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+
+from workq_helpers import log as logs
+from workq_helpers.anonymity import anonymous
+from workq_helpers.errors import InvalidArgumentError
+from workq_helpers.log.events import EventLog
+from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.management import QueueCounts
+from workq_helpers.rabbitmq.routes import Routes
+from workq_helpers.stage.composition import amended, shown_routes
+from workq_helpers.stage.frame import Moment, Recorded
+from workq_helpers.stage.saved_run import MOST_MOMENTS, RunMoment, TaskRow
+from workq_helpers.stage.scene import BrokerCounts, ConsoleTail, Scene
+
+__all__ = ["moments_of", "task_rows", "without_address"]
+
+
+def moments_of(
+    log: EventLog,
+    answers: Iterable[BrokerCounts],
+    console: ConsoleTail,
+    written_seconds: Iterable[float],
+    known_queues: Mapping[str, QueueCounts],
+    routes: Routes,
+    seconds_per_dot: float,
+    begin_seconds: float = 0.0,
+    end_seconds: float | None = None,
+) -> Iterator[RunMoment]:
+    """Yield a moment for each event, each answer of the broker and each line that a worker printed, in order.
+
+    Args:
+        log: What happened.
+        answers: What the broker said of its queues, and when.
+        console: Returns the last lines of a worker's console.
+        written_seconds: When workers printed something.
+        known_queues: What the broker says of its queues, for those that the log has not seen declared.
+        routes: What the broker says of its exchanges.
+        seconds_per_dot: How long a dot of work takes.
+        begin_seconds: Where to begin, in seconds since the lesson opened.
+        end_seconds: Where to end; at the log's end by default.
+
+    Raises:
+        InvalidArgumentError: There is nothing between these, or more than a browser can hold.
+    """
+    rows = log.rows()
+    now = log.seconds()
+    end_seconds = now if end_seconds is None else min(end_seconds, now)
+    told = list(answers)
+    happened = (row[0] for row in rows)
+    all_seconds = heapq.merge(happened, (answer.seconds for answer in told), sorted(written_seconds), [begin_seconds])
+    wanted = [seconds for seconds in dict.fromkeys(all_seconds) if begin_seconds <= seconds <= end_seconds]
+    _refuse_too_many(wanted, rows, begin_seconds, end_seconds)
+    scene = Scene(seconds_per_dot)
+    answer = 0
+    for seconds in wanted:
+        stop = scene.events
+        while stop < len(rows) and rows[stop][0] <= seconds:
+            stop += 1
+        scene.update(rows[scene.events : stop])
+        while answer + 1 < len(told) and told[answer + 1].seconds <= seconds:
+            answer += 1
+        shown = scene.picture(seconds, told[answer] if told else BrokerCounts(), console)
+        yield RunMoment(seconds, scene.events, _recorded(shown, known_queues, routes))
+
+
+def task_rows(log: EventLog) -> list[TaskRow]:
+    """Return what became of each task.
+
+    Args:
+        log: What happened.
+    """
+    columns = logs.tables.tasks(log)[list(TaskRow.__annotations__)]
+    return [
+        {"task": str(task), "queue": str(queue), "deliveries": int(count), "workers": str(workers), "fate": str(fate)}
+        for task, queue, count, workers, fate in columns.itertuples(index=False)
+    ]
+
+
+def without_address(endpoint: Endpoint) -> Callable[[str], str]:
+    """Return what takes out of a text whatever tells who recorded it, and where.
+
+    Args:
+        endpoint: The broker's.
+    """
+    address = re.compile(rf"{re.escape(endpoint.host)}:(?:{endpoint.port})\b")
+    return cache(lambda text: address.sub("the broker", anonymous(text)))  # moments repeat one another
+
+
+def _recorded(shown: Moment, known_queues: Mapping[str, QueueCounts], routes: Routes) -> Recorded:
+    queues = [amended(card, known_queues) for card in shown["queues"]]
+    return {**shown, **shown_routes(routes), "queues": queues}
+
+
+def _refuse_too_many(wanted: list[float], rows: Sequence[object], begin: float, end: float) -> None:
+    if len(wanted) > MOST_MOMENTS:
+        raise InvalidArgumentError(
+            f"From {begin:.1f} s to {end:.1f} s there are {len(wanted):,} moments of {len(rows):,} events, and a saved "
+            f"run holds {MOST_MOMENTS:,}. Choose a stretch: lesson.save_run(..., begin_seconds=..., end_seconds=...)."
+        )
+    if not rows or end < begin:
+        raise InvalidArgumentError(
+            f"There is nothing to save from {begin:.1f} s to {end:.1f} s: the log has {len(rows)} events. "
+            "Send a task first, or choose another stretch."
+        )

@@ -1,0 +1,283 @@
+"""`SavedRun`: what happened in a lesson, moment by moment, as a file that any browser plays.
+
+The file is JSON, and docs/saved_runs.md says what is in it. What moments have in common is written once: a moment names
+its parts by their place in one list, so that any of them can be shown without those before it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple, TypedDict, cast
+
+from workq_helpers.errors import RunFileError
+from workq_helpers.stage.conformity import why_unlike
+from workq_helpers.stage.frame import Recorded, StoryLine
+
+__all__ = ["FORMAT", "MOST_BYTES", "MOST_MOMENTS", "RunFile", "RunMoment", "SavedRun", "TaskRow"]
+
+FORMAT: Final = "workq-run"
+VERSION: Final = 1
+
+#: A browser must hold all of it.
+MOST_MOMENTS = 60_000
+MOST_BYTES = 200_000_000
+
+_FIELDS = tuple(Recorded.__annotations__)
+
+#: Where a part of a moment stands in the list of parts: one place, or a place for each of its own parts.
+Reference = int | list[int] | dict[str, int]
+
+
+class TaskRow(TypedDict):
+    """What became of one task.
+
+    Attributes:
+        task: Its text.
+        queue: The queue that it was in last.
+        deliveries: How often it was delivered.
+        workers: Who got it, in order.
+        fate: What became of it, as `Lesson.tasks` has it.
+    """
+
+    task: str
+    queue: str
+    deliveries: int
+    workers: str
+    fate: str
+
+
+class RunFile(TypedDict):
+    """The file.
+
+    Attributes:
+        format: Tells it from other JSON.
+        version: Of the format; a player refuses one that it does not know.
+        lesson: The lesson's name.
+        recorded: The day it happened, in UTC, as ISO 8601 has it.
+        rabbitmq: The broker's version.
+        begin_seconds: Where it begins, in seconds since the lesson opened.
+        fields: The names of what a moment consists of, in their order.
+        parts: All of that, each once.
+        moments: For each moment its seconds since the lesson opened, how many events had happened by then, and for each
+            field where it stands in the parts: a number, a list of them, or an object of them.
+        marks: The kills, crashes and losses, as sentences, oldest first.
+        tasks: What became of each task, in order.
+    """
+
+    format: Literal["workq-run"]
+    version: Literal[1]
+    lesson: str
+    recorded: str
+    rabbitmq: str
+    begin_seconds: float
+    fields: list[str]
+    parts: list[Any]
+    moments: list[list[Any]]
+    marks: list[StoryLine]
+    tasks: list[TaskRow]
+
+
+class RunMoment(NamedTuple):
+    """One moment of a run.
+
+    Attributes:
+        seconds: When, since the lesson opened.
+        events: How many events had happened by then.
+        shown: What the stage showed.
+    """
+
+    seconds: float
+    events: int
+    shown: Recorded
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """A run as it is kept in a file.
+
+    Attributes:
+        file: What is written.
+    """
+
+    file: RunFile
+
+    @classmethod
+    def of(
+        cls,
+        moments: Iterable[RunMoment],
+        *,
+        lesson: str,
+        recorded: str,
+        rabbitmq: str,
+        begin_seconds: float,
+        marks: list[StoryLine],
+        tasks: list[TaskRow],
+        told: Callable[[str], str] = str,
+    ) -> SavedRun:
+        """Return the run of these moments.
+
+        Args:
+            moments: What was shown, in order.
+            lesson: The lesson's name.
+            recorded: The day, as ISO 8601 has it.
+            rabbitmq: The broker's version.
+            begin_seconds: Where it begins.
+            marks: The kills, crashes and losses.
+            tasks: What became of each task.
+            told: Returns what may be shown to anybody of a text.
+        """
+        parts = _Parts(told)
+        rows = [[round(each.seconds, 6), each.events, *parts.references(each.shown)] for each in moments]
+        return cls(
+            {
+                "format": FORMAT,
+                "version": VERSION,
+                "lesson": lesson,
+                "recorded": recorded,
+                "rabbitmq": rabbitmq,
+                "begin_seconds": round(begin_seconds, 6),
+                "fields": list(_FIELDS),
+                "parts": parts.values,
+                "moments": rows,
+                "marks": _told_in(marks, told),
+                "tasks": _told_in(tasks, told),
+            }
+        )
+
+    @classmethod
+    def parse(cls, text: str) -> SavedRun:
+        """Return the run that a file holds, once everything in it is what it must be.
+
+        Args:
+            text: The file's.
+
+        Raises:
+            RunFileError: It holds no run, or not a whole one.
+        """
+        try:
+            found = json.loads(text, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            raise RunFileError(f"This is no saved run: it is not JSON ({error}). {_NEXT}") from error
+        if not isinstance(found, dict) or found.get("format") != FORMAT:
+            raise RunFileError(f"This is no saved run: it does not say that its format is {FORMAT!r}. {_NEXT}")
+        if why_unlike(found.get("version"), Literal[1]):
+            raise RunFileError(
+                f"This run is of version {found.get('version')!r} of its format, and this course knows version "
+                f"{VERSION}. Update the course, or save the run anew with this one."
+            )
+        if why := why_unlike(found, RunFile):
+            raise RunFileError(f"This run is not whole: {why}. {_NEXT}")
+        run = cls(cast("RunFile", found))
+        run._check()
+        return run
+
+    @property
+    def text(self) -> str:
+        """The file's text."""
+        return json.dumps(self.file, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+    @property
+    def moments(self) -> Sequence[RunMoment]:
+        """What was shown, in order."""
+        return [self._moment(row) for row in self.file["moments"]]
+
+    def __repr__(self) -> str:
+        file = self.file
+        return (
+            f"<SavedRun of the lesson {file['lesson']!r}: {len(file['moments'])} moments, RabbitMQ {file['rabbitmq']}>"
+        )
+
+    def _moment(self, row: list[Any]) -> RunMoment:
+        seconds, events, *references = row
+        shown = {field: self._part(reference) for field, reference in zip(self.file["fields"], references, strict=True)}
+        return RunMoment(seconds, events, cast("Recorded", shown))
+
+    def _part(self, reference: Reference) -> Any:
+        parts = self.file["parts"]
+        if isinstance(reference, list):
+            return [parts[place] for place in reference]
+        if isinstance(reference, dict):
+            return {name: parts[place] for name, place in reference.items()}
+        return parts[reference]
+
+    def _check(self) -> None:
+        """Raise where a moment is not what the stage draws."""
+        file = self.file
+        if set(file["fields"]) != set(_FIELDS) or len(file["fields"]) != len(_FIELDS):
+            raise RunFileError(f"This run is not whole: a moment of it has {', '.join(file['fields'])}. {_NEXT}")
+        if not 0 < len(file["moments"]) <= MOST_MOMENTS:
+            raise RunFileError(
+                f"This run has {len(file['moments']):,} moments; from 1 to {MOST_MOMENTS:,} can be played."
+            )
+        before = -math.inf
+        for index, row in enumerate(file["moments"]):
+            if why := self._why_bad(row, before):
+                raise RunFileError(f"This run is not whole: {why} (moment {index + 1}). {_NEXT}")
+            before = row[0]
+
+    def _why_bad(self, row: list[Any], before: float) -> str:
+        if len(row) != len(_FIELDS) + 2 or why_unlike(row[0], float) or why_unlike(row[1], int):
+            return "a moment is not its seconds, its events and its parts"
+        if not all(0 <= place < len(self.file["parts"]) for place in _places(row[2:])):
+            return "a moment names a part that there is not"
+        if row[0] < before:
+            return "a moment comes before the one that it follows"
+        return why_unlike(self._moment(row).shown, Recorded)
+
+
+_NEXT = "Save the run anew, or get the file once more."
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number")
+
+
+def _places(references: list[Any]) -> Iterator[Any]:
+    """Yield the places in the parts that a moment names; -1 for what is none."""
+    for reference in references:
+        if isinstance(reference, dict):
+            places = list(reference.values())
+        else:
+            places = reference if isinstance(reference, list) else [reference]
+        yield from (place if type(place) is int else -1 for place in places)
+
+
+def _told_in(value: Any, told: Callable[[str], str]) -> Any:
+    """Return a value with each text in it as it may be shown."""
+    if isinstance(value, str):
+        return told(value)
+    if isinstance(value, list):
+        return [_told_in(each, told) for each in value]
+    if isinstance(value, dict):
+        return {name: _told_in(each, told) for name, each in value.items()}
+    return value
+
+
+class _Parts:
+    """The parts of moments, each once."""
+
+    def __init__(self, told: Callable[[str], str]) -> None:
+        self.values: list[Any] = []
+        self._told = told
+        self._places: dict[str, int] = {}
+
+    def references(self, shown: Recorded) -> Iterator[Reference]:
+        """Yield where each field of a moment stands."""
+        for field in _FIELDS:
+            value: Any = shown[field]  # type: ignore[literal-required]  # they are its own
+            if isinstance(value, list):
+                yield [self._place(each) for each in value]
+            elif isinstance(value, dict) and all(isinstance(each, dict) for each in value.values()):
+                yield {name: self._place(each) for name, each in value.items()}
+            else:
+                yield self._place(value)
+
+    def _place(self, value: Any) -> int:
+        key = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        if key not in self._places:
+            self._places[key] = len(self.values)
+            self.values.append(_told_in(value, self._told))
+        return self._places[key]
