@@ -92,7 +92,7 @@ def _sentence(failed: str, code: int, words: str, environ: Mapping[str, str]) ->
 
 
 def _without_login(text: str) -> str:
-    return re.sub(r"//[^/@\s]*@", "//", text)
+    return re.sub(r"//\S*@", "//", text)
 
 
 def _without_escapes(words: str) -> str:

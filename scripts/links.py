@@ -40,7 +40,7 @@ def _text(path: Path) -> str:
 
 
 def _addresses(text: str) -> Iterator[str]:
-    for address in re.findall(r"(?:\]\(|<|\")(https?://[^\s)>\"]+)", text):
+    for address in re.findall(r"(?:\]\(|<|\")(https?://(?:[^\s()>\"]|\([^\s()]*\))+)", text):
         page = address.partition("#")[0]
         if not EXAMPLES.search(urlsplit(page).hostname or "") and "/you/" not in page:
             yield page
@@ -50,7 +50,7 @@ def trouble(client: httpx.Client, address: str) -> str:
     """Return why a page can't be had, ``""`` if it can; a site that shuts out programs is there all the same."""
     try:
         answer = client.get(address)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         return str(error) or type(error).__name__
     return str(answer.status_code) if answer.status_code in (404, 410) or answer.status_code >= 500 else ""
 

@@ -10,10 +10,11 @@ import html
 import io
 import itertools
 import keyword
+import re
 import tokenize
 from collections.abc import Iterable
 
-__all__ = ["Code", "Sentence", "did_you_mean", "marked", "paragraph", "printable"]
+__all__ = ["Code", "Sentence", "did_you_mean", "marked", "paragraph", "printable", "without_login"]
 
 #: Marks that a sentence may begin with, and the colors that they get: dark on pale, to be read in any theme.
 _MARKS = {"✔": ("#00402e", "#cdeedd"), "✗": ("#5c1e00", "#f6d5c4"), "Not yet:": ("#4a3000", "#fbe3b3")}
@@ -38,6 +39,15 @@ def printable(text: str, *, lines: bool = False) -> str:
     if text.isprintable():  # nearly always, and answered at once
         return text
     return text.replace("\r\n", "\n").translate(_ON_LINES) if lines else text.translate(_ON_A_LINE)
+
+
+def without_login(text: str) -> str:
+    """Return a text without the logins of the addresses in it, also where a password has a slash or an @ in it.
+
+    Args:
+        text: An address, or what a program said.
+    """
+    return re.sub(r"(\w+://|//|^)\S*@", r"\1", text)
 
 
 def paragraph(text: str) -> str:

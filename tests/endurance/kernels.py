@@ -10,7 +10,6 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from queue import Empty
-from types import TracebackType
 from typing import Any, Self
 
 from jupyter_client.manager import KernelManager
@@ -104,9 +103,7 @@ class Kernel:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if not self._ended.is_set():
             self.end()
 

@@ -14,10 +14,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from packaging.version import Version
 
 from workq_helpers.broker import commands, protocol
 from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders, make_private
+from workq_helpers.broker.installations import Installation
+from workq_helpers.broker.node import NodeServer
 from workq_helpers.broker.protocol import connect
 from workq_helpers.broker.share import take_share
 from workq_helpers.broker.sweep import sweep
@@ -200,6 +203,18 @@ def test_folders_from_the_environment(tmp_path: Path) -> None:
     assert Folders.from_environ({}).runtime.is_absolute()
     with pytest.raises(InvalidArgumentError, match="WORKQ_CACHE_DIR is 'here', which is relative"):
         Folders.from_environ({"WORKQ_CACHE_DIR": "here"})
+
+
+@pytest.mark.parametrize(("system", "locale"), [("linux", "C.UTF-8"), ("darwin", "en_US.UTF-8")])
+def test_a_node_has_a_locale_that_is_there(
+    system: str, locale: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.platform", system)
+    node = NodeServer(
+        Installation(tmp_path, tmp_path, Version("4.3.6"), "made up"), tmp_path / "node", {"LC_ALL": "xx_YY"}
+    )
+    node._ports = (1, 2, 3, 4)
+    assert node._node_environ(1, 2)["LC_ALL"] == locale
 
 
 def test_a_long_path_gets_a_short_socket(tmp_path: Path) -> None:

@@ -14,6 +14,10 @@ import pytest
 pytestmark = [
     pytest.mark.text,
     pytest.mark.skipif(sys.platform != "linux", reason="CI runs on Debian alone"),
+    pytest.mark.skipif(
+        not (shutil.which("ps") and shutil.which("awk")),
+        reason="the script asks `ps`: on Debian `sudo apt-get install procps`",
+    ),
 ]
 
 SCRIPT = Path(__file__).parents[2] / ".ci" / "leftovers"

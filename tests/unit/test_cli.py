@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import re
 import signal
 import socket
@@ -192,9 +194,30 @@ def test_what_doctor_says_names_nobody() -> None:
         "amqp://bert:s3cret@broker.example, adapter"
     )
     assert anonymous(text, environ) == (
-        "~/course, /home/adam, /tmp/pytest-of-ada, /media/USER/stick, RabbitMQ refused user 'USER' at "
+        "~/course, /home/adam, /tmp/pytest-of-USER, /media/USER/stick, RabbitMQ refused user 'USER' at "
         "amqp://broker.example, adapter"
     )
+
+
+@pytest.mark.parametrize(
+    ("environ", "found", "shown"),
+    [
+        ({"USER": "ada"}, "can't be kept in /media/ada (No space left on device)", "in /media/USER (No"),
+        ({"USER": "ada"}, "not in /media/ada. Next", "not in /media/USER. Next"),
+        ({"USER": "node"}, "a private node, in '/srv/node/x'", "a private node, in '/srv/USER/x'"),
+        ({"USER": "root", "SUDO_USER": "ada"}, "in /media/ada/x", "in /media/USER/x"),
+        ({"LOGNAME": "a.b"}, "in /srv/a.b/axb", "in /srv/USER/axb"),
+        ({"HOME": "/"}, "in /srv/x", "in /srv/x"),
+        ({}, f"in {pwd.getpwuid(os.getuid()).pw_dir}/x", "in ~/x"),
+        ({"WORKQ_BROKER_URL": "amqp://ada%20b:x@h"}, "refused user 'ada b'", "refused user 'USER'"),
+        ({"USER": "ada"}, "nothing answers at ada@host", "nothing answers at USER@host"),
+        ({}, "the proxy http://ada:s3/cr@et@proxy:3128", "the proxy http://proxy:3128"),
+    ],
+)
+def test_what_doctor_says_names_nobody_wherever_the_name_stands(
+    environ: dict[str, str], found: str, shown: str
+) -> None:
+    assert shown in anonymous(found, environ)
 
 
 @pytest.mark.parametrize(("arguments", "tried"), [([], False), (["--try"], True)])

@@ -92,6 +92,13 @@ def test_where_packages_come_from_reaches_pip(environ: dict[str, str], tmp_path:
     )
 
 
+def test_pips_folder_on_macos_is_read(environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "Library/Application Support/pip/pip.conf", "[global]\nindex-url = https://mirror/simple\n")
+    assert settings.pip_settings(environ) == {}
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert settings.pip_settings(environ) == {"index-url": "https://mirror/simple"}
+
+
 def test_a_file_that_a_variable_names_stands_for_the_users_own(environ: dict[str, str], tmp_path: Path) -> None:
     write(tmp_path / ".config" / "pip" / "pip.conf", "[global]\nindex-url = https://own/simple\n")
     write(tmp_path / "named.conf", "[global]\nextra-index-url = https://named/simple\n")

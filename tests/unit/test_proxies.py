@@ -7,7 +7,8 @@ import pytest
 from workq_helpers.errors import ManagementUnavailableError
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.management import Management
-from workq_helpers.rabbitmq.proxies import is_loopback, proxy_for, without_login
+from workq_helpers.rabbitmq.proxies import is_loopback, proxy_for
+from workq_helpers.text import without_login
 
 #: As shells, companies and tools set them; httpx itself stops at some.
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -59,6 +60,14 @@ def test_what_no_proxy_is_for(exempt: str, url: str, is_exempt: bool) -> None:
     assert (proxy_for(url, {"http": "http://proxy:1", "no": exempt}) is None) is is_exempt
 
 
+def test_what_macos_has_in_its_settings_counts_with_their_exceptions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    monkeypatch.setattr("urllib.request.getproxies", lambda: {"http": "http://proxy:1"})
+    monkeypatch.setattr("urllib.request.proxy_bypass", lambda host: host.endswith(".local"))
+    assert proxy_for("http://broker:15672") == "http://proxy:1"
+    assert proxy_for("http://broker.local:15672") is None
+
+
 def test_the_proxy_of_the_scheme_goes_before_the_one_for_all() -> None:
     proxies = {"https": "http://one:1", "all": "http://two:2"}
     assert proxy_for("https://broker", proxies) == "http://one:1"
@@ -100,3 +109,13 @@ def test_a_proxy_that_can_not_be_used_is_a_sentence(monkeypatch: pytest.MonkeyPa
 def test_a_proxy_is_shown_without_its_login() -> None:
     assert without_login("http://bert:p%40ss@proxy:3128/") == "http://proxy:3128/"
     assert without_login("bert:pass@proxy:3128") == "proxy:3128"
+    assert without_login("at http://bert:p/a@ss@proxy:3128, http://other/") == "at http://proxy:3128, http://other/"
+
+
+def test_a_proxy_whose_password_has_a_slash_is_told_without_any_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://bert:s3c/r3t@proxy:3128")
+    endpoint = Endpoint("broker", 5672, "u", "p", management_url="http://broker:15672")
+    with pytest.raises(ManagementUnavailableError) as caught:
+        Management(endpoint)
+    assert "s3c" not in str(caught.value)
+    assert "r3t" not in str(caught.value)

@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import workq_helpers
+from workq_helpers.broker.choice import DEFAULT_IMAGE
 
 pytestmark = pytest.mark.text
 
@@ -153,6 +154,10 @@ def test_pre_commit_checks_what_make_lint_checks(command: str) -> None:
 def test_pre_commit_checks_the_stage_as_make_lint_does() -> None:
     assert "entry: make lint-stage\n" in (ROOT / ".pre-commit-config.yaml").read_text()
     assert re.search(r"^lint:.* lint-stage\b", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_compose_runs_the_version_that_the_course_starts() -> None:
+    assert f"${{WORKQ_RABBITMQ_IMAGE:-{DEFAULT_IMAGE}}}" in (ROOT / "docker-compose.yml").read_text()
 
 
 def test_only_the_stages_own_javascript_is_modules() -> None:

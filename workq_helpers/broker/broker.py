@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.version import Version
 
 from workq_helpers import rabbitmq
-from workq_helpers.broker.by_hand import ByHand
+from workq_helpers.broker.by_hand import ByHand, not_ours
 from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.progress import Shown, spoken
@@ -39,8 +39,6 @@ from workq_helpers.rabbitmq.url import endpoint_from_url
 from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import pika
 
     from workq_helpers.rabbitmq.borrowed_virtual_host import Claim
@@ -374,7 +372,7 @@ class Broker:
         if self._share is None and by_hand:
             self._wait_for_hand(by_hand)
             return
-        share = self._ours(f"it does not {deed} it", _RESTART_YOURSELF)
+        share = self._ours(f"the course does not {deed} it", _RESTART_YOURSELF)
         watch = self._restart_watch
         outages = watch.outages if watch else 0
         self._deeds += 1
@@ -396,7 +394,7 @@ class Broker:
         Raises:
             BrokerNotOursError: The course did not start it.
         """
-        share = self._ours("it does not stop it", _RESTART_YOURSELF)
+        share = self._ours("the course does not stop it", _RESTART_YOURSELF)
         self._tell("stopping")
         share.stop()
         self._tell("down")
@@ -416,7 +414,7 @@ class Broker:
             if not isinstance(argument, str) or "\0" in argument:
                 raise InvalidArgumentError(f"{argument!r} can't be an argument of rabbitmqctl. Pass texts.")
         yourself = f"Where that RabbitMQ runs, type: rabbitmqctl {' '.join(arguments)}"
-        share = self._ours("it runs no command there", yourself)
+        share = self._ours("the course runs no command there", yourself)
         return str(share.request("rabbitmqctl", RESTART_SECONDS, arguments=list(arguments)))
 
     def subscribe(self, listener: Callable[[str], None]) -> None:
@@ -500,10 +498,7 @@ class Broker:
         """Return our share in it; raise where somebody else runs it, with what follows and what to do instead."""
         if self._share is not None:
             return self._share
-        raise BrokerNotOursError(
-            f"The course did not start the RabbitMQ at {self.endpoint.host}:{self.endpoint.port} (WORKQ_BROKER_URL "
-            f"names it), so {so}. {yourself}"
-        )
+        raise BrokerNotOursError(f"{not_ours(self.endpoint, so)} {yourself}")
 
     def wait_for_restart(self, timeout: float = 300.0) -> None:
         """Wait until the broker goes away and comes back: for one that is restarted elsewhere.
@@ -603,9 +598,7 @@ class Broker:
     def __enter__(self) -> Broker:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __del__(self) -> None:

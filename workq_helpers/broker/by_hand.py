@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-__all__ = ["CRASH_BY_HAND", "RESTART_BY_HAND", "ByHand"]
+from workq_helpers.rabbitmq.endpoint import Endpoint
+
+__all__ = ["CRASH_BY_HAND", "RESTART_BY_HAND", "ByHand", "not_ours"]
 
 RESTART_BY_HAND = "WORKQ_RESTART_BY_HAND"
 CRASH_BY_HAND = "WORKQ_CRASH_BY_HAND"
@@ -27,3 +29,13 @@ class ByHand(NamedTuple):
         """Return what ``WORKQ_RESTART_BY_HAND`` and ``WORKQ_CRASH_BY_HAND`` say."""
         restart, crash = (" ".join(environ.get(name, "").split()) for name in (RESTART_BY_HAND, CRASH_BY_HAND))
         return cls(restart, crash)
+
+
+def not_ours(endpoint: Endpoint, so: str) -> str:
+    """Return the sentence for whatever the course does to its own broker alone.
+
+    Args:
+        endpoint: The broker that somebody else runs.
+        so: What follows.
+    """
+    return f"The RabbitMQ at {endpoint.host}:{endpoint.port} is not the course's own, so {so}."

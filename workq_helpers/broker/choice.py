@@ -40,8 +40,9 @@ class BrokerChoice:
         forced = environ.get("WORKQ_BROKER", "").strip().lower() or None
         url = bool(environ.get("WORKQ_BROKER_URL", "").strip())
         if forced is not None and forced not in SOURCES:
+            choices = f"{', '.join(SOURCES[:-1])} or {SOURCES[-1]}"
             raise InvalidArgumentError(
-                f"WORKQ_BROKER is {forced!r}. Set it to url, docker or node, or unset it for the first that works."
+                f"WORKQ_BROKER is {forced!r}. Set it to {choices}, or unset it for the first that works."
             )
         if forced == "url" and not url:
             raise InvalidArgumentError(

@@ -7,7 +7,6 @@ import io
 import itertools
 import logging
 import os
-import re
 import secrets
 import shutil
 import socket
@@ -38,6 +37,7 @@ from workq_helpers.errors import (
 )
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.features import ADVANCED_CONFIG
+from workq_helpers.text import without_login
 from workq_helpers.waiting import wait_until
 
 __all__ = ["FOLDER_LABEL", "SUPERVISOR_LABEL", "ContainerServer", "has_image", "leftovers", "owner", "remove"]
@@ -596,7 +596,7 @@ def _unavailable(error: BaseException) -> DockerUnavailableError:
             f"Docker does not run{asked_for}. Start Docker Desktop, or `sudo systemctl start docker`. {other_way}"
         )
     return DockerUnavailableError(
-        f"Docker can't be used: {_without_login(str(error))}. See what `docker info` says{asked_for}. {other_way}"
+        f"Docker can't be used: {without_login(str(error))}. See what `docker info` says{asked_for}. {other_way}"
     )
 
 
@@ -605,11 +605,7 @@ def _asked_for() -> str:
     place = docker_socket.docker_place(os.environ)
     if not place.named_by:
         return ""
-    return f" (nothing answers at {_without_login(place.host)}, which {place.named_by} names)"
-
-
-def _without_login(text: str) -> str:
-    return re.sub(r"//\S*@", "//", text)
+    return f" (nothing answers at {without_login(place.host)}, which {place.named_by} names)"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

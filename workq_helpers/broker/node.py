@@ -60,9 +60,6 @@ _INETRC = """\
 #: `RABBITMQ_X` is not set, whatever `X` is there for, and Erlang listens to many of its own.
 _HANDED_ON = frozenset({"PATH", "TZ", "LD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"})
 
-#: What there is everywhere, whether the user's own locale is there or not: without UTF-8 Erlang garbles names.
-_LOCALE = "en_US.UTF-8" if sys.platform == "darwin" else "C.UTF-8"
-
 #: What the node and epmd print when a port is taken.
 _PORT_TAKEN = re.compile(r"eaddrinuse|dist_port_already_used|address already in use", re.IGNORECASE)
 
@@ -221,7 +218,8 @@ class NodeServer:
         return ours | {
             "HOME": str(folder),  # holds the cookie
             "PATH": search_path,
-            "LC_ALL": _LOCALE,
+            # It is there whether the user's own locale is or not: without UTF-8 Erlang garbles names.
+            "LC_ALL": "en_US.UTF-8" if sys.platform == "darwin" else "C.UTF-8",
             "ERL_EPMD_PORT": str(epmd),
             "ERL_EPMD_ADDRESS": LOOPBACK,
             "ERL_INETRC": str(folder / "inetrc"),

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from workq_helpers.broker.server import Progress
 from workq_helpers.interrupts import deferred
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 __all__ = ["Shown", "spoken"]
 
@@ -62,9 +59,7 @@ class Shown:
     def __enter__(self) -> Shown:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @staticmethod

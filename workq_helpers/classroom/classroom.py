@@ -6,7 +6,6 @@ import secrets
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import TracebackType
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
@@ -108,9 +107,7 @@ class Classroom:
     def __enter__(self) -> Classroom:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # -- what a teacher does

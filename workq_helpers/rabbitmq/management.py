@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator, Mapping
-from types import TracebackType
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -22,8 +21,9 @@ from workq_helpers.errors import (
 from workq_helpers.interrupts import deferred
 from workq_helpers.rabbitmq.connecting import CERTIFICATE_ADVICE, tls_context
 from workq_helpers.rabbitmq.endpoint import Endpoint
-from workq_helpers.rabbitmq.proxies import proxy_for, without_login
+from workq_helpers.rabbitmq.proxies import proxy_for
 from workq_helpers.rabbitmq.routes import Routes, routes_of
+from workq_helpers.text import without_login
 
 __all__ = ["Management", "QueueCounts", "path_of"]
 
@@ -79,12 +79,7 @@ class Management:
     def __enter__(self) -> Management:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -314,7 +309,7 @@ def _client(endpoint: Endpoint, url: str) -> httpx.Client:
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         if proxy is None:
             raise
-        reason = "the course has no SOCKS" if isinstance(error, ImportError) else str(error).rstrip(".")
+        reason = "the course has no SOCKS" if isinstance(error, ImportError) else "its address is none that can be used"
         host = urlsplit(url).hostname
         raise ManagementUnavailableError(
             f"The management API at {url} can't be asked through the proxy {without_login(proxy)}: {reason}. If this "

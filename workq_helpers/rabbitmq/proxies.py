@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import re
+import sys
 import urllib.request
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-__all__ = ["is_loopback", "proxy_for", "without_login"]
+__all__ = ["is_loopback", "proxy_for"]
 
 
 def proxy_for(url: str, proxies: Mapping[str, str] | None = None) -> str | None:
@@ -21,7 +21,7 @@ def proxy_for(url: str, proxies: Mapping[str, str] | None = None) -> str | None:
     Args:
         url: What is asked for.
         proxies: By scheme, with ``"all"`` for every scheme and ``"no"`` for what none is for; by default the
-            environment's, and on macOS those of the system's settings.
+            environment's, and on macOS those of the system's settings with their exceptions.
     """
     named = urllib.request.getproxies() if proxies is None else proxies
     parts = urlsplit(url)
@@ -29,6 +29,8 @@ def proxy_for(url: str, proxies: Mapping[str, str] | None = None) -> str | None:
     proxy = named.get(parts.scheme) or named.get("all")
     if not proxy or is_loopback(host) or _is_exempt(host, parts.port, named.get("no", "")):
         return None
+    if proxies is None and sys.platform == "darwin" and urllib.request.proxy_bypass(host):
+        return None  # the settings' exceptions are told by nothing else
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
@@ -44,15 +46,6 @@ def is_loopback(host: str) -> bool:
     address = _address(name)
     mapped = getattr(address, "ipv4_mapped", None)
     return address is not None and (mapped or address).is_loopback
-
-
-def without_login(address: str) -> str:
-    """Return a proxy's address without the login in it, to be shown.
-
-    Args:
-        address: The address.
-    """
-    return re.sub(r"(^|//)[^/@\s]*@", r"\1", address)
 
 
 def _is_exempt(host: str, port: int | None, exempt: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from workq_helpers.broker.by_hand import not_ours
 from workq_helpers.errors import BrokerNotOursError, WaitTimeoutError
 from workq_helpers.text import paragraph
 
@@ -62,12 +63,10 @@ def _outage(lesson: Session, deed: Callable[[], object], asked: str, done: str) 
     try:
         deed()
     except BrokerNotOursError:
-        endpoint = lesson.broker.endpoint
         return Outage(
             False,
-            f"The RabbitMQ at {endpoint.host}:{endpoint.port} is not the course's own, so it was not {asked}. If you "
-            f"may restart it, do so now where it runs, with lesson.broker.wait_for_restart() in a cell of your own; "
-            f"else read on.",
+            f"{not_ours(lesson.broker.endpoint, f'it was not {asked}')} If you may restart it, do so now where it "
+            f"runs, with lesson.broker.wait_for_restart() in a cell of your own; else read on.",
         )
     except WaitTimeoutError as error:
         return Outage(False, str(error))

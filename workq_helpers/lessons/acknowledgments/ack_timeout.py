@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from workq_helpers.broker.by_hand import not_ours
 from workq_helpers.rabbitmq.errors import ChannelRefusedError
 from workq_helpers.rabbitmq.features import Features
 
@@ -67,7 +68,7 @@ def wait_for_ack_timeout(lesson: Session, worker: Worker) -> str:
         What happened, in a sentence.
     """
     if not lesson.broker.ours:
-        return _not_ours(lesson.broker)
+        return _not_hurried(lesson.broker)
     _give_the_next_channels(lesson.broker, _USUAL_SECONDS)
     if not lesson.log.wait_for(lambda: not worker.alive, _WAIT_SECONDS):
         return f"{worker.name} still holds its delivery: RabbitMQ has not looked yet."
@@ -91,7 +92,7 @@ def ack_timeout_of(lesson: Session, callback: Callback, queue_type: str, timeout
         What happened, in a sentence.
     """
     if not lesson.broker.ours:
-        return _not_ours(lesson.broker)
+        return _not_hurried(lesson.broker)
     queue = f"impatient_{queue_type}"
     try:
         declare_impatient_queue(lesson, queue, timeout_seconds, queue_type)
@@ -111,8 +112,6 @@ def _give_the_next_channels(broker: Broker, timeout_seconds: float) -> None:
     broker.rabbitmqctl("eval", _FOR_THE_NEXT_CHANNELS.format(milliseconds=milliseconds, usual=usual, window=window))
 
 
-def _not_ours(broker: Broker) -> str:
-    return (
-        f"The RabbitMQ at {broker.endpoint.host}:{broker.endpoint.port} is not the course's own: it looks for what is "
-        f"overdue once a minute at most, and it is not for us to hurry it. Read on."
-    )
+def _not_hurried(broker: Broker) -> str:
+    so = "it is not for us to hurry: it looks for what is overdue once a minute at most"
+    return f"{not_ours(broker.endpoint, so)} Read on."

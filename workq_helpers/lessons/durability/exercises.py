@@ -9,6 +9,7 @@ from typing import Any
 import pika
 import pika.exceptions
 
+from workq_helpers.broker.by_hand import not_ours
 from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.lessons.durability.survivors import counts_with, is_persistent, waiting
 from workq_helpers.teaching.exercise import Exercise
@@ -34,10 +35,8 @@ def _mend_the_forgetful_publisher(trial: Trial, send_order: Any) -> str:
     _messages_are_persistent(trial)
     _nothing_else_ends_them(trial)
     if not trial.lesson.broker.restartable:
-        return (
-            f"{_QUEUE} is durable and {_listed(_ORDERS)} are persistent. This RabbitMQ is not the course's own, so it "
-            f"was not restarted."
-        )
+        left_alone = not_ours(trial.lesson.broker.endpoint, "it was not restarted")
+        return f"{_QUEUE} is durable and {_listed(_ORDERS)} are persistent. {left_alone}"
     trial.restart()
     left = _left(trial, len(_ORDERS))
     if left < len(_ORDERS):
