@@ -12,7 +12,7 @@ import itertools
 import keyword
 import re
 import tokenize
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 __all__ = ["Code", "Sentence", "did_you_mean", "marked", "paragraph", "printable", "without_login"]
 
@@ -115,23 +115,33 @@ def _colored(code: str) -> str:
     starts = [0, *itertools.accumulate(map(len, lines))]
     told, at = [], 0
     try:
-        tokens = list(tokenize.generate_tokens(io.StringIO(code).readline))
+        spans = list(_spans(code))
     except (tokenize.TokenError, SyntaxError):
         return html.escape(code)
-    for token in tokens:
-        color = _CODE_COLORS.get(_kind(token))
-        if color is not None:
-            begin, end = (starts[row - 1] + column for row, column in (token.start, token.end))
-            told.append(
-                f'{html.escape(code[at:begin])}<span style="color: {color}">{html.escape(code[begin:end])}</span>'
-            )
-            at = end
+    for kind, *places in spans:
+        begin, end = (starts[row - 1] + column for row, column in places)
+        shown = f'<span style="color: {_CODE_COLORS[kind]}">{html.escape(code[begin:end])}</span>'
+        told.append(f"{html.escape(code[at:begin])}{shown}")
+        at = end
     return "".join([*told, html.escape(code[at:])])
+
+
+def _spans(code: str) -> Iterator[tuple[str, tuple[int, int], tuple[int, int]]]:
+    """Yield what is colored: its kind, where it begins and where it ends, each a row and a column."""
+    begun: list[tuple[int, int]] = []  # f-strings, one within the other: tokens of their own from Python 3.12 on
+    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+        name = tokenize.tok_name[token.type]
+        if name == "FSTRING_START":
+            begun.append(token.start)
+        elif name == "FSTRING_END" and len(begun) > 1:
+            begun.pop()
+        elif name == "FSTRING_END":
+            yield "string", begun.pop(), token.end
+        elif not begun and (kind := _kind(token)):
+            yield kind, token.start, token.end
 
 
 def _kind(token: tokenize.TokenInfo) -> str:
     if token.type == tokenize.NAME and keyword.iskeyword(token.string):
         return "keyword"
-    if token.type == tokenize.STRING or tokenize.tok_name[token.type].startswith("FSTRING"):
-        return "string"
-    return {tokenize.COMMENT: "comment", tokenize.NUMBER: "number"}.get(token.type, "")
+    return {tokenize.STRING: "string", tokenize.COMMENT: "comment", tokenize.NUMBER: "number"}.get(token.type, "")
