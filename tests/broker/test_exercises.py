@@ -14,6 +14,8 @@ from workq_helpers import Broker, work
 from workq_helpers.teaching.exercise import OpenExercise, Verdict
 from workq_helpers.teaching.progress import CourseProgress
 
+pytestmark = pytest.mark.once  # the notebooks run each solution on every version
+
 FOLDER = Path(__file__).with_name("wrong_answers")
 RIGHT = Path(__file__).with_name("right_answers")
 

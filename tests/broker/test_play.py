@@ -19,6 +19,8 @@ from workq_helpers.stage.calls import call_for
 from workq_helpers.teaching.check import CheckResult
 from workq_helpers.teaching.comparison import Comparison
 
+pytestmark = pytest.mark.once  # the notebooks run each experiment on every version
+
 ROOT = Path(__file__).parents[2]
 EXPECTED = ROOT / "tests" / "notebooks" / "expected"
 
