@@ -280,7 +280,9 @@ class Observer:
         channel = self._channel(number)
         with self.lock:
             if isinstance(method, Basic.Deliver):
-                subscription = channel.subscriptions.get(method.consumer_tag, _Subscription("", False))
+                if (subscription := channel.subscriptions.get(method.consumer_tag)) is None:
+                    self.latest = None  # it came when the channel had ended: the client drops it, the broker keeps it
+                    return
                 self._delivered(channel, method, subscription, mark, task, like, properties)
             elif isinstance(method, Basic.GetOk):
                 subscription = channel.fetches.popleft() if channel.fetches else _Subscription("", False)
