@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from _pytest.junitxml import xml_key
 
+from tests import leaks
 from tests.leaks import Leaks
 from tests.support import need
 from workq_helpers.waiting import wait_until
@@ -137,6 +138,7 @@ def broker(pytestconfig: pytest.Config) -> Iterator[Broker]:
         need(False, f"no RabbitMQ to test with: {error}")
         raise
     with found:
+        leaks.watch(found)
         _report(pytestconfig, {"RabbitMQ": str(found.version)})
         yield found
 
@@ -155,11 +157,11 @@ def lesson_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves a thread, a socket, a process or a virtual host behind."""
-    leaks = Leaks(request.getfixturevalue("broker") if "broker" in request.fixturenames else None)
+    before = Leaks(request.getfixturevalue("broker") if "broker" in request.fixturenames else None)
     yield
     if request.node.stash.get(_FAILED, False):
         return
-    for kind, left in leaks.found().items():
+    for kind, left in before.found().items():
         text = "\n".join(left)
         pytest.fail(f"this test left {kind} behind:\n{text}")
 

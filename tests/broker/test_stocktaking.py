@@ -168,7 +168,7 @@ def test_the_brokers_bindings_place_what_an_exchange_took(lesson: Lesson, channe
     channel.exchange_declare("secret", "fanout")
     channel.basic_publish("secret", "", b"a")
     assert [message.place for message in lesson.ledger()] == ["unknown"]
-    assert fates(lesson) == {"waiting": 1}
+    assert become(lesson, "hello", {"waiting": 1})
     assert lesson.ledger().unseen("hello") == 0
 
 

@@ -60,7 +60,7 @@ SHOWN = (
 
 #: Everything in an output that none of this may have become.
 _ALIVE = """() => [...document.querySelectorAll([
-    "img:not([src^='data:'])", "script", "strong:not([class])", "mjx-container",
+    "img:not([src^='data:'])", "script", "strong:not([class], [style])", "mjx-container",
     "[href^='javascript']", ".ansi-red-fg", "[onerror]",
     ].map(what => `.jp-OutputArea ${what}`).join())]
     .map(element => element.outerHTML.slice(0, 200))"""

@@ -65,8 +65,8 @@ def test_a_backlog_of_100_000_and_fifty_workers_stay_readable(lab: Lab) -> None:
     waiting = stage.message(place="waiting").count()
     assert waiting <= 12
     expect(stage.queue()).to_contain_text(f"+ {backlog - held - waiting:,} more")
-    expect(stage.worker("worker-50").locator(".workq-message")).to_have_count(2)
-    expect(stage.worker("worker-50")).to_contain_text("+ 1 more")
+    expect(stage.worker("worker-50").locator(".workq-message")).to_have_count(1)
+    expect(stage.worker("worker-50")).to_contain_text("+ 2 more")
     stage.worker("worker-50").locator(".workq-console-box > summary").click()
     expect(stage.console("worker-50")).to_contain_text("[x] Received Drop.")
     # A million bytes a second are what Jupyter lets pass.

@@ -179,7 +179,7 @@ def test_tables_in_a_notebook() -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_sentences_in_a_notebook(text: str) -> None:
     page = CheckResult("round robin", f"worker-1 got {task_text(text.encode())!r}")._repr_html_()
-    assert Elements(page).found == {"p", "class", "style"}
+    assert Elements(page).found == {"p", "strong", "class", "style"}
     assert 'class="mathjax_ignore"' in page
     assert steers(page) == []
     assert steers(repr(Printed(text))) == []
@@ -187,7 +187,7 @@ def test_sentences_in_a_notebook(text: str) -> None:
 
 def test_a_pictures_words_in_a_notebook() -> None:
     page = timeline(hostile_log())._repr_mimebundle_()["text/html"]
-    assert Elements(page).found == {"img", "alt", "width", "src"}
+    assert Elements(page).found == {"img", "alt", "class", "width", "src"}
 
 
 # -- pictures
