@@ -269,7 +269,8 @@ class Notebook:
         return heard
 
     def save(self) -> None:
-        """Save it."""
+        """Save it; the stage's panel may be what was used last."""
+        self.command("docmanager:open", path=self.path)
         self.command("docmanager:save")
 
     def close(self) -> None:
