@@ -44,6 +44,7 @@ def test_a_flood_is_drawn_all_along_and_ends_right(lab: Lab) -> None:
     assert done == RATE * SECONDS
     flooded = [frame["milliseconds"] for frame in stage.frames() if 0 < _number(frame["published"]) < RATE * SECONDS]
     frames_a_second = (len(flooded) - 1) / (flooded[-1] - flooded[0]) * 1000
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     (SCREENSHOTS / "flood.txt").write_text(f"{frames_a_second:.1f} frames a second at {RATE} messages a second\n")
     assert frames_a_second >= FEWEST_FRAMES_A_SECOND
     stage.screenshot("stage-flooded")
