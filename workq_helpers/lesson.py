@@ -101,7 +101,7 @@ class Lesson(Session):
             InvalidArgumentError: There is nothing in that stretch, or more than can be played.
             RunFileError: The file can't be written.
         """
-        return stages.saving.save(self.stage.run(begin_seconds, end_seconds), path)
+        return stages.saving.save(self.stage.saved_run(begin_seconds, end_seconds), path)
 
     def replay(self, path: str | Path) -> RunPlayer:
         """Play a saved run on a stage without levers; name it at the end of a cell to see it.

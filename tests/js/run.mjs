@@ -25,7 +25,6 @@ export function runFile() {
     lesson: "round-robin",
     recorded: "2026-01-31",
     rabbitmq: "4.3.6",
-    begin_seconds: 0,
     fields,
     parts,
     moments,

@@ -23,7 +23,7 @@ from workq_helpers.stage.saved_run import SavedRun, TaskRow
 from workq_helpers.stage.scene import Scene
 
 DOT = 0.2
-ABOUT = {"lesson": "round-robin", "recorded": "2026-01-31", "rabbitmq": "4.3.6", "begin_seconds": 0.0}
+ABOUT = {"lesson": "round-robin", "recorded": "2026-01-31", "rabbitmq": "4.3.6"}
 
 
 def saved(made: MadeUpRun, begin_seconds: float = 0.0, end_seconds: float | None = None, **more: object) -> SavedRun:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from pathlib import Path
 
 import click
 
 from workq_helpers.stage import saving
 from workq_helpers.stage.run_diff import Compared, compare
-from workq_helpers.stage.run_page import page
+from workq_helpers.stage.run_page import html_table, page
 from workq_helpers.stage.saved_run import SavedRun, TaskRow
 from workq_helpers.text import printable
 
@@ -54,7 +53,7 @@ def _lines(before: SavedRun, after: SavedRun, compared: list[Compared]) -> list[
     names = [f"{run.file['lesson']}, RabbitMQ {run.file['rabbitmq']}" for run in (before, after)]
     rows = [(_HEAD[0], *names), *((each.task, _told(each.first), _told(each.second)) for each in compared)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    marks = ["", *("differs" if each.differs else "" for each in compared)]
+    marks = ["", *map(_mark, compared)]
     cells = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows)
     return ["  ".join([*row, mark]).rstrip() for row, mark in zip(cells, marks, strict=True)]
 
@@ -68,11 +67,9 @@ def _told(task: TaskRow | None) -> str:
 
 
 def _table(compared: list[Compared]) -> str:
-    head = "".join(f'<th scope="col">{name}</th>' for name in (*_HEAD, ""))
-    rows = "".join(
-        "<tr>"
-        + "".join(f"<td>{html.escape(cell)}</td>" for cell in (each.task, _told(each.first), _told(each.second)))
-        + f"<td>{'differs' if each.differs else ''}</td></tr>"
-        for each in compared
-    )
-    return f'<div class="workq-page-table"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>\n'
+    rows = ((each.task, _told(each.first), _told(each.second), _mark(each)) for each in compared)
+    return html_table((*_HEAD, ""), rows)
+
+
+def _mark(compared: Compared) -> str:
+    return "differs" if compared.differs else ""

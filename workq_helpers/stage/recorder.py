@@ -56,7 +56,7 @@ def moments_of(
     happened = (row[0] for row in rows)
     all_seconds = heapq.merge(happened, (answer.seconds for answer in told), sorted(written_seconds), [begin_seconds])
     wanted = [seconds for seconds in dict.fromkeys(all_seconds) if begin_seconds <= seconds <= end_seconds]
-    _refuse_too_many(wanted, rows, begin_seconds, end_seconds)
+    _check_stretch(wanted, rows, begin_seconds, end_seconds)
     scene = Scene(seconds_per_dot)
     answer = 0
     for seconds in wanted:
@@ -98,7 +98,7 @@ def _recorded(shown: Moment, known_queues: Mapping[str, QueueCounts], routes: Ro
     return {**shown, **shown_routes(routes), "queues": queues}
 
 
-def _refuse_too_many(wanted: list[float], rows: Sequence[object], begin: float, end: float) -> None:
+def _check_stretch(wanted: list[float], rows: Sequence[object], begin: float, end: float) -> None:
     if len(wanted) > MOST_MOMENTS:
         raise InvalidArgumentError(
             f"From {begin:.1f} s to {end:.1f} s there are {len(wanted):,} moments of {len(rows):,} events, and a saved "

@@ -8,17 +8,18 @@ import html
 import io
 import re
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from workq_helpers.errors import RunFileError
 from workq_helpers.stage.saved_run import MOST_BYTES, SavedRun, TaskRow
 
-__all__ = ["PLAYER_CSS", "PLAYER_JS", "packed", "page", "player_element", "run_line", "unpacked"]
+__all__ = ["PLAYER_CSS", "PLAYER_JS", "html_table", "packed", "page", "player_element", "run_line", "unpacked"]
 
 _BUNDLE = Path(__file__).parent / "bundle"
 
 #: The stage's style, and what a page of players needs besides; and the player. Made by ``make bundle``.
-PLAYER_CSS = (_BUNDLE / "player.css").read_text(encoding="utf-8")
+PLAYER_CSS = "".join((_BUNDLE / name).read_text(encoding="utf-8") for name in ("stage.css", "player.css"))
 PLAYER_JS = (_BUNDLE / "player.js").read_text(encoding="utf-8")
 
 #: Nothing is fetched, whatever a run holds.
@@ -115,12 +116,20 @@ def _tasks_table(tasks: list[TaskRow]) -> str:
     Args:
         tasks: The tasks.
     """
-    head = "".join(f'<th scope="col">{name}</th>' for name in TaskRow.__annotations__)
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in task.values()) + "</tr>" for task in tasks
-    )
+    table = html_table(TaskRow.__annotations__, ([str(cell) for cell in task.values()] for task in tasks))
+    return f"<details><summary>What became of {len(tasks)} tasks</summary>\n{table}</details>\n"
+
+
+def html_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a table of texts as HTML, which can be scrolled where it is too wide.
+
+    Args:
+        head: What the columns hold.
+        rows: A text for each column.
+    """
+    names = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in head)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return (
-        f"<details><summary>What became of {len(tasks)} tasks</summary>\n"
-        f'<div class="workq-page-table" tabindex="0" role="region" aria-label="Tasks">'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></details>\n"
+        '<div class="workq-page-table" tabindex="0" role="region" aria-label="Tasks">'
+        f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table></div>\n"
     )

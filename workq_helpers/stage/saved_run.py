@@ -58,7 +58,6 @@ class RunFile(TypedDict):
         lesson: The lesson's name.
         recorded: The day it happened, in UTC, as ISO 8601 has it.
         rabbitmq: The broker's version.
-        begin_seconds: Where it begins, in seconds since the lesson opened.
         fields: The names of what a moment consists of, in their order.
         parts: All of that, each once.
         moments: For each moment its seconds since the lesson opened, how many events had happened by then, and for each
@@ -72,7 +71,6 @@ class RunFile(TypedDict):
     lesson: str
     recorded: str
     rabbitmq: str
-    begin_seconds: float
     fields: list[str]
     parts: list[Any]
     moments: list[list[Any]]
@@ -112,7 +110,6 @@ class SavedRun:
         lesson: str,
         recorded: str,
         rabbitmq: str,
-        begin_seconds: float,
         marks: list[StoryLine],
         tasks: list[TaskRow],
         told: Callable[[str], str] = str,
@@ -124,7 +121,6 @@ class SavedRun:
             lesson: The lesson's name.
             recorded: The day, as ISO 8601 has it.
             rabbitmq: The broker's version.
-            begin_seconds: Where it begins.
             marks: The kills, crashes and losses.
             tasks: What became of each task.
             told: Returns what may be shown to anybody of a text.
@@ -138,7 +134,6 @@ class SavedRun:
                 "lesson": lesson,
                 "recorded": recorded,
                 "rabbitmq": rabbitmq,
-                "begin_seconds": round(begin_seconds, 6),
                 "fields": list(_FIELDS),
                 "parts": parts.values,
                 "moments": rows,

@@ -152,7 +152,7 @@ class Stage:
         """Hold the picture so many events further on, or back where it is negative."""
         self._move(lambda: self._playhead.step(events))
 
-    def run(self, begin_seconds: float = 0.0, end_seconds: float | None = None) -> SavedRun:
+    def saved_run(self, begin_seconds: float = 0.0, end_seconds: float | None = None) -> SavedRun:
         """Return what it has shown, to be kept and played anywhere.
 
         Args:
@@ -180,7 +180,6 @@ class Stage:
             lesson=self._name,
             recorded=datetime.now(UTC).date().isoformat(),
             rabbitmq=str(lesson.broker.version),
-            begin_seconds=begin_seconds,
             marks=[
                 mark for mark in self._marks.shown() if begin_seconds <= mark["seconds"] <= (end_seconds or math.inf)
             ],

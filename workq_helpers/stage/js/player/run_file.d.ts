@@ -14,7 +14,6 @@ export interface RunFile {
   lesson: string;
   recorded: string;
   rabbitmq: string;
-  begin_seconds: number;
   fields: string[];
   parts: unknown[];
   moments: MomentRow[];
