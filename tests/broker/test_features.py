@@ -61,6 +61,27 @@ def test_whether_a_quorum_queue_counts_what_nack_hands_back(
         poll_for(lambda: broker.queue_counts(endpoint.virtual_host)["task_queue"] == expected)
 
 
+def test_whether_a_quorum_queue_delays_what_is_returned(
+    broker: Broker, endpoint: Endpoint, poll_for: Callable[..., None]
+) -> None:
+    delay = {"x-delayed-retry-type": "all", "x-delayed-retry-min": 60_000, "x-delayed-retry-max": 60_000}
+    with open_connection(endpoint) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        channel.queue_declare(queue="delayed", durable=True, arguments={"x-queue-type": "quorum"} | delay)
+        for body in (b"first", b"second"):
+            channel.basic_publish(exchange="", routing_key="delayed", body=body)
+        deliveries = channel.consume("delayed")
+        method, _, _ = next(deliveries)
+        channel.basic_qos(prefetch_count=1)
+        channel.basic_reject(method.delivery_tag, requeue=True)
+        method, _, body = next(deliveries)
+        assert body == b"second"
+        channel.basic_ack(method.delivery_tag)
+        again = next(channel.consume("delayed", inactivity_timeout=1.0))
+        assert (again[2] is None) is broker.features.delayed_retry
+
+
 def test_the_ack_timeout_of_a_classic_queue(broker: Broker, endpoint: Endpoint) -> None:
     with open_connection(endpoint) as connection:
         channel = connection.channel()

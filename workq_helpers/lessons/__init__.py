@@ -17,6 +17,7 @@ CHAPTERS = Course(
     "durability",
     "fair_dispatch",
     "putting_it_together",
+    "when_a_task_fails",
 )
 
 Lesson.chapters = CHAPTERS

@@ -22,6 +22,8 @@ ADVANCED_CONFIG = """\
    {quorum_tick_interval, 200},
    %% Whether an acknowledgment is overdue is looked at every second instead of every minute.
    {channel_tick_interval, 1000},
+   %% A quorum queue that must not lose dead letters tries again every second instead of every 3 minutes.
+   {dead_letter_worker_publisher_confirm_timeout, 1000},
    %% The first lessons use a queue that is not durable, which some versions deny unless told otherwise.
    {permit_deprecated_features, #{transient_nonexcl_queues => true}}]},
  {rabbitmq_management, [
@@ -90,6 +92,11 @@ class Features:
         return not has(self.version, "basic.nack does not count as a return")
 
     @property
+    def delayed_retry(self) -> bool:
+        """Whether a quorum queue can hold back what is returned, with ``x-delayed-retry-type`` (from 4.3 on)."""
+        return has(self.version, "a quorum queue's delayed retry")
+
+    @property
     def transient_queues_can_be_denied(self) -> bool:
         """Whether a broker can be told to refuse queues that are not durable (from 3.12 on)."""
         return has(self.version, "transient queues can be denied")
@@ -115,6 +122,7 @@ class Features:
                 "unacknowledged for too long, quorum queue: "
                 + ("channel closed" if self.quorum_ack_timeout_closes_channel else "consumer canceled"),
                 f"quorum queue drops a message after: {self._limit_in_words()}",
+                "quorum queue delays what is returned: " + ("if asked to" if self.delayed_retry else "never"),
             )
         )
 

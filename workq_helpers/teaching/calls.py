@@ -31,6 +31,7 @@ _QUEUE_ARGUMENTS = (
     "x-dead-letter-strategy",
     "x-delayed-retry-max",
     "x-delayed-retry-min",
+    "x-delayed-retry-type",
     "x-delivery-limit",
     "x-expires",
     "x-initial-cluster-size",

@@ -1,0 +1,13 @@
+"""The lesson "When a task fails"."""
+
+from __future__ import annotations
+
+from workq_helpers.lessons.when_a_task_fails.checks import CHAPTER
+
+__all__ = ["CHAPTER", "check", "compare", "exercise", "finish", "predict"]
+
+check = CHAPTER.check
+compare = CHAPTER.compare
+exercise = CHAPTER.exercise
+finish = CHAPTER.finish
+predict = CHAPTER.predict

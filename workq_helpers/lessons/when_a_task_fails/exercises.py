@@ -1,0 +1,383 @@
+"""The exercises of the lesson "When a task fails"."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import sqlite3
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pika.exceptions
+from pika.adapters.blocking_connection import BlockingChannel
+from pika.spec import BasicProperties
+
+from workq_helpers.clients import pika_private
+from workq_helpers.clients.pace import WorkerKilled
+from workq_helpers.errors import CheckFailedError, WorkqError
+from workq_helpers.lessons.when_a_task_fails.parking import read_death
+from workq_helpers.teaching.calls import misspelled
+from workq_helpers.teaching.exercise import Exercise
+from workq_helpers.teaching.trial import QUEUE, Trial
+from workq_helpers.waiting import wait_until
+
+__all__ = ["EXERCISES"]
+
+# -- three chances ------------------------------------------------------------------------------------
+
+_KITCHEN, _PARKING, _PARKED = "kitchen", "parking", "parked"
+_POISON, _GOOD = "Dragon.", ("Soup.", "Tea.")
+_CHANCES = 3
+_TOO_OFTEN = 30
+_KITCHEN_SECONDS = 5.0
+
+
+def _three_chances(trial: Trial, arguments: Any) -> str:
+    if not isinstance(arguments, Mapping):
+        raise CheckFailedError(f"arguments is {arguments!r}. It must be a dict, with the names of arguments as keys.")
+    arguments = dict(arguments)
+    try:
+        return _given_up_in_time(trial, arguments)
+    except CheckFailedError as error:
+        raise CheckFailedError(" ".join([str(error), *misspelled(arguments)])) from error
+
+
+def _given_up_in_time(trial: Trial, arguments: dict[str, Any]) -> str:
+    _declare(trial, arguments)
+    cooked, chances = _cook_all(trial)
+    for order in _GOOD:
+        if not cooked[order]:
+            raise CheckFailedError(
+                f"'{order}' never came to the cook. With these arguments it left the queue before: {arguments}."
+            )
+    if chances >= _TOO_OFTEN or (chances > _CHANCES and "x-delivery-limit" not in arguments):
+        raise CheckFailedError(_goes_round(arguments, chances))
+    reason = _found(trial)
+    if chances != _CHANCES:
+        raise CheckFailedError(
+            f"'{_POISON}' was delivered {chances} time{'' if chances == 1 else 's'}, not {_CHANCES}. The limit says "
+            f"how often it may come back, and the first delivery is no return."
+        )
+    if not reason:
+        raise CheckFailedError(_nobody_parked_it(arguments))
+    return (
+        f"'{_POISON}' had {chances} chances and lies in {_PARKED!r} with the reason {reason}; "
+        f"{' and '.join(f'{order!r}' for order in _GOOD)} were cooked."
+    )
+
+
+def _declare(trial: Trial, arguments: dict[str, Any]) -> None:
+    with trial.lesson.connect() as connection:
+        channel = connection.channel()
+        channel.exchange_declare(exchange=_PARKING, exchange_type="fanout", durable=True)
+        channel.queue_declare(queue=_PARKED, durable=True)
+        channel.queue_bind(queue=_PARKED, exchange=_PARKING)
+        try:
+            channel.queue_declare(queue=_KITCHEN, durable=True, arguments=arguments)
+        except (WorkqError, pika.exceptions.AMQPError, TypeError, ValueError) as error:
+            raise CheckFailedError(f"The queue can't be declared like that. {_explain(arguments)}{error}") from error
+        except Exception as error:
+            # pika says in its own ways that it can't encode a value.
+            raise CheckFailedError(f"The queue can't be declared like that: {type(error).__name__} {error}") from error
+
+
+def _explain(arguments: dict[str, Any]) -> str:
+    if "x-delivery-limit" in arguments and arguments.get("x-queue-type", "classic") == "classic":
+        return "Only a quorum queue counts how often a message comes back: keep x-queue-type. "
+    return ""
+
+
+def _cook_all(trial: Trial) -> tuple[Counter[str], int]:
+    """Let a cook reject the poison with requeue, as often as it comes; return what it cooked, and how often it came."""
+    cooked: Counter[str] = Counter()
+    came = 0
+    with trial.lesson.connect() as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        for order in (_POISON, *_GOOD):
+            channel.basic_publish(exchange="", routing_key=_KITCHEN, body=order.encode())
+
+        def took_one() -> bool:
+            nonlocal came
+            method, _, body = channel.basic_get(queue=_KITCHEN)
+            if method is None or body is None:
+                return False
+            if body == _POISON.encode():
+                came += 1
+                channel.basic_reject(delivery_tag=method.delivery_tag, requeue=True)
+            else:
+                cooked[body.decode()] += 1
+                channel.basic_ack(delivery_tag=method.delivery_tag)
+            return True
+
+        while came < _TOO_OFTEN and wait_until(took_one, _QUIET_SECONDS):
+            pass
+        while wait_until(took_one, 0.0) and len(cooked) < len(_GOOD) and came < 2 * _TOO_OFTEN:
+            pass
+    return cooked, came
+
+
+#: How long a queue may take to hand out the next message, in seconds.
+_QUIET_SECONDS = 0.5
+
+
+def _found(trial: Trial) -> str:
+    """Return why the poison lies in the parking queue; empty if it doesn't come there."""
+    with trial.lesson.connect() as connection:
+        channel = connection.channel()
+
+        def look() -> str:
+            _, properties, _ = channel.basic_get(queue=_PARKED, auto_ack=True)
+            return "" if properties is None else read_death(properties.headers)[0]
+
+        return wait_until(look, 2 * _QUIET_SECONDS)
+
+
+def _goes_round(arguments: dict[str, Any], chances: int) -> str:
+    limit = arguments.get("x-delivery-limit")
+    if "x-delivery-limit" not in arguments:
+        return (
+            f"'{_POISON}' was delivered more than {_CHANCES} times. How often it may come back is an argument of the "
+            f"queue."
+        )
+    if isinstance(limit, bool) or not isinstance(limit, int):
+        return (
+            f"'{_POISON}' was delivered {chances} times: x-delivery-limit is {limit!r}, a {type(limit).__name__}, and "
+            f"RabbitMQ takes a whole number, without quotes."
+        )
+    return f"'{_POISON}' was delivered {chances} times and came back each time: x-delivery-limit is {limit}."
+
+
+def _nobody_parked_it(arguments: dict[str, Any]) -> str:
+    exchange = arguments.get("x-dead-letter-exchange")
+    if exchange is None:
+        return (
+            f"'{_POISON}' was delivered {_CHANCES} times and then thrown away: {_PARKED!r} is empty. A queue needs to "
+            f"be told where its dead letters go."
+        )
+    return (
+        f"'{_POISON}' left the queue for the exchange {exchange!r} and came nowhere: {_PARKED!r} is empty. It is bound "
+        f"to the exchange {_PARKING!r}."
+    )
+
+
+# -- empty the outbox ---------------------------------------------------------------------------------
+
+_ORDERS = ("Soup.", "Tea.", "Bread.", "Tea.")
+_LATE = "Cake."
+#: At which attempt to publish the program is killed: before RabbitMQ has the message, and after.
+_KILLED_BEFORE, _KILLED_AFTER = 2, 4
+_RUNS = 4
+_MOST_ATTEMPTS = 50
+
+
+class _Sent(NamedTuple):
+    """A message in the queue."""
+
+    key: str | None
+    task: str
+
+
+class _Desk:
+    """A database with an outbox, and programs that empty it, two of which are killed."""
+
+    def __init__(self, trial: Trial, folder: str) -> None:
+        self._trial = trial
+        self._path = str(Path(folder) / "shop.db")
+        self.attempts = 0
+        self.killed = False
+        #: What was ever in the outbox: tasks by key.
+        self.rows = {f"order-{number}": order for number, order in enumerate(_ORDERS, start=1)}
+        with self.database() as database, database:
+            database.execute("CREATE TABLE outbox (key TEXT PRIMARY KEY, task TEXT)")
+            database.executemany("INSERT INTO outbox VALUES (?, ?)", self.rows.items())
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[sqlite3.Connection]:
+        """Open the database as a program does; what it has not committed ends with it."""
+        # The function is called in a thread of its own.
+        with contextlib.closing(sqlite3.connect(self._path, check_same_thread=False)) as database:
+            yield database
+
+    def left(self) -> list[str]:
+        """Return what is still in the outbox."""
+        with self.database() as database:
+            return [task for (task,) in database.execute("SELECT task FROM outbox")]
+
+    def run(self, empty_outbox: Any) -> None:
+        """Call the function as one program, which may be killed.
+
+        Raises:
+            CheckFailedError: It raised something of its own.
+        """
+        self.killed = False
+        with self.database() as database, self._trial.channel() as channel:
+            channel.confirm_delivery()
+            self._watch(channel, database)
+            try:
+                self._trial.call(empty_outbox, database, channel, name="empty_outbox")
+            except CheckFailedError:
+                if not self.killed:
+                    raise
+            except BaseException as error:  # whatever it does, it ends there
+                if not self.killed:
+                    self._trial.no_channel_was_closed()
+                    raise CheckFailedError(f"empty_outbox raised {type(error).__name__}: {error}") from error
+
+    def _watch(self, channel: Any, database: sqlite3.Connection) -> None:
+        publish, signature = channel.basic_publish, inspect.signature(BlockingChannel.basic_publish)
+
+        def watched(*arguments: Any, **named: Any) -> None:
+            signature.bind(channel, *arguments, **named)
+            self.attempts += 1
+            if self.attempts > _MOST_ATTEMPTS:
+                self._die(channel, database)
+            if self.attempts == _KILLED_BEFORE:
+                self._die(channel, database)
+            publish(*arguments, **named)
+            if self.attempts == 1:
+                self._late_order()
+            if self.attempts == _KILLED_AFTER:
+                self._die(channel, database)
+
+        # An instance's own attribute hides the method.
+        channel.basic_publish = watched
+
+    def _die(self, channel: Any, database: sqlite3.Connection) -> None:
+        self.killed = True
+        database.rollback()
+        database.close()
+        pika_private.cut(channel.connection._impl)
+        raise WorkerKilled
+
+    def _late_order(self) -> None:
+        """Take another order while the outbox is being emptied, if the database lets somebody else write."""
+        with (
+            contextlib.suppress(sqlite3.OperationalError),
+            contextlib.closing(sqlite3.connect(self._path, timeout=0.0)) as other,
+            other,
+        ):
+            other.execute("INSERT INTO outbox VALUES (?, ?)", ("order-late", _LATE))
+            other.commit()
+            self.rows["order-late"] = _LATE
+
+
+def _empty_the_outbox(trial: Trial, empty_outbox: Any) -> str:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        desk = _Desk(trial, folder)
+        kills = 0
+        for _ in range(_RUNS):
+            desk.run(empty_outbox)
+            kills += desk.killed
+        trial.no_channel_was_closed()
+        left = desk.left()
+    sent = _fetch_all(trial)
+    _judge(sent, desk.rows, left)
+    twice = len(sent) - len(set(sent))
+    return (
+        f"{len(desk.rows)} orders were in the outbox, and all of them came to the queue, though the program was "
+        f"killed {kills} times. {twice} came twice, with the same message_id: whoever gets it can know it again."
+    )
+
+
+def _judge(sent: list[_Sent], rows: Mapping[str, str], left: list[str]) -> None:
+    """Hold what came to the queue against the rows that were in the outbox."""
+    wanted = Counter(rows.values())
+    named_by_row = all(each.key is not None and rows.get(each.key) == each.task for each in sent)
+    there = Counter(each.task for each in (set(sent) if named_by_row else sent))
+    if not sent:
+        raise CheckFailedError("Nothing came to the queue. Publish each row's task to the queue 'hello'.")
+    strange = next((task for task in there if task not in wanted), None)
+    if strange is not None:
+        raise CheckFailedError(f"{strange!r} came to the queue, which nobody ordered. Send each task as it is.")
+    _none_is_lost([task for task in wanted if there[task] < wanted[task]], left)
+    if left:
+        raise CheckFailedError(
+            f"All was sent, and {', '.join(f'{task!r}' for task in left)} is still in the outbox, to be sent again by "
+            f"every run to come. Delete what was sent, and commit that."
+        )
+    if any(each.key is None for each in sent):
+        raise CheckFailedError(
+            "Orders came without a message_id, and one of them twice: whoever gets it can't know it again. Send the "
+            "key of its row as the message_id."
+        )
+    if not named_by_row:
+        raise CheckFailedError(
+            f"The orders bear other names than their rows, such as {sent[0].key!r}, so nobody can tell that one came "
+            f"twice. Send the key of its row as the message_id."
+        )
+    often = [key for key, times in Counter(each.key for each in sent).items() if times > 1]
+    if len(often) > 1:
+        raise CheckFailedError(
+            f"The program was killed after one publish, and {len(often)} orders came twice. What was sent has to leave "
+            f"the outbox at once: commit after each."
+        )
+
+
+def _none_is_lost(missing: list[str], left: list[str]) -> None:
+    if not missing:
+        return
+    if missing[0] in left:
+        raise CheckFailedError(
+            f"'{missing[0]}' is still in the outbox, and nobody has sent it in {_RUNS} runs. Send all that is there."
+        )
+    if missing == [_LATE]:
+        raise CheckFailedError(
+            f"'{_LATE}' was ordered while the outbox was being emptied, and it was never sent: it was deleted with the "
+            f"others. Delete what you have sent, by its key, and nothing else."
+        )
+    raise CheckFailedError(
+        f"'{missing[0]}' is lost: it had left the outbox when the program was killed, and RabbitMQ had not got it. "
+        f"First the publish, then the delete, then the commit."
+    )
+
+
+def _fetch_all(trial: Trial) -> list[_Sent]:
+    found: list[_Sent] = []
+    with trial.lesson.connect() as connection:
+        channel = connection.channel()
+
+        def took_one() -> bool:
+            method, properties, body = channel.basic_get(queue=QUEUE, auto_ack=True)
+            if method is None or not isinstance(properties, BasicProperties) or body is None:
+                return False
+            found.append(_Sent(properties.message_id, body.decode(errors="replace")))
+            return True
+
+        while took_one():
+            pass
+    return found
+
+
+EXERCISES = (
+    Exercise(
+        "three chances",
+        "when_a_task_fails/three_chances",
+        "arguments",
+        (
+            "Two things are missing: how often an order may come back, and where it goes then.",
+            "Both names stand in this lesson. The first delivery is no return: how often does an order come back that "
+            "has three chances?",
+            "Add x-delivery-limit with 2, and x-dead-letter-exchange with the name of the exchange.",
+        ),
+        _three_chances,
+    ),
+    Exercise(
+        "empty the outbox",
+        "when_a_task_fails/empty_the_outbox",
+        "empty_outbox",
+        (
+            "The program can be killed at any line. For each of them: what is in the outbox then, and what in the "
+            "queue?",
+            "What is deleted before it is published can be lost. What is published before it is deleted can come "
+            "twice, which the receiver can bear if it can know the order again.",
+            "For each row: publish with properties=pika.BasicProperties(message_id=key), then delete the row with that "
+            "key, then commit.",
+        ),
+        _empty_the_outbox,
+        "database, channel",
+    ),
+)
