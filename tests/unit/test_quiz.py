@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets
+import nbformat
 import pytest
 
 from workq_helpers.errors import InvalidArgumentError
+from workq_helpers.lessons import CHAPTERS
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.prediction import Choice
 from workq_helpers.teaching.progress import Answered, CourseProgress
 from workq_helpers.teaching.question import Question
 from workq_helpers.teaching.quiz import COMING_BACK, Asked, Quiz, coming_back
 from workq_helpers.teaching.quiz_form import QuizForm
+
+ROOT = Path(__file__).parents[2]
+QUESTIONS = [Asked(question, lesson.title) for lesson in CHAPTERS for question in lesson.questions]
 
 
 def question(name: str) -> Question:
@@ -264,3 +269,31 @@ def test_a_notebook_shows_the_quiz_without_widgets_too(
         assert text in plain["text/html"]
     assert "No buttons below?" in plain["text/html"]
     assert not [why for why in ("Because", "<b>", "&lt;b", "would be") if why in str(plain)], "no answer is given away"
+
+
+# -- the questions of the course
+
+
+@pytest.mark.text
+@pytest.mark.parametrize("asked", QUESTIONS, ids=[each.question.name for each in QUESTIONS])
+def test_each_question_of_the_course_is_complete(asked: Asked) -> None:
+    known = asked.question
+    choices = (known.right, *known.wrong)
+    assert 2 <= len(known.wrong) <= 3
+    assert len({choice.text for choice in choices}) == len(choices)
+    for text in (known.question, *(text for choice in choices for text in choice)):
+        assert text.endswith((".", "?")), text
+
+
+@pytest.mark.text
+def test_no_two_questions_of_the_course_have_one_name() -> None:
+    assert len({each.question.name for each in QUESTIONS}) == len(QUESTIONS)
+
+
+@pytest.mark.text
+@pytest.mark.parametrize("lesson", CHAPTERS, ids=lambda lesson: lesson.title)
+def test_a_quiz_is_about_what_its_lesson_shows(lesson: Chapter) -> None:
+    cells = nbformat.read(ROOT / "notebooks" / lesson.notebook, as_version=4).cells
+    titles = {cell.source.splitlines()[0].removeprefix("## ") for cell in cells if cell.cell_type == "markdown"}
+    assert not lesson.questions or 3 <= len(lesson.questions) <= 5
+    assert {question.section for question in lesson.questions} <= titles
