@@ -48,13 +48,11 @@ def _three_chances(trial: Trial, arguments: Any) -> str:
 def _given_up_in_time(trial: Trial, arguments: dict[str, Any]) -> str:
     _declare(trial, arguments)
     cooked, chances = _cook_all(trial)
+    if chances >= _TOO_OFTEN or (chances > _CHANCES and not _is_limited(arguments)):
+        raise CheckFailedError(_goes_round(arguments, chances))
     for order in _GOOD:
         if not cooked[order]:
-            raise CheckFailedError(
-                f"'{order}' never came to the cook. With these arguments it left the queue before: {arguments}."
-            )
-    if chances >= _TOO_OFTEN or (chances > _CHANCES and "x-delivery-limit" not in arguments):
-        raise CheckFailedError(_goes_round(arguments, chances))
+            raise CheckFailedError(f"'{order}' never came to the cook. {_why_it_left(arguments)}")
     reason = _found(trial)
     if chances != _CHANCES:
         raise CheckFailedError(
@@ -115,8 +113,6 @@ def _cook_all(trial: Trial) -> tuple[Counter[str], int]:
 
         while came < _TOO_OFTEN and wait_until(took_one, _QUIET_SECONDS):
             pass
-        while wait_until(took_one, 0.0) and len(cooked) < len(_GOOD) and came < 2 * _TOO_OFTEN:
-            pass
     return cooked, came
 
 
@@ -136,6 +132,11 @@ def _found(trial: Trial) -> str:
         return wait_until(look, 2 * _QUIET_SECONDS)
 
 
+def _is_limited(arguments: dict[str, Any]) -> bool:
+    limit = arguments.get("x-delivery-limit")
+    return isinstance(limit, int) and not isinstance(limit, bool)
+
+
 def _goes_round(arguments: dict[str, Any], chances: int) -> str:
     limit = arguments.get("x-delivery-limit")
     if "x-delivery-limit" not in arguments:
@@ -143,12 +144,21 @@ def _goes_round(arguments: dict[str, Any], chances: int) -> str:
             f"'{_POISON}' was delivered more than {_CHANCES} times. How often it may come back is an argument of the "
             f"queue."
         )
-    if isinstance(limit, bool) or not isinstance(limit, int):
+    if not _is_limited(arguments):
         return (
             f"'{_POISON}' was delivered {chances} times: x-delivery-limit is {limit!r}, a {type(limit).__name__}, and "
             f"RabbitMQ takes a whole number, without quotes."
         )
     return f"'{_POISON}' was delivered {chances} times and came back each time: x-delivery-limit is {limit}."
+
+
+def _why_it_left(arguments: dict[str, Any]) -> str:
+    ttl, room = arguments.get("x-message-ttl"), arguments.get("x-max-length")
+    if ttl is not None:
+        return f"x-message-ttl is {ttl!r}: what waits longer, in milliseconds, leaves the queue uncooked."
+    if room is not None:
+        return f"It had to leave the queue, which holds {room!r}."
+    return f"It left the queue before, with these arguments: {arguments}."
 
 
 def _nobody_parked_it(arguments: dict[str, Any]) -> str:
@@ -157,6 +167,12 @@ def _nobody_parked_it(arguments: dict[str, Any]) -> str:
         return (
             f"'{_POISON}' was delivered {_CHANCES} times and then thrown away: {_PARKED!r} is empty. A queue needs to "
             f"be told where its dead letters go."
+        )
+    if not exchange:
+        key = arguments.get("x-dead-letter-routing-key", _KITCHEN)
+        return (
+            f"'{_POISON}' left the queue and is not in {_PARKED!r}. With the routing key {key!r} the default exchange "
+            f"leads to the queue of that name; {_PARKED!r} is bound to the exchange {_PARKING!r}."
         )
     return (
         f"'{_POISON}' left the queue for the exchange {exchange!r} and came nowhere: {_PARKED!r} is empty. It is bound "
@@ -238,7 +254,7 @@ class _Desk:
             if self.attempts == _KILLED_BEFORE:
                 self._die(channel, database)
             publish(*arguments, **named)
-            if self.attempts == 1:
+            if self.attempts == _KILLED_AFTER + 1:
                 self._late_order()
             if self.attempts == _KILLED_AFTER:
                 self._die(channel, database)
@@ -293,7 +309,7 @@ def _judge(sent: list[_Sent], rows: Mapping[str, str], left: list[str]) -> None:
     strange = next((task for task in there if task not in wanted), None)
     if strange is not None:
         raise CheckFailedError(f"{strange!r} came to the queue, which nobody ordered. Send each task as it is.")
-    _none_is_lost([task for task in wanted if there[task] < wanted[task]], left)
+    _none_is_lost([task for task in wanted if there[task] < wanted[task]], there, left)
     if left:
         raise CheckFailedError(
             f"All was sent, and {', '.join(f'{task!r}' for task in left)} is still in the outbox, to be sent again by "
@@ -317,7 +333,7 @@ def _judge(sent: list[_Sent], rows: Mapping[str, str], left: list[str]) -> None:
         )
 
 
-def _none_is_lost(missing: list[str], left: list[str]) -> None:
+def _none_is_lost(missing: list[str], there: Counter[str], left: list[str]) -> None:
     if not missing:
         return
     if missing[0] in left:
@@ -328,6 +344,11 @@ def _none_is_lost(missing: list[str], left: list[str]) -> None:
         raise CheckFailedError(
             f"'{_LATE}' was ordered while the outbox was being emptied, and it was never sent: it was deleted with the "
             f"others. Delete what you have sent, by its key, and nothing else."
+        )
+    if there[missing[0]]:
+        raise CheckFailedError(
+            f"'{missing[0]}' is lost: another one with the same text was sent, and it was taken for that or left the "
+            f"outbox with it. Equal orders are not the same order; their keys tell them apart."
         )
     raise CheckFailedError(
         f"'{missing[0]}' is lost: it had left the outbox when the program was killed, and RabbitMQ had not got it. "
