@@ -14,6 +14,7 @@ CHAPTERS = Course(
     "start_here",
     "round_robin",
     "acknowledgments",
+    "mistakes_and_long_work",
     "durability",
     "fair_dispatch",
     "putting_it_together",
