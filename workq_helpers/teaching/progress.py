@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -58,7 +59,7 @@ class Done(NamedTuple):
     """What is done.
 
     Attributes:
-        lessons: File names of notebooks.
+        lessons: Names of lessons: those of their notebooks, without the numbers, which may change.
         exercises: Names of exercises.
     """
 
@@ -114,7 +115,7 @@ class CourseProgress:
 
     def mark_lesson(self, notebook: str) -> bool:
         """Note a lesson as done; return whether that could be kept."""
-        return self._change(lambda done: Done(done.lessons | {notebook}, done.exercises))
+        return self._change(lambda done: Done(done.lessons | {_lesson_of(notebook)}, done.exercises))
 
     def mark_exercise(self, name: str) -> bool:
         """Note an exercise as done; return whether that could be kept."""
@@ -150,7 +151,7 @@ class CourseProgress:
         return [
             (
                 chapter.title,
-                "done" if chapter.notebook in done.lessons else "",
+                "done" if _lesson_of(chapter.notebook) in done.lessons else "",
                 ", ".join(_marked(each.name, each.name in done.exercises) for each in chapter.exercises) or "none",
             )
             for chapter in self._chapters
@@ -235,7 +236,12 @@ def _parsed(text: str) -> Done | None:
         isinstance(names, list) and all(isinstance(name, str) for name in names) for names in (lessons, exercises)
     ):
         return None
-    return Done(frozenset(lessons), frozenset(exercises))
+    return Done(frozenset(map(_lesson_of, lessons)), frozenset(exercises))
+
+
+def _lesson_of(notebook: str) -> str:
+    """Return the name of a notebook's lesson, whatever number it has or had."""
+    return re.sub(r"^\d+_|\.ipynb$", "", notebook)
 
 
 def _write(path: Path, done: Done) -> None:

@@ -147,8 +147,12 @@ def _observe_long_work(lesson: Session) -> Seen:
         raise CheckFailedError("Nobody has taken the order yet. Run the cell that calls process_data_events.")
     if any(message.place == "in hand" for message in taken):
         raise CheckFailedError(f"{quoted(taken[0])} is still in hand. Run the cell that calls process_data_events.")
+    # An acknowledgment that went into a closed connection was sent, as far as the log can see.
+    ready = sum(count.ready for count in seen.counts().values()) if seen.counts else 0
+    if ready:
+        return Seen(1, f"{quoted(taken[0])} was cooked, and the broker counts {ready} ready again.")
     choice = {"done": 0, "waiting": 1, "lost": 2}.get(taken[0].place)
-    return Seen(choice, f"{quoted(taken[0])} is {taken[0].place}, after {taken[0].deliveries} delivery.")
+    return Seen(choice, f"{quoted(taken[0])} is {taken[0].place}, and the broker has none ready.")
 
 
 PREDICTIONS = (
