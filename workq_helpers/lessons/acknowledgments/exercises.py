@@ -22,7 +22,7 @@ _BREAD = "Bread.."
 _ORDERS = ("Tea.", _BREAD, "Soup..", "Juice.")
 
 
-class ColdOvenError(Exception):
+class _ColdOvenError(Exception):
     """What the oven of the exercise raises."""
 
 
@@ -44,7 +44,7 @@ class _Oven:
         work(body)
         if order == _BREAD and not self._failed:
             self._failed = True
-            raise ColdOvenError("the oven went cold")
+            raise _ColdOvenError("the oven went cold")
         self.baked.append(order)
 
 
@@ -73,7 +73,7 @@ def _mend_the_polite_cook(trial: Trial, callback: Any) -> str:
 def _only_the_oven_failed(trial: Trial) -> None:
     trial.no_channel_was_closed()
     for event in trial.lesson.log:
-        if event.kind == "failed" and ColdOvenError.__name__ not in str(event.detail):
+        if event.kind == "failed" and _ColdOvenError.__name__ not in str(event.detail):
             raise CheckFailedError(f"{event.actor} died at '{event.task}': {event.detail}. That was not the oven.")
 
 
