@@ -195,5 +195,5 @@ def test_a_file_of_before_there_were_quizzes_is_read(progress: CourseProgress) -
     progress.path.write_text(
         '{"format": "workq course progress", "version": 1, "lessons": ["a.ipynb"], "exercises": ["b"]}'
     )
-    assert progress.done() == Done(frozenset({"a.ipynb"}), frozenset({"b"}))
+    assert progress.done() == Done(frozenset({"a"}), frozenset({"b"}))
     assert not progress.trouble
