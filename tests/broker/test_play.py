@@ -191,6 +191,7 @@ def test_play_in_the_middle_is_named_with_the_way_out(learner: Learner, section:
         try:
             said = learner.run(cell)
         except CheckFailedError as error:
+            assert error.show_why is not None
             said = error
         if isinstance(said, Comparison) and said.seen is None:
             said = CheckFailedError(said.missing)

@@ -150,9 +150,9 @@ def test_a_worker_that_ended_says_what_it_dropped() -> None:
     assert picture_of(log)["workers"][0]["dropped"] == ""
     log.record("killed", "w", "hello")
     consume(log, "requeued", "b..", 2)
-    assert picture_of(log)["workers"][0]["dropped"] == "gave back b.."
+    assert picture_of(log)["workers"][0]["dropped"] == "gave back b"
     consume(log, "lost", "c.", 3)
-    assert picture_of(log)["workers"][0]["dropped"] == "gave back b..; lost c."
+    assert picture_of(log)["workers"][0]["dropped"] == "gave back b; lost c"
 
 
 def test_a_finished_task_whose_ack_was_forgotten_stays_in_its_slot() -> None:

@@ -26,6 +26,8 @@ from workq_helpers.stage.frame import (
     WorkerState,
 )
 from workq_helpers.stage.narration import Narration
+from workq_helpers.stage.sentences import name_of
+from workq_helpers.text import each_once
 
 __all__ = ["BrokerCounts", "Scene"]
 
@@ -423,7 +425,7 @@ def _cut(line: str, width: int) -> str:
 
 
 def _listed(tasks: list[str]) -> str:
-    shown = ", ".join(tasks[:MOST_DROPPED])
+    shown = ", ".join(each_once(map(name_of, tasks[:MOST_DROPPED])))
     return shown if len(tasks) <= MOST_DROPPED else f"{shown} and {len(tasks) - MOST_DROPPED} more"
 
 

@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from workq_helpers.errors import CheckFailedError, InvalidArgumentError
+from workq_helpers.session import Session
 from workq_helpers.teaching.check import CheckResult, HasLog, NotChecked, observed
 from workq_helpers.teaching.comparison import Comparison
 from workq_helpers.teaching.exercise import Exercise, OpenExercise
 from workq_helpers.teaching.form import Form
 from workq_helpers.teaching.prediction import Answer, Prediction, position
 from workq_helpers.teaching.progress import CourseProgress, Finish
+from workq_helpers.teaching.reason import Reason
 
 if TYPE_CHECKING:
     from workq_helpers.log.events import EventLog
-    from workq_helpers.session import Session
     from workq_helpers.teaching.evidence import Evidence
 
 __all__ = ["Chapter"]
@@ -136,7 +137,12 @@ class Chapter:
             InvalidArgumentError: There is no check of that name.
         """
         claim = self._named(name, self.checks, "check")
-        result = CheckResult(name, claim(observed(lesson, outages=self.outages)))
+        try:
+            result = CheckResult(name, claim(observed(lesson, outages=self.outages)))
+        except CheckFailedError as error:
+            if isinstance(lesson, Session):
+                error.show_why = Reason(lesson.log, lesson.experiments.last_began_seconds()).show
+            raise
         self._passed.add(name)
         return result
 

@@ -88,7 +88,6 @@ export class WorkerCardView {
     const free = worker.free === null ? "no limit" : `${formatCount(worker.free)} free`;
     setText(this.room, ended ? "" : free);
     setText(this.dropped, worker.dropped);
-    setAttribute(this.dropped, "title", worker.dropped);
     setHidden(this.dropped, worker.dropped === "");
   }
 }
