@@ -18,6 +18,8 @@ WINDOW = (1440, 860)
 #: Slow enough for a picture in the middle of an action.
 SECONDS_PER_DOT = 0.6
 
+THEMES = pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.nightly)])
+
 
 class Learner:
     """Somebody who reads a lesson from top to bottom.
@@ -72,7 +74,7 @@ class Learner:
         self.notebook.screenshot(f"film-{name}-{self._theme}")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@THEMES
 def test_lesson_00_begins_on_the_stage(lab: Lab, theme: str) -> None:
     learner = Learner(lab, "00_start_here", theme)
     stage = learner.stage
@@ -93,7 +95,7 @@ def test_lesson_00_begins_on_the_stage(lab: Lab, theme: str) -> None:
     learner.photograph("04-a-check")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@THEMES
 def test_lesson_01_asks_shows_and_compares(lab: Lab, theme: str) -> None:
     learner = Learner(lab, "01_round_robin", theme)
     learner.run('predict(lesson, "five orders")')
@@ -109,7 +111,7 @@ def test_lesson_01_asks_shows_and_compares(lab: Lab, theme: str) -> None:
     learner.photograph("08-a-timeline")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@THEMES
 def test_lesson_02_kills_a_worker_at_work(lab: Lab, theme: str) -> None:
     learner = Learner(lab, "02_acknowledgments", theme)
     learner.begin('new_task("Stew"')
