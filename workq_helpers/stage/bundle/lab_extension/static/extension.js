@@ -5,7 +5,7 @@
   var INVITATION = [
     ["h3", "The stage"],
     ["p", "Here you see what RabbitMQ does: messages in their queues, workers at their tasks."],
-    ["p", "Click the first cell of the notebook and press Shift+Enter, again and again: each cell runs, and with “lesson.stage” it begins."]
+    ["p", "Click the first cell of the notebook and press Shift+Enter, once for each cell, until it begins."]
   ];
   var INVITATION_STYLE = "margin: 18vh auto; max-width: 380px; padding: 20px; text-align: center; border-radius: 8px; border: 1.5px dashed var(--jp-border-color0); color: var(--jp-ui-font-color1); font: 14px/1.5 var(--jp-ui-font-family);";
   function invitation() {
