@@ -339,6 +339,7 @@ def test_what_the_notebook_itself_has_fetched_is_shown_with_it() -> None:
     log.record("delivered", "notebook", "hello", "id of a.", "a.", 1)
     worker = picture_of(log)["workers"][0]
     assert (worker["name"], tasks(worker["slots"])) == ("notebook", ["a."])
+    assert (worker["program"], worker["queue"], worker["free"]) == ("", "", 0)  # nothing to stop, and it takes no more
 
 
 def test_dots_that_the_log_does_not_hold_are_not_guessed() -> None:

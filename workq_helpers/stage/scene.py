@@ -118,6 +118,16 @@ class _Worker:
         return "; ".join(f"{how} {_listed(tasks)}" for how, tasks in ends.items() if tasks)
 
 
+class _Fetching(_Worker):
+    """The notebook, or a program, where it holds what it fetched with basic_get: nobody consumes, and nothing ends it."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__("idle")
+        self.program = ""
+
+
 class _Publisher:
     __slots__ = ("blocked", "state")
 
@@ -345,7 +355,7 @@ class Scene:
         return [name for name in self._workers if name in shown]
 
     def _worker(self, name: str, counts: WorkerCounts, seconds: float, *, most_slots: int, running: bool) -> WorkerCard:
-        worker = self._workers.get(name) or _Worker("idle")
+        worker = self._workers.get(name) or _Fetching()
         auto_ack = self.ledger.auto_ack(name)
         slots = self.ledger.slots(name, most_slots)
         busy_with = self.ledger.busy_with(name) if worker.state not in _ENDED else None
@@ -367,7 +377,7 @@ class Scene:
         }
 
     def _free(self, worker: _Worker, limit: int, in_hand: int) -> int | None:
-        if worker.state in _ENDED:
+        if worker.state in _ENDED or isinstance(worker, _Fetching):
             return 0
         return max(0, limit - in_hand) if limit else None
 
