@@ -18,6 +18,8 @@ WINDOW = (1440, 860)
 #: Slow enough for a picture in the middle of an action.
 SECONDS_PER_DOT = 0.6
 
+pytestmark = pytest.mark.timeout(300)  # a whole section of a lesson, at a pace that one can see
+
 THEMES = pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.nightly)])
 
 
