@@ -119,7 +119,7 @@ class _Worker:
 
 
 class _Fetching(_Worker):
-    """The notebook, or a program, where it holds what it fetched with basic_get: nobody consumes, and nothing ends it."""
+    """Whoever holds what it fetched with basic_get, such as the notebook: it does not consume, and nothing ends it."""
 
     __slots__ = ()
 
