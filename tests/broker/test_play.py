@@ -32,6 +32,8 @@ SHOWS = re.compile(
 
 #: What a cell may define.
 DEFINES = (ast.Import, ast.ImportFrom, ast.FunctionDef)
+#: And the values that later sections need.
+VALUES = ("orders = ", "persistent = ", "to_parked = ")
 
 #: Experiments to play before: the section's title, and the lesson's queue.
 EXPERIMENTS = [
@@ -106,7 +108,7 @@ class Learner:
                     return
                 continue
             for node in ast.parse(cell.source).body:
-                if isinstance(node, DEFINES) or ast.unparse(node).startswith(("orders = ", "persistent = ", "to_parked = ")):
+                if isinstance(node, DEFINES) or ast.unparse(node).startswith(VALUES):
                     exec(ast.unparse(node), self._names)  # noqa: S102 - our own notebooks
 
     def run(self, cell: Any, *, hurry: bool = False) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.when_a_task_fails.exercises import EXERCISES
+from workq_helpers.lessons.when_a_task_fails.quiz import QUESTIONS
 from workq_helpers.lessons.when_a_task_fails.retries import ORDER, PLATES, WAYS
 from workq_helpers.log.details import PublishOptions, QueueOptions
 from workq_helpers.log.events import Event
@@ -378,4 +379,5 @@ CHAPTER = Chapter(
     optional=frozenset({"priorities", "one active consumer"}),
     predictions=PREDICTIONS,
     exercises=EXERCISES,
+    questions=QUESTIONS,
 )
