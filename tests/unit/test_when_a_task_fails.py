@@ -149,7 +149,7 @@ def retried(at_once: int = 30, plates: tuple[str, ...] = ("at once", "cycle", "s
 def test_ways_to_try_again_are_told_by_their_deliveries_and_plates() -> None:
     assert retried().says("retries").endswith("Cooked twice: steps.")
     assert retried().seen("killed between two calls") == (2, "Of one order came 2 plates.")
-    table = retry_table(retried())  # type: ignore[arg-type]
+    table = retry_table(list(retried().log))
     assert table.loc["at once"].to_list() == [30, 1, 0, 0]
     assert table.loc["steps"].to_list() == [7, 2, 0, 1]
     assert "delayed" not in table.index

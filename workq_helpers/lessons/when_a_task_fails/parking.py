@@ -18,7 +18,7 @@ __all__ = ["parked", "read_death"]
 _COLUMNS = ["task", "reason", "died in", "times"]
 
 
-def parked(lesson: Session, expected: int, queue: str = "parked", timeout: float = 200.0) -> pd.DataFrame:
+def parked(lesson: Session, expected: int, queue: str = "parked", timeout: float = 10.0) -> pd.DataFrame:
     """Look into a queue of dead letters, once so many are there.
 
     Each is fetched and put back, so the queue keeps them, in their order.
@@ -27,7 +27,7 @@ def parked(lesson: Session, expected: int, queue: str = "parked", timeout: float
         lesson: Where the queue is.
         expected: How many to wait for.
         queue: Its name.
-        timeout: Seconds to wait at most: a RabbitMQ that nobody told otherwise tries again after three minutes.
+        timeout: Seconds to wait at most.
 
     Returns:
         A row for each: ``task``, and of its last death ``reason``, ``died in`` (the queue) and ``times`` (how often

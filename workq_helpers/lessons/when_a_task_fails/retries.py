@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
@@ -16,6 +16,7 @@ from workq_helpers.lessons.when_a_task_fails.parking import read_death
 from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
+    from workq_helpers.log.events import Event
     from workq_helpers.session import Session
 
 __all__ = ["ORDER", "PLATES", "STEPS", "WAYS", "Way", "compare_retries", "retry_table"]
@@ -144,16 +145,18 @@ def compare_retries(lesson: Session) -> pd.DataFrame:
         WaitTimeoutError: An order was not cooked within a minute.
     """
     unit = max(seconds_per_dot(), _SHORTEST_UNIT_SECONDS)
+    begin = len(lesson.log)
     told = {
         name: _try(lesson, name, way, unit)
         for name, way in _ways(round(1000 * unit)).items()
         if name != "delayed" or lesson.broker.features.delayed_retry
     }
-    table = retry_table(lesson)
+    table = retry_table(lesson.log[begin:])
     return table.assign(told=pd.Series(told)).rename(columns={"told": "attempts told by"})
 
 
 def _try(lesson: Session, name: str, way: Way, unit_seconds: float) -> str:
+    begin = len(lesson.log)
     with lesson.connect() as connection:
         channel = connection.channel()
         channel.queue_declare(queue=PLATES, durable=True)
@@ -180,7 +183,10 @@ def _try(lesson: Session, name: str, way: Way, unit_seconds: float) -> str:
     lesson.start_worker(cook, name, prefetch_count=1)
     wanted = 1 + _copies_made(lesson, accident.strike())
     second = lesson.start_worker(cook, name, prefetch_count=1)
-    if wait_until(lambda: _plates(lesson, name), _TIMEOUT_SECONDS, accept=lambda made: made >= wanted) < wanted:
+    made = wait_until(
+        lambda: _plates(lesson.log[begin:], name), _TIMEOUT_SECONDS, accept=lambda plates: plates >= wanted
+    )
+    if made < wanted:
         raise WaitTimeoutError(f"The order of {name!r} was not cooked within {_TIMEOUT_SECONDS:.0f} seconds.")
     second.stop()
     return told[0]
@@ -195,16 +201,16 @@ def _copies_made(lesson: Session, worker: str) -> int:
     return sum(event.kind == "published" and event.actor == worker for event in lesson.log)
 
 
-def _plates(lesson: Session, way: str) -> int:
+def _plates(events: Iterable[Event], way: str) -> int:
     made = f"{ORDER}, {way}"
-    return sum(event.kind == "published" and event.task == made for event in lesson.log)
+    return sum(event.kind == "published" and event.task == made for event in events)
 
 
-def retry_table(lesson: Session) -> pd.DataFrame:
+def retry_table(events: Sequence[Event]) -> pd.DataFrame:
     """Count what the log saw of each way.
 
     Args:
-        lesson: Where `compare_retries` was run.
+        events: Those of one run of `compare_retries`.
 
     Returns:
         By ``way``: ``deliveries`` to cooks, ``plates``, ``lost`` and ``twice`` (orders without a plate, and plates too
@@ -212,8 +218,8 @@ def retry_table(lesson: Session) -> pd.DataFrame:
     """
     rows = {}
     for way in WAYS:
-        deliveries = sum(event.kind == "delivered" and event.queue == way for event in lesson.log)
-        plates = _plates(lesson, way)
+        deliveries = sum(event.kind == "delivered" and event.queue == way for event in events)
+        plates = _plates(events, way)
         if deliveries:
             rows[way] = (deliveries, plates, max(0, 1 - plates), max(0, plates - 1))
     columns = ["deliveries", "plates", "lost", "twice"]
