@@ -65,11 +65,11 @@ def test_a_word_is_searched_and_its_lesson_found(page: Page, look: str, lesson_s
     page.get_by_placeholder("Search").press("Enter")
     found = page.locator("#search-results li a")
     found.first.wait_for()
-    assert "Acknowledgments" in found.all_inner_texts()
+    assert "Mistakes, timeouts and long work" in found.all_inner_texts()
     keep(page, f"site-search-{look}")
-    found.filter(has_text="Acknowledgments").first.click()
-    page.wait_for_url("**/lessons/02_acknowledgments.html*")
-    page.get_by_role("heading", name="Acknowledgments", level=1).wait_for()
+    found.filter(has_text="Mistakes, timeouts and long work").first.click()
+    page.wait_for_url("**/lessons/03_mistakes_and_long_work.html*")
+    page.get_by_role("heading", name="Mistakes, timeouts and long work", level=1).wait_for()
 
 
 def test_a_lesson_is_read_and_an_answer_unfolded(page: Page, look: str, lesson_site: Path) -> None:
