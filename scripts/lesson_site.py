@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
+from quiz_page import quiz_page
 
 from notebooks import ROOT, derive_exercises, run, tidy, with_expected_outputs
 from workq_helpers import find_broker
@@ -33,6 +34,7 @@ NO_PICTURE = (
 
 _PREDICT = re.compile(r'^predict\(lesson, "([^"]+)"|\.predict\("([^"]+)"', re.MULTILINE)
 _CHECK = re.compile(r'\bexercise\("([^"]+)"\)\.check\(')
+_QUIZ = re.compile(r"^quiz\(\)$", re.MULTILINE)
 
 
 def main() -> int:
@@ -113,6 +115,9 @@ def for_reading(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         if asked:
             cell.outputs = []
             cells.append(text_after(cell, question(asked[1] or asked[2])))
+        elif _QUIZ.search(cell.source):
+            cell.outputs = []
+            cells.append(text_after(cell, quiz_page(notebook.cells[0].source.splitlines()[0].removeprefix("# "))))
         elif tried:
             fold_output(cell, "What the check says before you do the exercise")
             cells.append(text_after(cell, help_with(tried[1])))

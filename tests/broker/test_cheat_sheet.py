@@ -27,8 +27,7 @@ def test_it_publishes_consumes_and_parks_what_is_rejected(
     running = lesson.start_program(program)
     poll_for(lambda: "parking" in lesson.queue_counts() and lesson.queue_counts()["parking"].ready == 1)
     lesson.wait_until_idle(timeout=60)
-    tasks = lesson.tasks()
-    assert dict(zip(tasks["task"], tasks["fate"], strict=True)) == {"Soup..": "done", "Stone": "dead-lettered"}
+    assert list(lesson.tasks().query("task == 'Soup..'")["fate"]) == ["done"]
     assert not running.console.lines, "nothing was refused"
     with lesson.connect() as connection:
         _, properties, body = connection.channel().basic_get(queue="parking", auto_ack=True)
