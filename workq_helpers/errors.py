@@ -24,9 +24,7 @@
     │   │   ├── ImageUnavailableError   the image is not here and can't be pulled
     │   │   └── PackagesError           RabbitMQ's packages can't be had or unpacked
     │   │       └── DiskFullError       no room left to unpack them
-    │   └── StateFileError              the file that says which broker runs can't be used
-    │       ├── StaleStateError         it names a broker that is gone
-    │       └── StateVersionError       another version of the course wrote it
+    │   └── StaleStateError             what says that a course broker runs is left of one that is gone
     ├── QueueError                      a queue; each is also pika's own exception
     │   ├── QueueMismatchError          406: it exists with other arguments
     │   ├── QueueNotFoundError          404: there is no such queue
@@ -68,8 +66,6 @@ __all__ = [
     "QueueError",
     "RunFileError",
     "StaleStateError",
-    "StateFileError",
-    "StateVersionError",
     "UnknownWorkerError",
     "UnsupportedBrokerError",
     "VirtualHostRefusedError",
@@ -172,16 +168,8 @@ class DiskFullError(PackagesError):
     """There is no room left for RabbitMQ's packages."""
 
 
-class StateFileError(BrokerError):
-    """The file that says which course broker runs can't be read."""
-
-
-class StaleStateError(StateFileError):
-    """The state file names a course broker that is gone."""
-
-
-class StateVersionError(StateFileError):
-    """Another version of the course wrote the state file."""
+class StaleStateError(BrokerError):
+    """What says that a course broker runs is left of one that is gone."""
 
 
 class QueueError(WorkqError):
