@@ -13,8 +13,7 @@ QUESTIONS = (
         "A callback does its work and never acknowledges. How do you notice?",
         Choice(
             "The number of unacknowledged messages only grows.",
-            "RabbitMQ keeps every message until it hears of it. rabbitmqctl list_queues shows the number as "
-            "messages_unacknowledged.",
+            "RabbitMQ keeps every message until it hears of it, so the number never falls while the worker lives.",
         ),
         (
             Choice(
