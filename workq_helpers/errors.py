@@ -43,6 +43,8 @@ once, and pika, which takes a while to import, only when the broker is up.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from workq_helpers.text import printable
 
 __all__ = [
@@ -101,7 +103,18 @@ class ImpostorError(WorkqError, ImportError):
 
 
 class CheckFailedError(WorkqError, AssertionError):
-    """A lesson's claim was not observed; the message says what is missing."""
+    """A lesson's claim was not observed; the message says what is missing.
+
+    Attributes:
+        show_why: Shows why in a notebook, above the message; ``None`` where there is nothing to see.
+    """
+
+    show_why: Callable[[], None] | None = None
+
+    def _render_traceback_(self) -> list[str]:
+        if self.show_why is not None:
+            self.show_why()
+        return super()._render_traceback_()
 
 
 class RunFileError(WorkqError):

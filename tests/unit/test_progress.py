@@ -192,6 +192,8 @@ def test_what_quizzes_were_answered_with_is_kept_in_order(progress: CourseProgre
 
 def test_a_file_of_before_there_were_quizzes_is_read(progress: CourseProgress) -> None:
     progress.path.parent.mkdir()
-    progress.path.write_text('{"format": "workq course progress", "version": 1, "lessons": ["a"], "exercises": ["b"]}')
+    progress.path.write_text(
+        '{"format": "workq course progress", "version": 1, "lessons": ["a.ipynb"], "exercises": ["b"]}'
+    )
     assert progress.done() == Done(frozenset({"a"}), frozenset({"b"}))
     assert not progress.trouble
