@@ -15,9 +15,8 @@ pytestmark = pytest.mark.text
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "teachers_guide.md").read_text(encoding="utf-8")
-#: A lesson that is to be taught has a quiz.
-LESSONS = [chapter for chapter in CHAPTERS if chapter.questions]
-assert LESSONS
+LESSONS = [chapter for chapter in CHAPTERS if f"[{chapter.title}](" in GUIDE]
+assert len(LESSONS) >= 7
 
 lessons = pytest.mark.parametrize("chapter", LESSONS, ids=lambda chapter: chapter.title)
 
