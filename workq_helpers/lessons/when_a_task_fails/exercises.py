@@ -180,7 +180,7 @@ def _nobody_parked_it(arguments: dict[str, Any]) -> str:
     )
 
 
-# -- empty the outbox ---------------------------------------------------------------------------------
+# -- mend the outbox ----------------------------------------------------------------------------------
 
 _ORDERS = ("Soup.", "Tea.", "Bread.", "Tea.")
 _LATE = "Cake."
@@ -281,7 +281,7 @@ class _Desk:
             self.rows["order-late"] = _LATE
 
 
-def _empty_the_outbox(trial: Trial, empty_outbox: Any) -> str:
+def _mend_the_outbox(trial: Trial, empty_outbox: Any) -> str:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         desk = _Desk(trial, folder)
         kills = 0
@@ -387,8 +387,8 @@ EXERCISES = (
         _three_chances,
     ),
     Exercise(
-        "empty the outbox",
-        "when_a_task_fails/empty_the_outbox",
+        "mend the outbox",
+        "when_a_task_fails/mend_the_outbox",
         "empty_outbox",
         (
             "The program can be killed at any line. For each of them: what is in the outbox then, and what in the "
@@ -398,7 +398,7 @@ EXERCISES = (
             "For each row: publish with properties=pika.BasicProperties(message_id=key), then delete the row with that "
             "key, then commit.",
         ),
-        _empty_the_outbox,
+        _mend_the_outbox,
         "database, channel",
     ),
 )
