@@ -84,7 +84,9 @@ class Learner:
 
     def photograph_stage(self, name: str) -> None:
         """Keep a picture of the stage alone, such as the lessons' text has; see `scripts/lesson_pictures.py`."""
+        self.notebook.resize(WINDOW[0], 2 * WINDOW[1])  # all of it
         (SCREENSHOTS / f"stage-{name}-{self._theme}.png").write_bytes(self.stage.root.screenshot())
+        self.notebook.resize(*WINDOW)
 
 
 @THEMES

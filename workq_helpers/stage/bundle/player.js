@@ -1071,9 +1071,9 @@ var Place = class {
     this.root = root;
     this.panel = ui.window.workqPanel;
     const { h } = ui;
-    const show = this.#button("Show it", () => this.panel?.show(this));
+    const show2 = this.#button("Show it", () => this.panel?.show(this));
     const here = this.#button("Show it here", () => this.#stay());
-    this.note = h("p", { class: "workq-elsewhere", hidden: true }, "The stage is beside the notebook. ", show, here);
+    this.note = h("p", { class: "workq-elsewhere", hidden: true }, "The stage is beside the notebook. ", show2, here);
     this.back = h(
       "p",
       { class: "workq-elsewhere", hidden: true },
@@ -2688,7 +2688,8 @@ function settingsOf({ ack, prefetch_count, program, queue }, frame) {
 }
 
 // workq_helpers/stage/js/worker_column.js
-function invitation({ queues, publishers }) {
+function invitation({ queues, publishers, controls }) {
+  if (controls.includes("player")) return "No worker yet.";
   const waiting = queues.reduce((sum, queue) => sum + queue.ready.log, 0);
   if (waiting > 0) return "No worker yet. Press “Add worker”, and it takes what waits in the queue.";
   if (publishers.published > 0) return "No worker yet. Press “Add worker”, and it takes the next task that is sent.";
@@ -3248,9 +3249,31 @@ async function readAll(reader) {
   }
 }
 
-// workq_helpers/stage/js/player/player.js
+// workq_helpers/stage/js/player/play.js
 var NOT_PLAYED = "This run can't be played here.";
-async function play(el, packed, atSeconds = null) {
+var Player = class {
+  /**
+   * @param {RunModel} model
+   * @param {HTMLElement} el
+   */
+  constructor(model, el) {
+    this.model = model;
+    this.view = new View(model, el);
+    this.view.root.setAttribute("data-recorded", "true");
+    this.view.open(el);
+  }
+  /** @param {number} seconds Since the run's beginning. */
+  seek(seconds) {
+    this.model.send({ do: "seek", seconds });
+  }
+  play() {
+    this.model.send({ do: "play" });
+  }
+  close() {
+    this.view.close();
+  }
+};
+async function show(el, packed, atSeconds = null) {
   const window = (
     /** @type {Window} */
     el.ownerDocument.defaultView
@@ -3258,24 +3281,26 @@ async function play(el, packed, atSeconds = null) {
   try {
     const model = new RunModel(Run.parse(await unpack(packed)), window);
     if (atSeconds !== null) model.send({ do: "seek", seconds: atSeconds });
-    const view = new View(model, el);
-    view.root.setAttribute("data-recorded", "true");
-    view.open(el);
-    return () => view.close();
+    return new Player(model, el);
   } catch (error) {
     tell(el, error instanceof RunError ? error.message : NOT_PLAYED);
-    return () => {
-    };
+    return void 0;
   }
-}
-async function render({ model, el }) {
-  return await play(el, model.get("packed"));
 }
 function tell(el, text) {
   const paragraph = el.ownerDocument.createElement("p");
   paragraph.setAttribute("role", "alert");
   paragraph.textContent = text;
   el.append(paragraph);
+}
+
+// workq_helpers/stage/js/player/player.js
+async function play(el, packed, atSeconds = null) {
+  const player = await show(el, packed, atSeconds);
+  return () => player?.close();
+}
+async function render({ model, el }) {
+  return await play(el, model.get("packed"));
 }
 function playAll() {
   for (const place of document.querySelectorAll(".workq-player-place")) {

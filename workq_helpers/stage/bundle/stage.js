@@ -2688,7 +2688,8 @@ function settingsOf({ ack, prefetch_count, program, queue }, frame) {
 }
 
 // workq_helpers/stage/js/worker_column.js
-function invitation({ queues, publishers }) {
+function invitation({ queues, publishers, controls }) {
+  if (controls.includes("player")) return "No worker yet.";
   const waiting = queues.reduce((sum, queue) => sum + queue.ready.log, 0);
   if (waiting > 0) return "No worker yet. Press “Add worker”, and it takes what waits in the queue.";
   if (publishers.published > 0) return "No worker yet. Press “Add worker”, and it takes the next task that is sent.";
