@@ -8,7 +8,6 @@
 // Project Jupyter's `sidecar` opens a further panel each time a kernel is restarted, can't be opened again without
 // running a cell, and shows nothing before the first one has run; so the course has a panel of its own.
 
-import { keepArrowsForAnswers } from "./answer_keys.js";
 import { StagePanel } from "./stage_panel.js";
 
 /** @type {any} */
@@ -18,14 +17,13 @@ let shared = {};
 
 const plugin = {
   id: "workq-stage:panel",
-  description: "Shows the stage of a RabbitMQ lesson beside its notebook; leaves arrow keys to its questions",
+  description: "Shows the stage of a RabbitMQ lesson beside its notebook",
   autoStart: true,
   /** @param {any} app */
   activate: async (app) => {
     const [lumino] = Object.values(shared["@lumino/widgets"]);
     const { Widget } = (await lumino.get())();
     page.workqPanel = new StagePanel(app.shell, Widget, app.restored);
-    keepArrowsForAnswers(window);
   },
 };
 

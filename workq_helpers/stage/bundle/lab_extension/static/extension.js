@@ -1,18 +1,6 @@
 // Made by `make bundle` from the modules in workq_helpers/stage/js: change them, not this.
 "use strict";
 (() => {
-  // workq_helpers/stage/js/lab/answer_keys.js
-  function keepArrowsForAnswers(window2) {
-    const keep = (event) => {
-      const at = (
-        /** @type {Element | null} */
-        event.target
-      );
-      if (event.key.startsWith("Arrow") && at?.matches?.(".workq-form input[type='radio']")) event.stopPropagation();
-    };
-    window2.addEventListener("keydown", keep, { capture: true });
-  }
-
   // workq_helpers/stage/js/lab/invitation.js
   var INVITATION = [
     ["h3", "The stage"],
@@ -172,14 +160,13 @@
   var shared = {};
   var plugin = {
     id: "workq-stage:panel",
-    description: "Shows the stage of a RabbitMQ lesson beside its notebook; leaves arrow keys to its questions",
+    description: "Shows the stage of a RabbitMQ lesson beside its notebook",
     autoStart: true,
     /** @param {any} app */
     activate: async (app) => {
       const [lumino] = Object.values(shared["@lumino/widgets"]);
       const { Widget } = (await lumino.get())();
       page.workqPanel = new StagePanel(app.shell, Widget, app.restored);
-      keepArrowsForAnswers(window);
     }
   };
   page._JUPYTERLAB = page._JUPYTERLAB ?? {};
