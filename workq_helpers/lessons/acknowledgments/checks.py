@@ -134,6 +134,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_auto_ack,
+        section="Done when sent",
     ),
     Prediction(
         "manual ack",
@@ -156,6 +157,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_manual_ack,
+        section="Done when done",
     ),
     Prediction(
         "served twice",
@@ -176,6 +178,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_served,
+        section="Between serving and saying so",
     ),
 )
 

@@ -176,6 +176,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_forgotten_ack,
+        section="The ack that was forgotten",
     ),
     Prediction(
         "handed back",
@@ -199,6 +200,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_handed_back,
+        section="Handing back and turning away",
     ),
     Prediction(
         "long work",
@@ -221,6 +223,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_long_work,
+        section="Long work, and a connection that dies of it",
     ),
 )
 
