@@ -16,6 +16,8 @@ from workq_helpers.errors import CheckFailedError, InvalidArgumentError
 from workq_helpers.lessons import CHAPTERS
 from workq_helpers.lessons.round_robin import finish
 from workq_helpers.teaching import progress as progress_module
+from workq_helpers.teaching.chapter import Chapter
+from workq_helpers.teaching.prediction import Choice, Prediction, Seen
 from workq_helpers.teaching.progress import Answered, CourseProgress, Done, Finish, data_folder
 
 
