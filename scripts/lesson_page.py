@@ -187,7 +187,8 @@ def _comparison(prediction: Prediction, seen: Seen) -> str:
         return Comparison(prediction, answer, seen, "")._repr_mimebundle_()["text/html"]
 
     templates = "".join(
-        f'<template data-choice="{prediction.letter(at)}">{table(Answer(at))}</template>' for at in prediction.order
+        f'<template data-choice="{prediction.letter(at)}">{table(Answer(at))}</template>'
+        for at in range(len(prediction.choices))
     )
     return (
         f'<div class="course-comparison" id="compare-{_slug(prediction.name)}">'
