@@ -37,4 +37,4 @@ def test_the_lessons_introduce_more_and_more() -> None:
         for control in CONTROLS
         if f'lesson.stage.show("{control}")' in "".join(cell["source"])
     ]
-    assert shown == ["kill", "five", "ack", "crash", "crash", "prefetch", "prefetch"]
+    assert shown == ["kill", "five", "ack", "ack", "crash", "crash", "prefetch", "prefetch"]
