@@ -2,11 +2,11 @@
 
 /**
  * Leaves predictions and quizzes their keys: JupyterLab would take the arrows and Enter for moves between cells.
- * A form gets the focus before it gets a key.
+ * What gets a key had the focus before, and JupyterLab looks for the attribute on what has it.
  */
 export function leaveFormsTheirKeys() {
   document.addEventListener("focusin", (event) => {
-    const form = /** @type {Element} */ (event.target).closest(".workq-form");
-    form?.setAttribute("data-lm-suppress-shortcuts", "true");
+    const focused = /** @type {Element} */ (event.target);
+    if (focused.closest(".workq-form")) focused.setAttribute("data-lm-suppress-shortcuts", "true");
   });
 }

@@ -4,11 +4,11 @@
   // workq_helpers/stage/js/lab/forms.js
   function leaveFormsTheirKeys() {
     document.addEventListener("focusin", (event) => {
-      const form = (
+      const focused = (
         /** @type {Element} */
-        event.target.closest(".workq-form")
+        event.target
       );
-      form?.setAttribute("data-lm-suppress-shortcuts", "true");
+      if (focused.closest(".workq-form")) focused.setAttribute("data-lm-suppress-shortcuts", "true");
     });
   }
 
