@@ -19,10 +19,13 @@ def test_a_quiz_is_answered_by_keyboard_and_shown_again(lab: Lab) -> None:
     questions = notebook.evaluate("[each.question.question for each in CHAPTER.quiz().quiz.asked]")
     assert len(questions) == form.get_by_role("button", name="Answer").count()
     form.locator("input[type=radio]").first.focus()
-    page.keyboard.press("Space")
-    page.keyboard.press("ArrowDown")
     page.keyboard.press("Tab")
-    page.keyboard.press("Enter")
+    page.keyboard.press("Space")
+    for _ in form.locator("input[type=radio]").all():
+        if page.evaluate("() => document.activeElement.matches('button')"):
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.press("Space")
     said = form.get_by_role("status")
     said.wait_for()
     assert said.inner_text() == notebook.evaluate("CHAPTER.quiz().quiz.feedback(0)")

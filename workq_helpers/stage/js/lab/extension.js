@@ -1,6 +1,5 @@
 // @ts-check
 // JupyterLab's side of the stage: a panel beside the notebook, in which the stage of the notebook at hand is shown.
-// It sees to the keys of the lessons' forms, too.
 //
 // JupyterLab loads the bundle of this as an extension. It looks for what webpack would wrap around one: the container
 // at the end. The stage's views find the panel as `window.workqPanel`, see `place.js`; without it they stay in their
@@ -9,7 +8,6 @@
 // Project Jupyter's `sidecar` opens a further panel each time a kernel is restarted, can't be opened again without
 // running a cell, and shows nothing before the first one has run; so the course has a panel of its own.
 
-import { leaveFormsTheirKeys } from "./forms.js";
 import { StagePanel } from "./stage_panel.js";
 
 /** @type {any} */
@@ -19,13 +17,12 @@ let shared = {};
 
 const plugin = {
   id: "workq-stage:panel",
-  description: "Shows the stage of a RabbitMQ lesson beside its notebook, and leaves its forms their keys",
+  description: "Shows the stage of a RabbitMQ lesson beside its notebook",
   autoStart: true,
   /** @param {any} app */
   activate: async (app) => {
     const [lumino] = Object.values(shared["@lumino/widgets"]);
     const { Widget } = (await lumino.get())();
-    leaveFormsTheirKeys();
     page.workqPanel = new StagePanel(app.shell, Widget, app.restored);
   },
 };

@@ -1,17 +1,6 @@
 // Made by `make bundle` from the modules in workq_helpers/stage/js: change them, not this.
 "use strict";
 (() => {
-  // workq_helpers/stage/js/lab/forms.js
-  function leaveFormsTheirKeys() {
-    document.addEventListener("focusin", (event) => {
-      const focused = (
-        /** @type {Element} */
-        event.target
-      );
-      if (focused.closest(".workq-form")) focused.setAttribute("data-lm-suppress-shortcuts", "true");
-    });
-  }
-
   // workq_helpers/stage/js/lab/invitation.js
   var INVITATION = [
     ["h3", "The stage"],
@@ -171,13 +160,12 @@
   var shared = {};
   var plugin = {
     id: "workq-stage:panel",
-    description: "Shows the stage of a RabbitMQ lesson beside its notebook, and leaves its forms their keys",
+    description: "Shows the stage of a RabbitMQ lesson beside its notebook",
     autoStart: true,
     /** @param {any} app */
     activate: async (app) => {
       const [lumino] = Object.values(shared["@lumino/widgets"]);
       const { Widget } = (await lumino.get())();
-      leaveFormsTheirKeys();
       page.workqPanel = new StagePanel(app.shell, Widget, app.restored);
     }
   };
