@@ -81,7 +81,7 @@ def test_what_is_no_number_is_refused(chapter: Chapter, answer: Any) -> None:
 def test_the_form_takes_a_number_down_and_remembers_it(chapter: Chapter) -> None:
     lesson: Any = SimpleNamespace(run=False)
     form = chapter.estimate(lesson, "within 1")
-    field, noted = form.widget().children
+    field, noted, _style = form.widget().children
     assert noted.value.startswith("Write a number before you run the experiment")
     field.value = "many"
     assert noted.value == "The answer is 'many'. Pass a number, such as 3 or 0.5."

@@ -132,9 +132,7 @@ class EstimateForm:
                 noted.value = self._noted()
 
         field.observe(take, names="value")
-        form = ipywidgets.VBox([field, noted])
-        form.add_class("workq-form")
-        return form
+        return widgets.form([field, noted])
 
     def _ipython_display_(self) -> None:
         widgets.show(repr(self), self._as_html(), self.widget())
