@@ -100,6 +100,11 @@ class Management:
         answer = self._send("GET", "/api/nodes", params={"columns": "name,running"}, any_answer=True)
         return answer.is_success and _is_json(answer) and any(row.get("running") for row in answer.json())
 
+    def running_nodes(self) -> set[str]:
+        """Return the names of the nodes that have started and know of this one, itself among them."""
+        rows = self._rows("/api/nodes", params={"columns": "name,running"})
+        return {row["name"] for row in rows if row.get("running")}
+
     def is_administrator(self) -> bool:
         """Say whether the user may create and delete virtual hosts."""
         return "administrator" in self._get("/api/whoami")["tags"]
