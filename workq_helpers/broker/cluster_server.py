@@ -189,6 +189,8 @@ class ClusterServer:
         elif deed == "cut off":
             self._cut_off(name)
         else:
+            if [each for each, other in self._machines.items() if other.is_running()] == [name]:
+                raise BrokerError(f"{name} is the only node that runs: a cluster without one has nobody to ask.")
             (machine.kill if deed == "kill" else machine.shut_down)()
             self._cut.discard(name)  # where it starts again it knows nothing of the cut
 

@@ -177,6 +177,17 @@ class Management:
             rows = self._rows(path, params=_CURRENT, virtual_host=virtual_host)
         return {row["name"]: _counts(row) for row in rows}
 
+    def queue_members(self, virtual_host: str) -> list[dict[str, Any]]:
+        """Return where each queue of a virtual host is: its `name`, `type`, `leader` and `followers`.
+
+        A classic queue is on one node, its leader.
+
+        Raises:
+            VirtualHostRefusedError: If there is no such virtual host, or not for this user.
+        """
+        rows = self._rows(path_of("queues", virtual_host), params=_CURRENT, virtual_host=virtual_host)
+        return [_members(row) for row in rows]
+
     def bindings(self, virtual_host: str) -> list[tuple[str, str, str]]:
         """Return each binding of a queue to an exchange but the default one: the queue, the exchange, the key.
 
@@ -363,6 +374,12 @@ def _counts(row: Mapping[str, Any]) -> QueueCounts:
         durable=row["durable"],
         type=row.get("type", "classic"),
     )
+
+
+def _members(row: Mapping[str, Any]) -> dict[str, Any]:
+    leader = row.get("leader") or row.get("node") or ""
+    others = [each for each in row.get("members", ()) if each != leader]
+    return {"name": row["name"], "type": row.get("type", "classic"), "leader": leader, "followers": others}
 
 
 def _not_default(name: str, deed: str) -> None:
