@@ -159,7 +159,7 @@ class Cluster:
         self._do("stop", name)
 
     def start(self, name: str) -> None:
-        """Start a node with its data, and return when it is one of the cluster again. Arguments and errors as `kill`."""
+        """Start a node with its data, and return when it is one of them again. Arguments and errors as `kill`."""
         self._do("start", name)
 
     def cut_off(self, name: str) -> None:
@@ -247,4 +247,3 @@ class Cluster:
 
 def _short(node_name: str) -> str:
     return node_name.partition("@")[0]
-

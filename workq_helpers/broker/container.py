@@ -322,7 +322,7 @@ class ContainerServer:
         )
         container.with_command("epmd")
         ports = [port for each in members for port in (each.endpoint.port, each.management)]
-        container.ports = {f"{port}/tcp": (LOOPBACK, port) for port in ports}  # type: ignore[assignment]
+        container.ports = {f"{port}/tcp": (LOOPBACK, port) for port in ports}  # type: ignore[misc]
         with self._answer_awaited():
             container.create()
         with _port_clash_translated(members[0].endpoint):
@@ -425,7 +425,7 @@ class _Container(DockerContainer):
     def create(self) -> Any:
         """Have Docker make it."""
         # testcontainers puts a container into the network of the one that it runs in, unless it is told of one.
-        told = {"network": None} if "network_mode" in self._kwargs else {}
+        told: dict[str, Any] = {"network": None} if "network_mode" in self._kwargs else {}
         self._container = self.get_docker_client().create(
             self.image,
             command=self._command,
@@ -481,7 +481,9 @@ def _owner_in(container: Any, folder: str) -> tarfile.TarInfo:
 
 def _member_settings(member: Member) -> str:
     # In the network that the nodes share, each has its ports to itself, the same ones inside as outside.
-    return f"listeners.tcp.default = {member.endpoint.port}\nmanagement.tcp.port = {member.management}\n{member.settings}"
+    return (
+        f"listeners.tcp.default = {member.endpoint.port}\nmanagement.tcp.port = {member.management}\n{member.settings}"
+    )
 
 
 def _member_environment(member: Member) -> dict[str, str]:

@@ -25,7 +25,7 @@ def free_bytes(groups: Path = _GROUPS, mine: Path = _MINE) -> int:
 
 
 def _left_in_groups(groups: Path, mine: Path) -> Iterator[int]:
-    """Yield what is left in each group that this process is in and that has a limit; of version 2, then of version 1."""
+    """Yield what is left in each group with a limit that this process is in, of version 2 or 1."""
     for folder in _folders(groups, mine):
         with contextlib.suppress(OSError, ValueError):  # without a limit the file says "max", or is not there
             limit = int((folder / "memory.max").read_text())

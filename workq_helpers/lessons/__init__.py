@@ -17,6 +17,7 @@ CHAPTERS = Course(
     "durability",
     "fair_dispatch",
     "putting_it_together",
+    "one_of_three_dies",
 )
 
 Lesson.chapters = CHAPTERS
