@@ -28,6 +28,9 @@ from workq_helpers.log.messages import MARK_HEADER
 from workq_helpers.log.observer import Book
 from workq_helpers.rabbitmq.endpoint import Endpoint
 
+#: The first that an AMQP client says.
+HEADER = b"AMQP\x00\x00\x09\x01"
+
 PROGRAMS = Path(__file__).parents[2] / "notebooks" / "programs"
 NEW_TASK, WORKER = PROGRAMS / "new_task.py", PROGRAMS / "worker.py"
 ENDLESS = "Endless" + "." * 1_000
@@ -388,14 +391,39 @@ def test_a_crash_of_the_broker_reaches_the_client_and_a_new_connection_is_refuse
     assert len(lesson.ledger()) == 1
 
 
-def test_where_there_is_no_broker_a_connection_is_reset() -> None:
+@pytest.fixture
+def relay_to_nobody() -> Iterator[Relay]:
+    """A relay to where no broker is."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     relay = Relay(Endpoint("127.0.0.1", port, "guest", "guest"), Book(EventLog()), lambda _: False)
-    try:
-        assert hangs_up(relay.endpoint().port)
-    finally:
-        relay.close()
+    yield relay
+    relay.close()
+
+
+def test_where_there_is_no_broker_a_connection_is_reset(relay_to_nobody: Relay) -> None:
+    assert hangs_up(relay_to_nobody.endpoint().port)
+
+
+def test_where_there_is_no_broker_a_client_can_finish_connecting(relay_to_nobody: Relay) -> None:
+    """pika raises a bare ValueError where it is reset before it has looked at its new connection."""
+    port = relay_to_nobody.endpoint().port
+    with socket.create_connection(("127.0.0.1", port), 30) as client:
+        assert hangs_up(port)  # and so the relay knows of the one before too
+        assert client.getpeername()[1] == port
+        client.sendall(HEADER)
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
+    for _ in range(50):
+        with pytest.raises(pika.exceptions.AMQPConnectionError):
+            pika.BlockingConnection(pika.ConnectionParameters("127.0.0.1", port))
+
+
+def test_where_there_is_no_broker_who_says_nothing_can_leave(relay_to_nobody: Relay) -> None:
+    with socket.create_connection(("127.0.0.1", relay_to_nobody.endpoint().port), 30) as client:
+        client.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(1) == b""
 
 
 def test_a_broker_with_tls_is_spoken_to_with_tls(endpoint: Endpoint, tmp_path: Path) -> None:
@@ -460,9 +488,10 @@ def consumed(channel: Any) -> Iterator[Any]:
 
 
 def hangs_up(port: int) -> bool:
-    """Whether a connection to a port is reset without a word."""
-    # It may be reset before the connecting itself is over.
+    """Whether a connection to a port is reset without an answer to its first word."""
+    # Where nobody listens it may be reset before the connecting itself is over.
     with contextlib.suppress(ConnectionResetError), socket.create_connection(("127.0.0.1", port), 30) as client:
+        client.sendall(HEADER)
         client.recv(1)
         return False
     return True
@@ -512,7 +541,7 @@ def raw_client(lesson: Lesson, receive_buffer: int = 0) -> Iterator[RawClient]:
     with sock:
         sock.connect((parameters.host, parameters.port))
         client = RawClient(sock)
-        client.send(b"AMQP\x00\x00\x09\x01")
+        client.send(HEADER)
         client.hear(lambda data: len(data) > 8)
         client.ask(spec.Connection.StartOk({"product": "raw"}, "PLAIN", login, "en_US"), 0)
         client.send(frame.Method(0, spec.Connection.TuneOk(2047, 131_072, 0)).marshal())

@@ -14,7 +14,7 @@ from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.lessons import CHAPTERS
 from workq_helpers.lessons.round_robin import finish
 from workq_helpers.teaching import progress as progress_module
-from workq_helpers.teaching.progress import CourseProgress, Done, Finish, data_folder
+from workq_helpers.teaching.progress import Answered, CourseProgress, Done, Finish, data_folder
 
 
 @pytest.fixture
@@ -51,6 +51,13 @@ BROKEN = {
     "a later version": b'{"format": "workq course progress", "version": 2, "lessons": [], "exercises": []}',
     "no lists": b'{"format": "workq course progress", "version": 1, "lessons": 3, "exercises": []}',
     "no names": b'{"format": "workq course progress", "version": 1, "lessons": [3], "exercises": []}',
+    **{
+        f"answers are {answered}": b'{"format": "workq course progress", "version": 1, "lessons": [], "exercises": [], '
+        b'"answered": %s}' % answered.encode()
+        for answered in ("3", "[3]", "[{}]", '[{"notebook": "a", "question": "b", "answers": []}]')
+    },
+    "a shuffle key of another kind": b'{"format": "workq course progress", "version": 1, "lessons": [], '
+    b'"exercises": [], "shuffle_key": 3}',
     "deep": b"[" * 100_000,
 }
 
@@ -150,4 +157,27 @@ def test_the_file_says_what_it_is(progress: CourseProgress) -> None:
         "version": 1,
         "lessons": ["01_round_robin.ipynb"],
         "exercises": [],
+        "answered": [],
+        "shuffle_key": "",
     }
+
+
+def test_what_quizzes_were_answered_with_is_kept_in_order(progress: CourseProgress) -> None:
+    key = progress.shuffle_key()
+    for question, answer in (("late helper", "It helps."), ("size", "No."), ("late helper", "It does not.")):
+        assert progress.mark_answer("01_round_robin.ipynb", question, answer)
+    again = CourseProgress(progress.path.parent)
+    assert again.done().answered == (
+        Answered("01_round_robin.ipynb", "size", ("No.",)),
+        Answered("01_round_robin.ipynb", "late helper", ("It helps.", "It does not.")),
+    )
+    assert again.shuffle_key() == key != ""
+
+
+def test_a_file_of_before_there_were_quizzes_is_read(progress: CourseProgress) -> None:
+    progress.path.parent.mkdir()
+    progress.path.write_text(
+        '{"format": "workq course progress", "version": 1, "lessons": ["a.ipynb"], "exercises": ["b"]}'
+    )
+    assert progress.done() == Done(frozenset({"a.ipynb"}), frozenset({"b"}))
+    assert not progress.trouble

@@ -26,6 +26,7 @@ MODULES = sorted(
     for part in (
         "lessons/*/checks.py",
         "lessons/*/exercises.py",
+        "lessons/*/quiz.py",
         *(f"teaching/{name}.py" for name in ("calls", "exercise", "function", "patience", "trial")),
     )
     for file in (ROOT / "workq_helpers").glob(part)

@@ -219,6 +219,7 @@ class _Link:
         self._client = client
         self._program_side = program_side
         self._broker_side: _BrokerSide | None = None
+        self._is_refused = False
         self._silent: set[Side] = set()  # those that say no more
         self._lost: set[Side] = set()
         self._links = links
@@ -227,14 +228,19 @@ class _Link:
         links.add(self)
 
     async def open(self, loop: asyncio.AbstractEventLoop, endpoint: Endpoint, tls: ssl.SSLContext | None) -> None:
-        """Connect to the broker; where it is not there the program's connection is reset."""
+        """Connect to the broker; where it is not there the program's connection is reset at the first word it says.
+
+        Not before: a client that has not seen yet that it is connected may take a reset for a fault of its own, as pika
+        does with its ValueError.
+        """
         host = endpoint.host if tls else None
         try:
             await loop.create_connection(
                 lambda: _BrokerSide(self), endpoint.host, endpoint.port, ssl=tls, server_hostname=host
             )
         except (OSError, UnicodeError):  # TLS that fails, and a name that is none, among it
-            self._refuse()
+            self._is_refused = True
+            self._program_side.transport.resume_reading()
 
     def begin(self, broker_side: _BrokerSide) -> None:
         """Let bytes pass."""
@@ -251,6 +257,9 @@ class _Link:
 
     def pass_on(self, side: _Side, data: bytes) -> None:
         """Let the log read what a side sent, and send it to the other one."""
+        if self._is_refused:
+            self._reset()
+            return
         if side is self._program_side:
             self._client.sent(data)
         to = self.other(side).transport
@@ -261,6 +270,9 @@ class _Link:
 
     def half_over(self, side: _Side) -> None:
         """Pass on that a side says no more: after all it said, and before what the broker makes of it."""
+        if self._is_refused:
+            self._reset()
+            return
         self._client.over(side.which)
         self._silent.add(side.which)
         to = self.other(side).transport
@@ -290,7 +302,7 @@ class _Link:
             if side is not None:
                 side.transport.close()
 
-    def _refuse(self) -> None:
+    def _reset(self) -> None:
         sock: socket.socket = self._program_side.transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._program_side.transport.abort()

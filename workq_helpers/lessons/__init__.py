@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from workq_helpers.lesson import Lesson
+from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.course import Course
 from workq_helpers.teaching.progress import CourseProgress
 
@@ -21,6 +22,7 @@ CHAPTERS = Course(
 )
 
 Lesson.chapters = CHAPTERS
+Chapter.course = CHAPTERS
 
 
 def course_progress() -> CourseProgress:

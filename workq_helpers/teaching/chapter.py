@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from workq_helpers.errors import CheckFailedError, InvalidArgumentError
 from workq_helpers.teaching.check import CheckResult, HasLog, NotChecked, observed
@@ -13,6 +14,9 @@ from workq_helpers.teaching.exercise import Exercise, OpenExercise
 from workq_helpers.teaching.form import Form
 from workq_helpers.teaching.prediction import Answer, Prediction, position
 from workq_helpers.teaching.progress import CourseProgress, Finish
+from workq_helpers.teaching.question import Question
+from workq_helpers.teaching.quiz import Asked, Quiz, coming_back
+from workq_helpers.teaching.quiz_form import QuizForm
 
 if TYPE_CHECKING:
     from workq_helpers.log.events import EventLog
@@ -40,7 +44,11 @@ class Chapter:
         after_an_outage: Names of checks that can't be asked for where the broker is not the course's to restart.
         predictions: The questions asked before an experiment.
         exercises: The exercises.
+        questions: Those of the quiz at its end.
     """
+
+    #: All lessons in their order, for the quiz asks again what earlier ones asked; `workq_helpers.lessons` gives them.
+    course: ClassVar[Sequence[Chapter]] = ()
 
     title: str
     notebook: str
@@ -51,6 +59,7 @@ class Chapter:
     after_an_outage: frozenset[str] = frozenset()
     predictions: tuple[Prediction, ...] = ()
     exercises: tuple[Exercise, ...] = ()
+    questions: tuple[Question, ...] = ()
     _passed: set[str] = field(default_factory=set, init=False, repr=False)
     _answers: dict[str, Answer] = field(default_factory=dict, init=False, repr=False)
     _open: dict[str, OpenExercise] = field(default_factory=dict, init=False, repr=False)
@@ -160,6 +169,30 @@ class Chapter:
         return self._open.setdefault(name, OpenExercise(known))
 
     # -- the end
+
+    def quiz(self, *answers: str, progress: CourseProgress | None = None) -> QuizForm:
+        """Ask about what the lesson has shown, and again some of what earlier lessons asked.
+
+        Args:
+            *answers: The letters of answers in the order of the questions, for whom typing is easier than the form.
+            progress: Where answers are kept; by default the learner's own progress.
+
+        Returns:
+            The questions with what is said of each answer; a notebook shows them as a form.
+
+        Raises:
+            InvalidArgumentError: There is no such question, or no such answer to it.
+        """
+        progress = progress or CourseProgress()
+        before = itertools.takewhile(lambda each: each is not self, self.course)
+        earlier = [Asked(question, each.title) for each in before for question in each.questions]
+        asked = [
+            *(Asked(question, self.title) for question in self.questions),
+            *coming_back(earlier, progress.done().answered, self.notebook),
+        ]
+        quiz = Quiz(self.notebook, self.title, asked, progress)
+        quiz.answer_all(answers)
+        return QuizForm(quiz)
 
     def finish(self, progress: CourseProgress | None = None, passed: Iterable[str] | None = None) -> Finish:
         """Note the lesson as done if its checks have passed in this notebook.

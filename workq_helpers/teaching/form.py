@@ -6,20 +6,15 @@ import html
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
-from IPython import display
 
 from workq_helpers.errors import CheckFailedError
+from workq_helpers.teaching import widgets
 from workq_helpers.teaching.prediction import Answer, Prediction, letter
 
 if TYPE_CHECKING:
     from workq_helpers.session import Session
 
 __all__ = ["Form"]
-
-_WIDGET = "application/vnd.jupyter.widget-view+json"
-
-#: A style for the notebook: what to do without buttons is said only where there are none.
-_NO_BUTTONS = ".jp-OutputArea-child:has(+ .jp-OutputArea-child .workq-form) .workq-without-buttons { display: none; }"
 
 
 class Form:
@@ -93,22 +88,19 @@ class Form:
 
     def _ipython_display_(self) -> None:
         # The question stands outside the widget: a notebook that is opened again has no widgets, but this.
-        display.display({"text/plain": repr(self), "text/html": self._as_html()}, raw=True)
-        bundle = self.widget()._repr_mimebundle_()
-        display.display({_WIDGET: bundle[_WIDGET]}, raw=True)
+        widgets.show(repr(self), self._as_html(), self.widget())
 
     def _as_html(self) -> str:
         name = html.escape(self.prediction.name)
         items = "<br>".join(
             html.escape(f"{letter(at)}. {each.text}") for at, each in enumerate(self.prediction.choices)
         )
-        return (
-            f"<p><strong>Predict:</strong> {html.escape(self.prediction.question)}</p>"
-            f'<style>{_NO_BUTTONS}</style><details class="workq-without-buttons">'
-            f"<summary>No buttons below? Then run this cell, or read on here.</summary><p>{items}</p>"
+        how = (
             f"<p>Without buttons, write your answer into the cell and run it: "
-            f'<code>predict(lesson, "{name}", answer="a")</code></p></details>'
+            f'<code>predict(lesson, "{name}", answer="a")</code></p>'
         )
+        question = f"<p><strong>Predict:</strong> {html.escape(self.prediction.question)}</p>"
+        return f"{question}{widgets.without_buttons(f'<p>{items}</p>{how}')}"
 
     def __repr__(self) -> str:
         choices = [f"  {letter(at)}. {choice.text}" for at, choice in enumerate(self.prediction.choices)]

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import ipywidgets
-from IPython import display
+
+from workq_helpers.teaching import widgets
 
 __all__ = ["HelpButtons"]
-
-_WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 class _Shown(Protocol):
@@ -45,5 +44,4 @@ class HelpButtons:
 
     def show(self) -> None:
         """Show them below the cell that runs, and nothing where there are no widgets."""
-        bundle = self.widget()._repr_mimebundle_()
-        display.display({_WIDGET: bundle[_WIDGET]}, raw=True)
+        widgets.show_alone(self.widget())

@@ -1,4 +1,4 @@
-"""Which lessons and exercises are done, kept on the learner's machine.
+"""Which lessons and exercises are done, and what quizzes were answered with, kept on the learner's machine.
 
 A small JSON file in the user's data folder, or in the folder that ``WORKQ_DATA_DIR`` names. It is written under
 a lock, and in one step, so that two notebooks never lose each other's entries. Whatever is wrong with it, no
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import json
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -23,7 +24,7 @@ from workq_helpers.hidden import ENVIRON
 from workq_helpers.private_files import write_private
 from workq_helpers.text import paragraph
 
-__all__ = ["CourseProgress", "Done", "Finish", "Listed", "Named", "data_folder"]
+__all__ = ["Answered", "CourseProgress", "Done", "Finish", "Listed", "Named", "data_folder"]
 
 _FORMAT = "workq course progress"
 _VERSION = 1
@@ -54,16 +55,34 @@ class Listed(Protocol):
         """The exercises."""
 
 
+class Answered(NamedTuple):
+    """What a question of a quiz was answered with.
+
+    Attributes:
+        notebook: The lesson in whose quiz it was asked, by its notebook's file name.
+        question: The question's name.
+        answers: The texts of the choices that were tried, the latest last.
+    """
+
+    notebook: str
+    question: str
+    answers: tuple[str, ...]
+
+
 class Done(NamedTuple):
     """What is done.
 
     Attributes:
         lessons: File names of notebooks.
         exercises: Names of exercises.
+        answered: The answers in quizzes, the latest last.
+        shuffle_key: What the choices of quizzes are shuffled by; ``""`` before the first quiz.
     """
 
     lessons: frozenset[str] = frozenset()
     exercises: frozenset[str] = frozenset()
+    answered: tuple[Answered, ...] = ()
+    shuffle_key: str = ""
 
 
 def data_folder(environ: Mapping[str, str] = ENVIRON) -> Path:
@@ -114,11 +133,27 @@ class CourseProgress:
 
     def mark_lesson(self, notebook: str) -> bool:
         """Note a lesson as done; return whether that could be kept."""
-        return self._change(lambda done: Done(done.lessons | {notebook}, done.exercises))
+        return self._change(lambda done: done._replace(lessons=done.lessons | {notebook}))
 
     def mark_exercise(self, name: str) -> bool:
         """Note an exercise as done; return whether that could be kept."""
-        return self._change(lambda done: Done(done.lessons, done.exercises | {name}))
+        return self._change(lambda done: done._replace(exercises=done.exercises | {name}))
+
+    def mark_answer(self, notebook: str, question: str, answer: str) -> bool:
+        """Note an answer in a quiz; return whether that could be kept.
+
+        Args:
+            notebook: The lesson in whose quiz it was asked.
+            question: The question's name.
+            answer: The text of the choice.
+        """
+        return self._change(lambda done: done._replace(answered=_with_answer(done, notebook, question, answer)))
+
+    def shuffle_key(self) -> str:
+        """Return what this learner's choices are shuffled by, made when first asked for; ``""`` if it can't be kept."""
+        if not self.done().shuffle_key:
+            self._change(lambda done: done if done.shuffle_key else done._replace(shuffle_key=secrets.token_hex(8)))
+        return self.done().shuffle_key
 
     def reset(self) -> CourseProgress:
         """Forget everything that is done; return this object, so that a notebook shows it."""
@@ -222,6 +257,17 @@ def _listed(names: tuple[str, ...]) -> str:
     return f"the checks {', '.join(repr(name) for name in names)} have"
 
 
+def _with_answer(done: Done, notebook: str, question: str, answer: str) -> tuple[Answered, ...]:
+    """Return the answers with one more; what was given already, as when a cell runs again, changes nothing."""
+    known = next((each for each in done.answered if each[:2] == (notebook, question)), None)
+    if known is None:
+        return (*done.answered, Answered(notebook, question, (answer,)))
+    if known.answers[-1] == answer:
+        return done.answered
+    others = (each for each in done.answered if each is not known)
+    return (*others, known._replace(answers=(*known.answers, answer)))
+
+
 def _parsed(text: str) -> Done | None:
     """Return what a progress file says, or ``None`` if it is none of ours."""
     try:
@@ -229,13 +275,23 @@ def _parsed(text: str) -> Done | None:
         if data["format"] != _FORMAT or data["version"] != _VERSION:
             return None
         lessons, exercises = data["lessons"], data["exercises"]
-    except (ValueError, TypeError, KeyError, RecursionError):
+        key = data.get("shuffle_key", "")
+        # Files of before there were quizzes have none.
+        answered = [(each["notebook"], each["question"], each["answers"]) for each in data.get("answered", [])]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+    if not (_are_names(lessons) and _are_names(exercises) and isinstance(key, str)):
         return None
     if not all(
-        isinstance(names, list) and all(isinstance(name, str) for name in names) for names in (lessons, exercises)
+        _are_names([notebook, question]) and _are_names(answers) and answers for notebook, question, answers in answered
     ):
         return None
-    return Done(frozenset(lessons), frozenset(exercises))
+    quizzes = tuple(Answered(notebook, question, tuple(answers)) for notebook, question, answers in answered)
+    return Done(frozenset(lessons), frozenset(exercises), quizzes, key)
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 def _write(path: Path, done: Done) -> None:
@@ -244,6 +300,8 @@ def _write(path: Path, done: Done) -> None:
         "version": _VERSION,
         "lessons": sorted(done.lessons),
         "exercises": sorted(done.exercises),
+        "answered": [each._asdict() for each in done.answered],
+        "shuffle_key": done.shuffle_key,
     }
     write_private(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.durability.exercises import EXERCISES
+from workq_helpers.lessons.durability.quiz import QUESTIONS
 from workq_helpers.lessons.durability.survivors import Counts, Sent, counts_with, is_persistent, sent_to, waiting
 from workq_helpers.log.details import BrokerChange, QueueOptions
 from workq_helpers.teaching.chapter import Chapter
@@ -254,4 +255,5 @@ CHAPTER = Chapter(
     sections={"restart": "Two times two", "confirms": "The same crash, with confirms"},
     predictions=PREDICTIONS,
     exercises=EXERCISES,
+    questions=QUESTIONS,
 )

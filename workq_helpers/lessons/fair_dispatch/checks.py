@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.fair_dispatch.exercises import EXERCISES
 from workq_helpers.lessons.fair_dispatch.prefetch_sweep import read_run
+from workq_helpers.lessons.fair_dispatch.quiz import QUESTIONS
 from workq_helpers.log.ledger import Message
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.check import observed
@@ -390,4 +391,5 @@ CHAPTER = Chapter(
     },
     predictions=PREDICTIONS,
     exercises=EXERCISES,
+    questions=QUESTIONS,
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.putting_it_together.exercises import EXERCISES
 from workq_helpers.lessons.putting_it_together.program_reports import read_program_reports
+from workq_helpers.lessons.putting_it_together.quiz import QUESTIONS
 from workq_helpers.lessons.putting_it_together.task_stories import TaskStory, read_task_stories
 from workq_helpers.log.details import BrokerChange
 from workq_helpers.teaching.chapter import Chapter
@@ -232,4 +233,5 @@ CHAPTER = Chapter(
     sections={"real kill": "A real kill", "nothing lost": "Everything at once", "answer first": "Real work"},
     predictions=PREDICTIONS,
     exercises=EXERCISES,
+    questions=QUESTIONS,
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.round_robin.exercises import EXERCISES
+from workq_helpers.lessons.round_robin.quiz import QUESTIONS
 from workq_helpers.log.ledger import Message
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.check import observed
@@ -265,4 +266,5 @@ CHAPTER = Chapter(
     sections={"round robin": "Two workers", "backlog": "A worker that comes late"},
     predictions=PREDICTIONS,
     exercises=EXERCISES,
+    questions=QUESTIONS,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from workq_helpers.errors import CheckFailedError
+from workq_helpers.lessons.start_here.quiz import QUESTIONS
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.evidence import Evidence, quoted
 
@@ -33,5 +34,9 @@ def _one_message(seen: Evidence) -> str:
 
 
 CHAPTER = Chapter(
-    "Start here", "00_start_here.ipynb", checks={"one message": _one_message}, sections={"one message": "Fetch it"}
+    "Start here",
+    "00_start_here.ipynb",
+    checks={"one message": _one_message},
+    sections={"one message": "Fetch it"},
+    questions=QUESTIONS,
 )
