@@ -8,6 +8,7 @@ from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.one_of_three_dies.exercises import EXERCISES
 from workq_helpers.lessons.one_of_three_dies.nodes import opened
 from workq_helpers.lessons.one_of_three_dies.outages import Outage, named
+from workq_helpers.lessons.one_of_three_dies.quiz import QUESTIONS
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.evidence import Evidence
 from workq_helpers.teaching.prediction import Choice, Prediction, Seen
@@ -225,4 +226,5 @@ CHAPTER = Chapter(
     sections={"one of three": "The leader's node dies", "two of three": "Two of three die"},
     predictions=PREDICTIONS,
     exercises=EXERCISES,
+    questions=QUESTIONS,
 )

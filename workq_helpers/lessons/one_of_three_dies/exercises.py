@@ -127,12 +127,12 @@ def _call(
 
     try:
         result = call_with_patience(publish_all, list(addresses), list(_ORDERS), name="publish_all", give_up=give_up)
-        if made := made_by_calling(result):
-            raise CheckFailedError(f"publish_all gave back {made}: nothing has run.")
     except CheckFailedError:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever it does, it ends there
         return error
+    if made := made_by_calling(result):
+        raise CheckFailedError(f"publish_all gave back {made}: nothing has run.")
     return None
 
 

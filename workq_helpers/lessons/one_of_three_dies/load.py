@@ -55,8 +55,9 @@ class Load:
         self.queue = queue
         #: Each order that was confirmed, in that order; only ever appended to.
         self.confirms: list[Confirm] = []
+        #: How many different orders were sent: they are numbered from 1 on.
+        self.sent = 0
         self._addresses = addresses
-        self._fresh = itertools.count(1)
         self._again: deque[int] = deque()
         self._unconfirmed: dict[int, int] = {}
         self._returned: set[int] = set()
@@ -116,12 +117,16 @@ class Load:
         if self._stopping.is_set() or not (connection.is_open and channel.is_open):
             return
         if len(self._unconfirmed) < _WINDOW:
-            order = self._again.popleft() if self._again else next(self._fresh)
+            order = self._again.popleft() if self._again else self._fresh()
             self._unconfirmed[next(self._tags)] = order
             channel.basic_publish(
                 exchange="", routing_key=self.queue, body=str(order), properties=_PERSISTENT, mandatory=True
             )
         connection.ioloop.call_later(_PACE_SECONDS, lambda: self._send_next(connection, channel))
+
+    def _fresh(self) -> int:
+        self.sent += 1
+        return self.sent
 
     def _answered(self, frame: Any) -> None:
         tag, several = frame.method.delivery_tag, frame.method.multiple

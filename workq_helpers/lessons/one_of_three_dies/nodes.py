@@ -208,15 +208,17 @@ class LiveNodes(Nodes):
                     f"In {_BEGIN_SECONDS:.0f} s only {len(load.confirms)} orders to {queue} were confirmed. Declare "
                     f"the queue, and see that all nodes are up."
                 )
+            before = len(load.confirms)
             for name in names:
                 do(name)
-            before, since = len(load.confirms), time.monotonic()
-            load.wait_for(before + _AFTER, _WAIT_SECONDS)
+            # What had been sent by now may have been confirmed by nodes that were still there.
+            sent, since = load.sent, time.monotonic()
+            load.wait_for(len(load.confirms) + _AFTER, _WAIT_SECONDS)
             waited = time.monotonic() - since
         finally:
             load.stop()
-        after = len(load.confirms) - before
-        pause = _longest_pause([each.seconds for each in load.confirms[max(0, before - 20) :]]) if after else None
+        after = sum(each.order > sent for each in load.confirms)
+        pause = _longest_pause([each.seconds for each in load.confirms[before - 1 :]]) if after else None
         confirmed = frozenset(each.order for each in load.confirms)
         outage = Outage(deed, queue, tuple(names), before, pause, waited, after)
         outage.count_orders = lambda: self._count(queue, confirmed)
