@@ -38,10 +38,12 @@ def run(nodes: LiveNodes) -> dict[str, object]:
     ):
         outage = deed(queue)
         pictures[kind] = nodes.picture().to_json()
-        pictures[f"{kind}, and back"] = nodes.bring_back().to_json()
+        nodes.bring_back()
+        pictures[f"{kind}, and back"] = nodes.picture().to_json()
         print(outage, outage.count(), sep="\n")
         outage.count_orders = None
-        outages[kind] = asdict(outage) | {"counted": outage.counted._asdict() if outage.counted else None}
+        kept = asdict(outage) | {"counted": outage.counted._asdict() if outage.counted else None}
+        outages[kind] = {name: value for name, value in kept.items() if name != "count_orders"}
     nodes.kill("node-1")
     pictures["killed"] = nodes.picture().to_json()
     with pika.BlockingConnection(nodes.addresses()) as connection:

@@ -30,7 +30,7 @@ from workq_helpers.waiting import wait_until
 if TYPE_CHECKING:
     from workq_helpers.session import Session
 
-__all__ = ["KINDS", "KeptNodes", "LiveNodes", "Nodes", "open_nodes", "opened"]
+__all__ = ["KINDS", "KeptNodes", "LiveNodes", "Nodes", "kept_run", "open_nodes", "opened"]
 
 #: What the lesson does to the nodes: the key of what came of it.
 KINDS = ("leader", "only copy", "two", "cut")
@@ -168,11 +168,10 @@ class LiveNodes(Nodes):
         """Start a node that is down."""
         self._cluster.start(name)
 
-    def bring_back(self) -> ClusterPicture:
-        """Start what is down, let those meet that are cut off, and return what the nodes are then."""
+    def bring_back(self) -> None:
+        """Start what is down, let those meet that are cut off, and return when all is as it was."""
         self._cluster.bring_back()
         wait_until(lambda: all(each.leader for each in self._queues()), _SETTLE_SECONDS)
-        return self.picture()
 
     def kill_leader(self, queue: str) -> Outage:
         """Kill the node that leads a queue, or has its only copy, while a publisher sends through another node."""
@@ -318,11 +317,10 @@ class KeptNodes(Nodes):
         del name
         self._picture = _AT_FIRST
 
-    def bring_back(self) -> ClusterPicture:
-        """Return what the nodes were once they were back."""
+    def bring_back(self) -> None:
+        """Bring nothing back: the nodes were brought back then."""
         back = f"{self._picture}, and back"
         self._picture = back if back in self._kept["pictures"] else _AT_FIRST
-        return self.picture()
 
     def kill_leader(self, queue: str) -> Outage:
         """Return what came of it when the queue's node was killed."""

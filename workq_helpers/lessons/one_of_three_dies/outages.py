@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-__all__ = ["Count", "Outage", "named"]
+__all__ = ["Count", "CountTable", "Outage", "named"]
 
 
 class Count(NamedTuple):
