@@ -10,11 +10,12 @@ import pytest
 
 from tests.chapters import PREDICTIONS, check
 from workq_helpers.broker.cluster import QueueMembers
-from workq_helpers.errors import CheckFailedError
+from workq_helpers.errors import BrokerError, CheckFailedError
 from workq_helpers.lessons.one_of_three_dies import nodes as nodes_module
 from workq_helpers.lessons.one_of_three_dies.nodes import KINDS, KeptNodes, kept_run
 from workq_helpers.lessons.one_of_three_dies.outages import Count, Outage
 from workq_helpers.lessons.one_of_three_dies.picture import ClusterPicture
+from workq_helpers.lessons.one_of_three_dies.strip import ClusterStrip
 from workq_helpers.log.events import EventLog
 
 
@@ -94,3 +95,39 @@ def test_a_picture_names_leader_and_followers_and_escapes_what_it_shows() -> Non
     ]
     assert "a&lt;b" in picture._repr_html_()
     assert ClusterPicture.from_json(picture.to_json()) == picture
+
+
+class Three:
+    """Three nodes that do at once what they are told."""
+
+    live = True
+
+    def __init__(self) -> None:
+        self.states = {"node-1": "up", "node-2": "down", "node-3": "up"}
+
+    def picture(self) -> ClusterPicture:
+        return ClusterPicture(dict(self.states), ())
+
+    def kill(self, name: str) -> None:
+        if name == "node-3":
+            raise BrokerError("node-3 is the only node that runs.")
+        self.states[name] = "down"
+
+    def start(self, name: str) -> None:
+        self.states[name] = "up"
+
+
+def test_a_strip_kills_what_is_up_and_starts_what_is_down(poll_for: Any) -> None:
+    three: Any = Three()
+    strip = ClusterStrip(lambda: three)
+    assert [button.description for button in strip.buttons.values()] == ["Kill node-1", "Start node-2", "Kill node-3"]
+    for button in strip.buttons.values():
+        button.click()
+    poll_for(lambda: three.states == {"node-1": "down", "node-2": "up", "node-3": "up"})
+    poll_for(lambda: "the only node that runs" in strip.said.value)
+
+
+def test_kept_nodes_have_no_buttons(kept: KeptNodes) -> None:
+    strip = ClusterStrip(lambda: kept)
+    assert strip.buttons == {}
+    assert "node-2" in strip.picture.value

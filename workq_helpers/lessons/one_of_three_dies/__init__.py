@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from workq_helpers.lessons.one_of_three_dies.checks import CHAPTER
 from workq_helpers.lessons.one_of_three_dies.nodes import open_nodes
+from workq_helpers.lessons.one_of_three_dies.strip import watch
 
-__all__ = ["CHAPTER", "check", "compare", "exercise", "finish", "open_nodes", "predict", "quiz"]
+__all__ = ["CHAPTER", "check", "compare", "exercise", "finish", "open_nodes", "predict", "quiz", "watch"]
 
 check = CHAPTER.check
 compare = CHAPTER.compare
