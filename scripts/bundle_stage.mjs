@@ -1,4 +1,5 @@
-// Make one file of the stage's JavaScript modules, one of its style sheets, and JupyterLab's extension: `node scripts/bundle_stage.mjs`.
+// Make one file of the stage's JavaScript modules, one of its style sheets, JupyterLab's extension, and what the site's
+// pages run: `node scripts/bundle_stage.mjs`.
 // With --check nothing is written; the exit status says whether what is there is what the modules make.
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -7,13 +8,12 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const made = (folder) =>
-  `Made by \`make bundle\` from the modules in workq_helpers/stage/${folder}: change them, not this.`;
+const made = (folder) => `Made by \`make bundle\` from the modules in ${folder}: change them, not this.`;
 
 /** Bundles what these files import, without writing it. */
-const bundle = async (entryPoints, outdir, format) => {
+const bundle = async (entryPoints, outdir, format, sources = "workq_helpers/stage") => {
   const options = { bundle: true, charset: "utf8", entryNames: "[name]", write: false };
-  const banner = { js: `// ${made("js")}`, css: `/* ${made("css")} */` };
+  const banner = { js: `// ${made(`${sources}/js`)}`, css: `/* ${made(`${sources}/css`)} */` };
   return (await build({ absWorkingDir: root, entryPoints, outdir, format, banner, ...options })).outputFiles;
 };
 
@@ -22,6 +22,8 @@ const outputFiles = [
   ...(await bundle([`${folder}/js/stage.js`, `${folder}/css/stage.css`], `${folder}/bundle`, "esm")),
   ...(await bundle([`${folder}/js/player/player.js`, `${folder}/css/player.css`], `${folder}/bundle`, "esm")),
   ...(await bundle([`${folder}/js/lab/extension.js`], `${folder}/bundle/lab_extension/static`, "iife")),
+  // a page that was opened from a folder may not import modules
+  ...(await bundle(["docs/site/js/course.js"], "docs/site/_static", "iife", "docs/site")),
 ];
 
 if (process.argv.includes("--check")) {

@@ -1,8 +1,8 @@
 """Makes a site for reading from the lessons: `make site`.
 
-The lessons are run first, so that the site shows what RabbitMQ did. What answers a question is there, but folded
-away: outputs after a prediction, hints and solutions. Widgets need a kernel, so questions stand there as text, and the
-stage as a picture. Sphinx makes the pages and the search, which work from a folder without any network.
+The lessons are run first and recorded, so that the site shows and plays what RabbitMQ did. `--run` with the names of
+notebooks runs these alone, or none: of the others it shows the recordings that `make runs` keeps. Sphinx makes the
+pages and the search, which work from a folder without any network; `docs/site` has what frames the lessons.
 """
 
 from __future__ import annotations
@@ -13,26 +13,36 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
+from lesson_page import for_reading, stage
+from recording import KEPT, Recording, folder_of, record
 
-from notebooks import ROOT, derive_exercises, run, tidy, with_expected_outputs
+from notebooks import ROOT, derive_exercises, with_expected_outputs
 from workq_helpers import find_broker
-from workq_helpers.lessons import CHAPTERS
+from workq_helpers.stage.run_page import PLAYER_CSS
 
 FRAME = ROOT / "docs" / "site"
 NOTEBOOKS = ROOT / "notebooks"
-NOT_OURS = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+NOT_OURS = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "js")
 
-#: Stands for a picture that the tests do not keep: the smallest PNG, white.
-NO_PICTURE = (
-    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAGz0E5gAAAABJRU5ErkJggg=="
-)
+#: The run that plays on the first page, and of which lesson: a worker is killed in it, and nothing is lost.
+FIRST_RUN = ("start_here", "is_everything_here")
 
-_PREDICT = re.compile(r'^predict\(lesson, "([^"]+)"|\.predict\("([^"]+)"', re.MULTILINE)
-_CHECK = re.compile(r'\bexercise\("([^"]+)"\)\.check\(')
+
+class Lesson(NamedTuple):
+    """A lesson of the site.
+
+    Attributes:
+        path: Its notebook.
+        recording: What was recorded of it.
+    """
+
+    path: Path
+    recording: Recording
 
 
 def main() -> int:
@@ -42,128 +52,101 @@ def main() -> int:
         "--run",
         nargs="*",
         metavar="NOTEBOOK",
-        help="run these alone, or none, and show of the others the outputs that tests keep, without pictures",
+        help="run these alone, or none, and show of the others the recordings that are kept",
     )
     parser.add_argument("--folder", type=Path, default=ROOT / "build", help="where `site` is made, build by default")
     arguments = parser.parse_args()
     source, site = arguments.folder / "site-source", arguments.folder / "site"
-    shutil.rmtree(source, ignore_errors=True)
-    shutil.copytree(FRAME, source, ignore=NOT_OURS)
-    shutil.copytree(NOTEBOOKS, source / "lessons", ignore=NOT_OURS)
     paths = sorted(NOTEBOOKS.glob("*.ipynb"))
     to_run = [path for path in paths if arguments.run is None or path.name in arguments.run]
-    for path in paths:
-        if path not in to_run:
-            nbformat.write(for_reading(as_expected(path)), source / "lessons" / path.name)
     # All with the same broker, which is looked for only if there is something to run.
     with find_broker() if to_run else contextlib.nullcontext():
-        for path in to_run:
-            nbformat.write(for_reading(as_run(path)), source / "lessons" / path.name)
+        lessons = [Lesson(path, _recorded(path, run=path in to_run)) for path in paths]
+    lay_out(source, lessons)
     status = build(source, site)
     if status == 0:
         print(f"==> {site / 'index.html'}")
     return status
 
 
-def as_run(path: Path) -> nbformat.NotebookNode:
-    """Run a lesson."""
+def _recorded(path: Path, *, run: bool) -> Recording:
+    if not run:
+        return Recording.load(KEPT / folder_of(path))
     print(f"==> {path.name}", flush=True)
-    notebook = nbformat.read(path, as_version=4)
+    return record(path)
+
+
+def lay_out(source: Path, lessons: list[Lesson]) -> None:
+    """Put what Sphinx reads into a folder."""
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(FRAME, source, ignore=NOT_OURS)
+    shutil.copytree(NOTEBOOKS, source / "lessons", ignore=NOT_OURS)
+    (source / "_static" / "player.css").write_text(PLAYER_CSS, encoding="utf-8")
+    for lesson in lessons:
+        notebook = for_reading(with_outputs(lesson), lesson.recording)
+        nbformat.write(notebook, source / "lessons" / lesson.path.name)
+    _fill(source / "index.md", {"stage": _first_stage(lessons), "lessons": _overview(lessons)})
+    _fill(source / "real.md", {"runs": _runs_table(lessons)})
+
+
+def with_outputs(lesson: Lesson) -> nbformat.NotebookNode:
+    """Return a lesson with what its cells showed; where nothing was recorded of one, with what the tests keep."""
+    notebook = with_expected_outputs(lesson.path)
     derive_exercises(notebook)
-    run(notebook, path.parent)
-    tidy(notebook)
-    return notebook
-
-
-def as_expected(path: Path) -> nbformat.NotebookNode:
-    """Return a lesson with the outputs that tests keep, whose pictures have no pixels."""
-    notebook = with_expected_outputs(path)
-    for output in (output for cell in notebook.cells for output in cell.get("outputs", ())):
-        if "text/html" in output.get("data", {}):
-            output.data["text/html"] = output.data["text/html"].replace('src="PNG"', f'src="{NO_PICTURE}"')
-    return notebook
-
-
-def answering_cells(notebook: nbformat.NotebookNode) -> Iterator[nbformat.NotebookNode]:
-    """Yield the code cells whose outputs answer a question.
-
-    They are those from a call of `predict` to the end of its section, and those tagged "hide-output".
-    """
-    predicted = False
     for cell in notebook.cells:
-        if cell.cell_type == "markdown" and cell.source.startswith("## "):
-            predicted = False
-        if cell.cell_type == "code":
-            if predicted or "hide-output" in cell.metadata.get("tags", ()):
-                yield cell
-            predicted = predicted or _PREDICT.search(cell.source) is not None
-
-
-def for_reading(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Fold away what answers a question, and write questions, hints and solutions as text."""
-    folded = {cell.id for cell in answering_cells(notebook)}
-    cells = []
-    for cell in notebook.cells:
-        cells.append(cell)
-        if cell.cell_type != "code":
-            continue
-        cell.outputs = [linked_to_pages(output) for output in cell.outputs]
-        asked = _PREDICT.search(cell.source)
-        tried = _CHECK.search(cell.source)
-        if asked:
-            cell.outputs = []
-            cells.append(text_after(cell, question(asked[1] or asked[2])))
-        elif tried:
-            fold_output(cell, "What the check says before you do the exercise")
-            cells.append(text_after(cell, help_with(tried[1])))
-        elif cell.id in folded:
-            fold_output(cell, "What RabbitMQ did")
-    notebook.cells = cells
+        if cell.id in lesson.recording.outputs:
+            cell.outputs = [nbformat.from_dict(output) for output in lesson.recording.outputs[cell.id]]
+        for output in cell.get("outputs", ()):
+            if output.output_type == "execute_result":
+                output.execution_count = cell.execution_count
     return notebook
 
 
-def linked_to_pages(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Return an output whose links to notebooks lead to their pages."""
-    if "text/html" in output.get("data", {}):
-        output.data["text/html"] = re.sub(r'href="(\w+)\.ipynb"', r'href="\1.html"', output.data["text/html"])
-    return output
+# -- the pages around the lessons ---------------------------------------------------------------------
 
 
-def fold_output(cell: nbformat.NotebookNode, summary: str) -> None:
-    """Show the cell's output to whoever unfolds it."""
-    cell.metadata = nbformat.from_dict(
-        {"tags": ["hide-output"], "mystnb": {"code_prompt_show": summary, "code_prompt_hide": summary}}
-    )
+def _fill(file: Path, texts: Mapping[str, str]) -> None:
+    """Put texts in the places of a page that bear their names."""
+    page = file.read_text(encoding="utf-8")
+    for name, text in texts.items():
+        page = page.replace(f"<!-- {name} -->", text)
+    file.write_text(page, encoding="utf-8")
 
 
-def text_after(cell: nbformat.NotebookNode, text: str) -> nbformat.NotebookNode:
-    """Return a cell of text that belongs below another one."""
-    return nbformat.v4.new_markdown_cell(text, id=f"{cell.id}-text")
+def _first_stage(lessons: list[Lesson]) -> str:
+    folder, name = FIRST_RUN
+    runs = {folder_of(lesson.path): lesson.recording.runs for lesson in lessons}.get(folder, {})
+    if name not in runs:
+        return ""
+    run = runs[name]
+    begin = next((each.seconds for each in run.moments if each.events > 1), 0.0)
+    return stage(name, run, max(0.0, begin - 0.5), more=" data-autoplay", up="")
 
 
-def question(name: str) -> str:
-    """Return a prediction's question with its choices, as Markdown."""
-    prediction = next(each for chapter in CHAPTERS for each in chapter.predictions if each.name == name)
-    choices = [f"- {letter}. {plain(each.text)}" for letter, each in zip("ABCDEFGH", prediction.choices, strict=False)]
-    return "\n".join([f"**Predict:** {plain(prediction.question)}", "", *choices])
+def _overview(lessons: list[Lesson]) -> str:
+    """Return the lessons as Markdown: how long each takes, and what one can do afterwards."""
+    return "\n\n".join(_about(lesson.path) for lesson in lessons)
 
 
-def help_with(name: str) -> str:
-    """Return an exercise's hints and its solution, each folded away, as Markdown."""
-    exercise = next(each for chapter in CHAPTERS for each in chapter.exercises if each.name == name)
-    count = len(exercise.hints)
-    hints = [fold(f"Hint {number} of {count}", plain(hint)) for number, hint in enumerate(exercise.hints, start=1)]
-    return "\n\n".join([*hints, fold("A solution", f"```python\n{exercise.read().solution}\n```")])
+def _about(path: Path) -> str:
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+    title, _, what = cells[0].removeprefix("# ").partition("\n")
+    goals = next(source for source in cells if "**Time:**" in source)
+    (time,) = re.findall(r"\*\*Time:\*\* ([^.,;]+)", goals)
+    aims = "\n".join(re.findall(r"^- .+", goals, re.MULTILINE))
+    heading = f"### [{title}](lessons/{path.name})"
+    return "\n\n".join([heading, what.strip(), f"{time[:1].upper()}{time[1:]}. Afterwards you can", aims])
 
 
-def fold(summary: str, text: str) -> str:
-    """Return Markdown that shows a text to whoever unfolds it."""
-    return f'<details class="fold">\n<summary>{summary}</summary>\n\n{text}\n\n</details>'
-
-
-def plain(text: str) -> str:
-    """Return a sentence as Markdown that shows it as it is."""
-    return re.sub(r"([\\`*_{}\[\]<>#|$])", r"\\\1", text)
+def _runs_table(lessons: list[Lesson]) -> str:
+    rows = [
+        f"| {lesson.path.stem.partition('_')[2].replace('_', ' ')} | {name.replace('_', ' ')} | "
+        f"{run.file['recorded']} | {run.file['rabbitmq']} | {len(run.file['tasks'])} | {run.moments[-1].events} |"
+        for lesson in lessons
+        for name, run in lesson.recording.runs.items()
+    ]
+    head = "| lesson | experiment | recorded on | RabbitMQ | tasks | events |\n|---|---|---|---|---|---|"
+    return "\n".join([head, *rows]) if rows else "No run is kept."
 
 
 def build(source: Path, site: Path) -> int:

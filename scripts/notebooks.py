@@ -36,7 +36,8 @@ METADATA = {
 }
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
-_STILL = 'class="workq-still"'
+#: Tells a picture of the stage from other outputs.
+STILL = 'class="workq-still"'
 
 
 def main(names: list[str]) -> int:
@@ -77,7 +78,7 @@ def run(notebook: nbformat.NotebookNode, folder: Path) -> None:
         stills: dict[int, list[nbformat.NotebookNode]] = {}
 
         def keep_still(cell: nbformat.NotebookNode, cell_index: int, **_: object) -> None:
-            if _STILL in str(cell.get("outputs")):
+            if STILL in str(cell.get("outputs")):
                 stills[cell_index] = copy.deepcopy(cell.outputs)
 
         client.on_cell_executed = keep_still

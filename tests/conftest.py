@@ -79,7 +79,7 @@ def _depends_on(item: pytest.Item) -> str | None:
     if any(item.get_closest_marker(name) for name in ("text", "once", "machine")):
         return None
     if item.path.suffix == ".ipynb":
-        return "rabbitmq"
+        return "lessons"
     folder = item.path.relative_to(_TESTS).parts[0]
     if folder == "unit":
         return "dependencies"

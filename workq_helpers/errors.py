@@ -24,9 +24,7 @@
     │   │   ├── ImageUnavailableError   the image is not here and can't be pulled
     │   │   └── PackagesError           RabbitMQ's packages can't be had or unpacked
     │   │       └── DiskFullError       no room left to unpack them
-    │   └── StateFileError              the file that says which broker runs can't be used
-    │       ├── StaleStateError         it names a broker that is gone
-    │       └── StateVersionError       another version of the course wrote it
+    │   └── StaleStateError             what says that a course broker runs is left of one that is gone
     ├── QueueError                      a queue; each is also pika's own exception
     │   ├── QueueMismatchError          406: it exists with other arguments
     │   ├── QueueNotFoundError          404: there is no such queue
@@ -44,6 +42,8 @@ once, and pika, which takes a while to import, only when the broker is up.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from workq_helpers.text import printable
 
@@ -68,8 +68,6 @@ __all__ = [
     "QueueError",
     "RunFileError",
     "StaleStateError",
-    "StateFileError",
-    "StateVersionError",
     "UnknownWorkerError",
     "UnsupportedBrokerError",
     "VirtualHostRefusedError",
@@ -105,7 +103,18 @@ class ImpostorError(WorkqError, ImportError):
 
 
 class CheckFailedError(WorkqError, AssertionError):
-    """A lesson's claim was not observed; the message says what is missing."""
+    """A lesson's claim was not observed; the message says what is missing.
+
+    Attributes:
+        show_why: Shows why in a notebook, above the message; ``None`` where there is nothing to see.
+    """
+
+    show_why: Callable[[], None] | None = None
+
+    def _render_traceback_(self) -> list[str]:
+        if self.show_why is not None:
+            self.show_why()
+        return super()._render_traceback_()
 
 
 class RunFileError(WorkqError):
@@ -172,16 +181,8 @@ class DiskFullError(PackagesError):
     """There is no room left for RabbitMQ's packages."""
 
 
-class StateFileError(BrokerError):
-    """The file that says which course broker runs can't be read."""
-
-
-class StaleStateError(StateFileError):
-    """The state file names a course broker that is gone."""
-
-
-class StateVersionError(StateFileError):
-    """Another version of the course wrote the state file."""
+class StaleStateError(BrokerError):
+    """What says that a course broker runs is left of one that is gone."""
 
 
 class QueueError(WorkqError):

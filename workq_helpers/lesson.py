@@ -12,6 +12,7 @@ from workq_helpers import pictures
 from workq_helpers import stage as stages
 from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.session import Session
+from workq_helpers.teaching.experiment import guests
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,8 +71,16 @@ class Lesson(Session):
         return logs.tables.trace(self._book.trace)
 
     def timeline(self) -> Picture:
-        """Return a picture of who worked on what, and when, since the last question that was asked."""
-        return pictures.timeline.timeline(self.log, since_seconds=self.experiments.last_began_seconds())
+        """Return a picture of who worked on what, and when, since the last question that was asked.
+
+        What was started or sent by hand on the stage beside the experiment is left out.
+        """
+        apart = guests(self.log)
+        return pictures.timeline.timeline(
+            self.log,
+            since_seconds=self.experiments.last_began_seconds(),
+            without=apart.workers | apart.publishers,
+        )
 
     @property
     def stage(self) -> Stage:

@@ -12,9 +12,10 @@ import itertools
 import keyword
 import re
 import tokenize
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
-__all__ = ["Code", "Sentence", "did_you_mean", "marked", "paragraph", "printable", "without_login"]
+__all__ = ["Code", "Sentence", "did_you_mean", "each_once", "marked", "paragraph", "printable", "without_login"]
 
 #: Marks that a sentence may begin with, and the colors that they get: dark on pale, to be read in any theme.
 _MARKS = {"✔": ("#00402e", "#cdeedd"), "✗": ("#5c1e00", "#f6d5c4"), "Not yet:": ("#4a3000", "#fbe3b3")}
@@ -39,6 +40,11 @@ def printable(text: str, *, lines: bool = False) -> str:
     if text.isprintable():  # nearly always, and answered at once
         return text
     return text.replace("\r\n", "\n").translate(_ON_LINES) if lines else text.translate(_ON_A_LINE)
+
+
+def each_once(names: Iterable[str]) -> list[str]:
+    """Return names in the order in which they first come; one that comes again as "3 × Hello"."""
+    return [f"{count} × {name}" if count > 1 else name for name, count in Counter(names).items()]
 
 
 def without_login(text: str) -> str:

@@ -1,5 +1,6 @@
 """How Sphinx makes a site of the lessons; `scripts/lesson_site.py` puts them beside this file first."""
 
+from pathlib import Path
 from typing import Any
 
 project = "Work queues, seen from inside"
@@ -25,7 +26,8 @@ suppress_warnings = ["myst.header", "mystnb.unknown_mime_type"]
 
 html_theme = "furo"
 html_static_path = ["_static"]
-html_css_files = ["lessons.css"]
+html_css_files = ["player.css", "lessons.css"]
+html_js_files = [("course.js", {"defer": "defer"})]
 html_copy_source = False
 html_use_index = False
 html_show_sourcelink = False
@@ -34,11 +36,27 @@ html_show_sphinx = False
 html_show_search_summary = False
 
 
+#: What keeps somebody out of the theme's pages, and what stands there instead.
+_MENDED = {
+    # What folds an output away is called what it says.
+    ' aria-label="Toggle hidden content"': "",
+    # A heading has a level, and a page a heading.
+    'class="caption" role="heading"': 'class="caption" role="heading" aria-level="2"',
+    '<div id="search-results"></div>': '<h1>Search</h1>\n<div id="search-results"></div>',
+    # Two asides are told apart.
+    '<aside class="sidebar-drawer"': '<aside class="sidebar-drawer" aria-label="The course"',
+    '<aside class="toc-drawer': '<aside aria-label="This page" class="toc-drawer',
+}
+
+
 def setup(app: Any) -> None:
-    """Let what folds an output away be called what it says."""
-    app.connect("html-page-context", _name_folds)
+    """Mend what keeps somebody out."""
+    app.connect("build-finished", _mend)
 
 
-def _name_folds(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:  # noqa: ARG001 - Sphinx passes them
-    if "body" in context:
-        context["body"] = context["body"].replace(' aria-label="Toggle hidden content"', "")
+def _mend(app: Any, error: Exception | None) -> None:
+    for page in [] if error else Path(app.outdir).rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        for found, mended in _MENDED.items():
+            text = text.replace(found, mended)
+        page.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Lessons in which a learner has played with the stage, as it invites to."""
+"""Lessons in which a learner played with the stage, ran cells twice or out of order, or started over."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import nbformat
 import pytest
 
 from workq_helpers import Broker, Lesson
-from workq_helpers.errors import CheckFailedError
+from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.stage.calls import call_for
 from workq_helpers.teaching.check import CheckResult
 from workq_helpers.teaching.comparison import Comparison
@@ -106,14 +106,20 @@ class Learner:
                 if isinstance(node, DEFINES) or ast.unparse(node).startswith(("orders = ", "persistent = ")):
                     exec(ast.unparse(node), self._names)  # noqa: S102 - our own notebooks
 
-    def run(self, cell: Any) -> Any:
-        """Run a cell and return the value of its last line."""
-        *before, last = cell.source.rstrip().split("\n")
+    def run(self, cell: Any, *, hurry: bool = False) -> Any:
+        """Run a cell and return the value of its last line.
+
+        Args:
+            cell: The cell.
+            hurry: Whether it is to wait for a few seconds at most.
+        """
+        source = re.sub(r"timeout=\d+", "timeout=4", cell.source) if hurry else cell.source
+        *before, last = source.rstrip().split("\n")
         try:
             compile(last, "cell", "eval")
             exec("\n".join(before), self._names)  # noqa: S102 - our own notebooks
         except SyntaxError:
-            return exec(cell.source, self._names)  # noqa: S102
+            return exec(source, self._names)  # noqa: S102
         return eval(last, self._names)  # noqa: S307
 
     def play(self, queue: str) -> None:
@@ -192,7 +198,64 @@ def test_play_in_the_middle_is_named_with_the_way_out(learner: Learner, section:
             said = learner.run(cell)
         except CheckFailedError as error:
             said = error
+        assert not isinstance(said, CheckFailedError) or said.show_why is not None
         if isinstance(said, Comparison) and said.seen is None:
             said = CheckFailedError(said.missing)
         told = isinstance(said, CheckFailedError) and "Run the cells again from the one that opens" in str(said)
         assert told or learner.is_right(cell, said), f"{said} after {learner.played}"
+
+
+def told(learner: Learner, cell: Any) -> object:
+    """Run a cell that may come at the wrong time, and return what the learner reads."""
+    try:
+        return learner.run(cell, hurry=True)
+    except WorkqError as error:
+        return error  # a notebook shows its sentence alone
+    except NameError as error:
+        return error  # a cell before was left out, and Python says which name is missing
+
+
+def is_help(said: object) -> bool:
+    """Whether something is no verdict, and says what to do."""
+    if isinstance(said, Comparison):
+        return said.seen is None or said.seen.choice is None
+    return isinstance(said, Exception)
+
+
+@experiments(EXPERIMENTS, 1)
+def test_each_cell_run_twice_gives_a_right_verdict_or_a_sentence_that_helps(
+    learner: Learner, section: str, queue: str
+) -> None:
+    learner.run_first_section()
+    learner.run_definitions_until(section)
+    for cell in learner.cells_of(section):
+        for _ in range(2):
+            said = told(learner, cell)
+        # What a check says of twice as many tasks is as right.
+        right = isinstance(said, CheckResult) or learner.is_right(cell, said)
+        assert right or is_help(said), f"{said} of {cell.source}"
+
+
+@experiments(PATIENT, 1)
+def test_cells_out_of_order_do_no_harm_to_a_run_in_order(learner: Learner, section: str, queue: str) -> None:
+    learner.run_first_section()
+    learner.run_definitions_until(section)
+    cells = learner.cells_of(section)
+    for cell in reversed(cells):
+        told(learner, cell)
+    for cell in cells:
+        said = learner.run(cell)
+        assert learner.is_right(cell, said), f"{said} of {cell.source}"
+
+
+@experiments(PATIENT, 1)
+def test_start_over_in_the_middle_leads_to_a_sentence_that_helps(learner: Learner, section: str, queue: str) -> None:
+    learner.run_first_section()
+    learner.run_definitions_until(section)
+    cells = learner.cells_of(section)
+    opened = next(at for at, cell in enumerate(cells) if "lesson = " in cell.source)
+    for at, cell in enumerate(cells):
+        if at == opened + 1:
+            learner.lesson.stage._perform(None, call_for({"do": "start_over"}, learner.lesson))
+        said = told(learner, cell)
+        assert learner.is_right(cell, said) or is_help(said), f"{said} of {cell.source}"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pika
+import pytest
 
 from tests.support import need
 from workq_helpers import Broker, Lesson
@@ -50,6 +53,15 @@ def test_no_confirmed_message_is_lost_in_a_crash(restartable: Broker, lesson: Le
     publisher.wait()
     assert crash(lesson).happened
     assert survivors(lesson).reset_index().to_numpy().tolist() == [["hello", 3_000, 3_000, 3_000, 0]]
+
+
+@pytest.mark.parametrize(
+    ("deed", "first"), [(Broker.restart, "RabbitMQ is told to stop."), (Broker.crash, "RabbitMQ is killed.")]
+)
+def test_an_outage_says_its_steps_as_they_go(restartable: Broker, lesson: Lesson, deed: Any, first: str) -> None:
+    said: list[str] = []
+    deed(lesson.broker, said.append)
+    assert list(dict.fromkeys(said)) == [first, "It is down.", "It takes connections again."]
 
 
 def test_messages_for_no_queue_have_their_row(lesson: Lesson) -> None:

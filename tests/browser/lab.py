@@ -269,8 +269,7 @@ class Notebook:
         return heard
 
     def save(self) -> None:
-        """Save it; the stage's panel may be what was used last."""
-        self.command("docmanager:open", path=self.path)
+        """Save it."""
         self.command("docmanager:save")
 
     def close(self) -> None:

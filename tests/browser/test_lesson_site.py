@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser import chromium
+from tests.browser.axe import violations
 from tests.browser.lab import SCREENSHOTS
+from workq_helpers.lessons import CHAPTERS
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+    from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright
 
 pytestmark = pytest.mark.timeout(330)  # the site is made once, for all of them
 
@@ -31,7 +34,7 @@ def look(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def page(reader: Browser, look: str) -> Iterator[Page]:
     """A page that fails the test if it asks anything of a network, or has an error."""
-    width = 390 if look == "narrow" else 1280
+    width = 400 if look == "narrow" else 1280
     context: BrowserContext = reader.new_context(
         color_scheme="dark" if look == "dark" else "light",
         viewport={"width": width, "height": 900},
@@ -57,23 +60,100 @@ def fits(page: Page) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
 
 
+def open_lesson(page: Page, site: Path, name: str) -> None:
+    (file,) = (site / "lessons").glob(f"*_{name}.html")
+    page.goto(file.as_uri())
+
+
+def seconds(stage: Locator) -> float:
+    expect(stage.locator(".workq-time")).to_contain_text(" / ")
+    return float(stage.locator(".workq-time").inner_text().split(" / ")[0])
+
+
 def test_a_word_is_searched_and_its_lesson_found(page: Page, look: str, lesson_site: Path) -> None:
     page.goto((lesson_site / "index.html").as_uri())
     if look == "narrow":
         page.locator(".mobile-header label[for=__navigation]").click()
-    page.get_by_placeholder("Search").fill("heartbeat")
+    page.get_by_placeholder("Search").fill("cooks")
     page.get_by_placeholder("Search").press("Enter")
     found = page.locator("#search-results li a")
     found.first.wait_for()
-    assert "Acknowledgments" in found.all_inner_texts()
+    assert "Round robin" in found.all_inner_texts()
     keep(page, f"site-search-{look}")
-    found.filter(has_text="Acknowledgments").first.click()
-    page.wait_for_url("**/lessons/02_acknowledgments.html*")
-    page.get_by_role("heading", name="Acknowledgments", level=1).wait_for()
+    found.filter(has_text="Round robin").first.click()
+    page.get_by_role("heading", name="Round robin", level=1).wait_for()
+
+
+def test_the_first_page_plays_by_itself(page: Page, look: str, lesson_site: Path) -> None:
+    page.goto((lesson_site / "index.html").as_uri())
+    stage = page.locator(".course-stage")
+    stage.get_by_role("button", name="Pause").wait_for()
+    stage.locator(".workq-worker").first.wait_for()
+    keep(page, f"site-first-page-{look}")
+    assert fits(page)
+    assert violations(page) == []
+
+
+def test_a_run_is_played_in_its_lesson(page: Page, look: str, lesson_site: Path) -> None:
+    open_lesson(page, lesson_site, "round_robin")
+    stage = page.locator("#stage-two-workers")
+    stage.scroll_into_view_if_needed()
+    begin = seconds(stage)
+    stage.get_by_role("button", name="Play").click()
+    expect(stage.locator(".workq-worker")).to_have_count(2)
+    expect(stage.locator(".workq-worker").first).to_contain_text("working")
+    keep(page, f"site-run-{look}")
+    stage.get_by_role("button", name="Pause").click()
+    assert seconds(stage) > begin
+    assert fits(page)
+
+
+def test_a_sentence_opens_the_run_at_its_moment(page: Page, look: str, lesson_site: Path) -> None:
+    open_lesson(page, lesson_site, "round_robin")
+    link = page.locator('a[data-play-from][href="#stage-a-worker-that-comes-late"]').first
+    link.click()
+    stage = page.locator("#stage-a-worker-that-comes-late")
+    stage.get_by_role("button", name="Pause").wait_for()
+    assert seconds(stage) >= int(float(link.get_attribute("data-play-from") or "nan") * 10) / 10
+
+
+def test_a_prediction_is_answered_and_compared(page: Page, look: str, lesson_site: Path) -> None:
+    open_lesson(page, lesson_site, "round_robin")
+    form = page.locator("form[data-prediction=five-orders]")
+    compare = form.get_by_role("link")
+    expect(compare).to_be_hidden()
+    wrong = next(each for chapter in CHAPTERS for each in chapter.predictions if each.name == "five orders").choices[1]
+    form.get_by_role("radio", name=wrong.text).check()
+    expect(form.get_by_role("status")).to_contain_text("Noted: B")
+    keep(page, f"site-prediction-{look}")
+    compare.click()
+    compared = page.locator("#compare-five-orders")
+    expect(compared).to_be_visible()
+    expect(compared).to_contain_text("It came out differently")
+    expect(compared).to_contain_text(wrong.why)
+    keep(page, f"site-comparison-{look}")
+
+
+def test_all_is_unfolded_and_a_picture_enlarged(page: Page, look: str, lesson_site: Path) -> None:
+    open_lesson(page, lesson_site, "round_robin")
+    page.get_by_role("button", name="Unfold all").click()
+    assert page.locator("article details:not([open])").count() == 0
+    picture = page.get_by_role("button", name="Enlarge: Timeline").first
+    assert picture.locator("img").evaluate("one => one.getBoundingClientRect().width") >= 600
+    assert fits(page)
+    assert violations(page) == []
+    picture.click()
+    enlarged = page.get_by_role("dialog")
+    assert enlarged.locator("img").evaluate("one => one.getBoundingClientRect().width") >= 900
+    keep(page, f"site-picture-{look}")
+    page.keyboard.press("Escape")
+    expect(enlarged).to_be_hidden()
+    page.get_by_role("button", name="Fold all").click()
+    assert page.locator("article details[open]").count() == 0
 
 
 def test_a_lesson_is_read_and_an_answer_unfolded(page: Page, look: str, lesson_site: Path) -> None:
-    page.goto((lesson_site / "lessons" / "01_round_robin.html").as_uri())
+    open_lesson(page, lesson_site, "round_robin")
     assert fits(page)
     solution = page.locator("details", has=page.get_by_text("A solution", exact=True)).first
     code = solution.locator("pre")

@@ -89,6 +89,28 @@ def test_before_anything_ran_the_panel_says_what_to_do(lab: Lab) -> None:
     expect(panel.locator(".workq-stage")).to_have_count(1)
 
 
+def saved(stage: Stage) -> str:
+    """The notebook's file."""
+    return (stage.notebook.server.root / stage.notebook.path).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["beside", "below"])
+def test_ctrl_s_on_the_stage_saves_the_notebook(lab: Lab, beside: bool) -> None:
+    stage = open_stage(lab, beside=beside)
+    stage.notebook.set_source(2, "# to be kept")
+    stage.field("task").click()
+    stage.page.keyboard.press("ControlOrMeta+s")
+    assert wait_until(lambda: "# to be kept" in saved(stage), 30)
+    expect(stage.field("task")).to_be_focused()
+
+
+def test_what_was_pressed_on_the_stage_leaves_jupyterlab_with_the_notebook(lab: Lab) -> None:
+    stage = open_stage(lab)
+    stage.field("task").click()
+    stage.page.locator(PANEL).click(position={"x": 3, "y": 3})
+    assert stage.page.evaluate("() => jupyterapp.shell.currentWidget.context?.path") == stage.notebook.path
+
+
 def test_a_second_cell_that_shows_the_stage_offers_a_view_of_its_own(lab: Lab) -> None:
     stage = open_stage(lab)
     stage.notebook.set_source(2, "lesson.stage")
@@ -158,6 +180,26 @@ def test_a_worker_that_ended_is_a_line_that_says_what_it_dropped(lab: Lab) -> No
     expect(stage.worker("worker-1").locator(".workq-dropped")).to_contain_text("gave back Order 0")
     # It has its room for a while.
     assert wait_until(lambda: (stage.worker("worker-1").bounding_box() or {"height": 999})["height"] < 40, 30)
+
+
+def test_a_long_name_and_much_that_was_dropped_are_not_cut_off(lab: Lab) -> None:
+    name = "the-cook-of-the-night-shift-in-the-kitchen-of-the-harbor"
+    start = f"lesson.start_worker(callback, queue='hello', name={name!r})\n"
+    orders = "lesson.start_publisher([f'Order number {n}' + 60 * '.' for n in range(4)], queue='hello').wait()"
+    stage = open_stage(lab, seconds_per_dot=60, before_stage=start + orders)
+    stage.notebook.resize(*WINDOW)
+    expect(stage.message(place="dispatched")).to_have_count(3)
+    card = stage.worker(name)
+    expect(card.locator(".workq-state")).to_be_in_viewport(ratio=1)
+    stage.press("kill", name)
+    dropped = card.locator(".workq-dropped")
+    expect(dropped).to_contain_text("gave back Order number 0, Order number 1, Order number 2, Order number 3")
+    assert dropped.evaluate("text => [text.scrollWidth - text.clientWidth, text.scrollHeight - text.clientHeight]") == [
+        0,
+        0,
+    ]
+    expect(card.locator(".workq-state")).to_be_in_viewport(ratio=1)
+    stage.screenshot("panel-long-name")
 
 
 def test_in_the_first_minute_a_task_comes_back_from_a_killed_worker(lab: Lab) -> None:

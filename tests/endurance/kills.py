@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 from collections.abc import Callable, Iterator, Mapping
@@ -87,7 +88,9 @@ def left(environ: Mapping[str, str]) -> list[str]:
     found = [f"process {process_id} {command or '(gone)'}" for process_id, command in left.items()]
     found += [f"container {name}" for name in _containers(runtime)]
     if runtime.exists():
-        found += [f"folder {runtime}", *(f"file {path}" for path in runtime.rglob("*"))]
+        found.append(f"folder {runtime}")
+        with contextlib.suppress(FileNotFoundError):  # it may go while it is read
+            found += [f"file {path}" for path in runtime.rglob("*")]
     return found
 
 

@@ -142,6 +142,14 @@ describe("the picture", () => {
     assert.equal(view.text(".workq-slot-text"), "+ 16 free");
   });
 
+  test("says of the notebook that it fetched what it holds, and offers nothing to do to it", () => {
+    const held = { program: "", queue: "", free: 0, state: "idle" };
+    const card = openView(frames.frame({ workers: [frames.worker("notebook", held)] })).$('[data-worker="notebook"]');
+    assert.equal(card.$(".workq-settings").textContent, "fetched with basic_get");
+    assert.ok(card.$(".workq-worker-actions").hidden);
+    assert.equal(card.$$(".workq-slot").length, 0);
+  });
+
   test("offers for a program what can be done to a process, and nothing for one of somebody else", () => {
     const card = (program) => {
       const held = frames.killed().workers.flatMap((worker) => worker.slots)[0];

@@ -31,6 +31,11 @@ test("a run opens at its beginning, or where it is told to", async () => {
   assert.equal(time(later.el), "2.2 / 4.0 s");
 });
 
+test("it asks nobody to press what is not there", async () => {
+  const { el } = await opened();
+  assert.doesNotMatch(el.$(".workq-empty").textContent, /Press/);
+});
+
 test("it plays to its end, and from the beginning again", async () => {
   const { page, el } = await opened();
   press(page, el, "[data-do=play]");

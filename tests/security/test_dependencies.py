@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import re
 import subprocess
@@ -31,6 +32,7 @@ _FREE = re.compile(
 _NOT_OURS = {"pip", "setuptools", "wheel", "workq-helpers"}
 
 
+@functools.cache  # reading them takes a second
 def installed() -> dict[str, metadata.Distribution]:
     found = {canonicalize_name(each.metadata["Name"]): each for each in metadata.distributions()}
     return {name: each for name, each in found.items() if name not in _NOT_OURS}

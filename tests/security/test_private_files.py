@@ -160,7 +160,7 @@ def test_an_existing_folder_stays_also_where_it_is_empty(existing: Folders) -> N
 
 @pytest.mark.parametrize("mode", [0o755, 0o750, 0o711])
 def test_an_existing_folder_keeps_its_mode_and_its_files(existing: Folders, mode: int) -> None:
-    names = ("lock", "state.json", "keeper.log", "notes.txt", "broker-notes", "workq-rabbitmq-notes")
+    names = ("lock", "notes.txt", "broker-notes", "workq-rabbitmq-notes")
     for name in names:
         (existing.runtime / name).write_text("mine")
     existing.runtime.chmod(mode)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import shutil
 import socket
@@ -16,7 +15,7 @@ import psutil
 import pytest
 from packaging.version import Version
 
-from workq_helpers.broker import commands, protocol
+from workq_helpers.broker import protocol
 from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders, make_private
 from workq_helpers.broker.installations import Installation
@@ -24,7 +23,7 @@ from workq_helpers.broker.node import NodeServer
 from workq_helpers.broker.protocol import connect
 from workq_helpers.broker.share import take_share
 from workq_helpers.broker.sweep import sweep
-from workq_helpers.errors import BrokerStartError, InvalidArgumentError, StateVersionError
+from workq_helpers.errors import BrokerStartError, InvalidArgumentError
 
 
 @pytest.fixture
@@ -105,54 +104,6 @@ def test_a_node_with_more_room_elsewhere_is_found_and_swept(folders: Folders, mo
     assert [node.resolve() for node in folders.nodes] == [elsewhere]
     sweep(folders)
     assert list(temporary.iterdir()) == []
-    assert not folders.runtime.exists()
-
-
-# -- a broker of version 0.1 in the same folder
-
-
-@pytest.fixture
-def earlier(folders: Folders) -> Path:
-    """The socket of one, and what else it keeps."""
-    path = folders.runtime / "keeper.sock"
-    for name in ("keeper.log", "lock"):
-        (folders.runtime / name).touch()
-    (folders.runtime / "state.json").write_text(json.dumps({"version": 3, "socket": str(path), "remains": {}}))
-    return path
-
-
-def test_a_living_broker_of_an_earlier_version_is_neither_used_nor_swept(folders: Folders, earlier: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(earlier))
-        listener.listen()
-        for deed in (lambda: take_share(folders, BrokerChoice(), {}), lambda: sweep(folders)):
-            with pytest.raises(StateVersionError, match=r"another version of the course.*workq broker stop"):
-                deed()
-    assert earlier.exists()
-
-
-def test_a_living_broker_of_an_earlier_version_can_be_stopped(folders: Folders, earlier: Path) -> None:
-    asked: list[str] = []
-
-    def end() -> None:
-        with listener.accept()[0] as asking, asking.makefile() as lines:
-            asked.append(json.loads(lines.readline())["op"])
-
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(earlier))
-        listener.listen()
-        thread = threading.Thread(target=end)
-        thread.start()
-        assert commands.stop({"WORKQ_RUNTIME_DIR": str(folders.runtime), "WORKQ_CACHE_DIR": str(folders.cache)})
-        thread.join()
-    assert asked == ["stop"]
-
-
-def test_a_dead_broker_of_an_earlier_version_is_swept(folders: Folders, earlier: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(earlier))
-    (folders.runtime / "broker-0a1b2c3d").mkdir()
-    sweep(folders)
     assert not folders.runtime.exists()
 
 

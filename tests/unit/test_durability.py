@@ -102,7 +102,7 @@ def test_survivors_are_a_row_a_queue() -> None:
 
 
 def foreign(log: EventLog) -> Any:
-    def refuse() -> None:
+    def refuse(_progress: object) -> None:
         raise BrokerNotOursError("not ours")
 
     endpoint = SimpleNamespace(host="rabbit.example", port=5672)
@@ -121,20 +121,33 @@ def test_a_broker_of_others_is_left_alone_with_advice(deed: Any) -> None:
 @pytest.mark.parametrize(("deed", "done"), [(restart, "stopped"), (crash, "killed")])
 def test_a_broker_of_ours_goes_and_comes_back(deed: Any, done: str) -> None:
     called = []
-    lesson: Any = SimpleNamespace(broker=SimpleNamespace(ours=True, **{deed.__name__: lambda: called.append(1)}))
+    lesson: Any = SimpleNamespace(broker=SimpleNamespace(ours=True, **{deed.__name__: called.append}))
     assert deed(lesson) == Outage(True, f"RabbitMQ was {done} and started again.")
     assert called
 
 
+def test_each_step_of_an_outage_is_said_once_as_it_comes(capsys: pytest.CaptureFixture[str]) -> None:
+    def deed(progress: Any) -> None:
+        for step in ("RabbitMQ is killed.", "It is down.", "It is down.", "It takes connections again."):
+            progress(step)
+
+    crash(SimpleNamespace(broker=SimpleNamespace(ours=True, crash=deed)))  # type: ignore[arg-type]
+    assert capsys.readouterr().out.splitlines() == [
+        "RabbitMQ is killed.",
+        "RabbitMQ is killed. It is down.",
+        "RabbitMQ is killed. It is down. It takes connections again.",
+    ]
+
+
 @pytest.mark.parametrize("deed", [restart, crash])
 def test_of_what_was_done_by_hand_only_what_was_seen_is_said(deed: Any) -> None:
-    lesson: Any = SimpleNamespace(broker=SimpleNamespace(ours=False, **{deed.__name__: lambda: None}))
+    lesson: Any = SimpleNamespace(broker=SimpleNamespace(ours=False, **{deed.__name__: lambda _progress: None}))
     assert deed(lesson) == Outage(True, "RabbitMQ went down and came back.")
 
 
 @pytest.mark.parametrize("deed", [restart, crash])
 def test_the_lesson_goes_on_where_nobody_restarts_it(deed: Any) -> None:
-    def wait_in_vain() -> None:
+    def wait_in_vain(_progress: object) -> None:
         raise WaitTimeoutError("It was not restarted within 300 s.")
 
     lesson: Any = SimpleNamespace(broker=SimpleNamespace(ours=False, **{deed.__name__: wait_in_vain}))

@@ -12,7 +12,8 @@ from tests.unit.test_check import SEEN, Story, two
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.log.details import BrokerChange, ConsumeOptions, Detail
 from workq_helpers.log.events import Event, EventLog
-from workq_helpers.teaching.experiment import own_events
+from workq_helpers.pictures.timeline import timeline
+from workq_helpers.teaching.experiment import guests, own_events
 
 ROUND_ROBIN = two().give("worker-2", 2, 4).give("worker-1", 1, 3, 5)
 TOLD = SEEN | {
@@ -155,3 +156,17 @@ def test_however_one_plays_a_check_is_right_or_names_what_was_played(name: str, 
     except CheckFailedError as error:
         told = str(error)
     assert told == saw or AGAIN in told
+
+
+def test_a_timeline_without_the_guests_shows_the_experiment_alone() -> None:
+    played = log_with(ROUND_ROBIN, (begins(ROUND_ROBIN), COMES), (len(ROUND_ROBIN.log), [*SENDS, *takes("worker-9")]))
+    apart = guests(played)
+    assert apart == ({"worker-9"}, {"publisher-9"}, {"of the stage"})
+    shown = timeline(played, without=apart.workers | apart.publishers)
+    assert shown.alternative_text == timeline(ROUND_ROBIN.log).alternative_text
+    assert "Play." in timeline(played).alternative_text
+
+
+def test_where_all_was_played_a_timeline_shows_it() -> None:
+    log = log_with(Story(), (0, [*COMES, *SENDS, *takes("worker-9")]))
+    assert guests(log) == (set(), set(), set())

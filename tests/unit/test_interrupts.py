@@ -45,6 +45,7 @@ print("used")
 """
 
 
+@pytest.mark.once  # imports everything, twice
 @pytest.mark.parametrize(
     "moment",
     [

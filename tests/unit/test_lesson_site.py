@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import re
 from functools import cache
@@ -12,17 +14,21 @@ import pytest
 from bs4 import BeautifulSoup
 
 from workq_helpers.lessons import CHAPTERS
+from workq_helpers.stage.saved_run import SavedRun
+from workq_helpers.teaching.comparison import Comparison
+from workq_helpers.teaching.prediction import Answer, Seen
 
 pytestmark = [pytest.mark.text, pytest.mark.timeout(330)]  # the site is made once, for all of them
 
+KEPT = Path(__file__).parents[1] / "runs"
 LESSONS = [Path(chapter.notebook).stem for chapter in CHAPTERS]
 assert LESSONS
+lessons = pytest.mark.parametrize("lesson", LESSONS)
 
 #: What a browser fetches by itself.
 FETCHED = {
     "script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src", "object": "data", "embed": "src"
 }  # fmt: skip
-lessons = pytest.mark.parametrize("lesson", LESSONS)
 
 
 @cache
@@ -38,6 +44,60 @@ def test_every_lesson_has_its_page_and_the_first_page_leads_there(lesson_site: P
     leads_to = {link["href"] for link in page(lesson_site / "index.html").select("article a[href]")}
     assert {f"lessons/{lesson}.html" for lesson in LESSONS} <= leads_to
     assert {path.stem for path in (lesson_site / "lessons").glob("*.html")} == set(LESSONS)
+
+
+def test_the_first_page_has_a_run_and_says_of_each_lesson_what_it_takes_and_gives(lesson_site: Path) -> None:
+    first = page(lesson_site / "index.html")
+    assert len(first.select(".course-stage[data-autoplay] script[data-workq-run]")) == 1
+    sections = [link.find_parent("section") for link in first.select("article h3 a[href^=lessons]")]
+    assert len(sections) == len(LESSONS)
+    for section in sections:
+        assert section is not None
+        assert re.search("[Aa]bout .* minutes|[Aa]n hour", section.get_text())
+        assert len(section.find_all("li")) >= 2
+
+
+@lessons
+def test_each_kept_run_plays_once_in_its_lesson(lesson_site: Path, lesson: str) -> None:
+    kept = KEPT / lesson.partition("_")[2]
+    wanted = {f"stage-{file.name.partition('.')[0].replace('_', '-')}" for file in kept.glob("*.json.gz")}
+    stages = page(lesson_site / "lessons" / f"{lesson}.html").select(".course-stage")
+    assert sorted(str(stage["id"]) for stage in stages) == sorted(wanted)
+    for stage in stages:
+        (packed,) = stage.select("script[data-workq-run]")
+        run = SavedRun.parse(gzip.decompress(base64.b64decode(packed.get_text())).decode())
+        assert run.file["recorded"] in stage.get_text()
+        assert run.file["rabbitmq"] in stage.get_text()
+
+
+@lessons
+def test_each_answer_is_compared_by_the_notebooks_texts(lesson_site: Path, lesson: str) -> None:
+    file = KEPT / lesson.partition("_")[2] / "lesson.json"
+    seen = json.loads(file.read_text(encoding="utf-8"))["seen"] if file.is_file() else {}
+    read = page(lesson_site / "lessons" / f"{lesson}.html")
+    known = {each.name: each for chapter in CHAPTERS for each in chapter.predictions}
+    for name in seen.keys() & known.keys():
+        place = read.find(id="compare-" + re.sub(r"\W+", "-", name))
+        assert place is not None, name
+        for at, template in enumerate(place.find_all("template")):
+            comparison = Comparison(known[name], Answer(at), Seen(**seen[name]), "")
+            table = BeautifulSoup(template.decode_contents(), "html.parser")
+            rows = [squeezed(cell.get_text()) for cell in table.find_all("td")]
+            shown = [squeezed(text).lstrip("✔✗") for text in rows]
+            assert shown == [squeezed(text) for _, text in comparison.rows()]
+
+
+def test_it_is_small_and_no_picture_is_blank(lesson_site: Path) -> None:
+    assert sum(file.stat().st_size for file in lesson_site.rglob("*") if file.is_file()) <= 15_000_000
+    for lesson in LESSONS:
+        for picture in page(lesson_site / "lessons" / f"{lesson}.html").find_all("img"):
+            assert len(str(picture["src"])) > 2_000
+
+
+def test_it_says_what_is_real_and_when_it_was(lesson_site: Path) -> None:
+    text = page(lesson_site / "real.html").get_text()
+    assert re.search(r"\d{4}-\d\d-\d\d", text)
+    assert "4.3" in text
 
 
 def test_nothing_comes_from_elsewhere(lesson_site: Path) -> None:

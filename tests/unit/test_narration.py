@@ -57,6 +57,15 @@ def test_a_kill_says_what_went_back_and_a_redelivery_to_whom() -> None:
     ]
 
 
+def test_tasks_of_one_name_are_named_once() -> None:
+    story = worker().add("delivered", "worker-1", "Hello...", "Soup.", "Hello...").wait(1)
+    story.add("killed").add("requeued", "worker-1", "Hello...", "Hello...")
+    assert story.told()[-2:] == [
+        "2 × Hello and Soup → worker-1",
+        "worker-1 was killed: 2 × Hello went back to hello",
+    ]
+
+
 def test_a_kill_under_auto_ack_says_what_is_lost() -> None:
     story = worker().add("killed").add("lost", "worker-1", "Stew...")
     assert story.told()[-1] == "worker-1 was killed: Stew is lost"

@@ -150,9 +150,9 @@ def test_a_worker_that_ended_says_what_it_dropped() -> None:
     assert picture_of(log)["workers"][0]["dropped"] == ""
     log.record("killed", "w", "hello")
     consume(log, "requeued", "b..", 2)
-    assert picture_of(log)["workers"][0]["dropped"] == "gave back b.."
+    assert picture_of(log)["workers"][0]["dropped"] == "gave back b"
     consume(log, "lost", "c.", 3)
-    assert picture_of(log)["workers"][0]["dropped"] == "gave back b..; lost c."
+    assert picture_of(log)["workers"][0]["dropped"] == "gave back b; lost c"
 
 
 def test_a_finished_task_whose_ack_was_forgotten_stays_in_its_slot() -> None:
@@ -339,6 +339,7 @@ def test_what_the_notebook_itself_has_fetched_is_shown_with_it() -> None:
     log.record("delivered", "notebook", "hello", "id of a.", "a.", 1)
     worker = picture_of(log)["workers"][0]
     assert (worker["name"], tasks(worker["slots"])) == ("notebook", ["a."])
+    assert (worker["program"], worker["queue"], worker["free"]) == ("", "", 0)  # nothing to stop, and it takes no more
 
 
 def test_dots_that_the_log_does_not_hold_are_not_guessed() -> None:

@@ -19,7 +19,7 @@ from workq_helpers.broker.by_hand import ByHand, not_ours
 from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.progress import Shown, spoken
-from workq_helpers.broker.server import Progress
+from workq_helpers.broker.server import Progress, silent
 from workq_helpers.broker.share import RESTART_SECONDS, Share, take_share
 from workq_helpers.errors import (
     BrokerError,
@@ -133,6 +133,7 @@ class Broker:
         self._telling = threading.RLock()
         self._told = "up"
         self._deeds = 0  # of this handle, under way
+        self._progress: Callable[[str], None] = silent  # of the last of them
         self._revived = False  # since the broker went down, whatever came of it
         self._closed = False
         abandon_in_children(self)
@@ -346,29 +347,35 @@ class Broker:
 
     # -- stopping and starting
 
-    def restart(self) -> None:
+    def restart(self, progress: Callable[[str], None] = silent) -> None:
         """Stop it gracefully and start it again with the same data; return when it accepts AMQP again.
 
         Where ``WORKQ_RESTART_BY_HAND`` says how the user does that, show it and wait until it is done.
+
+        Args:
+            progress: Called with each step in words, in any thread.
 
         Raises:
             BrokerNotOursError: The course did not start it.
             BrokerError: It is gone, or did not come up again.
             WaitTimeoutError: It was to be done by hand, and was not.
         """
-        self._take_down("restart", "restarting", self.by_hand.restart)
+        self._take_down("restart", "restarting", self.by_hand.restart, progress)
 
-    def crash(self) -> None:
+    def crash(self, progress: Callable[[str], None] = silent) -> None:
         """SIGKILL it and start it again with the same data; return when it accepts AMQP again.
 
         Where ``WORKQ_CRASH_BY_HAND`` says how the user does that, show it and wait until it is done.
 
+        Args:
+            progress: As for `restart`.
+
         Raises:
             As `restart`.
         """
-        self._take_down("crash", "crashing", self.by_hand.crash)
+        self._take_down("crash", "crashing", self.by_hand.crash, progress)
 
-    def _take_down(self, deed: str, change: str, by_hand: str) -> None:
+    def _take_down(self, deed: str, change: str, by_hand: str, progress: Callable[[str], None]) -> None:
         if self._share is None and by_hand:
             self._wait_for_hand(by_hand)
             return
@@ -376,15 +383,19 @@ class Broker:
         watch = self._restart_watch
         outages = watch.outages if watch else 0
         self._deeds += 1
+        self._progress = progress
         try:
+            progress("RabbitMQ is told to stop." if deed == "restart" else "RabbitMQ is killed.")
             self._tell(change)
             share.request(deed, RESTART_SECONDS)
+            progress("It takes connections again.")
             self._wait_until_started()
             if watch is not None:
                 wait_until(lambda: watch.is_up and watch.outages != outages, _MANAGEMENT_SECONDS)
             self._remember_this_boot()
             self._tell("up")
         finally:
+            self._progress = silent
             # However this ended: from now on the watch tells how it is.
             self._deeds -= 1
 
@@ -446,6 +457,8 @@ class Broker:
         """Take in what the watch sees: again and again how it is, and alarms."""
         if change != self._told:
             if self._told in _DEEDS and self._is_under_way():
+                if change == "down":
+                    self._progress("It is down.")
                 return
             self._tell(change)
             if change == "up":

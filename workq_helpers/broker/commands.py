@@ -26,7 +26,6 @@ def status(environ: Mapping[str, str] = ENVIRON) -> Status | None:
 
     Raises:
         BrokerUnreachableError: Its supervisor hangs.
-        StateVersionError: Another version of the course started it.
     """
     said = ask(Folders.from_environ(environ), "status")
     return Status(**said["answer"]) if said else None
@@ -72,7 +71,6 @@ def url(environ: Mapping[str, str] = ENVIRON) -> str:
         BrokerNotFoundError: None runs, or it still starts.
         StaleStateError: It has died.
         BrokerUnreachableError: Its supervisor hangs.
-        StateVersionError: Another version of the course started it.
     """
     if BrokerChoice.from_environ(environ).uses_url:
         return environ["WORKQ_BROKER_URL"]

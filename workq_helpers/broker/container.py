@@ -600,8 +600,7 @@ def _remove_lost(of: str, *, but: str) -> None:
 
 
 def _supervisor_of(container: Any) -> int:
-    labels = container.labels
-    return int(labels.get(SUPERVISOR_LABEL) or labels["org.workq.keeper"])  # as version 0.1 of the course called it
+    return int(container.labels[SUPERVISOR_LABEL])
 
 
 def leftovers() -> dict[str, int]:

@@ -18,7 +18,6 @@ from typing import Any
 from packaging.version import Version
 
 from workq_helpers import errors
-from workq_helpers.broker import predecessor
 from workq_helpers.broker.folders import Folders, refuse_foreign
 from workq_helpers.broker.server import Progress, silent
 from workq_helpers.errors import BrokerError, BrokerUnreachableError, WaitTimeoutError, WorkqError
@@ -113,12 +112,10 @@ def connect(folders: Folders) -> Link | None:
     Raises:
         BrokerStartError: The folder it would be in belongs to somebody else, who could be the supervisor then.
         BrokerUnreachableError: It accepts no more, because it hangs.
-        StateVersionError: Another version of the course has one there.
     """
     path = folders.socket
     for folder in {folders.runtime, path.parent}:
         refuse_foreign(folder)
-    predecessor.refuse(folders)
     sock = socket.socket(socket.AF_UNIX)
     sock.settimeout(SILENCE_SECONDS)
     try:

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from workq_helpers.broker import predecessor
 from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders, unusable
 from workq_helpers.broker.locking import locked
@@ -142,7 +141,6 @@ def take_share(
         BrokerNotFoundError: None runs and none could be started.
         BrokerStartError: The one that was asked for can't be started, or another one runs.
         BrokerUnreachableError: The supervisor hangs.
-        StateVersionError: A broker of another version of the course runs.
     """
     for _ in range(ATTEMPTS):
         link = connect(folders) or _start(folders, environ, progress)
@@ -247,8 +245,6 @@ def stop(folders: Folders) -> bool:
         WaitTimeoutError: It did not end in time.
         BrokerStartError: The lock can't be had, or Docker could not remove a container.
     """
-    if predecessor.stop(folders):
-        return True
     ran = False
     try:
         link = connect(folders)

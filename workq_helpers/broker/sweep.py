@@ -12,7 +12,6 @@ import math
 import os
 from pathlib import Path
 
-from workq_helpers.broker import predecessor
 from workq_helpers.broker.folders import Folders, remove_with_its_target
 from workq_helpers.broker.locking import locked
 from workq_helpers.broker.protocol import connect, converse
@@ -25,7 +24,6 @@ def sweep(folders: Folders) -> None:
     """Put everything away and delete the runtime folder, unless a supervisor runs; no error if nothing is left.
 
     Raises:
-        StateVersionError: A broker of another version runs.
         BrokerStartError: The lock can't be had, or Docker could not remove a container.
     """
     if not os.path.lexists(folders.runtime):
@@ -52,10 +50,8 @@ def sweep_under_lock(folders: Folders) -> None:
     """Put everything away, where the lock is held and no supervisor runs.
 
     Raises:
-        StateVersionError: A broker of another version runs.
         BrokerStartError: Docker could not remove a container.
     """
-    predecessor.sweep(folders)
     for node in folders.nodes:
         _end_processes(node)
         remove_with_its_target(node)

@@ -192,6 +192,13 @@ class EventLog:
         end = len(self) * _WIDTH
         return {field: self._cells[position:end:_WIDTH] for position, field in enumerate(Event._fields)}
 
+    def copy(self) -> EventLog:
+        """Return another log with the events of this moment, on the same clock."""
+        copy = EventLog()
+        copy._opened = self._opened
+        copy._cells = self._cells[: len(self) * _WIDTH]
+        return copy
+
     def clear(self) -> None:
         """Forget every event and begin again at zero seconds."""
         with self._lock:

@@ -51,15 +51,23 @@ class Picture:
         with mpl.rc_context(STYLE):
             self.figure.savefig(Path(path), dpi=_DOTS_PER_INCH)
 
+    def html(self, width: int | None = None) -> str:
+        """Return it as HTML.
+
+        Args:
+            width: In pixels; as it was drawn by default.
+        """
+        width = width or round(self.figure.get_figwidth() * 96)
+        return (
+            f'<img alt="{html.escape(self.alternative_text)}" class="{DRAWN}" width="{width}" '
+            f'src="data:image/png;base64,{self._base64()}">'
+        )
+
+    def _base64(self) -> str:
+        return base64.b64encode(self.png()).decode("ascii")
+
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
-        png = base64.b64encode(self.png()).decode("ascii")
-        width = round(self.figure.get_figwidth() * 96)
-        return {
-            "text/plain": self.alternative_text,
-            "text/html": f'<img alt="{html.escape(self.alternative_text)}" class="{DRAWN}" width="{width}" '
-            f'src="data:image/png;base64,{png}">',
-            "image/png": png,
-        }
+        return {"text/plain": self.alternative_text, "text/html": self.html(), "image/png": self._base64()}
 
     def __repr__(self) -> str:
         return self.alternative_text

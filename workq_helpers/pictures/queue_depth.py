@@ -49,7 +49,7 @@ def queue_depth(log: EventLog, queue: str = "hello") -> Picture:
 
 def _draw(counts: pd.DataFrame, now_seconds: float) -> Figure:
     figure = Figure(figsize=(WIDTH, _HEIGHT), facecolor=PAPER)
-    axes = figure.add_axes((0.06, 0.2, 0.92, 0.68))
+    axes = figure.add_axes((0.085, 0.2, 0.895, 0.68))
     begin = float(counts["seconds"].min()) if len(counts) else now_seconds
     end = max((float(counts["seconds"].max()) if len(counts) else now_seconds) - begin, 1e-3)
     edges = [*(counts["seconds"] - begin), end * 1.04]

@@ -12,8 +12,8 @@ from workq_helpers.pictures.palette import FAINT, GRID, MUTED
 
 __all__ = ["STYLE", "WIDTH", "Look", "drawable", "one_line", "plain_axes"]
 
-#: Of a picture, in inches.
-WIDTH = 10.0
+#: Of a picture, in inches: as wide as a notebook's column is beside the stage, so that its words can be read there.
+WIDTH = 7.0
 
 #: How every figure of the course is made, and drawn.
 STYLE: dict[Any, Any] = {

@@ -51,6 +51,7 @@ MOST_NAMED = 24
 
 _ROW_HEIGHT = 0.72
 _TOP, _BOTTOM, _RIGHT = 0.02, 0.92, 0.95
+_LEGEND_KEY = 38.0  # in points: what a legend's entry needs besides its words
 _TITLE = 0.42  # above a timeline that has a title
 _BAR = 0.40
 
@@ -144,7 +145,9 @@ class _Chart(NamedTuple):
         begin = min([*published[:1], *deliveries["delivered_seconds"][:1]], default=0.0)
         if published.empty and deliveries.empty and not events.empty:
             begin = float(events["seconds"].iloc[0])
-        end = float(events["seconds"].iloc[-1]) if len(events) else begin
+        # Nothing of theirs comes later, whatever else the log has.
+        own = events[events["actor"].isin(about["worker"]) | (events["kind"] == "published")]
+        end = float(own["seconds"].iloc[-1]) if len(own) else begin
         span = max(end - begin, 1e-6)
         for column in ("delivered_seconds", "started_seconds", "finished_seconds", "settled_seconds"):
             deliveries[column] -= begin
@@ -300,7 +303,7 @@ def _draw_legend(figure: Figure, shown: dict[str, Any], middle: float) -> None:
         handles=list(shown.values()),
         loc="lower center",
         bbox_to_anchor=(middle, 0.02 / figure.get_figheight()),
-        ncols=len(shown) if len(shown) < 5 else (len(shown) + 1) // 2,
+        ncols=_columns([str(each.get_label()) for each in shown.values()]),
         frameon=False,
         fontsize=8,
         labelcolor=MUTED,
@@ -308,6 +311,13 @@ def _draw_legend(figure: Figure, shown: dict[str, Any], middle: float) -> None:
         columnspacing=1.6,
         handletextpad=0.6,
     )
+
+
+def _columns(labels: Sequence[str]) -> int:
+    """Return how many columns of a legend fit into a picture; with one more it would have as many rows."""
+    fits = max(1, int(WIDTH * 72 // (max(map(_text_width, labels)) + _LEGEND_KEY)))
+    rows = -(-len(labels) // fits)
+    return -(-len(labels) // rows)
 
 
 def _draw_axis(axes: Axes, *, last: bool) -> None:

@@ -109,7 +109,7 @@ class WorkerCard(TypedDict):
 
     Attributes:
         name: The worker's.
-        queue: What it takes from.
+        queue: What it takes from; ``""`` where it does not consume, and holds what it fetched.
         program: ``None`` for a worker of the lesson's own; for a program, of which only its connection is seen, its
             name in the lesson, or ``""`` where the lesson did not start it.
         state: What it does.

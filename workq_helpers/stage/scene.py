@@ -26,6 +26,8 @@ from workq_helpers.stage.frame import (
     WorkerState,
 )
 from workq_helpers.stage.narration import Narration
+from workq_helpers.stage.sentences import name_of
+from workq_helpers.text import each_once
 
 __all__ = ["BrokerCounts", "Scene"]
 
@@ -114,6 +116,16 @@ class _Worker:
         """Say what it held when it ended and what became of that."""
         ends = {"gave back": self.back, "lost": self.lost}
         return "; ".join(f"{how} {_listed(tasks)}" for how, tasks in ends.items() if tasks)
+
+
+class _Fetching(_Worker):
+    """Whoever holds what it fetched with basic_get, such as the notebook: it does not consume, and nothing ends it."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__("idle")
+        self.program = ""
 
 
 class _Publisher:
@@ -343,7 +355,7 @@ class Scene:
         return [name for name in self._workers if name in shown]
 
     def _worker(self, name: str, counts: WorkerCounts, seconds: float, *, most_slots: int, running: bool) -> WorkerCard:
-        worker = self._workers.get(name) or _Worker("idle")
+        worker = self._workers.get(name) or _Fetching()
         auto_ack = self.ledger.auto_ack(name)
         slots = self.ledger.slots(name, most_slots)
         busy_with = self.ledger.busy_with(name) if worker.state not in _ENDED else None
@@ -365,7 +377,7 @@ class Scene:
         }
 
     def _free(self, worker: _Worker, limit: int, in_hand: int) -> int | None:
-        if worker.state in _ENDED:
+        if worker.state in _ENDED or isinstance(worker, _Fetching):
             return 0
         return max(0, limit - in_hand) if limit else None
 
@@ -423,7 +435,7 @@ def _cut(line: str, width: int) -> str:
 
 
 def _listed(tasks: list[str]) -> str:
-    shown = ", ".join(tasks[:MOST_DROPPED])
+    shown = ", ".join(each_once(map(name_of, tasks[:MOST_DROPPED])))
     return shown if len(tasks) <= MOST_DROPPED else f"{shown} and {len(tasks) - MOST_DROPPED} more"
 
 

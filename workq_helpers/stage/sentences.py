@@ -9,9 +9,9 @@ from typing import Final
 from workq_helpers.log.details import BrokerChange
 from workq_helpers.log.events import Row
 from workq_helpers.stage.frame import MarkKind, StoryLine
-from workq_helpers.text import printable
+from workq_helpers.text import each_once, printable
 
-__all__ = ["Happening", "Tasks", "summed_up", "without_repetition"]
+__all__ = ["Happening", "Tasks", "name_of", "summed_up", "without_repetition"]
 
 #: So many are named; more are counted.
 MOST_NAMED = 3
@@ -44,7 +44,7 @@ class Tasks:
     def __str__(self) -> str:
         if self.count > len(self.names):
             return _counted(self.count, "task")
-        return _listed([_name(task) for task in self.names])
+        return _listed(each_once(map(name_of, self.names)))
 
 
 class Happening:
@@ -268,7 +268,7 @@ def _bound_to(it: Happening) -> str:
     return _queue(it) if it.queue else "An exchange"
 
 
-def _name(task: str) -> str:
+def name_of(task: str) -> str:
     """Return a task's name in a sentence: without its dots of work, unless it has nothing else."""
     return _cut(printable(task.rstrip(". …") or task), _LONGEST_NAME) or "(empty)"
 

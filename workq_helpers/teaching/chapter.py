@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from workq_helpers.errors import CheckFailedError, InvalidArgumentError
+from workq_helpers.session import Session
 from workq_helpers.teaching.check import CheckResult, HasLog, NotChecked, observed
 from workq_helpers.teaching.comparison import Comparison
 from workq_helpers.teaching.exercise import Exercise, OpenExercise
@@ -17,10 +18,10 @@ from workq_helpers.teaching.progress import CourseProgress, Finish
 from workq_helpers.teaching.question import Question
 from workq_helpers.teaching.quiz import Asked, Quiz, coming_back
 from workq_helpers.teaching.quiz_form import QuizForm
+from workq_helpers.teaching.reason import Reason
 
 if TYPE_CHECKING:
     from workq_helpers.log.events import EventLog
-    from workq_helpers.session import Session
     from workq_helpers.teaching.evidence import Evidence
 
 __all__ = ["Chapter"]
@@ -145,7 +146,12 @@ class Chapter:
             InvalidArgumentError: There is no check of that name.
         """
         claim = self._named(name, self.checks, "check")
-        result = CheckResult(name, claim(observed(lesson, outages=self.outages)))
+        try:
+            result = CheckResult(name, claim(observed(lesson, outages=self.outages)))
+        except CheckFailedError as error:
+            if isinstance(lesson, Session):
+                error.show_why = Reason(lesson.log, lesson.experiments.last_began_seconds()).show
+            raise
         self._passed.add(name)
         return result
 

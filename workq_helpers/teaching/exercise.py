@@ -12,6 +12,7 @@ from workq_helpers.errors import BrokerError, CheckFailedError
 from workq_helpers.teaching.function import look_at
 from workq_helpers.teaching.help_buttons import HelpButtons
 from workq_helpers.teaching.progress import CourseProgress
+from workq_helpers.teaching.reason import Reason
 from workq_helpers.teaching.source import Source, read_source
 from workq_helpers.teaching.trial import Trial
 from workq_helpers.text import Code, paragraph
@@ -59,12 +60,14 @@ class Verdict(NamedTuple):
         passed: Whether the answer does what was asked.
         saw: What was seen, or what is missing.
         opened: The exercise, for its hints.
+        reason: Where one can see why it did not pass.
     """
 
     name: str
     passed: bool
     saw: str
     opened: OpenExercise | None = None
+    reason: Reason | None = None
 
     def _ipython_display_(self) -> None:
         display.display({"text/plain": repr(self), "text/html": self._repr_html_()}, raw=True)
@@ -75,7 +78,7 @@ class Verdict(NamedTuple):
         return f"✔ {self.name}: {self.saw}" if self.passed else f"Not yet: {self.saw}"
 
     def _repr_html_(self) -> str:
-        return paragraph(repr(self))
+        return paragraph(repr(self)) + (self.reason.html() if self.reason else "")
 
 
 class Hint(NamedTuple):
@@ -111,6 +114,7 @@ class OpenExercise:
         self.exercise = exercise
         self._broker = broker
         self._hints_given = 0
+        self._reason: Reason | None = None
 
     def check(self, *answer: object) -> Verdict:
         """Try an answer on the real broker, in a virtual host of its own, and say what came of it.
@@ -124,13 +128,14 @@ class OpenExercise:
         try:
             saw = self._judge(answer)
         except CheckFailedError as diagnosis:
-            return Verdict(self.exercise.name, False, str(diagnosis), self)
+            return Verdict(self.exercise.name, False, str(diagnosis), self, self._reason)
         progress = CourseProgress()
         progress.mark_exercise(self.exercise.name)
         return Verdict(self.exercise.name, True, f"{saw} {progress.trouble}".rstrip())
 
     def _judge(self, answers: tuple[object, ...]) -> str:
         known = self.exercise
+        self._reason = None
         if len(answers) != 1:
             raise CheckFailedError(
                 f"check was given {len(answers) or 'nothing'}{' things' if answers else ''}. Hand in what the cell "
@@ -143,6 +148,7 @@ class OpenExercise:
             try:
                 return known.judge(trial, answer)
             except CheckFailedError as diagnosis:
+                self._reason = Reason(trial.lesson.log.copy())
                 raise CheckFailedError(" ".join([str(diagnosis), *trial.clues(answer)[:_CLUES]])) from diagnosis
             except BrokerError:
                 raise

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from IPython import display
 
 from workq_helpers.broker.by_hand import not_ours
 from workq_helpers.errors import BrokerNotOursError, WaitTimeoutError
-from workq_helpers.text import paragraph
+from workq_helpers.text import Sentence, paragraph
 
 if TYPE_CHECKING:
     from workq_helpers.session import Session
@@ -33,6 +35,25 @@ class Outage(NamedTuple):
         return paragraph(repr(self))
 
 
+class _Steps:
+    """The steps of an outage in one line below the cell, which grows as they go."""
+
+    def __init__(self) -> None:
+        self._said: list[str] = []
+        self._handle: Any = None
+
+    def __call__(self, step: str) -> None:
+        """Say a step, once."""
+        if step in self._said:
+            return
+        self._said.append(step)
+        line = Sentence(" ".join(self._said))
+        if self._handle is None:
+            self._handle = display.display(line, display_id=True)
+        else:
+            self._handle.update(line)
+
+
 def restart(lesson: Session) -> Outage:
     """Stop the lesson's broker properly and start it again with its data; say so where that is not ours to do.
 
@@ -51,17 +72,17 @@ def crash(lesson: Session) -> Outage:
     return _outage(lesson, lesson.broker.crash, "killed", "killed")
 
 
-def _outage(lesson: Session, deed: Callable[[], object], asked: str, done: str) -> Outage:
+def _outage(lesson: Session, deed: Callable[[Callable[[str], None]], object], asked: str, done: str) -> Outage:
     """Have the broker go down and come back.
 
     Args:
         lesson: Whose broker.
-        deed: Does it, or waits until it has been done by hand.
+        deed: Does it, or waits until it has been done by hand; is given what says the steps.
         asked: What was to become of the broker, where nobody may do that.
         done: What became of it first.
     """
     try:
-        deed()
+        deed(_Steps())
     except BrokerNotOursError:
         return Outage(
             False,

@@ -170,7 +170,7 @@ def read_run(count: int, tasks: int, rows: Sequence[Row]) -> Run:
 
 def _draw(table: pd.DataFrame, tasks: int) -> Figure:
     figure = Figure(figsize=(WIDTH, _HEIGHT), facecolor=PAPER)
-    axes = figure.add_axes((0.07, 0.17, 0.91, 0.76))
+    axes = figure.add_axes((0.1, 0.17, 0.88, 0.76))
     places = range(len(table))
     ratios = table["throughput"]
     spread = [ratios - table["lowest"], table["highest"] - ratios]
@@ -180,7 +180,7 @@ def _draw(table: pd.DataFrame, tasks: int) -> Figure:
         places, zip(ratios, table["highest"], table["empty_hands"], strict=True), strict=True
     ):
         axes.annotate(
-            f"{ratio:.1f} times\nempty hands {empty:,} times",
+            f"{ratio:.1f} times\nempty hands\n{empty:,} times",
             (place, highest),
             xytext=(0, 4),
             textcoords="offset points",
@@ -190,7 +190,7 @@ def _draw(table: pd.DataFrame, tasks: int) -> Figure:
             color=INK,
         )
     axes.set_xticks(list(places), [str(count) if count else "no limit" for count in table.index])
-    axes.set_ylim(0, float(table["highest"].max()) * 1.28)
+    axes.set_ylim(0, float(table["highest"].max()) * 1.4)
     axes.set_xlabel(f"prefetch count, one worker, {tasks:,} tasks without work", fontsize=8, color=MUTED)
     axes.set_ylabel(f"throughput (prefetch {table.index[0]} = 1)", fontsize=8, color=MUTED)
     plain_axes(axes, grid="y")

@@ -169,7 +169,7 @@ class Latencies:
 
     def _draw(self) -> Figure:
         figure = Figure(figsize=(WIDTH, _HEIGHT), facecolor=PAPER)
-        axes = figure.add_axes((0.19, 0.3, 0.79, 0.68))
+        axes = figure.add_axes((0.27, 0.3, 0.71, 0.68))
         for row, (answers, (face, edge, hatch)) in enumerate(zip(self.answers.values(), _FACES, strict=False)):
             median = _median(answers) * 1000
             axes.barh(row, median, height=0.5, color=face, edgecolor=edge, hatch=hatch, zorder=2)

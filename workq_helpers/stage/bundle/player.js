@@ -684,12 +684,22 @@ var Gestures = class {
   /** @param {On & KeyboardEvent} event */
   #keydown(event) {
     const { key, target } = event;
+    if (isSave(event)) this.#passOn(event);
     if (key === "Escape") target[ASK]?.rest();
     const main = target.form?.[MAIN];
     if (key === "Enter" && isTextField(target) && main) {
       event.preventDefault();
       target.form?.requestSubmit(main);
     }
+  }
+  /**
+   * Lets Jupyter have a key that the stage keeps from it with all others; else the browser would save the page.
+   * @param {KeyboardEvent} event
+   */
+  #passOn(event) {
+    event.preventDefault();
+    const { KeyboardEvent } = this.view.ui.window;
+    this.view.root.parentElement?.dispatchEvent(new KeyboardEvent(event.type, event));
   }
   /** @param {On} event */
   #focusout({ target }) {
@@ -736,6 +746,9 @@ var Gestures = class {
     return null;
   }
 };
+function isSave({ key, ctrlKey, metaKey }) {
+  return (ctrlKey || metaKey) && key.toLowerCase() === "s";
+}
 function isTextField(element) {
   return element.tagName === "INPUT" && !["checkbox", "range"].includes(
     /** @type {HTMLInputElement} */
@@ -1058,9 +1071,9 @@ var Place = class {
     this.root = root;
     this.panel = ui.window.workqPanel;
     const { h } = ui;
-    const show = this.#button("Show it", () => this.panel?.show(this));
+    const show2 = this.#button("Show it", () => this.panel?.show(this));
     const here = this.#button("Show it here", () => this.#stay());
-    this.note = h("p", { class: "workq-elsewhere", hidden: true }, "The stage is beside the notebook. ", show, here);
+    this.note = h("p", { class: "workq-elsewhere", hidden: true }, "The stage is beside the notebook. ", show2, here);
     this.back = h(
       "p",
       { class: "workq-elsewhere", hidden: true },
@@ -1371,7 +1384,7 @@ function sendForm(ui) {
     class: "workq-button workq-primary",
     title: "Send this task (Enter)"
   });
-  const five = button(ui, "The five", "five", {
+  const five = button(ui, "Send five", "five", {
     command: options,
     title: "Send the tutorial's five tasks: one to five dots"
   });
@@ -2664,18 +2677,19 @@ var WorkerCardView = class {
     const free = worker.free === null ? "no limit" : `${formatCount(worker.free)} free`;
     setText(this.room, ended ? "" : free);
     setText(this.dropped, worker.dropped);
-    setAttribute(this.dropped, "title", worker.dropped);
     setHidden(this.dropped, worker.dropped === "");
   }
 };
-function settingsOf({ ack, prefetch_count, queue }, frame) {
+function settingsOf({ ack, prefetch_count, program, queue }, frame) {
+  if (program === "" && queue === "") return "fetched with basic_get";
   const settings = [`${ack} ack`, prefetch_count ? `prefetch ${prefetch_count}` : "no limit"];
   if (frame.queues.length > 1 || frame.more_queues > 0) settings.push(`from ${queue}`);
   return settings.join(" · ");
 }
 
 // workq_helpers/stage/js/worker_column.js
-function invitation({ queues, publishers }) {
+function invitation({ queues, publishers, controls }) {
+  if (controls.includes("player")) return "No worker yet.";
   const waiting = queues.reduce((sum, queue) => sum + queue.ready.log, 0);
   if (waiting > 0) return "No worker yet. Press “Add worker”, and it takes what waits in the queue.";
   if (publishers.published > 0) return "No worker yet. Press “Add worker”, and it takes the next task that is sent.";
@@ -3235,9 +3249,31 @@ async function readAll(reader) {
   }
 }
 
-// workq_helpers/stage/js/player/player.js
+// workq_helpers/stage/js/player/play.js
 var NOT_PLAYED = "This run can't be played here.";
-async function play(el, packed, atSeconds = null) {
+var Player = class {
+  /**
+   * @param {RunModel} model
+   * @param {HTMLElement} el
+   */
+  constructor(model, el) {
+    this.model = model;
+    this.view = new View(model, el);
+    this.view.root.setAttribute("data-recorded", "true");
+    this.view.open(el);
+  }
+  /** @param {number} seconds Since the run's beginning. */
+  seek(seconds) {
+    this.model.send({ do: "seek", seconds });
+  }
+  play() {
+    this.model.send({ do: "play" });
+  }
+  close() {
+    this.view.close();
+  }
+};
+async function show(el, packed, atSeconds = null) {
   const window = (
     /** @type {Window} */
     el.ownerDocument.defaultView
@@ -3245,24 +3281,26 @@ async function play(el, packed, atSeconds = null) {
   try {
     const model = new RunModel(Run.parse(await unpack(packed)), window);
     if (atSeconds !== null) model.send({ do: "seek", seconds: atSeconds });
-    const view = new View(model, el);
-    view.root.setAttribute("data-recorded", "true");
-    view.open(el);
-    return () => view.close();
+    return new Player(model, el);
   } catch (error) {
     tell(el, error instanceof RunError ? error.message : NOT_PLAYED);
-    return () => {
-    };
+    return void 0;
   }
-}
-async function render({ model, el }) {
-  return await play(el, model.get("packed"));
 }
 function tell(el, text) {
   const paragraph = el.ownerDocument.createElement("p");
   paragraph.setAttribute("role", "alert");
   paragraph.textContent = text;
   el.append(paragraph);
+}
+
+// workq_helpers/stage/js/player/player.js
+async function play(el, packed, atSeconds = null) {
+  const player = await show(el, packed, atSeconds);
+  return () => player?.close();
+}
+async function render({ model, el }) {
+  return await play(el, model.get("packed"));
 }
 function playAll() {
   for (const place of document.querySelectorAll(".workq-player-place")) {

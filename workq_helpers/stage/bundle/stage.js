@@ -684,12 +684,22 @@ var Gestures = class {
   /** @param {On & KeyboardEvent} event */
   #keydown(event) {
     const { key, target } = event;
+    if (isSave(event)) this.#passOn(event);
     if (key === "Escape") target[ASK]?.rest();
     const main = target.form?.[MAIN];
     if (key === "Enter" && isTextField(target) && main) {
       event.preventDefault();
       target.form?.requestSubmit(main);
     }
+  }
+  /**
+   * Lets Jupyter have a key that the stage keeps from it with all others; else the browser would save the page.
+   * @param {KeyboardEvent} event
+   */
+  #passOn(event) {
+    event.preventDefault();
+    const { KeyboardEvent } = this.view.ui.window;
+    this.view.root.parentElement?.dispatchEvent(new KeyboardEvent(event.type, event));
   }
   /** @param {On} event */
   #focusout({ target }) {
@@ -736,6 +746,9 @@ var Gestures = class {
     return null;
   }
 };
+function isSave({ key, ctrlKey, metaKey }) {
+  return (ctrlKey || metaKey) && key.toLowerCase() === "s";
+}
 function isTextField(element) {
   return element.tagName === "INPUT" && !["checkbox", "range"].includes(
     /** @type {HTMLInputElement} */
@@ -1371,7 +1384,7 @@ function sendForm(ui) {
     class: "workq-button workq-primary",
     title: "Send this task (Enter)"
   });
-  const five = button(ui, "The five", "five", {
+  const five = button(ui, "Send five", "five", {
     command: options,
     title: "Send the tutorial's five tasks: one to five dots"
   });
@@ -2664,18 +2677,19 @@ var WorkerCardView = class {
     const free = worker.free === null ? "no limit" : `${formatCount(worker.free)} free`;
     setText(this.room, ended ? "" : free);
     setText(this.dropped, worker.dropped);
-    setAttribute(this.dropped, "title", worker.dropped);
     setHidden(this.dropped, worker.dropped === "");
   }
 };
-function settingsOf({ ack, prefetch_count, queue }, frame) {
+function settingsOf({ ack, prefetch_count, program, queue }, frame) {
+  if (program === "" && queue === "") return "fetched with basic_get";
   const settings = [`${ack} ack`, prefetch_count ? `prefetch ${prefetch_count}` : "no limit"];
   if (frame.queues.length > 1 || frame.more_queues > 0) settings.push(`from ${queue}`);
   return settings.join(" · ");
 }
 
 // workq_helpers/stage/js/worker_column.js
-function invitation({ queues, publishers }) {
+function invitation({ queues, publishers, controls }) {
+  if (controls.includes("player")) return "No worker yet.";
   const waiting = queues.reduce((sum, queue) => sum + queue.ready.log, 0);
   if (waiting > 0) return "No worker yet. Press “Add worker”, and it takes what waits in the queue.";
   if (publishers.published > 0) return "No worker yet. Press “Add worker”, and it takes the next task that is sent.";

@@ -81,6 +81,7 @@ export class Gestures {
   /** @param {On & KeyboardEvent} event */
   #keydown(event) {
     const { key, target } = event;
+    if (isSave(event)) this.#passOn(event);
     if (key === "Escape") target[ASK]?.rest();
     const main = target.form?.[MAIN];
     if (key === "Enter" && isTextField(target) && main) {
@@ -88,6 +89,16 @@ export class Gestures {
       event.preventDefault();
       target.form?.requestSubmit(main);
     }
+  }
+
+  /**
+   * Lets Jupyter have a key that the stage keeps from it with all others; else the browser would save the page.
+   * @param {KeyboardEvent} event
+   */
+  #passOn(event) {
+    event.preventDefault();
+    const { KeyboardEvent } = this.view.ui.window;
+    this.view.root.parentElement?.dispatchEvent(new KeyboardEvent(event.type, event));
   }
 
   /** @param {On} event */
@@ -135,6 +146,11 @@ export class Gestures {
     }
     return null;
   }
+}
+
+/** @param {KeyboardEvent} event */
+function isSave({ key, ctrlKey, metaKey }) {
+  return (ctrlKey || metaKey) && key.toLowerCase() === "s";
 }
 
 /** @param {Element} element */

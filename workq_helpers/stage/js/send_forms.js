@@ -31,7 +31,7 @@ export function sendForm(ui) {
     class: "workq-button workq-primary",
     title: "Send this task (Enter)",
   });
-  const five = button(ui, "The five", "five", {
+  const five = button(ui, "Send five", "five", {
     command: options,
     title: "Send the tutorial's five tasks: one to five dots",
   });

@@ -88,7 +88,6 @@ export class WorkerCardView {
     const free = worker.free === null ? "no limit" : `${formatCount(worker.free)} free`;
     setText(this.room, ended ? "" : free);
     setText(this.dropped, worker.dropped);
-    setAttribute(this.dropped, "title", worker.dropped);
     setHidden(this.dropped, worker.dropped === "");
   }
 }
@@ -98,7 +97,8 @@ export class WorkerCardView {
  * @param {WorkerCard} worker
  * @param {Frame} frame
  */
-function settingsOf({ ack, prefetch_count, queue }, frame) {
+function settingsOf({ ack, prefetch_count, program, queue }, frame) {
+  if (program === "" && queue === "") return "fetched with basic_get";
   const settings = [`${ack} ack`, prefetch_count ? `prefetch ${prefetch_count}` : "no limit"];
   if (frame.queues.length > 1 || frame.more_queues > 0) settings.push(`from ${queue}`);
   return settings.join(" · ");

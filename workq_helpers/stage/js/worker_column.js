@@ -12,10 +12,11 @@ import { hasEnded } from "./worker_states.js";
 /** @import { Ui } from "./ui.js" */
 
 /**
- * What to press where there is no worker yet, and what will happen.
+ * What to press where there is no worker yet, and what will happen; a run that is played has nothing to press.
  * @param {Frame} frame
  */
-function invitation({ queues, publishers }) {
+function invitation({ queues, publishers, controls }) {
+  if (controls.includes("player")) return "No worker yet.";
   const waiting = queues.reduce((sum, queue) => sum + queue.ready.log, 0);
   if (waiting > 0) return "No worker yet. Press “Add worker”, and it takes what waits in the queue.";
   if (publishers.published > 0) return "No worker yet. Press “Add worker”, and it takes the next task that is sent.";

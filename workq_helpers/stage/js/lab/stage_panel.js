@@ -135,6 +135,8 @@ export class StagePanel {
     });
     this.#widget = widget;
     this.shell.add(widget, "main", { mode: "split-right", ref: notebook.id, activate: false });
+    // JupyterLab saves, runs and restarts what was used last; that is to be the notebook still.
+    this.shell._tracker?.remove(widget);
   }
 
   /** Shows the first view of the notebook at hand, or what to do to have one. */

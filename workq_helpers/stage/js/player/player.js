@@ -1,12 +1,7 @@
 // @ts-check
-// The player: shows a saved run on a stage without its levers, in a page of its own, on the site or in a notebook.
+// The player: shows a saved run on a stage without its levers, in a page of its own or in a notebook.
 
-import { View } from "../view.js";
-import { Run, RunError } from "./run.js";
-import { RunModel } from "./run_model.js";
-import { unpack } from "./unpack.js";
-
-const NOT_PLAYED = "This run can't be played here.";
+import { show } from "./play.js";
 
 /**
  * Plays a run in a place, from a moment on; returns what ends it.
@@ -15,18 +10,8 @@ const NOT_PLAYED = "This run can't be played here.";
  * @param {number | null} [atSeconds]
  */
 export async function play(el, packed, atSeconds = null) {
-  const window = /** @type {Window} */ (el.ownerDocument.defaultView);
-  try {
-    const model = new RunModel(Run.parse(await unpack(packed)), window);
-    if (atSeconds !== null) model.send({ do: "seek", seconds: atSeconds });
-    const view = new View(model, el);
-    view.root.setAttribute("data-recorded", "true");
-    view.open(el);
-    return () => view.close();
-  } catch (error) {
-    tell(el, error instanceof RunError ? error.message : NOT_PLAYED);
-    return () => {};
-  }
+  const player = await show(el, packed, atSeconds);
+  return () => player?.close();
 }
 
 /**
@@ -35,17 +20,6 @@ export async function play(el, packed, atSeconds = null) {
  */
 async function render({ model, el }) {
   return await play(el, model.get("packed"));
-}
-
-/**
- * @param {HTMLElement} el
- * @param {string} text
- */
-function tell(el, text) {
-  const paragraph = el.ownerDocument.createElement("p");
-  paragraph.setAttribute("role", "alert");
-  paragraph.textContent = text;
-  el.append(paragraph);
 }
 
 /** Plays every run that the page holds. */

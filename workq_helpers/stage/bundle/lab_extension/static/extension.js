@@ -5,7 +5,7 @@
   var INVITATION = [
     ["h3", "The stage"],
     ["p", "Here you see what RabbitMQ does: messages in their queues, workers at their tasks."],
-    ["p", "It begins when the cell “lesson.stage” runs. Click the first cell of the notebook and press Shift+Enter."]
+    ["p", "Click the first cell of the notebook and press Shift+Enter, once for each cell, until it begins."]
   ];
   var INVITATION_STYLE = "margin: 18vh auto; max-width: 380px; padding: 20px; text-align: center; border-radius: 8px; border: 1.5px dashed var(--jp-border-color0); color: var(--jp-ui-font-color1); font: 14px/1.5 var(--jp-ui-font-family);";
   function invitation() {
@@ -132,6 +132,7 @@
       });
       this.#widget = widget;
       this.shell.add(widget, "main", { mode: "split-right", ref: notebook.id, activate: false });
+      this.shell._tracker?.remove(widget);
     }
     /** Shows the first view of the notebook at hand, or what to do to have one. */
     #draw() {

@@ -1,0 +1,122 @@
+"""A film strip for people to look at: lessons 00 to 02 as a learner meets them, in ten pictures of the whole window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.lab import Lab, Notebook
+from tests.browser.stage import Stage
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+
+#: A learner's window, on a laptop.
+WINDOW = (1440, 860)
+
+#: Slow enough for a picture in the middle of an action.
+SECONDS_PER_DOT = 0.6
+
+pytestmark = pytest.mark.timeout(300)  # a whole section of a lesson, at a pace that one can see
+
+THEMES = pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.nightly)])
+
+
+class Learner:
+    """Somebody who reads a lesson from top to bottom.
+
+    Args:
+        lab: The JupyterLab.
+        lesson: The notebook.
+        theme: JupyterLab's theme.
+    """
+
+    def __init__(self, lab: Lab, lesson: str, theme: str) -> None:
+        self.notebook: Notebook = lab.open(lab.copy(NOTEBOOKS / f"{lesson}.ipynb"))
+        self.notebook.resize(*WINDOW)
+        self.notebook.set_theme(theme)
+        self.stage = Stage(self.notebook)
+        self.page = self.notebook.page
+        self._theme = theme
+        self._cells: list[tuple[str, str]] = self.notebook.script(
+            "() => [...panel().content.model.cells].map(cell => [cell.type, cell.sharedModel.getSource()])"
+        )
+        self._next = 0
+        self.notebook.evaluate(f"__import__('os').environ.update(WORKQ_SECONDS_PER_DOT='{SECONDS_PER_DOT}')")
+
+    def read_to(self, text: str) -> int:
+        """Run every cell before the next one with this text, and return that one's index, without having run it."""
+        at = next(at for at in range(self._next, len(self._cells)) if text in self._cells[at][1])
+        for index in range(self._next, at):
+            if self._cells[index][0] == "code":
+                self.notebook.run(index)
+        self._next = at
+        self.notebook.select(at)
+        self.notebook.show(at)
+        return at
+
+    def run(self, text: str) -> None:
+        """Run every cell up to the next one with this text, and that one, and look at it."""
+        at = self.read_to(text)
+        self.notebook.run(at)
+        self._next = at + 1
+        self.notebook.show(at)
+
+    def begin(self, text: str) -> None:
+        """As `run`, without waiting for the last cell."""
+        at = self.read_to(text)
+        self.notebook.begin(at)
+        self._next = at + 1
+        self.notebook.show(at)
+
+    def photograph(self, name: str) -> None:
+        """Keep a picture, once the page has come to rest."""
+        self.page.evaluate("() => document.fonts.ready.then(() => null)")
+        self.notebook.screenshot(f"film-{name}-{self._theme}")
+
+
+@THEMES
+def test_lesson_00_begins_on_the_stage(lab: Lab, theme: str) -> None:
+    learner = Learner(lab, "00_start_here", theme)
+    stage = learner.stage
+    expect(learner.page.locator("#workq-stage-panel")).to_contain_text("press Shift+Enter")
+    learner.photograph("00-opened")
+    learner.run("lesson.stage.show(")
+    stage.expect_alive()
+    learner.photograph("01-empty-stage")
+    for _ in range(3):
+        stage.press("send")
+    stage.press("add_worker")
+    expect(stage.message(place="working")).to_have_count(1)
+    learner.photograph("02-a-worker-at-work")
+    stage.press("kill", "worker-1")
+    expect(stage.message(place="waiting")).not_to_have_count(0)
+    learner.photograph("03-killed")
+    learner.run('check(lesson, "one message")')
+    learner.photograph("04-a-check")
+
+
+@THEMES
+def test_lesson_01_asks_shows_and_compares(lab: Lab, theme: str) -> None:
+    learner = Learner(lab, "01_round_robin", theme)
+    learner.run('predict(lesson, "five orders")')
+    learner.page.locator(".jp-OutputArea input[type=radio]").first.check()
+    learner.photograph("05-a-question")
+    learner.begin('new_task("Roast')
+    expect(learner.stage.message(place="working")).to_have_count(2)
+    learner.photograph("06-an-experiment")
+    learner.notebook.wait_until_done()
+    learner.run('compare(lesson, "five orders")')
+    learner.photograph("07-compared")
+    learner.run("lesson.timeline()")
+    learner.photograph("08-a-timeline")
+
+
+@THEMES
+def test_lesson_02_kills_a_worker_at_work(lab: Lab, theme: str) -> None:
+    learner = Learner(lab, "02_acknowledgments", theme)
+    learner.begin('new_task("Stew"')
+    learner.stage.expect_worker("worker-1", "killed")
+    learner.photograph("09-killed-in-an-experiment")
+    learner.notebook.wait_until_done()
