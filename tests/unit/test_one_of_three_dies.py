@@ -11,6 +11,7 @@ import pytest
 from tests.chapters import PREDICTIONS, check
 from workq_helpers.broker.cluster import QueueMembers
 from workq_helpers.errors import BrokerError, CheckFailedError
+from workq_helpers.lessons.one_of_three_dies import CHAPTER
 from workq_helpers.lessons.one_of_three_dies import nodes as nodes_module
 from workq_helpers.lessons.one_of_three_dies.nodes import KINDS, KeptNodes, kept_run
 from workq_helpers.lessons.one_of_three_dies.outages import Count, Outage
@@ -131,3 +132,7 @@ def test_kept_nodes_have_no_buttons(kept: KeptNodes) -> None:
     strip = ClusterStrip(lambda: kept)
     assert strip.buttons == {}
     assert "node-2" in strip.picture.value
+
+
+def test_no_replay_is_offered_of_what_the_stage_has_not_seen() -> None:
+    assert not any(prediction.on_stage for prediction in CHAPTER.predictions)

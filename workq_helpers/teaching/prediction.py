@@ -52,12 +52,14 @@ class Prediction:
         question: The question, in a sentence or two.
         choices: The answers to choose from.
         observe: Says what happened in a lesson; raises CheckFailedError while the experiment has not been run.
+        on_stage: Whether the lesson's stage saw it, and so can replay it.
     """
 
     name: str
     question: str
     choices: tuple[Choice, ...]
     observe: Callable[[Session], Seen]
+    on_stage: bool = True
 
 
 class Answer(NamedTuple):

@@ -133,6 +133,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_pause,
+        on_stage=False,
     ),
     Prediction(
         "lost",
@@ -154,6 +155,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_lost,
+        on_stage=False,
     ),
     Prediction(
         "only copy",
@@ -176,6 +178,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_only_copy,
+        on_stage=False,
     ),
     Prediction(
         "two",
@@ -194,6 +197,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_two,
+        on_stage=False,
     ),
     Prediction(
         "address",
@@ -215,6 +219,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_address,
+        on_stage=False,
     ),
 )
 
