@@ -58,6 +58,7 @@ class Books:
             )
             self._since = time.monotonic()
             connection.ioloop.start()
+            connection.ioloop.close()
             self._stopping.wait(_AGAIN_SECONDS)
 
     def _open(self, connection: pika.SelectConnection) -> None:

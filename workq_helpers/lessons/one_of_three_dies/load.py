@@ -101,6 +101,7 @@ class Load:
         )
         self._last_answer = time.monotonic()
         connection.ioloop.start()
+        connection.ioloop.close()
 
     def _opened(self, connection: pika.SelectConnection) -> None:
         connection.channel(on_open_callback=lambda channel: self._begin(connection, channel))
