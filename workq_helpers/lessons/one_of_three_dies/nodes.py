@@ -41,6 +41,7 @@ _BEFORE, _AFTER = 100, 100
 _BEGIN_SECONDS, _WAIT_SECONDS = 30.0, 8.0
 #: How long an orphaned queue may take to have a leader again once all nodes are back, in seconds.
 _SETTLE_SECONDS = 20.0
+_FETCH_AGAIN_SECONDS = 0.5
 #: How long the election of a leader may take to be told, in seconds.
 _ELECTION_SECONDS = 5.0
 _KEPT = "kept_run.json"
@@ -227,14 +228,28 @@ class LiveNodes(Nodes):
     def _count(self, queue: str, confirmed: frozenset[int]) -> Count:
         """Fetch all from a queue; for that it needs its leader, or the node with its only copy."""
         found: list[int] = []
+
+        def fetch() -> bool:
+            # A queue whose nodes are only just back may not answer at first, or answer that it is empty.
+            with contextlib.suppress(pika.exceptions.AMQPError):
+                found.extend(self._fetch(queue))
+            return confirmed <= set(found)
+
+        wait_until(fetch, _SETTLE_SECONDS, interval_seconds=_FETCH_AGAIN_SECONDS)
+        return Count(len(confirmed), len(set(found)), len(confirmed - set(found)), len(found) - len(set(found)))
+
+    def _fetch(self, queue: str) -> list[int]:
+        """Return what is in a queue, and acknowledge it only then: what an error interrupts is still there."""
+        found: list[int] = []
         with pika.BlockingConnection(self.addresses()) as connection:
             channel = connection.channel()
             while True:
-                method, _, body = channel.basic_get(queue=queue, auto_ack=True)
+                method, _, body = channel.basic_get(queue=queue)
                 if method is None or body is None:
                     break
                 found.append(int(body))
-        return Count(len(confirmed), len(set(found)), len(confirmed - set(found)), len(found) - len(set(found)))
+            channel.basic_ack(delivery_tag=0, multiple=True)  # all of them
+        return found
 
     def close(self) -> None:
         """Give the nodes back; they are put away some seconds later."""
