@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 import nbformat
+from quiz_page import quiz_page
 from recording import Recording
 
 from workq_helpers.lessons import CHAPTERS
@@ -24,6 +25,7 @@ __all__ = ["for_reading", "stage"]
 _PREDICT = re.compile(r'^predict\(lesson, "([^"]+)"|\.predict\("([^"]+)"', re.MULTILINE)
 _COMPARE = re.compile(r'^compare\(lesson, "([^"]+)"\)', re.MULTILINE)
 _CHECK = re.compile(r'\bexercise\("([^"]+)"\)\.check\(')
+_QUIZ = re.compile(r"^quiz\(\)$", re.MULTILINE)
 
 _FOR_REAL = (
     "*To do it for real, [take the course](../index.md#take-the-course): in its notebook you change the cell above, "
@@ -50,6 +52,9 @@ def for_reading(notebook: nbformat.NotebookNode, recording: Recording) -> nbform
         if asked:
             cell.outputs = []
             cells.append(_text_after(cell, _form(_prediction(asked[1] or asked[2]), recording.seen)))
+        elif _QUIZ.search(cell.source):
+            cell.outputs = []
+            cells.append(_text_after(cell, quiz_page(_title(notebook))))
         elif tried:
             _fold_output(cell, "What the check says before you do the exercise")
             cells.append(_text_after(cell, _help_with(tried[1])))
@@ -144,6 +149,10 @@ def _answering_cells(notebook: nbformat.NotebookNode) -> Iterator[nbformat.Noteb
             if predicted or "hide-output" in cell.metadata.get("tags", ()):
                 yield cell
             predicted = predicted or _PREDICT.search(cell.source) is not None
+
+
+def _title(notebook: nbformat.NotebookNode) -> str:
+    return str(notebook.cells[0].source.splitlines()[0]).removeprefix("# ")
 
 
 def _prediction(name: str) -> Prediction:

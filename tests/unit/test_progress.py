@@ -70,7 +70,7 @@ BROKEN = {
     **{
         f"answers are {answered}": b'{"format": "workq course progress", "version": 1, "lessons": [], "exercises": [], '
         b'"answered": %s}' % answered.encode()
-        for answered in ("3", "[3]", "[{}]", '[{"notebook": "a", "question": "b", "answers": []}]')
+        for answered in ("3", "[3]", "[{}]", '[{"lesson": "a", "question": "b", "answers": []}]')
     },
     "a shuffle key of another kind": b'{"format": "workq course progress", "version": 1, "lessons": [], '
     b'"exercises": [], "shuffle_key": 3}',
@@ -181,11 +181,11 @@ def test_the_file_says_what_it_is(progress: CourseProgress) -> None:
 def test_what_quizzes_were_answered_with_is_kept_in_order(progress: CourseProgress) -> None:
     key = progress.shuffle_key()
     for question, answer in (("late helper", "It helps."), ("size", "No."), ("late helper", "It does not.")):
-        assert progress.mark_answer("01_round_robin.ipynb", question, answer)
+        assert progress.mark_answer("Round robin", question, answer)
     again = CourseProgress(progress.path.parent)
     assert again.done().answered == (
-        Answered("01_round_robin.ipynb", "size", ("No.",)),
-        Answered("01_round_robin.ipynb", "late helper", ("It helps.", "It does not.")),
+        Answered("Round robin", "size", ("No.",)),
+        Answered("Round robin", "late helper", ("It helps.", "It does not.")),
     )
     assert again.shuffle_key() == key != ""
 

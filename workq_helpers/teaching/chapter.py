@@ -194,9 +194,9 @@ class Chapter:
         earlier = [Asked(question, each.title) for each in before for question in each.questions]
         asked = [
             *(Asked(question, self.title) for question in self.questions),
-            *coming_back(earlier, progress.done().answered, self.notebook),
+            *coming_back(earlier, progress.done().answered, self.title),
         ]
-        quiz = Quiz(self.notebook, self.title, asked, progress)
+        quiz = Quiz(self.title, asked, progress)
         quiz.answer_all(answers)
         return QuizForm(quiz)
 

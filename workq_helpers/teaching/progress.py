@@ -60,12 +60,12 @@ class Answered(NamedTuple):
     """What a question of a quiz was answered with.
 
     Attributes:
-        notebook: The lesson in whose quiz it was asked, by its notebook's file name.
+        lesson: The title of the lesson in whose quiz it was asked.
         question: The question's name.
         answers: The texts of the choices that were tried, the latest last.
     """
 
-    notebook: str
+    lesson: str
     question: str
     answers: tuple[str, ...]
 
@@ -140,15 +140,15 @@ class CourseProgress:
         """Note an exercise as done; return whether that could be kept."""
         return self._change(lambda done: done._replace(exercises=done.exercises | {name}))
 
-    def mark_answer(self, notebook: str, question: str, answer: str) -> bool:
+    def mark_answer(self, lesson: str, question: str, answer: str) -> bool:
         """Note an answer in a quiz; return whether that could be kept.
 
         Args:
-            notebook: The lesson in whose quiz it was asked.
+            lesson: The title of the lesson in whose quiz it was asked.
             question: The question's name.
             answer: The text of the choice.
         """
-        return self._change(lambda done: done._replace(answered=_with_answer(done, notebook, question, answer)))
+        return self._change(lambda done: done._replace(answered=_with_answer(done, lesson, question, answer)))
 
     def shuffle_key(self) -> str:
         """Return what this learner's choices are shuffled by, made when first asked for; ``""`` if it can't be kept."""
@@ -258,11 +258,11 @@ def _listed(names: tuple[str, ...]) -> str:
     return f"the checks {', '.join(repr(name) for name in names)} have"
 
 
-def _with_answer(done: Done, notebook: str, question: str, answer: str) -> tuple[Answered, ...]:
+def _with_answer(done: Done, lesson: str, question: str, answer: str) -> tuple[Answered, ...]:
     """Return the answers with one more; what was given already, as when a cell runs again, changes nothing."""
-    known = next((each for each in done.answered if each[:2] == (notebook, question)), None)
+    known = next((each for each in done.answered if each[:2] == (lesson, question)), None)
     if known is None:
-        return (*done.answered, Answered(notebook, question, (answer,)))
+        return (*done.answered, Answered(lesson, question, (answer,)))
     if known.answers[-1] == answer:
         return done.answered
     others = (each for each in done.answered if each is not known)
@@ -278,16 +278,16 @@ def _parsed(text: str) -> Done | None:
         lessons, exercises = data["lessons"], data["exercises"]
         key = data.get("shuffle_key", "")
         # Files of before there were quizzes have none.
-        answered = [(each["notebook"], each["question"], each["answers"]) for each in data.get("answered", [])]
+        answered = [(each["lesson"], each["question"], each["answers"]) for each in data.get("answered", [])]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     if not (_are_names(lessons) and _are_names(exercises) and isinstance(key, str)):
         return None
     if not all(
-        _are_names([notebook, question]) and _are_names(answers) and answers for notebook, question, answers in answered
+        _are_names([lesson, question]) and _are_names(answers) and answers for lesson, question, answers in answered
     ):
         return None
-    quizzes = tuple(Answered(notebook, question, tuple(answers)) for notebook, question, answers in answered)
+    quizzes = tuple(Answered(lesson, question, tuple(answers)) for lesson, question, answers in answered)
     return Done(frozenset(map(_lesson_of, lessons)), frozenset(exercises), quizzes, key)
 
 

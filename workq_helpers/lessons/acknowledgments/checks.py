@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.acknowledgments.exercises import EXERCISES
+from workq_helpers.lessons.acknowledgments.quiz import QUESTIONS
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.check import observed
 from workq_helpers.teaching.evidence import (
@@ -192,4 +193,5 @@ CHAPTER = Chapter(
     },
     predictions=PREDICTIONS,
     exercises=EXERCISES,
+    questions=QUESTIONS,
 )

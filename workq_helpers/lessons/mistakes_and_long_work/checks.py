@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.mistakes_and_long_work.exercises import EXERCISES
+from workq_helpers.lessons.mistakes_and_long_work.quiz import QUESTIONS
 from workq_helpers.log.details import Mistake
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.check import observed
@@ -241,4 +242,5 @@ CHAPTER = Chapter(
     optional=frozenset({"ack timeout"}),
     predictions=PREDICTIONS,
     exercises=EXERCISES,
+    questions=QUESTIONS,
 )
