@@ -18,7 +18,7 @@ from workq_helpers.lessons import CHAPTERS
 from workq_helpers.stage.run_page import packed, run_line
 from workq_helpers.stage.saved_run import SavedRun
 from workq_helpers.teaching.comparison import Comparison
-from workq_helpers.teaching.prediction import Answer, Prediction, Seen, letter
+from workq_helpers.teaching.prediction import Answer, Prediction, Seen
 
 __all__ = ["for_reading", "stage"]
 
@@ -167,9 +167,9 @@ def _form(prediction: Prediction, seen: Mapping[str, Seen]) -> str:
     """Return a prediction's question with its choices, as a form that the page takes an answer from."""
     name = _slug(prediction.name)
     choices = "".join(
-        f'<label><input type="radio" name="{name}" value="{letter(at)}"> '
-        f"<span>{letter(at)}. {html.escape(choice.text)}</span></label>"
-        for at, choice in enumerate(prediction.choices)
+        f'<label><input type="radio" name="{name}" value="{prediction.letter(choice)}"> '
+        f"<span>{html.escape(label)}</span></label>"
+        for label, choice in zip(prediction.labels(), prediction.order, strict=True)
     )
     compare = f'<a href="#compare-{name}">Compare your answer with what RabbitMQ did</a>'
     return (
@@ -187,7 +187,8 @@ def _comparison(prediction: Prediction, seen: Seen) -> str:
         return Comparison(prediction, answer, seen, "")._repr_mimebundle_()["text/html"]
 
     templates = "".join(
-        f'<template data-choice="{letter(at)}">{table(Answer(at))}</template>' for at in range(len(prediction.choices))
+        f'<template data-choice="{prediction.letter(at)}">{table(Answer(at))}</template>'
+        for at in range(len(prediction.choices))
     )
     return (
         f'<div class="course-comparison" id="compare-{_slug(prediction.name)}">'

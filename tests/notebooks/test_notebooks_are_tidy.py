@@ -221,13 +221,17 @@ def test_a_lesson_and_its_chapter_belong_together(chapter: Any) -> None:
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.title)
 def test_a_chapter_knows_the_sections_that_ask_for_its_checks(chapter: Any) -> None:
-    assert set(chapter.sections) == set(chapter.checks) - chapter.optional
-    asked, section = set(), ""
+    assert set(chapter.checks) - chapter.optional <= set(chapter.sections)
+    asked, section, optional = set(), "", set()
     for cell in read(ROOT / "notebooks" / chapter.notebook).cells:
         if cell.cell_type == "markdown" and cell.source.startswith("## "):
             section = cell.source.splitlines()[0].removeprefix("## ")
-        asked |= {(name, section) for name in re.findall(r'check\((?:lesson, )?"([^"]+)"\)', cell.source)}
+            optional |= {section} if "**Optional:**" in cell.source else set()
+        asked |= {(name, section) for name in re.findall(r'(?:check|predict)\((?:lesson, )?"([^"]+)"', cell.source)}
     assert set(chapter.sections.items()) <= asked
+    assert {(each.name, each.section) for each in chapter.predictions if each.section} <= asked
+    for name, title in asked:
+        assert title not in optional or name in chapter.optional, f"a lesson is done without {title!r}"
 
 
 def test_every_lesson_asks_and_sets_exercises() -> None:

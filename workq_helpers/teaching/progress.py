@@ -219,7 +219,7 @@ _HEAD = ("Lesson", "", "Exercises")
 
 
 class Finish(NamedTuple):
-    """Whether a lesson is done.
+    """Whether a lesson is done: what was seen, what was predicted before it was seen, and what was exercised.
 
     Attributes:
         title: The lesson.
@@ -227,6 +227,10 @@ class Finish(NamedTuple):
         exercises_left: Names of the exercises that are not done.
         trouble: Why that could not be kept, or ``""``.
         sections: The titles of the sections in which the missing checks are asked, in their order.
+        checks: How many checks it takes.
+        predictions: How many questions are asked before an experiment, optional ones left out.
+        not_predicted: Where those stand that were not answered before it, in the order of the lesson.
+        exercises: How many exercises there are.
     """
 
     title: str
@@ -234,18 +238,34 @@ class Finish(NamedTuple):
     exercises_left: tuple[str, ...]
     trouble: str = ""
     sections: tuple[str, ...] = ()
+    checks: int = 0
+    predictions: int = 0
+    not_predicted: tuple[str, ...] = ()
+    exercises: int = 0
 
     def __repr__(self) -> str:
+        trouble = f" {self.trouble}" if self.trouble else ""
         if self.missing:
             where = " and ".join(map(repr, self.sections))
             step = f"Run the cells of {where}, from the first on." if where else "Run the cells above, from the top."
-            return f"Not yet: {_listed(self.missing)} not passed. {step}"
-        left = f" Exercises left: {', '.join(self.exercises_left)}." if self.exercises_left else ""
-        trouble = f" {self.trouble}" if self.trouble else ""
-        return f"✔ {self.title}: done.{left}{trouble}"
+            return f"Not yet: {_listed(self.missing)} not passed. {step}{self._marks()}"
+        return f"✔ {self.title}: done.{self._marks()}{trouble}"
+
+    def _marks(self) -> str:
+        """Say how much was seen, predicted and exercised, and where what is left stands."""
+        predicted = _mark("Predicted", self.predictions, tuple(map(repr, self.not_predicted)), "not in ")
+        seen = _mark("Seen", self.checks, ("",) * len(self.missing), "")
+        return f"{seen}{predicted}{_mark('Exercised', self.exercises, self.exercises_left, 'left: ')}"
 
     def _repr_html_(self) -> str:
         return paragraph(repr(self))
+
+
+def _mark(what: str, of: int, left: tuple[str, ...], where: str) -> str:
+    if not of:
+        return ""
+    rest = ", ".join(dict.fromkeys(filter(None, left)))
+    return f" {what}: {of - len(left)} of {of}{f', {where}{rest}' if rest else ''}."
 
 
 def _marked(name: str, done: bool) -> str:

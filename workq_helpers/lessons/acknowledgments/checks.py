@@ -135,6 +135,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_auto_ack,
+        section="Done when sent",
     ),
     Prediction(
         "manual ack",
@@ -157,6 +158,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_manual_ack,
+        section="Done when done",
     ),
     Prediction(
         "served twice",
@@ -177,6 +179,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_served,
+        section="Between serving and saying so",
     ),
 )
 

@@ -177,6 +177,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_forgotten_ack,
+        section="The ack that was forgotten",
     ),
     Prediction(
         "handed back",
@@ -200,6 +201,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_handed_back,
+        section="Handing back and turning away",
     ),
     Prediction(
         "long work",
@@ -222,6 +224,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_long_work,
+        section="Long work, and a connection that dies of it",
     ),
 )
 
