@@ -67,7 +67,7 @@ def displayed(monkeypatch: pytest.MonkeyPatch, form: Form) -> list[Any]:
 
 
 def buttons_of(form: Form) -> tuple[Any, Any, Any]:
-    buttons, reason, noted = form.widget().children
+    buttons, reason, noted, _style = form.widget().children
     return buttons, reason, noted
 
 

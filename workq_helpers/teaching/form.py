@@ -82,9 +82,7 @@ class Form:
 
         buttons.observe(take, names="value")
         reason.observe(take, names="value")
-        form = ipywidgets.VBox([buttons, reason, noted])
-        form.add_class("workq-form")
-        return form
+        return widgets.form([buttons, reason, noted])
 
     def _ipython_display_(self) -> None:
         # The question stands outside the widget: a notebook that is opened again has no widgets, but this.
