@@ -133,6 +133,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_pause,
+        section="The leader's node dies",
         on_stage=False,
     ),
     Prediction(
@@ -155,6 +156,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_lost,
+        section="The leader's node dies",
         on_stage=False,
     ),
     Prediction(
@@ -178,6 +180,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_only_copy,
+        section="The only copy",
         on_stage=False,
     ),
     Prediction(
@@ -197,6 +200,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_two,
+        section="Two of three die",
         on_stage=False,
     ),
     Prediction(
@@ -219,6 +223,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_address,
+        section="To which address?",
         on_stage=False,
     ),
 )
