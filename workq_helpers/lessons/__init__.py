@@ -20,6 +20,7 @@ CHAPTERS = Course(
     "fair_dispatch",
     "putting_it_together",
     "when_a_task_fails",
+    "one_of_three_dies",
 )
 
 Lesson.chapters = CHAPTERS

@@ -113,7 +113,7 @@ class Chapter:
         experiments = getattr(lesson, "experiments", None)
         if seen is not None and experiments is not None:
             experiments.end(name)
-        stage = "" if experiments is None else lesson.name
+        stage = lesson.name if experiments is not None and prediction.on_stage else ""
         return Comparison(prediction, self._answers.get(name), seen, missing, stage)
 
     def _prediction(self, name: str) -> Prediction:
