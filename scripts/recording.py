@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import json
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,14 +15,17 @@ from typing import Any, NamedTuple
 import nbformat
 
 from notebooks import ROOT, STILL, derive_exercises, run, tidy
+from workq_helpers import find_broker
 from workq_helpers.anonymity import anonymous
 from workq_helpers.stage.saved_run import SavedRun
 from workq_helpers.teaching.prediction import Seen
 
-__all__ = ["KEPT", "CellFacts", "Recording", "folder_of", "record"]
+__all__ = ["KEPT", "NOTEBOOKS", "CellFacts", "Recording", "folder_of", "record"]
 
 #: Where the recordings are that the site shows of lessons which are not run, a folder each.
 KEPT = ROOT / "tests" / "runs"
+
+NOTEBOOKS = ROOT / "notebooks"
 
 _LESSON = "lesson.json"
 
@@ -175,22 +178,20 @@ def _unpacked(file: Path) -> str:
     return gzip.decompress(file.read_bytes()).decode()
 
 
-def kept_recordings(paths: list[Path]) -> Iterator[tuple[Path, Recording]]:
-    """Yield each notebook that a recording is kept of, with it."""
-    for path in paths:
-        recording = Recording.load(KEPT / folder_of(path))
-        if recording.runs:
-            yield path, recording
-
-
-def main(names: list[str]) -> int:
-    """Run the lessons of these file names, by default all of them, and keep their recordings: `make runs`."""
-    paths = [path for path in sorted((ROOT / "notebooks").glob("*.ipynb")) if not names or path.name in names]
-    for path in paths:
-        print(f"==> {path.name}", flush=True)
-        record(path).save(KEPT / folder_of(path))
+def main() -> int:
+    """Run lessons and keep their recordings: `make runs`."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("names", nargs="*", metavar="NOTEBOOK", help="their file names; all lessons by default")
+    parser.add_argument("--folder", type=Path, default=KEPT, help="where they are kept, tests/runs by default")
+    arguments = parser.parse_args()
+    paths = [path for path in sorted(NOTEBOOKS.glob("*.ipynb")) if path.name in (arguments.names or [path.name])]
+    # All with the same broker, which stays up between them.
+    with find_broker():
+        for path in paths:
+            print(f"==> {path.name}", flush=True)
+            record(path).save(arguments.folder / folder_of(path))
     return 0 if paths else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
