@@ -1,12 +1,19 @@
-"""`differences`: what fared otherwise in a lesson that was run again than in the recording that is kept of it."""
+"""`differences`: what fared otherwise in a lesson that was run again than in the recording that is kept of it.
+
+    kept_runs.py FOLDER
+
+says so of each recording in a folder; the exit status is 1 if anything did.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
-from recording import Recording
+from recording import KEPT, Recording
 
 from workq_helpers.stage.run_diff import compare
 from workq_helpers.stage.saved_run import TaskRow
@@ -107,3 +114,19 @@ def _counted(fates: Sequence[str]) -> str:
     most = Counter(fates).most_common(_NAMED)
     rest = len(fates) - sum(count for _, count in most)
     return "; ".join([f"{count} {fate}" for fate, count in most] + ([f"{rest} otherwise"] if rest else []))
+
+
+def main(folder: Path) -> int:
+    """Say what fared otherwise in the recordings of a folder, and return the exit status."""
+    lessons = sorted(each.name for each in folder.iterdir())
+    found = [(name, differences(Recording.load(KEPT / name), Recording.load(folder / name))) for name in lessons]
+    for name, all_differences in found:
+        for each in all_differences:
+            print(f"{name}, {each.experiment}: {each.what}: kept: {each.kept}; now: {each.again}")
+        if not all_differences:
+            print(f"{name}: all fared the same")
+    return int(any(all_differences for _, all_differences in found))
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
