@@ -63,7 +63,7 @@ def colab(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_first_cell_sets_the_course_up_and_the_lesson_runs(colab: Path, tmp_path: Path) -> None:
     before = versions(colab)
-    for lesson in ("00_start_here.ipynb", "03_durability.ipynb"):
+    for lesson in ("00_start_here.ipynb", "04_durability.ipynb"):
         told = play(colab, lesson, tmp_path)
         assert "==> Ready: run the lesson's cells" in told
         assert "Colab was asked for the stage" in told

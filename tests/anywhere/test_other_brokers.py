@@ -32,7 +32,7 @@ pytestmark = pytest.mark.timeout(400)
 IMAGE = "workq-rabbitmq:4.3"
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 #: The lesson that asks most of a broker does not wait for the night.
-NOW = "03_durability"
+NOW = "04_durability"
 assert NOW in {path.stem for path in NOTEBOOKS}
 
 DENY = ADVANCED_CONFIG.replace("transient_nonexcl_queues => true", "transient_nonexcl_queues => false")

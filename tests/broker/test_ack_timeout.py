@@ -8,8 +8,8 @@ import pytest
 from packaging.version import Version
 
 from workq_helpers import Broker, Lesson
-from workq_helpers.lessons.acknowledgments import ack_timeout, check
-from workq_helpers.lessons.acknowledgments.ack_timeout import (
+from workq_helpers.lessons.mistakes_and_long_work import ack_timeout, check
+from workq_helpers.lessons.mistakes_and_long_work.ack_timeout import (
     ack_timeout_of,
     declare_impatient_queue,
     wait_for_ack_timeout,

@@ -15,7 +15,7 @@ from packaging.version import Version
 
 from workq_helpers import Lesson
 from workq_helpers.errors import WorkqError
-from workq_helpers.lessons.acknowledgments.ack_timeout import declare_impatient_queue
+from workq_helpers.lessons.mistakes_and_long_work.ack_timeout import declare_impatient_queue
 from workq_helpers.log.events import Event
 from workq_helpers.log.messages import MARK_HEADER
 

@@ -8,7 +8,7 @@ from packaging.version import Version
 
 from workq_helpers import Broker, Lesson
 from workq_helpers.errors import BrokerError, InvalidArgumentError
-from workq_helpers.lessons.acknowledgments.rabbitmqctl import rabbitmqctl
+from workq_helpers.lessons.mistakes_and_long_work.rabbitmqctl import rabbitmqctl
 from workq_helpers.rabbitmq.endpoint import Endpoint
 
 _COUNTS = ("list_queues", "name", "messages_ready", "messages_unacknowledged")

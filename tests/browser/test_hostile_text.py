@@ -51,7 +51,7 @@ SHOWN = (
     "lesson.timeline()",
     "worker.console",
     "from workq_helpers.teaching.check import CheckResult; CheckResult('saw', ' '.join(lesson.deliveries()['task']))",
-    "from workq_helpers.lessons.acknowledgments.rabbitmqctl import rabbitmqctl; "
+    "from workq_helpers.lessons.mistakes_and_long_work.rabbitmqctl import rabbitmqctl; "
     "rabbitmqctl(lesson, 'list_queues', 'name')",
     "worker",
     "lesson",

@@ -24,7 +24,7 @@ from workq_helpers.cli.course_copy import copy_course
 from workq_helpers.cli.main import main
 from workq_helpers.clients.console import Console
 from workq_helpers.errors import InvalidArgumentError, QueueError, WorkqError
-from workq_helpers.lessons.acknowledgments.rabbitmqctl import Printed
+from workq_helpers.lessons.mistakes_and_long_work.rabbitmqctl import Printed
 from workq_helpers.lessons.putting_it_together.task_stories import TaskStories, read_task_stories
 from workq_helpers.lessons.putting_it_together.web import Latencies, Response
 from workq_helpers.log import tables

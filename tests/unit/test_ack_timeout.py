@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
-from workq_helpers.lessons.acknowledgments.ack_timeout import wait_for_ack_timeout
+from workq_helpers.lessons.mistakes_and_long_work.ack_timeout import wait_for_ack_timeout
 from workq_helpers.log.events import EventLog
 from workq_helpers.rabbitmq.endpoint import Endpoint
 
@@ -36,7 +36,7 @@ def test_a_broker_of_somebody_else_is_neither_waited_for_nor_hurried() -> None:
 def test_what_became_of_the_worker_is_said(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     said = "RabbitMQ lost its patience with worker-1: it closed its channel, 406 PRECONDITION_FAILED."
     assert waited(version)[0] == said
-    monkeypatch.setattr("workq_helpers.lessons.acknowledgments.ack_timeout._WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("workq_helpers.lessons.mistakes_and_long_work.ack_timeout._WAIT_SECONDS", 0.0)
     assert waited(version, alive=True)[0] == "worker-1 still holds its delivery: RabbitMQ has not looked yet."
 
 

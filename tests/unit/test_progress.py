@@ -32,8 +32,24 @@ def test_what_is_done_is_kept(progress: CourseProgress) -> None:
     assert progress.mark_exercise("mend the counter")
     assert progress.mark_exercise("mend the counter")
     again = CourseProgress(progress.path.parent)
-    assert again.done() == Done(frozenset({"01_round_robin.ipynb"}), frozenset({"mend the counter"}))
+    assert again.done() == Done(frozenset({"round_robin"}), frozenset({"mend the counter"}))
     assert not again.trouble
+
+
+def test_a_lesson_that_gets_another_number_stays_done(progress: CourseProgress) -> None:
+    progress.path.parent.mkdir()
+    kept = {
+        "format": "workq course progress",
+        "version": 1,
+        "lessons": ["03_durability.ipynb", "round_robin"],
+        "exercises": [],
+    }
+    progress.path.write_text(json.dumps(kept))
+    assert progress.done().lessons == {"durability", "round_robin"}
+    done = {title for title, state, _ in progress.table() if state}
+    assert done == {"Durability", "Round robin"}
+    assert progress.mark_lesson("04_durability.ipynb")
+    assert progress.done().lessons == {"durability", "round_robin"}
 
 
 def test_it_is_forgotten_on_request(progress: CourseProgress) -> None:
@@ -70,7 +86,7 @@ def test_a_broken_or_foreign_file_stops_nothing_and_is_kept_aside(progress: Cour
     assert str(progress.path) in progress.trouble
     assert "nothing counts as done" in repr(progress)
     assert progress.mark_lesson("01_round_robin.ipynb")
-    assert progress.done().lessons == {"01_round_robin.ipynb"}
+    assert progress.done().lessons == {"round_robin"}
     assert not progress.trouble
     assert progress.path.with_suffix(".json.set-aside").read_bytes() == content
 
@@ -89,7 +105,7 @@ def test_a_lock_that_somebody_keeps_stops_nothing(progress: CourseProgress, monk
     with filelock.FileLock(progress.path.with_suffix(".lock")):
         assert not progress.mark_exercise("mend the counter")
     assert "could not be kept" in progress.trouble
-    assert progress.done().lessons == {"01_round_robin.ipynb"}
+    assert progress.done().lessons == {"round_robin"}
 
 
 def test_a_write_that_fails_leaves_the_old_file(progress: CourseProgress, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +156,7 @@ def test_a_lesson_is_done_once_its_checks_have_passed(progress: CourseProgress) 
     assert not progress.done().lessons
     told = finish(progress, frozenset({"round robin", "backlog"}))
     assert repr(told) == "✔ Round robin: done. Exercises left: share the work, mend the counter."
-    assert progress.done().lessons == {"01_round_robin.ipynb"}
+    assert progress.done().lessons == {"round_robin"}
 
 
 def test_it_lies_in_the_users_data_folder_or_where_the_environment_says() -> None:
@@ -155,7 +171,7 @@ def test_the_file_says_what_it_is(progress: CourseProgress) -> None:
     assert json.loads(progress.path.read_text()) == {
         "format": "workq course progress",
         "version": 1,
-        "lessons": ["01_round_robin.ipynb"],
+        "lessons": ["round_robin"],
         "exercises": [],
         "answered": [],
         "shuffle_key": "",
@@ -179,5 +195,5 @@ def test_a_file_of_before_there_were_quizzes_is_read(progress: CourseProgress) -
     progress.path.write_text(
         '{"format": "workq course progress", "version": 1, "lessons": ["a.ipynb"], "exercises": ["b"]}'
     )
-    assert progress.done() == Done(frozenset({"a.ipynb"}), frozenset({"b"}))
+    assert progress.done() == Done(frozenset({"a"}), frozenset({"b"}))
     assert not progress.trouble

@@ -15,6 +15,7 @@ CHAPTERS = Course(
     "start_here",
     "round_robin",
     "acknowledgments",
+    "mistakes_and_long_work",
     "durability",
     "fair_dispatch",
     "putting_it_together",

@@ -22,7 +22,9 @@ __all__ = [
     "Subscription",
     "all_done_once",
     "names_of",
+    "nothing_goes_on",
     "quoted",
+    "quoted_all",
     "sent_to_workers",
     "tasks",
 ]
@@ -158,9 +160,27 @@ def all_done_once(messages: Sequence[Message]) -> None:
     )
 
 
+def nothing_goes_on(messages: Sequence[Message]) -> None:
+    """Make sure that no message waits or is in hand.
+
+    Raises:
+        CheckFailedError: One is; the message names it.
+    """
+    left = [message for message in messages if message.place in ("waiting", "in hand")]
+    if left:
+        raise CheckFailedError(
+            f"{quoted(left[0])} is still {left[0].place}. Wait with lesson.wait_until_idle(); is a worker left?"
+        )
+
+
 def quoted(message: Message) -> str:
     """Return a message's task in quotation marks."""
     return f"'{message.task}'"
+
+
+def quoted_all(messages: Sequence[Message]) -> str:
+    """Return several messages' tasks in quotation marks, as a list in words."""
+    return names_of([quoted(message) for message in messages])
 
 
 def tasks(number: int) -> str:

@@ -122,7 +122,11 @@ def interrupt(effort: Effort, error: type[BaseException] = Interrupted) -> bool:
 
 
 def call_with_patience(
-    function: Callable[..., object], *arguments: Any, name: str, give_up: Callable[[], object]
+    function: Callable[..., object],
+    *arguments: Any,
+    name: str,
+    give_up: Callable[[], object],
+    about: object = None,
 ) -> object:
     """Call a learner's function in a thread of its own, and return what it returns.
 
@@ -131,6 +135,7 @@ def call_with_patience(
         *arguments: Its arguments.
         name: What it is called.
         give_up: Called when it does not come back and can't be ended, to take away what it waits for.
+        about: The learner's own function, if this one only passes on to it.
 
     Raises:
         CheckFailedError: It does not come back.
@@ -142,7 +147,7 @@ def call_with_patience(
     done = threading.Event()
 
     def call() -> None:
-        effort = Effort(function)
+        effort = Effort(about or function)
         efforts.append(effort)
         try:
             try:

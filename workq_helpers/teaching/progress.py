@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -73,7 +74,7 @@ class Done(NamedTuple):
     """What is done.
 
     Attributes:
-        lessons: File names of notebooks.
+        lessons: Names of lessons: those of their notebooks, without the numbers, which may change.
         exercises: Names of exercises.
         answered: The answers in quizzes, the latest last.
         shuffle_key: What the choices of quizzes are shuffled by; ``""`` before the first quiz.
@@ -133,7 +134,7 @@ class CourseProgress:
 
     def mark_lesson(self, notebook: str) -> bool:
         """Note a lesson as done; return whether that could be kept."""
-        return self._change(lambda done: done._replace(lessons=done.lessons | {notebook}))
+        return self._change(lambda done: done._replace(lessons=done.lessons | {_lesson_of(notebook)}))
 
     def mark_exercise(self, name: str) -> bool:
         """Note an exercise as done; return whether that could be kept."""
@@ -185,7 +186,7 @@ class CourseProgress:
         return [
             (
                 chapter.title,
-                "done" if chapter.notebook in done.lessons else "",
+                "done" if _lesson_of(chapter.notebook) in done.lessons else "",
                 ", ".join(_marked(each.name, each.name in done.exercises) for each in chapter.exercises) or "none",
             )
             for chapter in self._chapters
@@ -287,11 +288,16 @@ def _parsed(text: str) -> Done | None:
     ):
         return None
     quizzes = tuple(Answered(notebook, question, tuple(answers)) for notebook, question, answers in answered)
-    return Done(frozenset(lessons), frozenset(exercises), quizzes, key)
+    return Done(frozenset(map(_lesson_of, lessons)), frozenset(exercises), quizzes, key)
 
 
 def _are_names(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _lesson_of(notebook: str) -> str:
+    """Return the name of a notebook's lesson, whatever number it has or had."""
+    return re.sub(r"^\d+_|\.ipynb$", "", notebook)
 
 
 def _write(path: Path, done: Done) -> None:

@@ -152,22 +152,33 @@ class Trial:
         self.settle()
         return killed[0] if killed else ""
 
-    def call(self, function: Callable[..., object], *arguments: Any, name: str) -> object:
+    def call(self, caller: Callable[..., object], *arguments: Any, name: str, function: object = None) -> object:
         """Call the learner's function, and return what it returns.
+
+        Args:
+            caller: The function.
+            *arguments: Its arguments.
+            name: What it is called.
+            function: The learner's own, if `caller` only passes on to it.
 
         Raises:
             CheckFailedError: It does not come back, or has not run at all.
             BaseException: Whatever it raised.
         """
-        result = call_with_patience(function, *arguments, name=name, give_up=self._cut)
+        result = call_with_patience(caller, *arguments, name=name, give_up=self._cut, about=function)
         if made := made_by_calling(result):
             raise CheckFailedError(f"{name} gave back {made}: nothing has run.")
         return result
 
-    def open_channel(self) -> tuple[RecordingConnection, RecordingChannel]:
-        """Open a connection with a channel for the learner's function, and note what that is called for."""
+    def connect(self) -> RecordingConnection:
+        """Open a connection for the learner's function, which is cut if that never comes back."""
         connection = self.lesson.connect()
         self._given.append(connection)
+        return connection
+
+    def open_channel(self) -> tuple[RecordingConnection, RecordingChannel]:
+        """Open a connection with a channel for the learner's function, and note what that is called for."""
+        connection = self.connect()
         channel = connection.channel()
         self.calls.listen(channel)
         return connection, channel

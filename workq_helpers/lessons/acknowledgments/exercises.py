@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from workq_helpers.clients.pace import work
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.teaching.another_program import Memory, as_another_program
 from workq_helpers.teaching.exercise import Exercise
@@ -16,71 +16,103 @@ if TYPE_CHECKING:
 
 __all__ = ["EXERCISES"]
 
-_GOOD = ("Soup..", "Tea.", "Juice.")
-_BAD = ("Off the menu: Sushi", "Off the menu: Pizza")
-_SERVED = Counter({"Tea.": 2, "Soup..": 1, "Roast..": 1, "Juice.": 1, "Salad.": 1})
-_NAMELESS = ("Milk.", "Milk.")
+# -- mend the polite cook
+
+_BREAD = "Bread.."
+_ORDERS = ("Tea.", _BREAD, "Soup..", "Juice.")
 
 
-def _mend_the_stalled_cook(trial: Trial, callback: Any) -> str:
-    first = trial.start(callback, prefetch_count=2)
-    trial.send(_GOOD[0], *_BAD, *_GOOD[1:])
+class _ColdOvenError(Exception):
+    """What the oven of the exercise raises."""
+
+
+class _Oven:
+    """Bakes orders, and fails once: the first time that it is given bread."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+        self._failed = False
+        self.baked: list[str] = []
+        #: Orders that had been settled when the baking began.
+        self.settled_too_early: list[str] = []
+
+    def bake(self, body: bytes) -> None:
+        order = body.decode()
+        run = self._trial.runs.current()
+        if run is not None and run.settled:
+            self.settled_too_early.append(order)
+        work(body)
+        if order == _BREAD and not self._failed:
+            self._failed = True
+            raise _ColdOvenError("the oven went cold")
+        self.baked.append(order)
+
+
+def _mend_the_polite_cook(trial: Trial, callback: Any) -> str:
+    oven = _Oven(trial)
+
+    def cook(ch: Any, method: Any, properties: Any, body: bytes) -> object:
+        result: object = callback(ch, method, properties, body, oven.bake)
+        return result
+
+    trial.start(cook, function=callback)
+    trial.send(*_ORDERS)
     trial.settle()
-    trial.nobody_died()
-    _nothing_is_held(trial)
-    _only_the_menu_is_cooked(trial)
-    first.stop()
-    _is_done_before_it_is_acknowledged(trial, callback)
-    trial.worked_before_it_acknowledged(*_GOOD)
-    gone = sum(trial.message(order).place == "discarded" for order in _BAD)
-    how = "rejected" if gone == len(_BAD) else "acknowledged" if not gone else "settled"
+    _only_the_oven_failed(trial)
+    if any(event.kind == "failed" for event in trial.lesson.log):
+        trial.start(cook, function=callback)
+        trial.settle()
+        _only_the_oven_failed(trial)
+    _nothing_is_forgotten(trial, oven)
     return (
-        f"{len(_GOOD)} orders were done, {len(_BAD)} {how}, and the broker waits for none. When a worker was killed "
-        f"in the middle of 'Bread..', the next one did it."
+        f"{len(_ORDERS)} orders were baked and acknowledged. '{_BREAD}' failed once; RabbitMQ had not heard that it "
+        f"was done, so it was baked in the end."
     )
 
 
-def _nothing_is_held(trial: Trial) -> None:
-    held, waiting = trial.held(), trial.waiting()
-    if held and waiting:
-        raise CheckFailedError(
-            f"{', '.join(waiting)} waited in the queue, and worker-1 took no more: it may hold 2 deliveries and held "
-            f"{' and '.join(held)}, unacknowledged. Which way through the callback forgets them?"
-        )
-    if held:
-        raise CheckFailedError(
-            f"All was delivered, and {' and '.join(held)} never settled: the broker still counts "
-            f"{trial.unacknowledged()} unacknowledged. Settle an order where the callback has finished with it."
-        )
-    if trial.unacknowledged():
-        raise CheckFailedError(f"The broker still counts {trial.unacknowledged()} unacknowledged.")
+def _only_the_oven_failed(trial: Trial) -> None:
+    trial.no_channel_was_closed()
+    for event in trial.lesson.log:
+        if event.kind == "failed" and _ColdOvenError.__name__ not in str(event.detail):
+            raise CheckFailedError(f"{event.actor} died at '{event.task}': {event.detail}. That was not the oven.")
 
 
-def _only_the_menu_is_cooked(trial: Trial) -> None:
-    for order in _GOOD:
-        if trial.message(order).place != "done":
+def _nothing_is_forgotten(trial: Trial, oven: _Oven) -> None:
+    if oven.settled_too_early:
+        raise CheckFailedError(
+            f"'{oven.settled_too_early[0]}' was acknowledged before it was baked. Who dies or fails after that has an "
+            f"order that RabbitMQ has forgotten. First the baking, then the acknowledgment."
+        )
+    for order in _ORDERS:
+        place = trial.message(order).place
+        if order in oven.baked and place == "done":
+            continue
+        if place == "done" and order == _BREAD:
             raise CheckFailedError(
-                f"'{order}' is on the menu, and it was {trial.message(order).place}. Only what is off the menu is "
-                f"turned away."
+                f"'{order}' was acknowledged though the oven had failed, and it was never baked. Which lines run when "
+                f"bake raises?"
             )
-    cooked = next((run.task for run in trial.runs if run.task in _BAD and run.began), None)
-    if cooked is not None:
-        raise CheckFailedError(
-            f"'{cooked}' was cooked: the callback called work for it. What is off the menu is settled without work."
-        )
+        if place == "done":
+            raise CheckFailedError(f"'{order}' was acknowledged, and bake was never called for it.")
+        if place == "discarded":
+            raise CheckFailedError(
+                f"'{order}' was turned away, and its guest gets nothing. An oven may be warm again: let the order come "
+                f"again."
+            )
+        if place == "in hand" and order == _BREAD and order not in oven.baked:
+            raise CheckFailedError(
+                f"The oven failed at '{order}', the callback caught that, and RabbitMQ was told nothing: it waits. "
+                f"Let the error out, or hand the order back."
+            )
+        if place == "in hand":
+            raise CheckFailedError(f"'{order}' was baked and never acknowledged: RabbitMQ still waits to hear of it.")
+        raise CheckFailedError(f"'{order}' ended up {place}. Each order should be done.")
 
 
-def _is_done_before_it_is_acknowledged(trial: Trial, callback: Callable[..., object]) -> None:
-    killed = trial.kill_at_work(callback, "Bread..")
-    if not killed:
-        raise CheckFailedError("'Bread..' was never worked on. Keep the line work(body) for what is on the menu.")
-    trial.start(callback)
-    trial.settle()
-    if trial.message("Bread..").deliveries < 2:
-        raise CheckFailedError(
-            f"{killed} was killed in the middle of 'Bread..', and nobody did it: it had been acknowledged "
-            f"before the work. Acknowledge what is done, not what is about to be done."
-        )
+# -- serve it once
+
+_SERVED = Counter({"Tea.": 2, "Soup..": 1, "Roast..": 1, "Juice.": 1, "Salad.": 1})
+_NAMELESS = ("Milk.", "Milk.")
 
 
 def _serve_it_once(trial: Trial, callback: Any) -> str:
@@ -246,18 +278,17 @@ def _the_nameless(trial: Trial, served: Counter[str]) -> None:
 
 EXERCISES = (
     Exercise(
-        "mend the stalled cook",
-        "acknowledgments/mend_the_stalled_cook",
+        "mend the polite cook",
+        "acknowledgments/mend_the_polite_cook",
         "callback",
         (
-            "What does RabbitMQ still wait for? Start a worker with this callback and prefetch_count=2, send some "
-            "orders, and look at lesson.tasks().",
-            "The callback has two ways out. What does the broker hear on each of them?",
-            "On the way out for orders that are off the menu nothing is said. Reject them there without requeue, or "
-            "acknowledge them.",
+            "Follow the lines of the callback for an order at which bake raises. What does RabbitMQ hear?",
+            "What stands below finally runs in any case. When is an order done?",
+            "Acknowledge after bake, outside of any finally. If bake raises, that line isn't reached: the worker ends, "
+            "and the order goes to the next one. Or catch the error, and hand the order back with basic_nack.",
         ),
-        _mend_the_stalled_cook,
-        "ch, method, properties, body",
+        _mend_the_polite_cook,
+        "ch, method, properties, body, bake",
     ),
     Exercise(
         "serve it once",

@@ -248,7 +248,7 @@ PREDICTIONS = (
 
 CHAPTER = Chapter(
     "Durability",
-    "03_durability.ipynb",
+    "04_durability.ipynb",
     outages=True,
     after_an_outage=frozenset({"restart", "confirms"}),
     checks={"restart": _restart, "confirms": _confirms},

@@ -19,6 +19,7 @@ from workq_helpers.teaching.evidence import (
     all_done_once,
     names_of,
     quoted,
+    quoted_all,
     sent_to_workers,
     tasks,
 )
@@ -145,7 +146,7 @@ def _stale_tasks(seen: Evidence) -> str:
     gone = [message for message in messages if message.mark in moved]
     of, to = moved[gone[0].mark]
     return (
-        f"{_quoted(gone)} waited too long in {of!r} and went to {to!r}; no worker got "
+        f"{quoted_all(gone)} waited too long in {of!r} and went to {to!r}; no worker got "
         f"{'it' if len(gone) == 1 else 'them'}."
     )
 
@@ -163,10 +164,12 @@ def _full_rail(seen: Evidence) -> str:
     gone = [message for message in messages if message.mark in moved]
     if gone != messages[: len(gone)]:
         raise CheckFailedError(
-            f"{_quoted(gone)} left the queue, and an older one stayed. Leave x-overflow out, and see who has to go."
+            f"{quoted_all(gone)} left the queue, and an older one stayed. Leave x-overflow out, and see who has to go."
         )
     of, to = moved[gone[0].mark]
-    return f"{_quoted(gone)}, the oldest, had to leave {of!r} and went to {to!r}; {len(messages) - len(gone)} stayed."
+    return (
+        f"{quoted_all(gone)}, the oldest, had to leave {of!r} and went to {to!r}; {len(messages) - len(gone)} stayed."
+    )
 
 
 def _refused_tasks(seen: Evidence) -> str:
@@ -182,7 +185,7 @@ def _refused_tasks(seen: Evidence) -> str:
         raise CheckFailedError(
             "RabbitMQ took every task. Give the queue x-max-length and x-overflow='reject-publish', and send more."
         )
-    return f"RabbitMQ confirmed {tasks(len(messages) - len(refused))} and refused {_quoted(refused)}: the newest."
+    return f"RabbitMQ confirmed {tasks(len(messages) - len(refused))} and refused {quoted_all(refused)}: the newest."
 
 
 def _two_or_more(seen: Evidence) -> list[Subscription]:
@@ -209,10 +212,6 @@ def _dead_lettered(seen: Evidence) -> dict[str | None, tuple[str, str]]:
         for event in seen.events
         if event.kind == "delivered" and sent.get(event.mark, event.queue) != event.queue
     }
-
-
-def _quoted(messages: Sequence[Message]) -> str:
-    return names_of([quoted(message) for message in messages])
 
 
 # -- predictions --------------------------------------------------------------------------------------
@@ -269,7 +268,7 @@ def _observe_full_rail(lesson: Session) -> Seen:
     done = [message for message in messages if message.place == "done"]
     if not done or any(message.place == "in hand" for message in messages):
         raise CheckFailedError("Send the orders, then start a cook, to see which of them are left.")
-    saw = f"The cook got {len(done)} of {tasks(len(messages))}: {_quoted(done)}."
+    saw = f"The cook got {len(done)} of {tasks(len(messages))}: {quoted_all(done)}."
     if len(done) == len(messages):
         return Seen(2, saw)
     if done == messages[: len(done)]:
@@ -370,7 +369,7 @@ PREDICTIONS = (
 
 CHAPTER = Chapter(
     "Fair dispatch",
-    "04_fair_dispatch.ipynb",
+    "05_fair_dispatch.ipynb",
     checks={
         "blind dispatch": _blind_dispatch,
         "fair dispatch": _fair_dispatch,

@@ -226,7 +226,7 @@ PREDICTIONS = (
 
 CHAPTER = Chapter(
     "Putting it together",
-    "05_putting_it_together.ipynb",
+    "06_putting_it_together.ipynb",
     outages=True,
     after_an_outage=frozenset({"nothing lost"}),
     checks={"real kill": _real_kill, "nothing lost": _nothing_lost, "answer first": _answer_first},

@@ -1,0 +1,287 @@
+"""The exercises of the lesson "Mistakes, timeouts and long work"."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pika.exceptions
+
+from workq_helpers.errors import CheckFailedError, WorkqError
+from workq_helpers.teaching.calls import Call
+from workq_helpers.teaching.exercise import Exercise
+from workq_helpers.teaching.function import made_by_calling
+from workq_helpers.teaching.trial import QUEUE, Trial
+from workq_helpers.waiting import wait_until
+
+__all__ = ["EXERCISES"]
+
+# -- mend the stalled cook
+
+_GOOD = ("Soup..", "Tea.", "Juice.")
+_BAD = ("Off the menu: Sushi", "Off the menu: Pizza")
+
+
+def _mend_the_stalled_cook(trial: Trial, callback: Any) -> str:
+    first = trial.start(callback, prefetch_count=2)
+    trial.send(_GOOD[0], *_BAD, *_GOOD[1:])
+    trial.settle()
+    trial.nobody_died()
+    _nothing_is_held(trial)
+    _only_the_menu_is_cooked(trial)
+    first.stop()
+    _is_done_before_it_is_acknowledged(trial, callback)
+    trial.worked_before_it_acknowledged(*_GOOD)
+    gone = sum(trial.message(order).place == "discarded" for order in _BAD)
+    how = "rejected" if gone == len(_BAD) else "acknowledged" if not gone else "settled"
+    return (
+        f"{len(_GOOD)} orders were done, {len(_BAD)} {how}, and the broker waits for none. When a worker was killed "
+        f"in the middle of 'Bread..', the next one did it."
+    )
+
+
+def _nothing_is_held(trial: Trial) -> None:
+    held, waiting = trial.held(), trial.waiting()
+    if held and waiting:
+        raise CheckFailedError(
+            f"{', '.join(waiting)} waited in the queue, and worker-1 took no more: it may hold 2 deliveries and held "
+            f"{' and '.join(held)}, unacknowledged. Which way through the callback forgets them?"
+        )
+    if held:
+        raise CheckFailedError(
+            f"All was delivered, and {' and '.join(held)} never settled: the broker still counts "
+            f"{trial.unacknowledged()} unacknowledged. Settle an order where the callback has finished with it."
+        )
+    if trial.unacknowledged():
+        raise CheckFailedError(f"The broker still counts {trial.unacknowledged()} unacknowledged.")
+
+
+def _only_the_menu_is_cooked(trial: Trial) -> None:
+    for order in _GOOD:
+        if trial.message(order).place != "done":
+            raise CheckFailedError(
+                f"'{order}' is on the menu, and it was {trial.message(order).place}. Only what is off the menu is "
+                f"turned away."
+            )
+    cooked = next((run.task for run in trial.runs if run.task in _BAD and run.began), None)
+    if cooked is not None:
+        raise CheckFailedError(
+            f"'{cooked}' was cooked: the callback called work for it. What is off the menu is settled without work."
+        )
+
+
+def _is_done_before_it_is_acknowledged(trial: Trial, callback: Callable[..., object]) -> None:
+    killed = trial.kill_at_work(callback, "Bread..")
+    if not killed:
+        raise CheckFailedError("'Bread..' was never worked on. Keep the line work(body) for what is on the menu.")
+    trial.start(callback)
+    trial.settle()
+    if trial.message("Bread..").deliveries < 2:
+        raise CheckFailedError(
+            f"{killed} was killed in the middle of 'Bread..', and nobody did it: it had been acknowledged "
+            f"before the work. Acknowledge what is done, not what is about to be done."
+        )
+
+
+# -- keep the line open
+
+_LONG = ("Stew....", "Roast....")
+
+#: How long an order cooks while nobody comes back to pika, and how long an acknowledgment may take, in seconds.
+_COOKING_SECONDS = 3.0
+_ACK_SECONDS = 4.0
+_PUMP_SECONDS = 0.05
+
+
+class _Settled(NamedTuple):
+    """An acknowledgment, as the callback asked pika for it."""
+
+    order: str
+    by_the_owner: bool
+    cooked: bool
+
+
+class _Line:
+    """A plain connection with a consumer, and the thread that owns it: it must come back to pika while orders cook."""
+
+    def __init__(self, trial: Trial, callback: Callable[..., object]) -> None:
+        self._trial = trial
+        self._callback = callback
+        self._owner = 0
+        self._orders: dict[int, str] = {}
+        #: How often the owner has been back in pika.
+        self._turns = 0
+        self.cooked: list[str] = []
+        #: Orders that were cooked in the owner's thread, and those for which it waited.
+        self.kept: list[str] = []
+        self.waited: list[str] = []
+        self.settled: list[_Settled] = []
+        #: What ended threads that the callback had started.
+        self.raised: list[str] = []
+
+    def serve(self) -> None:
+        """Let the callback have what comes, until all is acknowledged or nothing more can be."""
+        self._owner = threading.get_ident()
+        with self._trial.connect() as connection, self._overhearing():
+            channel = connection.channel()
+            self._trial.calls.listen(channel, self._hear)
+            channel.basic_consume(queue=QUEUE, on_message_callback=self._call)
+
+            def acknowledged() -> bool:
+                connection.process_data_events(time_limit=_PUMP_SECONDS)
+                self._turns += 1
+                return bool(self.kept or self.waited or self.raised) or len(self.settled) >= len(_LONG)
+
+            try:
+                wait_until(acknowledged, _ACK_SECONDS, interval_seconds=0.0)
+                connection.process_data_events(time_limit=_PUMP_SECONDS)
+                channel.queue_declare(queue=QUEUE, passive=True)  # a complaint meets the next call
+            except CheckFailedError:
+                raise
+            except (WorkqError, pika.exceptions.AMQPError):
+                return  # RabbitMQ ended it, and the log says why
+
+    def _call(self, ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        order = self._orders[method.delivery_tag] = body.decode()
+        try:
+            result = self._callback(ch, method, properties, body, self.cook)
+        except Exception as error:
+            raise CheckFailedError(f"At '{order}' the callback raised {type(error).__name__}: {error}") from error
+        if made := made_by_calling(result):
+            raise CheckFailedError(f"For '{order}' the callback gave back {made}: nothing has run.")
+
+    def cook(self, body: bytes) -> None:
+        """Cook an order: it is ready when the owner of the connection has been back in pika, or does not come."""
+        order = body.decode()
+        if threading.get_ident() == self._owner:
+            self.kept.append(order)
+        else:
+            before = self._turns
+            if not wait_until(lambda: self._turns > before, _COOKING_SECONDS, interval_seconds=0.01):
+                self.waited.append(order)
+        self.cooked.append(order)
+
+    def _hear(self, call: Call) -> None:
+        if call.name in ("basic_ack", "basic_nack", "basic_reject"):
+            order = self._orders.get(call.arguments["delivery_tag"], "an order")
+            by_the_owner = threading.get_ident() == self._owner
+            self.settled.append(_Settled(order, by_the_owner, order in self.cooked))
+            if not by_the_owner:
+                raise CheckFailedError("not from this thread")  # or pika's connection might break of it
+
+    @contextlib.contextmanager
+    def _overhearing(self) -> Iterator[None]:
+        """Note what ends a thread without a name of its own; the others are not the answer's."""
+        usual = threading.excepthook
+
+        def hear(args: threading.ExceptHookArgs) -> None:
+            if args.thread is None or not args.thread.name.startswith("Thread-"):
+                usual(args)
+            elif args.exc_type is not CheckFailedError:
+                self.raised.append(f"{args.exc_type.__name__}: {args.exc_value}")
+
+        threading.excepthook = hear
+        try:
+            yield
+        finally:
+            threading.excepthook = usual
+
+
+def _keep_the_line_open(trial: Trial, callback: Any) -> str:
+    line = _Line(trial, callback)
+    trial.send(*_LONG)
+    try:
+        trial.call(line.serve, name="callback", function=callback)
+    except CheckFailedError:
+        raise
+    except Exception as error:
+        raise CheckFailedError(
+            f"What the owner of the connection was asked to call failed: {type(error).__name__}: {error}. "
+            f"add_callback_threadsafe takes a function, and nobody calls it before the owner does."
+        ) from error
+    _the_thread_was_free(line)
+    if line.raised:
+        raise CheckFailedError(f"The thread that the callback started died of it: {line.raised[0]}.")
+    _the_owner_acknowledged(line)
+    trial.no_channel_was_closed()
+    missing = [order for order in _LONG if order not in line.cooked]
+    if missing:
+        raise CheckFailedError(f"'{missing[0]}' was never cooked: nobody called cook(body) for it.")
+    _each_is_done(trial)
+    return (
+        f"{len(_LONG)} orders were cooked beside the thread that owns the connection, which was back in pika "
+        f"meanwhile, and acknowledged them when they were ready."
+    )
+
+
+def _the_thread_was_free(line: _Line) -> None:
+    if line.kept:
+        raise CheckFailedError(
+            f"'{line.kept[0]}' was cooked in the thread that owns the connection. As long as that lasts nobody sends "
+            f"heartbeats: with longer work RabbitMQ closes the connection. Cook in a thread of its own."
+        )
+    if line.waited:
+        raise CheckFailedError(
+            f"'{line.waited[0]}' was cooked in another thread, and the callback did not come back meanwhile: who waits "
+            f"for a thread, as join does, is as deaf as who works. Start it, and return."
+        )
+
+
+def _the_owner_acknowledged(line: _Line) -> None:
+    for each in line.settled:
+        if not each.cooked:
+            raise CheckFailedError(
+                f"'{each.order}' was acknowledged before it was cooked. If this program dies in between, nobody cooks "
+                f"it. The acknowledgment belongs behind the cooking."
+            )
+        if not each.by_the_owner:
+            raise CheckFailedError(
+                f"'{each.order}' was acknowledged from another thread than the one that owns the connection, which "
+                f"pika does not allow. Ask the owner: ch.connection.add_callback_threadsafe(...) takes a function "
+                f"that it calls there."
+            )
+
+
+def _each_is_done(trial: Trial) -> None:
+    for order in _LONG:
+        message = trial.message(order)
+        if message.place == "discarded":
+            raise CheckFailedError(f"'{order}' was cooked and turned away. Acknowledge what is done.")
+        if message.place != "done":
+            raise CheckFailedError(
+                f"'{order}' was cooked, and no acknowledgment of it came within {_ACK_SECONDS:.0f} s: who asks the "
+                f"owner of the connection for it?"
+            )
+
+
+EXERCISES = (
+    Exercise(
+        "mend the stalled cook",
+        "mistakes_and_long_work/mend_the_stalled_cook",
+        "callback",
+        (
+            "What does RabbitMQ still wait for? Start a worker with this callback and prefetch_count=2, send some "
+            "orders, and look at lesson.tasks().",
+            "The callback has two ways out. What does the broker hear on each of them?",
+            "On the way out for orders that are off the menu nothing is said. Reject them there without requeue, or "
+            "acknowledge them.",
+        ),
+        _mend_the_stalled_cook,
+        "ch, method, properties, body",
+    ),
+    Exercise(
+        "keep the line open",
+        "mistakes_and_long_work/keep_the_line_open",
+        "callback",
+        (
+            "Two things keep the callback's thread from pika: the cooking, and waiting for somebody who cooks.",
+            "Start a threading.Thread whose target cooks, and return. It must not touch the channel: who may?",
+            "When it is cooked, the thread passes a function to ch.connection.add_callback_threadsafe. That function "
+            "calls ch.basic_ack, and pika calls it in the right thread.",
+        ),
+        _keep_the_line_open,
+        "ch, method, properties, body, cook",
+    ),
+)
