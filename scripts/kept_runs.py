@@ -21,8 +21,11 @@ from workq_helpers.teaching.prediction import Seen
 
 __all__ = ["Difference", "differences"]
 
-#: What RabbitMQ does not promise, by experiment: who gets a task, or what becomes of it at all.
-WHO_IS_OPEN: frozenset[str] = frozenset()
+#: Experiments in which RabbitMQ does not promise who gets a task, or how often it is delivered until it is done:
+#: whoever is free first gets the next one, and a crash or an outage meets whatever is on its way.
+WHO_IS_OPEN = frozenset({"a_backlog_that_can_be_shared"})
+
+#: Experiments in which it does not promise what becomes of a task.
 ALL_IS_OPEN: frozenset[str] = frozenset()
 
 #: So many tasks are named of those that fared otherwise.

@@ -29,6 +29,10 @@ NOTEBOOKS = ROOT / "notebooks"
 
 _LESSON = "lesson.json"
 
+#: Of a run with more moments than these, one is kept of each stretch of so many seconds: nobody sees more of it.
+MANY_MOMENTS = 3_000
+STRETCH_SECONDS = 0.02
+
 
 class CellFacts(NamedTuple):
     """What a code cell did.
@@ -118,7 +122,8 @@ def record(path: Path) -> Recording:
         notebook.cells = cells
         tidy(notebook)
         told = json.loads((folder / "cells.json").read_text(encoding="utf-8"))
-        runs = {int(file.stem): SavedRun.parse(file.read_text(encoding="utf-8")) for file in folder.glob("[0-9]*.json")}
+        files = {int(file.stem): file.read_text(encoding="utf-8") for file in folder.glob("[0-9]*.json")}
+        runs = {number: thinned(SavedRun.parse(text)) for number, text in files.items()}
     code = [cell for cell in cells if cell.cell_type == "code"]
     names = _named(cells, [facts["experiment"] for facts in told["cells"]])
     kept_names = {number: name for number, name in names.items() if number in runs}
@@ -131,6 +136,26 @@ def record(path: Path) -> Recording:
         {name: Seen(**seen) for name, seen in told["seen"].items()},
         {kept_names[number]: runs[number] for number in sorted(runs)},
     )
+
+
+def thinned(run: SavedRun) -> SavedRun:
+    """Return a run as it is kept: of a very long one fewer moments, each of them as it was."""
+    rows = run.file["moments"]
+    if len(rows) <= MANY_MOMENTS:
+        return run
+    last_of = {int(row[0] / STRETCH_SECONDS): row for row in rows}
+    places: dict[int, int] = {}
+
+    def moved(reference: Any) -> Any:
+        if isinstance(reference, list):
+            return [moved(each) for each in reference]
+        if isinstance(reference, dict):
+            return {name: moved(each) for name, each in reference.items()}
+        return places.setdefault(reference, len(places))
+
+    moments = [[*row[:2], *map(moved, row[2:])] for row in (rows[0], *last_of.values())]
+    parts = run.file["parts"]
+    return SavedRun({**run.file, "moments": moments, "parts": [parts[place] for place in places]})
 
 
 def _named(cells: list[nbformat.NotebookNode], experiments: list[int]) -> dict[int, str]:
