@@ -37,20 +37,17 @@ _TABLE = re.compile(r"(<!-- atlas -->\n).*?(<!-- end of atlas -->)", re.DOTALL)
 
 def main(images: list[str]) -> int:
     """Run the lessons on these images and write what differs; return the exit status."""
-    lessons = [folder_of(path) for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
-    kept = {name: Recording.load(KEPT / name) for name in lessons}
-    folders = [run(image) for image in images]
-    found = {}
-    for folder in folders:
-        recordings = {name: Recording.load(folder / name) for name in lessons}
-        versions = {each.file["rabbitmq"] for one in recordings.values() for each in one.runs.values()}
-        found[" and ".join(sorted(versions))] = {
-            name: differences(kept[name], recordings[name]) for name in lessons if kept[name].runs
-        }
+    found: dict[str, dict[str, list[Difference]]] = {}
+    for folder in [run(image) for image in images]:
+        for name in (folder_of(path) for path in sorted(NOTEBOOKS.glob("*.ipynb"))):
+            kept, again = Recording.load(KEPT / name), Recording.load(folder / name)
+            if kept.runs and again.runs:
+                version = next(iter(again.runs.values())).file["rabbitmq"]
+                found.setdefault(version, {})[name] = differences(kept, again)
     text = table(found)
     print(text)
     page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(_TABLE.sub(lambda marks: f"{marks[1]}\n{text}\n{marks[2]}", page), encoding="utf-8")
+    PAGE.write_text(_TABLE.sub(lambda marks: f"{marks[1]}\n{text}\n\n{marks[2]}", page), encoding="utf-8")
     return 0
 
 
@@ -83,10 +80,15 @@ def table(found: Mapping[str, Mapping[str, list[Difference]]]) -> str:
         for name, all_differences in lessons.items()
         for each in all_differences
     ]
-    same = [version for version, lessons in found.items() if not any(lessons.values())]
     head = "| version | lesson | experiment | what | kept | there |\n|---|---|---|---|---|---|"
-    said = [f"On {version} all fared the same." for version in same]
-    return "\n\n".join([*said, *(["\n".join([head, *rows])] if rows else [])])
+    return "\n\n".join([*map(_same, found.items()), *(["\n".join([head, *rows])] if rows else [])])
+
+
+def _same(found: tuple[str, Mapping[str, list[Difference]]]) -> str:
+    """Return in a sentence in which lessons all fared the same on a version."""
+    version, lessons = found
+    same = [name.replace("_", " ") for name, all_differences in lessons.items() if not all_differences]
+    return f"RabbitMQ {version}: all fared the same in {', '.join(same) or 'no lesson'}."
 
 
 def _cell(text: str) -> str:
