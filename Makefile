@@ -17,7 +17,7 @@ NODE_BIN := node_modules/.bin
 # In the order in which a failure says most: the quick ones first.
 TESTS = $(wildcard tests/unit tests/security tests/chaos tests/broker tests/notebooks tests/browser)
 
-.PHONY: help lab setup test chaos endurance bench nightly lint format bundle notebooks runs atlas site badges constraints up clean
+.PHONY: help lab setup test chaos endurance bench nightly lint format bundle notebooks pictures runs atlas site badges constraints up clean
 .DEFAULT_GOAL := help
 
 help:
@@ -32,6 +32,7 @@ help:
 	@echo "make format       let ruff and biome mend what they can"
 	@echo "make bundle       make the stage's one JavaScript file, its style sheet and its types from their sources"
 	@echo "make notebooks    run the lessons and keep what they showed; NOTEBOOKS=01_round_robin.ipynb"
+	@echo "make pictures     photograph the stage for the lessons' text and the README; needs a Chromium"
 	@echo "make site         run the lessons and make a site of them for reading, in build/site"
 	@echo "make runs         run the lessons and keep what the site shows of them; NOTEBOOKS=01_round_robin.ipynb"
 	@echo "make atlas        run the lessons on every RabbitMQ in Docker and say what differs; IMAGES='rabbitmq:3.10-management'"
@@ -96,6 +97,9 @@ notebooks: setup
 
 site: setup
 	$(BIN)/python scripts/lesson_site.py $(SITE_ARGS)
+
+pictures: setup
+	$(BIN)/python scripts/lesson_pictures.py
 
 runs: setup
 	@unset WORKQ_SECONDS_PER_DOT; exec $(BIN)/python scripts/recording.py $(NOTEBOOKS)

@@ -122,6 +122,8 @@ def for_colab(address: Address, notebook: nbformat.NotebookNode) -> nbformat.Not
         if cell.cell_type == "markdown":
             cell.source = re.sub(r"\]\((\w+\.ipynb)\)", lambda found: f"]({in_colab(address, found[1])})", cell.source)
             there = f"{address.url}/blob/{address.branch}/notebooks/"
+            pictures = f"{address.url}/raw/{address.branch}/notebooks/"
+            cell.source = re.sub(r"(!\[[^]]*\]\()(?!\w+:)", rf"\1{pictures}", cell.source)
             cell.source = re.sub(r"\]\((?!\w+:|#)", f"]({there}", cell.source)
     setup = nbformat.v4.new_code_cell(_SETUP.format(branch=address.branch, url=address.url), id="colab")
     made.cells.insert(0, setup)

@@ -12,19 +12,21 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import nbformat
+from quiz_page import quiz_page
 from recording import Recording
 
 from workq_helpers.lessons import CHAPTERS
 from workq_helpers.stage.run_page import packed, run_line
 from workq_helpers.stage.saved_run import SavedRun
 from workq_helpers.teaching.comparison import Comparison
-from workq_helpers.teaching.prediction import Answer, Prediction, Seen, letter
+from workq_helpers.teaching.prediction import Answer, Prediction, Seen
 
 __all__ = ["for_reading", "stage"]
 
 _PREDICT = re.compile(r'^predict\(lesson, "([^"]+)"|\.predict\("([^"]+)"', re.MULTILINE)
 _COMPARE = re.compile(r'^compare\(lesson, "([^"]+)"\)', re.MULTILINE)
 _CHECK = re.compile(r'\bexercise\("([^"]+)"\)\.check\(')
+_QUIZ = re.compile(r"^quiz\(\)$", re.MULTILINE)
 
 _FOR_REAL = (
     "*To do it for real, [take the course](../index.md#take-the-course): in its notebook you change the cell above, "
@@ -51,6 +53,9 @@ def for_reading(notebook: nbformat.NotebookNode, recording: Recording) -> nbform
         if asked:
             cell.outputs = []
             cells.append(_text_after(cell, _form(_prediction(asked[1] or asked[2]), recording.seen)))
+        elif _QUIZ.search(cell.source):
+            cell.outputs = []
+            cells.append(_text_after(cell, quiz_page(_title(notebook))))
         elif tried:
             _fold_output(cell, "What the check says before you do the exercise")
             cells.append(_text_after(cell, _help_with(tried[1])))
@@ -147,6 +152,10 @@ def _answering_cells(notebook: nbformat.NotebookNode) -> Iterator[nbformat.Noteb
             predicted = predicted or _PREDICT.search(cell.source) is not None
 
 
+def _title(notebook: nbformat.NotebookNode) -> str:
+    return str(notebook.cells[0].source.splitlines()[0]).removeprefix("# ")
+
+
 def _prediction(name: str) -> Prediction:
     return next(each for chapter in CHAPTERS for each in chapter.predictions if each.name == name)
 
@@ -159,9 +168,9 @@ def _form(prediction: Prediction, seen: Mapping[str, Seen]) -> str:
     """Return a prediction's question with its choices, as a form that the page takes an answer from."""
     name = _slug(prediction.name)
     choices = "".join(
-        f'<label><input type="radio" name="{name}" value="{letter(at)}"> '
-        f"<span>{letter(at)}. {html.escape(choice.text)}</span></label>"
-        for at, choice in enumerate(prediction.choices)
+        f'<label><input type="radio" name="{name}" value="{prediction.letter(choice)}"> '
+        f"<span>{html.escape(label)}</span></label>"
+        for label, choice in zip(prediction.labels(), prediction.order, strict=True)
     )
     compare = f'<a href="#compare-{name}">Compare your answer with what RabbitMQ did</a>'
     return (
@@ -179,7 +188,8 @@ def _comparison(prediction: Prediction, seen: Seen) -> str:
         return Comparison(prediction, answer, seen, "")._repr_mimebundle_()["text/html"]
 
     templates = "".join(
-        f'<template data-choice="{letter(at)}">{table(Answer(at))}</template>' for at in range(len(prediction.choices))
+        f'<template data-choice="{prediction.letter(at)}">{table(Answer(at))}</template>'
+        for at in range(len(prediction.choices))
     )
     return (
         f'<div class="course-comparison" id="compare-{_slug(prediction.name)}">'

@@ -161,9 +161,10 @@ class Lab:
         return path
 
     def copy(self, source: Path) -> str:
-        """Copy a notebook of the course, with its programs, below the server's root, and return its path there."""
+        """Copy a notebook of the course, with what lies beside it, below the root, and return its path there."""
         shutil.copy(source, self.server.root / source.name)
-        shutil.copytree(source.parent / "programs", self.server.root / "programs", dirs_exist_ok=True)
+        for beside in ("programs", "pictures"):
+            shutil.copytree(source.parent / beside, self.server.root / beside, dirs_exist_ok=True)
         return source.name
 
     def open(self, path: str) -> Notebook:

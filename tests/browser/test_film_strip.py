@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.lab import Lab, Notebook
+from tests.browser.lab import SCREENSHOTS, Lab, Notebook
 from tests.browser.stage import Stage
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -15,12 +15,18 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 #: A learner's window, on a laptop.
 WINDOW = (1440, 860)
 
-#: Slow enough for a picture in the middle of an action.
+#: Slow enough for a picture in the middle of an action; of the work in lesson 00 nobody waits for the end.
 SECONDS_PER_DOT = 0.6
+SLOW_SECONDS_PER_DOT = 3.0
 
 pytestmark = pytest.mark.timeout(300)  # a whole section of a lesson, at a pace that one can see
 
 THEMES = pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.nightly)])
+
+#: Whether every message is where it belongs; what marks it there may still fade.
+_NOTHING_FLIES = """() => !document.getAnimations().some(animation => animation.playState === "running"
+    && animation.effect?.target?.closest(".workq-message")
+    && animation.effect.getKeyframes().some(frame => frame.transform ?? frame.translate))"""
 
 
 class Learner:
@@ -30,9 +36,10 @@ class Learner:
         lab: The JupyterLab.
         lesson: The notebook.
         theme: JupyterLab's theme.
+        seconds_per_dot: How long a dot of work takes.
     """
 
-    def __init__(self, lab: Lab, lesson: str, theme: str) -> None:
+    def __init__(self, lab: Lab, lesson: str, theme: str, seconds_per_dot: float = SECONDS_PER_DOT) -> None:
         self.notebook: Notebook = lab.open(lab.copy(NOTEBOOKS / f"{lesson}.ipynb"))
         self.notebook.resize(*WINDOW)
         self.notebook.set_theme(theme)
@@ -43,7 +50,7 @@ class Learner:
             "() => [...panel().content.model.cells].map(cell => [cell.type, cell.sharedModel.getSource()])"
         )
         self._next = 0
-        self.notebook.evaluate(f"__import__('os').environ.update(WORKQ_SECONDS_PER_DOT='{SECONDS_PER_DOT}')")
+        self.notebook.evaluate(f"__import__('os').environ.update(WORKQ_SECONDS_PER_DOT='{seconds_per_dot}')")
 
     def read_to(self, text: str) -> int:
         """Run every cell before the next one with this text, and return that one's index, without having run it."""
@@ -71,14 +78,20 @@ class Learner:
         self.notebook.show(at)
 
     def photograph(self, name: str) -> None:
-        """Keep a picture, once the page has come to rest."""
-        self.page.evaluate("() => document.fonts.ready.then(() => null)")
+        """Keep a picture, once no message flies."""
+        self.page.wait_for_function(_NOTHING_FLIES)
         self.notebook.screenshot(f"film-{name}-{self._theme}")
+
+    def photograph_stage(self, name: str) -> None:
+        """Keep a picture of the stage alone, such as the lessons' text has; see `scripts/lesson_pictures.py`."""
+        self.notebook.resize(WINDOW[0], 2 * WINDOW[1])  # all of it
+        (SCREENSHOTS / f"stage-{name}-{self._theme}.png").write_bytes(self.stage.root.screenshot())
+        self.notebook.resize(*WINDOW)
 
 
 @THEMES
 def test_lesson_00_begins_on_the_stage(lab: Lab, theme: str) -> None:
-    learner = Learner(lab, "00_start_here", theme)
+    learner = Learner(lab, "00_start_here", theme, SLOW_SECONDS_PER_DOT)
     stage = learner.stage
     expect(learner.page.locator("#workq-stage-panel")).to_contain_text("press Shift+Enter")
     learner.photograph("00-opened")
@@ -90,6 +103,7 @@ def test_lesson_00_begins_on_the_stage(lab: Lab, theme: str) -> None:
     stage.press("add_worker")
     expect(stage.message(place="working")).to_have_count(1)
     learner.photograph("02-a-worker-at-work")
+    learner.photograph_stage("at-work")
     stage.press("kill", "worker-1")
     expect(stage.message(place="waiting")).not_to_have_count(0)
     learner.photograph("03-killed")
@@ -119,4 +133,5 @@ def test_lesson_02_kills_a_worker_at_work(lab: Lab, theme: str) -> None:
     learner.begin('new_task("Stew"')
     learner.stage.expect_worker("worker-1", "killed")
     learner.photograph("09-killed-in-an-experiment")
+    learner.photograph_stage("killed")
     learner.notebook.wait_until_done()

@@ -207,6 +207,7 @@ def test_a_lesson_and_its_chapter_belong_together(chapter: Any) -> None:
     folder = Path(chapter.notebook).stem.split("_", 1)[1]
     assert re.search(rf"^from workq_helpers\.lessons\.{folder} import check,.* finish\b", code, re.MULTILINE)
     assert re.search(r"^finish\(\)$", code, re.MULTILINE)
+    assert bool(re.search(r"^quiz\(\)$", code, re.MULTILINE)) == bool(chapter.questions)
     for name in set(chapter.checks) - chapter.optional:
         # Where a broker that isn't ours can't show it, the check is asked in another way.
         assert f'lesson.check("{name}")' in code or f'check(lesson, "{name}")' in code
@@ -220,13 +221,17 @@ def test_a_lesson_and_its_chapter_belong_together(chapter: Any) -> None:
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.title)
 def test_a_chapter_knows_the_sections_that_ask_for_its_checks(chapter: Any) -> None:
-    assert set(chapter.sections) == set(chapter.checks) - chapter.optional
-    asked, section = set(), ""
+    assert set(chapter.checks) - chapter.optional <= set(chapter.sections)
+    asked, section, optional = set(), "", set()
     for cell in read(ROOT / "notebooks" / chapter.notebook).cells:
         if cell.cell_type == "markdown" and cell.source.startswith("## "):
             section = cell.source.splitlines()[0].removeprefix("## ")
-        asked |= {(name, section) for name in re.findall(r'check\((?:lesson, )?"([^"]+)"\)', cell.source)}
+            optional |= {section} if "**Optional:**" in cell.source else set()
+        asked |= {(name, section) for name in re.findall(r'(?:check|predict)\((?:lesson, )?"([^"]+)"', cell.source)}
     assert set(chapter.sections.items()) <= asked
+    assert {(each.name, each.section) for each in chapter.predictions if each.section} <= asked
+    for name, title in asked:
+        assert title not in optional or name in chapter.optional, f"a lesson is done without {title!r}"
 
 
 def test_every_lesson_asks_and_sets_exercises() -> None:
@@ -256,8 +261,9 @@ def test_it_begins_with_aims_and_ends_with_what_comes_next(path: Path) -> None:
     assert cells[0].source.startswith("# ")
     assert "**Afterwards you can**" in cells[1].source
     assert "**Time:**" in cells[1].source
-    (recap,) = (cell for cell in cells[-2:] if cell.source.startswith("## What you have seen"))
-    assert "**Next:**" in recap.source
+    (recap,) = (at for at, cell in enumerate(cells) if cell.source.startswith("## What you have seen"))
+    assert len(cells[recap:]) <= 4, "the recap, the quiz, what comes next, what more there is to read"
+    assert any("**Next:**" in cell.source for cell in cells[recap:])
 
 
 @notebooks

@@ -135,8 +135,9 @@ def test_the_first_cell_sets_up_and_the_others_are_the_lessons(course: Path) -> 
         targets = re.findall(r"\]\(([^)]+)\)", prose)
         assert all(re.match(r"https?:|#", target) for target in targets), targets
         for target in targets:
-            if target.startswith("https://github.com/you/course/blob/main/"):
-                assert (ROOT / target.removeprefix("https://github.com/you/course/blob/main/")).exists(), target
+            in_course = re.fullmatch(r"https://github.com/you/course/(blob|raw)/main/(.*)", target)
+            assert in_course is None or (ROOT / in_course[2]).exists(), target
+            assert (in_course is not None and in_course[1] == "raw") == target.endswith(".png"), target
             if "colab.research" in target:
                 assert (course / "colab" / target.rpartition("/")[2]).exists(), target
         assert dead_links(prose, ROOT / "notebooks" / path.name) == []

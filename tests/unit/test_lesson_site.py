@@ -15,6 +15,7 @@ from bs4 import BeautifulSoup
 
 from workq_helpers.lessons import CHAPTERS
 from workq_helpers.stage.saved_run import SavedRun
+from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.comparison import Comparison
 from workq_helpers.teaching.prediction import Answer, Seen
 
@@ -91,7 +92,10 @@ def test_it_is_small_and_no_picture_is_blank(lesson_site: Path) -> None:
     assert sum(file.stat().st_size for file in lesson_site.rglob("*") if file.is_file()) <= 15_000_000
     for lesson in LESSONS:
         for picture in page(lesson_site / "lessons" / f"{lesson}.html").find_all("img"):
-            assert len(str(picture["src"])) > 2_000
+            source = str(picture["src"])
+            assert (
+                len(source if source.startswith("data:") else (lesson_site / "lessons" / source).read_bytes()) > 2_000
+            )
 
 
 def test_it_says_what_is_real_and_when_it_was(lesson_site: Path) -> None:
@@ -156,6 +160,22 @@ def test_questions_are_open_and_answers_folded_away(lesson_site: Path, chapter: 
         assert squeezed(prediction.question) in open_text
         for choice in prediction.choices:
             assert squeezed(choice.text) in open_text
+            assert squeezed(choice.why) not in open_text
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.title)
+def test_a_quiz_is_open_and_its_answers_are_folded_away(lesson_site: Path, chapter: Chapter) -> None:
+    read = page(lesson_site / "lessons" / f"{Path(chapter.notebook).stem}.html")
+    folds = squeezed("".join(fold.get_text() for fold in read.find_all("details")))
+    opened = BeautifulSoup(str(read), "html.parser")
+    for fold in opened.find_all("details"):
+        fold.decompose()
+    open_text = squeezed(opened.get_text())
+    for question in chapter.questions:
+        assert squeezed(question.question) in open_text
+        for choice in (question.right, *question.wrong):
+            assert squeezed(choice.text) in open_text
+            assert squeezed(choice.why) in folds
             assert squeezed(choice.why) not in open_text
 
 

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,12 +14,15 @@ import pytest
 
 from tests.chapters import PREDICTIONS
 from workq_helpers.errors import CheckFailedError, InvalidArgumentError
+from workq_helpers.lessons import CHAPTERS
 from workq_helpers.log.details import ConsumeOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.evidence import names_of
 from workq_helpers.teaching.form import Form
-from workq_helpers.teaching.prediction import Choice, Prediction, Seen
+from workq_helpers.teaching.prediction import Choice, Prediction, Seen, position
+
+EXPECTED = Path(__file__).parents[1] / "notebooks" / "expected"
 
 
 class Experiment(SimpleNamespace):
@@ -38,6 +45,9 @@ KITCHEN = Prediction(
     observe,
 )
 
+#: The letters under which its choices are shown.
+FIRST, SECOND, NOBODY = map(KITCHEN.letter, range(3))
+
 CHAPTER = Chapter("Kitchen", "kitchen.ipynb", predictions=(KITCHEN,))
 predict, compare = CHAPTER.predict, CHAPTER.compare
 
@@ -57,41 +67,41 @@ def displayed(monkeypatch: pytest.MonkeyPatch, form: Form) -> list[Any]:
 
 
 def buttons_of(form: Form) -> tuple[Any, Any, Any]:
-    buttons, reason, noted = form.widget().children
+    buttons, reason, noted, _style = form.widget().children
     return buttons, reason, noted
 
 
 def test_the_answer_stands_beside_what_happened() -> None:
     lesson = Experiment()
-    predict(lesson, "kitchen", answer="b", why="she is quick")
+    predict(lesson, "kitchen", answer=SECOND.lower(), why="she is quick")
     lesson.run, lesson.happened = True, 0
     told = compare(lesson, "kitchen")
     assert told.right is False
     assert told.rows() == [
-        ("Your answer", "B. The second. Your reason: she is quick"),
+        ("Your answer", f"{SECOND}. The second. Your reason: she is quick"),
         ("RabbitMQ", "worker-1 did <it>."),
-        ("So", "It came out differently. A. The first. He was free."),
-        ("Not B", "She was busy."),
-        ("Not C", "Cooks cook."),
+        ("So", f"It came out differently. {FIRST}. The first. He was free."),
+        (f"Not {SECOND}", "She was busy."),
+        (f"Not {NOBODY}", "Cooks cook."),
     ]
 
 
 def test_a_right_answer_is_told_so() -> None:
     lesson = Experiment()
-    predict(lesson, "kitchen", answer="A")
+    predict(lesson, "kitchen", answer=FIRST)
     lesson.run, lesson.happened = True, 0
     told = compare(lesson, "kitchen")
     assert told.right is True
-    assert ("So", "You predicted it. A. The first. He was free.") in told.rows()
+    assert ("So", f"You predicted it. {FIRST}. The first. He was free.") in told.rows()
 
 
-@pytest.mark.parametrize(("answer", "mark"), [("a", "✔ You predicted it."), ("b", "✗ It came out differently.")])
+@pytest.mark.parametrize(("answer", "mark"), [(FIRST, "✔ You predicted it."), (SECOND, "✗ It came out differently.")])
 def test_the_verdict_has_a_mark_a_word_and_a_color(answer: str, mark: str) -> None:
     lesson = Experiment()
     predict(lesson, "kitchen", answer=answer)
     lesson.run, lesson.happened = True, 0
     told = compare(lesson, "kitchen")
-    assert f"So:          {mark} A. The first." in repr(told)
+    assert f"So:          {mark} {FIRST}. The first." in repr(told)
     shown = told._repr_mimebundle_()["text/html"]
     sign, words = mark.split(" ", 1)
     assert re.search(rf'<strong style="color: #\w+; background: #\w+;[^"]*">{sign}</strong> {words}', shown)
@@ -101,22 +111,22 @@ def test_the_verdict_has_a_mark_a_word_and_a_color(answer: str, mark: str) -> No
 def test_every_wrong_choice_is_explained(happened: int) -> None:
     told = compare(Experiment(run=True, happened=happened), "kitchen")
     explained = [text for head, text in told.rows() if head.startswith("Not ")]
-    assert explained == [choice.why for at, choice in enumerate(KITCHEN.choices) if at != happened]
+    assert explained == [choice.why for at in KITCHEN.order for choice in [KITCHEN.choices[at]] if at != happened]
 
 
 def test_without_an_answer_it_goes_on() -> None:
     told = compare(Experiment(run=True, happened=1), "kitchen")
     assert told.right is None
     assert told.rows()[0] == ("Your answer", "None this time.")
-    assert told.rows()[2] == ("So", "B. The second. She was busy.")
+    assert told.rows()[2] == ("So", f"{SECOND}. The second. She was busy.")
 
 
 def test_before_the_experiment_nothing_is_given_away() -> None:
-    predict(Experiment(), "kitchen", answer="a")
+    predict(Experiment(), "kitchen", answer=FIRST)
     told = compare(Experiment(), "kitchen")
     assert told.right is None
     assert repr(told) == (
-        "Your answer: A. The first.\nRabbitMQ:    Nothing to compare with yet. Run the experiment first."
+        f"Your answer: {FIRST}. The first.\nRabbitMQ:    Nothing to compare with yet. Run the experiment first."
     )
     assert not any(choice.why in str(told._repr_mimebundle_()) for choice in KITCHEN.choices)
 
@@ -128,28 +138,28 @@ def test_what_none_of_the_answers_describes_is_said() -> None:
 
 def test_an_answer_after_the_experiment_is_marked_as_such() -> None:
     lesson = Experiment(run=True, happened=0)
-    predict(lesson, "kitchen", answer="a")
+    predict(lesson, "kitchen", answer=FIRST)
     assert "(given after the experiment)" in compare(lesson, "kitchen").rows()[0][1]
 
 
 def test_a_reason_that_comes_later_changes_nothing_about_when_the_answer_was_given() -> None:
     before, after = Experiment(), Experiment(run=True, happened=0)
-    predict(before, "kitchen", answer="a")
-    assert predict(after, "kitchen", answer="a", why="so").answer == (0, "so", False)
-    assert predict(after, "kitchen", answer="b").answer == (1, "", True)
-    assert predict(after, "kitchen", answer="b", why="now I know").answer == (1, "now I know", True)
+    predict(before, "kitchen", answer=FIRST)
+    assert predict(after, "kitchen", answer=FIRST, why="so").answer == (0, "so", False)
+    assert predict(after, "kitchen", answer=SECOND).answer == (1, "", True)
+    assert predict(after, "kitchen", answer=SECOND, why="now I know").answer == (1, "now I know", True)
 
 
 def test_the_form_takes_the_answer_down() -> None:
     form = predict(Experiment(), "kitchen")
     buttons, reason, noted = buttons_of(form)
-    assert [label for label, _ in buttons.options] == ["A. The first.", "B. The second.", "C. Nobody."]
+    assert [label for label, _ in buttons.options] == KITCHEN.labels()
     assert buttons.value is None
     assert noted.value == "Choose one before you run the experiment."
     buttons.value = 2
     reason.value = " all asleep "
     assert form.answer == (2, "all asleep", False)
-    assert noted.value.startswith("Noted: C.")
+    assert noted.value.startswith(f"Noted: {NOBODY}.")
 
 
 def test_a_reason_alone_is_no_answer() -> None:
@@ -159,19 +169,19 @@ def test_a_reason_alone_is_no_answer() -> None:
 
 
 def test_the_form_remembers_the_answer_when_its_cell_runs_again() -> None:
-    predict(Experiment(), "kitchen", answer="c", why="asleep")
+    predict(Experiment(), "kitchen", answer=NOBODY, why="asleep")
     buttons, reason, noted = buttons_of(predict(Experiment(), "kitchen"))
     assert (buttons.value, reason.value) == (2, "asleep")
-    assert noted.value.startswith("Noted: C.")
+    assert noted.value.startswith(f"Noted: {NOBODY}.")
 
 
 def test_a_notebook_shows_the_question_without_the_widget_too(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, widget = displayed(monkeypatch, predict(Experiment(), "kitchen"))
     assert list(widget) == ["application/vnd.jupyter.widget-view+json"]
-    assert plain["text/plain"] == "Predict: Who cooks <this>?\n  A. The first.\n  B. The second.\n  C. Nobody."
+    assert plain["text/plain"] == "\n  ".join(["Predict: Who cooks <this>?", *KITCHEN.labels()])
     assert "Who cooks &lt;this&gt;?" in plain["text/html"]
     assert "No buttons below? Then run this cell" in plain["text/html"]
-    assert "A. The first.<br>B. The second.<br>C. Nobody." in plain["text/html"]
+    assert "<br>".join(KITCHEN.labels()) in plain["text/html"]
     assert not any(choice.why in str(plain) for choice in KITCHEN.choices)
 
 
@@ -181,6 +191,27 @@ def test_what_to_do_without_buttons_is_hidden_beside_the_buttons() -> None:
     shown = form._as_html()
     assert ":has(+ .jp-OutputArea-child .workq-form) .workq-without-buttons { display: none; }" in shown
     assert '<details class="workq-without-buttons"><summary>No buttons below?' in shown
+
+
+def test_choices_are_mixed_and_stay_where_they_are() -> None:
+    assert sorted(KITCHEN.order) == [0, 1, 2]
+    assert KITCHEN.order == replace(KITCHEN).order
+    other = replace(KITCHEN, choices=KITCHEN.choices[::-1])
+    assert other.labels() == KITCHEN.labels(), "the order in which they are written does not matter"
+    for choice in range(3):
+        assert position(KITCHEN, KITCHEN.letter(choice)) == choice
+
+
+def test_no_letter_is_right_more_often_than_the_others_together() -> None:
+    right: Counter[str] = Counter()
+    for chapter in CHAPTERS[1:]:
+        path = EXPECTED / f"{Path(chapter.notebook).stem}.json"
+        text = " ".join(json.dumps(output) for output in json.loads(path.read_text(encoding="utf-8")).values())
+        here = Counter(re.findall(r"\\nSo: +([A-H])\. ", text))
+        assert here, chapter.title
+        right += here
+    assert max(right.values()) <= right.total() / 2
+    assert set(right) >= {"A", "B", "C"}
 
 
 def test_a_table_holds_text_not_html() -> None:

@@ -5,15 +5,19 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import filelock
 import platformdirs
 import pytest
 
-from workq_helpers.errors import InvalidArgumentError
+from workq_helpers.errors import CheckFailedError, InvalidArgumentError
 from workq_helpers.lessons import CHAPTERS
 from workq_helpers.lessons.round_robin import finish
 from workq_helpers.teaching import progress as progress_module
+from workq_helpers.teaching.chapter import Chapter
+from workq_helpers.teaching.prediction import Choice, Prediction, Seen
 from workq_helpers.teaching.progress import Answered, CourseProgress, Done, Finish, data_folder
 
 
@@ -70,7 +74,7 @@ BROKEN = {
     **{
         f"answers are {answered}": b'{"format": "workq course progress", "version": 1, "lessons": [], "exercises": [], '
         b'"answered": %s}' % answered.encode()
-        for answered in ("3", "[3]", "[{}]", '[{"notebook": "a", "question": "b", "answers": []}]')
+        for answered in ("3", "[3]", "[{}]", '[{"lesson": "a", "question": "b", "answers": []}]')
     },
     "a shuffle key of another kind": b'{"format": "workq course progress", "version": 1, "lessons": [], '
     b'"exercises": [], "shuffle_key": 3}',
@@ -124,6 +128,10 @@ def test_a_write_that_fails_leaves_the_old_file(progress: CourseProgress, monkey
 _MARK_MANY = """
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from workq_helpers.teaching.chapter import Chapter
+from workq_helpers.teaching.prediction import Choice, Prediction, Seen
 from workq_helpers.teaching.progress import CourseProgress
 for number in range(20):
     CourseProgress(Path(sys.argv[1])).mark_exercise(f"{sys.argv[2]}{number}")
@@ -150,13 +158,38 @@ def test_the_table_names_every_lesson_and_exercise(progress: CourseProgress) -> 
 def test_a_lesson_is_done_once_its_checks_have_passed(progress: CourseProgress) -> None:
     told = finish(progress, frozenset({"round robin"}))
     assert repr(told) == (
-        "Not yet: the check 'backlog' has not passed. Run the cells of 'A worker that comes late', from the first on."
+        "Not yet: the check 'backlog' has not passed. Run the cells of 'A worker that comes late', from the first on. "
+        "Seen: 1 of 2. Predicted: 0 of 2, not in 'Two workers', 'A worker that comes late'. "
+        "Exercised: 0 of 2, left: share the work, mend the counter."
     )
     assert repr(Finish("Any", ("a check",), ())).endswith("has not passed. Run the cells above, from the top.")
     assert not progress.done().lessons
     told = finish(progress, frozenset({"round robin", "backlog"}))
-    assert repr(told) == "✔ Round robin: done. Exercises left: share the work, mend the counter."
+    assert repr(told).startswith("✔ Round robin: done. Seen: 2 of 2. Predicted: 0 of 2")
     assert progress.done().lessons == {"round_robin"}
+
+
+def test_what_was_seen_predicted_and_exercised_is_told_apart(progress: CourseProgress) -> None:
+    def observe(lesson: Any) -> Seen:
+        if not lesson.run:
+            raise CheckFailedError("Run it first.")
+        return Seen(0, "So it was.")
+
+    choices = (Choice("Yes.", "So it is."), Choice("No.", "It isn't."))
+    asked = tuple(
+        Prediction(name, "Is it?", choices, observe, section)
+        for name, section in (("a", "One"), ("b", "Two"), ("c", ""))
+    )
+    chapter = Chapter("Any", "01_any.ipynb", predictions=asked, optional=frozenset({"c"}))
+    assert repr(chapter.finish(progress)) == "✔ Any: done. Predicted: 0 of 2, not in 'One', 'Two'."
+    lesson: Any = SimpleNamespace(run=False)
+    chapter.predict(lesson, "a", answer="a")
+    assert repr(chapter.finish(progress)) == "✔ Any: done. Predicted: 1 of 2, not in 'Two'."
+    lesson.run = True
+    chapter.predict(lesson, "b", answer="a")
+    assert "Predicted: 1 of 2, not in 'Two'." in repr(chapter.finish(progress)), "that was no prediction"
+    chapter.predict(lesson, "a", answer="a", why="as I said")
+    assert "Predicted: 1 of 2" in repr(chapter.finish(progress))
 
 
 def test_it_lies_in_the_users_data_folder_or_where_the_environment_says() -> None:
@@ -181,11 +214,11 @@ def test_the_file_says_what_it_is(progress: CourseProgress) -> None:
 def test_what_quizzes_were_answered_with_is_kept_in_order(progress: CourseProgress) -> None:
     key = progress.shuffle_key()
     for question, answer in (("late helper", "It helps."), ("size", "No."), ("late helper", "It does not.")):
-        assert progress.mark_answer("01_round_robin.ipynb", question, answer)
+        assert progress.mark_answer("Round robin", question, answer)
     again = CourseProgress(progress.path.parent)
     assert again.done().answered == (
-        Answered("01_round_robin.ipynb", "size", ("No.",)),
-        Answered("01_round_robin.ipynb", "late helper", ("It helps.", "It does not.")),
+        Answered("Round robin", "size", ("No.",)),
+        Answered("Round robin", "late helper", ("It helps.", "It does not.")),
     )
     assert again.shuffle_key() == key != ""
 

@@ -96,7 +96,7 @@ def test_a_learner_may_try_another_choice(progress: CourseProgress) -> None:
     answer(quiz, "a1", "Not a1.")
     answer(quiz, "a1", "It is a1.")
     assert told(quiz, "a1").startswith("✔")
-    assert progress.done().answered == (Answered("00_lesson.ipynb", "a1", ("Not a1.", "It is a1.")),)
+    assert progress.done().answered == (Answered("Lesson 0", "a1", ("Not a1.", "It is a1.")),)
 
 
 def test_what_cannot_be_kept_is_told_and_the_quiz_goes_on(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_running_a_cell_with_answers_again_changes_nothing(progress: CourseProgr
 
 
 def answers(*given: tuple[str, Sequence[str]]) -> list[Answered]:
-    return [Answered("00_lesson.ipynb", name, tuple(texts)) for name, texts in given]
+    return [Answered("Lesson 0", name, tuple(texts)) for name, texts in given]
 
 
 def test_no_clock_decides_what_comes_back() -> None:
@@ -188,8 +188,8 @@ def test_no_clock_decides_what_comes_back() -> None:
 
 
 def test_a_question_that_is_gone_stops_nothing(progress: CourseProgress) -> None:
-    progress.mark_answer("00_lesson.ipynb", "gone", "It is gone.")
-    progress.mark_answer("00_lesson.ipynb", "a1", "A choice that is gone.")
+    progress.mark_answer("Lesson 0", "gone", "It is gone.")
+    progress.mark_answer("Lesson 0", "a1", "A choice that is gone.")
     quiz = ask(0, progress)
     assert names(quiz) == ["a1", "a2"]
     assert told(quiz, "a1") == ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from workq_helpers.stage import sentences
 from workq_helpers.stage.frame import StoryLine
 from workq_helpers.stage.sentences import Happening
 
-__all__ = ["Narration"]
+__all__ = ["ALIKE", "Narration"]
 
 #: How many sentences a frame has: as many as the stage has room for.
 MOST_LINES = 4
@@ -42,10 +42,12 @@ _TOGETHER = frozenset({"connected", "stopped", "disconnected", "declared", "brok
 #: Kinds that say of a task what its worker's end did to it.
 _CONSEQUENCES = frozenset({"requeued", "lost"})
 
-_SOME = itemgetter(1, 2, 3, 7)  # kind, actor, queue, redelivered
+#: What is counted together: equal kind, actor, queue and redelivered.
+ALIKE = itemgetter(1, 2, 3, 7)
 
 #: What tells a sentence from another of the same beat.
 _Key = tuple[object, ...]
+_Alike = tuple[str, str, str, bool]
 
 
 class _Beat(NamedTuple):
@@ -79,20 +81,27 @@ class Narration:
 
     # -- what happens
 
-    def update(self, rows: Sequence[Row]) -> None:
-        """Take in the rows that follow those taken in before."""
+    def update(self, rows: Sequence[Row], counted: Mapping[_Alike, int] | None = None) -> None:
+        """Take in the rows that follow those taken in before.
+
+        Args:
+            rows: The rows.
+            counted: How many of them are `ALIKE`, where somebody has counted: in a flood that is most of the work.
+        """
         at = 0
         while at < len(rows):
-            at = self._take_one_beat(rows, at)
+            at = self._take_one_beat(rows, at, counted)
 
-    def _take_one_beat(self, rows: Sequence[Row], at: int) -> int:
+    def _take_one_beat(self, rows: Sequence[Row], at: int, counted: Mapping[_Alike, int] | None) -> int:
         """Take in the rows of one beat from `at` on, and return where the next one begins."""
         begin = self._beat.begin_seconds
         soon = self._index(rows, begin + BEAT_SECONDS, at)
         self._early += soon - at
         stop = self._index(rows, begin + LONG_BEAT_SECONDS, soon) if self._busy else soon
-        if stop > at:
-            self._take(rows[at:stop])
+        if stop - at == len(rows) and counted is not None:
+            self._take(rows, counted)
+        elif stop > at:
+            self._take(rows[at:stop], Counter(map(ALIKE, rows[at:stop])))
         if stop < len(rows):
             self._past.extend(self._beat.happenings(self._busy)[-MOST_LINES:])
             self._begin_beat(rows[stop][0])
@@ -106,8 +115,7 @@ class Narration:
     def _busy(self) -> bool:
         return self._early > MANY_EVENTS
 
-    def _take(self, rows: Sequence[Row]) -> None:
-        counted = Counter(map(_SOME, rows))
+    def _take(self, rows: Sequence[Row], counted: Mapping[_Alike, int]) -> None:
         for key, count in counted.items():
             if key[0] in _FREQUENT and key[0] not in _UNTOLD:
                 self._count(key, count, rows)
@@ -121,11 +129,11 @@ class Narration:
         kind, actor, queue, redelivered = key
         happening = self._beat.told.get(key)
         if happening is None:
-            at = next(index for index, row in enumerate(rows) if _SOME(row) == key)
+            at = next(index for index, row in enumerate(rows) if ALIKE(row) == key)
             happening = Happening(self._events + at + 1, rows[at][0], kind, queue, redelivered=redelivered)
             happening.actors[actor] = None
             self._beat.told[key] = happening
-        named: Iterable[str] = () if self._busy else (row[5] for row in rows if _SOME(row) == key)
+        named: Iterable[str] = () if self._busy else (row[5] for row in rows if ALIKE(row) == key)
         happening.tasks.add(count, named)
 
     def _learn(self, number: int, row: Row) -> None:

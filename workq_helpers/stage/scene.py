@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from operator import itemgetter
 from typing import Final, NamedTuple
 
 from workq_helpers.log.details import BrokerChange, ConsumeOptions, ProgramOptions
@@ -25,7 +24,7 @@ from workq_helpers.stage.frame import (
     WorkerCard,
     WorkerState,
 )
-from workq_helpers.stage.narration import Narration
+from workq_helpers.stage.narration import ALIKE, Narration
 from workq_helpers.stage.sentences import name_of
 from workq_helpers.text import each_once
 
@@ -53,7 +52,6 @@ CROWD_CONSOLE_WIDTH = 60
 #: Returns the last lines of a worker's console: its name, how many, and until when.
 ConsoleTail = Callable[[str, int, float], list[str]]
 
-_KIND_AND_ACTOR = itemgetter(1, 2)
 
 #: What an event says about the state of the worker or publisher it is from.
 _STATES: Final[Mapping[str, WorkerState]] = {
@@ -161,16 +159,18 @@ class Scene:
     def update(self, rows: list[Row]) -> None:
         """Take in the rows that follow those taken in before."""
         self.events += len(rows)
-        counted = Counter(map(_KIND_AND_ACTOR, rows))
-        if any(kind == "broker" for kind, _ in counted):
+        alike = Counter(map(ALIKE, rows))
+        kinds = {kind for kind, *_ in alike}
+        if "broker" in kinds:
             self._tell_with_losses(rows)
         else:
             self.ledger.update(rows)
-            self.narration.update(rows)
-        self._counted.update(counted)
-        if any(kind in _ANSWERS for kind, _ in counted):
+            self.narration.update(rows, alike)
+        for (kind, actor, *_), count in alike.items():
+            self._counted[kind, actor] += count
+        if not _ANSWERS.isdisjoint(kinds):
             self._answered_seconds = next(row[0] for row in reversed(rows) if row[1] in _ANSWERS)
-        if not _TELLING.isdisjoint(kind for kind, _ in counted):
+        if not _TELLING.isdisjoint(kinds):
             self._learn(row for row in rows if row[1] in _TELLING)
 
     def _tell_with_losses(self, rows: list[Row]) -> None:

@@ -40,7 +40,8 @@ class Chapter:
         notebook: The notebook's file name.
         checks: The claims that can be checked, by name: each says what was seen, or raises CheckFailedError.
         sections: The title of the notebook's section that asks for each check.
-        optional: Names of checks that a lesson is done without, for example because not every broker can show it.
+        optional: Names of checks and predictions that a lesson is done without: not every broker can show them, or
+            their section begins with "Optional".
         outages: Whether RabbitMQ goes down in its experiments; elsewhere an outage disturbs one.
         after_an_outage: Names of checks that can't be asked for where the broker is not the course's to restart.
         predictions: The questions asked before an experiment.
@@ -194,9 +195,9 @@ class Chapter:
         earlier = [Asked(question, each.title) for each in before for question in each.questions]
         asked = [
             *(Asked(question, self.title) for question in self.questions),
-            *coming_back(earlier, progress.done().answered, self.notebook),
+            *coming_back(earlier, progress.done().answered, self.title),
         ]
-        quiz = Quiz(self.notebook, self.title, asked, progress)
+        quiz = Quiz(self.title, asked, progress)
         quiz.answer_all(answers)
         return QuizForm(quiz)
 
@@ -218,7 +219,22 @@ class Chapter:
         trouble, done = progress.trouble, progress.done()
         left = tuple(each.name for each in self.exercises if each.name not in done.exercises)
         sections = tuple(dict.fromkeys(self.sections[name] for name in missing if name in self.sections))
-        return Finish(self.title, missing, left, trouble, sections)
+        asked = [each for each in self.predictions if each.name not in self.optional]
+        return Finish(
+            self.title,
+            missing,
+            left,
+            trouble,
+            sections,
+            checks=len(self.checks.keys() - self.optional),
+            predictions=len(asked),
+            not_predicted=tuple(each.section or each.name for each in asked if not self._was_predicted(each.name)),
+            exercises=len(self.exercises),
+        )
+
+    def _was_predicted(self, name: str) -> bool:
+        answer = self._answers.get(name)
+        return answer is not None and not answer.late
 
     def _named(self, name: str, known: Mapping[str, T], kind: str) -> T:
         if isinstance(name, str) and name in known:

@@ -6,7 +6,7 @@ import html
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from workq_helpers.teaching.prediction import Answer, Prediction, Seen, letter
+from workq_helpers.teaching.prediction import Answer, Prediction, Seen
 from workq_helpers.text import marked
 
 __all__ = ["Comparison"]
@@ -54,10 +54,10 @@ class Comparison:
                 ),
             ]
         rows.append(("So", f"{self._verdict()}{self._what(self.seen.choice)}"))
-        others = [at for at in range(len(self.prediction.choices)) if at != self.seen.choice]
+        others = [at for at in self.prediction.order if at != self.seen.choice]
         if self.answer is not None and not self.right:
             others.sort(key=lambda at: at != self.answer.choice)  # type: ignore[union-attr]  # the line above
-        rows += [(f"Not {letter(at)}", self.prediction.choices[at].why) for at in others]
+        rows += [(f"Not {self.prediction.letter(at)}", self.prediction.choices[at].why) for at in others]
         return rows
 
     def _marked_rows(self) -> list[tuple[str, str]]:
@@ -79,7 +79,7 @@ class Comparison:
         return f"{self._choice(position)} {self.prediction.choices[position].why}"
 
     def _choice(self, position: int) -> str:
-        return f"{letter(position)}. {self.prediction.choices[position].text}"
+        return f"{self.prediction.letter(position)}. {self.prediction.choices[position].text}"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         rows = "".join(

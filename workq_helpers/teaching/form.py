@@ -9,7 +9,7 @@ import ipywidgets
 
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.teaching import widgets
-from workq_helpers.teaching.prediction import Answer, Prediction, letter
+from workq_helpers.teaching.prediction import Answer, Prediction
 
 if TYPE_CHECKING:
     from workq_helpers.session import Session
@@ -57,12 +57,12 @@ class Form:
     def _noted(self) -> str:
         if self.answer is None:
             return "Choose one before you run the experiment."
-        return f"Noted: {letter(self.answer.choice)}. You may still change it; then run the experiment."
+        return f"Noted: {self.prediction.letter(self.answer.choice)}. You may still change it; then run the experiment."
 
     def widget(self) -> Any:
         """Return the form as an ipywidget: radio buttons, a field for the reason, and what has been noted."""
         wide = ipywidgets.Layout(width="auto", max_width="60em")
-        answers = [(f"{letter(at)}. {choice.text}", at) for at, choice in enumerate(self.prediction.choices)]
+        answers = list(zip(self.prediction.labels(), self.prediction.order, strict=True))
         given = self.answer
         buttons = ipywidgets.RadioButtons(
             options=answers, value=None if given is None else given.choice, layout=ipywidgets.Layout(width="auto")
@@ -82,9 +82,7 @@ class Form:
 
         buttons.observe(take, names="value")
         reason.observe(take, names="value")
-        form = ipywidgets.VBox([buttons, reason, noted])
-        form.add_class("workq-form")
-        return form
+        return widgets.form([buttons, reason, noted])
 
     def _ipython_display_(self) -> None:
         # The question stands outside the widget: a notebook that is opened again has no widgets, but this.
@@ -92,9 +90,7 @@ class Form:
 
     def _as_html(self) -> str:
         name = html.escape(self.prediction.name)
-        items = "<br>".join(
-            html.escape(f"{letter(at)}. {each.text}") for at, each in enumerate(self.prediction.choices)
-        )
+        items = "<br>".join(map(html.escape, self.prediction.labels()))
         how = (
             f"<p>Without buttons, write your answer into the cell and run it: "
             f'<code>predict(lesson, "{name}", answer="a")</code></p>'
@@ -103,5 +99,5 @@ class Form:
         return f"{question}{widgets.without_buttons(f'<p>{items}</p>{how}')}"
 
     def __repr__(self) -> str:
-        choices = [f"  {letter(at)}. {choice.text}" for at, choice in enumerate(self.prediction.choices)]
+        choices = [f"  {label}" for label in self.prediction.labels()]
         return "\n".join([f"Predict: {self.prediction.question}", *choices])

@@ -6,6 +6,7 @@ what RabbitMQ did is read from the lesson when it is asked for.
 
 from __future__ import annotations
 
+import hashlib
 import string
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,14 +51,32 @@ class Prediction:
     Attributes:
         name: What `predict` and `compare` call it.
         question: The question, in a sentence or two.
-        choices: The answers to choose from.
+        choices: The answers to choose from; their order here is not the one that a learner sees.
         observe: Says what happened in a lesson; raises CheckFailedError while the experiment has not been run.
+        section: The title of the notebook's section that asks it.
     """
 
     name: str
     question: str
     choices: tuple[Choice, ...]
     observe: Callable[[Session], Seen]
+    section: str = ""
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The positions of the choices as they are shown: mixed, so that no letter tells, and the same each time."""
+        return tuple(sorted(range(len(self.choices)), key=self._place))
+
+    def _place(self, choice: int) -> bytes:
+        return hashlib.sha256(self.choices[choice].text.encode()).digest()
+
+    def letter(self, choice: int) -> str:
+        """Return the letter under which a choice is shown."""
+        return letter(self.order.index(choice))
+
+    def labels(self) -> list[str]:
+        """Return the choices with their letters, as they are shown."""
+        return [f"{letter(at)}. {self.choices[choice].text}" for at, choice in enumerate(self.order)]
 
 
 class Answer(NamedTuple):
@@ -83,9 +102,9 @@ def position(prediction: Prediction, answer: str) -> int:
     letters = string.ascii_lowercase[: len(prediction.choices)]
     if not isinstance(answer, str) or len(answer) != 1 or answer.lower() not in letters:
         raise InvalidArgumentError(f"The answer is {answer!r}. Pass one of the letters {', '.join(letters)}.")
-    return letters.index(answer.lower())
+    return prediction.order[letters.index(answer.lower())]
 
 
 def letter(position: int) -> str:
-    """Return the letter of the choice at a position."""
+    """Return the letter of a place, from 0."""
     return string.ascii_uppercase[position]

@@ -60,12 +60,12 @@ class Answered(NamedTuple):
     """What a question of a quiz was answered with.
 
     Attributes:
-        notebook: The lesson in whose quiz it was asked, by its notebook's file name.
+        lesson: The title of the lesson in whose quiz it was asked.
         question: The question's name.
         answers: The texts of the choices that were tried, the latest last.
     """
 
-    notebook: str
+    lesson: str
     question: str
     answers: tuple[str, ...]
 
@@ -140,15 +140,15 @@ class CourseProgress:
         """Note an exercise as done; return whether that could be kept."""
         return self._change(lambda done: done._replace(exercises=done.exercises | {name}))
 
-    def mark_answer(self, notebook: str, question: str, answer: str) -> bool:
+    def mark_answer(self, lesson: str, question: str, answer: str) -> bool:
         """Note an answer in a quiz; return whether that could be kept.
 
         Args:
-            notebook: The lesson in whose quiz it was asked.
+            lesson: The title of the lesson in whose quiz it was asked.
             question: The question's name.
             answer: The text of the choice.
         """
-        return self._change(lambda done: done._replace(answered=_with_answer(done, notebook, question, answer)))
+        return self._change(lambda done: done._replace(answered=_with_answer(done, lesson, question, answer)))
 
     def shuffle_key(self) -> str:
         """Return what this learner's choices are shuffled by, made when first asked for; ``""`` if it can't be kept."""
@@ -219,7 +219,7 @@ _HEAD = ("Lesson", "", "Exercises")
 
 
 class Finish(NamedTuple):
-    """Whether a lesson is done.
+    """Whether a lesson is done: what was seen, what was predicted before it was seen, and what was exercised.
 
     Attributes:
         title: The lesson.
@@ -227,6 +227,10 @@ class Finish(NamedTuple):
         exercises_left: Names of the exercises that are not done.
         trouble: Why that could not be kept, or ``""``.
         sections: The titles of the sections in which the missing checks are asked, in their order.
+        checks: How many checks it takes.
+        predictions: How many questions are asked before an experiment, optional ones left out.
+        not_predicted: Where those stand that were not answered before it, in the order of the lesson.
+        exercises: How many exercises there are.
     """
 
     title: str
@@ -234,18 +238,34 @@ class Finish(NamedTuple):
     exercises_left: tuple[str, ...]
     trouble: str = ""
     sections: tuple[str, ...] = ()
+    checks: int = 0
+    predictions: int = 0
+    not_predicted: tuple[str, ...] = ()
+    exercises: int = 0
 
     def __repr__(self) -> str:
+        trouble = f" {self.trouble}" if self.trouble else ""
         if self.missing:
             where = " and ".join(map(repr, self.sections))
             step = f"Run the cells of {where}, from the first on." if where else "Run the cells above, from the top."
-            return f"Not yet: {_listed(self.missing)} not passed. {step}"
-        left = f" Exercises left: {', '.join(self.exercises_left)}." if self.exercises_left else ""
-        trouble = f" {self.trouble}" if self.trouble else ""
-        return f"✔ {self.title}: done.{left}{trouble}"
+            return f"Not yet: {_listed(self.missing)} not passed. {step}{self._marks()}"
+        return f"✔ {self.title}: done.{self._marks()}{trouble}"
+
+    def _marks(self) -> str:
+        """Say how much was seen, predicted and exercised, and where what is left stands."""
+        predicted = _mark("Predicted", self.predictions, tuple(map(repr, self.not_predicted)), "not in ")
+        seen = _mark("Seen", self.checks, ("",) * len(self.missing), "")
+        return f"{seen}{predicted}{_mark('Exercised', self.exercises, self.exercises_left, 'left: ')}"
 
     def _repr_html_(self) -> str:
         return paragraph(repr(self))
+
+
+def _mark(what: str, of: int, left: tuple[str, ...], where: str) -> str:
+    if not of:
+        return ""
+    rest = ", ".join(dict.fromkeys(filter(None, left)))
+    return f" {what}: {of - len(left)} of {of}{f', {where}{rest}' if rest else ''}."
 
 
 def _marked(name: str, done: bool) -> str:
@@ -258,11 +278,11 @@ def _listed(names: tuple[str, ...]) -> str:
     return f"the checks {', '.join(repr(name) for name in names)} have"
 
 
-def _with_answer(done: Done, notebook: str, question: str, answer: str) -> tuple[Answered, ...]:
+def _with_answer(done: Done, lesson: str, question: str, answer: str) -> tuple[Answered, ...]:
     """Return the answers with one more; what was given already, as when a cell runs again, changes nothing."""
-    known = next((each for each in done.answered if each[:2] == (notebook, question)), None)
+    known = next((each for each in done.answered if each[:2] == (lesson, question)), None)
     if known is None:
-        return (*done.answered, Answered(notebook, question, (answer,)))
+        return (*done.answered, Answered(lesson, question, (answer,)))
     if known.answers[-1] == answer:
         return done.answered
     others = (each for each in done.answered if each is not known)
@@ -278,16 +298,16 @@ def _parsed(text: str) -> Done | None:
         lessons, exercises = data["lessons"], data["exercises"]
         key = data.get("shuffle_key", "")
         # Files of before there were quizzes have none.
-        answered = [(each["notebook"], each["question"], each["answers"]) for each in data.get("answered", [])]
+        answered = [(each["lesson"], each["question"], each["answers"]) for each in data.get("answered", [])]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     if not (_are_names(lessons) and _are_names(exercises) and isinstance(key, str)):
         return None
     if not all(
-        _are_names([notebook, question]) and _are_names(answers) and answers for notebook, question, answers in answered
+        _are_names([lesson, question]) and _are_names(answers) and answers for lesson, question, answers in answered
     ):
         return None
-    quizzes = tuple(Answered(notebook, question, tuple(answers)) for notebook, question, answers in answered)
+    quizzes = tuple(Answered(lesson, question, tuple(answers)) for lesson, question, answers in answered)
     return Done(frozenset(map(_lesson_of, lessons)), frozenset(exercises), quizzes, key)
 
 

@@ -33,7 +33,7 @@ class Asked(NamedTuple):
     lesson: str
 
 
-def coming_back(earlier: Sequence[Asked], answered: Sequence[Answered], notebook: str) -> list[Asked]:
+def coming_back(earlier: Sequence[Asked], answered: Sequence[Answered], lesson: str) -> list[Asked]:
     """Return the questions of earlier lessons that a quiz asks again, in the order of the course.
 
     Those that it has asked already stay. Then come those whose last first answer was wrong, those never answered,
@@ -42,10 +42,10 @@ def coming_back(earlier: Sequence[Asked], answered: Sequence[Answered], notebook
     Args:
         earlier: All questions of earlier lessons, in the order of the course.
         answered: What the learner has answered in any quiz, the latest last.
-        notebook: The lesson whose quiz it is.
+        lesson: The title of the lesson whose quiz it is.
     """
-    stay = {each.question for each in answered if each.notebook == notebook}
-    last = {each.question: (at, each.answers[0]) for at, each in enumerate(answered) if each.notebook != notebook}
+    stay = {each.question for each in answered if each.lesson == lesson}
+    last = {each.question: (at, each.answers[0]) for at, each in enumerate(answered) if each.lesson != lesson}
 
     def turn(asked: Asked) -> tuple[bool, bool, int]:
         at, answer = last.get(asked.question.name, (-1, asked.question.right.text))
@@ -59,20 +59,18 @@ class Quiz:
     """A quiz that a learner works on.
 
     Args:
-        notebook: The lesson whose quiz it is, by its notebook's file name.
-        title: The lesson's title.
+        lesson: The title of the lesson whose quiz it is.
         asked: The questions.
         progress: Where answers are kept.
     """
 
-    def __init__(self, notebook: str, title: str, asked: Sequence[Asked], progress: CourseProgress) -> None:
+    def __init__(self, lesson: str, asked: Sequence[Asked], progress: CourseProgress) -> None:
         self.asked = tuple(asked)
-        self._notebook = notebook
-        self._title = title
+        self._lesson = lesson
         self._progress = progress
         key = progress.shuffle_key()
         self._choices = [each.question.shuffled(key) for each in self.asked]
-        here = {each.question: each.answers[-1] for each in progress.done().answered if each.notebook == notebook}
+        here = {each.question: each.answers[-1] for each in progress.done().answered if each.lesson == lesson}
         self._given = [here.get(each.question.name) for each in self.asked]
 
     def choices(self, number: int) -> tuple[Choice, ...]:
@@ -98,7 +96,7 @@ class Quiz:
         """
         text = self._choices[number][choice].text
         self._given[number] = text
-        self._progress.mark_answer(self._notebook, self.asked[number].question.name, text)
+        self._progress.mark_answer(self._lesson, self.asked[number].question.name, text)
 
     def answer_all(self, answers: Sequence[str]) -> None:
         """Take down the letters of answers, in the order of the questions; ``""`` leaves a question out.
@@ -135,14 +133,14 @@ class Quiz:
         question, lesson = self.asked[number]
         choice = self._choices[number][given]
         verdict = "✔ Right." if choice == question.right else "✗ No."
-        where = "" if lesson == self._title else f" of the lesson {lesson!r}"
+        where = "" if lesson == self._lesson else f" of the lesson {lesson!r}"
         trouble = f" {self._progress.trouble}" if self._progress.trouble else ""
         return f"{verdict} {choice.why} Seen in the section {question.section!r}{where}.{trouble}"
 
     def heading(self, number: int) -> str:
         """Return a question with its number, and with its lesson where that is an earlier one."""
         question, lesson = self.asked[number]
-        again = "" if lesson == self._title else f"Again, from {lesson!r}: "
+        again = "" if lesson == self._lesson else f"Again, from {lesson!r}: "
         return f"{number + 1}. {again}{question.question}"
 
     def lines(self, number: int) -> Iterator[str]:
@@ -157,6 +155,6 @@ class Quiz:
 
     def summary(self) -> str:
         """Say how many questions these are."""
-        again = sum(each.lesson != self._title for each in self.asked)
+        again = sum(each.lesson != self._lesson for each in self.asked)
         own = f"A quiz of {len(self.asked) - again} questions"
         return f"{own}, and {again} of earlier lessons." if again else f"{own}."

@@ -30,9 +30,7 @@ class QuizForm:
 
     def widget(self) -> Any:
         """Return the form as an ipywidget: the choices of each question, a button, and what is said of the answer."""
-        form = ipywidgets.VBox([self._question(number) for number in range(len(self.quiz.asked))])
-        form.add_class("workq-form")
-        return form
+        return widgets.form([self._question(number) for number in range(len(self.quiz.asked))])
 
     def _question(self, number: int) -> Any:
         question = ipywidgets.HTML(f"<p><strong>{html.escape(self.quiz.heading(number))}</strong></p>")

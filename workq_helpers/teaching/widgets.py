@@ -1,17 +1,34 @@
-"""Widgets in a notebook, and what stands there without them: `show`, `without_buttons`."""
+"""Widgets in a notebook, and what stands there without them: `form`, `show`, `without_buttons`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import ipywidgets
 from IPython import display
 
-__all__ = ["show", "show_alone", "without_buttons"]
+__all__ = ["form", "show", "show_alone", "without_buttons"]
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 
 #: A style for the notebook: what to do without buttons is said only where there are none.
 _NO_BUTTONS = ".jp-OutputArea-child:has(+ .jp-OutputArea-child .workq-form) .workq-without-buttons { display: none; }"
+
+#: A style for the answers of a question: one too long for its line goes on below itself, and covers no other.
+_LONG_ANSWERS = (
+    ".workq-form .widget-radio-box label "
+    "{ display: flex; flex-direction: row-reverse; justify-content: flex-end; height: auto; min-height: 20px; }"
+    ".workq-form .widget-radio-box input { flex: none; }"
+)
+
+
+def form(parts: Sequence[Any]) -> Any:
+    """Return widgets below each other as a form, beside which `without_buttons` is hidden."""
+    style = ipywidgets.HTML(f"<style>{_LONG_ANSWERS}</style>", layout=ipywidgets.Layout(display="none"))
+    made = ipywidgets.VBox([*parts, style])
+    made.add_class("workq-form")
+    return made
 
 
 def show(plain: str, as_html: str, widget: Any) -> None:
@@ -29,7 +46,7 @@ def show_alone(widget: Any) -> None:
 
 
 def without_buttons(as_html: str) -> str:
-    """Return HTML that a notebook hides beside a widget of the class ``workq-form``."""
+    """Return HTML that a notebook hides beside a form."""
     return (
         f'<style>{_NO_BUTTONS}</style><details class="workq-without-buttons">'
         f"<summary>No buttons below? Then run this cell, or read on here.</summary>{as_html}</details>"

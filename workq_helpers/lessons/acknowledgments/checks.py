@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.acknowledgments.exercises import EXERCISES
+from workq_helpers.lessons.acknowledgments.quiz import QUESTIONS
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.check import observed
 from workq_helpers.teaching.evidence import (
@@ -134,6 +135,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_auto_ack,
+        section="Done when sent",
     ),
     Prediction(
         "manual ack",
@@ -156,6 +158,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_manual_ack,
+        section="Done when done",
     ),
     Prediction(
         "served twice",
@@ -176,6 +179,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_served,
+        section="Between serving and saying so",
     ),
 )
 
@@ -192,4 +196,5 @@ CHAPTER = Chapter(
     },
     predictions=PREDICTIONS,
     exercises=EXERCISES,
+    questions=QUESTIONS,
 )

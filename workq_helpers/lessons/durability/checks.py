@@ -176,6 +176,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_restart,
+        section="A queue by its name alone",
     ),
     Prediction(
         "two by two",
@@ -197,6 +198,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_two_by_two,
+        section="Two times two",
     ),
     Prediction(
         "crash",
@@ -220,6 +222,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_crash,
+        section="How much is that worth?",
     ),
     Prediction(
         "confirms",
@@ -243,6 +246,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_confirms,
+        section="The same crash, with confirms",
     ),
 )
 

@@ -303,6 +303,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_heavy_and_light,
+        section="A kitchen with a bad rhythm",
     ),
     Prediction(
         "one at a time",
@@ -323,6 +324,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_one_at_a_time,
+        section="One at a time",
     ),
     Prediction(
         "stale tea",
@@ -344,6 +346,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_stale_tea,
+        section="Orders that get stale",
     ),
     Prediction(
         "full rail",
@@ -364,6 +367,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_full_rail,
+        section="A rail that is full",
     ),
 )
 

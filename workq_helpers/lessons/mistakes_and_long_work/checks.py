@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.mistakes_and_long_work.exercises import EXERCISES
+from workq_helpers.lessons.mistakes_and_long_work.quiz import QUESTIONS
 from workq_helpers.log.details import Mistake
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.check import observed
@@ -176,6 +177,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_forgotten_ack,
+        section="The ack that was forgotten",
     ),
     Prediction(
         "handed back",
@@ -199,6 +201,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_handed_back,
+        section="Handing back and turning away",
     ),
     Prediction(
         "long work",
@@ -221,6 +224,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_long_work,
+        section="Long work, and a connection that dies of it",
     ),
 )
 
@@ -241,4 +245,5 @@ CHAPTER = Chapter(
     optional=frozenset({"ack timeout"}),
     predictions=PREDICTIONS,
     exercises=EXERCISES,
+    questions=QUESTIONS,
 )

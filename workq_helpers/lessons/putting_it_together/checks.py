@@ -198,6 +198,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_real_kill,
+        section="A real kill",
     ),
     Prediction(
         "everything at once",
@@ -221,6 +222,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_everything_at_once,
+        section="Everything at once",
     ),
 )
 

@@ -234,6 +234,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_five_orders,
+        section="Two workers",
     ),
     Prediction(
         "late worker",
@@ -256,6 +257,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_late_worker,
+        section="A worker that comes late",
     ),
 )
 

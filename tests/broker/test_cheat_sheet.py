@@ -1,0 +1,46 @@
+"""docs/cheat_sheet.md: its code is a program that does what it says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from workq_helpers import Lesson
+
+SHEET = (Path(__file__).parents[2] / "docs" / "cheat_sheet.md").read_text(encoding="utf-8")
+WORK = "def work(body):\n    if body == b'Stone':\n        raise ValueError('a stone')\n"
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    file = tmp_path / "sheet.py"
+    file.write_text("\n".join([WORK, *re.findall(r"```python\n(.*?)```", SHEET, re.DOTALL)]), encoding="utf-8")
+    return file
+
+
+def test_it_publishes_consumes_and_parks_what_is_rejected(
+    lesson: Lesson, program: Path, poll_for: Callable[..., None]
+) -> None:
+    running = lesson.start_program(program)
+    poll_for(lambda: "parking" in lesson.queue_counts() and lesson.queue_counts()["parking"].ready == 1)
+    lesson.wait_until_idle(timeout=60)
+    assert list(lesson.tasks().query("task == 'Soup..'")["fate"]) == ["done"]
+    assert not running.console.lines, "nothing was refused"
+    with lesson.connect() as connection:
+        _, properties, body = connection.channel().basic_get(queue="parking", auto_ack=True)
+    assert body == b"Stone"
+    assert properties.headers["x-first-death-reason"] == "rejected"
+    assert properties.delivery_mode == 2
+    assert properties.message_id
+    running.kill()
+
+
+def test_it_says_so_where_there_is_no_queue(lesson: Lesson, program: Path) -> None:
+    text = program.read_text(encoding="utf-8")
+    program.write_text(text.replace('routing_key="task_queue"', 'routing_key="attic"'), encoding="utf-8")
+    running = lesson.start_program(program)
+    running.wait_for("There is no such queue.")
+    running.kill()
