@@ -19,11 +19,13 @@ from workq_helpers.lessons import CHAPTERS
 from workq_helpers.stage.run_page import packed, run_line
 from workq_helpers.stage.saved_run import SavedRun
 from workq_helpers.teaching.comparison import Comparison
+from workq_helpers.teaching.estimate import Estimate
 from workq_helpers.teaching.prediction import Answer, Prediction, Seen
 
 __all__ = ["for_reading", "stage"]
 
 _PREDICT = re.compile(r'^predict\(lesson, "([^"]+)"|\.predict\("([^"]+)"', re.MULTILINE)
+_ESTIMATE = re.compile(r'^estimate\(lesson, "([^"]+)"', re.MULTILINE)
 _COMPARE = re.compile(r'^compare\(lesson, "([^"]+)"\)', re.MULTILINE)
 _CHECK = re.compile(r'\bexercise\("([^"]+)"\)\.check\(')
 _QUIZ = re.compile(r"^quiz\(\)$", re.MULTILINE)
@@ -53,6 +55,9 @@ def for_reading(notebook: nbformat.NotebookNode, recording: Recording) -> nbform
         if asked:
             cell.outputs = []
             cells.append(_text_after(cell, _form(_prediction(asked[1] or asked[2]), recording.seen)))
+        elif estimated := _ESTIMATE.search(cell.source):
+            cell.outputs = []
+            cells.append(_text_after(cell, f"**Predict:** {_plain(_estimate(estimated[1]).question)}"))
         elif _QUIZ.search(cell.source):
             cell.outputs = []
             cells.append(_text_after(cell, quiz_page(_title(notebook))))
@@ -149,7 +154,7 @@ def _answering_cells(notebook: nbformat.NotebookNode) -> Iterator[nbformat.Noteb
         if cell.cell_type == "code":
             if predicted or "hide-output" in cell.metadata.get("tags", ()):
                 yield cell
-            predicted = predicted or _PREDICT.search(cell.source) is not None
+            predicted = predicted or any(asks.search(cell.source) for asks in (_PREDICT, _ESTIMATE))
 
 
 def _title(notebook: nbformat.NotebookNode) -> str:
@@ -158,6 +163,10 @@ def _title(notebook: nbformat.NotebookNode) -> str:
 
 def _prediction(name: str) -> Prediction:
     return next(each for chapter in CHAPTERS for each in chapter.predictions if each.name == name)
+
+
+def _estimate(name: str) -> Estimate:
+    return next(each for chapter in CHAPTERS for each in chapter.estimates if each.name == name)
 
 
 def _slug(name: str) -> str:

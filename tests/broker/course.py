@@ -52,10 +52,10 @@ def course(**settings: str) -> Iterator[dict[str, str]]:
 class Holder:
     """Another process that has a share until its stdin ends, as a kernel does."""
 
-    def __init__(self, environ: dict[str, str], **options: Any) -> None:
+    def __init__(self, environ: dict[str, str], code: str = _HOLD, **options: Any) -> None:
         self.progress: list[str] = []
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _HOLD],
+            [sys.executable, "-c", code],
             env=environ,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

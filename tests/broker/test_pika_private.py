@@ -10,6 +10,7 @@ import pytest
 from pika.adapters.select_connection import IOLoop
 
 from workq_helpers import Lesson
+from workq_helpers.broker.ports import LOOPBACK, free_ports
 from workq_helpers.clients import pika_private
 from workq_helpers.clients.observed_connection import ObservedConnection
 from workq_helpers.log.observer import Book, Observer
@@ -123,3 +124,11 @@ def test_every_method_passes_where_it_is_observed_once_and_in_order(lesson: Less
         ("sent", "connection.close"),
         ("received", "connection.close-ok"),
     ]
+
+
+def test_the_port_of_a_connection_is_that_of_the_address_that_answered(lesson: Lesson) -> None:
+    (closed,) = free_ports(1)
+    right = lesson.broker.connection_parameters(lesson.virtual_host)
+    wrong = lesson.broker.connection_parameters(lesson.virtual_host, host=LOOPBACK, port=closed)
+    with pika.BlockingConnection([wrong, right]) as connection:
+        assert pika_private.port_of(connection) == right.port

@@ -184,7 +184,9 @@ def test_each_experiment_begins_with_an_empty_lesson(path: Path) -> None:
         elif cell.cell_type == "code":
             if re.search(r"^lesson = \w+\(", cell.source, re.MULTILINE):
                 opened = section
-            if re.search(r"^(predict|compare|check)\(lesson|^lesson\.check\(", cell.source, re.MULTILINE):
+            if re.search(
+                r"^(predict|compare|estimate|measured|check)\(lesson|^lesson\.check\(", cell.source, re.MULTILINE
+            ):
                 assert section == opened or section in GOES_ON, f"{section}: {cell.source}"
 
 
@@ -193,6 +195,7 @@ def test_nothing_in_it_gives_an_answer_away(path: Path) -> None:
     text = " ".join(json.dumps(read(path), ensure_ascii=False).replace('\\"', '"').split())
     for prediction in PREDICTIONS.values():
         assert not [choice for choice in prediction.choices if choice.why in text], prediction.name
+    assert not [each.name for chapter in CHAPTERS for each in chapter.estimates if each.why in text]
     for exercise in EXERCISES.values():
         assert exercise.read().solution not in [cell.source for cell in code_cells(read(path))]
         assert not [hint for hint in exercise.hints if hint in text], exercise.name
@@ -227,9 +230,12 @@ def test_a_chapter_knows_the_sections_that_ask_for_its_checks(chapter: Any) -> N
         if cell.cell_type == "markdown" and cell.source.startswith("## "):
             section = cell.source.splitlines()[0].removeprefix("## ")
             optional |= {section} if "**Optional:**" in cell.source else set()
-        asked |= {(name, section) for name in re.findall(r'(?:check|predict)\((?:lesson, )?"([^"]+)"', cell.source)}
+        asked |= {
+            (name, section) for name in re.findall(r'(?:check|predict|estimate)\((?:lesson, )?"([^"]+)"', cell.source)
+        }
     assert set(chapter.sections.items()) <= asked
     assert {(each.name, each.section) for each in chapter.predictions if each.section} <= asked
+    assert {(each.name, each.section) for each in chapter.estimates} <= asked
     for name, title in asked:
         assert title not in optional or name in chapter.optional, f"a lesson is done without {title!r}"
 

@@ -19,6 +19,7 @@ from workq_helpers.broker import protocol
 from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders, make_private
 from workq_helpers.broker.installations import Installation
+from workq_helpers.broker.member import members
 from workq_helpers.broker.node import NodeServer
 from workq_helpers.broker.protocol import connect
 from workq_helpers.broker.share import take_share
@@ -164,8 +165,7 @@ def test_a_node_has_a_locale_that_is_there(
     node = NodeServer(
         Installation(tmp_path, tmp_path, Version("4.3.6"), "made up"), tmp_path / "node", {"LC_ALL": "xx_YY"}
     )
-    node._ports = (1, 2, 3, 4)
-    assert node._node_environ(1, 2)["LC_ALL"] == locale
+    assert node._node_environ(members(1)[0])["LC_ALL"] == locale
 
 
 def test_a_long_path_gets_a_short_socket(tmp_path: Path) -> None:

@@ -159,13 +159,14 @@ def test_a_lesson_is_done_once_its_checks_have_passed(progress: CourseProgress) 
     told = finish(progress, frozenset({"round robin"}))
     assert repr(told) == (
         "Not yet: the check 'backlog' has not passed. Run the cells of 'A worker that comes late', from the first on. "
-        "Seen: 1 of 2. Predicted: 0 of 2, not in 'Two workers', 'A worker that comes late'. "
+        "Seen: 1 of 2. Predicted: 0 of 3, not in 'Two workers', 'A worker that comes late', "
+        "'A backlog that can be shared'. "
         "Exercised: 0 of 2, left: share the work, mend the counter."
     )
     assert repr(Finish("Any", ("a check",), ())).endswith("has not passed. Run the cells above, from the top.")
     assert not progress.done().lessons
     told = finish(progress, frozenset({"round robin", "backlog"}))
-    assert repr(told).startswith("✔ Round robin: done. Seen: 2 of 2. Predicted: 0 of 2")
+    assert repr(told).startswith("✔ Round robin: done. Seen: 2 of 2. Predicted: 0 of 3")
     assert progress.done().lessons == {"round_robin"}
 
 

@@ -10,12 +10,14 @@ from workq_helpers.rabbitmq.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from workq_helpers.broker.broker import Broker, find_broker
+    from workq_helpers.broker.cluster import Cluster, start_cluster
     from workq_helpers.broker.commands import logs, start, status, stop, url
     from workq_helpers.broker.doctor import Finding, diagnose, try_node
     from workq_helpers.broker.protocol import Status
 
 __all__ = [
     "Broker",
+    "Cluster",
     "Endpoint",
     "Finding",
     "Status",
@@ -23,6 +25,7 @@ __all__ = [
     "find_broker",
     "logs",
     "start",
+    "start_cluster",
     "status",
     "stop",
     "try_node",
@@ -34,6 +37,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "broker": ["Broker", "find_broker"],
+        "cluster": ["Cluster", "start_cluster"],
         "commands": ["logs", "start", "status", "stop", "url"],
         "doctor": ["Finding", "diagnose", "try_node"],
         "protocol": ["Status"],

@@ -51,7 +51,7 @@ def start(progress: Callable[[str], None] | None = None, environ: Mapping[str, s
 
 
 def stop(environ: Mapping[str, str] = ENVIRON) -> bool:
-    """Stop the course broker for everyone and put away all it left; return whether one ran.
+    """Stop the course broker and the course's cluster for everyone, put away all they left; return whether one ran.
 
     A supervisor that hangs is killed.
 
@@ -59,7 +59,9 @@ def stop(environ: Mapping[str, str] = ENVIRON) -> bool:
         BrokerError: Something could not be put away.
         WaitTimeoutError: It did not end in time.
     """
-    return stop_supervisor(Folders.from_environ(environ))
+    folders = Folders.from_environ(environ)
+    cluster_ran = stop_supervisor(folders.of_the_cluster())
+    return stop_supervisor(folders) or cluster_ran
 
 
 def url(environ: Mapping[str, str] = ENVIRON) -> str:

@@ -26,6 +26,7 @@ from testcontainers.core.docker_client import DockerClient, get_docker_host
 
 from workq_helpers import rabbitmq
 from workq_helpers.broker import docker_socket
+from workq_helpers.broker.member import ERLANG_ARGUMENTS, Member
 from workq_helpers.broker.ports import LOOPBACK, free_ports
 from workq_helpers.broker.server import Progress, last_words, printed, silent
 from workq_helpers.errors import (
@@ -40,7 +41,16 @@ from workq_helpers.rabbitmq.features import ADVANCED_CONFIG
 from workq_helpers.text import without_login
 from workq_helpers.waiting import wait_until
 
-__all__ = ["FOLDER_LABEL", "SUPERVISOR_LABEL", "ContainerServer", "has_image", "leftovers", "owner", "remove"]
+__all__ = [
+    "FOLDER_LABEL",
+    "SUPERVISOR_LABEL",
+    "ContainerServer",
+    "NetworkContainer",
+    "has_image",
+    "leftovers",
+    "owner",
+    "remove",
+]
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +87,8 @@ _ENVIRONMENT = {
 }
 
 _AMQP, _MANAGEMENT = "5672/tcp", "15672/tcp"
+#: Whose folder it is is who RabbitMQ runs as, and its cookie is in it.
+_HOME = "/var/lib/rabbitmq"
 
 _DOCKER_ERRORS = (docker.errors.DockerException, requests.exceptions.RequestException)
 
@@ -92,6 +104,8 @@ class ContainerServer:
             there may be one. Other containers of the same folder are leftovers, and removed.
         settings: More lines for rabbitmq.conf.
         advanced_config: All of advanced.config, which wins over rabbitmq.conf.
+        member: What it is in a cluster.
+        network: The container whose network it is in, where it is in a cluster.
     """
 
     source = "docker"
@@ -105,6 +119,8 @@ class ContainerServer:
         runtime: Path | None = None,
         settings: str = "",
         advanced_config: str = ADVANCED_CONFIG,
+        member: Member | None = None,
+        network: NetworkContainer | None = None,
     ) -> None:
         self.image = image
         self.description = f"Docker ({image})"
@@ -114,6 +130,8 @@ class ContainerServer:
         self._owner = "" if runtime is None else owner(runtime)
         self._settings = settings
         self._advanced_config = advanced_config
+        self._member = member
+        self._network = network
         #: The container's name, known before it exists, so that a death between the two leaves nothing unnamed.
         self.name = f"workq-rabbitmq-{secrets.token_hex(6)}"
         self._container: _Container | None = None
@@ -165,12 +183,49 @@ class ContainerServer:
 
     def crash(self) -> None:
         """SIGKILL RabbitMQ, start it with the same data, and return when it accepts logins."""
+        self.kill()
         with _docker_errors_translated("crash RabbitMQ's container"):
+            self._start_again(self._wrapped())
+
+    # -- in a cluster, where the others go on meanwhile
+
+    def launch(self) -> None:
+        """Start it, or start it again with the same data, and return at once.
+
+        Raises:
+            DockerUnavailableError: Docker can't be asked.
+            BrokerStartError: Docker can't start it.
+        """
+        with _docker_errors_translated("start RabbitMQ in a container"):
+            if self._container is None:
+                self._create()
+            else:
+                self._wrapped().start()
+
+    def wait_until_it_accepts(self) -> None:
+        """Return when it accepts logins, once it was launched.
+
+        Raises:
+            BrokerStartError: It did not come up; the message ends with the last lines of its log.
+        """
+        endpoint = self._endpoint
+        if endpoint is None:
+            raise self._not_started()
+        with _docker_errors_translated("start RabbitMQ in a container"):
+            self._wait_until_it_accepts(endpoint)
+
+    def shut_down(self) -> None:
+        """Stop it gracefully; its data stays."""
+        with _docker_errors_translated("stop RabbitMQ's container"):
+            self._stop_gracefully(self._wrapped())
+
+    def kill(self) -> None:
+        """SIGKILL it; its data stays."""
+        with _docker_errors_translated("kill RabbitMQ's container"):
             container = self._wrapped()
-            with _ignored(409):  # it was not running; killed or not, it is down now
+            with _ignored(409):  # it was not running
                 container.kill("SIGKILL")
             container.wait(timeout=STOP_SECONDS)
-            self._start_again(container)
 
     def rabbitmqctl(self, arguments: Sequence[str]) -> str:
         """Run rabbitmqctl in the container, and return what it printed.
@@ -222,34 +277,64 @@ class ContainerServer:
 
     def _create(self) -> Endpoint:
         self.stop()
-        amqp, management = free_ports(2)
-        endpoint = Endpoint(
-            LOOPBACK, amqp, self._username, self._password, management_url=f"http://{LOOPBACK}:{management}"
-        )
+        endpoint = self._member.endpoint if self._member else self._endpoint_of_its_own()
         # The login is in a file, because `docker inspect` and the environment of its processes show what is not.
-        login = f"default_user = {self._username}\ndefault_pass = {self._password}\n"
+        login = f"default_user = {endpoint.username}\ndefault_pass = {endpoint.password}\n"
         files = {
             "advanced.config": self._advanced_config,
             "enabled_plugins": "[rabbitmq_management].\n",
-            "conf.d/90-workq.conf": login + self._settings,
+            "conf.d/90-workq.conf": login + self._settings + (_member_settings(self._member) if self._member else ""),
         }
         container = self._container = _Container(
             self.image,
             {f"/etc/rabbitmq/{name}": text for name, text in files.items()},
-            env=dict(_ENVIRONMENT),
+            cookie=self._member.cookie if self._member else "",
+            env=_ENVIRONMENT | (_member_environment(self._member) if self._member else {}),
             name=self.name,
-            hostname="workq",
             labels={SUPERVISOR_LABEL: str(os.getpid()), FOLDER_LABEL: self._owner},
+            **({"network_mode": f"container:{self._network.name}"} if self._network else {"hostname": "workq"}),
         )
-        # Fixed ports, because those that Docker chooses change when a container is started again. Docker's
-        # own library takes the address too, which testcontainers' annotation doesn't know.
-        container.ports = {_AMQP: (LOOPBACK, amqp), _MANAGEMENT: (LOOPBACK, management)}  # type: ignore[dict-item]
+        if self._network is None:
+            # Fixed ports, because those that Docker chooses change when a container is started again. Docker's
+            # own library takes the address too, which testcontainers' annotation doesn't know.
+            management = int((endpoint.management_url or "").rpartition(":")[2])
+            published = {_AMQP: (LOOPBACK, endpoint.port), _MANAGEMENT: (LOOPBACK, management)}
+            container.ports = published  # type: ignore[assignment]
         with self._answer_awaited():
             container.create()
         with _port_clash_translated(endpoint):
             container.start()
         self._endpoint = endpoint
         return endpoint
+
+    def start_network(self, members: Sequence[Member], progress: Progress) -> None:
+        """Start the container with an epmd in the place of RabbitMQ, and the ports of these nodes."""
+        testcontainers_config.ryuk_disabled = True
+        with _client() as client:
+            _pull_if_missing(client, _full_name(self.image), progress)
+        container = self._container = _Container(
+            self.image,
+            {},
+            env=_ENVIRONMENT | {"ERL_EPMD_PORT": str(members[0].epmd)},
+            name=self.name,
+            hostname="workq",
+            labels={SUPERVISOR_LABEL: str(os.getpid()), FOLDER_LABEL: self._owner},
+        )
+        container.with_command("epmd")
+        ports = [port for each in members for port in (each.endpoint.port, each.management)]
+        container.ports = {f"{port}/tcp": (LOOPBACK, port) for port in ports}  # type: ignore[misc]
+        with self._answer_awaited():
+            container.create()
+        with _port_clash_translated(members[0].endpoint):
+            container.start()
+        if self._owner:
+            _remove_lost(self._owner, but=self.name)
+
+    def _endpoint_of_its_own(self) -> Endpoint:
+        amqp, management = free_ports(2)
+        return Endpoint(
+            LOOPBACK, amqp, self._username, self._password, management_url=f"http://{LOOPBACK}:{management}"
+        )
 
     @contextlib.contextmanager
     def _answer_awaited(self) -> Iterator[None]:
@@ -328,17 +413,27 @@ class _Container(DockerContainer):
     Args:
         image: The image.
         files: What is copied in before it starts, by path.
+        cookie: Erlang's, where it is not to have one of its own.
         **options: As for `DockerContainer`.
     """
 
-    def __init__(self, image: str, files: Mapping[str, str], **options: Any) -> None:
+    def __init__(self, image: str, files: Mapping[str, str], cookie: str = "", **options: Any) -> None:
         super().__init__(image, **options)
         self._files = files
+        self._cookie = cookie
 
     def create(self) -> Any:
         """Have Docker make it."""
+        # testcontainers puts a container into the network of the one that it runs in, unless it is told of one.
+        told: dict[str, Any] = {"network": None} if "network_mode" in self._kwargs else {}
         self._container = self.get_docker_client().create(
-            self.image, environment=self.env, ports=self.ports, name=self._name, **self._kwargs
+            self.image,
+            command=self._command,
+            environment=self.env,
+            ports=self.ports,
+            name=self._name,
+            **told,
+            **self._kwargs,
         )
         return self._container
 
@@ -346,6 +441,8 @@ class _Container(DockerContainer):
         """Start it with its files in it, made before or now."""
         made = self._container or self.create()
         made.put_archive("/", _archive(self._files))
+        if self._cookie:
+            made.put_archive("/", _cookie_archive(self._cookie, of=_owner_in(made, _HOME)))
         self.get_docker_client().start(made)
         return self
 
@@ -360,6 +457,77 @@ def _archive(files: Mapping[str, str]) -> bytes:
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     return written.getvalue()
+
+
+def _cookie_archive(cookie: str, of: tarfile.TarInfo) -> bytes:
+    """Return a tar archive of Erlang's cookie, which nobody but its owner may read: Erlang insists."""
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w") as archive:
+        member = tarfile.TarInfo(f"{_HOME}/.erlang.cookie".lstrip("/"))
+        member.uid, member.gid, member.mode, member.size = of.uid, of.gid, 0o400, len(cookie)
+        archive.addfile(member, io.BytesIO(cookie.encode()))
+    return written.getvalue()
+
+
+def _owner_in(container: Any, folder: str) -> tarfile.TarInfo:
+    """Return whose a folder in a container is."""
+    stream, _ = container.get_archive(folder)
+    with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
+        return archive.getmembers()[0]
+
+
+# -- in a cluster -----------------------------------------------------------------------------------------
+
+
+def _member_settings(member: Member) -> str:
+    # In the network that the nodes share, each has its ports to itself, the same ones inside as outside.
+    return (
+        f"listeners.tcp.default = {member.endpoint.port}\nmanagement.tcp.port = {member.management}\n{member.settings}"
+    )
+
+
+def _member_environment(member: Member) -> dict[str, str]:
+    arguments = _ENVIRONMENT["RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"]
+    return {
+        "RABBITMQ_NODENAME": member.node_name,
+        "RABBITMQ_DIST_PORT": str(member.distribution),
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"{arguments} {ERLANG_ARGUMENTS}",
+        "ERL_EPMD_PORT": str(member.epmd),
+    }
+
+
+class NetworkContainer:
+    """The network that the nodes of a cluster share, with its epmd: a container that outlives each of them.
+
+    Their distribution listens on its loopback address alone. All ports that the machine sees are published here, on the
+    machine's loopback address, so that they stay when a node dies.
+
+    Args:
+        image: The nodes' image.
+        members: The nodes.
+        runtime: As for `ContainerServer`.
+    """
+
+    def __init__(self, image: str, members: Sequence[Member], runtime: Path) -> None:
+        self._server = ContainerServer(image, runtime=runtime)
+        self._members = members
+        self.name = self._server.name
+
+    def start(self, progress: Progress = silent) -> None:
+        """Start it.
+
+        Raises:
+            DockerUnavailableError: Docker is not installed, not running, or not for this user.
+            ImageUnavailableError: The image is not here and can't be pulled.
+            PortTakenError: A port that was free was taken a moment later.
+            BrokerStartError: Docker can't start it.
+        """
+        with _docker_errors_translated("start the network of a cluster"):
+            self._server.start_network(self._members, progress)
+
+    def stop(self) -> None:
+        """Remove it; no error if there is none."""
+        self._server.stop()
 
 
 # -- what is left behind ----------------------------------------------------------------------------------

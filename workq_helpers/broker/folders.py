@@ -52,10 +52,12 @@ class Folders:
     Attributes:
         runtime: Lock, socket, log and data of the course broker that runs; gone with it.
         cache: RabbitMQ's unpacked packages; may be deleted whenever no broker runs.
+        cluster: Whether they are those of the course's cluster, which has a supervisor of its own.
     """
 
     runtime: Path
     cache: Path
+    cluster: bool = False
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Folders:
@@ -80,6 +82,10 @@ class Folders:
             # What stands in for a missing runtime folder is below one that others might have made first.
             usual_runtime = Path(tempfile.gettempdir()) / f"workq-{os.geteuid()}"
         return cls(runtime or usual_runtime, cache or platformdirs.user_cache_path("workq", appauthor=False))
+
+    def of_the_cluster(self) -> Folders:
+        """Return the folders of the cluster of the user whose broker has these."""
+        return Folders(self.runtime.with_name(f"{self.runtime.name}-cluster"), self.cache, cluster=True)
 
     @property
     def lock(self) -> Path:

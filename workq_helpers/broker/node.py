@@ -17,7 +17,8 @@ import psutil
 from workq_helpers import rabbitmq
 from workq_helpers.broker import open_files, processes
 from workq_helpers.broker.installations import Installation
-from workq_helpers.broker.ports import LOOPBACK, free_ports, taken
+from workq_helpers.broker.member import ERLANG_ARGUMENTS, Member, members
+from workq_helpers.broker.ports import LOOPBACK, taken
 from workq_helpers.broker.server import Progress, last_words, printed, silent
 from workq_helpers.errors import BrokerError, BrokerStartError, PortTakenError
 from workq_helpers.rabbitmq.endpoint import Endpoint
@@ -76,15 +77,20 @@ class NodeServer:
         installation: What to start.
         folder: A folder that does not exist yet; the server makes and removes it.
         environ: The environment variables it starts from.
+        member: What it is in a cluster; the epmd of the first node is that of all.
     """
 
     source = "node"
 
-    def __init__(self, installation: Installation, folder: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, installation: Installation, folder: Path, environ: Mapping[str, str], member: Member | None = None
+    ) -> None:
         self.description = f"private node ({installation.origin})"
         self._installation = installation
         self._folder = folder
-        self._name = f"workq-{secrets.token_hex(4)}@localhost"
+        self._member = member
+        self._name = member.node_name if member else f"workq-{secrets.token_hex(4)}@localhost"
+        self._has_epmd = member is None or member.node_name == member.peers[0]
         self._outer_environ = environ
         self._environ: dict[str, str] = {}
         self._ports: tuple[int, ...] = ()
@@ -101,9 +107,6 @@ class NodeServer:
             BrokerStartError: The node did not come up; the message ends with the last lines of its log.
         """
         progress(f"Starting RabbitMQ {self._installation.version} as a private node")
-        open_files.allow_enough()
-        if reason := open_files.why_too_few():
-            raise BrokerStartError(reason)
         try:
             return self._first_boot()
         except PortTakenError:
@@ -132,9 +135,39 @@ class NodeServer:
 
     def crash(self) -> None:
         """SIGKILL the node, start it with the same data, return when it accepts AMQP."""
-        if self._node is not None:
-            self._end(self._node, grace=0.0)
+        self.kill()
         self._boot()
+
+    # -- in a cluster, where the others go on meanwhile
+
+    def launch(self) -> None:
+        """Start it, or start it again with the same data, and return at once.
+
+        Raises:
+            BrokerStartError: The system does not let it have the files that it needs.
+        """
+        if self._endpoint is None:
+            self._prepare()
+        self._launch()
+
+    def wait_until_it_accepts(self) -> None:
+        """Return when it accepts AMQP, once it was launched.
+
+        Raises:
+            PortTakenError: A port that was free has been taken.
+            BrokerStartError: It did not come up; the message ends with the last lines of its log.
+        """
+        if self._endpoint is None or self._node is None:
+            raise BrokerStartError("This private node was never started. Start it first.")
+        self._wait_until_it_accepts(self._endpoint, self._node)
+
+    def shut_down(self) -> None:
+        """Stop it gracefully; its data stays."""
+        self._stop_node(STOP_SECONDS)
+
+    def kill(self) -> None:
+        """SIGKILL it; its data stays."""
+        self._stop_node(0.0)
 
     def rabbitmqctl(self, arguments: Sequence[str]) -> str:
         """Run the installation's own rabbitmqctl on this node, and return what it printed.
@@ -176,42 +209,46 @@ class NodeServer:
     # -- starting
 
     def _first_boot(self) -> Endpoint:
-        amqp, management, distribution, epmd = self._ports = free_ports(4)
-        self._endpoint = Endpoint(
-            host=LOOPBACK,
-            port=amqp,
-            username=f"workq-{secrets.token_hex(4)}",
-            password=secrets.token_urlsafe(24),
-            management_url=f"http://{LOOPBACK}:{management}",
-        )
-        self._write_files(self._endpoint, management)
-        self._environ = self._node_environ(distribution, epmd)
+        endpoint = self._prepare()
         self._boot()
-        return self._endpoint
+        return endpoint
 
-    def _write_files(self, endpoint: Endpoint, management: int) -> None:
+    def _prepare(self) -> Endpoint:
+        open_files.allow_enough()
+        if reason := open_files.why_too_few():
+            raise BrokerStartError(reason)
+        # A node by itself is a cluster of one.
+        member = self._member or members(1)[0]
+        endpoint = self._endpoint = member.endpoint
+        self._ports = (endpoint.port, member.management, member.distribution, member.epmd)
+        self._write_files(member)
+        self._environ = self._node_environ(member)
+        return endpoint
+
+    def _write_files(self, member: Member) -> None:
+        endpoint = member.endpoint
         self._folder.mkdir(mode=0o700, parents=True)
         config = _CONFIG.format(
             host=LOOPBACK,
             amqp=endpoint.port,
-            management=management,
+            management=member.management,
             username=endpoint.username,
             password=endpoint.password,
         )
-        self._write("rabbitmq.conf", config)
+        self._write("rabbitmq.conf", config + (self._member.settings if self._member else ""))
         self._write("advanced.config", ADVANCED_CONFIG)
         self._write("enabled_plugins", "[rabbitmq_management].\n")
         self._write("rabbitmq-env.conf", "")
         self._write("inetrc", _INETRC)
         # The cookie lets its reader run any code in the node: as good as a password. Erlang wants it private, too.
-        self._write(".erlang.cookie", secrets.token_hex(20), mode=0o400)
+        self._write(".erlang.cookie", member.cookie, mode=0o400)
 
     def _write(self, name: str, text: str, mode: int = 0o600) -> None:
         descriptor = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "w") as file:
             file.write(text)
 
-    def _node_environ(self, distribution: int, epmd: int) -> dict[str, str]:
+    def _node_environ(self, member: Member) -> dict[str, str]:
         ours = {name: value for name, value in self._outer_environ.items() if name in _HANDED_ON}
         folder = self._folder
         search_path = f"{self._installation.erlang}{os.pathsep}{ours.get('PATH', os.defpath)}"
@@ -220,14 +257,14 @@ class NodeServer:
             "PATH": search_path,
             # It is there whether the user's own locale is or not: without UTF-8 Erlang garbles names.
             "LC_ALL": "en_US.UTF-8" if sys.platform == "darwin" else "C.UTF-8",
-            "ERL_EPMD_PORT": str(epmd),
+            "ERL_EPMD_PORT": str(member.epmd),
             "ERL_EPMD_ADDRESS": LOOPBACK,
             "ERL_INETRC": str(folder / "inetrc"),
             "RABBITMQ_HOME": str(self._installation.home),
             "RABBITMQ_NODENAME": self._name,
             "RABBITMQ_NODE_IP_ADDRESS": LOOPBACK,
-            "RABBITMQ_NODE_PORT": str(self._ports[0]),
-            "RABBITMQ_DIST_PORT": str(distribution),
+            "RABBITMQ_NODE_PORT": str(member.endpoint.port),
+            "RABBITMQ_DIST_PORT": str(member.distribution),
             "RABBITMQ_MNESIA_BASE": str(folder / "data"),
             "RABBITMQ_LOG_BASE": str(folder / "log"),
             "RABBITMQ_LOGS": "-",
@@ -237,18 +274,21 @@ class NodeServer:
             "RABBITMQ_CONF_ENV_FILE": str(folder / "rabbitmq-env.conf"),
             "RABBITMQ_GENERATED_CONFIG_DIR": str(folder / "generated"),
             "RABBITMQ_ALLOW_INPUT": "true",  # the script becomes the server: one process, which signals reach
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": _ERLANG_ARGUMENTS,
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"{_ERLANG_ARGUMENTS} {ERLANG_ARGUMENTS if self._member else ''}",
             "RABBITMQ_CTL_ERL_ARGS": _LOOPBACK_ALONE,  # rabbitmqctl is an Erlang node, too
         }
 
     def _boot(self) -> None:
         if self._endpoint is None:
             raise BrokerStartError("This private node was never started. Start it first.")
+        self._wait_until_it_accepts(self._endpoint, self._launch())
+
+    def _launch(self) -> subprocess.Popen[bytes]:
         self._logged_before = len(self.logs())
-        if self._epmd is None or self._epmd.poll() is not None:
+        if self._has_epmd and (self._epmd is None or self._epmd.poll() is not None):
             self._epmd = self._spawn([str(self._installation.erlang / "epmd")])
         self._node = self._spawn([str(self._installation.server_script)])
-        self._wait_until_it_accepts(self._endpoint, self._node)
+        return self._node
 
     def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:

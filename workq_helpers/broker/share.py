@@ -189,6 +189,7 @@ def _start_supervisor(folders: Folders, environ: Mapping[str, str]) -> None:
                 [
                     *(sys.executable, "-P", "-m", "workq_helpers.broker.supervisor"),
                     *(str(folders.runtime), str(folders.cache)),
+                    *(["cluster"] if folders.cluster else []),
                 ],
                 env=inherited | {"PYTHONPATH": os.pathsep.join(paths)},
                 cwd="/",

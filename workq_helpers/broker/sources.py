@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from workq_helpers.broker import docker_socket
 from workq_helpers.broker.choice import DEFAULT_IMAGE, BrokerChoice
+from workq_helpers.broker.cluster_server import ClusterServer, Machine
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.installations import Installation, find_installations
+from workq_helpers.broker.member import Member
 from workq_helpers.broker.server import Progress, Server
 from workq_helpers.errors import (
     BrokerNotFoundError,
@@ -68,9 +70,19 @@ def _makers(choice: BrokerChoice, folders: Folders, environ: Mapping[str, str]) 
         reason = docker_socket.why_unavailable(environ)
         if reason:
             raise DockerUnavailableError(reason)
-        from workq_helpers.broker.container import ContainerServer  # noqa: PLC0415 - Docker's library
+        from workq_helpers.broker.container import ContainerServer, NetworkContainer  # noqa: PLC0415 - Docker's library
 
-        return ContainerServer(choice.image or DEFAULT_IMAGE, runtime=folders.runtime)
+        image = choice.image or DEFAULT_IMAGE
+        if not folders.cluster:
+            return ContainerServer(image, runtime=folders.runtime)
+
+        def make(members: Sequence[Member], progress: Progress) -> tuple[Sequence[Machine], Callable[[], None]]:
+            network = NetworkContainer(image, members, folders.runtime)
+            network.start(progress)
+            made = [ContainerServer(image, runtime=folders.runtime, member=each, network=network) for each in members]
+            return made, network.stop
+
+        return ClusterServer("docker", f"Docker ({image})", make)
 
     def unpacked(progress: Progress) -> Server:
         from workq_helpers.broker import packages  # noqa: PLC0415 - psutil
@@ -80,7 +92,13 @@ def _makers(choice: BrokerChoice, folders: Folders, environ: Mapping[str, str]) 
     def node(installation: Installation) -> Server:
         from workq_helpers.broker.node import NodeServer  # noqa: PLC0415 - psutil
 
-        return NodeServer(installation, folders.make_node_path(), environ)
+        if not folders.cluster:
+            return NodeServer(installation, folders.make_node_path(), environ)
+
+        def make(members: Sequence[Member], _progress: Progress) -> tuple[Sequence[Machine], Callable[[], None]]:
+            return [NodeServer(installation, folders.make_node_path(), environ, each) for each in members], lambda: None
+
+        return ClusterServer("node", f"private nodes ({installation.origin})", make)
 
     if choice.allows("docker"):
         yield "Docker", container

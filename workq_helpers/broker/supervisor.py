@@ -1,6 +1,7 @@
 """The supervisor: the process that owns the course broker, and ends it when nobody uses it any more.
 
-``python -m workq_helpers.broker.supervisor RUNTIME CACHE`` listens in the runtime folder. A *share* in the broker is a
+``python -m workq_helpers.broker.supervisor RUNTIME CACHE`` listens in the runtime folder; with one more word,
+``cluster``, what it owns is a cluster. A *share* in the broker is a
 connection there: the kernel ends it however its process dies, so the supervisor always knows who is there. Some seconds
 after the last one it puts everything away; so it does at once when told to stop.
 
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from workq_helpers import rabbitmq
 from workq_helpers.broker.choice import DEFAULT_IMAGE, BrokerChoice
+from workq_helpers.broker.cluster_server import ClusterServer
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.locking import locked
 from workq_helpers.broker.protocol import BEAT_SECONDS, GONE, JsonObject, Link, Ready, Status, describe_error
@@ -80,6 +82,8 @@ class Supervisor:
             "crash": self._restart_for,
             "revive": lambda _, link: self._await(link, self._revive_dead),
             "rabbitmqctl": self._rabbitmqctl_for,
+            "nodes": lambda *_: self._cluster().nodes(),
+            "node": lambda said, link: self._await(link, self._cluster().do, said["deed"], said["node"]),
             "stop": self._stop_for,
         }
         # Everything below is guarded by the condition; the main thread waits on it.
@@ -287,6 +291,12 @@ class Supervisor:
             raise BrokerUnreachableError(GONE)
         return self._server
 
+    def _cluster(self) -> ClusterServer:
+        server = self._started()
+        if not isinstance(server, ClusterServer):
+            raise BrokerUnreachableError(GONE)
+        return server
+
     def _rabbitmqctl_for(self, message: JsonObject, link: Link) -> Any:
         return self._await(link, self._started().rabbitmqctl, message["arguments"])
 
@@ -401,7 +411,8 @@ def _sweep_after(supervisor: int, folders: Folders) -> None:
 
 def main(arguments: list[str]) -> None:
     """Run a supervisor as a process of its own; returns in the process that was called as soon as it listens."""
-    folders = Folders(*map(Path, arguments))
+    runtime, cache, *cluster = arguments
+    folders = Folders(Path(runtime), Path(cache), cluster=bool(cluster))
     os.umask(0o077)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

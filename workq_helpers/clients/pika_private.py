@@ -13,7 +13,7 @@ from typing import Any
 import pika
 from pika.channel import Channel
 
-__all__ = ["abandon", "cancel_and_go_on_receiving", "cut", "send_now", "unsent_bytes"]
+__all__ = ["abandon", "cancel_and_go_on_receiving", "cut", "port_of", "send_now", "unsent_bytes"]
 
 
 def cut(connection: pika.SelectConnection) -> None:
@@ -52,6 +52,15 @@ def abandon(connection: pika.SelectConnection) -> None:
     sock: socket.socket | None = getattr(connection._transport, "_sock", None)
     if sock is not None:
         sock.close()
+
+
+def port_of(connection: pika.BlockingConnection) -> int:
+    """Return the port that a connection was made to: that of the address that answered, of several.
+
+    Args:
+        connection: An open connection.
+    """
+    return int(connection._impl.params.port)
 
 
 def unsent_bytes(connection: pika.SelectConnection) -> int:

@@ -19,6 +19,7 @@ CHAPTERS = Course(
     "durability",
     "fair_dispatch",
     "putting_it_together",
+    "one_of_three_dies",
 )
 
 Lesson.chapters = CHAPTERS

@@ -100,6 +100,11 @@ class Management:
         answer = self._send("GET", "/api/nodes", params={"columns": "name,running"}, any_answer=True)
         return answer.is_success and _is_json(answer) and any(row.get("running") for row in answer.json())
 
+    def running_nodes(self) -> set[str]:
+        """Return the names of the nodes that have started and know of this one, itself among them."""
+        rows = self._rows("/api/nodes", params={"columns": "name,running"})
+        return {row["name"] for row in rows if row.get("running")}
+
     def is_administrator(self) -> bool:
         """Say whether the user may create and delete virtual hosts."""
         return "administrator" in self._get("/api/whoami")["tags"]
@@ -171,6 +176,17 @@ class Management:
             # A broker that has only just started finds none, for a second; the list without counts is right.
             rows = self._rows(path, params=_CURRENT, virtual_host=virtual_host)
         return {row["name"]: _counts(row) for row in rows}
+
+    def queue_members(self, virtual_host: str) -> list[dict[str, Any]]:
+        """Return where each queue of a virtual host is: its `name`, `type`, `leader` and `followers`.
+
+        A classic queue is on one node, its leader.
+
+        Raises:
+            VirtualHostRefusedError: If there is no such virtual host, or not for this user.
+        """
+        rows = self._rows(path_of("queues", virtual_host), params=_CURRENT, virtual_host=virtual_host)
+        return [_members(row) for row in rows]
 
     def bindings(self, virtual_host: str) -> list[tuple[str, str, str]]:
         """Return each binding of a queue to an exchange but the default one: the queue, the exchange, the key.
@@ -358,6 +374,12 @@ def _counts(row: Mapping[str, Any]) -> QueueCounts:
         durable=row["durable"],
         type=row.get("type", "classic"),
     )
+
+
+def _members(row: Mapping[str, Any]) -> dict[str, Any]:
+    leader = row.get("leader") or row.get("node") or ""
+    others = [each for each in row.get("members", ()) if each != leader]
+    return {"name": row["name"], "type": row.get("type", "classic"), "leader": leader, "followers": others}
 
 
 def _not_default(name: str, deed: str) -> None:

@@ -11,6 +11,7 @@ from workq_helpers.errors import CheckFailedError, InvalidArgumentError
 from workq_helpers.session import Session
 from workq_helpers.teaching.check import CheckResult, HasLog, NotChecked, observed
 from workq_helpers.teaching.comparison import Comparison
+from workq_helpers.teaching.estimate import Estimate, EstimateComparison, EstimateForm, Number
 from workq_helpers.teaching.exercise import Exercise, OpenExercise
 from workq_helpers.teaching.form import Form
 from workq_helpers.teaching.prediction import Answer, Prediction, position
@@ -45,6 +46,7 @@ class Chapter:
         outages: Whether RabbitMQ goes down in its experiments; elsewhere an outage disturbs one.
         after_an_outage: Names of checks that can't be asked for where the broker is not the course's to restart.
         predictions: The questions asked before an experiment.
+        estimates: Those whose answer is a number.
         exercises: The exercises.
         questions: Those of the quiz at its end.
     """
@@ -60,10 +62,12 @@ class Chapter:
     outages: bool = False
     after_an_outage: frozenset[str] = frozenset()
     predictions: tuple[Prediction, ...] = ()
+    estimates: tuple[Estimate, ...] = ()
     exercises: tuple[Exercise, ...] = ()
     questions: tuple[Question, ...] = ()
     _passed: set[str] = field(default_factory=set, init=False, repr=False)
     _answers: dict[str, Answer] = field(default_factory=dict, init=False, repr=False)
+    _numbers: dict[str, Number] = field(default_factory=dict, init=False, repr=False)
     _open: dict[str, OpenExercise] = field(default_factory=dict, init=False, repr=False)
 
     # -- predict, run, compare
@@ -109,11 +113,49 @@ class Chapter:
         experiments = getattr(lesson, "experiments", None)
         if seen is not None and experiments is not None:
             experiments.end(name)
-        stage = "" if experiments is None else lesson.name
+        stage = lesson.name if experiments is not None and prediction.on_stage else ""
         return Comparison(prediction, self._answers.get(name), seen, missing, stage)
 
     def _prediction(self, name: str) -> Prediction:
         return self._named(name, {each.name: each for each in self.predictions}, "prediction")
+
+    # -- the same with a number
+
+    def estimate(self, lesson: Session, name: str, answer: float | None = None) -> EstimateForm:
+        """Ask how much or how many; a notebook shows it as a form.
+
+        Args:
+            lesson: The lesson in which the experiment will be run.
+            name: Which question, for example "once more".
+            answer: The number, for whom typing is easier than the form.
+
+        Raises:
+            InvalidArgumentError: There is no such question, or the answer is no number.
+        """
+        form = EstimateForm(self._estimate(name), lesson, self._numbers)
+        if answer is not None:
+            form.take(answer)
+        return form
+
+    def measured(self, lesson: Session, name: str) -> EstimateComparison:
+        """Put the learner's number beside what was observed.
+
+        Args:
+            lesson: The lesson in which the experiment was run.
+            name: Which question.
+
+        Raises:
+            InvalidArgumentError: There is no such question.
+        """
+        estimate = self._estimate(name)
+        try:
+            seen, missing = estimate.observe(lesson), ""
+        except CheckFailedError as error:
+            seen, missing = None, str(error)
+        return EstimateComparison(estimate, self._numbers.get(name), seen, missing)
+
+    def _estimate(self, name: str) -> Estimate:
+        return self._named(name, {each.name: each for each in self.estimates}, "estimate")
 
     # -- checks
 
@@ -219,7 +261,8 @@ class Chapter:
         trouble, done = progress.trouble, progress.done()
         left = tuple(each.name for each in self.exercises if each.name not in done.exercises)
         sections = tuple(dict.fromkeys(self.sections[name] for name in missing if name in self.sections))
-        asked = [each for each in self.predictions if each.name not in self.optional]
+        questions: list[Prediction | Estimate] = [*self.predictions, *self.estimates]
+        asked = [each for each in questions if each.name not in self.optional]
         return Finish(
             self.title,
             missing,
@@ -233,7 +276,7 @@ class Chapter:
         )
 
     def _was_predicted(self, name: str) -> bool:
-        answer = self._answers.get(name)
+        answer = self._answers.get(name) or self._numbers.get(name)
         return answer is not None and not answer.late
 
     def _named(self, name: str, known: Mapping[str, T], kind: str) -> T:

@@ -12,6 +12,7 @@ from workq_helpers.lessons.mistakes_and_long_work.quiz import QUESTIONS
 from workq_helpers.log.details import Mistake
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.check import observed
+from workq_helpers.teaching.estimate import Counted, Estimate
 from workq_helpers.teaching.evidence import (
     Evidence,
     Subscription,
@@ -128,6 +129,16 @@ def _observe_forgotten_ack(lesson: Session) -> Seen:
     return Seen(0 if not held else 2 if back else 1, saw)
 
 
+def _observe_once_more(lesson: Session) -> Counted:
+    seen = observed(lesson)
+    sent_to_workers(seen)
+    forgetful, *others = seen.consumers
+    if forgetful not in seen.gone or not others:
+        raise CheckFailedError("Stop the first worker, start the second, and wait until nothing goes on.")
+    again = sum(event.kind == "finished" and event.actor == others[0] for event in seen.events)
+    return Counted(again, f"{forgetful} had finished every order; {others[0]} finished {again} of them once more.")
+
+
 def _observe_handed_back(lesson: Session) -> Seen:
     seen = observed(lesson)
     messages = sent_to_workers(seen)
@@ -228,6 +239,18 @@ PREDICTIONS = (
     ),
 )
 
+ESTIMATES = (
+    Estimate(
+        "once more",
+        "The worker that forgot to acknowledge five finished orders goes home, and one that acknowledges takes its "
+        "place. How many orders will the second one cook?",
+        0,
+        "Nothing was acknowledged, so all that the first had cooked went back to the queue when its channel closed.",
+        _observe_once_more,
+        section="The ack that was forgotten",
+    ),
+)
+
 CHAPTER = Chapter(
     "Mistakes, timeouts and long work",
     "03_mistakes_and_long_work.ipynb",
@@ -244,6 +267,7 @@ CHAPTER = Chapter(
     },
     optional=frozenset({"ack timeout"}),
     predictions=PREDICTIONS,
+    estimates=ESTIMATES,
     exercises=EXERCISES,
     questions=QUESTIONS,
 )

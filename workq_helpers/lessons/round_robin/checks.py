@@ -12,6 +12,7 @@ from workq_helpers.lessons.round_robin.quiz import QUESTIONS
 from workq_helpers.log.ledger import Message
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.check import observed
+from workq_helpers.teaching.estimate import Counted, Estimate
 from workq_helpers.teaching.evidence import (
     NO_WORKER,
     Evidence,
@@ -206,6 +207,17 @@ def _observe_late_worker(lesson: Session) -> Seen:
     return Seen(0 if len(helped) == len(early) // 2 else 1, saw)
 
 
+def _observe_shared_backlog(lesson: Session) -> Counted:
+    seen = observed(lesson)
+    messages = sent_to_workers(seen)
+    all_done_once(messages)
+    if len(seen.consumers) < 2:
+        raise CheckFailedError("One worker has it all. Start the second, too.")
+    late = list(seen.consumers)[1]
+    did = sum(message.worker == late for message in messages)
+    return Counted(did, f"{late} did {did} of {tasks(len(messages))}.")
+
+
 PREDICTIONS = (
     Prediction(
         "five orders",
@@ -261,12 +273,25 @@ PREDICTIONS = (
     ),
 )
 
+ESTIMATES = (
+    Estimate(
+        "shared backlog",
+        "Eight orders wait in the queue. A worker starts, and right after it a second one, each with prefetch_count=1. "
+        "How many of the eight will the second one do?",
+        1,
+        "Each takes one order at a time, and what nobody has taken waits in the queue, where a newcomer finds it.",
+        _observe_shared_backlog,
+        section="A backlog that can be shared",
+    ),
+)
+
 CHAPTER = Chapter(
     "Round robin",
     "01_round_robin.ipynb",
     checks={"round robin": _round_robin, "backlog": _backlog},
     sections={"round robin": "Two workers", "backlog": "A worker that comes late"},
     predictions=PREDICTIONS,
+    estimates=ESTIMATES,
     exercises=EXERCISES,
     questions=QUESTIONS,
 )

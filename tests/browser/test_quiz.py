@@ -1,0 +1,37 @@
+"""A quiz is answered in JupyterLab, by keyboard alone."""
+
+from __future__ import annotations
+
+from tests.browser.axe import violations
+from tests.browser.lab import Lab
+
+CELLS = ["from workq_helpers.lessons.acknowledgments import CHAPTER, quiz", "quiz()"]
+
+
+def test_a_quiz_is_answered_by_keyboard_and_shown_again(lab: Lab) -> None:
+    notebook = lab.open(lab.write(CELLS))
+    notebook.run_all()
+    assert notebook.errors() == []
+    page = notebook.page
+    form = page.locator(".workq-form")
+    form.get_by_role("button", name="Answer").first.wait_for()
+    assert not page.get_by_text("No buttons below?").first.is_visible()
+    questions = notebook.evaluate("[each.question.question for each in CHAPTER.quiz().quiz.asked]")
+    assert len(questions) == form.get_by_role("button", name="Answer").count()
+    form.locator("input[type=radio]").first.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    for _ in form.locator("input[type=radio]").all():
+        if page.evaluate("() => document.activeElement.matches('button')"):
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    said = form.get_by_role("status")
+    said.wait_for()
+    assert said.inner_text() == notebook.evaluate("CHAPTER.quiz().quiz.feedback(0)")
+    assert notebook.evaluate("CHAPTER.quiz().quiz.given(0)") == 1
+    assert violations(page, ".workq-form") == []
+    notebook.screenshot("quiz")
+    notebook.run(1)
+    form.get_by_role("status").wait_for()
+    assert form.locator("input[type=radio]").nth(1).is_checked()

@@ -1,0 +1,138 @@
+"""What the lesson "One of three dies" checks, predicts and shows, on outages made by hand and on the kept run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.chapters import PREDICTIONS, check
+from workq_helpers.broker.cluster import QueueMembers
+from workq_helpers.errors import BrokerError, CheckFailedError
+from workq_helpers.lessons.one_of_three_dies import CHAPTER
+from workq_helpers.lessons.one_of_three_dies import nodes as nodes_module
+from workq_helpers.lessons.one_of_three_dies.nodes import KINDS, KeptNodes, kept_run
+from workq_helpers.lessons.one_of_three_dies.outages import Count, Outage
+from workq_helpers.lessons.one_of_three_dies.picture import ClusterPicture
+from workq_helpers.lessons.one_of_three_dies.strip import ClusterStrip
+from workq_helpers.log.events import EventLog
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[KeptNodes]:
+    lesson: Any = SimpleNamespace()
+    kept = KeptNodes(lesson, "there is too little memory.", kept_run())
+    monkeypatch.setattr(nodes_module, "_opened", [kept])
+    return kept
+
+
+def seen(name: str) -> Any:
+    return PREDICTIONS[name].observe(SimpleNamespace())  # type: ignore[arg-type]
+
+
+def test_the_kept_run_tells_what_the_lesson_says(kept: KeptNodes) -> None:
+    for queue, deed in (("orders", kept.kill_leader), ("classic_orders", kept.kill_leader), ("orders", kept.kill_two)):
+        deed(queue).count()
+        kept.bring_back()
+    kept.kill("node-1")
+    kept.node_of(SimpleNamespace())  # type: ignore[arg-type]
+    assert "went on confirming" in check(EventLog(), "one of three").saw
+    assert "confirmed nothing" in check(EventLog(), "two of three").saw
+    assert [seen(name).choice for name in ("pause", "lost", "only copy", "two", "address")] == [0, 0, 1, 1, 1]
+
+
+def test_the_kept_run_says_that_it_is_one(kept: KeptNodes) -> None:
+    assert "can't be had here: there is too little memory" in repr(kept)
+    assert "RabbitMQ 4" in repr(kept)
+    assert kept.kill_leader("orders").nodes == (kept_run()["outages"]["leader"]["nodes"][0],)
+    assert "down" in kept.picture().states.values()
+    kept.bring_back()
+    assert set(kept.picture().states.values()) == {"up"}
+    assert set(kept_run()["outages"]) == set(KINDS)
+
+
+def test_before_anything_was_done_a_check_says_what_to_run(kept: KeptNodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CheckFailedError, match="No leader's node was killed yet"):
+        check(EventLog(), "one of three")
+    kept.kill_leader("orders")
+    with pytest.raises(CheckFailedError, match="have not been counted yet"):
+        check(EventLog(), "one of three")
+    monkeypatch.setattr(nodes_module, "_opened", [])
+    with pytest.raises(CheckFailedError, match="There are no nodes yet"):
+        check(EventLog(), "two of three")
+
+
+def outage(after: int, count: Count) -> Outage:
+    return Outage("killed", "orders", ("node-1", "node-2"), 100, 0.5 if after else None, 8.0, after, count)
+
+
+def test_what_did_not_come_true_is_told(kept: KeptNodes) -> None:
+    kept.outages["leader"] = outage(0, Count(100, 100, 0, 0))
+    with pytest.raises(CheckFailedError, match="No order was confirmed after"):
+        check(EventLog(), "one of three")
+    assert seen("pause").choice == 2
+    kept.outages["leader"] = outage(9, Count(100, 97, 3, 0))
+    with pytest.raises(CheckFailedError, match="3 are missing"):
+        check(EventLog(), "one of three")
+    assert seen("lost").choice == 1
+    kept.outages["two"] = outage(4, Count(100, 100, 0, 0))
+    with pytest.raises(CheckFailedError, match="4 orders were confirmed"):
+        check(EventLog(), "two of three")
+    assert seen("two").choice == 0
+
+
+def test_a_picture_names_leader_and_followers_and_escapes_what_it_shows() -> None:
+    queues = (
+        QueueMembers("a<b", "quorum", "node-1", ("node-2", "node-3")),
+        QueueMembers("c", "classic", "node-2", ()),
+    )
+    picture = ClusterPicture({"node-1": "up", "node-2": "down", "node-3": "cut off"}, queues)
+    assert repr(picture).splitlines() == [
+        "node-1 is up; ● a<b, leader",
+        "node-2 is down; ○ a<b, follower; ● c, the only copy",
+        "node-3 is cut off; ○ a<b, follower",
+    ]
+    assert "a&lt;b" in picture._repr_html_()
+    assert ClusterPicture.from_json(picture.to_json()) == picture
+
+
+class Three:
+    """Three nodes that do at once what they are told."""
+
+    live = True
+
+    def __init__(self) -> None:
+        self.states = {"node-1": "up", "node-2": "down", "node-3": "up"}
+
+    def picture(self) -> ClusterPicture:
+        return ClusterPicture(dict(self.states), ())
+
+    def kill(self, name: str) -> None:
+        if name == "node-3":
+            raise BrokerError("node-3 is the only node that runs.")
+        self.states[name] = "down"
+
+    def start(self, name: str) -> None:
+        self.states[name] = "up"
+
+
+def test_a_strip_kills_what_is_up_and_starts_what_is_down(poll_for: Any) -> None:
+    three: Any = Three()
+    strip = ClusterStrip(lambda: three)
+    assert [button.description for button in strip.buttons.values()] == ["Kill node-1", "Start node-2", "Kill node-3"]
+    for button in strip.buttons.values():
+        button.click()
+    poll_for(lambda: three.states == {"node-1": "down", "node-2": "up", "node-3": "up"})
+    poll_for(lambda: "the only node that runs" in strip.said.value)
+
+
+def test_kept_nodes_have_no_buttons(kept: KeptNodes) -> None:
+    strip = ClusterStrip(lambda: kept)
+    assert strip.buttons == {}
+    assert "node-2" in strip.picture.value
+
+
+def test_no_replay_is_offered_of_what_the_stage_has_not_seen() -> None:
+    assert not any(prediction.on_stage for prediction in CHAPTER.predictions)

@@ -1,0 +1,235 @@
+"""The exercises of the lesson "One of three dies"."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import pika
+import pika.exceptions
+
+from workq_helpers.errors import CheckFailedError
+from workq_helpers.lessons.one_of_three_dies.frail_node import ASK_FOR_CONFIRMS, CONFIRM, PUBLISH, FrailNode
+from workq_helpers.teaching.exercise import Exercise
+from workq_helpers.teaching.function import made_by_calling
+from workq_helpers.teaching.patience import call_with_patience
+from workq_helpers.teaching.trial import Trial
+
+__all__ = ["EXERCISES"]
+
+
+# -- mend the clinging publisher ------------------------------------------------------------------------
+
+_QUEUE = "task_queue"
+_ORDERS = tuple(f"Order {number}." for number in range(1, 21))
+#: The first node dies before it passes on this order, the second before it passes on that confirm.
+_DIES_BEFORE_ORDER, _DIES_BEFORE_CONFIRM = 6, 5
+
+
+def _mend_the_clinging_publisher(trial: Trial, publish_all: Any) -> str:
+    trial.queues = {_QUEUE}
+    with trial.lesson.connect() as connection:
+        connection.channel().queue_declare(queue=_QUEUE, durable=True, arguments={"x-queue-type": "quorum"})
+    with _frail_nodes(trial) as (addresses, nodes):
+        trouble = _call(publish_all, addresses, nodes)
+        asked = any(node.seen.get(ASK_FOR_CONFIRMS) for node in nodes)
+        reached = [bool(node.clients) for node in nodes]
+    found = _fetch_all(trial)
+    _say_what_is_wrong(trouble, asked, reached, found)
+    return (
+        f"Two of four nodes died under your function and one was down all the time, and each of {len(_ORDERS)} orders "
+        f"is in {_QUEUE}. It holds {found.total()}: an order whose confirm got lost is there twice."
+    )
+
+
+def _say_what_is_wrong(
+    trouble: BaseException | None, asked: bool, reached: Sequence[bool], found: Counter[str]
+) -> None:
+    if any(reached) and not asked:
+        raise CheckFailedError(
+            "publish_all never asked for confirms, so it can't know which orders are safe. Call "
+            "channel.confirm_delivery() on each new channel."
+        )
+    if trouble is not None:
+        where = "a node died" if reached[0] else "a node was down"
+        raise CheckFailedError(
+            f"{where.capitalize()}, and publish_all raised {type(trouble).__name__}: {trouble or 'without a word'}. "
+            f"Catch what a lost connection raises, and go on at another address."
+        )
+    if not any(reached):
+        raise CheckFailedError("publish_all connected to none of its addresses. Hand the list to pika.")
+    strange = next((body for body in found if body not in _ORDERS), None)
+    if strange is not None:
+        raise CheckFailedError(f"There is {strange!r} in {_QUEUE}, which nobody ordered. Send each order as it is.")
+    missing = [order for order in _ORDERS if order not in found]
+    if len(missing) == len(_ORDERS):
+        raise CheckFailedError(f"Nothing has come to {_QUEUE}. To which queue, and which exchange, does it publish?")
+    if missing == list(_ORDERS[-len(missing) :]) and missing:
+        raise CheckFailedError(
+            f"'{missing[0]}' and all after it are missing: publish_all came back when the connection was lost. Go on "
+            f"with what is left."
+        )
+    if missing:
+        raise CheckFailedError(
+            f"'{missing[0]}' is missing: it was on its way when the node died, and nobody had confirmed it. Send again "
+            f"what was not confirmed."
+        )
+    again = [order for order, copies in found.items() if copies > 1]
+    if len(again) > 2 or any(copies > 2 for copies in found.values()):
+        raise CheckFailedError(
+            f"'{again[0]}' is there {found[again[0]]} times, and {len(again)} orders are there more than once: what "
+            f"had been confirmed was sent again. Remember what is done."
+        )
+
+
+@contextlib.contextmanager
+def _frail_nodes(trial: Trial) -> Iterator[tuple[list[pika.ConnectionParameters], list[FrailNode]]]:
+    """Give four addresses of the trial's RabbitMQ: two die in the middle, one is down, the last one lives."""
+    upstream = pika.URLParameters(str(trial.lesson.address))
+    with contextlib.ExitStack() as stack:
+        nodes = []
+        for dies_at, count in (
+            (PUBLISH, _DIES_BEFORE_ORDER),
+            (None, 0),
+            (CONFIRM, _DIES_BEFORE_CONFIRM),
+            (None, 0),
+        ):
+            node = FrailNode((upstream.host, upstream.port), dies_at, count)
+            stack.callback(node.close)
+            nodes.append(node)
+        nodes[1].die()
+        yield [_address(upstream, node.port) for node in nodes], nodes
+
+
+def _address(upstream: pika.URLParameters, port: int) -> pika.ConnectionParameters:
+    return pika.ConnectionParameters(
+        host="127.0.0.1", port=port, virtual_host=upstream.virtual_host, credentials=upstream.credentials
+    )
+
+
+def _call(
+    publish_all: Callable[..., object], addresses: list[pika.ConnectionParameters], nodes: Sequence[FrailNode]
+) -> BaseException | None:
+    """Call the learner's function; return what it raised.
+
+    Raises:
+        CheckFailedError: It did not come back.
+    """
+
+    def give_up() -> None:
+        for node in nodes:
+            node.die()
+
+    try:
+        result = call_with_patience(publish_all, list(addresses), list(_ORDERS), name="publish_all", give_up=give_up)
+    except CheckFailedError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever it does, it ends there
+        return error
+    if made := made_by_calling(result):
+        raise CheckFailedError(f"publish_all gave back {made}: nothing has run.")
+    return None
+
+
+def _fetch_all(trial: Trial) -> Counter[str]:
+    """Return how many copies of each order are in the queue; what we fetch is no part of what the answer did."""
+    found: Counter[str] = Counter()
+    lesson = trial.lesson
+    with pika.BlockingConnection(lesson.broker.connection_parameters(lesson.virtual_host)) as connection:
+        channel = connection.channel()
+        while True:
+            method, _, body = channel.basic_get(queue=_QUEUE, auto_ack=True)
+            if method is None or body is None:
+                return found
+            found[body.decode(errors="replace")] += 1
+
+
+# -- count the votes ----------------------------------------------------------------------------------
+
+
+class _Case(NamedTuple):
+    members: int
+    down: tuple[int, ...]
+    confirms: bool
+
+
+_CASES = (
+    _Case(3, (), True),
+    _Case(3, (2,), True),
+    _Case(3, (1, 3), False),
+    _Case(3, (1, 2, 3), False),
+    _Case(5, (1, 2), True),
+    _Case(5, (2, 4, 5), False),
+    _Case(4, (1, 2), False),
+    _Case(4, (3,), True),
+    _Case(1, (), True),
+    _Case(3, (4, 5), True),
+)
+
+
+def _count_the_votes(trial: Trial, can_confirm: Any) -> str:
+    for case in _CASES:
+        members = [f"node-{number}" for number in range(1, case.members + 1)]
+        down = {f"node-{number}" for number in case.down}
+        told = f"members {', '.join(members)} and {', '.join(sorted(down)) or 'none'} down"
+        given = list(members), set(down)
+        try:
+            answer = trial.call(can_confirm, *given, name="can_confirm")
+        except CheckFailedError:
+            raise
+        except BaseException as error:  # whatever it does, it ends there
+            raise CheckFailedError(f"With {told} can_confirm raised {type(error).__name__}: {error}.") from error
+        if not isinstance(answer, bool):
+            raise CheckFailedError(f"With {told} can_confirm returned {answer!r}. Return True or False.")
+        if given != (members, down):
+            raise CheckFailedError(
+                f"With {told} can_confirm changed what it was given. Leave the arguments as they are."
+            )
+        if answer != case.confirms:
+            raise CheckFailedError(f"With {told} can_confirm says {answer}. {_why(case, answer)}")
+    return f"{len(_CASES)} clusters were tried, and your function is right about each."
+
+
+def _why(case: _Case, answer: bool) -> str:
+    up = case.members - sum(number <= case.members for number in case.down)
+    if any(number > case.members for number in case.down):
+        return "A node that is no member of the queue has no vote in it."
+    if 2 * up == case.members:
+        return f"{up} of {case.members} is half, and half is no majority: the others could say the same."
+    if answer:
+        return f"{up} of {case.members} is less than half: nobody can know what the others do."
+    return f"{up} of {case.members} is more than half, and that is enough."
+
+
+EXERCISES = (
+    Exercise(
+        "mend the clinging publisher",
+        "one_of_three_dies/mend_the_clinging_publisher",
+        "publish_all",
+        (
+            "Which orders are safe? Those that RabbitMQ has confirmed. Ask for confirms on the channel, and take an "
+            "order off your list only when basic_publish has come back.",
+            "A node that dies ends your connection: basic_publish raises a pika.exceptions.AMQPConnectionError. Catch "
+            "it around connecting and sending, and connect anew with the same list of addresses.",
+            "Put the connection, the channel and the sending into a loop that runs while orders are left. After an "
+            "error it begins with the first order that was not confirmed.",
+        ),
+        _mend_the_clinging_publisher,
+        "addresses, orders",
+    ),
+    Exercise(
+        "count the votes",
+        "one_of_three_dies/count_the_votes",
+        "can_confirm",
+        (
+            "Which nodes count? Those that are members of the queue and not down.",
+            "How many are enough? More than half of the members, whether those are up or not.",
+            "Count the members that are not in `down`, and compare that with half the number of members: it must be "
+            "larger.",
+        ),
+        _count_the_votes,
+        "members, down",
+    ),
+)

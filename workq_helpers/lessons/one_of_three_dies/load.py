@@ -1,0 +1,149 @@
+"""`Load`: a publisher in the background that waits for confirms, and outlives the node that it is connected to."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pika
+import pika.exceptions
+
+from workq_helpers.clients import pika_private
+from workq_helpers.waiting import wait_until
+
+__all__ = ["Confirm", "Load"]
+
+#: How often an order is sent, in seconds.
+_PACE_SECONDS = 0.01
+#: How many orders may wait for their confirms.
+_WINDOW = 20
+#: How long nothing may be confirmed before the next address is tried, in seconds.
+PATIENCE_SECONDS = 2.5
+#: How long the end of a connection may take, in seconds.
+_FAREWELL_SECONDS = 1.0
+#: How soon the next address is tried, in seconds.
+_AGAIN_SECONDS = 0.05
+
+_PERSISTENT = pika.BasicProperties(delivery_mode=pika.DeliveryMode.Persistent)
+
+
+class Confirm(NamedTuple):
+    """An order that RabbitMQ answers for.
+
+    Attributes:
+        order: Its number.
+        seconds: When the confirm came, on `time.monotonic`'s clock.
+    """
+
+    order: int
+    seconds: float
+
+
+class Load:
+    """Sends one order after the other to a queue; what was not confirmed is sent again, at the next address if need be.
+
+    Args:
+        addresses: Where to connect, in the order in which they are tried.
+        queue: The queue.
+    """
+
+    def __init__(self, addresses: Sequence[pika.ConnectionParameters], queue: str) -> None:
+        self.queue = queue
+        #: Each order that was confirmed, in that order; only ever appended to.
+        self.confirms: list[Confirm] = []
+        #: How many different orders were sent: they are numbered from 1 on.
+        self.sent = 0
+        self._addresses = addresses
+        self._again: deque[int] = deque()
+        self._unconfirmed: dict[int, int] = {}
+        self._returned: set[int] = set()
+        self._last_answer = 0.0
+        self._stopping = threading.Event()
+        self._connection: pika.SelectConnection | None = None
+        self._thread = threading.Thread(target=self._run, name="workq load", daemon=True)
+        self._thread.start()
+
+    def wait_for(self, confirms: int, timeout: float) -> bool:
+        """Wait until so many orders have been confirmed in all; return whether they were.
+
+        Args:
+            confirms: How many.
+            timeout: How long to wait, in seconds.
+        """
+        return bool(wait_until(lambda: len(self.confirms) >= confirms, timeout))
+
+    def stop(self) -> None:
+        """Send no more, and return when the connection is closed."""
+        self._stopping.set()
+        self._thread.join()
+
+    # -- its thread
+
+    def _run(self) -> None:
+        for address in itertools.cycle(self._addresses):
+            if self._stopping.is_set():
+                return
+            self._send_to(address)
+            self._again.extend(self._unconfirmed.values())
+            self._unconfirmed.clear()
+            self._stopping.wait(_AGAIN_SECONDS)
+
+    def _send_to(self, address: pika.ConnectionParameters) -> None:
+        connection = pika.SelectConnection(
+            address,
+            on_open_callback=self._opened,
+            on_open_error_callback=lambda refused, _: refused.ioloop.stop(),
+            on_close_callback=lambda closed, _: closed.ioloop.stop(),
+        )
+        self._last_answer = time.monotonic()
+        connection.ioloop.start()
+        connection.ioloop.close()
+
+    def _opened(self, connection: pika.SelectConnection) -> None:
+        connection.channel(on_open_callback=lambda channel: self._begin(connection, channel))
+        # A node that hangs in the middle of this has the same patience as one that does not confirm.
+        connection.ioloop.call_later(_PACE_SECONDS, lambda: self._watch(connection))
+
+    def _begin(self, connection: pika.SelectConnection, channel: Any) -> None:
+        channel.confirm_delivery(self._answered)
+        channel.add_on_return_callback(lambda _c, _m, _p, body: self._returned.add(int(body)))
+        self._tags = itertools.count(1)
+        self._send_next(connection, channel)
+
+    def _send_next(self, connection: pika.SelectConnection, channel: Any) -> None:
+        if self._stopping.is_set() or not (connection.is_open and channel.is_open):
+            return
+        if len(self._unconfirmed) < _WINDOW:
+            order = self._again.popleft() if self._again else self._fresh()
+            self._unconfirmed[next(self._tags)] = order
+            channel.basic_publish(
+                exchange="", routing_key=self.queue, body=str(order), properties=_PERSISTENT, mandatory=True
+            )
+        connection.ioloop.call_later(_PACE_SECONDS, lambda: self._send_next(connection, channel))
+
+    def _fresh(self) -> int:
+        self.sent += 1
+        return self.sent
+
+    def _answered(self, frame: Any) -> None:
+        tag, several = frame.method.delivery_tag, frame.method.multiple
+        answered = [each for each in self._unconfirmed if each == tag or (several and each <= tag)]
+        for order in (self._unconfirmed.pop(each) for each in answered):
+            if isinstance(frame.method, pika.spec.Basic.Ack) and order not in self._returned:
+                self._last_answer = time.monotonic()
+                self.confirms.append(Confirm(order, self._last_answer))
+            else:
+                self._returned.discard(order)
+                self._again.append(order)
+
+    def _watch(self, connection: pika.SelectConnection) -> None:
+        impatient = time.monotonic() - self._last_answer > PATIENCE_SECONDS
+        if not (self._stopping.is_set() or impatient):
+            connection.ioloop.call_later(_PACE_SECONDS, lambda: self._watch(connection))
+        elif connection.is_open:
+            connection.ioloop.call_later(_FAREWELL_SECONDS, lambda: pika_private.cut(connection))
+            connection.close()

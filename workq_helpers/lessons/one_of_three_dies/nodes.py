@@ -1,0 +1,420 @@
+"""`LiveNodes`: the lesson's three nodes, what is done to them under load, and what came of it.
+
+`open_nodes` starts them; where they can't be had it returns `KeptNodes`, which answer as three nodes once did.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import pika
+import pika.exceptions
+
+from workq_helpers.broker import Cluster, start_cluster
+from workq_helpers.broker.cluster import QueueMembers
+from workq_helpers.clients import pika_private
+from workq_helpers.errors import BrokerError, CheckFailedError, InvalidArgumentError
+from workq_helpers.lessons.one_of_three_dies.load import Load
+from workq_helpers.lessons.one_of_three_dies.outages import Count, Outage
+from workq_helpers.lessons.one_of_three_dies.picture import ClusterPicture
+from workq_helpers.text import paragraph
+from workq_helpers.waiting import wait_until
+
+if TYPE_CHECKING:
+    from workq_helpers.session import Session
+
+__all__ = ["KINDS", "KeptNodes", "LiveNodes", "Nodes", "kept_run", "open_nodes", "opened"]
+
+#: What the lesson does to the nodes: the key of what came of it.
+KINDS = ("leader", "only copy", "two", "cut")
+
+#: How many orders are confirmed before anything is done, and how many are enough to see that it goes on.
+_BEFORE, _AFTER = 100, 100
+#: How long the first of them may take, and how long is waited for those afterwards, in seconds.
+_BEGIN_SECONDS, _WAIT_SECONDS = 30.0, 8.0
+#: How long an orphaned queue may take to have a leader again once all nodes are back, in seconds.
+_SETTLE_SECONDS = 20.0
+_FETCH_AGAIN_SECONDS = 0.5
+#: How long the election of a leader may take to be told, in seconds.
+_ELECTION_SECONDS = 5.0
+_KEPT = "kept_run.json"
+#: What pictures of it are called beside those of `KINDS`, and of what was back after one of them.
+_AT_FIRST, _KILLED = "at first", "killed"
+
+
+class Nodes:
+    """What live and kept nodes have in common: what came of what was done to them."""
+
+    #: Whether these are nodes that run.
+    live = True
+
+    def __init__(self) -> None:
+        self.outages: dict[str, Outage] = {}
+        #: The node that was reached at an address list whose first node is down, and that first node.
+        self.reached: tuple[str, str] | None = None
+
+    def outage(self, kind: str) -> Outage:
+        """Return what came of a deed.
+
+        Args:
+            kind: One of `KINDS`.
+
+        Raises:
+            CheckFailedError: It has not been done since the nodes were opened.
+        """
+        if kind not in self.outages:
+            raise CheckFailedError(f"{_DEEDS[kind]} yet. Run the cells from the section's top.")
+        return self.outages[kind]
+
+    def counted(self, kind: str) -> Count:
+        """Return how many orders were found after a deed.
+
+        Raises:
+            CheckFailedError: It has not been done, or nobody has counted.
+        """
+        count = self.outage(kind).counted
+        if count is None:
+            raise CheckFailedError("The orders have not been counted yet. Bring the nodes back, and call count().")
+        return count
+
+
+_DEEDS = {
+    "leader": "No leader's node was killed",
+    "only copy": "No node with a classic queue was killed",
+    "two": "No two nodes were killed",
+    "cut": "No node was cut off",
+}
+
+
+class LiveNodes(Nodes):
+    """Three nodes that run.
+
+    Args:
+        cluster: The cluster, which is closed with this.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        super().__init__()
+        self._cluster = cluster
+        self._known: dict[str, QueueMembers] = {}
+
+    # -- what they are
+
+    def describe(self) -> str:
+        """Return the version, where the nodes come from, and how they are."""
+        return self._cluster.describe()
+
+    def picture(self) -> ClusterPicture:
+        """Return what the nodes are at this moment, for a notebook to draw."""
+        states = {node.name: node.state for node in self._cluster.nodes()}
+        seen = {each.name: each for each in self._settled_queues(states)}
+        # Nodes without a majority may not name a queue, nor do the others one whose only copy is on a node that is
+        # down; both are on the nodes' disks.
+        self._known |= seen
+        queues = (_led(each, states) for each in self._known.values())
+        return ClusterPicture(states, tuple(sorted(queues, key=lambda each: each.name)))
+
+    def _queues(self) -> Sequence[QueueMembers]:
+        with contextlib.suppress(BrokerError):  # without a majority some versions answer nothing
+            return self._cluster.queues()
+        return list(self._known.values())
+
+    def _settled_queues(self, states: Mapping[str, str]) -> Sequence[QueueMembers]:
+        """Return the queues once their leaders are those that are up: what a node says of them is a moment old."""
+
+        def settled(queues: Sequence[QueueMembers]) -> bool:
+            return all(each.type == "classic" or states.get(each.leader) == "up" for each in queues)
+
+        enough = 2 * list(states.values()).count("up") > len(states)
+        return wait_until(self._queues, _ELECTION_SECONDS if enough else 0.0, accept=settled, interval_seconds=0.1)
+
+    def addresses(self, first: str | None = None) -> list[pika.ConnectionParameters]:
+        """Return pika's parameters for a connection to each node.
+
+        Args:
+            first: The node whose address stands first.
+        """
+        return self._cluster.addresses(first, socket_timeout=5.0, heartbeat=10, connection_attempts=1)
+
+    def node_of(self, connection: pika.BlockingConnection) -> str:
+        """Return the name of the node that a connection leads to."""
+        port = pika_private.port_of(connection)
+        nodes = self._cluster.nodes()
+        first = next((node.name for node in nodes if node.state == "down"), "")
+        found = next((node.name for node in nodes if node.endpoint.port == port), None)
+        if found is None:
+            raise InvalidArgumentError("That connection leads to none of the three nodes. Open it with addresses().")
+        if first:
+            self.reached = (found, first)
+        return found
+
+    def leader(self, queue: str) -> str:
+        """Return the name of the node that leads a queue."""
+        return self._cluster.leader(queue)
+
+    # -- what is done to them
+
+    def kill(self, name: str) -> None:
+        """Kill a node, as a power cut would."""
+        self._cluster.kill(name)
+
+    def start(self, name: str) -> None:
+        """Start a node that is down."""
+        self._cluster.start(name)
+
+    def bring_back(self) -> None:
+        """Start what is down, let those meet that are cut off, and return when all is as it was."""
+        self._cluster.bring_back()
+        wait_until(lambda: all(each.leader for each in self._queues()), _SETTLE_SECONDS)
+
+    def kill_leader(self, queue: str) -> Outage:
+        """Kill the node that leads a queue, or has its only copy, while a publisher sends through another node."""
+        leader = self.leader(queue)
+        kind = "leader" if self._type(queue) == "quorum" else "only copy"
+        deed = "killed the leader's node" if kind == "leader" else "killed the queue's node"
+        return self._under_load(kind, deed, queue, [leader], self._cluster.kill, first=self._another(leader))
+
+    def kill_two(self, queue: str) -> Outage:
+        """Kill two nodes while a publisher sends through the third."""
+        names = [node.name for node in self._cluster.nodes()]
+        return self._under_load("two", "killed", queue, names[:2], self._cluster.kill, first=names[2])
+
+    def cut_off_leader(self, queue: str) -> Outage:
+        """Cut the node that leads a queue off from the others, while a publisher sends through that very node."""
+        leader = self.leader(queue)
+        return self._under_load("cut", "cut off the leader's node", queue, [leader], self._cluster.cut_off, leader)
+
+    def _type(self, queue: str) -> str:
+        return next(each.type for each in self._cluster.queues() if each.name == queue)
+
+    def _another(self, than: str) -> str:
+        return next(node.name for node in self._cluster.nodes() if node.name != than)
+
+    def _under_load(
+        self, kind: str, deed: str, queue: str, names: Sequence[str], do: Callable[[str], None], first: str
+    ) -> Outage:
+        self.picture()  # so that it is known where the queues were
+        load = Load(self.addresses(first), queue)
+        try:
+            if not load.wait_for(_BEFORE, _BEGIN_SECONDS):
+                raise CheckFailedError(
+                    f"In {_BEGIN_SECONDS:.0f} s only {len(load.confirms)} orders to {queue} were confirmed. Declare "
+                    f"the queue, and see that all nodes are up."
+                )
+            before = len(load.confirms)
+            for name in names:
+                do(name)
+            # What had been sent by now may have been confirmed by nodes that were still there.
+            sent, since = load.sent, time.monotonic()
+            load.wait_for(len(load.confirms) + _AFTER, _WAIT_SECONDS)
+            waited = time.monotonic() - since
+        finally:
+            load.stop()
+        after = sum(each.order > sent for each in load.confirms)
+        pause = _longest_pause([each.seconds for each in load.confirms[before - 1 :]]) if after else None
+        confirmed = frozenset(each.order for each in load.confirms)
+        outage = Outage(deed, queue, tuple(names), before, pause, waited, after)
+        outage.count_orders = lambda: self._count(queue, confirmed)
+        self.outages[kind] = outage
+        return outage
+
+    def _count(self, queue: str, confirmed: frozenset[int]) -> Count:
+        """Fetch all from a queue; for that it needs its leader, or the node with its only copy."""
+        found: list[int] = []
+
+        def fetch() -> bool:
+            # A queue whose nodes are only just back may not answer at first, or answer that it is empty.
+            with contextlib.suppress(pika.exceptions.AMQPError):
+                found.extend(self._fetch(queue))
+            return confirmed <= set(found)
+
+        wait_until(fetch, _SETTLE_SECONDS, interval_seconds=_FETCH_AGAIN_SECONDS)
+        return Count(len(confirmed), len(set(found)), len(confirmed - set(found)), len(found) - len(set(found)))
+
+    def _fetch(self, queue: str) -> list[int]:
+        """Return what is in a queue, and acknowledge it only then: what an error interrupts is still there."""
+        found: list[int] = []
+        with pika.BlockingConnection(self.addresses()) as connection:
+            channel = connection.channel()
+            while True:
+                method, _, body = channel.basic_get(queue=queue)
+                if method is None or body is None:
+                    break
+                found.append(int(body))
+            channel.basic_ack(delivery_tag=0, multiple=True)  # all of them
+        return found
+
+    def close(self) -> None:
+        """Give the nodes back; they are put away some seconds later."""
+        self._cluster.close()
+
+    def __repr__(self) -> str:
+        return self.describe()
+
+    def _repr_html_(self) -> str:
+        return paragraph(self.describe())
+
+
+def _led(queue: QueueMembers, states: Mapping[str, str]) -> QueueMembers:
+    """Return a queue without its leader where that can't be one: no majority of its members is up."""
+    members = [each for each in (queue.leader, *queue.followers) if each]
+    up = [each for each in members if states.get(each) == "up"]
+    if queue.type == "classic" or 2 * len(up) > len(members):
+        return queue
+    return replace(queue, leader="", followers=tuple(sorted(members)))
+
+
+def _longest_pause(moments: Sequence[float]) -> float:
+    return max((later - earlier for earlier, later in itertools.pairwise(moments)), default=0.0)
+
+
+class KeptNodes(Nodes):
+    """Three nodes as they once were: what is done to them is looked up. Connections lead to the lesson's own broker.
+
+    Args:
+        lesson: The lesson, for its broker.
+        reason: Why three nodes that run can't be had.
+        kept: What was kept.
+    """
+
+    live = False
+
+    def __init__(self, lesson: Session, reason: str, kept: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._lesson = lesson
+        self._reason = reason
+        self._kept = kept
+        self._picture = _AT_FIRST
+
+    def describe(self) -> str:
+        """Return why these are not live, and what they are instead."""
+        return (
+            f"Three nodes can't be had here: {self._reason}\n"
+            f"So this lesson shows what {self._kept['rabbitmq']} did on {self._kept['recorded']}, in three nodes of "
+            f"one cluster. Your own connections lead to the lesson's single RabbitMQ, which does not take part in that."
+        )
+
+    def picture(self) -> ClusterPicture:
+        """Return what the nodes were at this point."""
+        return ClusterPicture.from_json(self._kept["pictures"][self._picture])
+
+    def addresses(self, first: str | None = None) -> list[pika.ConnectionParameters]:
+        """Return the address of the lesson's own broker, as often as there were nodes."""
+        del first
+        broker = self._lesson.broker
+        return [broker.connection_parameters(self._lesson.virtual_host)] * len(self.picture().states)
+
+    def node_of(self, connection: pika.BlockingConnection) -> str:
+        """Return the name of the node that a connection led to then."""
+        del connection
+        found, first = self._kept["reached"]
+        self.reached = (found, first)
+        return str(found)
+
+    def leader(self, queue: str) -> str:
+        """Return the name of the node that led a queue."""
+        return next(each.leader for each in self.picture().queues if each.name == queue)
+
+    def kill(self, name: str) -> None:
+        """Kill nothing: the node was killed then."""
+        del name
+        self._picture = _KILLED
+
+    def start(self, name: str) -> None:
+        """Start nothing: the node was started then."""
+        del name
+        self._picture = _AT_FIRST
+
+    def bring_back(self) -> None:
+        """Bring nothing back: the nodes were brought back then."""
+        back = f"{self._picture}, and back"
+        self._picture = back if back in self._kept["pictures"] else _AT_FIRST
+
+    def kill_leader(self, queue: str) -> Outage:
+        """Return what came of it when the queue's node was killed."""
+        return self._outage("only copy" if "classic" in queue else "leader")
+
+    def kill_two(self, queue: str) -> Outage:
+        """Return what came of it when two nodes were killed."""
+        del queue
+        return self._outage("two")
+
+    def cut_off_leader(self, queue: str) -> Outage:
+        """Return what came of it when the leader's node was cut off."""
+        del queue
+        return self._outage("cut")
+
+    def _outage(self, kind: str) -> Outage:
+        kept = dict(self._kept["outages"][kind])
+        count = Count(**kept.pop("counted"))
+        outage = Outage(**kept | {"nodes": tuple(kept["nodes"])})
+        outage.count_orders = lambda: count
+        self.outages[kind], self._picture = outage, kind
+        return outage
+
+    def close(self) -> None:
+        """Close nothing."""
+
+    def __repr__(self) -> str:
+        return self.describe()
+
+    def _repr_html_(self) -> str:
+        return paragraph(self.describe())
+
+
+_opened: list[LiveNodes | KeptNodes] = []
+
+
+def open_nodes(lesson: Session) -> LiveNodes | KeptNodes:
+    """Start three nodes of one cluster, or find them running, all of them up and without a queue.
+
+    Args:
+        lesson: The lesson. Where three nodes can't be had, connections lead to its own broker.
+
+    Returns:
+        The nodes; where they can't be had, what three nodes did once, which says so.
+    """
+    # Those that were open hold the cluster until the new ones do.
+    before = _opened.copy()
+    try:
+        nodes = _nodes(lesson)
+    finally:
+        for each in before:
+            each.close()
+    _opened[:] = [nodes]
+    return nodes
+
+
+def _nodes(lesson: Session) -> LiveNodes | KeptNodes:
+    reason = "" if lesson.broker.ours else "your RabbitMQ is not the course's own."
+    try:
+        if not reason:
+            return LiveNodes(start_cluster())
+    except BrokerError as error:
+        reason = str(error)
+    return KeptNodes(lesson, reason, kept_run())
+
+
+def kept_run() -> dict[str, Any]:
+    """Return what three nodes did once."""
+    text = resources.files(__package__).joinpath(_KEPT).read_text(encoding="utf-8")
+    kept: dict[str, Any] = json.loads(text)
+    return kept
+
+
+def opened() -> LiveNodes | KeptNodes:
+    """Return the nodes that were opened last.
+
+    Raises:
+        CheckFailedError: None were.
+    """
+    if not _opened:
+        raise CheckFailedError("There are no nodes yet. Run the section's first cell: it calls open_nodes(lesson).")
+    return _opened[-1]

@@ -1,0 +1,119 @@
+"""`Outage`: what a publisher saw when nodes went, and what became of the orders that had been confirmed."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+__all__ = ["Count", "CountTable", "Outage", "named"]
+
+
+class Count(NamedTuple):
+    """What is in a queue, beside what had been confirmed.
+
+    Attributes:
+        confirmed: How many orders were confirmed.
+        found: How many different orders were in the queue.
+        missing: How many confirmed ones were not.
+        twice: How many copies there were beside the first of each.
+    """
+
+    confirmed: int
+    found: int
+    missing: int
+    twice: int
+
+
+class _Table:
+    """Something that a notebook shows as a table of two columns."""
+
+    def rows(self) -> Sequence[tuple[str, str]]:
+        """Return the table's rows: what, and how much."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        width = max(len(what) for what, _ in self.rows())
+        return "\n".join(f"{what:<{width}}  {value}" for what, value in self.rows())
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f'<tr><th style="text-align: left">{html.escape(what)}</th>'
+            f'<td style="text-align: left">{html.escape(value)}</td></tr>'
+            for what, value in self.rows()
+        )
+        return f"<table>{rows}</table>"
+
+
+@dataclass(repr=False)
+class Outage(_Table):
+    """What happened to a publisher's confirms.
+
+    Attributes:
+        deed: What was done, in a few words.
+        queue: Where the orders went.
+        nodes: The nodes it was done to.
+        confirmed_before: How many orders had been confirmed by then.
+        pause_seconds: The longest time between two confirms from then on; ``None`` where none came any more.
+        waited_seconds: How long was waited for them.
+        confirmed_after: How many orders were confirmed afterwards.
+    """
+
+    deed: str
+    queue: str
+    nodes: tuple[str, ...]
+    confirmed_before: int
+    pause_seconds: float | None
+    waited_seconds: float
+    confirmed_after: int
+    counted: Count | None = None
+    count_orders: Callable[[], Count] | None = field(default=None, compare=False)
+
+    def rows(self) -> Sequence[tuple[str, str]]:
+        """Return the table's rows."""
+        if self.pause_seconds is None:
+            pause = f"no end of it in {self.waited_seconds:.0f} s"
+        else:
+            pause = f"{self.pause_seconds:.2f} s"
+        return (
+            ("what happened", f"{self.deed} {named(self.nodes)}"),
+            ("orders confirmed before", str(self.confirmed_before)),
+            ("longest pause", pause),
+            ("orders confirmed afterwards", str(self.confirmed_after)),
+        )
+
+    def count(self) -> CountTable:
+        """Fetch all orders from the queue, and count those that had been confirmed."""
+        if self.counted is None and self.count_orders is not None:
+            self.counted = self.count_orders()
+        if self.counted is None:
+            raise ValueError("a kept outage has its count")
+        return CountTable(self.queue, self.counted)
+
+
+@dataclass(repr=False)
+class CountTable(_Table):
+    """A count, as a notebook shows it.
+
+    Attributes:
+        queue: Which queue.
+        count: The count.
+    """
+
+    queue: str
+    count: Count
+
+    def rows(self) -> Sequence[tuple[str, str]]:
+        """Return the table's rows."""
+        return (
+            ("orders confirmed", str(self.count.confirmed)),
+            (f"orders in {self.queue}", str(self.count.found)),
+            ("confirmed and missing", str(self.count.missing)),
+            ("there twice", str(self.count.twice)),
+        )
+
+
+def named(nodes: Sequence[str]) -> str:
+    """Return names as a sentence has them."""
+    return " and ".join(nodes)
