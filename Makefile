@@ -17,7 +17,7 @@ NODE_BIN := node_modules/.bin
 # In the order in which a failure says most: the quick ones first.
 TESTS = $(wildcard tests/unit tests/security tests/chaos tests/broker tests/notebooks tests/browser)
 
-.PHONY: help lab setup test chaos endurance bench nightly lint format bundle notebooks pictures runs site badges constraints up clean
+.PHONY: help lab setup test chaos endurance bench nightly lint format bundle notebooks pictures runs atlas site badges constraints up clean
 .DEFAULT_GOAL := help
 
 help:
@@ -35,6 +35,7 @@ help:
 	@echo "make pictures     photograph the stage for the lessons' text and the README; needs a Chromium"
 	@echo "make site         run the lessons and make a site of them for reading, in build/site"
 	@echo "make runs         run the lessons and keep what the site shows of them; NOTEBOOKS=01_round_robin.ipynb"
+	@echo "make atlas        run the lessons on every RabbitMQ in Docker and say what differs; IMAGES='rabbitmq:3.10-management'"
 	@echo "make badges       launch badges and the lessons for Colab; REPO=https://github.com/you/course"
 	@echo "make constraints  pin every dependency anew in constraints.txt; PINS='--upgrade' takes newer ones"
 	@echo "make up           RabbitMQ from docker-compose.yml, with passwords of its own in .env; UP='--profile cluster'"
@@ -101,7 +102,10 @@ pictures: setup
 	$(BIN)/python scripts/lesson_pictures.py
 
 runs: setup
-	$(BIN)/python scripts/recording.py $(NOTEBOOKS)
+	@unset WORKQ_SECONDS_PER_DOT; exec $(BIN)/python scripts/recording.py $(NOTEBOOKS)
+
+atlas: setup
+	$(BIN)/python scripts/atlas.py $(IMAGES)
 
 badges: setup
 	@$(BIN)/python scripts/badges.py $(REPO)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import nbformat
 from quiz_page import quiz_page
@@ -219,10 +220,17 @@ def _help_with(name: str) -> str:
 def _as_page(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Return an output whose links lead to pages, and with words where a picture has no pixels."""
     if "text/html" in output.get("data", {}):
-        text = re.sub(r'href="(\w+)\.ipynb"', r'href="\1.html"', output.data["text/html"])
+        text = re.sub(r'href="(\w+)\.ipynb"', lambda link: f'href="{_page_of(link[1])}"', output.data["text/html"])
         text = text.replace("<th></th>", "<td></td>")  # pandas heads its index with nothing
         output.data["text/html"] = re.sub(r'<img alt="([^"]*)"[^>]*src="PNG"[^>]*>', r"<p><em>\1</em></p>", text)
     return output
+
+
+def _page_of(notebook: str) -> str:
+    """Return the page of a notebook, whose number may have changed since it was recorded."""
+    name = notebook.partition("_")[2]
+    stems = (Path(chapter.notebook).stem for chapter in CHAPTERS)
+    return next((f"{stem}.html" for stem in stems if stem.partition("_")[2] == name), f"{notebook}.html")
 
 
 def _fold_output(cell: nbformat.NotebookNode, summary: str) -> None:

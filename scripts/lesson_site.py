@@ -19,14 +19,13 @@ from typing import NamedTuple
 
 import nbformat
 from lesson_page import for_reading, stage
-from recording import KEPT, Recording, folder_of, record
+from recording import KEPT, NOTEBOOKS, Recording, folder_of, record
 
 from notebooks import ROOT, derive_exercises, with_expected_outputs
 from workq_helpers import find_broker
 from workq_helpers.stage.run_page import PLAYER_CSS
 
 FRAME = ROOT / "docs" / "site"
-NOTEBOOKS = ROOT / "notebooks"
 NOT_OURS = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "js")
 
 #: The run that plays on the first page, and of which lesson: a worker is killed in it, and nothing is lost.

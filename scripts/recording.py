@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import json
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,16 +15,23 @@ from typing import Any, NamedTuple
 import nbformat
 
 from notebooks import ROOT, STILL, derive_exercises, run, tidy
+from workq_helpers import find_broker
 from workq_helpers.anonymity import anonymous
 from workq_helpers.stage.saved_run import SavedRun
 from workq_helpers.teaching.prediction import Seen
 
-__all__ = ["KEPT", "CellFacts", "Recording", "folder_of", "record"]
+__all__ = ["KEPT", "NOTEBOOKS", "CellFacts", "Recording", "folder_of", "record"]
 
 #: Where the recordings are that the site shows of lessons which are not run, a folder each.
 KEPT = ROOT / "tests" / "runs"
 
+NOTEBOOKS = ROOT / "notebooks"
+
 _LESSON = "lesson.json"
+
+#: Of a run with more moments than these, one is kept of each stretch of so many seconds: nobody sees more of it.
+MANY_MOMENTS = 3_000
+STRETCH_SECONDS = 0.02
 
 
 class CellFacts(NamedTuple):
@@ -115,7 +122,8 @@ def record(path: Path) -> Recording:
         notebook.cells = cells
         tidy(notebook)
         told = json.loads((folder / "cells.json").read_text(encoding="utf-8"))
-        runs = {int(file.stem): SavedRun.parse(file.read_text(encoding="utf-8")) for file in folder.glob("[0-9]*.json")}
+        files = {int(file.stem): file.read_text(encoding="utf-8") for file in folder.glob("[0-9]*.json")}
+        runs = {number: thinned(SavedRun.parse(text)) for number, text in files.items()}
     code = [cell for cell in cells if cell.cell_type == "code"]
     names = _named(cells, [facts["experiment"] for facts in told["cells"]])
     kept_names = {number: name for number, name in names.items() if number in runs}
@@ -128,6 +136,26 @@ def record(path: Path) -> Recording:
         {name: Seen(**seen) for name, seen in told["seen"].items()},
         {kept_names[number]: runs[number] for number in sorted(runs)},
     )
+
+
+def thinned(run: SavedRun) -> SavedRun:
+    """Return a run as it is kept: of a very long one fewer moments, each of them as it was."""
+    rows = run.file["moments"]
+    if len(rows) <= MANY_MOMENTS:
+        return run
+    last_of = {int(row[0] / STRETCH_SECONDS): row for row in rows}
+    places: dict[int, int] = {}
+
+    def moved(reference: Any) -> Any:
+        if isinstance(reference, list):
+            return [moved(each) for each in reference]
+        if isinstance(reference, dict):
+            return {name: moved(each) for name, each in reference.items()}
+        return places.setdefault(reference, len(places))
+
+    moments = [[*row[:2], *map(moved, row[2:])] for row in (rows[0], *last_of.values())]
+    parts = run.file["parts"]
+    return SavedRun({**run.file, "moments": moments, "parts": [parts[place] for place in places]})
 
 
 def _named(cells: list[nbformat.NotebookNode], experiments: list[int]) -> dict[int, str]:
@@ -175,22 +203,20 @@ def _unpacked(file: Path) -> str:
     return gzip.decompress(file.read_bytes()).decode()
 
 
-def kept_recordings(paths: list[Path]) -> Iterator[tuple[Path, Recording]]:
-    """Yield each notebook that a recording is kept of, with it."""
-    for path in paths:
-        recording = Recording.load(KEPT / folder_of(path))
-        if recording.runs:
-            yield path, recording
-
-
-def main(names: list[str]) -> int:
-    """Run the lessons of these file names, by default all of them, and keep their recordings: `make runs`."""
-    paths = [path for path in sorted((ROOT / "notebooks").glob("*.ipynb")) if not names or path.name in names]
-    for path in paths:
-        print(f"==> {path.name}", flush=True)
-        record(path).save(KEPT / folder_of(path))
+def main() -> int:
+    """Run lessons and keep their recordings: `make runs`."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("names", nargs="*", metavar="NOTEBOOK", help="their file names; all lessons by default")
+    parser.add_argument("--folder", type=Path, default=KEPT, help="where they are kept, tests/runs by default")
+    arguments = parser.parse_args()
+    paths = [path for path in sorted(NOTEBOOKS.glob("*.ipynb")) if path.name in (arguments.names or [path.name])]
+    # All with the same broker, which stays up between them.
+    with find_broker():
+        for path in paths:
+            print(f"==> {path.name}", flush=True)
+            record(path).save(arguments.folder / folder_of(path))
     return 0 if paths else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -50,10 +50,12 @@ def each_once(names: Iterable[str]) -> list[str]:
 def without_login(text: str) -> str:
     """Return a text without the logins of the addresses in it, also where a password has a slash or an @ in it.
 
+    An e-mail address has no password, and stays.
+
     Args:
         text: An address, or what a program said.
     """
-    return re.sub(r"(\w+://|//|^)\S*@", r"\1", text)
+    return re.sub(r"(\w+://|//|^(?!mailto:)(?=[^\s:@]*:))\S*@", r"\1", text)
 
 
 def paragraph(text: str) -> str:

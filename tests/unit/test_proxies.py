@@ -109,7 +109,13 @@ def test_a_proxy_that_can_not_be_used_is_a_sentence(monkeypatch: pytest.MonkeyPa
 def test_a_proxy_is_shown_without_its_login() -> None:
     assert without_login("http://bert:p%40ss@proxy:3128/") == "http://proxy:3128/"
     assert without_login("bert:pass@proxy:3128") == "proxy:3128"
+    assert without_login(":pass@proxy:3128") == "proxy:3128"
     assert without_login("at http://bert:p/a@ss@proxy:3128, http://other/") == "at http://proxy:3128, http://other/"
+
+
+@pytest.mark.parametrize("text", ["ada@example.org", "ada@example.org wants tea: now", "mailto:ada@example.org", "@ 3"])
+def test_an_e_mail_address_has_no_login(text: str) -> None:
+    assert without_login(text) == text
 
 
 def test_a_proxy_whose_password_has_a_slash_is_told_without_any_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,135 @@
+"""`differences`: what fared otherwise in a lesson that was run again than in the recording that is kept of it.
+
+    kept_runs.py FOLDER
+
+says so of each recording in a folder; the exit status is 1 if anything did.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from recording import KEPT, Recording
+
+from workq_helpers.stage.run_diff import compare
+from workq_helpers.stage.saved_run import TaskRow
+from workq_helpers.teaching.prediction import Seen
+
+__all__ = ["Difference", "differences"]
+
+#: Experiments in which RabbitMQ does not promise who gets a task, or how often it is delivered until it is done:
+#: whoever is free first gets the next one, and a crash or an outage meets whatever is on its way.
+WHO_IS_OPEN = frozenset({"a_backlog_that_can_be_shared"})
+
+#: Experiments in which it does not promise what becomes of a task, nor how many there are before it crashes.
+ALL_IS_OPEN = frozenset({"how_much_is_that_worth", "the_same_crash_with_confirms"})
+
+#: So many tasks are named of those that fared otherwise.
+_NAMED = 3
+
+
+class Difference(NamedTuple):
+    """Something that fared otherwise.
+
+    Attributes:
+        experiment: The experiment's name.
+        what: A task, or a prediction.
+        kept: How it fared in the recording that is kept.
+        again: How it fared when the lesson was run again.
+    """
+
+    experiment: str
+    what: str
+    kept: str
+    again: str
+
+
+def differences(kept: Recording, again: Recording) -> list[Difference]:
+    """Return what fared otherwise, of all that is promised to be equal.
+
+    Args:
+        kept: The recording that is kept.
+        again: A recording of the same lesson.
+    """
+    found = [
+        Difference(name, "the experiment", "recorded" if name in kept.runs else "not there", "not there")
+        for name in kept.runs
+        if name not in again.runs
+    ]
+    for name, run in kept.runs.items():
+        if name in again.runs and name not in ALL_IS_OPEN:
+            found += _of_tasks(name, run.file["tasks"], again.runs[name].file["tasks"])
+    return [*found, *_of_predictions(kept, again)]
+
+
+def _of_tasks(name: str, before: Sequence[TaskRow], after: Sequence[TaskRow]) -> list[Difference]:
+    if [task["task"] for task in before] != [task["task"] for task in after]:
+        return [Difference(name, "tasks, as they were sent", _listed(before), _listed(after))]
+    fared = [
+        (each.task, _fared(name, each.first), _fared(name, each.second))
+        for each in compare(before, after)
+        if _fared(name, each.first) != _fared(name, each.second)
+    ]
+    if len(fared) <= _NAMED:
+        return [Difference(name, *each) for each in fared]
+    return [
+        Difference(
+            name,
+            f"{len(fared)} of {len(before)} tasks",
+            _counted([fate for _, fate, _ in fared]),
+            _counted([fate for _, _, fate in fared]),
+        )
+    ]
+
+
+def _fared(name: str, task: TaskRow | None) -> str:
+    """Return how a task fared, as far as that is promised."""
+    if task is None:
+        return "not sent"
+    if name in WHO_IS_OPEN:
+        return task["fate"]
+    deliveries = task["deliveries"]
+    times = f"{deliveries} {'delivery' if deliveries == 1 else 'deliveries'}"
+    return ", ".join([task["fate"], times, *([task["workers"]] if task["workers"] else [])])
+
+
+def _of_predictions(kept: Recording, again: Recording) -> Iterator[Difference]:
+    for name, seen in kept.seen.items():
+        other = again.seen.get(name)
+        if other is None or other.choice != seen.choice:
+            yield Difference("predictions", name, _said(seen), _said(other))
+
+
+def _said(seen: Seen | None) -> str:
+    return "nothing to compare" if seen is None else seen.saw
+
+
+def _listed(tasks: Sequence[TaskRow]) -> str:
+    texts = [task["task"] for task in tasks]
+    return ", ".join(texts if len(texts) <= _NAMED else [*texts[:_NAMED], f"and {len(texts) - _NAMED} more"])
+
+
+def _counted(fates: Sequence[str]) -> str:
+    most = Counter(fates).most_common(_NAMED)
+    rest = len(fates) - sum(count for _, count in most)
+    return "; ".join([f"{count} {fate}" for fate, count in most] + ([f"{rest} otherwise"] if rest else []))
+
+
+def main(folder: Path) -> int:
+    """Say what fared otherwise in the recordings of a folder, and return the exit status."""
+    lessons = sorted(each.name for each in folder.iterdir())
+    found = [(name, differences(Recording.load(KEPT / name), Recording.load(folder / name))) for name in lessons]
+    for name, all_differences in found:
+        for each in all_differences:
+            print(f"{name}, {each.experiment}: {each.what}: kept: {each.kept}; now: {each.again}")
+        if not all_differences:
+            print(f"{name}: all fared the same")
+    return int(any(all_differences for _, all_differences in found))
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,53 @@
+"""The lessons' experiments, run again: what became of each task is what the runs that are kept show."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workq_helpers import Broker
+from workq_helpers.lessons import CHAPTERS
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ROOT / "scripts"
+KEPT = ROOT / "tests" / "runs"
+
+#: The one that the gate runs again.
+QUICK = "round_robin"
+
+NOTEBOOKS = {Path(chapter.notebook).stem.partition("_")[2]: chapter.notebook for chapter in CHAPTERS}
+
+# They were recorded on one version; `make atlas` compares the others.
+pytestmark = [pytest.mark.once, pytest.mark.timeout(400)]
+
+
+def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "WORKQ_SECONDS_PER_DOT": "0.2"}  # as `make atlas` runs them
+    command = [sys.executable, str(SCRIPTS / script), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=380, env=environ)
+
+
+@pytest.mark.parametrize("lesson", [QUICK, pytest.param("acknowledgments", marks=pytest.mark.nightly)])
+def test_an_experiment_fares_as_the_run_that_is_kept_of_it(broker: Broker, tmp_path: Path, lesson: str) -> None:
+    recorded = run("recording.py", "--folder", tmp_path, NOTEBOOKS[lesson])
+    assert recorded.returncode == 0, recorded.stderr
+    compared = run("kept_runs.py", tmp_path)
+    assert (compared.returncode, compared.stdout) == (0, f"{lesson}: all fared the same\n"), compared.stderr
+
+
+def test_a_run_that_fared_otherwise_is_told(tmp_path: Path) -> None:
+    """What the comparison sees: a run of another experiment in the place of the one that is kept."""
+    folder = tmp_path / QUICK
+    folder.mkdir()
+    for file in (KEPT / QUICK).iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    (folder / "two_workers.json.gz").write_bytes((KEPT / QUICK / "three_workers_and_more.json.gz").read_bytes())
+    compared = run("kept_runs.py", tmp_path)
+    assert compared.returncode == 1
+    assert "round_robin, two_workers: tasks, as they were sent: kept: Roast...., Tea., Toast.., and 2 more" in (
+        compared.stdout
+    )
