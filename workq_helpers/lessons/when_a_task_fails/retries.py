@@ -69,7 +69,7 @@ def _dead_letter(ch: Any, method: Any, _properties: Any, _body: bytes, accident:
 def _copy(ch: Any, method: Any, properties: Any, body: bytes, accident: Callable[[], None]) -> None:
     attempt = (properties.headers or {}).get("attempt", 0) + 1
     step = STEPS[min(attempt, len(STEPS)) - 1]
-    again = pika.BasicProperties(headers={"attempt": attempt})
+    again = pika.BasicProperties(message_id=properties.message_id, headers={"attempt": attempt})
     ch.basic_publish(exchange="", routing_key=f"steps {step}", body=body, properties=again)
     accident()
     ch.basic_ack(delivery_tag=method.delivery_tag)
