@@ -1,17 +1,26 @@
 from __future__ import annotations
 
+import os
+import random
+import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pika
 import psutil
 import pytest
 
-from tests.broker.course import course
-from tests.broker.test_supervisor import quiet
+from tests.broker.cluster_books import Books, fetch_all
+from tests.broker.course import Holder, course, node_is_possible, processes_in
+from tests.broker.test_supervisor import IN_DOCKER, SOURCES, containers_of, need_docker, quiet
 from tests.support import need
 from workq_helpers.broker import Cluster, memory, start_cluster
+from workq_helpers.broker.folders import Folders
+from workq_helpers.broker.share import ask
 from workq_helpers.errors import BrokerError, BrokerNotOursError, BrokerStartError, InvalidArgumentError
+from workq_helpers.waiting import wait_until
 
 #: Three nodes take as long to start as three brokers, and each to come back.
 pytestmark = pytest.mark.timeout(600)
@@ -29,6 +38,94 @@ def cluster() -> Iterator[Cluster]:
         raise
     with started:
         yield started
+
+
+def declare(cluster: Cluster, queue: str) -> None:
+    with pika.BlockingConnection(cluster.addresses()) as connection:
+        connection.channel().queue_declare(queue=queue, durable=True, arguments={"x-queue-type": "quorum"})
+
+
+def delete(cluster: Cluster, queue: str) -> None:
+    with pika.BlockingConnection(cluster.addresses()) as connection:
+        connection.channel().queue_delete(queue=queue)
+
+
+# -- seeded kills
+
+
+class Fault(NamedTuple):
+    """What is done to the nodes: how, and to which of a queue's members."""
+
+    deed: str
+    victims: tuple[str, ...]
+
+
+FAULTS = {
+    "leader": Fault("kill", ("leader",)),
+    "follower": Fault("kill", ("follower",)),
+    "two": Fault("kill", ("leader", "follower")),
+    "cut": Fault("cut off", ("leader",)),
+}
+#: What may be on its way when the second node dies has come by then, in seconds.
+ON_ITS_WAY_SECONDS = 1.0
+#: How long nothing is confirmed without a majority, as far as a test waits, in seconds.
+WITHOUT_SECONDS = 3.0
+
+
+def suffer(cluster: Cluster, fault: Fault, seed: int) -> float | None:
+    """Let a publisher suffer a fault, and judge what came of it by its own books.
+
+    Returns:
+        The longest gap between confirms after it; None where there must be none.
+    """
+    chance = random.Random(seed)  # noqa: S311 - seeded, to be repeated
+    cluster.bring_back()
+    queue = f"books-{seed}"
+    declare(cluster, queue)
+    leader = cluster.leader(queue)
+    follower = chance.choice([name for name in NAMES if name != leader])
+    victims = [leader if each == "leader" else follower for each in fault.victims]
+    books = Books(cluster.addresses(chance.choice(NAMES), connection_attempts=1, socket_timeout=2.0), queue)
+    try:
+        assert wait_until(lambda: len(books.confirmed) >= chance.randint(20, 60), 60)
+        began = time.monotonic()
+        for name in victims:
+            (cluster.kill if fault.deed == "kill" else cluster.cut_off)(name)
+        if len(victims) > 1:
+            since = time.monotonic() + ON_ITS_WAY_SECONDS
+            wait_until(lambda: max(books.confirmed.values()) > since, ON_ITS_WAY_SECONDS + WITHOUT_SECONDS)
+            assert max(books.confirmed.values()) <= since, "confirmed by a minority"
+            gap = None
+        else:
+            enough = len(books.confirmed) + 30
+            assert wait_until(lambda: len(books.confirmed) >= enough, 60), "two of three are enough to go on"
+            gap = books.longest_gap(began)
+    finally:
+        books.stop()
+    cluster.bring_back()
+    found = fetch_all(cluster.addresses(), queue, books.confirmed.keys())
+    assert not books.confirmed.keys() - set(found), "confirmed, and gone"
+    delete(cluster, queue)
+    return gap
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_was_confirmed_outlives(fault: str, cluster: Cluster) -> None:
+    suffer(cluster, FAULTS[fault], seed=list(FAULTS).index(fault))
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize("first", range(0, 200, 20))
+def test_confirms_pause_for_two_seconds_at_most(first: int, cluster: Cluster) -> None:
+    gaps = []
+    for seed in range(first, first + 20):
+        fault = random.Random(-seed).choice(list(FAULTS))  # noqa: S311 - as above
+        if (gap := suffer(cluster, FAULTS[fault], seed)) is not None:
+            gaps.append(gap)
+            print(f"seed {seed}, {fault}: {gap:.2f} s")
+    assert sorted(gaps)[int(0.95 * len(gaps)) - 1] <= 2.0, gaps
 
 
 # -- its nodes
@@ -96,3 +193,44 @@ def test_beside_a_broker_of_somebody_else_none_is_started() -> None:
     environ = {"WORKQ_BROKER_URL": "amqp://guest:guest@127.0.0.1:5672/lessons"}
     with pytest.raises(BrokerNotOursError, match="somebody else runs"):
         start_cluster(quiet, environ)
+
+
+# -- whole lives
+
+_HOLD_CLUSTER = """
+import json, sys
+from workq_helpers.broker import start_cluster
+cluster = start_cluster(lambda text: print(json.dumps({"progress": text}), flush=True))
+print(json.dumps({"port": cluster.nodes()[0].endpoint.port}), flush=True)
+sys.stdin.read()
+"""
+
+
+def of_the_cluster(environ: dict[str, str]) -> Folders:
+    return Folders.from_environ(environ).of_the_cluster()
+
+
+@pytest.mark.machine
+@pytest.mark.parametrize("source", ["node", IN_DOCKER])
+@pytest.mark.parametrize("killed", ["kernel", "supervisor", "both"])
+def test_nothing_is_left_of_three_nodes(source: str, killed: str, poll_for: PollFor) -> None:
+    if source == "docker":
+        need_docker()
+    else:
+        need(node_is_possible(), "there is no RabbitMQ server and no way to unpack one")
+    with course(**SOURCES[source]) as environ:
+        folders = of_the_cluster(environ)
+        holder = Holder(environ, code=_HOLD_CLUSTER)
+        holder.ready()
+        status = ask(folders, "status")
+        assert status is not None
+        if killed != "kernel":
+            os.kill(status["answer"]["supervisor"], signal.SIGKILL)
+        if killed == "supervisor":
+            poll_for(lambda: not folders.runtime.exists(), 60)
+            holder.end()
+        else:
+            holder.kill()
+        poll_for(lambda: not processes_in(environ) and not folders.runtime.exists(), 60)
+        inside = environ | {"WORKQ_RUNTIME_DIR": str(folders.runtime)}
+        assert source == "node" or containers_of(inside) == []
