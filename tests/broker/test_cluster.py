@@ -212,7 +212,9 @@ def of_the_cluster(environ: dict[str, str]) -> Folders:
 
 @pytest.mark.machine
 @pytest.mark.parametrize("source", ["node", IN_DOCKER])
-@pytest.mark.parametrize("killed", ["kernel", "supervisor", "both"])
+@pytest.mark.parametrize(
+    "killed", ["kernel", *(pytest.param(each, marks=pytest.mark.nightly) for each in ("supervisor", "both"))]
+)
 def test_nothing_is_left_of_three_nodes(source: str, killed: str, poll_for: PollFor) -> None:
     if source == "docker":
         need_docker()
