@@ -15,10 +15,8 @@ pytestmark = pytest.mark.text
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "teachers_guide.md").read_text(encoding="utf-8")
-LESSONS = [chapter for chapter in CHAPTERS if f"[{chapter.title}](" in GUIDE]
-assert len(LESSONS) >= 7
 
-lessons = pytest.mark.parametrize("chapter", LESSONS, ids=lambda chapter: chapter.title)
+lessons = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.title)
 
 
 def rows(text: str) -> list[list[str]]:
@@ -55,7 +53,7 @@ def test_it_says_what_each_prediction_hunts(chapter: Chapter) -> None:
 
 def test_it_names_no_lesson_that_there_is_not() -> None:
     titles = {chapter.title for chapter in CHAPTERS}
-    assert {row[0].partition("]")[0].removeprefix("[") for row in rows(section("Time"))} <= titles
+    assert {row[0].partition("]")[0].removeprefix("[") for row in rows(section("Time"))} == titles
     assert set(re.findall(r"^### (.+)$", GUIDE, re.MULTILINE)) <= titles
 
 
