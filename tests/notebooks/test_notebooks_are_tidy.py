@@ -210,7 +210,8 @@ def test_a_lesson_and_its_chapter_belong_together(chapter: Any) -> None:
     folder = Path(chapter.notebook).stem.split("_", 1)[1]
     assert re.search(rf"^from workq_helpers\.lessons\.{folder} import check,.* finish\b", code, re.MULTILINE)
     assert re.search(r"^finish\(\)$", code, re.MULTILINE)
-    assert bool(re.search(r"^quiz\(\)$", code, re.MULTILINE)) == bool(chapter.questions)
+    assert chapter.questions
+    assert re.search(r"^quiz\(\)$", code, re.MULTILINE)
     for name in set(chapter.checks) - chapter.optional:
         # Where a broker that isn't ours can't show it, the check is asked in another way.
         assert f'lesson.check("{name}")' in code or f'check(lesson, "{name}")' in code
