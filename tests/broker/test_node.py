@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from tests.support import need
+from workq_helpers.broker import member
 from workq_helpers.broker import node as node_module
 from workq_helpers.broker.doctor import try_node
 from workq_helpers.broker.installations import Installation, find_installations, installation_in
@@ -186,15 +187,19 @@ def test_homebrews_layout(installation: Installation, home: Path) -> None:
         server.stop()
 
 
-@pytest.mark.parametrize("port", range(1, 4), ids=["management", "distribution", "epmd"])
+#: Where a port is in what `free_ports` offers for a node.
+EPMD, AMQP, MANAGEMENT, DISTRIBUTION = range(4)
+
+
+@pytest.mark.parametrize("port", [MANAGEMENT, DISTRIBUTION, EPMD], ids=["management", "distribution", "epmd"])
 def test_one_clash_of_ports_is_survived(
     installation: Installation, home: Path, monkeypatch: pytest.MonkeyPatch, port: int
 ) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))  # as a connection of another program has one: nobody listens there
-        offers = [list(node_module.free_ports(4)), list(node_module.free_ports(4))]
+        offers = [list(member.free_ports(4)), list(member.free_ports(4))]
         offers[0][port] = other.getsockname()[1]
-        monkeypatch.setattr(node_module, "free_ports", lambda _count: tuple(offers.pop(0)))
+        monkeypatch.setattr(member, "free_ports", lambda _count: tuple(offers.pop(0)))
         server = start(installation, home)
         try:
             assert server.is_running()
@@ -207,7 +212,7 @@ def test_a_port_that_is_free_again_when_the_node_has_ended_counts_as_a_clash(
     installation: Installation, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(node_module, "taken", lambda _ports: [])
-    test_one_clash_of_ports_is_survived(installation, home, monkeypatch, port=2)
+    test_one_clash_of_ports_is_survived(installation, home, monkeypatch, DISTRIBUTION)
 
 
 def test_a_lasting_clash_of_ports_has_its_own_error(
@@ -215,8 +220,9 @@ def test_a_lasting_clash_of_ports_has_its_own_error(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        free = node_module.free_ports
-        monkeypatch.setattr(node_module, "free_ports", lambda _count: (port, *free(3)))
+        offered = list(member.free_ports(4))
+        offered[AMQP] = port
+        monkeypatch.setattr(member, "free_ports", lambda _count: tuple(offered))
         with pytest.raises(PortTakenError, match=f"another program has port {port} "):
             start(installation, home)
     assert not (home / "node").exists()

@@ -235,7 +235,7 @@ def unpacked(tmp_path: Path) -> Path:
         program.parent.mkdir(parents=True, exist_ok=True)
         program.write_text("#!/bin/sh\n")
         program.chmod(0o755)
-    (root / "manifest.json").write_text(json.dumps(packages._census(root) | {"root": str(root)}))
+    (root / "manifest.json").write_text(json.dumps(packages._census(root) | packages._made_as(root)))
     assert find_unpacked(cache) is not None
     return cache
 

@@ -96,3 +96,15 @@ def test_a_half_unpacked_cache_is_never_used(tmp_path: Path) -> None:
     half.mkdir(parents=True)
     shutil.copy(sys.executable, half / "rabbitmq-server")
     assert find_unpacked(tmp_path) is None
+
+
+@pytest.mark.parametrize("folder", ["bin", "erts-15.2.7/bin"])
+def test_erlang_finds_itself_from_either_of_its_scripts(folder: str, tmp_path: Path) -> None:
+    """RabbitMQ 4.0 starts the second one, to ask the other nodes of a cluster."""
+    tree, root = tmp_path / "unpacking", tmp_path / "rabbitmq-4.0.5"
+    for each in ("bin", "erts-15.2.7/bin"):
+        (tree / "usr/lib/erlang" / each).mkdir(parents=True)
+    script = tree / "usr/lib/erlang" / folder / "erl"
+    script.write_text("#!/bin/sh\nROOTDIR=/usr/lib/erlang\n")
+    packages._relocate(tree, root)
+    assert script.read_text() == f"#!/bin/sh\nROOTDIR={root}/usr/lib/erlang\n"

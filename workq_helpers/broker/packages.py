@@ -285,7 +285,7 @@ def _unpack(apt: _Apt, folder: Path, progress: Progress) -> Installation:
         apt.run(["dpkg-deb", "--extract", str(debs / package.file), str(tree)])
     _relocate(tree, root)
     _try_out(apt, tree)
-    (tree / _MANIFEST).write_text(json.dumps(_census(tree) | {"root": str(root)}))
+    (tree / _MANIFEST).write_text(json.dumps(_census(tree) | _made_as(root)))
     tree.replace(root)
     installation = _installation(root)
     if installation is None:
@@ -331,8 +331,11 @@ def _check_room(folder: Path, size: int) -> None:
 
 
 def _relocate(tree: Path, root: Path) -> None:
-    """Tell Erlang's scripts where it will be; they name the place that its packages expect."""
-    for script in (tree / _ERLANG / "bin").iterdir():
+    """Tell Erlang's scripts where it will be; they name the place that its packages expect.
+
+    Some are there twice. RabbitMQ starts by the second `erl`, to look for the other nodes of a cluster.
+    """
+    for script in (*(tree / _ERLANG / "bin").iterdir(), *(tree / _ERLANG).glob("erts-*/bin/*")):
         if script.is_symlink() or not script.is_file():
             continue
         content = script.read_bytes()
@@ -364,9 +367,14 @@ def _is_complete(root: Path) -> bool:
     """Return whether nothing of it is missing and nobody has moved it."""
     try:
         manifest = json.loads((root / _MANIFEST).read_text())
-        return bool(manifest == _census(root) | {"root": str(root)})
+        return bool(manifest == _census(root) | _made_as(root))
     except (OSError, ValueError):
         return False
+
+
+def _made_as(root: Path) -> dict[str, int | str]:
+    """Return where it was made, and how: what was made otherwise is made anew."""
+    return {"root": str(root), "relocated_folders": 2}
 
 
 def _census(tree: Path) -> dict[str, int | str]:
