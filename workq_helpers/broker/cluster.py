@@ -6,8 +6,10 @@ import contextlib
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pika
+import pika.exceptions
 from packaging.version import Version
 
 from workq_helpers import rabbitmq
@@ -21,14 +23,16 @@ from workq_helpers.broker.share import RESTART_SECONDS, Share, ask, take_share
 from workq_helpers.errors import BrokerError, BrokerNotOursError, BrokerStartError, InvalidArgumentError
 from workq_helpers.hidden import ENVIRON
 from workq_helpers.rabbitmq.endpoint import Endpoint
-
-if TYPE_CHECKING:
-    import pika
+from workq_helpers.waiting import wait_until
 
 __all__ = ["NEEDED_BYTES", "Cluster", "Node", "QueueMembers", "start_cluster"]
 
 #: What three nodes take with room to spare: some 350 MB were measured with RabbitMQ 4.3, 300 MB with 3.10.
 NEEDED_BYTES = 600_000_000
+#: How long nodes that have met may refuse a queue with a member on each of them, in seconds.
+_SETTLE_SECONDS = 60.0
+#: A queue that is there while the cluster is tried.
+_TRIAL = "workq-trial"
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,22 @@ class Cluster:
         self.bring_back()
         share.note(self.virtual_host, made=True)
         self._on_any(lambda management: management.create_virtual_host(self.virtual_host))
+        if not wait_until(self._takes_quorum_queues, _SETTLE_SECONDS, interval_seconds=0.2):
+            raise BrokerStartError(
+                f"{NODES} nodes have met, and took no quorum queue within {_SETTLE_SECONDS:.0f} s. "
+                f"End them with `workq broker stop`, and try again."
+            )
+
+    def _takes_quorum_queues(self) -> bool:
+        """Say whether a queue can have its members; RabbitMQ 4.0 was seen to refuse one with 541 just after it started."""
+        try:
+            with pika.BlockingConnection(self.addresses()) as connection:
+                channel = connection.channel()
+                channel.queue_declare(queue=_TRIAL, durable=True, arguments={"x-queue-type": "quorum"})
+                channel.queue_delete(queue=_TRIAL)
+        except pika.exceptions.AMQPError:
+            return False
+        return True
 
     @property
     def version(self) -> Version:
