@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 BASE_URL = "/user/someone/"
 JOVYAN = "1000"
-LESSONS_SECONDS = 600.0
+LESSONS_SECONDS = 1200.0
 
 #: Nothing may be gained at run time either, by whichever program.
 POWERLESS = ("--cap-drop=ALL", "--security-opt=no-new-privileges")

@@ -24,7 +24,9 @@ def kept() -> list[int]:
 
 @pytest.mark.once
 @pytest.mark.timeout(300)  # a plan's own deadline is below that, and says more
-@pytest.mark.parametrize("seed", sorted({*FIXED, *kept()}))
+@pytest.mark.parametrize(
+    "seed", [*FIXED, *(pytest.param(seed, marks=pytest.mark.nightly) for seed in kept() if seed not in FIXED)]
+)
 def test_nothing_is_lost_whatever_breaks(broker: Broker, seed: int) -> None:
     plan = make_plan(seed)
     need(broker.ours or not plan.restarts, "only a broker that the course started is restarted by tests")

@@ -130,7 +130,7 @@ class Cluster:
             )
 
     def _takes_quorum_queues(self) -> bool:
-        """Say whether a queue can have its members; RabbitMQ 4.0 was seen to refuse one with 541 just after it started."""
+        """Say whether a queue can have its members; RabbitMQ 4.0 was seen to refuse one with 541 at first."""
         try:
             with pika.BlockingConnection(self.addresses()) as connection:
                 channel = connection.channel()
