@@ -17,7 +17,7 @@ from workq_helpers.errors import InvalidArgumentError
 if TYPE_CHECKING:
     from workq_helpers.session import Session
 
-__all__ = ["Answer", "Choice", "Prediction", "Seen", "letter", "position"]
+__all__ = ["Answer", "Choice", "Prediction", "Seen", "letter", "place", "position"]
 
 
 class Choice(NamedTuple):
@@ -67,10 +67,7 @@ class Prediction:
     @property
     def order(self) -> tuple[int, ...]:
         """The positions of the choices as they are shown: mixed, so that no letter tells, and the same each time."""
-        return tuple(sorted(range(len(self.choices)), key=self._place))
-
-    def _place(self, choice: int) -> bytes:
-        return hashlib.sha256(self.choices[choice].text.encode()).digest()
+        return tuple(sorted(range(len(self.choices)), key=lambda choice: place(self.choices[choice].text)))
 
     def letter(self, choice: int) -> str:
         """Return the letter under which a choice is shown."""
@@ -105,6 +102,11 @@ def position(prediction: Prediction, answer: str) -> int:
     if not isinstance(answer, str) or len(answer) != 1 or answer.lower() not in letters:
         raise InvalidArgumentError(f"The answer is {answer!r}. Pass one of the letters {', '.join(letters)}.")
     return prediction.order[letters.index(answer.lower())]
+
+
+def place(*words: str) -> bytes:
+    """Return what choices are sorted by to be mixed: always the same for the same words."""
+    return hashlib.sha256("\n".join(words).encode()).digest()
 
 
 def letter(position: int) -> str:

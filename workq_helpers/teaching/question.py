@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
-from workq_helpers.teaching.prediction import Choice
+from workq_helpers.teaching.prediction import Choice, place
 
 __all__ = ["Question"]
 
@@ -30,8 +29,4 @@ class Question:
 
     def shuffled(self, key: str) -> tuple[Choice, ...]:
         """Return the choices in an order that is always the same for one key."""
-
-        def place(choice: Choice) -> bytes:
-            return hashlib.sha256(f"{key}\n{self.name}\n{choice.text}".encode()).digest()
-
-        return tuple(sorted((self.right, *self.wrong), key=place))
+        return tuple(sorted((self.right, *self.wrong), key=lambda choice: place(key, self.name, choice.text)))
