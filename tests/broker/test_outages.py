@@ -23,8 +23,11 @@ from workq_helpers import Lesson
 signal.signal(signal.SIGINT, signal.default_int_handler)
 with Lesson("another") as lesson:
     print("open", flush=True)
-    for line in sys.stdin:
+    going_on = True
+    while going_on:
         try:
+            line = sys.stdin.readline()
+            going_on = bool(line)
             print("doing", flush=True)
             exec(line)
             print("done", flush=True)

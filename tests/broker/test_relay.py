@@ -426,6 +426,59 @@ def test_where_there_is_no_broker_who_says_nothing_can_leave(relay_to_nobody: Re
             assert client.recv(1) == b""
 
 
+@contextlib.contextmanager
+def busy(relay: Relay) -> Iterator[None]:
+    """A relay that has no time until the block ends, and in which a pause begins as late as in Python 3.11.2."""
+    late = threading.Event()
+    relay._loop.call_soon_threadsafe(late.wait, 10)
+    yield
+    late.set()
+
+
+@pytest.fixture
+def reading_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.11.2's asyncio: who is told to pause as it is connected reads all the same, once."""
+
+    def add_reader(self: Any, fd: int, callback: Any, *args: Any) -> None:
+        self._loop._add_reader(fd, callback, *args)
+
+    monkeypatch.setattr("asyncio.selector_events._SelectorTransport._add_reader", add_reader)
+
+
+@pytest.mark.usefixtures("reading_at_once")
+def test_what_a_program_says_at_once_reaches_the_broker(lesson: Lesson) -> None:
+    relay = lesson._running_relay()
+    port = relay.endpoint().port
+    with busy(relay):
+        quick = socket.create_connection(("127.0.0.1", port))
+        quick.sendall(HEADER)
+    with quick:
+        quick.settimeout(10)
+        assert quick.recv(1) == b"\x01"  # Connection.Start
+
+
+@pytest.mark.usefixtures("reading_at_once")
+def test_who_leaves_at_once_leaves_nothing_behind(lesson: Lesson, poll_for: Poll) -> None:
+    relay = lesson._running_relay()
+    port = relay.endpoint().port
+    with busy(relay):
+        socket.create_connection(("127.0.0.1", port)).close()
+    with connected(lesson.address) as connection:
+        assert connection.is_open
+    poll_for(lambda: not relay._links)
+
+
+@pytest.mark.usefixtures("reading_at_once")
+def test_what_is_said_at_once_where_there_is_no_broker_ends_in_a_reset(relay_to_nobody: Relay) -> None:
+    port = relay_to_nobody.endpoint().port
+    with busy(relay_to_nobody):
+        quick = socket.create_connection(("127.0.0.1", port))
+        quick.sendall(HEADER)
+    with quick, pytest.raises(ConnectionResetError):
+        quick.settimeout(10)
+        quick.recv(1)
+
+
 def test_a_broker_with_tls_is_spoken_to_with_tls(endpoint: Endpoint, tmp_path: Path) -> None:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))

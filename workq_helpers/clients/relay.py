@@ -220,6 +220,7 @@ class _Link:
         self._program_side = program_side
         self._broker_side: _BrokerSide | None = None
         self._is_refused = False
+        self._early = b""  # what the program said before there was anybody to say it to
         self._silent: set[Side] = set()  # those that say no more
         self._lost: set[Side] = set()
         self._links = links
@@ -240,18 +241,23 @@ class _Link:
             )
         except (OSError, UnicodeError):  # TLS that fails, and a name that is none, among it
             self._is_refused = True
-            self._program_side.transport.resume_reading()
+            if self._early:
+                self._reset()
+            else:
+                self._program_side.transport.resume_reading()
 
     def begin(self, broker_side: _BrokerSide) -> None:
         """Let bytes pass."""
         self._broker_side = broker_side
         if self._program_side.transport.is_closing():
             broker_side.transport.abort()
-        else:
-            self._program_side.transport.resume_reading()
+            return
+        if self._early:
+            self.pass_on(self._program_side, self._early)
+        self._program_side.transport.resume_reading()
 
     def other(self, side: _Side) -> _Side:
-        """Return the other side; no byte passes before there is one."""
+        """Return the other side, once there is one."""
         assert self._broker_side is not None  # noqa: S101
         return self._broker_side if side is self._program_side else self._program_side
 
@@ -259,6 +265,10 @@ class _Link:
         """Let the log read what a side sent, and send it to the other one."""
         if self._is_refused:
             self._reset()
+            return
+        if self._broker_side is None:  # Python 3.11.2 reads once from what was told to pause as it was connected
+            side.transport.pause_reading()
+            self._early += data
             return
         if side is self._program_side:
             self._client.sent(data)
@@ -272,6 +282,9 @@ class _Link:
         """Pass on that a side says no more: after all it said, and before what the broker makes of it."""
         if self._is_refused:
             self._reset()
+            return
+        if self._broker_side is None:
+            self._close()  # it leaves without a word, as early
             return
         self._client.over(side.which)
         self._silent.add(side.which)
