@@ -2569,7 +2569,13 @@
   var MOST_DRAWN = 4;
   function freeSlots({ h }, parent) {
     const boxes = [];
-    const more = h("li", { class: "workq-slots-more", hidden: true });
+    const moreCount = h("span");
+    const more = h(
+      "li",
+      { class: "workq-slots-more", hidden: true },
+      moreCount,
+      h("span", { class: "workq-what" }, " more")
+    );
     const rest = h("li", { class: "workq-slot-text", hidden: true });
     parent.append(more, rest);
     const keep = (wanted) => {
@@ -2593,14 +2599,13 @@
           setAttribute(box, "data-open", free === null);
           setText(box, free === null ? "no limit" : "free");
         }
-        drawCount(more, undrawn, "more");
-        drawCount(rest, ended || free === null ? 0 : free - drawn, "free");
+        setHidden(more, undrawn === 0);
+        setText(moreCount, `+ ${formatCount(undrawn)}`);
+        const undrawnFree = ended || free === null ? 0 : free - drawn;
+        setHidden(rest, undrawnFree === 0);
+        setText(rest, `+ ${formatCount(undrawnFree)} free`);
       }
     };
-  }
-  function drawCount(element, count, what) {
-    setHidden(element, count === 0);
-    setText(element, count === 0 ? "" : `+ ${formatCount(count)} ${what}`);
   }
 
   // workq_helpers/stage/js/work_bar.js

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["CHAPTER"]
 
-#: A pause of so many seconds is one that a guest does not notice.
-_SHORT_SECONDS = 5.0
+#: What the answers say, in seconds: up to here it was a moment, and from there on half a minute.
+_MOMENT_SECONDS = 15.0
+_HALF_A_MINUTE_SECONDS = 30.0
 
 
 # -- checks -------------------------------------------------------------------------------------------
@@ -70,8 +71,10 @@ def _observe_pause(_lesson: Session) -> Seen:
     outage = opened().outage("leader")
     if outage.pause_seconds is None:
         return Seen(2, f"In {outage.waited_seconds:.0f} s nothing was confirmed any more.")
-    choice = 0 if outage.pause_seconds < _SHORT_SECONDS else 1
-    return Seen(choice, "The orders were confirmed again while the node was still down, after a pause.")
+    seen = "The orders were confirmed again while the node was still down, after a pause."
+    if outage.pause_seconds <= _MOMENT_SECONDS:
+        return Seen(0, seen)
+    return Seen(1 if outage.pause_seconds >= _HALF_A_MINUTE_SECONDS else None, seen)
 
 
 def _observe_lost(_lesson: Session) -> Seen:
@@ -118,7 +121,7 @@ PREDICTIONS = (
         "node that leads the queue is killed. How long will nothing be confirmed?",
         (
             Choice(
-                "For a moment: a second or two at most.",
+                "For some seconds at most.",
                 "The two other nodes notice the end of their connection to the leader at once, elect one of "
                 "themselves, and it goes on from where the log ends.",
             ),

@@ -15,7 +15,13 @@ const MOST_DRAWN = 4;
 export function freeSlots({ h }, parent) {
   /** @type {HTMLElement[]} */
   const boxes = [];
-  const more = h("li", { class: "workq-slots-more", hidden: true });
+  const moreCount = h("span");
+  const more = h(
+    "li",
+    { class: "workq-slots-more", hidden: true },
+    moreCount,
+    h("span", { class: "workq-what" }, " more"),
+  );
   const rest = h("li", { class: "workq-slot-text", hidden: true });
   parent.append(more, rest);
 
@@ -42,18 +48,11 @@ export function freeSlots({ h }, parent) {
         setAttribute(box, "data-open", free === null);
         setText(box, free === null ? "no limit" : "free");
       }
-      drawCount(more, undrawn, "more");
-      drawCount(rest, ended || free === null ? 0 : free - drawn, "free");
+      setHidden(more, undrawn === 0);
+      setText(moreCount, `+ ${formatCount(undrawn)}`);
+      const undrawnFree = ended || free === null ? 0 : free - drawn;
+      setHidden(rest, undrawnFree === 0);
+      setText(rest, `+ ${formatCount(undrawnFree)} free`);
     },
   };
-}
-
-/**
- * @param {HTMLElement} element
- * @param {number} count
- * @param {string} what
- */
-function drawCount(element, count, what) {
-  setHidden(element, count === 0);
-  setText(element, count === 0 ? "" : `+ ${formatCount(count)} ${what}`);
 }
