@@ -107,8 +107,10 @@ OVERLAPPING = """root => {
             + " .workq-settings, .workq-message, .workq-slots-more, button, summary"));
         apart(inside, name);
         const box = card.getBoundingClientRect();
-        for (const one of inside.map(one => [one.className, one.getBoundingClientRect()]))
-            if (one[1].right > box.right + 1 || one[1].bottom > box.bottom + 1) faults.push(`${name}: ${one[0]} outside`);
+        for (const one of inside) {
+            const {right, bottom} = one.getBoundingClientRect();
+            if (right > box.right + 1 || bottom > box.bottom + 1) faults.push(`${name}: ${one.className} outside`);
+        }
     }
     return faults;
 }"""
