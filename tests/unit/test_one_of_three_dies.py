@@ -102,7 +102,9 @@ def test_a_picture_names_leader_and_followers_and_escapes_what_it_shows() -> Non
     ("down", "leader"),
     [((), "node-1"), (("node-3",), "node-1"), (("node-1",), ""), (("node-2", "node-3"), "")],
 )
-def test_nothing_leads_that_is_down_or_alone(monkeypatch: pytest.MonkeyPatch, down: tuple[str, ...], leader: str) -> None:
+def test_nothing_leads_that_is_down_or_alone(
+    monkeypatch: pytest.MonkeyPatch, down: tuple[str, ...], leader: str
+) -> None:
     monkeypatch.setattr(nodes_module, "_ELECTION_SECONDS", 0.0)
     states = {name: "down" if name in down else "up" for name in ("node-1", "node-2", "node-3")}
     cluster: Any = SimpleNamespace(
