@@ -1,8 +1,8 @@
 """How long `make lab` takes to set up from nothing, and which part of it, beside uv: `python benchmarks/set_up.py`.
 
-In a copy of the checkout without a ``.venv``, by turns with uv alone. In each round first both with empty caches of
-their own, so that every package comes from the index, which is a measurement of the network as well; then both with what
-the first set-up left in its caches.
+In a copy of the checkout without a ``.venv``, by turns with uv alone: first each with empty caches of its own, so that
+every package comes from the index, which is a measurement of the network as well; then both with what the first set-up
+left in its caches.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.bench import Bench, alone
@@ -34,15 +35,17 @@ def measure(bench: Bench) -> None:
     with tempfile.TemporaryDirectory(prefix="wq-") as name:
         folder = Path(name)
         _copy_to(folder / "course")
-        for what, begins_empty in (("with empty caches", True), ("with full caches", False)):
-            rounds, alone_ = [], []
-            for number in range(bench.rounds):
-                rounds.append(
-                    _one_set_up(folder / "course", _caches(folder / f"caches-{number if begins_empty else 0}"))
-                )
-                alone_.append(_uv_alone(folder, _caches(folder / (f"alone-{number}" if begins_empty else "caches-0"))))
-            bench.report.add(Row(PART, what, "uv alone", "s", alone_))
-            _report(bench, what, rounds, alone_)
+        _compare(bench, "with empty caches", folder, lambda who, number: _caches(folder / f"{who}-{number}"))
+        _compare(bench, "with full caches", folder, lambda _who, _number: _caches(folder / "course-0"))
+
+
+def _compare(bench: Bench, what: str, folder: Path, caches: Callable[[str, int], dict[str, str]]) -> None:
+    rounds, alone_ = [], []
+    for number in range(bench.rounds):
+        rounds.append(_one_set_up(folder / "course", caches("course", number)))
+        alone_.append(_uv_alone(folder, caches("alone", number)))
+    bench.report.add(Row(PART, what, "uv alone", "s", alone_))
+    _report(bench, what, rounds, alone_)
 
 
 def _caches(folder: Path) -> dict[str, str]:

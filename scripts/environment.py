@@ -255,7 +255,7 @@ def uv_on_this_machine() -> str | None:
 
 
 def uv_in_its_cache() -> list[str]:
-    """uv as it unpacked itself when it was last installed here, which saves pip the seconds that it takes to fetch it."""
+    """What uv unpacked of itself when it last installed itself; pip would take seconds to fetch it again."""
     cache = index_settings.uv_cache(os.environ)
     return [str(program) for program in sorted(cache.glob("archive-v*/*/uv-*.data/scripts/uv"))]
 
