@@ -50,14 +50,18 @@ class Book:
         self.trace = Trace(log)
         self.marks = Marks()
         self._observers: weakref.WeakSet[Observer] = weakref.WeakSet()
+        self._lock = threading.Lock()
 
     def join(self, observer: Observer) -> None:
         """Learn of another observer that writes here."""
-        self._observers.add(observer)
+        with self._lock:
+            self._observers.add(observer)
 
     def agreed(self, events: int) -> None:
         """Learn that the broker's counts were those of the log when it had so many events: all had arrived by then."""
-        for observer in list(self._observers):
+        with self._lock:
+            observers = list(self._observers)
+        for observer in observers:
             observer.agreed(events)
 
 
