@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from playwright.sync_api import expect
+
 from tests.browser.axe import violations
 from tests.browser.lab import Lab
 
@@ -18,16 +20,17 @@ def test_a_quiz_is_answered_by_keyboard_and_shown_again(lab: Lab) -> None:
     assert not page.get_by_text("No buttons below?").first.is_visible()
     questions = notebook.evaluate("[each.question.question for each in CHAPTER.quiz().quiz.asked]")
     assert len(questions) == form.get_by_role("button", name="Answer").count()
+    notebook.select(0)
     form.locator("input[type=radio]").first.focus()
+    active = notebook.script("() => [panel().content.activeCellIndex, panel().content.mode]")
+    page.keyboard.press("ArrowDown")
+    expect(form.locator("input[type=radio]").nth(1)).to_be_checked()
     page.keyboard.press("Tab")
-    page.keyboard.press("Space")
-    for _ in form.locator("input[type=radio]").all():
-        if page.evaluate("() => document.activeElement.matches('button')"):
-            break
-        page.keyboard.press("Tab")
-    page.keyboard.press("Space")
+    expect(form.get_by_role("button", name="Answer").first).to_be_focused()
+    page.keyboard.press("Enter")
     said = form.get_by_role("status")
     said.wait_for()
+    assert notebook.script("() => [panel().content.activeCellIndex, panel().content.mode]") == active
     assert said.inner_text() == notebook.evaluate("CHAPTER.quiz().quiz.feedback(0)")
     assert notebook.evaluate("CHAPTER.quiz().quiz.given(0)") == 1
     assert violations(page, ".workq-form") == []

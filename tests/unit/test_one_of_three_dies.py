@@ -13,7 +13,7 @@ from workq_helpers.broker.cluster import QueueMembers
 from workq_helpers.errors import BrokerError, CheckFailedError
 from workq_helpers.lessons.one_of_three_dies import CHAPTER
 from workq_helpers.lessons.one_of_three_dies import nodes as nodes_module
-from workq_helpers.lessons.one_of_three_dies.nodes import KINDS, KeptNodes, kept_run
+from workq_helpers.lessons.one_of_three_dies.nodes import KINDS, KeptNodes, LiveNodes, kept_run
 from workq_helpers.lessons.one_of_three_dies.outages import Count, Outage
 from workq_helpers.lessons.one_of_three_dies.picture import ClusterPicture
 from workq_helpers.lessons.one_of_three_dies.strip import ClusterStrip
@@ -98,6 +98,24 @@ def test_a_picture_names_leader_and_followers_and_escapes_what_it_shows() -> Non
     assert ClusterPicture.from_json(picture.to_json()) == picture
 
 
+@pytest.mark.parametrize(
+    ("down", "leader"),
+    [((), "node-1"), (("node-3",), "node-1"), (("node-1",), ""), (("node-2", "node-3"), "")],
+)
+def test_nothing_leads_that_is_down_or_alone(
+    monkeypatch: pytest.MonkeyPatch, down: tuple[str, ...], leader: str
+) -> None:
+    monkeypatch.setattr(nodes_module, "_ELECTION_SECONDS", 0.0)
+    states = {name: "down" if name in down else "up" for name in ("node-1", "node-2", "node-3")}
+    cluster: Any = SimpleNamespace(
+        nodes=lambda: [SimpleNamespace(name=name, state=state) for name, state in states.items()],
+        queues=lambda: [QueueMembers("orders", "quorum", "node-1", ("node-2", "node-3"))],
+    )
+    (queue,) = LiveNodes(cluster).picture().queues
+    assert queue.leader == leader
+    assert sorted({queue.leader, *queue.followers} - {""}) == ["node-1", "node-2", "node-3"]
+
+
 class Three:
     """Three nodes that do at once what they are told."""
 
@@ -126,6 +144,17 @@ def test_a_strip_kills_what_is_up_and_starts_what_is_down(poll_for: Any) -> None
         button.click()
     poll_for(lambda: three.states == {"node-1": "down", "node-2": "up", "node-3": "up"})
     poll_for(lambda: "the only node that runs" in strip.said.value)
+
+
+def test_the_picture_of_a_moment_is_hidden_beside_the_strip_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    three: Any = Three()
+    shown: list[dict[str, str]] = []
+    monkeypatch.setattr("IPython.display.display", lambda data, **_: shown.append(data))
+    strip = ClusterStrip(lambda: three)
+    strip.hold()
+    strip.show()
+    assert "workq-form" in strip.widget()._dom_classes
+    assert '<div class="workq-without-buttons">' in shown[0]["text/html"]
 
 
 def test_kept_nodes_have_no_buttons(kept: KeptNodes) -> None:

@@ -10,10 +10,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from IPython import display
 
+from workq_helpers.anonymity import anonymous
 from workq_helpers.clients.console import Console
 from workq_helpers.clients.pace import seconds_per_dot
 from workq_helpers.clients.publisher import Publisher
@@ -450,8 +452,8 @@ class Stage:
                 self._log.record("played", result.name, detail=call.code)
             if isinstance(call, Call) and call.in_full:
                 result.wait(_SEND_SECONDS)
-            if isinstance(call, Call) and call.method == "purge":
-                self._notify("info", f"{result} messages were taken out of {call.arguments[0]}.")
+            if told := _told(call, result):
+                self._notify("info", told)
         except WorkqError as error:
             self._refuse(number, str(error))
         except Exception as error:
@@ -477,6 +479,21 @@ class Stage:
             self._counter += 1
             self._notices.append({"number": self._counter, "level": level, "text": text})
         self._log.poke()
+
+
+def _told(call: Call | Declaration, result: Any) -> str:
+    """Return what a call brought about, where the picture does not show it."""
+    if isinstance(call, Declaration):
+        return ""
+    if call.method == "purge":
+        return f"{result} messages were taken out of {call.arguments[0]}."
+    if call.method == "save_run":
+        file = Path(result).absolute()
+        return (
+            f"The run is in the file {file.name}, in the folder {anonymous(str(file.parent))}. "
+            "Any browser plays it, without Python and RabbitMQ."
+        )
+    return ""
 
 
 def frame_seconds(frame: Frame) -> float:

@@ -40,7 +40,7 @@ class HelpButtons:
 
     def widget(self) -> Any:
         """Return the buttons as one ipywidget."""
-        return ipywidgets.VBox([ipywidgets.HBox([self.hint, self.solution]), self.shown])
+        return widgets.form([ipywidgets.HBox([self.hint, self.solution]), self.shown])
 
     def show(self) -> None:
         """Show them below the cell that runs, and nothing where there are no widgets."""

@@ -1,4 +1,4 @@
-"""Widgets in a notebook, and what stands there without them: `form`, `show`, `without_buttons`."""
+"""Widgets in a notebook, and what stands there without them: `form`, `show`, `in_place`, `without_buttons`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import ipywidgets
 from IPython import display
 
-__all__ = ["form", "show", "show_alone", "without_buttons"]
+__all__ = ["form", "in_place", "show", "show_alone", "without_buttons"]
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 
-#: A style for the notebook: what to do without buttons is said only where there are none.
+#: A style for the notebook: what stands in place of a form, and what to do without one, is hidden beside one.
 _NO_BUTTONS = ".jp-OutputArea-child:has(+ .jp-OutputArea-child .workq-form) .workq-without-buttons { display: none; }"
 
 #: A style for the answers of a question: one too long for its line goes on below itself, and covers no other.
@@ -24,7 +24,10 @@ _LONG_ANSWERS = (
 
 
 def form(parts: Sequence[Any]) -> Any:
-    """Return widgets below each other as a form, beside which `without_buttons` is hidden."""
+    """Return widgets below each other as a form, beside which `in_place` and `without_buttons` are hidden.
+
+    In JupyterLab its keys are its own, see `stage/js/lab/form_keys.js`.
+    """
     style = ipywidgets.HTML(f"<style>{_LONG_ANSWERS}</style>", layout=ipywidgets.Layout(display="none"))
     made = ipywidgets.VBox([*parts, style])
     made.add_class("workq-form")
@@ -43,6 +46,11 @@ def show(plain: str, as_html: str, widget: Any) -> None:
 def show_alone(widget: Any) -> None:
     """Show a widget below the cell that runs, and nothing where there are no widgets."""
     display.display({_WIDGET: widget._repr_mimebundle_()[_WIDGET]}, raw=True)
+
+
+def in_place(as_html: str) -> str:
+    """Return HTML that stands in a form's place where there is none, and that a notebook hides beside one."""
+    return f'<style>{_NO_BUTTONS}</style><div class="workq-without-buttons">{as_html}</div>'
 
 
 def without_buttons(as_html: str) -> str:

@@ -173,7 +173,7 @@ def _count_the_votes(trial: Trial, can_confirm: Any) -> str:
     for case in _CASES:
         members = [f"node-{number}" for number in range(1, case.members + 1)]
         down = {f"node-{number}" for number in case.down}
-        told = f"members {', '.join(members)} and {', '.join(sorted(down)) or 'none'} down"
+        told = f"members {', '.join(members)} (down: {', '.join(sorted(down)) or 'none'})"
         given = list(members), set(down)
         try:
             answer = trial.call(can_confirm, *given, name="can_confirm")

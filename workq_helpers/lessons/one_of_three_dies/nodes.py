@@ -263,10 +263,10 @@ class LiveNodes(Nodes):
 
 
 def _led(queue: QueueMembers, states: Mapping[str, str]) -> QueueMembers:
-    """Return a queue without its leader where that can't be one: no majority of its members is up."""
+    """Return a queue without its leader where that can't be one: it is not up, or no majority of the members is."""
     members = [each for each in (queue.leader, *queue.followers) if each]
     up = [each for each in members if states.get(each) == "up"]
-    if queue.type == "classic" or 2 * len(up) > len(members):
+    if queue.type == "classic" or (queue.leader in up and 2 * len(up) > len(members)):
         return queue
     return replace(queue, leader="", followers=tuple(sorted(members)))
 

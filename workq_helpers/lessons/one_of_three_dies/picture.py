@@ -9,7 +9,10 @@ from typing import Any
 
 from workq_helpers.broker.cluster import QueueMembers
 
-__all__ = ["ClusterPicture"]
+__all__ = ["GAP", "WIDTH", "ClusterPicture", "columns"]
+
+#: How far the nodes stand apart, and how wide all of them are at most, in CSS.
+GAP, WIDTH = "0.6em", "54em"
 
 _LEADER, _FOLLOWER = "●", "○"
 #: Ink and paper for each state: dark on pale, to be read in any theme.
@@ -57,7 +60,8 @@ class ClusterPicture:
 
     def _repr_html_(self) -> str:
         boxes = "".join(self._box(node, state) for node, state in self.states.items())
-        return f'<div style="display: flex; flex-wrap: wrap; gap: 0.8em">{boxes}</div>'
+        grid = f"display: grid; grid-template-columns: {columns(len(self.states))}; gap: {GAP}; max-width: {WIDTH}"
+        return f'<div style="{grid}">{boxes}</div>'
 
     def _box(self, node: str, state: str) -> str:
         ink, paper = _COLORS[state]
@@ -65,6 +69,11 @@ class ClusterPicture:
         style = f"color: {ink}; background: {paper}; border: 2px solid {ink}; border-radius: 6px"
         faded = "; opacity: 0.75; border-style: dashed" if state == "down" else ""
         return (
-            f'<div style="{style}{faded}; padding: 0.5em 0.9em; min-width: 11em">'
+            f'<div style="{style}{faded}; padding: 0.5em 0.9em; line-height: 1.6; overflow-wrap: anywhere">'
             f"<strong>{html.escape(node)}</strong> is {html.escape(state)}{lines}</div>"
         )
+
+
+def columns(count: int) -> str:
+    """Return a CSS grid's columns for nodes side by side, all as wide, however narrow the place is."""
+    return f"repeat({count}, minmax(0, 1fr))"

@@ -10,7 +10,7 @@ import ipywidgets
 
 from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.lessons.one_of_three_dies.nodes import KeptNodes, LiveNodes, opened
-from workq_helpers.lessons.one_of_three_dies.picture import ClusterPicture
+from workq_helpers.lessons.one_of_three_dies.picture import GAP, WIDTH, ClusterPicture, columns
 from workq_helpers.teaching import widgets
 from workq_helpers.text import paragraph
 
@@ -51,19 +51,20 @@ class ClusterStrip:
         self._first = nodes.picture()
         self.picture = ipywidgets.HTML(self._first._repr_html_())
         self.said = ipywidgets.HTML()
-        self.buttons = {name: ipywidgets.Button(description="") for name in self._first.states} if nodes.live else {}
+        self.buttons = {name: _button() for name in self._first.states} if nodes.live else {}
         for name, button in self.buttons.items():
             button.on_click(lambda _, name=name: self._begin(name))
         self._draw(self._first)
 
     def show(self) -> None:
         """Show it below the cell that runs, and begin to look at the nodes."""
-        widgets.show(repr(self._first), self._first._repr_html_(), self.widget())
+        widgets.show(repr(self._first), widgets.in_place(self._first._repr_html_()), self.widget())
         threading.Thread(target=self._look, name="workq cluster strip", daemon=True).start()
 
     def widget(self) -> Any:
-        """Return it as one ipywidget."""
-        return ipywidgets.VBox([ipywidgets.HBox(list(self.buttons.values())), self.picture, self.said])
+        """Return it as one ipywidget: each button above its node."""
+        grid = ipywidgets.Layout(grid_template_columns=columns(len(self.buttons)), grid_gap=GAP, max_width=WIDTH)
+        return widgets.form([ipywidgets.GridBox(list(self.buttons.values()), layout=grid), self.picture, self.said])
 
     def hold(self) -> None:
         """Look no more."""
@@ -98,3 +99,7 @@ class ClusterStrip:
             self.said.value = paragraph(str(error))
         finally:
             self._busy.discard(name)
+
+
+def _button() -> Any:
+    return ipywidgets.Button(layout=ipywidgets.Layout(width="auto", margin="0"))

@@ -1,6 +1,36 @@
 // Made by `make bundle` from the modules in workq_helpers/stage/js: change them, not this.
 "use strict";
 (() => {
+  // workq_helpers/stage/js/lab/form_keys.js
+  var FORM = ".workq-form";
+  var GROUP = ".widget-radio-box";
+  var KEYS = /* @__PURE__ */ new Set(["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight", "Enter", " "]);
+  var groups = 0;
+  function keepFormKeys(page2) {
+    page2.addEventListener("keydown", keepKey, { capture: true });
+    page2.addEventListener("focusin", nameGroup);
+  }
+  function keepKey(event) {
+    const focused = inForm(event, "*");
+    if (!focused) return;
+    const alone = !(event.shiftKey || event.ctrlKey || event.altKey || event.metaKey);
+    if (alone && KEYS.has(event.key)) focused.setAttribute("data-lm-suppress-shortcuts", "true");
+    else focused.removeAttribute("data-lm-suppress-shortcuts");
+  }
+  function nameGroup(event) {
+    const buttons = [...inForm(event, GROUP)?.querySelectorAll("input") ?? []];
+    if (buttons.every((button) => button.name)) return;
+    groups += 1;
+    for (const button of buttons) button.name = `workq-choices-${groups}`;
+  }
+  function inForm(event, selector) {
+    const target = (
+      /** @type {Partial<Element>} */
+      event.target
+    );
+    return target.closest?.(FORM) && target.closest?.(selector);
+  }
+
   // workq_helpers/stage/js/lab/invitation.js
   var INVITATION = [
     ["h3", "The stage"],
@@ -166,6 +196,7 @@
     activate: async (app) => {
       const [lumino] = Object.values(shared["@lumino/widgets"]);
       const { Widget } = (await lumino.get())();
+      keepFormKeys(page);
       page.workqPanel = new StagePanel(app.shell, Widget, app.restored);
     }
   };
