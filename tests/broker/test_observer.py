@@ -14,6 +14,7 @@ import pytest
 from packaging.version import Version
 
 from workq_helpers import Lesson
+from workq_helpers.clients import pika_private
 from workq_helpers.errors import WorkqError
 from workq_helpers.lessons.mistakes_and_long_work.ack_timeout import declare_impatient_queue
 from workq_helpers.log.events import Event
@@ -34,8 +35,9 @@ def events(lesson: Lesson, *kinds: str) -> list[Event]:
 
 def send(lesson: Lesson, *tasks: str, queue: str = "hello") -> None:
     with lesson.connect() as connection:
+        channel = connection.channel()  # one for all: RabbitMQ keeps the order of a channel, not that of several
         for task in tasks:
-            connection.channel().basic_publish("", queue, task.encode())
+            channel.basic_publish("", queue, task.encode())
 
 
 def ready(lesson: Lesson, queue: str = "hello") -> int:
@@ -105,6 +107,60 @@ def test_a_closed_connection_drops_what_came_under_auto_ack(lesson: Lesson) -> N
         lesson.log.wait_for(lambda: len(events(lesson, "delivered")) == 2, 1)
     assert fates(lesson)["a"] == "done"
     assert fates(lesson)["b"] == ("lost" if len(events(lesson, "delivered")) == 2 else "waiting")
+
+
+def test_an_ack_on_a_dead_connection_is_not_said_to_have_arrived(lesson: Lesson) -> None:
+    send(lesson, "a", "b", "c")
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        channel.basic_qos(prefetch_count=1)
+        deliveries = channel.consume("hello")
+        for _ in "ab":  # that "c" comes shows that RabbitMQ knows of these acks
+            channel.basic_ack(next(deliveries)[0].delivery_tag)
+        method, _, _ = next(deliveries)
+        pika_private.cut(connection._impl)
+        with contextlib.suppress(pika.exceptions.AMQPError):
+            channel.basic_ack(method.delivery_tag)
+            connection.process_data_events(5)
+    assert [event.task for event in events(lesson, "acked")] == ["a", "b", "c"]
+    assert fates(lesson) == {"a": "done", "b": "done", "c": "unknown"}
+    assert "its ack may not have arrived" in reasons(lesson)["c"]
+    assert lesson.take_stock()
+    assert fates(lesson) == {"a": "done", "b": "done", "c": "waiting"}
+    assert ready(lesson) == 1
+
+
+def test_an_ack_of_which_the_counts_have_told_is_done_whatever_becomes_of_its_connection(lesson: Lesson) -> None:
+    send(lesson, "a")
+    with contextlib.suppress(pika.exceptions.AMQPError), lesson.connect() as connection:
+        channel = connection.channel()
+        channel.basic_ack(next(channel.consume("hello"))[0].delivery_tag)
+        assert lesson.take_stock()
+        pika_private.cut(connection._impl)
+    assert not connection.is_open
+    assert fates(lesson) == {"a": "done"}
+
+
+def test_a_worker_whose_ack_met_a_dead_connection_gets_its_task_again(lesson: Lesson) -> None:
+    seen = []
+
+    def cook(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        seen.append(fates(lesson)["a"])
+        if len(seen) == 1:
+            connection = worker._consumer._life.connection
+            assert connection is not None
+            pika_private.cut(connection)
+        ch.basic_ack(method.delivery_tag)
+
+    [worker] = lesson.start_workers(1, cook, queue="hello")
+    send(lesson, "a")
+    lesson.wait_until_idle()
+    assert seen == ["in hand", "in hand"]
+    assert fates(lesson) == {"a": "done"}
+    assert lesson.ledger().workers()[worker.name].done == 1
+    assert [event.detail for event in events(lesson, "unknown")] == [
+        "its ack may not have arrived before the connection was lost"
+    ]
 
 
 def test_a_consumer_that_the_broker_canceled_settles_nothing(lesson: Lesson) -> None:

@@ -8,6 +8,7 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ import pytest
 
 from workq_helpers import Broker, Lesson, print_work_and_ack
 from workq_helpers.log.events import EventLog
-from workq_helpers.stage import Stage
+from workq_helpers.stage import Stage, saving
 from workq_helpers.stage.broker_counts import BrokerWatch
 from workq_helpers.stage.frame import Frame, WorkerCard
 from workq_helpers.stage.playhead import Playhead
@@ -172,6 +173,32 @@ def test_what_waits_with_no_worker_is_counted_by_log_and_broker(lesson: Lesson, 
     browser.shows(lambda frame: frame["queues"][0]["ready"] == {"broker": 0, "log": 0})
     assert "5 messages were taken out of hello." in browser.frame["notices"][-1]["text"]
     assert browser.frame["ends"]["discarded"]["count"] == 5
+
+
+def test_a_run_is_saved_beside_the_notebook_and_the_stage_says_where_or_why_not(
+    lesson: Lesson, browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    lesson.start_worker(print_work_and_ack, queue="hello")
+    browser.do("send", queue="hello", task="Soup.")
+    browser.shows(lambda frame: done(frame) == 1)
+    assert browser.do("save_run")["ok"]
+    [file] = folder.iterdir()
+    assert [row["fate"] for row in saving.load(file).file["tasks"]] == ["done"]
+    told = f"The run is in the file {file.name}, in the folder ~/notebooks."
+    browser.shows(lambda frame: frame["notices"][-1]["text"].startswith(told))
+    assert browser.frame["python"][-1]["code"] == f'lesson.save_run("{file.name}")'
+    file.unlink()
+    folder.rmdir()
+    refused = browser.do("save_run")
+    assert refused["ok"] is False
+    assert refused["text"].startswith(f"{file.name} can't be written: ")
+    browser.shows(
+        lambda frame: frame["notices"][-1] == {**frame["notices"][-1], "level": "error", "text": refused["text"]}
+    )
 
 
 def test_tasks_sent_one_after_another_stay_in_order(lesson: Lesson, browser: Browser) -> None:

@@ -13,7 +13,7 @@ from tests.browser.lab import Lab, Notebook
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
 
-__all__ = ["SECONDS", "Stage", "lesson_cells", "open_stage"]
+__all__ = ["SECONDS", "Stage", "lesson_cells", "open_stage", "put"]
 
 #: How long the stage may take to show what happened, with a busy machine in mind.
 SECONDS = 60.0
@@ -90,12 +90,12 @@ def open_stage(lab: Lab, *, seconds_per_dot: float = 0.05, before_stage: str = "
     notebook.show(1)
     stage = Stage(notebook)
     stage.expect_alive()
-    _put(stage, beside)
+    put(stage, beside)
     notebook.show(1)
     return stage
 
 
-def _put(stage: Stage, beside: bool) -> None:
+def put(stage: Stage, beside: bool) -> None:
     """Put the stage beside its notebook or below its cell; JupyterLab remembers what the test before wanted."""
     panel = stage.page.locator("#workq-stage-panel .workq-stage")
     back = stage.page.get_by_role("button", name="Show the stage beside the notebook")

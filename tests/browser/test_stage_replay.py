@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.lab import Lab
-from tests.browser.stage import Stage, open_stage
+from tests.browser.stage import Stage, open_stage, put
 
 TWO_WORKERS = 'workers = lesson.start_workers(2, callback, queue="hello", prefetch_count=1)\n'
 
@@ -94,6 +95,28 @@ def test_a_replay_plays_to_its_end(done: Stage) -> None:
     expect(done.root).to_have_attribute("data-mode", "live")
 
 
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_run_is_saved_beside_the_notebook_and_plays_in_a_browser(done: Stage, beside: bool) -> None:
+    put(done, beside)
+    done.root.locator(".workq-save > summary").click()
+    done.root.get_by_role("button", name="Save this run", exact=True).click()
+    notice = done.root.locator(".workq-notice").filter(has_text="The run is in the file")
+    expect(notice).to_be_visible()
+    done.screenshot(f"stage-saved-{'beside' if beside else 'inline'}")
+    found = re.search(r"the file (\S+), in the folder (\S+)\. Any browser plays it", notice.inner_text())
+    assert found
+    file = done.notebook.server.root / found[1]
+    assert file.is_file()
+    context = done.page.context.browser.new_context(offline=True)
+    with contextlib.closing(context):
+        page = context.new_page()
+        page.goto(file.as_uri())
+        page.locator("[data-field='seconds']").focus()
+        page.keyboard.press("End")
+        expect(page.locator(".workq-end[data-end='done'] [data-count]")).to_have_text("5")
+        expect(page.locator(".workq-save")).to_be_hidden()
+
+
 def test_each_control_shows_the_python_that_does_the_same(done: Stage) -> None:
     done.root.locator(".workq-python > summary").click()
     calls = done.root.locator(".workq-python code")
@@ -117,6 +140,7 @@ def test_each_control_shows_the_python_that_does_the_same(done: Stage) -> None:
 def test_every_control_has_its_python(done: Stage) -> None:
     done.root.locator(".workq-python > summary").click()
     done.root.locator(".workq-many > summary").click()
+    done.root.locator(".workq-save > summary").click()
     explained = done.root.locator(".workq-explained code")
     for do, code in {
         "send": "lesson.start_publisher(",
@@ -129,6 +153,7 @@ def test_every_control_has_its_python(done: Stage) -> None:
         "start_over": "lesson.start_over()",
         "pause": "lesson.stage.pause()",
         "live": "lesson.stage.live()",
+        "save_run": "lesson.save_run(",
     }.items():
         done.button(do).focus()
         expect(explained).to_contain_text(code)

@@ -18,6 +18,7 @@ describe("controls", () => {
     pause: [{ do: "pause" }],
     live: [{ do: "live" }],
     step: [{ do: "step", by: -1 }],
+    save_run: [{ do: "save_run" }],
   };
   for (const [name, expected] of Object.entries(cases)) {
     test(`${name} sends its command`, () => {

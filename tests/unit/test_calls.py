@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,7 @@ class FakeLesson:
     """Keeps what was called on it, under its dotted name."""
 
     def __init__(self, *workers: SimpleNamespace) -> None:
+        self.name = "round-robin"
         self.workers = list(workers)
         self.programs = [SimpleNamespace(name="worker.py 1")]
         self.called: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
@@ -57,6 +59,7 @@ COMMANDS: list[tuple[dict[str, Any], str]] = [
     ({"do": "crash"}, "lesson.broker.crash()"),
     ({"do": "purge", "queue": "hello"}, 'lesson.purge("hello")'),
     ({"do": "start_over"}, "lesson.start_over()"),
+    ({"do": "save_run"}, 'lesson.save_run("round-robin-run.html")'),
     ({"do": "pause"}, "lesson.stage.pause()"),
     ({"do": "play"}, "lesson.stage.play()"),
     ({"do": "play", "speed": 0.25}, "lesson.stage.play(speed=0.25)"),
@@ -124,6 +127,29 @@ def test_a_queue_is_declared_in_plain_pika() -> None:
     assert 'queue_declare(queue="hello", durable=True)' in call.code
     plain = call_for({"do": "declare", "queue": "hello"}, FakeLesson())  # type: ignore[arg-type]
     assert 'queue_declare(queue="hello")' in plain.code
+
+
+def test_a_run_that_was_saved_before_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("round-robin-run.html", "round-robin-run-2.html", "round-robin-run-3.html"):
+        call = call_for({"do": "save_run"}, FakeLesson())  # type: ignore[arg-type]
+        assert call.code == f'lesson.save_run("{name}")'
+        Path(name).symlink_to("what is not there")
+
+
+@pytest.mark.parametrize(
+    ("lesson", "file"),
+    [
+        ("../../etc/passwd", "etc-passwd-run.html"),
+        ('Käse & "Brot"', "Käse-Brot-run.html"),
+        ("???", "lesson-run.html"),
+        ("a" * 500, f"{'a' * 60}-run.html"),
+    ],
+)
+def test_whatever_a_lesson_is_called_its_run_has_a_file_beside_the_notebook(lesson: str, file: str) -> None:
+    named = FakeLesson()
+    named.name = lesson
+    assert call_for({"do": "save_run"}, named).code == f'lesson.save_run("{file}")'  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

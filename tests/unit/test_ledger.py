@@ -11,6 +11,7 @@ from tests.properties import examples
 from workq_helpers.log.details import (
     BrokerChange,
     ConsumeOptions,
+    Counted,
     Detail,
     FetchOptions,
     Handback,
@@ -132,6 +133,31 @@ def test_an_ack_that_never_arrived_is_taken_back_by_the_redelivery() -> None:
     consume(log, "delivered started acked finished")
     log.record("delivered", "w2", "hello", "m", "T", 1, True)
     assert places_of(log) == {"T": "in hand"}
+
+
+def test_an_ack_that_may_not_have_arrived_is_unknown_until_the_counts_or_a_delivery_tell() -> None:
+    for told in ("counted", "delivered"):
+        log = published()
+        consume(log, "delivered started acked finished unknown")
+        ledger = ledger_of(log)
+        assert (ledger.places()["unknown"], ledger.places()["done"], ledger.workers()["w"].done) == (1, 0, 0)
+        if told == "counted":
+            log.record("counted", "broker", "hello", detail=Counted(1, 0))
+        else:
+            log.record("delivered", "w2", "hello", "m", "T", 1, True)
+        assert places_of(log) == {"T": "waiting" if told == "counted" else "in hand"}
+
+
+def test_of_several_acks_that_may_not_have_arrived_the_last_are_the_first_to_be_missed() -> None:
+    log = published()
+    log.record("published", "p", "hello", "m2", "T2")
+    consume(log, "delivered acked", mark="m")
+    log.record("delivered", "w", "hello", "m2", "T2", 2)
+    log.record("acked", "w", "hello", "m2", "T2", 2)
+    for mark, task, tag in (("m", "T", 1), ("m2", "T2", 2)):
+        log.record("unknown", "w", "hello", mark, task, tag)
+    log.record("counted", "broker", "hello", detail=Counted(1, 0))
+    assert places_of(log) == {"T": "unknown", "T2": "waiting"}
 
 
 def test_nack_and_reject_say_what_becomes_of_the_message() -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
-from pika.spec import Basic, BasicProperties
+import pytest
+from pika.amqp_object import Method
+from pika.spec import Basic, BasicProperties, Channel, Queue
 
 from workq_helpers.log.events import EventLog
+from workq_helpers.log.ledger import Ledger
 from workq_helpers.log.observer import Book, Observer
 
 
@@ -19,3 +22,124 @@ def test_what_comes_when_the_connection_has_ended_is_no_delivery() -> None:
     assert [event.kind for event in log] == before
     assert before[-2:] == ["delivered", "requeued"]
     assert observer.latest is None
+
+
+class Client:
+    """A client with one consumer, and what the log says of its tasks."""
+
+    def __init__(self, prefetch_count: int, global_qos: bool = False) -> None:
+        self.log = EventLog()
+        self.book = Book(self.log)
+        self.observer = Observer("worker-1", self.book)
+        self.observer.sent(1, Basic.Qos(prefetch_count=prefetch_count, global_qos=global_qos))
+        self.observer.received(1, Basic.QosOk())
+        self.observer.sent(1, Basic.Consume(queue="hello", consumer_tag="tag"))
+        self.observer.received(1, Basic.ConsumeOk("tag"))
+        self.tags = 0
+
+    def gets(self, *tasks: str) -> None:
+        for task in tasks:
+            self.tags += 1
+            delivery = Basic.Deliver("tag", self.tags, False, "", "hello")
+            headers = {"x-workq-mark": task}
+            self.observer.received_message(1, delivery, BasicProperties(headers=headers), task.encode())
+
+    def sends(self, *methods: Method) -> None:
+        for method in methods:
+            self.observer.sent(1, method)
+
+    def is_cut_off(self) -> str:
+        self.observer.connection_closed("the connection was lost", by_us=False)
+        return self.fates()
+
+    def fates(self) -> str:
+        """The first letters of where its tasks are."""
+        ledger = Ledger()
+        ledger.catch_up(self.log)
+        return "".join(message.place[0] for message in ledger)
+
+
+def test_what_was_acknowledged_last_is_unknown_when_the_connection_is_lost() -> None:
+    client = Client(prefetch_count=0)
+    client.gets("a", "b", "c")
+    client.sends(Basic.Ack(1), Basic.Ack(2))
+    assert client.fates() == "ddi"
+    assert client.is_cut_off() == "uuw"
+
+
+@pytest.mark.parametrize(("prefetch_count", "fates"), [(1, "dddu"), (2, "dduu"), (3, "duuu"), (0, "uuuu")])
+def test_a_delivery_over_the_limit_shows_that_the_acks_before_it_have_arrived(prefetch_count: int, fates: str) -> None:
+    client = Client(prefetch_count)
+    for number, task in enumerate("abcd", 1):
+        client.gets(task)
+        client.sends(Basic.Ack(number))
+    assert client.is_cut_off() == fates
+
+
+def test_an_ack_of_several_arrives_as_a_whole() -> None:
+    client = Client(prefetch_count=3)
+    client.gets("a", "b", "c")
+    client.sends(Basic.Ack(3, multiple=True))
+    client.gets("d")
+    assert client.is_cut_off() == "dddw"
+
+
+def test_a_limit_that_consumers_share_shows_nothing() -> None:
+    client = Client(prefetch_count=1, global_qos=True)
+    client.gets("a")
+    client.sends(Basic.Ack(1))
+    client.gets("b")
+    assert client.is_cut_off() == "uw"
+
+
+def test_what_was_recovered_is_not_taken_for_acknowledged() -> None:
+    client = Client(prefetch_count=2)
+    client.gets("a", "b")
+    client.sends(Basic.Recover(True))
+    client.observer.received(1, Basic.RecoverOk())
+    client.gets("a", "b")
+    client.sends(Basic.Ack(3))
+    assert client.is_cut_off() == "uw"
+
+
+def test_an_answer_shows_that_what_was_sent_before_has_arrived() -> None:
+    client = Client(prefetch_count=0)
+    client.gets("a", "b")
+    client.sends(Basic.Ack(1), Queue.Declare(queue="hello", passive=True), Basic.Ack(2))
+    client.observer.received(1, Queue.DeclareOk("hello", 0, 1))
+    assert client.is_cut_off() == "du"
+
+
+def test_counts_that_agree_show_that_what_was_sent_before_they_were_asked_for_has_arrived() -> None:
+    client = Client(prefetch_count=0)
+    client.gets("a", "b")
+    client.sends(Basic.Ack(1))
+    client.book.agreed(len(client.log))
+    events = len(client.log)
+    client.sends(Basic.Ack(2))
+    client.book.agreed(events)
+    assert client.is_cut_off() == "du"
+
+
+def test_what_was_turned_away_last_is_unknown_too_and_what_was_handed_back_waits() -> None:
+    client = Client(prefetch_count=0)
+    client.gets("a", "b", "c")
+    client.sends(Basic.Reject(1, requeue=False), Basic.Nack(2, requeue=False), Basic.Nack(3, requeue=True))
+    assert client.is_cut_off() == "uuw"
+
+
+def test_a_client_that_says_goodbye_is_believed() -> None:
+    client = Client(prefetch_count=0)
+    client.gets("a")
+    client.sends(Basic.Ack(1))
+    client.observer.connection_closed("the connection was closed")
+    assert client.fates() == "d"
+
+
+def test_what_was_acknowledged_on_a_channel_that_the_broker_closed_of_itself_is_unknown() -> None:
+    """An overdue ack closes the channel, and no method is to blame."""
+    client = Client(prefetch_count=0)
+    client.gets("a", "b")
+    client.sends(Basic.Ack(1))
+    client.observer.received(1, Channel.Close(406, "delivery acknowledgement on channel 1 timed out", 0, 0))
+    assert client.fates() == "uw"

@@ -498,6 +498,7 @@ class Consumer:
             if self._ending == "stopped" and consumed and not answered:
                 # Its goodbye was not answered: nobody knows what of its last acks arrived.
                 self._record("disconnected", detail=_reason_text(reason))
+                self._observer.connection_closed("the connection was lost", by_us=False)
             self.ended()
             return
         self._channel = None
@@ -507,7 +508,7 @@ class Consumer:
             self.ended()
             return
         # What is already here under auto-ack is nobody else's; the rest will be delivered again.
-        self._observer.connection_closed("the connection was lost")
+        self._observer.connection_closed("the connection was lost", by_us=False)
         self._host.interrupted(_reason_text(reason))
         self._record("reconnecting")
         self._life.open_again()

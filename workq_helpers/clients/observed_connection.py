@@ -106,10 +106,7 @@ class ObservedConnection(pika.SelectConnection):
             self.observer.received_message(part.channel_number, message.method, message.properties, body)
 
     def _tell_of_the_end(self, _connection: pika.SelectConnection, reason: BaseException) -> None:
-        self.observer.connection_closed(_words(reason))
-
-
-def _words(reason: BaseException) -> str:
-    if isinstance(reason, pika.exceptions.ConnectionClosedByClient):
-        return "the connection was closed"
-    return "the connection was lost"
+        if isinstance(reason, pika.exceptions.ConnectionClosedByClient):
+            self.observer.connection_closed("the connection was closed")
+        else:
+            self.observer.connection_closed("the connection was lost", by_us=False)

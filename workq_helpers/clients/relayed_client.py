@@ -45,7 +45,7 @@ class RelayedClient:
         self._before: list[tuple[Side, Read]] = []  # what passed before the program said who it is
         self._observer: Observer | None = None
         self._is_readable = True
-        self._said_goodbye = False
+        self._said_goodbye = self._was_answered = False
         self._reason = ""
         self._end = ""
         #: Its name in the log, once it has one.
@@ -72,11 +72,13 @@ class RelayedClient:
             return
         if self._said_goodbye:
             self._record("stopped")
-            self._observer.connection_closed("the connection was closed")
+            self._observer.connection_closed(
+                "the connection was closed", by_us=self._was_answered or first == "program"
+            )
         else:
             why = f"{'its program' if first == 'program' else 'RabbitMQ'} hung up{self._reason}"
             self._record("hung up", why)
-            self._observer.connection_closed(why)
+            self._observer.connection_closed(why, by_us=first == "program")
             if self._end:
                 self._record(self._end)
 
@@ -142,6 +144,8 @@ class RelayedClient:
             observer.channel_closed(number, "the channel was closed")
         elif isinstance(method, Connection.Close) and side == "program":
             self._said_goodbye = True
+        elif isinstance(method, Connection.CloseOk) and side == "broker":
+            self._was_answered = True
         elif isinstance(method, Connection.Close):
             self._reason = f": {CloseReason(method.reply_code, method.reply_text)}"
         elif isinstance(method, Connection.Blocked):

@@ -500,19 +500,30 @@ class Ledger:
                 self._arrive(delivery.message, "lost", str(row[8]))
 
     def _unknown(self, row: Row) -> None:
-        delivery = self._deliveries.pop(_key(row), None)
-        if delivery is not None:
+        delivery = self._deliveries.get(_key(row))
+        if delivery is not None and not delivery.settled:
+            del self._deliveries[_key(row)]
             self._over(delivery)
-            if not delivery.settled:
-                self._settle(delivery)
-                self._arrive(delivery.message, "unknown", str(row[8]))
-        elif row[6] is None:
+            self._settle(delivery)
+            self._arrive(delivery.message, "unknown", str(row[8]))
+        elif row[6] is not None:
+            for message in self._unsettle(row):
+                self._arrive(message, "unknown", str(row[8]))
+                # If any of those that nobody knows of turns up again, it is this: the last answers arrive last.
+                missing = self._queues[message.queue].missing
+                self._queues[message.queue].missing = {message: None, **missing}
+        else:
             for message in self._copies(row[4]):
                 if message.place == "waiting":
                     self._end(message, "unknown", str(row[8]))
 
     def _ack_dropped(self, row: Row) -> None:
         """Take back what was settled on a channel that the broker had closed by then."""
+        for message in self._unsettle(row):
+            self._wait_again(message)
+
+    def _unsettle(self, row: Row) -> Iterator[Message]:
+        """Yield the message that a client settled, and that is not for sure; it needs another place."""
         for message in self._copies(row[4]):
             if message.place not in _SETTLED or message.deliveries == 0:
                 continue
@@ -520,7 +531,7 @@ class Ledger:
                 if message.place == "done":
                     self._workers[row[2]].done -= 1
                 self._leave_its_end(message)
-                self._wait_again(message)
+                yield message
 
     def _complete(self, delivery: Delivery) -> None:
         self._settle(delivery)

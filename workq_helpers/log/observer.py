@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from pika.amqp_object import Method
 from pika.spec import Basic, BasicProperties, Channel, Confirm, Exchange, Queue, Tx
@@ -48,6 +49,20 @@ class Book:
         self.log = log
         self.trace = Trace(log)
         self.marks = Marks()
+        self._observers: weakref.WeakSet[Observer] = weakref.WeakSet()
+        self._lock = threading.Lock()
+
+    def join(self, observer: Observer) -> None:
+        """Learn of another observer that writes here."""
+        with self._lock:
+            self._observers.add(observer)
+
+    def agreed(self, events: int) -> None:
+        """Learn that the broker's counts were those of the log when it had so many events: all had arrived by then."""
+        with self._lock:
+            observers = list(self._observers)
+        for observer in observers:
+            observer.agreed(events)
 
 
 class Held:
@@ -78,9 +93,17 @@ class Held:
         self.auto_ack = auto_ack
 
 
-class _Subscription(NamedTuple):
-    queue: str
-    auto_ack: bool
+class _Subscription:
+    """A consumer, or the one message that was asked for; `prefetch_count` is 0 where there is no limit of its own."""
+
+    __slots__ = ("auto_ack", "delivered", "prefetch_count", "queue", "settled")
+
+    def __init__(self, queue: str, auto_ack: bool, prefetch_count: int = 0) -> None:
+        self.queue = queue
+        self.auto_ack = auto_ack
+        self.prefetch_count = prefetch_count
+        self.delivered = 0
+        self.settled = 0  # of which the broker has shown to know
 
 
 class _Published:
@@ -112,6 +135,7 @@ class _Channel:
         self.subscriptions: dict[str, _Subscription] = {}
         self.asked_for: deque[_Subscription] = deque()  # without a consumer tag: the broker gives one
         self.prefetch_count = 0
+        self.own_prefetch_count = 0  # that each further consumer has for itself
         self.fetches: deque[_Subscription] = deque()
         self.last_queue = ""  # an empty name stands for the queue that was declared last
         self.requests: deque[tuple[Method, int]] = deque()  # that wait for their answers, and how many methods it had
@@ -125,18 +149,36 @@ class _Channel:
         self.uncommitted: list[_Published] = []
         self.committing = False
         self.count = 0  # of methods
-        self.sent: deque[_Sent] = deque(maxlen=_REMEMBERED)
+        self.sent: deque[_Sent] = deque()  # and not shown to have arrived
 
     def remember(self, method: Method, told: _Published | None, settled: tuple[Held, ...]) -> int:
         """Remember a method, and return its number."""
         self.count += 1
+        if len(self.sent) == _REMEMBERED:
+            self._forget_first()
         self.sent.append((self.count, method, told, settled))
         return self.count
 
     def forget_up_to(self, number: int) -> None:
         """Forget methods that the broker has shown to have taken: it takes them in their order."""
         while self.sent and self.sent[0][0] <= number:
-            self.sent.popleft()
+            self._forget_first()
+
+    def delivered_to(self, subscription: _Subscription) -> None:
+        """Learn of a delivery: the broker sent it because it knows that enough of those before are settled."""
+        subscription.delivered += 1
+        if subscription.prefetch_count:
+            while self.sent and subscription.delivered - subscription.settled > subscription.prefetch_count:
+                self._forget_first()
+
+    def went_back(self, held: Held) -> None:
+        """Learn that the broker took a delivery back, or knows that it is settled."""
+        if (subscription := self.subscriptions.get(held.consumer_tag)) is not None:
+            subscription.settled += 1
+
+    def _forget_first(self) -> None:
+        for held in self.sent.popleft()[3]:
+            self.went_back(held)
 
 
 class Observer:
@@ -162,6 +204,7 @@ class Observer:
         self._unmarked = book.marks.unmarked
         self._channels: dict[int, _Channel] = {}
         self._next_mark, self._again = "", False
+        book.join(self)
         #: Held while a delivery changes hands, so that the log never says "finished" after "lost".
         self.lock = threading.RLock()
         #: The delivery that was received last, or ``None`` if the client is not to have it.
@@ -230,11 +273,11 @@ class Observer:
             return
         channel = self._channel(number)
         with self.lock:
-            if method.synchronous and not isinstance(method, Basic.Get) and not getattr(method, "nowait", False):
-                channel.requests.append((method, channel.count))
             handle = self._when_sent.get(type(method))
             if handle is not None:
                 handle(channel, method)
+            if method.synchronous and not isinstance(method, Basic.Get) and not getattr(method, "nowait", False):
+                channel.requests.append((method, channel.count))
             if getattr(method, "nowait", False):
                 self._answered(channel, method)
 
@@ -301,10 +344,25 @@ class Observer:
             with self.lock:
                 self._end(channel, self.why or why)
 
-    def connection_closed(self, why: str) -> None:
-        """Learn that the connection is gone; what it held goes back."""
-        for number in list(self._channels):
+    def connection_closed(self, why: str, *, by_us: bool = True) -> None:
+        """Learn that the connection is gone; what it held goes back.
+
+        Args:
+            why: In words.
+            by_us: Whether the client ended it. If not, what it sent last may not have arrived.
+        """
+        for number, channel in list(self._channels.items()):
+            if not by_us:
+                with self.lock:
+                    self._doubt(channel.sent, "the connection was lost")
             self.channel_closed(number, why)
+
+    def agreed(self, events: int) -> None:
+        """Learn that the broker's counts were those of the log: what was sent by then has arrived."""
+        with self.lock:
+            if len(self._log) == events:
+                for channel in self._channels.values():
+                    channel.forget_up_to(channel.count)
 
     # -- asked and told by the client -----------------------------------------------------------------
 
@@ -363,7 +421,7 @@ class Observer:
     # -- deliveries -----------------------------------------------------------------------------------
 
     def _subscribed(self, channel: _Channel, method: Basic.Consume) -> None:
-        asked = _Subscription(method.queue or channel.last_queue, bool(method.no_ack))
+        asked = _Subscription(method.queue or channel.last_queue, bool(method.no_ack), channel.own_prefetch_count)
         if method.consumer_tag:
             channel.subscriptions[method.consumer_tag] = asked
         else:
@@ -382,6 +440,7 @@ class Observer:
 
     def _limited(self, channel: _Channel, method: Basic.Qos) -> None:
         channel.prefetch_count = int(method.prefetch_count)
+        channel.own_prefetch_count = 0 if method.global_qos else channel.prefetch_count
 
     def _fetching(self, channel: _Channel, method: Basic.Get) -> None:
         channel.fetches.append(_Subscription(method.queue or channel.last_queue, bool(method.no_ack)))
@@ -400,7 +459,7 @@ class Observer:
         body: bytes | None,
         properties: BasicProperties,
     ) -> None:
-        queue, auto_ack = subscription
+        queue, auto_ack = subscription.queue, subscription.auto_ack
         if self.dead and not auto_ack:
             self.latest = None  # the dead get nothing, and the broker puts it back
             return
@@ -416,6 +475,7 @@ class Observer:
         held = Held(method.delivery_tag, queue, mark, task, redelivered, auto_ack, consumer_tag, channel, body)
         self.latest = held
         if not auto_ack:
+            channel.delivered_to(subscription)
             channel.unsettled[held.tag] = held
             self.record("delivered", held)
         elif self._program is not None:
@@ -432,6 +492,7 @@ class Observer:
         for channel in self._channels.values():
             for held in [each for each in channel.unsettled.values() if each.mark == mark and each.queue == queue]:
                 del channel.unsettled[held.tag]
+                channel.went_back(held)
                 held.body = None  # the delivery that has just come has it, if it bears no mark
                 self.record("requeued", held, "it was delivered again")
 
@@ -478,6 +539,7 @@ class Observer:
 
     def _recovered(self, channel: _Channel, _method: Method) -> None:
         for held in channel.unsettled.values():
+            channel.went_back(held)
             self.record("requeued", held, "basic.recover asked for it")
         channel.unsettled.clear()
 
@@ -619,12 +681,20 @@ class Observer:
                 if (told := sent[at][2]) is not None:
                     self._forget_unconfirmed(channel, told)
                     self._fate("unknown", told, f"RabbitMQ closed the channel for one of {len(guilty)}: {reason}")
+            self._doubt(sent[guilty[0] if guilty else 0 :], "RabbitMQ closed the channel")
             return []
         first = (sure or guilty)[0]
         if (told := sent[first][2]) is not None:
             self._forget_unconfirmed(channel, told)
             self._fate("refused", told, reason)
         return sent[first + 1 :]
+
+    def _doubt(self, sent: Iterable[_Sent], what: str) -> None:
+        """Record that what was settled may not be: nothing has shown that the broker knew of it when this happened."""
+        for _, method, _, settled in sent:
+            if isinstance(method, Settling) and _handback(method) is not Handback.REQUEUE:
+                for held in settled:
+                    self.record("unknown", held, f"its {_ANSWERS[type(method)]} may not have arrived before {what}")
 
     @staticmethod
     def _forget_unconfirmed(channel: _Channel, published: _Published) -> None:
@@ -663,6 +733,10 @@ _AUTO_ACK = ConsumeOptions(auto_ack=True)
 _FETCHED = FetchOptions(auto_ack=True)
 
 _KINDS: dict[type[Method], str] = {Basic.Ack: "acked", Basic.Nack: "nacked", Basic.Reject: "rejected"}
+
+
+#: What pika calls the three.
+_ANSWERS: dict[type[Method], str] = {Basic.Ack: "ack", Basic.Nack: "nack", Basic.Reject: "reject"}
 
 
 def _handback(method: Settling) -> Detail:

@@ -48,6 +48,7 @@ class Stocktaking:
         *,
         steady_looks: int = STEADY_LOOKS,
     ) -> None:
+        self._book = book
         self._log = book.log
         self._ledger = ledger
         self._ask = ask
@@ -74,6 +75,7 @@ class Stocktaking:
             return False
         found = _differences(ledger, counts)
         if not found:
+            self._book.agreed(events)
             return True
         self._looks = self._looks + 1 if self._before == (events, counts) else 1
         self._before = events, counts

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +23,9 @@ FIVE_TASKS = ["First message.", "Second message..", "Third message...", "Fourth 
 #: More would fill the learner's memory before it teaches anything.
 MOST_TASKS = 1_000_000
 MOST_DOTS = 60
+
+#: A lesson's name may be of any length, a file's may not.
+_NAME_LENGTH = 60
 
 #: What a control sends: the name of what to do under ``do``, and its arguments.
 Command = Mapping[str, Any]
@@ -188,6 +194,20 @@ def _start_over(_: Command, __: Session) -> Call:
     return Call("start_over", lane="publish")
 
 
+def _save_run(_: Command, lesson: Session) -> Call:
+    return Call(
+        "save_run", (next(name for name in _page_names(lesson.name) if not os.path.lexists(name)),), lane="save"
+    )
+
+
+def _page_names(lesson: str) -> Iterator[str]:
+    """Yield names of files for pages of a lesson's runs: an earlier one is kept."""
+    name = re.sub(r"\W+", "-", lesson)[:_NAME_LENGTH].strip("-") or "lesson"
+    yield f"{name}-run.html"
+    for number in itertools.count(2):
+        yield f"{name}-run-{number}.html"
+
+
 def _playback(command: Command, _: Session) -> Call:
     return Call(f"stage.{command['do']}")
 
@@ -227,6 +247,7 @@ _CALLS: dict[str, Callable[[Command, Any], Call | Declaration]] = {
     "restart": _broker_call,
     "crash": _broker_call,
     "start_over": _start_over,
+    "save_run": _save_run,
     "pause": _playback,
     "play": _play,
     "replay": _replay,

@@ -10,10 +10,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from IPython import display
 
+from workq_helpers.anonymity import anonymous
 from workq_helpers.clients.console import Console
 from workq_helpers.clients.pace import seconds_per_dot
 from workq_helpers.clients.publisher import Publisher
@@ -29,7 +31,7 @@ from workq_helpers.stage.frame import CallLine, Frame, Moment, Notice
 from workq_helpers.stage.lanes import Lanes
 from workq_helpers.stage.marks import Marks
 from workq_helpers.stage.playhead import Playhead, Position
-from workq_helpers.stage.recorder import moments_of, task_rows, without_address
+from workq_helpers.stage.recorder import lines_by, moments_of, task_rows, without_address
 from workq_helpers.stage.saved_run import SavedRun
 from workq_helpers.stage.scene import Scene
 from workq_helpers.stage.still import Still
@@ -167,7 +169,7 @@ class Stage:
         moments = moments_of(
             lesson.log,
             self._broker.answers,
-            self._console,
+            lines_by({name: console.written for name, console in self._consoles()}),
             [seconds for console in consoles for seconds in console.written_seconds],
             self._broker.queues,
             self._broker.routes,
@@ -450,8 +452,8 @@ class Stage:
                 self._log.record("played", result.name, detail=call.code)
             if isinstance(call, Call) and call.in_full:
                 result.wait(_SEND_SECONDS)
-            if isinstance(call, Call) and call.method == "purge":
-                self._notify("info", f"{result} messages were taken out of {call.arguments[0]}.")
+            if told := _told(call, result):
+                self._notify("info", told)
         except WorkqError as error:
             self._refuse(number, str(error))
         except Exception as error:
@@ -477,6 +479,21 @@ class Stage:
             self._counter += 1
             self._notices.append({"number": self._counter, "level": level, "text": text})
         self._log.poke()
+
+
+def _told(call: Call | Declaration, result: Any) -> str:
+    """Return what a call brought about, where the picture does not show it."""
+    if isinstance(call, Declaration):
+        return ""
+    if call.method == "purge":
+        return f"{result} messages were taken out of {call.arguments[0]}."
+    if call.method == "save_run":
+        file = Path(result).absolute()
+        return (
+            f"The run is in the file {file.name}, in the folder {anonymous(str(file.parent))}. "
+            "Any browser plays it, without Python and RabbitMQ."
+        )
+    return ""
 
 
 def frame_seconds(frame: Frame) -> float:

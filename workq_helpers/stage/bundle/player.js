@@ -49,7 +49,7 @@ function elementMaker(document2) {
 }
 
 // workq_helpers/stage/js/buttons.js
-var CONTROL_OF = { pause: "player", live: "player", step: "player" };
+var CONTROL_OF = { pause: "player", live: "player", step: "player", save_run: "details" };
 function button(ui, text, name, { command = () => ({}), ...attributes } = {}) {
   const element = ui.h(
     "button",
@@ -1983,6 +1983,27 @@ var ReplayLinks = class {
   }
 };
 
+// workq_helpers/stage/js/save_fold.js
+function saveFold(ui) {
+  const { h } = ui;
+  const save = button(ui, "Save this run", "save_run", { title: "Write it as a file beside the notebook" });
+  return h(
+    "details",
+    { class: "workq-save", "data-control": "details" },
+    h("summary", {}, "Save"),
+    h(
+      "div",
+      { class: "workq-save-body" },
+      save,
+      h(
+        "p",
+        { class: "workq-hint" },
+        "All that the stage has shown of this lesson, as a page that plays in any browser."
+      )
+    )
+  );
+}
+
 // workq_helpers/stage/js/summary.js
 var MOST_TOLD = 3;
 var PAUSE_SECONDS = 3;
@@ -2838,6 +2859,7 @@ var View = class {
         this.python.element,
         legend(this.ui),
         this.tables.element,
+        saveFold(this.ui),
         this.controls.element
       )
     );

@@ -19,6 +19,7 @@ import { publisherColumn } from "./publisher_column.js";
 import { PythonPanel } from "./python_panel.js";
 import { queueColumn } from "./queue_column.js";
 import { ReplayLinks } from "./replay_links.js";
+import { saveFold } from "./save_fold.js";
 import { story } from "./story.js";
 import { Summary } from "./summary.js";
 import { tables } from "./tables.js";
@@ -102,6 +103,7 @@ export class View {
         this.python.element,
         legend(this.ui),
         this.tables.element,
+        saveFold(this.ui),
         this.controls.element,
       ),
     );
