@@ -1,7 +1,8 @@
 """How long `make lab` takes to set up from nothing, and which part of it, beside uv: `python benchmarks/set_up.py`.
 
-In a copy of the checkout without a ``.venv``. Once with empty caches, so that every package comes from the index, which
-is a measurement of the network as well; then, in each round, with what that left in the caches.
+In a copy of the checkout without a ``.venv``, by turns with uv alone: first each with empty caches of its own, so that
+every package comes from the index, which is a measurement of the network as well; then both with what the first set-up
+left in its caches.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.bench import Bench, alone
@@ -33,15 +35,21 @@ def measure(bench: Bench) -> None:
     with tempfile.TemporaryDirectory(prefix="wq-") as name:
         folder = Path(name)
         _copy_to(folder / "course")
-        caches = {"UV_CACHE_DIR": str(folder / "uv"), "PIP_CACHE_DIR": str(folder / "pip")}
-        _report(bench, "with empty caches", [_one_set_up(folder / "course", caches)])
-        rounds, alone_ = [], []
-        for _ in range(bench.rounds):
-            rounds.append(_one_set_up(folder / "course", caches))
-            alone_.append(_uv_alone(folder, caches))
-        what = "with full caches"
-        bench.report.add(Row(PART, what, "uv alone", "s", alone_))
-        _report(bench, what, rounds, alone_)
+        _compare(bench, "with empty caches", folder, lambda who, number: _caches(folder / f"{who}-{number}"))
+        _compare(bench, "with full caches", folder, lambda _who, _number: _caches(folder / "course-0"))
+
+
+def _compare(bench: Bench, what: str, folder: Path, caches: Callable[[str, int], dict[str, str]]) -> None:
+    rounds, alone_ = [], []
+    for number in range(bench.rounds):
+        rounds.append(_one_set_up(folder / "course", caches("course", number)))
+        alone_.append(_uv_alone(folder, caches("alone", number)))
+    bench.report.add(Row(PART, what, "uv alone", "s", alone_))
+    _report(bench, what, rounds, alone_)
+
+
+def _caches(folder: Path) -> dict[str, str]:
+    return {"UV_CACHE_DIR": str(folder / "uv"), "PIP_CACHE_DIR": str(folder / "pip")}
 
 
 def _copy_to(folder: Path) -> None:
@@ -80,13 +88,13 @@ def _uv_alone(folder: Path, caches: dict[str, str]) -> float:
     return time.monotonic() - started
 
 
-def _report(bench: Bench, what: str, rounds: list[dict[str, float]], beside: list[float] | None = None) -> None:
+def _report(bench: Bench, what: str, rounds: list[dict[str, float]], beside: list[float]) -> None:
     values: dict[str, list[float]] = defaultdict(list)
     for each in rounds:
         for part, seconds in each.items():
             values[part].append(seconds)
     for part, seconds_of_part in values.items():
-        compared = (beside, "uv alone", GOAL) if beside and part == "all of it" else ()
+        compared = (beside, "uv alone", GOAL) if part == "all of it" else ()
         bench.report.add(Row(PART, what, part, "s", seconds_of_part, *compared))
 
 

@@ -242,8 +242,8 @@ def unpack_uv() -> str:
 
 
 def uv_on_this_machine() -> str | None:
-    """A uv that is new enough: .venv's own, or one that is on PATH."""
-    for program in (str(VENV / "bin" / "uv"), shutil.which("uv")):
+    """A uv that is new enough: .venv's own, one that is on PATH, or one that lies in uv's cache."""
+    for program in (str(VENV / "bin" / "uv"), shutil.which("uv"), *uv_in_its_cache()):
         try:
             told = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=True).stdout
         except (OSError, subprocess.CalledProcessError):
@@ -252,6 +252,12 @@ def uv_on_this_machine() -> str | None:
         if numbers and (int(numbers[1]), int(numbers[2])) >= OLDEST_UV:
             return program
     return None
+
+
+def uv_in_its_cache() -> list[str]:
+    """What uv unpacked of itself when it last installed itself; pip would take seconds to fetch it again."""
+    cache = index_settings.uv_cache(os.environ)
+    return [str(program) for program in sorted(cache.glob("archive-v*/*/uv-*.data/scripts/uv"))]
 
 
 def has_pip() -> bool:

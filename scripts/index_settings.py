@@ -123,6 +123,13 @@ def uv_settings(environ: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
+def uv_cache(environ: Mapping[str, str]) -> Path:
+    """The folder of uv's cache."""
+    named = environ.get("UV_CACHE_DIR") or uv_settings(environ).get("cache-dir")
+    home = Path(environ.get("HOME") or Path.home())
+    return Path(named) if named else Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "uv"
+
+
 def _uv_variables_of_pip(environ: Mapping[str, str], settings: MutableMapping[str, Any]) -> dict[str, str]:
     """What pip is told of where packages come from, in uv's variables."""
     pip = pip_settings(environ)

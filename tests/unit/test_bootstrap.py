@@ -179,6 +179,25 @@ def test_uv_comes_with_whichever_pip_there_is(
     assert ran[0][-3:] == ["--constraint", "constraints.txt", "uv"]
 
 
+@pytest.mark.parametrize(
+    ("version", "used"), [("0.13.9 (x86_64)", True), ("0.8.0", True), ("0.7.22", False), ("what?", False)]
+)
+def test_a_uv_that_lies_in_its_cache_is_not_fetched_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str, used: bool
+) -> None:
+    environment = load("environment")
+    monkeypatch.setattr(environment, "VENV", tmp_path / ".venv")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    assert environment.uv_on_this_machine() is None
+    program = tmp_path / "cache" / "archive-v0" / "a1b2" / "uv-0.13.9.data" / "scripts" / "uv"
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!/bin/sh\necho 'uv {version}'\n")
+    assert environment.uv_on_this_machine() is None  # it may not be run
+    program.chmod(0o755)
+    assert environment.uv_on_this_machine() == (str(program) if used else None)
+
+
 def test_no_pip_at_all_gets_a_sentence(checkout: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(checkout.shutil, "which", lambda name: None)
     with pytest.raises(checkout.SetupError, match=r"comes without pip .* apt-get install python3-venv"):

@@ -59,6 +59,24 @@ def test_the_command_names_it_too(tmp_path: Path) -> None:
     assert done.stderr.startswith(f"Error: `import click` finds {tmp_path}/click.py")
 
 
+@pytest.mark.parametrize("text", ["x = 1\n", "1 / 0\n"], ids=["lacks something", "fails"])
+def test_the_command_names_what_it_imports_later(tmp_path: Path, text: str) -> None:
+    (tmp_path / "selectors.py").write_text(text)
+    command = "from workq_helpers.cli.command import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", command, "doctor"],
+        cwd="/",
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: `import selectors` finds {tmp_path}/selectors.py")
+    assert "Traceback" not in done.stderr
+
+
 def test_what_the_course_installs_is_what_is_looked_for() -> None:
     for name in INSTALLED:
         assert __import__(name)

@@ -92,6 +92,14 @@ def test_where_packages_come_from_reaches_pip(environ: dict[str, str], tmp_path:
     )
 
 
+def test_uvs_cache_is_found_where_its_settings_have_it(environ: dict[str, str], tmp_path: Path) -> None:
+    assert settings.uv_cache(environ) == tmp_path / ".cache" / "uv"
+    assert settings.uv_cache(environ | {"XDG_CACHE_HOME": "/caches"}) == Path("/caches/uv")
+    write(tmp_path / ".config" / "uv" / "uv.toml", 'cache-dir = "/mine"\n')
+    assert settings.uv_cache(environ) == Path("/mine")
+    assert settings.uv_cache(environ | {"UV_CACHE_DIR": "/here"}) == Path("/here")
+
+
 def test_pips_folder_on_macos_is_read(environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "Library/Application Support/pip/pip.conf", "[global]\nindex-url = https://mirror/simple\n")
     assert settings.pip_settings(environ) == {}

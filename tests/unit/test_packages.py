@@ -91,6 +91,31 @@ def test_a_disk_that_fills_up_meanwhile(program: str, programs: Path, tmp_path: 
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["lock"]
 
 
+def packed_erlang(programs: Path, says: str) -> None:
+    """Let dpkg-deb unpack an Erlang that does something, whatever it is told to run."""
+    erlexec = '"$3/usr/lib/erlang/erts-1/bin/erlexec"'
+    make = f"mkdir -p \"$3/usr/lib/erlang/erts-1/bin\" \"$3/usr/lib/erlang/bin\" && printf '#!/bin/sh\\n%s\\n' '{says}'"
+    say(programs, "dpkg-deb", f"{make} >{erlexec} && chmod +x {erlexec}")
+    offer(programs, "4.0.5-1")
+
+
+def test_the_users_variables_of_erlang_do_not_reach_the_trial_of_it(programs: Path, tmp_path: Path) -> None:
+    packed_erlang(programs, f"env >{tmp_path}/environ")
+    users = {"ERL_AFLAGS": "-name ada", "ERL_LIBS": "/nowhere", "ERL_EPMD_PORT": "1", "DEFAULT_USER": "ada"}
+    with pytest.raises(PackagesError, match="hold no RabbitMQ server"):
+        unpacked_installation(tmp_path / "cache", {"PATH": f"{programs}:/usr/bin:/bin"} | users, silent)
+    names = {line.partition("=")[0] for line in (tmp_path / "environ").read_text().splitlines()}
+    assert {"ROOTDIR", "BINDIR"} <= names
+    assert not names & users.keys()
+
+
+def test_an_erlang_that_does_not_run_here_is_no_matter_of_the_network(programs: Path, tmp_path: Path) -> None:
+    packed_erlang(programs, "echo libfoo.so.3 is missing; exit 3")
+    with pytest.raises(PackagesError, match=r"erlexec failed: libfoo\.so\.3 is missing\. Try again\. Or ") as caught:
+        unpack(programs, tmp_path / "cache")
+    assert "network" not in str(caught.value)
+
+
 def test_a_half_unpacked_cache_is_never_used(tmp_path: Path) -> None:
     half = tmp_path / "rabbitmq-4.0.5" / "usr/lib/rabbitmq/lib/rabbitmq_server-4.0.5/sbin"
     half.mkdir(parents=True)

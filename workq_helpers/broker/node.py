@@ -57,10 +57,6 @@ _INETRC = """\
 {lookup, [file, native]}.
 """
 
-#: The variables of the user's that reach the node: those that a program needs to run at all. RabbitMQ takes `X` where
-#: `RABBITMQ_X` is not set, whatever `X` is there for, and Erlang listens to many of its own.
-_HANDED_ON = frozenset({"PATH", "TZ", "LD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"})
-
 #: What the node and epmd print when a port is taken.
 _PORT_TAKEN = re.compile(r"eaddrinuse|dist_port_already_used|address already in use", re.IGNORECASE)
 
@@ -249,7 +245,7 @@ class NodeServer:
             file.write(text)
 
     def _node_environ(self, member: Member) -> dict[str, str]:
-        ours = {name: value for name, value in self._outer_environ.items() if name in _HANDED_ON}
+        ours = processes.bare(self._outer_environ)
         folder = self._folder
         search_path = f"{self._installation.erlang}{os.pathsep}{ours.get('PATH', os.defpath)}"
         return ours | {

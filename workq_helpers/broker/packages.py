@@ -171,7 +171,7 @@ class _Apt:
                 f"RabbitMQ can't be unpacked from packages here: there is no {missing[0]}, so this is neither Debian "
                 f"nor Ubuntu. {_OTHERWISE}"
             )
-        self._environ = dict(environ) | {"LC_ALL": "C"}
+        self.environ = dict(environ) | {"LC_ALL": "C"}
         self._private = private
         # As root apt would become another user, who can't write here.
         self._options = ["-o", "APT::Sandbox::User=root"] if os.geteuid() == 0 else []
@@ -223,17 +223,17 @@ class _Apt:
             command: One of apt's programs and its arguments, or an absolute path and arguments.
             folder: Where to run it.
             report: Called again and again meanwhile.
-            environ: More environment variables for it.
+            environ: Its whole environment, by default apt's.
 
         Raises:
             PackagesError: It failed; the message holds its own first error.
         """
         options = self._options if command[0].startswith("apt-") else []
-        program = shutil.which(command[0], path=self._environ.get("PATH")) or command[0]
+        program = shutil.which(command[0], path=self.environ.get("PATH")) or command[0]
         with tempfile.TemporaryFile() as output:
             process = processes.spawn(
                 [program, *options, *command[1:]],
-                environ=self._environ | dict(environ or {}),
+                environ=self.environ if environ is None else environ,
                 folder=folder,
                 output=output,
             )
@@ -262,9 +262,10 @@ def _failure(program: str, text: str) -> PackagesError:
     if re.search(r"No space left on device|enough free space|Disk quota exceeded", text):
         return DiskFullError(f"There is no room left for RabbitMQ's packages ({program} says so). {_MAKE_ROOM}")
     errors = re.findall(r"^E: (.*)$", text, re.MULTILINE) or text.strip().splitlines()[-1:] or ["it said nothing"]
+    next_step = "Connect this machine to the network and try again" if program == "apt-get" else "Try again"
     return PackagesError(
-        f"RabbitMQ's packages can't be had: {Path(program).name} failed: {errors[0]}. Connect this machine to the "
-        f"network and try again. {_OTHERWISE}"
+        f"RabbitMQ's packages can't be had: {Path(program).name} failed: {errors[0].rstrip('.')}. {next_step}. "
+        f"{_OTHERWISE}"
     )
 
 
@@ -352,7 +353,8 @@ def _try_out(apt: _Apt, tree: Path) -> None:
         raise PackagesError(f"The packages hold no Erlang. {_OTHERWISE}")
     where = {"ROOTDIR": str(home), "BINDIR": str(programs), "EMU": "beam", "PROGNAME": "erl", "HOME": str(tree)}
     program = str(programs / "erlexec")
-    apt.run([program, "-noshell", "-boot", "start_clean", "-eval", "ok = crypto:start(), halt(0)."], environ=where)
+    trial = [program, "-noshell", "-boot", "start_clean", "-eval", "ok = crypto:start(), halt(0)."]
+    apt.run(trial, environ=processes.bare(apt.environ) | where)
 
 
 # -- what is there

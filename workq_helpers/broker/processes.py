@@ -11,7 +11,7 @@ from typing import IO
 
 import psutil
 
-__all__ = ["at_home_in", "children", "is_supervisor", "kill", "spawn", "supervisors"]
+__all__ = ["at_home_in", "bare", "children", "is_supervisor", "kill", "spawn", "supervisors"]
 
 # The kernel kills the process as soon as the thread that started it ends (PR_SET_PDEATHSIG is 1, SIGKILL 9), and
 # that outlives exec. The parent may be gone already when this runs, so it looks afterwards.
@@ -23,6 +23,19 @@ if os.getppid() == int(sys.argv[1]):
 """
 
 _SUPERVISOR = "workq_helpers.broker.supervisor"
+#: What any program needs to run at all.
+_NEEDED = frozenset({"PATH", "TZ", "LD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"})
+
+
+def bare(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return those of the user's variables that Erlang gets: the few that a program needs to run at all.
+
+    RabbitMQ takes `X` where `RABBITMQ_X` is not set, whatever `X` is there for, and Erlang listens to many of its own.
+
+    Args:
+        environ: The environment variables.
+    """
+    return {name: value for name, value in environ.items() if name in _NEEDED}
 
 
 def spawn(

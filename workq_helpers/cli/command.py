@@ -16,9 +16,10 @@ def main() -> None:
         refuse_impostors()
         try:
             from workq_helpers.cli.main import main as workq  # noqa: PLC0415 - this import is what may fail
-        except (ImportError, AttributeError):
+
+            workq()  # and it imports more
+        except Exception:
             refuse_impostors(None)
             raise
     except ImpostorError as error:
         sys.exit(f"Error: {error}")
-    workq()
