@@ -20,18 +20,21 @@ from workq_helpers.log.details import BrokerChange
 _NOTEBOOK = """
 import signal, sys
 from workq_helpers import Lesson
-signal.signal(signal.SIGINT, signal.default_int_handler)
+
+def nothing(*_):
+    pass
+
 with Lesson("another") as lesson:
     print("open", flush=True)
-    going_on = True
-    while going_on:
+    for line in sys.stdin:
+        print("doing", flush=True)
         try:
-            line = sys.stdin.readline()
-            going_on = bool(line)
-            print("doing", flush=True)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             exec(line)
+            signal.signal(signal.SIGINT, nothing)  # as in Jupyter, where it ends a cell and nothing else
             print("done", flush=True)
         except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, nothing)
             print("interrupted", flush=True)
 """
 
@@ -79,6 +82,7 @@ def test_a_restart_by_another_notebook_is_an_event_here_and_what_it_cost_is_acco
     assert lesson.queue_counts()["hello"].ready == 1
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("restartable")
 @pytest.mark.parametrize("moment", ["at once", "when it has gone down", "when it is nearly back"])
 def test_an_interrupted_restart_ends_in_a_state_that_was_looked_at(
@@ -88,7 +92,7 @@ def test_an_interrupted_restart_ends_in_a_state_that_was_looked_at(
     if moment != "at once":
         poll_for(lambda: "down" in changes(lesson))
     if moment == "when it is nearly back":
-        poll_for(lambda: "up" in changes(lesson))
+        poll_for(lambda: "up" in changes(lesson), 90)
     notebook.send_signal(signal.SIGINT)
     assert heard(notebook, "interrupted", "done")
     # Interrupted early, it was not even begun: then nothing is told, and it is up.

@@ -11,16 +11,18 @@ from hypothesis import strategies as st
 
 from tests.made_up_runs import MadeUpRun
 from tests.properties import examples
+from workq_helpers.clients.console import Console
 from workq_helpers.errors import InvalidArgumentError, RunFileError
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.routes import Routes
 from workq_helpers.stage import saving
 from workq_helpers.stage.composition import shown_routes
-from workq_helpers.stage.recorder import moments_of, task_rows, without_address
+from workq_helpers.stage.recorder import lines_by, moments_of, task_rows, without_address
 from workq_helpers.stage.run_diff import compare
 from workq_helpers.stage.run_page import packed, page, unpacked
 from workq_helpers.stage.saved_run import SavedRun, TaskRow
 from workq_helpers.stage.scene import Scene
+from workq_helpers.text import printable
 
 DOT = 0.2
 ABOUT = {"lesson": "round-robin", "recorded": "2026-01-31", "rabbitmq": "4.3.6"}
@@ -28,7 +30,15 @@ ABOUT = {"lesson": "round-robin", "recorded": "2026-01-31", "rabbitmq": "4.3.6"}
 
 def saved(made: MadeUpRun, begin_seconds: float = 0.0, end_seconds: float | None = None, **more: object) -> SavedRun:
     moments = moments_of(
-        made.log, made.answers, made.console, made.written_seconds, {}, Routes(), DOT, begin_seconds, end_seconds
+        made.log,
+        made.answers,
+        lines_by(made.lines),
+        made.written_seconds,
+        {},
+        Routes(),
+        DOT,
+        begin_seconds,
+        end_seconds,
     )
     return SavedRun.of(moments, **{**ABOUT, "marks": [], "tasks": task_rows(made.log), **more})  # type: ignore[arg-type]
 
@@ -51,6 +61,20 @@ def test_a_moment_of_it_is_what_the_stage_computes_then(seed: int) -> None:
 def without_elapsed(shown: object) -> object:
     """Leave out what moves between two millionths of a second."""
     return json.loads(re.sub(r'"elapsed_seconds": [\d.]+', '"elapsed_seconds": 0', json.dumps(shown)))
+
+
+def test_the_lines_of_a_moment_are_those_that_a_console_had_then() -> None:
+    seconds = iter([1.0, 2.0, 2.0, 3.5, 4.0])
+    console = Console(lambda: next(seconds))
+    for text in ("one\n", "two\nthree\n", "four\x1b\n", "half", " and half"):
+        console.write(text)
+    tail = lines_by({"worker-1": console.written})
+    for moment in (0.5, 1.0, 2.0, 3.0, 3.5, 4.0, 9.0):
+        for count in (0, 1, 3, 9):
+            shown = [printable(line) for line in console.tail(count, moment)]
+            assert tail("worker-1", count, moment) == shown
+    assert tail("worker-1", 2, 9.0) == ["four␛", "half and half"]
+    assert tail("nobody", 3, 9.0) == []
 
 
 @settings(max_examples=examples(40))

@@ -74,6 +74,12 @@ class Console:
             return list(itertools.islice(written, count))[::-1]
 
     @property
+    def written(self) -> list[tuple[float, str]]:
+        """The lines so far, each with when it was written, on its clock; the last may be unfinished."""
+        with self._lock:
+            return [*self._lines, self._unfinished] if self._unfinished[1] else list(self._lines)
+
+    @property
     def written_seconds(self) -> list[float]:
         """When its lines were written, on its clock."""
         with self._lock:

@@ -201,7 +201,7 @@ class Narration:
         all_of_them = {id(each): each for each in [*self._past, *self._beat.happenings(self._busy)]}.values()
         told = sorted(all_of_them, key=lambda each: each.number)[-MOST_LINES:]
         missing = [
-            each for each in self._notable if each not in told and seconds - each.last_seconds <= NOTABLE_SECONDS
+            each for each in self._notable if seconds - each.last_seconds <= NOTABLE_SECONDS and each not in told
         ][-(MOST_LINES - 1) :]
         plain = [each for each in told if not each.mark][len(missing) :]
         kept = [*missing, *plain, *(each for each in told if each.mark)] if missing else told

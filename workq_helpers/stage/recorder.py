@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import bisect
 import heapq
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from operator import itemgetter
 
 from workq_helpers import log as logs
 from workq_helpers.anonymity import anonymous
@@ -15,11 +17,12 @@ from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.management import QueueCounts
 from workq_helpers.rabbitmq.routes import Routes
 from workq_helpers.stage.composition import amended, shown_routes
-from workq_helpers.stage.frame import Moment, Recorded
+from workq_helpers.stage.frame import Moment, Recorded, Topology
 from workq_helpers.stage.saved_run import MOST_MOMENTS, RunMoment, TaskRow
 from workq_helpers.stage.scene import BrokerCounts, ConsoleTail, Scene
+from workq_helpers.text import printable
 
-__all__ = ["moments_of", "task_rows", "without_address"]
+__all__ = ["lines_by", "moments_of", "task_rows", "without_address"]
 
 
 def moments_of(
@@ -58,6 +61,7 @@ def moments_of(
     wanted = [seconds for seconds in dict.fromkeys(all_seconds) if begin_seconds <= seconds <= end_seconds]
     _check_stretch(wanted, rows, begin_seconds, end_seconds)
     scene = Scene(seconds_per_dot)
+    topology = shown_routes(routes)
     answer = 0
     for seconds in wanted:
         stop = scene.events
@@ -67,7 +71,22 @@ def moments_of(
         while answer + 1 < len(told) and told[answer + 1].seconds <= seconds:
             answer += 1
         shown = scene.picture(seconds, told[answer] if told else BrokerCounts(), console)
-        yield RunMoment(seconds, scene.events, _recorded(shown, known_queues, routes))
+        yield RunMoment(seconds, scene.events, _recorded(shown, known_queues, topology))
+
+
+def lines_by(written: Mapping[str, Sequence[tuple[float, str]]]) -> ConsoleTail:
+    """Return what tells the last lines of a console by a moment, however many moments ask.
+
+    Args:
+        written: For each console its lines, with their seconds.
+    """
+
+    def tail(name: str, count: int, until_seconds: float) -> list[str]:
+        lines = written.get(name, ())
+        stop = bisect.bisect_right(lines, until_seconds, key=itemgetter(0))
+        return [printable(line) for _, line in lines[max(0, stop - count) : stop]]
+
+    return tail
 
 
 def task_rows(log: EventLog) -> list[TaskRow]:
@@ -93,9 +112,9 @@ def without_address(endpoint: Endpoint) -> Callable[[str], str]:
     return cache(lambda text: address.sub("the broker", anonymous(text)))  # moments repeat one another
 
 
-def _recorded(shown: Moment, known_queues: Mapping[str, QueueCounts], routes: Routes) -> Recorded:
+def _recorded(shown: Moment, known_queues: Mapping[str, QueueCounts], topology: Topology) -> Recorded:
     queues = [amended(card, known_queues) for card in shown["queues"]]
-    return {**shown, **shown_routes(routes), "queues": queues}
+    return {**shown, **topology, "queues": queues}
 
 
 def _check_stretch(wanted: list[float], rows: Sequence[object], begin: float, end: float) -> None:

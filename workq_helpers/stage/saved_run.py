@@ -258,19 +258,29 @@ class _Parts:
         self.values: list[Any] = []
         self._told = told
         self._places: dict[str, int] = {}
+        self._last: dict[tuple[str, object], tuple[Any, int]] = {}
 
     def references(self, shown: Recorded) -> Iterator[Reference]:
         """Yield where each field of a moment stands."""
         for field in _FIELDS:
             value: Any = shown[field]  # type: ignore[literal-required]  # they are its own
             if isinstance(value, list):
-                yield [self._place(each) for each in value]
+                yield [self._place((field, index), each) for index, each in enumerate(value)]
             elif isinstance(value, dict) and all(isinstance(each, dict) for each in value.values()):
-                yield {name: self._place(each) for name, each in value.items()}
+                yield {name: self._place((field, name), each) for name, each in value.items()}
             else:
-                yield self._place(value)
+                yield self._place((field, None), value)
 
-    def _place(self, value: Any) -> int:
+    def _place(self, where: tuple[str, object], value: Any) -> int:
+        # Nine of ten are as they were a moment ago, which is seen at once; there they are of the same type, too.
+        last = self._last.get(where)
+        if last is not None and last[0] == value:
+            return last[1]
+        place = self._place_of(value)
+        self._last[where] = value, place
+        return place
+
+    def _place_of(self, value: Any) -> int:
         key = repr(value)  # tells 1 from True, and is made faster than JSON
         if key not in self._places:
             self._places[key] = len(self.values)

@@ -149,7 +149,9 @@ class Scene:
         self.narration = Narration()
         #: How many rows it has taken in.
         self.events = 0
-        self._counted: Counter[tuple[str, str]] = Counter()
+        self._counted: Counter[str] = Counter()
+        self._published: Counter[str] = Counter()
+        self._ends: dict[str, EndList] | None = None  # as they were drawn last, until there is another row
         self._queues: dict[str, None] = {}
         self._workers: dict[str, _Worker] = {}
         self._publishers: dict[str, _Publisher] = {}
@@ -158,7 +160,10 @@ class Scene:
 
     def update(self, rows: list[Row]) -> None:
         """Take in the rows that follow those taken in before."""
+        if not rows:
+            return
         self.events += len(rows)
+        self._ends = None
         alike = Counter(map(ALIKE, rows))
         kinds = {kind for kind, *_ in alike}
         if "broker" in kinds:
@@ -167,7 +172,9 @@ class Scene:
             self.ledger.update(rows)
             self.narration.update(rows, alike)
         for (kind, actor, *_), count in alike.items():
-            self._counted[kind, actor] += count
+            self._counted[kind] += count
+            if kind == "published":
+                self._published[actor] += count
         if not _ANSWERS.isdisjoint(kinds):
             self._answered_seconds = next(row[0] for row in reversed(rows) if row[1] in _ANSWERS)
         if not _TELLING.isdisjoint(kinds):
@@ -267,7 +274,7 @@ class Scene:
             "more_queues": max(0, len(queues) - MOST_QUEUES),
             "workers": workers,
             "more_workers": max(0, len(self._workers) - len(workers)),
-            "ends": self._ends(),
+            "ends": self._ends_shown(),
             "story": self.narration.latest(seconds),
             "summary": "",
         }
@@ -291,22 +298,19 @@ class Scene:
         return "coming back" if answer.reachable and answer.since_seconds > at_seconds else "stopping"
 
     def _publishers_shown(self) -> PublisherColumn:
-        totals: Counter[str] = Counter()
-        for (kind, _), count in self._counted.items():
-            totals[kind] += count
         active: list[PublisherLine] = [
             {
                 "name": name,
                 "state": "blocked" if publisher.blocked else publisher.state,
-                "published": self._counted["published", name],
+                "published": self._published[name],
             }
             for name, publisher in self._publishers.items()
         ]
         return {
-            "published": totals["published"],
-            "confirmed": totals["confirmed"],
-            "refused": totals["refused"],
-            "returned": totals["returned"],
+            "published": self._counted["published"],
+            "confirmed": self._counted["confirmed"],
+            "refused": self._counted["refused"],
+            "returned": self._counted["returned"],
             "active": active[:MOST_PUBLISHERS],
             "more": max(0, len(active) - MOST_PUBLISHERS),
         }
@@ -403,7 +407,12 @@ class Scene:
             "settled": delivery.settled,
         }
 
-    def _ends(self) -> dict[str, EndList]:
+    def _ends_shown(self) -> dict[str, EndList]:
+        if self._ends is None:
+            self._ends = self._new_ends()
+        return self._ends
+
+    def _new_ends(self) -> dict[str, EndList]:
         places = self.ledger.places()
         return {
             place: {

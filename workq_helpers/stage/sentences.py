@@ -90,6 +90,7 @@ class Happening:
         self.tasks = Tasks()
         self.requeued = Tasks()
         self.lost = Tasks()
+        self._told: tuple[tuple[object, ...], StoryLine] = ((), {"number": 0, "seconds": 0.0, "text": "", "mark": ""})
 
     @classmethod
     def like(cls, other: Happening) -> Happening:
@@ -123,7 +124,17 @@ class Happening:
         return _listed(names)
 
     def line(self) -> StoryLine:
-        """Return it as a frame has it."""
+        """Return it as a frame has it; the same one until more of it has happened."""
+        so_far = (self.last_seconds, self.queue, len(self.actors), *(each.count for each in self._tasks))
+        if self._told[0] != so_far:
+            self._told = (so_far, self._new_line())
+        return self._told[1]
+
+    @property
+    def _tasks(self) -> tuple[Tasks, Tasks, Tasks]:
+        return self.tasks, self.requeued, self.lost
+
+    def _new_line(self) -> StoryLine:
         text = _SENTENCES[self.kind](self) if self.kind in _SENTENCES else f"{self.who}: {self.kind}"
         return {
             "number": self.number,

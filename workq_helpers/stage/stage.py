@@ -31,7 +31,7 @@ from workq_helpers.stage.frame import CallLine, Frame, Moment, Notice
 from workq_helpers.stage.lanes import Lanes
 from workq_helpers.stage.marks import Marks
 from workq_helpers.stage.playhead import Playhead, Position
-from workq_helpers.stage.recorder import moments_of, task_rows, without_address
+from workq_helpers.stage.recorder import lines_by, moments_of, task_rows, without_address
 from workq_helpers.stage.saved_run import SavedRun
 from workq_helpers.stage.scene import Scene
 from workq_helpers.stage.still import Still
@@ -169,7 +169,7 @@ class Stage:
         moments = moments_of(
             lesson.log,
             self._broker.answers,
-            self._console,
+            lines_by({name: console.written for name, console in self._consoles()}),
             [seconds for console in consoles for seconds in console.written_seconds],
             self._broker.queues,
             self._broker.routes,
