@@ -40,7 +40,8 @@ _REASONS = (
         r"getaddrinfo|[Nn]ame resolution|Name or service not known|NameResolutionError|dns error|"
         r"failed to lookup address|NewConnectionError|Failed to establish a new connection|Network is unreachable|"
         r"No route to host|Connection refused|ConnectTimeout|connect timeout|Connection timed out|tcp connect error|"
-        r"error sending request|Network connectivity is disabled|Temporary failure|operation timed out|ReadTimeout",
+        r"error sending request|Could not resolve|Could not connect|"
+        r"Network connectivity is disabled|Temporary failure|operation timed out|ReadTimeout",
         "the network, or the package index, can't be reached, which the first setup needs; connect this machine "
         "and try again",
     ),

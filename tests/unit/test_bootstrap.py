@@ -198,6 +198,25 @@ def test_a_uv_that_lies_in_its_cache_is_not_fetched_again(
     assert environment.uv_on_this_machine() == (str(program) if used else None)
 
 
+@pytest.mark.parametrize("words", ["Temporary failure resolving deb.invalid", "Could not connect to proxy:3128"])
+def test_no_pip_and_no_network_names_the_network(
+    checkout: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: str
+) -> None:
+    apt = tmp_path / "bin" / "apt-get"
+    apt.parent.mkdir()
+    apt.write_text(
+        f"#!/bin/sh\ncase \"$*\" in *--error-on=any*) echo 'E: {words}';; *update*) exit 0;; esac; exit 100\n"
+    )
+    apt.chmod(0o755)
+    (tmp_path / "bin" / "dpkg-deb").symlink_to(apt)
+    monkeypatch.setenv("PATH", str(apt.parent))
+    with pytest.raises(
+        checkout.SetupError, match=r"comes without pip, .*: the network, or .* can't be reached"
+    ) as caught:
+        checkout.pip_wheel(tmp_path)
+    assert words in str(caught.value)
+
+
 def test_no_pip_at_all_gets_a_sentence(checkout: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(checkout.shutil, "which", lambda name: None)
     with pytest.raises(checkout.SetupError, match=r"comes without pip .* apt-get install python3-venv"):
