@@ -22,6 +22,11 @@ LAST_LINES = 12
 # there is no such version.
 _REASONS = (
     (
+        r"invalid path: (\S+)",
+        "there is no file of certificates at {value}; correct that where it is named: SSL_CERT_FILE, "
+        "REQUESTS_CA_BUNDLE, PIP_CERT or pip's configuration",
+    ),
+    (
         r"CERTIFICATE_VERIFY_FAILED|invalid peer certificate|UnknownIssuer|certificate verify failed",
         "the TLS certificate of the package index is not trusted; if a proxy or a mirror of yours has one of its own, "
         "name its authorities' file: SSL_CERT_FILE=/path/to/ca.pem make lab",
@@ -50,12 +55,12 @@ _REASONS = (
     ),
     (
         r"ResolutionImpossible|No matching distribution|no version of|unsatisfiable|not found in the package registry",
-        "the package index was asked, and has no such version; is it a mirror that lacks some? pip's and uv's "
-        "configuration name it",
+        "no place where pip and uv are configured to look has such a version; see index-url, find-links and no-index "
+        "in their configuration",
     ),
 )
 
-_PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+_PROXIES = ("PIP_PROXY", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
 
 class SetupError(Exception):
@@ -84,11 +89,20 @@ def run(command: list[str], folder: Path, failed: str, environ: Mapping[str, str
 def _sentence(failed: str, code: int, words: str, environ: Mapping[str, str]) -> str:
     own = [line.rstrip() for line in _without_escapes(words).splitlines() if line.strip()][-LAST_LINES:]
     quoted = "".join(f"\n    {line}" for line in own)
-    reason = next((reason for pattern, reason in _REASONS if re.search(pattern, words)), None)
+    reason = _reason(words, environ)
     if reason is None:
         return f"{failed} (exit status {code}){'; its own words:' if own else ''}{quoted}"
-    proxies = ", ".join(f"{name}={_without_login(environ[name])}" for name in _PROXIES if environ.get(name))
-    return f"{failed}: {reason.replace('{proxies}', proxies or 'as pip is configured')} (exit status {code}){quoted}"
+    return f"{failed}: {reason} (exit status {code}){quoted}"
+
+
+def _reason(words: str, environ: Mapping[str, str]) -> str | None:
+    """Return the reason that a program's words tell, with the value in question, or None where they tell none."""
+    for pattern, reason in _REASONS:
+        if match := re.search(pattern, words):
+            named = [f"{name}={_without_login(environ[name])}" for name in _PROXIES if environ.get(name)]
+            value = _without_login(match[1]) if match.lastindex else ""
+            return reason.format(proxies=", ".join(named) or "as pip is configured", value=value)
+    return None
 
 
 def _without_login(text: str) -> str:

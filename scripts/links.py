@@ -25,6 +25,7 @@ def links(root: Path) -> dict[str, list[str]]:
     for path in [
         *sorted(root.glob("*.md")),
         *sorted(root.glob("docs/**/*.md")),
+        *sorted(root.glob("notebooks/*.md")),
         *sorted(root.glob("notebooks/*.ipynb")),
     ]:
         for address in _addresses(_text(path)):

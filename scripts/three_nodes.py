@@ -27,7 +27,7 @@ def main() -> int:
 
 def run(nodes: LiveNodes) -> dict[str, object]:
     """Return the pictures, the outages and the node that was reached."""
-    declare(nodes)
+    declare_anew(nodes)
     pictures = {"at first": nodes.picture().to_json()}
     outages = {}
     for kind, deed, queue in (
@@ -36,6 +36,7 @@ def run(nodes: LiveNodes) -> dict[str, object]:
         ("two", nodes.kill_two, "orders"),
         ("cut", nodes.cut_off_leader, "orders"),
     ):
+        declare_anew(nodes)
         outage = deed(queue)
         pictures[kind] = nodes.picture().to_json()
         nodes.bring_back()
@@ -51,10 +52,12 @@ def run(nodes: LiveNodes) -> dict[str, object]:
     return {"pictures": pictures, "outages": outages, "reached": nodes.reached}
 
 
-def declare(nodes: LiveNodes) -> None:
-    """Declare the two queues of the lesson."""
+def declare_anew(nodes: LiveNodes) -> None:
+    """Declare the two queues of the lesson, empty."""
     with pika.BlockingConnection(nodes.addresses()) as connection:
         channel = connection.channel()
+        for queue in ("orders", "classic_orders"):
+            channel.queue_delete(queue=queue)
         channel.queue_declare(queue="orders", durable=True, arguments={"x-queue-type": "quorum"})
         channel.queue_declare(queue="classic_orders", durable=True)
 

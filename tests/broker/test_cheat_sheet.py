@@ -1,4 +1,4 @@
-"""docs/cheat_sheet.md: its code is a program that does what it says."""
+"""notebooks/cheat_sheet.md: its code is a program that does what it says."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from workq_helpers import Lesson
 
-SHEET = (Path(__file__).parents[2] / "docs" / "cheat_sheet.md").read_text(encoding="utf-8")
+SHEET = (Path(__file__).parents[2] / "notebooks" / "cheat_sheet.md").read_text(encoding="utf-8")
 WORK = "def work(body):\n    if body == b'Stone':\n        raise ValueError('a stone')\n"
 
 

@@ -96,6 +96,46 @@ def test_why_a_message_is_gone_follows_from_its_queue(
         assert [message.task for message in lesson.ledger().missing("narrow", 9)] == ["a"], "its head goes first"
 
 
+def test_what_others_take_has_the_highest_priority(lesson: Lesson, channel: Any, unseen: Any) -> None:
+    channel.queue_declare("ranked", arguments={"x-max-priority": 3})
+    for task, priority in (("low", 1), ("none", None), ("high", 3), ("too high", 9)):
+        send(channel, task, queue="ranked", priority=priority)
+    for _ in range(2):
+        unseen.basic_get("ranked", auto_ack=True)
+    assert become(lesson, "ranked", {"unknown": 2, "waiting": 2})
+    assert {message.task for message in lesson.ledger().missing("ranked", 9)} == {"high", "too high"}
+
+
+def test_what_comes_back_has_no_reason_to_be_gone(lesson: Lesson, channel: Any, unseen: Any) -> None:
+    send(channel, "a")
+    tag = unseen.basic_get("hello")[0].delivery_tag
+    assert become(lesson, "hello", {"unknown": 1})
+    assert reason(lesson)
+    unseen.basic_nack(tag)
+    assert become(lesson, "hello", {"waiting": 1})
+    assert reason(lesson, "waiting") == ""
+
+
+def test_a_full_queue_that_refuses_keeps_what_it_has(lesson: Lesson, channel: Any, unseen: Any) -> None:
+    channel.queue_declare("narrow", arguments={"x-max-length": 1, "x-overflow": "reject-publish"})
+    send(channel, "a", "b", "c", queue="narrow")
+    assert become(lesson, "narrow", Counter({"unknown": 2, "waiting": 1}))
+    assert reason(lesson) == "over its queue's limit of 1 messages"
+    assert [message.task for message in lesson.ledger().waiting("narrow", 9)] == ["a"]
+    assert unseen.basic_get("narrow", auto_ack=True)[2] == b"a"
+
+
+def test_a_full_queue_that_refuses_may_hand_on_what_it_did_not_take(lesson: Lesson, channel: Any, unseen: Any) -> None:
+    channel.queue_declare("graveyard")
+    to = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "graveyard"}
+    channel.queue_declare("narrow", arguments={"x-max-length": 1, "x-overflow": "reject-publish-dlx", **to})
+    send(channel, "a", "b", queue="narrow")
+    assert become(lesson, "narrow", Counter({"dead-lettered": 1, "waiting": 1}))
+    assert become(lesson, "graveyard", {"waiting": 1})
+    assert lesson.ledger().unseen("graveyard") == 0
+    assert unseen.basic_get("graveyard", auto_ack=True)[2] == b"b"
+
+
 def test_what_expires_goes_to_the_dead_letter_queue(lesson: Lesson, channel: Any) -> None:
     channel.queue_declare("graveyard")
     to = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "graveyard", "x-message-ttl": 1}

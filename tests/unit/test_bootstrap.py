@@ -372,9 +372,14 @@ def test_a_file_system_without_locks_is_no_reason_to_stop(
         (
             "ERROR: Cannot install uv because these package versions have conflicting dependencies.\n"
             "ERROR: ResolutionImpossible: see the documentation",
-            "the package index was asked, and has no such version",
+            "no place where pip and uv are configured to look has such a version",
         ),
         ("error: Failed to fetch\n  Caused by: dns error: failed to lookup address information", "the network, or"),
+        (
+            "OSError: Could not find a suitable TLS CA certificate bundle, invalid path: /no/such.pem",
+            "there is no file of certificates at /no/such.pem; correct that where it is named",
+        ),
+        ("ProxyError('Cannot connect to proxy.')", "PIP_PROXY=http://other:3128, HTTPS_PROXY=socks5://proxy:1080"),
         ("invalid peer certificate: UnknownIssuer", "the TLS certificate of the package index is"),
         ("ERROR: Could not install: Missing dependencies for SOCKS support.", "HTTPS_PROXY=socks5://proxy:1080"),
         ("HTTP status client error (401 Unauthorized) for url", "the package index refused the login"),
@@ -386,7 +391,7 @@ def test_each_failure_of_an_installer_has_its_own_reason_first(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: str, reason: str
 ) -> None:
     commands = load("commands")
-    environ = {"HTTPS_PROXY": "socks5://anna:s3cret@proxy:1080", "PATH": os.environ["PATH"]}
+    environ = {"HTTPS_PROXY": "socks5://anna:s3cret@proxy:1080", "PIP_PROXY": "http://anna:s3cret@other:3128"}
     with pytest.raises(commands.SetupError) as caught:
         commands.run([sys.executable, "-c", f"import sys; sys.exit({words!r})"], tmp_path, "uv failed", environ)
     first, *rest = str(caught.value).splitlines()

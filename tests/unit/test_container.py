@@ -26,6 +26,14 @@ def why_not_started() -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize("host", ["nonsense", "carrier-pigeon://coop"])
+def test_what_is_no_address_was_never_asked(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("DOCKER_HOST", host)
+    text = why_not_started()
+    assert f"Docker can't be used ({host}, which DOCKER_HOST names)" in text
+    assert "nothing answers" not in text
+
+
 @pytest.fixture
 def no_socket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     path = tmp_path / "docker.sock"

@@ -1,4 +1,4 @@
-"""What docs/glossary.md says is so: RabbitMQ's words, pika's names, and where a lesson shows them."""
+"""What notebooks/glossary.md says is so: RabbitMQ's words, pika's names, and where a lesson shows them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pika.adapters.blocking_connection import BlockingChannel, BlockingConnectio
 pytestmark = pytest.mark.text
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "glossary.md"
+PAGE = ROOT / "notebooks" / "glossary.md"
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
     for line in PAGE.read_text(encoding="utf-8").splitlines()

@@ -43,8 +43,9 @@ def squeezed(text: str) -> str:
 
 def test_every_lesson_has_its_page_and_the_first_page_leads_there(lesson_site: Path) -> None:
     leads_to = {link["href"] for link in page(lesson_site / "index.html").select("article a[href]")}
-    assert {f"lessons/{lesson}.html" for lesson in LESSONS} <= leads_to
-    assert {path.stem for path in (lesson_site / "lessons").glob("*.html")} == set(LESSONS)
+    pages = {*LESSONS, "cheat_sheet", "glossary"}
+    assert {f"lessons/{name}.html" for name in pages} <= leads_to
+    assert {path.stem for path in (lesson_site / "lessons").glob("*.html")} == pages
 
 
 def test_the_first_page_has_a_run_and_says_of_each_lesson_what_it_takes_and_gives(lesson_site: Path) -> None:

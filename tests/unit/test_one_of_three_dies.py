@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -64,8 +65,26 @@ def test_before_anything_was_done_a_check_says_what_to_run(kept: KeptNodes, monk
         check(EventLog(), "two of three")
 
 
+NONE = Count(0, 0, 0, 0)
+
+
 def outage(after: int, count: Count) -> Outage:
-    return Outage("killed", "orders", ("node-1", "node-2"), 100, 0.5 if after else None, 8.0, after, count)
+    pause = 0.5 if after else None
+    return Outage("killed", "orders", ("node-1", "node-2"), 100, pause, 8.0, after, 20, 0, 0, 1, counted=count)
+
+
+def test_an_outage_tells_what_the_publisher_got() -> None:
+    seen = replace(outage(0, NONE), refused=12, connections=2)
+    assert [what for what, _ in outage(5, NONE).rows()][-2:] == ["longest pause", "connections made"]
+    assert seen.rows()[-2:] == (("refused with a nack", "12 times"), ("connections made", "2"))
+    assert ("handed back", "3 times") in replace(seen, handed_back=3).rows()
+
+
+def test_what_was_confirmed_of_the_kept_run_adds_up(kept: KeptNodes) -> None:
+    for queue, deed in (("orders", kept.kill_leader), ("classic_orders", kept.kill_leader), ("orders", kept.kill_two)):
+        seen = deed(queue)
+        total = seen.confirmed_before + seen.confirmed_meanwhile + seen.confirmed_after
+        assert seen.count().count.confirmed == total
 
 
 def test_what_did_not_come_true_is_told(kept: KeptNodes) -> None:

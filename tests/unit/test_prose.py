@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 WORDS = Path(__file__).with_name("words.txt")
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "notebooks").glob("*.md"))]
 #: Their sentences are what learners are asked, told and shown.
 MODULES = sorted(
     file

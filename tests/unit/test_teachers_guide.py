@@ -58,4 +58,4 @@ def test_it_names_no_lesson_that_there_is_not() -> None:
 
 
 def test_the_cheat_sheet_is_a_page() -> None:
-    assert len((ROOT / "docs" / "cheat_sheet.md").read_text(encoding="utf-8").splitlines()) <= 90
+    assert len((ROOT / "notebooks" / "cheat_sheet.md").read_text(encoding="utf-8").splitlines()) <= 90

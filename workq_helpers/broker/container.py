@@ -752,7 +752,7 @@ def _unavailable(error: BaseException) -> DockerUnavailableError:
             f"Docker runs, but you may not use it: permission denied on its socket. Join its group with "
             f"`sudo usermod -aG docker $USER` and log in again. {other_way}"
         )
-    asked_for = _asked_for()
+    asked_for = _where("nothing answers at ")
     if FileNotFoundError in kinds and shutil.which("docker") is None:
         return DockerUnavailableError(
             f"Docker is not installed: there is no command 'docker' and no socket{asked_for}. See "
@@ -763,16 +763,16 @@ def _unavailable(error: BaseException) -> DockerUnavailableError:
             f"Docker does not run{asked_for}. Start Docker Desktop, or `sudo systemctl start docker`. {other_way}"
         )
     return DockerUnavailableError(
-        f"Docker can't be used: {without_login(str(error))}. See what `docker info` says{asked_for}. {other_way}"
+        f"Docker can't be used{_where('')}: {without_login(str(error))}. See what `docker info` says. {other_way}"
     )
 
 
-def _asked_for() -> str:
-    """Say where Docker was looked for, if that is nowhere usual."""
+def _where(what: str) -> str:
+    """Say where Docker was looked for, and what is known of that place, if it is nowhere usual."""
     place = docker_socket.docker_place(os.environ)
     if not place.named_by:
         return ""
-    return f" (nothing answers at {without_login(place.host)}, which {place.named_by} names)"
+    return f" ({what}{without_login(place.host)}, which {place.named_by} names)"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -17,14 +17,14 @@ def publish_options(method: Basic.Publish, properties: BasicProperties, again: b
     """Return how a message is published; most share one object, so that an event holds none of its own."""
     exchange = str(method.exchange)
     key = str(method.routing_key) if exchange else ""
-    return _publish_options(is_persistent(properties), again, exchange, key, properties.expiration)
+    return _publish_options(is_persistent(properties), again, exchange, key, properties.expiration, properties.priority)
 
 
 @lru_cache(maxsize=1_000)
 def _publish_options(
-    persistent: bool, again: bool, exchange: str, routing_key: str, expiration: object
+    persistent: bool, again: bool, exchange: str, routing_key: str, expiration: object, priority: int | None
 ) -> PublishOptions:
-    return PublishOptions(persistent, again, exchange, routing_key, _seconds(expiration))
+    return PublishOptions(persistent, again, exchange, routing_key, _seconds(expiration), priority)
 
 
 def queue_options(asked: Queue.Declare) -> QueueOptions:
@@ -39,6 +39,8 @@ def queue_options(asked: Queue.Declare) -> QueueOptions:
         ttl_seconds=_seconds(arguments.get("x-message-ttl")),
         max_length=_number(arguments.get("x-max-length")),
         max_length_bytes=_number(arguments.get("x-max-length-bytes")),
+        max_priority=_number(arguments.get("x-max-priority")),
+        overflow=_text(arguments.get("x-overflow")) or "drop-head",
         delivery_limit=_number(arguments.get("x-delivery-limit")),
         dead_letter_exchange=_text(arguments.get("x-dead-letter-exchange")),
         dead_letter_routing_key=_text(arguments.get("x-dead-letter-routing-key")),

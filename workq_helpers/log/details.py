@@ -79,6 +79,7 @@ class PublishOptions:
         exchange: The exchange it was published to, ``""`` for the default one.
         routing_key: Its routing key, where it went through another exchange; else that is the queue's name.
         ttl_seconds: How long it may wait, by its own ``expiration``.
+        priority: Its own priority, or ``None``.
     """
 
     persistent: bool = False
@@ -86,6 +87,7 @@ class PublishOptions:
     exchange: str = ""
     routing_key: str = ""
     ttl_seconds: float | None = None
+    priority: int | None = None
 
     def __str__(self) -> str:
         told = ["persistent" if self.persistent else "transient"]
@@ -111,6 +113,8 @@ class QueueOptions:
         ttl_seconds: How long a message may wait in it, by ``x-message-ttl``.
         max_length: How many messages it holds at most.
         max_length_bytes: How many bytes of them.
+        max_priority: Up to which priority it orders its messages, by ``x-max-priority``.
+        overflow: What it drops when it is full, by ``x-overflow``: its head, or what is published to it.
         delivery_limit: How often a message may come back to it.
         dead_letter_exchange: Where what it drops goes, or ``None``; ``""`` is the default exchange.
         dead_letter_routing_key: With which routing key, if not with the message's own.
@@ -124,6 +128,8 @@ class QueueOptions:
     ttl_seconds: float | None = None
     max_length: int | None = None
     max_length_bytes: int | None = None
+    max_priority: int | None = None
+    overflow: str = "drop-head"
     delivery_limit: int | None = None
     dead_letter_exchange: str | None = None
     dead_letter_routing_key: str | None = None

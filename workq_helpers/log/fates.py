@@ -14,6 +14,9 @@ __all__ = ["Gone", "Suspicion", "missing_queue", "no_queue", "pick"]
 #: How often a message may come back to a quorum queue that was declared without a limit, from RabbitMQ 4.0 on.
 _USUAL_DELIVERY_LIMIT = 20
 
+#: What a message without a priority has in a quorum queue, which orders by them from RabbitMQ 4.0 on.
+_USUAL_PRIORITY = 4
+
 _TAKEN = "RabbitMQ has it no more: taken or purged by others, or sent to a consumer that has not read it"
 _ELSEWHERE = "RabbitMQ has sent it to a client that has not read it, or that nobody here observes"
 _IN_FLIGHT = "never confirmed: on its way, or not yet written, when the connection was lost"
@@ -64,8 +67,9 @@ def pick(
 ) -> list[Gone]:
     """Return which of the messages that the log has waiting in a queue are gone, and why.
 
-    A queue drops and hands out what is at its head; what was under way when a connection was lost is at its tail.
-    Those come first that have a reason of their own.
+    A queue drops and hands out what is at its head, by priority where it has them. At its tail is what was under way
+    when a connection was lost, and what a full queue did not take, if it was declared to refuse. Those come first that
+    have a reason of their own.
 
     Args:
         waiting: The messages, head first.
@@ -79,11 +83,15 @@ def pick(
     dropped = {message: _dropped(message, options, seconds) for message in waiting}
     in_flight = dict.fromkeys(message for message in reversed(waiting) if suspicion.falls_on(message))
     order = dict.fromkeys([message for message in waiting if dropped[message]])
-    order |= in_flight | dict.fromkeys(waiting)
+    refusing = options is not None and options.overflow.startswith("reject-publish") and bool(limit)
+    not_taken = dict.fromkeys(m for m in reversed(waiting) if not m.confirmed and m.deliveries == 0) if refusing else {}
+    order |= in_flight | not_taken
+    order |= dict.fromkeys(sorted(waiting, key=lambda message: _priority(message, options), reverse=True))
     gone = []
     for message in list(order)[:count]:
-        causes = [*dropped[message], *([limit] if limit else [])]
-        by_the_queue = bool(causes)
+        full = bool(limit) and (not refusing or message in not_taken)
+        causes = [*dropped[message], *([limit] if full else [])]
+        by_the_queue = bool(dropped[message]) or (full and _hands_on_what_is_too_much(options))
         if message in in_flight:
             causes.append(_IN_FLIGHT)
             by_the_queue = False
@@ -106,6 +114,21 @@ def _dropped(message: Message, options: QueueOptions | None, seconds: float) -> 
         if message.deliveries > limit:
             causes.append(f"delivered {message.deliveries} times, more often than its queue allows")
     return causes
+
+
+def _priority(message: Message, options: QueueOptions | None) -> int:
+    """Return what its queue orders a message by, before the order of arrival."""
+    own = message.options.priority if message.options else None
+    if options is None:
+        return 0
+    if options.max_priority is not None:
+        return min(own or 0, options.max_priority)
+    return (_USUAL_PRIORITY if own is None else own) if options.type == "quorum" else 0
+
+
+def _hands_on_what_is_too_much(options: QueueOptions | None) -> bool:
+    """Whether what a full queue drops is dead-lettered."""
+    return options is None or options.overflow != "reject-publish"
 
 
 def _limit(options: QueueOptions | None) -> str:

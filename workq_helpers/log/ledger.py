@@ -560,6 +560,7 @@ class Ledger:
     def _wait_again(self, message: Message) -> None:
         queue = self._queues[message.queue]
         message.place = "waiting"
+        message.reason = ""
         message.started = False
         queue.put_back(message)
         if message.mark is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 import threading
 import time
 from collections import deque
@@ -28,8 +29,6 @@ _FAREWELL_SECONDS = 1.0
 #: How soon the next address is tried, in seconds.
 _AGAIN_SECONDS = 0.05
 
-_PERSISTENT = pika.BasicProperties(delivery_mode=pika.DeliveryMode.Persistent)
-
 
 class Confirm(NamedTuple):
     """An order that RabbitMQ answers for.
@@ -53,11 +52,16 @@ class Load:
 
     def __init__(self, addresses: Sequence[pika.ConnectionParameters], queue: str) -> None:
         self.queue = queue
+        #: What the message ids of its orders begin with.
+        self.name = secrets.token_hex(4)
         #: Each order that was confirmed, in that order; only ever appended to.
         self.confirms: list[Confirm] = []
         #: How many different orders were sent: they are numbered from 1 on.
         self.sent = 0
+        #: How many connections were made, how often an order was refused with a nack, and how often handed back.
+        self.connections = self.refused = self.handed_back = 0
         self._addresses = addresses
+        self._copies = itertools.count(1)
         self._again: deque[int] = deque()
         self._unconfirmed: dict[int, int] = {}
         self._returned: set[int] = set()
@@ -104,6 +108,7 @@ class Load:
         connection.ioloop.close()
 
     def _opened(self, connection: pika.SelectConnection) -> None:
+        self.connections += 1
         connection.channel(on_open_callback=lambda channel: self._begin(connection, channel))
         # A node that hangs in the middle of this has the same patience as one that does not confirm.
         connection.ioloop.call_later(_PACE_SECONDS, lambda: self._watch(connection))
@@ -121,9 +126,14 @@ class Load:
             order = self._again.popleft() if self._again else self._fresh()
             self._unconfirmed[next(self._tags)] = order
             channel.basic_publish(
-                exchange="", routing_key=self.queue, body=str(order), properties=_PERSISTENT, mandatory=True
+                exchange="", routing_key=self.queue, body=str(order), properties=self._properties(), mandatory=True
             )
         connection.ioloop.call_later(_PACE_SECONDS, lambda: self._send_next(connection, channel))
+
+    def _properties(self) -> pika.BasicProperties:
+        """Return the properties of one copy: of those sent again each has an id of its own."""
+        message_id = f"{self.name}-{next(self._copies)}"
+        return pika.BasicProperties(message_id=message_id, delivery_mode=pika.DeliveryMode.Persistent)
 
     def _fresh(self) -> int:
         self.sent += 1
@@ -133,12 +143,17 @@ class Load:
         tag, several = frame.method.delivery_tag, frame.method.multiple
         answered = [each for each in self._unconfirmed if each == tag or (several and each <= tag)]
         for order in (self._unconfirmed.pop(each) for each in answered):
-            if isinstance(frame.method, pika.spec.Basic.Ack) and order not in self._returned:
+            confirmed = isinstance(frame.method, pika.spec.Basic.Ack)
+            if confirmed and order not in self._returned:
                 self._last_answer = time.monotonic()
                 self.confirms.append(Confirm(order, self._last_answer))
+                continue
+            if confirmed:
+                self.handed_back += 1
             else:
-                self._returned.discard(order)
-                self._again.append(order)
+                self.refused += 1
+            self._returned.discard(order)
+            self._again.append(order)
 
     def _watch(self, connection: pika.SelectConnection) -> None:
         impatient = time.monotonic() - self._last_answer > PATIENCE_SECONDS

@@ -220,34 +220,57 @@ class LiveNodes(Nodes):
         after = sum(each.order > sent for each in load.confirms)
         pause = _longest_pause([each.seconds for each in load.confirms[before - 1 :]]) if after else None
         confirmed = frozenset(each.order for each in load.confirms)
-        outage = Outage(deed, queue, tuple(names), before, pause, waited, after)
-        outage.count_orders = lambda: self._count(queue, confirmed)
+        outage = Outage(
+            deed,
+            queue,
+            tuple(names),
+            confirmed_before=before,
+            pause_seconds=pause,
+            waited_seconds=waited,
+            confirmed_after=after,
+            confirmed_meanwhile=len(load.confirms) - before - after,
+            refused=load.refused,
+            handed_back=load.handed_back,
+            connections=load.connections,
+        )
+        outage.count_orders = lambda: self._count(queue, load.name, confirmed)
         self.outages[kind] = outage
         return outage
 
-    def _count(self, queue: str, confirmed: frozenset[int]) -> Count:
+    def _count(self, queue: str, load: str, confirmed: frozenset[int]) -> Count:
         """Fetch all from a queue; for that it needs its leader, or the node with its only copy."""
-        found: list[int] = []
+        copies: dict[str, int] = {}
 
         def fetch() -> bool:
             # A queue whose nodes are only just back may not answer at first, or answer that it is empty.
             with contextlib.suppress(pika.exceptions.AMQPError):
-                found.extend(self._fetch(queue))
-            return confirmed <= set(found)
+                copies.update(self._fetch(queue))
+            return confirmed <= orders()
+
+        def orders() -> set[int]:
+            return set(ours().values())
+
+        def ours() -> dict[str, int]:
+            # What an earlier load left is no copy of this one's.
+            return {message_id: order for message_id, order in copies.items() if message_id.startswith(f"{load}-")}
 
         wait_until(fetch, _SETTLE_SECONDS, interval_seconds=_FETCH_AGAIN_SECONDS)
-        return Count(len(confirmed), len(set(found)), len(confirmed - set(found)), len(found) - len(set(found)))
+        found = orders()
+        return Count(len(confirmed), len(found), len(confirmed - found), len(ours()) - len(found))
 
-    def _fetch(self, queue: str) -> list[int]:
-        """Return what is in a queue, and acknowledge it only then: what an error interrupts is still there."""
-        found: list[int] = []
+    def _fetch(self, queue: str) -> dict[str, int]:
+        """Return the order of each copy in a queue, by message id, and acknowledge all only then.
+
+        What an error interrupts is still there. So may be what was acknowledged, where a node is killed just then.
+        """
+        found: dict[str, int] = {}
         with pika.BlockingConnection(self.addresses()) as connection:
             channel = connection.channel()
             while True:
-                method, _, body = channel.basic_get(queue=queue)
-                if method is None or body is None:
+                method, properties, body = channel.basic_get(queue=queue)
+                if method is None or properties is None or body is None:
                     break
-                found.append(int(body))
+                found[str(properties.message_id)] = int(body)
             channel.basic_ack(delivery_tag=0, multiple=True)  # all of them
         return found
 

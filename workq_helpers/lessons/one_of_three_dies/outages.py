@@ -57,7 +57,11 @@ class Outage(_Table):
         confirmed_before: How many orders had been confirmed by then.
         pause_seconds: The longest time between two confirms from then on; ``None`` where none came any more.
         waited_seconds: How long was waited for them.
-        confirmed_after: How many orders were confirmed afterwards.
+        confirmed_after: How many orders were confirmed of those that were sent afterwards.
+        confirmed_meanwhile: How many others were confirmed since it began.
+        refused: How often RabbitMQ refused an order with a nack.
+        handed_back: How often RabbitMQ handed an order back.
+        connections: How many connections the publisher made.
     """
 
     deed: str
@@ -67,6 +71,10 @@ class Outage(_Table):
     pause_seconds: float | None
     waited_seconds: float
     confirmed_after: int
+    confirmed_meanwhile: int
+    refused: int
+    handed_back: int
+    connections: int
     counted: Count | None = None
     count_orders: Callable[[], Count] | None = field(default=None, compare=False)
 
@@ -79,9 +87,16 @@ class Outage(_Table):
         return (
             ("what happened", f"{self.deed} {named(self.nodes)}"),
             ("orders confirmed before", str(self.confirmed_before)),
-            ("longest pause", pause),
+            ("orders confirmed meanwhile", str(self.confirmed_meanwhile)),
             ("orders confirmed afterwards", str(self.confirmed_after)),
+            ("longest pause", pause),
+            *self._refusals(),
+            ("connections made", str(self.connections)),
         )
+
+    def _refusals(self) -> Sequence[tuple[str, str]]:
+        counts = (("refused with a nack", self.refused), ("handed back", self.handed_back))
+        return [(what, f"{count} times") for what, count in counts if count]
 
     def count(self) -> CountTable:
         """Fetch all orders from the queue, and count those that had been confirmed."""
@@ -108,7 +123,7 @@ class CountTable(_Table):
         """Return the table's rows."""
         return (
             ("orders confirmed", str(self.count.confirmed)),
-            (f"orders in {self.queue}", str(self.count.found)),
+            (f"found in the queue {self.queue}", str(self.count.found)),
             ("confirmed and missing", str(self.count.missing)),
             ("there twice", str(self.count.twice)),
         )

@@ -12,7 +12,7 @@ from workq_helpers.broker.cluster import QueueMembers
 __all__ = ["GAP", "WIDTH", "ClusterPicture", "columns"]
 
 #: How far the nodes stand apart, and how wide all of them are at most, in CSS.
-GAP, WIDTH = "0.6em", "54em"
+GAP, WIDTH = "0.6em", "62em"
 
 _LEADER, _FOLLOWER = "●", "○"
 #: Ink and paper for each state: dark on pale, to be read in any theme.

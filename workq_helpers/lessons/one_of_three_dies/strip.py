@@ -21,6 +21,8 @@ __all__ = ["ClusterStrip", "watch"]
 
 #: How often the nodes are looked at, in seconds.
 _LOOK_SECONDS = 1.0
+#: What ipywidgets leaves free around the picture below the buttons.
+_MARGIN = "0 var(--jp-widgets-margin)"
 
 _shown: list[ClusterStrip] = []
 
@@ -63,7 +65,9 @@ class ClusterStrip:
 
     def widget(self) -> Any:
         """Return it as one ipywidget: each button above its node."""
-        grid = ipywidgets.Layout(grid_template_columns=columns(len(self.buttons)), grid_gap=GAP, max_width=WIDTH)
+        grid = ipywidgets.Layout(
+            grid_template_columns=columns(len(self.buttons)), grid_gap=GAP, max_width=WIDTH, margin=_MARGIN
+        )
         return widgets.form([ipywidgets.GridBox(list(self.buttons.values()), layout=grid), self.picture, self.said])
 
     def hold(self) -> None:
