@@ -31,7 +31,10 @@ def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=380, env=environ)
 
 
-@pytest.mark.parametrize("lesson", [QUICK, pytest.param("acknowledgments", marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(
+    "lesson",
+    [QUICK, *(pytest.param(name, marks=pytest.mark.nightly) for name in ("acknowledgments", "when_a_task_fails"))],
+)
 def test_an_experiment_fares_as_the_run_that_is_kept_of_it(broker: Broker, tmp_path: Path, lesson: str) -> None:
     recorded = run("recording.py", "--folder", tmp_path, NOTEBOOKS[lesson])
     assert recorded.returncode == 0, recorded.stderr
