@@ -25,7 +25,7 @@ def anonymous(text: str, environ: Mapping[str, str] = ENVIRON) -> str:
         environ: The environment variables.
     """
     for folder in _homes(environ):
-        text = re.sub(rf"{re.escape(folder)}(?=/|\W|$)", "~", text)
+        text = re.sub(rf"(?<![\w.~-]){re.escape(folder)}(?=/|\W|$)", "~", text)  # not inside another path
     text = without_login(text)
     for name in _users(environ):
         text = re.sub(rf"(?<=['\"]){re.escape(name)}(?=['\"])", "USER", text)

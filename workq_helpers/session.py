@@ -82,6 +82,8 @@ class Session:
     def __init__(self, name: str, broker: Broker | None = None) -> None:
         if not isinstance(name, str) or not name.strip():
             raise InvalidArgumentError(f'A lesson needs a name, not {name!r}: Lesson("round-robin"), for example.')
+        if broker is not None and not isinstance(broker, Broker):
+            raise InvalidArgumentError(f"{broker!r} is no broker: leave it out, or hand over what find_broker() returned.")
         self.name = name
         with _opening:
             earlier = _open_sessions.pop(name, None)

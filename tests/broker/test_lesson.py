@@ -44,6 +44,11 @@ def test_a_lesson_needs_a_name(broker: Broker, name: Any) -> None:
         Lesson(name, broker)
 
 
+def test_what_is_no_broker_is_refused_in_words() -> None:
+    with pytest.raises(InvalidArgumentError, match="5 is no broker: leave it out"):
+        Lesson("round-robin", 5)  # type: ignore[arg-type]
+
+
 def test_a_queue_with_other_arguments(lesson: Lesson) -> None:
     with lesson.connect() as connection:
         with pytest.raises(QueueMismatchError, match=r"'hello' exists already.*durable") as caught:

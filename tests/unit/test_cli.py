@@ -208,6 +208,7 @@ def test_what_doctor_says_names_nobody() -> None:
         ({"USER": "root", "SUDO_USER": "ada"}, "in /media/ada/x", "in /media/USER/x"),
         ({"LOGNAME": "a.b"}, "in /srv/a.b/axb", "in /srv/USER/axb"),
         ({"HOME": "/"}, "in /srv/x", "in /srv/x"),
+        ({"HOME": "/data"}, "in /srv/data/x, file:///data/y, =/data", "in /srv/data/x, file://~/y, =~"),
         ({}, f"in {pwd.getpwuid(os.getuid()).pw_dir}/x", "in ~/x"),
         ({"WORKQ_BROKER_URL": "amqp://ada%20b:x@h"}, "refused user 'ada b'", "refused user 'USER'"),
         ({"USER": "ada"}, "nothing answers at ada@host", "nothing answers at USER@host"),

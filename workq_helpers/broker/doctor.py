@@ -168,7 +168,7 @@ def _docker(choice: BrokerChoice, environ: Mapping[str, str]) -> Finding | None:
         except BrokerError as error:
             reason = str(error)
     verdict: Verdict = "bad" if choice.forced else "warn"
-    return Finding("Docker", verdict, reason, "Start or install Docker if you would like to use it.", works=False)
+    return Finding("Docker", verdict, reason, works=False)
 
 
 def _image(image: str, here: bool, last: bool) -> Finding:
