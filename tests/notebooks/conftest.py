@@ -5,9 +5,12 @@ The cells run against the broker of the environment, at a small fraction of a se
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import re
 import tempfile
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +39,20 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 def compares(item: IPyNbCell) -> bool:
     """Say whether a cell's outputs are compared with those that are kept."""
     return bool(item.cell.outputs and item.options["check"])
+
+
+def turns(notebook: nbformat.NotebookNode) -> dict[str, str]:
+    """Return the cells that a learner completes, by their ids, with the lines that stand folded above each put in."""
+    found = {}
+    for above, cell in itertools.pairwise(notebook.cells):
+        if "your-turn" in cell.metadata.get("tags", ()):
+            answer = re.search(r"```python\n(.*)\n```", above.source, re.DOTALL)
+            place = re.search(r"^( *)# Your turn: .*$", cell.source, re.MULTILINE)
+            if answer is None or place is None:
+                raise pytest.Collector.CollectError(f"The cell {cell.id} has no answer above it, or no place for one.")
+            lines = textwrap.indent(answer[1], place[1])
+            found[cell.id] = cell.source[: place.start()] + lines + cell.source[place.end() :]
+    return found
 
 
 class Notebooks(pytest.File):
@@ -71,7 +88,12 @@ class Notebook(IPyNbFile):  # type: ignore[misc]  # nbval is not typed
             raise self.CollectError(f"{path} has outputs of cells that are not there: {', '.join(expected)}")
         if 2 * sum(map(compares, items)) < sum(compares(item) or not item.options["check"] for item in items):
             raise self.CollectError(f"{self.path} compares fewer than half of the outputs of its cells.")
-        yield from items
+        answers = turns(nbformat.read(self.path, as_version=4))
+        for item in items:
+            item.options["check"] = item.options["check"] and item.cell.id not in answers
+            yield item
+            if item.cell.id in answers:
+                yield self.hidden_cell(f"{item.name} answered", item.cell_num, answers[item.cell.id])
         # At the end, for the outputs before are those of a learner who has solved nothing yet.
         chapter = next(each for each in CHAPTERS if each.notebook == Path(self.path).name)
         for number, exercise in enumerate(chapter.exercises, start=len(items)):
@@ -84,13 +106,12 @@ class Notebook(IPyNbFile):  # type: ignore[misc]  # nbval is not typed
             f"verdict = exercise({exercise.name!r}).check({exercise.hands_in})\n"
             f"assert verdict.passed, verdict"
         )
-        return IPyNbCell.from_parent(
-            self,
-            name=f"Solution of {exercise.name}",
-            cell_num=number,
-            cell=nbformat.v4.new_code_cell(source),
-            options=defaultdict(bool),
-        )
+        return self.hidden_cell(f"Solution of {exercise.name}", number, source)
+
+    def hidden_cell(self, name: str, number: int, source: str) -> IPyNbCell:
+        """Return a cell that the notebook has not, and whose output is not compared."""
+        cell = nbformat.v4.new_code_cell(source)
+        return IPyNbCell.from_parent(self, name=name, cell_num=number, cell=cell, options=defaultdict(bool))
 
     def setup(self) -> None:
         try:

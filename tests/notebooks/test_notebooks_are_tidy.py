@@ -13,7 +13,7 @@ import nbformat
 import pytest
 
 from tests.chapters import EXERCISES, PREDICTIONS
-from tests.notebooks.conftest import FILTERS, Notebooks, compares
+from tests.notebooks.conftest import FILTERS, Notebooks, compares, turns
 from workq_helpers.lessons import CHAPTERS
 
 pytestmark = pytest.mark.text
@@ -57,6 +57,9 @@ def test_it_is_valid_and_its_cells_keep_their_ids(path: Path) -> None:
     assert all(re.fullmatch(r"(text|code)-\d\d\d?", each) for each in ids)
 
 
+TAGS = {"nbval-ignore-output", "raises-exception", "hide-output", "your-turn"}
+
+
 @notebooks
 def test_its_metadata_says_nothing_about_who_ran_it(path: Path) -> None:
     notebook = read(path)
@@ -66,7 +69,7 @@ def test_its_metadata_says_nothing_about_who_ran_it(path: Path) -> None:
     }
     for cell in notebook.cells:
         assert set(cell.metadata) <= {"tags"}
-        assert set(cell.metadata.get("tags", ())) <= {"nbval-ignore-output", "raises-exception", "hide-output"}
+        assert set(cell.metadata.get("tags", ())) <= TAGS
 
 
 @notebooks
@@ -93,6 +96,15 @@ def positional(code: str) -> list[str]:
 def test_pika_gets_its_arguments_by_keyword(path: Path) -> None:
     for cell in code_cells(read(path)):
         assert not positional(cell.source)
+
+
+@notebooks
+def test_what_a_learner_completes_is_a_line_or_two(path: Path) -> None:
+    notebook = read(path)
+    sources = {cell.id: cell.source for cell in code_cells(notebook)}
+    for cell, answered in turns(notebook).items():
+        assert len(answered.splitlines()) - len(sources[cell].splitlines()) <= 1
+        assert not positional(answered)
 
 
 def test_programs_and_exercises_name_their_arguments_too() -> None:
