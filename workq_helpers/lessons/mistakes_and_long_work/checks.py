@@ -216,7 +216,7 @@ PREDICTIONS = (
     ),
     Prediction(
         "long work",
-        "The connection has a heartbeat of one second, and the callback sleeps for four in the thread that must send "
+        "The connection has a heartbeat of one second, and the callback sleeps for six in the thread that must send "
         "it. Then it acknowledges. What becomes of the stew?",
         (
             Choice(
