@@ -18,6 +18,19 @@ describe("playback", () => {
     assert.equal(view.$('[data-do="live"]').getAttribute("aria-pressed"), "false");
   });
 
+  test("the scrubber reaches the end, wherever that lies between its steps", () => {
+    const frame = frames.paused();
+    for (const [end, max] of [
+      [6.04, "6.1"],
+      [6.06, "6.1"],
+      [6, "6.0"],
+    ]) {
+      frame.playback.end_seconds = Number(end);
+      const view = openView(frame);
+      assert.equal(view.$('[data-field="seconds"]').getAttribute("max"), max);
+    }
+  });
+
   test("the scrubber seeks, not more often than frames come, and is the learner's while in hand", () => {
     const view = openView(frames.paused());
     const scrubber = view.$('[data-field="seconds"]');

@@ -1283,13 +1283,13 @@
       scrub() {
         held = true;
         wanted = Number(element.value);
-        setText(time, `${wanted.toFixed(1)} / ${formatSeconds(endSeconds)}`);
+        setText(time, `${Math.min(wanted, endSeconds).toFixed(1)} / ${formatSeconds(endSeconds)}`);
         if (timer === null) seek();
       },
       /** @param {PlaybackBar} playback */
       draw({ seconds, end_seconds }) {
         endSeconds = end_seconds;
-        setAttribute(element, "max", end_seconds.toFixed(1));
+        setAttribute(element, "max", (Math.ceil(end_seconds * 10) / 10).toFixed(1));
         if (held || ui.pressed === element) return;
         const value = seconds.toFixed(1);
         if (element.value !== value) element.value = value;
