@@ -83,7 +83,7 @@ class Session:
         if not isinstance(name, str) or not name.strip():
             raise InvalidArgumentError(f'A lesson needs a name, not {name!r}: Lesson("round-robin"), for example.')
         if broker is not None and not isinstance(broker, Broker):
-            raise InvalidArgumentError(f"{broker!r} is no broker: leave it out, or hand over what find_broker() returned.")
+            raise InvalidArgumentError(f"{broker!r} is no broker: leave it out, or pass what find_broker() returns.")
         self.name = name
         with _opening:
             earlier = _open_sessions.pop(name, None)
