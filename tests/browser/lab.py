@@ -27,7 +27,7 @@ __all__ = ["SCREENSHOTS", "Lab", "Notebook", "Tab"]
 SCREENSHOTS = Path(os.environ.get("WORKQ_SCREENSHOTS") or Path(__file__).parents[2] / "build" / "screenshots")
 
 #: How long a run of all cells, and a page or a kernel may take, in seconds; on a busy machine each takes its time.
-CELL_SECONDS = 180.0
+CELL_SECONDS = 300.0
 PAGE_SECONDS = 90.0
 KERNEL_SECONDS = 30.0
 

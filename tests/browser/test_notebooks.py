@@ -17,7 +17,7 @@ def test_there_are_lessons() -> None:
     assert {source.stem for source in NOTEBOOKS} > {SMOKE}
 
 
-@pytest.mark.timeout(300)  # two runs, and RabbitMQ is restarted more than once in each
+@pytest.mark.timeout(700)  # two runs, and RabbitMQ is restarted more than once in each
 @pytest.mark.parametrize(
     "source",
     [pytest.param(each, marks=[pytest.mark.smoke] * (each.stem == SMOKE), id=each.stem) for each in NOTEBOOKS],
