@@ -435,6 +435,16 @@ def busy(relay: Relay) -> Iterator[None]:
     late.set()
 
 
+def spoken_at_once(relay: Relay) -> socket.socket:
+    """Return a client that has said its first before the relay had time for it."""
+    port = relay.endpoint().port
+    with busy(relay):
+        client = socket.create_connection(("127.0.0.1", port))
+        client.sendall(HEADER)
+    client.settimeout(10)
+    return client
+
+
 @pytest.fixture
 def reading_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Python 3.11.2's asyncio: who is told to pause as it is connected reads all the same, once."""
@@ -447,14 +457,8 @@ def reading_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("reading_at_once")
 def test_what_a_program_says_at_once_reaches_the_broker(lesson: Lesson) -> None:
-    relay = lesson._running_relay()
-    port = relay.endpoint().port
-    with busy(relay):
-        quick = socket.create_connection(("127.0.0.1", port))
-        quick.sendall(HEADER)
-    with quick:
-        quick.settimeout(10)
-        assert quick.recv(1) == b"\x01"  # Connection.Start
+    with spoken_at_once(lesson._running_relay()) as client:
+        assert client.recv(1) == b"\x01"  # Connection.Start
 
 
 @pytest.mark.usefixtures("reading_at_once")
@@ -470,14 +474,8 @@ def test_who_leaves_at_once_leaves_nothing_behind(lesson: Lesson, poll_for: Poll
 
 @pytest.mark.usefixtures("reading_at_once")
 def test_what_is_said_at_once_where_there_is_no_broker_ends_in_a_reset(relay_to_nobody: Relay) -> None:
-    port = relay_to_nobody.endpoint().port
-    with busy(relay_to_nobody):
-        quick = socket.create_connection(("127.0.0.1", port))
-        quick.sendall(HEADER)
-    with quick:
-        quick.settimeout(10)
-        with pytest.raises(ConnectionResetError):
-            quick.recv(1)
+    with spoken_at_once(relay_to_nobody) as client, pytest.raises(ConnectionResetError):
+        client.recv(1)
 
 
 def test_a_broker_with_tls_is_spoken_to_with_tls(endpoint: Endpoint, tmp_path: Path) -> None:

@@ -57,9 +57,7 @@ class Console:
     @property
     def lines(self) -> list[str]:
         """The lines so far, without their line ends; the last may be unfinished."""
-        with self._lock:
-            lines = [line for _, line in self._lines]
-            return [*lines, self._unfinished[1]] if self._unfinished[1] else lines
+        return [line for _, line in self.written]
 
     def tail(self, count: int, until_seconds: float = math.inf) -> list[str]:
         """Return the last lines, `count` at most, of those written by a moment.
@@ -78,12 +76,6 @@ class Console:
         """The lines so far, each with when it was written, on its clock; the last may be unfinished."""
         with self._lock:
             return [*self._lines, self._unfinished] if self._unfinished[1] else list(self._lines)
-
-    @property
-    def written_seconds(self) -> list[float]:
-        """When its lines were written, on its clock."""
-        with self._lock:
-            return [seconds for seconds, _ in [*self._lines, self._unfinished]]
 
     @property
     def text(self) -> str:

@@ -165,12 +165,11 @@ class Stage:
             InvalidArgumentError: There is nothing in that stretch, or more than can be played.
         """
         lesson = self._lesson
-        consoles = [worker.console for worker in lesson.workers]
         moments = moments_of(
             lesson.log,
             self._broker.answers,
             lines_by({name: console.written for name, console in self._consoles()}),
-            [seconds for console in consoles for seconds in console.written_seconds],
+            [seconds for worker in lesson.workers for seconds, _ in worker.console.written],
             self._broker.queues,
             self._broker.routes,
             seconds_per_dot(),

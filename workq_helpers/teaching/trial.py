@@ -130,6 +130,9 @@ class Trial:
 
         Returns:
             The worker's name; empty if it never worked on any.
+
+        Raises:
+            CheckFailedError: It worked where nobody hears it, and was over before it could be killed.
         """
         before = len(self.runs)
         killed: list[str] = []
@@ -150,6 +153,8 @@ class Trial:
         if any(run.goes_on and not run.settled for run in self.runs[before:][:1]):
             accident()  # it works in a way of its own
         self.settle()
+        if not killed and any(run.threads for run in self.runs[before:][:1]):
+            raise CheckFailedError(f"'{orders[0]}' was over before its worker could be killed. Check once more.")
         return killed[0] if killed else ""
 
     def call(self, caller: Callable[..., object], *arguments: Any, name: str, function: object = None) -> object:

@@ -74,8 +74,6 @@ def _only_the_menu_is_cooked(trial: Trial) -> None:
 
 def _is_done_before_it_is_acknowledged(trial: Trial, callback: Callable[..., object]) -> None:
     killed = trial.kill_at_work(callback, "Bread..")
-    if not killed and any(run.task == "Bread.." and run.threads for run in trial.runs):
-        raise CheckFailedError("'Bread..' was over before its worker could be killed. Check once more.")
     if not killed:
         raise CheckFailedError("'Bread..' was never worked on. Keep the line work(body) for what is on the menu.")
     trial.start(callback)
