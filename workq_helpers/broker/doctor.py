@@ -39,7 +39,7 @@ class Finding:
         name: What.
         verdict: ``"ok"``, ``"warn"`` (does not matter as things are) or ``"bad"`` (keeps the course from working).
         found: What was seen, in a sentence.
-        mend: What to do about it; ``""`` where nothing need be done.
+        mend: What to do about it; ``""`` where nothing need be done, or where `found` ends with it.
         works: Whether a broker can be had there, where it is a source of one.
     """
 
