@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from recording import KEPT, Recording
 
+from workq_helpers.stage.frame import ClusterCard, NodeCard, QueueCopyLine
 from workq_helpers.stage.run_diff import compare
-from workq_helpers.stage.saved_run import TaskRow
+from workq_helpers.stage.saved_run import SavedRun, TaskRow
 from workq_helpers.teaching.prediction import Seen
 
 __all__ = ["Difference", "differences"]
@@ -64,6 +65,7 @@ def differences(kept: Recording, again: Recording) -> list[Difference]:
     for name, run in kept.runs.items():
         if name in again.runs and name not in ALL_IS_OPEN:
             found += _of_tasks(name, run.file["tasks"], again.runs[name].file["tasks"])
+            found += _of_nodes(name, run, again.runs[name])
     return [*found, *_of_predictions(kept, again)]
 
 
@@ -86,6 +88,34 @@ def _of_tasks(name: str, before: Sequence[TaskRow], after: Sequence[TaskRow]) ->
             _counted([fate for _, _, fate in fared]),
         )
     ]
+
+
+def _of_nodes(name: str, before: SavedRun, after: SavedRun) -> list[Difference]:
+    kept, again = _at_rest(before), _at_rest(after)
+    if list(kept) != list(again):
+        return [Difference(name, "what was done to the nodes", ", ".join(kept), ", ".join(again))]
+    return [
+        Difference(name, f"the nodes, {deed}", kept[deed], again[deed]) for deed in kept if kept[deed] != again[deed]
+    ]
+
+
+def _at_rest(run: SavedRun) -> dict[str, str]:
+    """Return how the nodes were when the next thing was done to them, by what had been done; who leads is open."""
+    clusters = (moment.shown["cluster"] for moment in run.moments)
+    return {cluster["deed"] or "at first": _how(cluster) for cluster in clusters if cluster is not None}
+
+
+def _how(cluster: ClusterCard) -> str:
+    states = Counter(node["state"] for node in cluster["nodes"])
+    led = {copy["queue"]: "stands still" for node in cluster["nodes"] for copy in node["copies"]}
+    for node in cluster["nodes"]:
+        led |= {copy["queue"]: "goes on" for copy in node["copies"] if _serves(node, copy)}
+    queues = [f"{queue} {how}" for queue, how in sorted(led.items())]
+    return "; ".join([f"{count} {state}" for state, count in sorted(states.items())] + queues)
+
+
+def _serves(node: NodeCard, copy: QueueCopyLine) -> bool:
+    return node["state"] == "up" and copy["role"] != "follower"
 
 
 def _fared(name: str, task: TaskRow | None) -> str:

@@ -165,6 +165,7 @@ class Stage:
             InvalidArgumentError: There is nothing in that stretch, or more than can be played.
         """
         lesson = self._lesson
+        told = without_address(lesson.broker.endpoint)
         moments = moments_of(
             lesson.log,
             self._broker.answers,
@@ -178,14 +179,16 @@ class Stage:
         )
         return SavedRun.of(
             moments,
-            lesson=self._name,
+            lesson=told(self._name),
             recorded=datetime.now(UTC).date().isoformat(),
             rabbitmq=str(lesson.broker.version),
             marks=[
-                mark for mark in self._marks.shown() if begin_seconds <= mark["seconds"] <= (end_seconds or math.inf)
+                mark
+                for mark in self._marks.shown()
+                if begin_seconds <= mark["seconds"] <= (math.inf if end_seconds is None else end_seconds)
             ],
             tasks=task_rows(lesson.log),
-            told=without_address(lesson.broker.endpoint),
+            told=told,
         )
 
     def show(self, control: str = "") -> None:
