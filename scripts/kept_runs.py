@@ -23,12 +23,28 @@ from workq_helpers.teaching.prediction import Seen
 __all__ = ["Difference", "differences"]
 
 #: Experiments in which RabbitMQ does not promise who gets a task, or how often it is delivered until it is done:
-#: whoever is free first gets the next one, and a crash or an outage meets whatever is on its way.
-WHO_IS_OPEN = frozenset({"a_backlog_that_can_be_shared", "an_order_that_nobody_can_cook"})
+#: whoever is free first gets the next one, also of two that finish at once, and a crash or an outage meets whatever is
+#: on its way.
+WHO_IS_OPEN = frozenset(
+    {
+        "a_backlog_that_can_be_shared",
+        "a_queue_that_fills",
+        "an_order_that_nobody_can_cook",
+        "one_at_a_time",
+        "real_work",
+    }
+)
 
 #: Experiments in which it does not promise what becomes of a task, nor how many there are before it crashes or the time
-#: is over in which they are tried again.
-ALL_IS_OPEN = frozenset({"how_much_is_that_worth", "the_same_crash_with_confirms", "later_is_better_than_at_once"})
+#: is over in which they are sent or tried again.
+ALL_IS_OPEN = frozenset(
+    {
+        "everything_at_once",
+        "how_much_is_that_worth",
+        "later_is_better_than_at_once",
+        "the_same_crash_with_confirms",
+    }
+)
 
 #: So many tasks are named of those that fared otherwise.
 _NAMED = 3
