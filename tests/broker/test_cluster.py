@@ -12,11 +12,13 @@ import pika
 import psutil
 import pytest
 
+from benchmarks.cluster import resident_bytes
 from tests.broker.cluster_books import Books, fetch_all
 from tests.broker.course import Holder, course, node_is_possible, processes_in
 from tests.broker.test_supervisor import IN_DOCKER, SOURCES, containers_of, need_docker, quiet
 from tests.support import need
 from workq_helpers.broker import Cluster, memory, start_cluster
+from workq_helpers.broker.cluster import NEEDED_BYTES
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.share import ask
 from workq_helpers.errors import BrokerError, BrokerNotOursError, BrokerStartError, InvalidArgumentError
@@ -160,6 +162,11 @@ def test_what_can_not_be_done_is_told(cluster: Cluster) -> None:
     with pytest.raises(BrokerError, match="node-3 is the only node that runs"):
         cluster.kill("node-3")
     cluster.bring_back()
+
+
+def test_three_nodes_take_no_more_memory_than_is_asked_for(cluster: Cluster) -> None:
+    cluster.bring_back()
+    assert resident_bytes(os.environ) < NEEDED_BYTES
 
 
 @pytest.mark.once
