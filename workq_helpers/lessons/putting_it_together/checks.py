@@ -178,7 +178,7 @@ def _observe_crossed(lesson: Session) -> Seen:
     told = [each for each in read_program_reports(lesson.programs) if each.deed == "Done"]
     done = [each.task for each in told if each.program is told[-1].program]
     restarted = _was_restarted(observed(lesson, outages=True))
-    if not restarted and (lesson.broker.restartable or len(done) < len(_CROSSING)):
+    if not restarted and (len(done) < len(_CROSSING) or lesson.broker.restartable):
         raise CheckFailedError("RabbitMQ was not restarted while a worker.py had a task in hand.")
     left = _left(lesson.queue_counts, _QUEUE)
     if left is None or any(left):
