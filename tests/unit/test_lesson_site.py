@@ -70,6 +70,10 @@ def test_each_kept_run_plays_once_in_its_lesson(lesson_site: Path, lesson: str) 
         run = SavedRun.parse(gzip.decompress(base64.b64decode(packed.get_text())).decode())
         assert run.file["recorded"] in stage.get_text()
         assert run.file["rabbitmq"] in stage.get_text()
+        (place,) = stage.select(".course-player")
+        opened_at = float(str(place["data-at-seconds"]))
+        shown = [moment.shown for moment in run.moments if moment.seconds <= opened_at]
+        assert shown[-1]["cluster"] is not None or run.moments[-1].shown["cluster"] is None, "its nodes are in view"
 
 
 @lessons
