@@ -406,6 +406,19 @@ def test_a_file_system_without_locks_is_no_reason_to_stop(
         ("HTTP status client error (401 Unauthorized) for url", "the package index refused the login"),
         ("error: failed to write: No space left on device (os error 28)", "no room is left"),
         ("Permission denied (os error 13)", "it may not write there"),
+        (
+            "error: your requirements are unsatisfiable.\nhint: Packages were unavailable because the network was disabled.",
+            "uv is told to do without the network, and its cache has not all that is needed; unset UV_OFFLINE",
+        ),
+        (
+            "error: Failed to initialize cache at `/proc/x y`\n  cause: No such file or directory (os error 2)",
+            "uv can't keep its cache at /proc/x y; name a folder",
+        ),
+        (
+            "Failed to parse environment variable `UV_HTTP_TIMEOUT` with invalid value `abc`: invalid digit",
+            "UV_HTTP_TIMEOUT is set to what uv can't use",
+        ),
+        ("error: invalid value 'bogus' for '--link-mode <LINK_MODE>'", "--link-mode is set to what uv can't use"),
     ],
 )
 def test_each_failure_of_an_installer_has_its_own_reason_first(
