@@ -28,7 +28,7 @@ _REASONS = (
     ),
     (
         r"Failed to initialize cache at `([^`]+)`",
-        "uv can't keep its cache at {value}; name a folder that you may write to: UV_CACHE_DIR=/path/to/folder make lab",
+        "uv can't keep its cache at {value}; name a folder that you may write to: UV_CACHE_DIR=/path/to/it make lab",
     ),
     (
         r"environment variable `(\w+)` with invalid value|invalid value '[^']*' for '(--[\w-]+)",

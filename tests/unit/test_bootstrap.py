@@ -407,7 +407,7 @@ def test_a_file_system_without_locks_is_no_reason_to_stop(
         ("error: failed to write: No space left on device (os error 28)", "no room is left"),
         ("Permission denied (os error 13)", "it may not write there"),
         (
-            "error: your requirements are unsatisfiable.\nhint: Packages were unavailable because the network was disabled.",
+            "your requirements are unsatisfiable.\nhint: Packages were unavailable because the network was disabled.",
             "uv is told to do without the network, and its cache has not all that is needed; unset UV_OFFLINE",
         ),
         (
