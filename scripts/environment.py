@@ -45,7 +45,7 @@ TRIED = "import numpy, zmq, pika, workq_helpers.rabbitmq.endpoint"
 COMMAND = "workq_helpers.cli.command"
 #: How a kernel starts: as `workq_helpers.cli.kernels` has it.
 KERNEL = (
-    "import runpy, sys; sys.path = list(filter(None, sys.path)); "
+    "import sys; sys.path = list(filter(None, sys.path)); import runpy; "
     "runpy.run_module('ipykernel_launcher', run_name='__main__')"
 )
 #: The oldest uv that does what is asked of it here.

@@ -11,7 +11,7 @@ from typing import IO
 
 import psutil
 
-__all__ = ["SUPERVISOR", "at_home_in", "bare", "children", "is_supervisor", "kill", "spawn", "supervisors"]
+__all__ = ["at_home_in", "bare", "children", "is_supervisor", "kill", "spawn", "supervisors"]
 
 # The kernel kills the process as soon as the thread that started it ends (PR_SET_PDEATHSIG is 1, SIGKILL 9), and
 # that outlives exec. The parent may be gone already when this runs, so it looks afterwards.
@@ -22,8 +22,7 @@ if os.getppid() == int(sys.argv[1]):
     os.execv(sys.argv[2], sys.argv[2:])
 """
 
-#: What a supervisor's command line names.
-SUPERVISOR = "workq_helpers.broker.supervisor"
+_SUPERVISOR = "workq_helpers.broker.supervisor"
 #: What any program needs to run at all.
 _NEEDED = frozenset({"PATH", "TZ", "LD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"})
 
@@ -79,7 +78,7 @@ def supervisors(runtime: Path) -> list[psutil.Process]:
     Args:
         runtime: The folder.
     """
-    return [each for each in psutil.process_iter() if {SUPERVISOR, str(runtime)} <= set(_command(each))]
+    return [each for each in psutil.process_iter() if {_SUPERVISOR, str(runtime)} <= set(_command(each))]
 
 
 def is_supervisor(pid: int) -> bool:
@@ -88,7 +87,7 @@ def is_supervisor(pid: int) -> bool:
         command = _command(psutil.Process(pid))
     except psutil.Error:
         return False
-    return SUPERVISOR in command
+    return _SUPERVISOR in command
 
 
 def children() -> list[psutil.Process]:

@@ -18,7 +18,6 @@ from typing import Any
 from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders, unusable
 from workq_helpers.broker.locking import locked
-from workq_helpers.broker.processes import SUPERVISOR
 from workq_helpers.broker.protocol import GONE, JsonObject, Link, Ready, connect, converse
 from workq_helpers.broker.server import Progress, silent
 from workq_helpers.broker.sweep import sweep, sweep_under_lock
@@ -197,7 +196,14 @@ def _start_supervisor(folders: Folders, environ: Mapping[str, str]) -> None:
             # It comes back as soon as the supervisor is a process of its own, out of reach of any terminal's signals.
             subprocess.run(
                 [
-                    *(sys.executable, "-P", "-c", _RUN, str(Path(__file__).parents[2]), SUPERVISOR),
+                    *(
+                        sys.executable,
+                        "-P",
+                        "-c",
+                        _RUN,
+                        str(Path(__file__).parents[2]),
+                        "workq_helpers.broker.supervisor",
+                    ),
                     *(str(folders.runtime), str(folders.cache)),
                     *(["cluster"] if folders.cluster else []),
                 ],

@@ -12,7 +12,7 @@ __all__ = ["START", "LessonKernels"]
 #: Starts a kernel. With ``-m`` Python looks beside the notebook for all that it imports on the way there, and an
 #: ``enum.py`` ends it before anything of the course runs. IPython adds that folder later, behind Python's own modules.
 START = (
-    "import runpy, sys; sys.path = list(filter(None, sys.path)); "
+    "import sys; sys.path = list(filter(None, sys.path)); import runpy; "
     "runpy.run_module('ipykernel_launcher', run_name='__main__')"
 )
 
