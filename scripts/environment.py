@@ -46,7 +46,7 @@ COMMAND = "workq_helpers.cli.command"
 #: How a kernel starts: as `workq_helpers.cli.kernels` has it.
 KERNEL = (
     "import sys; sys.path = list(filter(None, sys.path)); import runpy; "
-    "runpy.run_module('ipykernel_launcher', run_name='__main__')"
+    "runpy.run_module(sys.argv.pop(1), run_name='__main__')"
 )
 #: The oldest uv that does what is asked of it here.
 OLDEST_UV = (0, 8)
@@ -340,8 +340,8 @@ def isolate_what_a_learner_starts() -> None:
     write(VENV / "bin" / "workq", f'#!/bin/sh\nexec {shlex.quote(str(PYTHON))} -I -m {COMMAND} "$@"\n')
     for file in VENV.glob("share/jupyter/kernels/python3/kernel.json"):
         kernel = json.loads(file.read_bytes())
-        if kernel["argv"][1:3] == ["-m", "ipykernel_launcher"]:
-            kernel["argv"][1:3] = ["-c", KERNEL]
+        if kernel["argv"][1] == "-m":
+            kernel["argv"][1:2] = ["-c", KERNEL]
             write(file, json.dumps(kernel, indent=1))
 
 

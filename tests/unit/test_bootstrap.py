@@ -519,7 +519,7 @@ def test_what_a_learner_starts_is_isolated(checkout: ModuleType, tmp_path: Path)
     (checkout.VENV / "bin" / "workq").chmod(0o755)
     for _ in range(2):
         checkout.isolate_what_a_learner_starts()
-        assert json.loads(kernel.read_text())["argv"] == ["python", "-c", START]
+        assert json.loads(kernel.read_text())["argv"] == ["python", "-c", START, "ipykernel_launcher"]
     (tmp_path / "enum.py").write_text("1 / 0\n")
     command = [str(checkout.VENV / "bin" / "workq"), "--version"]
     environ = os.environ | {"PYTHONPATH": str(tmp_path)}

@@ -42,5 +42,5 @@ def test_it_has_a_kernel_and_the_stages_module() -> None:
     """VS Code starts a kernel with the interpreter, and looks beside it for the module of a widget."""
     shared = Path(sys.prefix) / "share" / "jupyter"
     kernel = json.loads((shared / "kernels" / "python3" / "kernel.json").read_text())
-    assert "ipykernel_launcher" in str(kernel["argv"])
+    assert "ipykernel_launcher" in kernel["argv"]
     assert (shared / "nbextensions" / "anywidget" / "index.js").is_file()

@@ -9,11 +9,11 @@ from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec, KernelSpec
 
 __all__ = ["START", "LessonKernels"]
 
-#: Starts a kernel. With ``-m`` Python looks beside the notebook for all that it imports on the way there, and an
-#: ``enum.py`` ends it before anything of the course runs. IPython adds that folder later, behind Python's own modules.
+#: Runs a module as ``-m`` does. There Python looks beside the notebook for all that it imports on the way, and an
+#: ``enum.py`` ends a kernel before anything of the course runs. IPython adds that folder later, behind Python's own.
 START = (
     "import sys; sys.path = list(filter(None, sys.path)); import runpy; "
-    "runpy.run_module('ipykernel_launcher', run_name='__main__')"
+    "runpy.run_module(sys.argv.pop(1), run_name='__main__')"
 )
 
 
@@ -35,5 +35,5 @@ class LessonKernels(KernelSpecManager):
 
     def _of_the_lessons(self) -> KernelSpec:
         kernel = get_kernel_dict()
-        kernel["argv"][1:3] = ["-c", START]
+        kernel["argv"][1:2] = ["-c", START]
         return self.kernel_spec_class(resource_dir=str(RESOURCES), **kernel)
