@@ -164,7 +164,11 @@ def read(file: Path) -> str | None:
 
 
 def write(file: Path, text: str) -> None:
-    """Write a small text file that reads the same in every locale, whatever the folder is called."""
+    """Write a small text file that reads the same in every locale, whatever the folder is called.
+
+    It is a new one: what uv installed may be one file with what is in its cache, and in other environments.
+    """
+    file.unlink(missing_ok=True)
     file.write_bytes(os.fsencode(text))
 
 
@@ -338,6 +342,7 @@ def isolate_what_a_learner_starts() -> None:
     """
     (VENV / "bin").mkdir(parents=True, exist_ok=True)
     write(VENV / "bin" / "workq", f'#!/bin/sh\nexec {shlex.quote(str(PYTHON))} -I -m {COMMAND} "$@"\n')
+    (VENV / "bin" / "workq").chmod(0o755)
     for file in VENV.glob("share/jupyter/kernels/python3/kernel.json"):
         kernel = json.loads(file.read_bytes())
         if kernel["argv"][1] == "-m":

@@ -514,12 +514,15 @@ def test_what_a_learner_starts_is_isolated(checkout: ModuleType, tmp_path: Path)
     make_venv_by_hand(checkout)
     kernel = checkout.VENV / "share" / "jupyter" / "kernels" / "python3" / "kernel.json"
     kernel.parent.mkdir(parents=True)
-    kernel.write_text('{"argv": ["python", "-m", "ipykernel_launcher"]}')
+    in_the_cache = tmp_path / "kernel.json"  # uv links what it installs
+    in_the_cache.write_text('{"argv": ["python", "-m", "ipykernel_launcher"]}')
+    kernel.hardlink_to(in_the_cache)
     (checkout.VENV / "bin" / "workq").write_text("#!/no/such/python\n")
     (checkout.VENV / "bin" / "workq").chmod(0o755)
     for _ in range(2):
         checkout.isolate_what_a_learner_starts()
         assert json.loads(kernel.read_text())["argv"] == ["python", "-c", START, "ipykernel_launcher"]
+    assert json.loads(in_the_cache.read_text())["argv"] == ["python", "-m", "ipykernel_launcher"]
     (tmp_path / "enum.py").write_text("1 / 0\n")
     command = [str(checkout.VENV / "bin" / "workq"), "--version"]
     environ = os.environ | {"PYTHONPATH": str(tmp_path)}
