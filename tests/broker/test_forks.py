@@ -12,6 +12,8 @@ import pytest
 from workq_helpers import Broker
 from workq_helpers.rabbitmq.url import address_of
 
+pytestmark = pytest.mark.once  # it is between Python and the system
+
 WORKER = Path(__file__).parents[2] / "notebooks" / "programs" / "worker.py"
 
 #: A kernel with a bit of everything in it, which a child inherits.

@@ -18,6 +18,8 @@ from workq_helpers.errors import InvalidArgumentError, WaitTimeoutError
 from workq_helpers.lessons.fair_dispatch.queue_watch import wait_until_ready
 from workq_helpers.rabbitmq.url import address_of
 
+pytestmark = pytest.mark.once  # the notebooks start them on every version
+
 PROGRAMS = Path(__file__).parents[2] / "notebooks" / "programs"
 NEW_TASK, WORKER = PROGRAMS / "new_task.py", PROGRAMS / "worker.py"
 

@@ -18,6 +18,8 @@ import pytest
 
 from tests.conftest import poll_for
 
+pytestmark = pytest.mark.once  # it runs before there is any dependency, and for real in each part
+
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
 
