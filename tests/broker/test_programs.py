@@ -126,7 +126,7 @@ def test_what_a_killed_worker_had_in_hand_goes_to_the_other(lesson: Lesson) -> N
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_worker_that_is_asked_to_leave_does_its_task_first(lesson: Lesson, number: signal.Signals) -> None:
     worker = lesson.start_program(WORKER)
-    send(lesson, "Roast" + 100 * ".")
+    send(lesson, "Roast" + 20 * ".")
     worker.wait_for("Received Roast")
     os.kill(worker.pid, number)
     send(lesson, "Tea.")
