@@ -86,7 +86,14 @@ def test_a_restart_by_another_notebook_is_an_event_here_and_what_it_cost_is_acco
 @pytest.mark.once
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("restartable")
-@pytest.mark.parametrize("moment", ["at once", "when it has gone down", "when it is nearly back"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "when it has gone down",
+        pytest.param("at once", marks=pytest.mark.nightly),
+        pytest.param("when it is nearly back", marks=pytest.mark.nightly),
+    ],
+)
 def test_an_interrupted_restart_ends_in_a_state_that_was_looked_at(
     lesson: Lesson, notebook: subprocess.Popen[str], moment: str, poll_for: Callable[..., None]
 ) -> None:

@@ -70,7 +70,7 @@ def test_it_waits_while_somebody_else_restarts_it(foreign: Broker, broker: Broke
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("deed", ["restart", "crash"])
+@pytest.mark.parametrize("deed", ["restart", pytest.param("crash", marks=pytest.mark.nightly)])
 def test_it_does_not_wait_for_what_has_happened_already(foreign: Broker, broker: Broker, deed: str) -> None:
     need(broker.ours, "only a broker that the course started is restarted by tests")
     changes: list[str] = []
@@ -93,7 +93,13 @@ def by_hand(broker: Broker) -> Iterator[Broker]:
 
 
 @pytest.mark.once
-@pytest.mark.parametrize(("deed", "command"), [("restart", "docker compose restart rabbitmq"), ("crash", "kill it")])
+@pytest.mark.parametrize(
+    ("deed", "command"),
+    [
+        pytest.param("restart", "docker compose restart rabbitmq", marks=pytest.mark.nightly),
+        ("crash", "kill it"),
+    ],
+)
 def test_it_says_what_to_type_and_waits_for_it(
     by_hand: Broker, broker: Broker, deed: str, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

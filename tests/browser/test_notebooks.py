@@ -34,6 +34,7 @@ def runs() -> Iterator[Any]:
 @pytest.mark.parametrize(("source", "times"), list(runs()))
 def test_a_lesson_runs_as_often_as_one_likes_in_one_kernel(lab: Lab, source: Path, times: int) -> None:
     notebook = lab.open(lab.copy(source))
+    notebook.page.emulate_media(reduced_motion="reduce")  # others look at what moves, which takes a processor
     kernel = notebook.kernel
     assert set(notebook.counts()) == {None}, "the first run is one that one sees"
     notebook.run_all()
