@@ -15,19 +15,36 @@ from typing import NamedTuple
 
 from recording import KEPT, Recording
 
+from workq_helpers.stage.frame import ClusterCard, NodeCard, QueueCopyLine
 from workq_helpers.stage.run_diff import compare
-from workq_helpers.stage.saved_run import TaskRow
+from workq_helpers.stage.saved_run import SavedRun, TaskRow
 from workq_helpers.teaching.prediction import Seen
 
 __all__ = ["Difference", "differences"]
 
 #: Experiments in which RabbitMQ does not promise who gets a task, or how often it is delivered until it is done:
-#: whoever is free first gets the next one, and a crash or an outage meets whatever is on its way.
-WHO_IS_OPEN = frozenset({"a_backlog_that_can_be_shared", "an_order_that_nobody_can_cook"})
+#: whoever is free first gets the next one, also of two that finish at once, and a crash or an outage meets whatever is
+#: on its way.
+WHO_IS_OPEN = frozenset(
+    {
+        "a_backlog_that_can_be_shared",
+        "a_queue_that_fills",
+        "an_order_that_nobody_can_cook",
+        "one_at_a_time",
+        "real_work",
+    }
+)
 
 #: Experiments in which it does not promise what becomes of a task, nor how many there are before it crashes or the time
-#: is over in which they are tried again.
-ALL_IS_OPEN = frozenset({"how_much_is_that_worth", "the_same_crash_with_confirms", "later_is_better_than_at_once"})
+#: is over in which they are sent or tried again.
+ALL_IS_OPEN = frozenset(
+    {
+        "everything_at_once",
+        "how_much_is_that_worth",
+        "later_is_better_than_at_once",
+        "the_same_crash_with_confirms",
+    }
+)
 
 #: So many tasks are named of those that fared otherwise.
 _NAMED = 3
@@ -64,6 +81,7 @@ def differences(kept: Recording, again: Recording) -> list[Difference]:
     for name, run in kept.runs.items():
         if name in again.runs and name not in ALL_IS_OPEN:
             found += _of_tasks(name, run.file["tasks"], again.runs[name].file["tasks"])
+            found += _of_nodes(name, run, again.runs[name])
     return [*found, *_of_predictions(kept, again)]
 
 
@@ -86,6 +104,34 @@ def _of_tasks(name: str, before: Sequence[TaskRow], after: Sequence[TaskRow]) ->
             _counted([fate for _, _, fate in fared]),
         )
     ]
+
+
+def _of_nodes(name: str, before: SavedRun, after: SavedRun) -> list[Difference]:
+    kept, again = _at_rest(before), _at_rest(after)
+    if list(kept) != list(again):
+        return [Difference(name, "what was done to the nodes", ", ".join(kept), ", ".join(again))]
+    return [
+        Difference(name, f"the nodes, {deed}", kept[deed], again[deed]) for deed in kept if kept[deed] != again[deed]
+    ]
+
+
+def _at_rest(run: SavedRun) -> dict[str, str]:
+    """Return how the nodes were when the next thing was done to them, by what had been done; who leads is open."""
+    clusters = (moment.shown["cluster"] for moment in run.moments)
+    return {cluster["deed"] or "at first": _how(cluster) for cluster in clusters if cluster is not None}
+
+
+def _how(cluster: ClusterCard) -> str:
+    states = Counter(node["state"] for node in cluster["nodes"])
+    led = {copy["queue"]: "stands still" for node in cluster["nodes"] for copy in node["copies"]}
+    for node in cluster["nodes"]:
+        led |= {copy["queue"]: "goes on" for copy in node["copies"] if _serves(node, copy)}
+    queues = [f"{queue} {how}" for queue, how in sorted(led.items())]
+    return "; ".join([f"{count} {state}" for state, count in sorted(states.items())] + queues)
+
+
+def _serves(node: NodeCard, copy: QueueCopyLine) -> bool:
+    return node["state"] == "up" and copy["role"] != "follower"
 
 
 def _fared(name: str, task: TaskRow | None) -> str:

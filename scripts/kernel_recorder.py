@@ -18,7 +18,10 @@ from workq_helpers.stage.calls import call_for
 from workq_helpers.teaching.comparison import Comparison
 
 #: What a cell did, or had done, is worth looking at on the stage.
-DEEDS = frozenset({"published", "starting", "stopping", "killed", "frozen", "thawed", "purged", "deleted", "broker"})
+NODE_DEEDS = frozenset({"node killed", "node cut off", "node started"})
+DEEDS = frozenset(
+    {"published", "starting", "stopping", "killed", "frozen", "thawed", "purged", "deleted", "broker"} | NODE_DEEDS
+)
 
 #: How long a learner's play may take, in seconds.
 PLAY_SECONDS = 60.0
@@ -88,7 +91,10 @@ class _Recorder:
                 "begin_seconds": round(seconds, 3),
                 "end_seconds": 0.0 if lesson is None else round(lesson.log.seconds(), 3),
                 "deed": not DEEDS.isdisjoint(did),
-                "sent": "published" in did,
+                # Where the lesson is about nodes, what is done to them; else what is seen of them once they are open.
+                "sent": "published" in did
+                or not NODE_DEEDS.isdisjoint(did)
+                or ("cluster" in did and experiment == self._experiment),
                 "stage": is_stage,
             }
         )
@@ -126,7 +132,7 @@ _recorder: _Recorder | None = None
 
 
 def _has_sent(lesson: Lesson) -> bool:
-    return any(event.kind == "published" for event in lesson.log)
+    return any(event.kind in ("published", "cluster") for event in lesson.log)
 
 
 def _play(lesson: Lesson) -> None:

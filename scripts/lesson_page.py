@@ -90,7 +90,7 @@ def stage(name: str, run: SavedRun, at_seconds: float = 0.0, *, more: str = "", 
     """
     line = html.escape(run_line(run))
     return (
-        f'<figure class="course-stage" id="{_place(name)}"{more}>'
+        f'<figure class="course-stage" id="{_place(name)}" aria-label="The run: {name.replace("_", " ")}"{more}>'
         f'<div class="course-player" data-at-seconds="{at_seconds:g}"></div>'
         f'<script type="application/gzip" data-workq-run>{packed(run)}</script>'
         f"<noscript><p>The player needs JavaScript.</p></noscript>"

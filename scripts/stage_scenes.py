@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from stage_recording import Recording
 
-from workq_helpers.log.details import BrokerChange, Handback
+from workq_helpers.log.details import BrokerChange, ClusterSeen, Handback, NodeSeen, QueueCopy
 from workq_helpers.rabbitmq.routes import Binding, DeadLetters, Exchange, Routes
 from workq_helpers.stage.calls import FIVE_TASKS, Call
 from workq_helpers.stage.composition import broker_bar
@@ -257,6 +257,22 @@ def _exchanges() -> Frame:
     return it.frame(number=60)
 
 
+def _nodes() -> Frame:
+    """Three nodes of a cluster, the leader's of which was killed while a publisher sent."""
+    it = Recording()
+    only, lost = QueueCopy("classic_orders", "the only copy"), "killed the leader's node"
+    nodes = [NodeSeen(f"node-{number}", "up", (QueueCopy("orders", "follower"),)) for number in (1, 2, 3)]
+    nodes[0] = NodeSeen("node-1", "up", (QueueCopy("orders", "leader"), only))
+    it.record("cluster", "lesson", detail=ClusterSeen(tuple(nodes)))
+    it.record("node killed", "node-1")
+    nodes[0] = NodeSeen("node-1", "down", (QueueCopy("orders", "follower"), only))
+    it.record("cluster", "lesson", detail=ClusterSeen(tuple(nodes), lost, 103))
+    it.record("leader elected", "node-3", "orders")
+    nodes[2] = NodeSeen("node-3", "up", (QueueCopy("orders", "leader"),))
+    it.record("cluster", "lesson", detail=ClusterSeen(tuple(nodes), lost, 103))
+    return it.frame(number=61, lesson="one-of-three-dies")
+
+
 _SCENES: dict[str, Callable[[], Frame]] = {
     "empty": _empty,
     "sample": _sample,
@@ -269,4 +285,5 @@ _SCENES: dict[str, Callable[[], Frame]] = {
     "hostile": _hostile,
     "manyQueues": _many_queues,
     "exchanges": _exchanges,
+    "nodes": _nodes,
 }

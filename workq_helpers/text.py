@@ -21,9 +21,11 @@ __all__ = ["Code", "Sentence", "did_you_mean", "each_once", "marked", "paragraph
 _MARKS = {"✔": ("#00402e", "#cdeedd"), "✗": ("#5c1e00", "#f6d5c4"), "Not yet:": ("#4a3000", "#fbe3b3")}
 
 # Control characters have pictures of their own in Unicode. The second set, which some terminals obey too, has none;
-# nor have those that turn the direction of what follows, or can't be seen at all.
+# nor have those that turn the direction of what follows, or can't be seen at all, and halves of characters.
 _PICTURES = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}
-_REPLACED = dict.fromkeys((*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF), 0xFFFD)
+_REPLACED = dict.fromkeys(
+    (*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF, *range(0xD800, 0xE000)), 0xFFFD
+)
 _ON_A_LINE = _PICTURES | _REPLACED
 _ON_LINES = {code: shown for code, shown in _ON_A_LINE.items() if chr(code) not in "\n\t"}
 

@@ -1,5 +1,6 @@
 """How Sphinx makes a site of the lessons; `scripts/lesson_site.py` puts them beside this file first."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,20 @@ def setup(app: Any) -> None:
     app.connect("build-finished", _mend)
 
 
+#: The same, where what is found is not always the same text.
+_MENDED_WHEREVER = {
+    # What heads nothing is no heading.
+    r"<th\b[^>]*>\s*(?:<p>\s*</p>)?\s*</th>": "<td></td>",
+    # What leads up stands beside the text, in a landmark of its own.
+    r'(?s)(<a href="#" class="back-to-top.*?</a>)': r'<nav aria-label="Back to top">\1</nav>',
+}
+
+
 def _mend(app: Any, error: Exception | None) -> None:
     for page in [] if error else Path(app.outdir).rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         for found, mended in _MENDED.items():
             text = text.replace(found, mended)
+        for pattern, mended in _MENDED_WHEREVER.items():
+            text = re.sub(pattern, mended, text)
         page.write_text(text, encoding="utf-8")

@@ -18,6 +18,8 @@ KEPT = ROOT / "tests" / "runs"
 
 #: The one that the gate runs again.
 QUICK = "round_robin"
+#: Those that the nightly run adds.
+MORE = ("acknowledgments", "when_a_task_fails", "one_of_three_dies")
 
 NOTEBOOKS = {Path(chapter.notebook).stem.partition("_")[2]: chapter.notebook for chapter in CHAPTERS}
 
@@ -33,7 +35,7 @@ def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     "lesson",
-    [QUICK, *(pytest.param(name, marks=pytest.mark.nightly) for name in ("acknowledgments", "when_a_task_fails"))],
+    [QUICK, *(pytest.param(name, marks=pytest.mark.nightly) for name in MORE)],
 )
 def test_an_experiment_fares_as_the_run_that_is_kept_of_it(broker: Broker, tmp_path: Path, lesson: str) -> None:
     recorded = run("recording.py", "--folder", tmp_path, NOTEBOOKS[lesson])

@@ -16,6 +16,7 @@ export const closed = copyOf("closed");
 export const hostile = copyOf("hostile");
 export const manyQueues = copyOf("manyQueues");
 export const exchanges = copyOf("exchanges");
+export const nodes = copyOf("nodes");
 
 /** Fifty workers with a backlog of 100,000. Each step gives all of them other messages. */
 export const flood = (step = 0) => structuredClone(step % 2 === 0 ? made.flood : made.floodAfterwards);
@@ -32,6 +33,7 @@ export const scenes = {
   hostile,
   manyQueues,
   exchanges,
+  nodes,
 };
 
 let nextKey = 1_000_000;

@@ -126,3 +126,31 @@ test("what is not packed, or broken inside, gets a sentence too", async () => {
     assert.equal(el.$(".workq-stage"), null);
   }
 });
+
+test("a moment that is no moment of a stage is told in a sentence, wherever in the run it is", async () => {
+  const places = ["workers", "ends", "queues", "story", "publishers"];
+  for (const field of places) {
+    for (const broken of [null, {}, [null], 10 ** 30, "<img src=x onerror=alert(1)>"]) {
+      const file = runFile();
+      const column = 2 + file.fields.indexOf(field);
+      file.moments[2][column] = file.parts.push(broken) - 1;
+      const { page, el } = await opened(file);
+      assert.ok(el.$(".workq-stage"), "its beginning is whole");
+      press(page, el, "[data-do=play]");
+      page.pass(2.05);
+      page.paint();
+      const told = el.$("[role=alert]");
+      assert.equal(told?.textContent ?? "", el.$(".workq-stage") ? "" : "This run can't be played here.");
+      assert.equal(el.$("img"), null);
+    }
+  }
+});
+
+test("moments that are no numbers, or come before those that they follow, are refused", async () => {
+  for (const seconds of [-1, "1", null, "NaN", {}]) {
+    const file = runFile();
+    file.moments[1][0] = seconds;
+    const { el } = await opened(file);
+    assert.equal(el.$("[role=alert]").textContent, "This run is not whole. Get the file once more.");
+  }
+});

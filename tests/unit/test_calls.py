@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from workq_helpers.errors import InvalidArgumentError, UnknownWorkerError
-from workq_helpers.stage.calls import FIVE_TASKS, call_for
+from workq_helpers.errors import InvalidArgumentError, RunFileError, UnknownWorkerError
+from workq_helpers.stage.calls import FIVE_TASKS, Saving, call_for
 
 
 class FakeLesson:
@@ -71,7 +72,10 @@ COMMANDS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("command", "code"), COMMANDS, ids=[code for _, code in COMMANDS])
-def test_what_is_shown_is_what_is_run(command: dict[str, Any], code: str) -> None:
+def test_what_is_shown_is_what_is_run(
+    command: dict[str, Any], code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     shown, typed = FakeLesson(), FakeLesson()
     call = call_for(command, shown)  # type: ignore[arg-type]
     assert call.code == code
@@ -135,6 +139,29 @@ def test_a_run_that_was_saved_before_is_kept(tmp_path: Path, monkeypatch: pytest
         call = call_for({"do": "save_run"}, FakeLesson())  # type: ignore[arg-type]
         assert call.code == f'lesson.save_run("{name}")'
         Path(name).symlink_to("what is not there")
+
+
+def test_runs_that_are_saved_at_once_have_a_file_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pressed = [call_for({"do": "save_run"}, FakeLesson()) for _ in range(40)]  # type: ignore[arg-type]
+    with ThreadPoolExecutor(8) as threads:
+        claimed = list(threads.map(lambda call: call.claimed(), cast("list[Saving]", pressed)))
+    names = {call.name for call in claimed}
+    assert len(names) == 40
+    assert names == {file.name for file in tmp_path.iterdir()}
+
+
+def test_nothing_is_left_of_a_run_that_could_not_be_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unsaved(FakeLesson):
+        def save_run(self, _name: str) -> None:
+            raise RunFileError("the disk is full")
+
+    monkeypatch.chdir(tmp_path)
+    lesson = Unsaved()
+    call = cast("Saving", call_for({"do": "save_run"}, lesson)).claimed()  # type: ignore[arg-type]
+    with pytest.raises(RunFileError):
+        call.run(lesson)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

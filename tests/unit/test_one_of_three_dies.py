@@ -14,10 +14,12 @@ from workq_helpers.broker.cluster import QueueMembers
 from workq_helpers.errors import BrokerError, CheckFailedError
 from workq_helpers.lessons.one_of_three_dies import CHAPTER
 from workq_helpers.lessons.one_of_three_dies import nodes as nodes_module
+from workq_helpers.lessons.one_of_three_dies.diary import Diary
 from workq_helpers.lessons.one_of_three_dies.nodes import KINDS, KeptNodes, LiveNodes, kept_run
 from workq_helpers.lessons.one_of_three_dies.outages import Count, Outage
 from workq_helpers.lessons.one_of_three_dies.picture import ClusterPicture
 from workq_helpers.lessons.one_of_three_dies.strip import ClusterStrip
+from workq_helpers.log.details import ClusterSeen, NodeSeen, QueueCopy
 from workq_helpers.log.events import EventLog
 
 
@@ -136,6 +138,41 @@ def test_nothing_leads_that_is_down_or_alone(
     (queue,) = LiveNodes(cluster).picture().queues
     assert queue.leader == leader
     assert sorted({queue.leader, *queue.followers} - {""}) == ["node-1", "node-2", "node-3"]
+
+
+def test_a_diary_has_what_was_done_and_how_the_nodes_were_whenever_that_changed() -> None:
+    log = EventLog()
+    diary = Diary(log)
+    before = QueueMembers("orders", "quorum", "node-1", ("node-2", "node-3"))
+    afterwards = QueueMembers("orders", "quorum", "node-2", ("node-1", "node-3"))
+    up = dict.fromkeys(("node-1", "node-2", "node-3"), "up")
+    diary.note(ClusterPicture(up, (before,)))
+    diary.note(ClusterPicture(up, (before,)))
+    with diary.doing("node killed", ["node-1"], "killed the leader's node"):
+        pass
+    diary.note(ClusterPicture(up | {"node-1": "down"}, (afterwards,)))
+    told = [(event.kind, event.actor, event.queue) for event in log]
+    assert told == [
+        ("cluster", "lesson", ""),
+        ("node killed", "node-1", ""),
+        ("leader elected", "node-2", "orders"),
+        ("cluster", "lesson", ""),
+    ]
+    seen = log[3].detail
+    assert isinstance(seen, ClusterSeen)
+    assert seen.deed == "killed the leader's node"
+    assert seen.nodes[0] == NodeSeen("node-1", "down", (QueueCopy("orders", "follower"),))
+    assert seen.nodes[1].copies == (QueueCopy("orders", "leader"),)
+
+
+def test_a_diary_has_what_was_confirmed_while_a_publisher_sent(poll_for: Any) -> None:
+    log, confirmed = EventLog(), iter(range(1000))
+    diary = Diary(log)
+    picture = ClusterPicture({"node-1": "up"}, ())
+    with diary.watching(lambda: picture, lambda: next(confirmed)):
+        poll_for(lambda: len(log) >= 2)
+    counts = [event.detail.confirmed for event in log if isinstance(event.detail, ClusterSeen)]
+    assert counts == list(range(len(counts)))
 
 
 class Three:

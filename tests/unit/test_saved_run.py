@@ -15,7 +15,7 @@ from workq_helpers.clients.console import Console
 from workq_helpers.errors import InvalidArgumentError, RunFileError
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.routes import Routes
-from workq_helpers.stage import saving
+from workq_helpers.stage import saved_run, saving
 from workq_helpers.stage.composition import shown_routes
 from workq_helpers.stage.recorder import lines_by, moments_of, task_rows, without_address
 from workq_helpers.stage.run_diff import compare
@@ -140,6 +140,57 @@ def test_what_is_not_whole_is_told_in_a_sentence(change: object, why: str) -> No
         SavedRun.parse(json.dumps(file))
 
 
+@pytest.mark.parametrize("value", ["1e999", "-1e999", "NaN", "1" * 40, '"\\ud800"', "[" * 5000 + "]" * 5000, "-1"])
+@pytest.mark.parametrize("where", [("moments", 0, 0), ("moments", 0, 1), ("tasks", 0, "task"), ("lesson",)])
+def test_what_no_browser_can_count_or_write_is_told_in_a_sentence(value: str, where: tuple[str | int, ...]) -> None:
+    file: object = json.loads(saved(MadeUpRun(4)).text)
+    *path, last = where
+    inner: object = file
+    for name in path:
+        inner = inner[name]  # type: ignore[index]
+    inner[last] = "HERE"  # type: ignore[index]
+    with pytest.raises(RunFileError):
+        SavedRun.parse(json.dumps(file).replace('"HERE"', value))
+
+
+def test_what_no_moment_names_is_left_out() -> None:
+    file = json.loads(saved(MadeUpRun(4)).text)
+    file["parts"].append("HERE")
+    run = SavedRun.parse(json.dumps(file).replace('"HERE"', "[" * 500 + "]" * 500))
+    assert run.file["parts"][-1] is None
+
+
+def test_a_part_is_looked_at_once_however_often_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[object] = []
+    real = saved_run.why_unlike
+
+    def counting(value: object, hint: object) -> str:
+        looked.append(value)
+        return real(value, hint)
+
+    file = json.loads(saved(MadeUpRun(4)).text)
+    file["moments"] = [file["moments"][0]] * 5000
+    monkeypatch.setattr(saved_run, "why_unlike", counting)
+    SavedRun.parse(json.dumps(file))
+    assert len(looked) < 2 * 5000 + 200, "a moment's seconds and events each, and every part once"
+
+
+def test_a_run_has_every_end_that_a_player_shows() -> None:
+    file = json.loads(saved(MadeUpRun(4)).text)
+    file["moments"][0][2 + file["fields"].index("ends")] = {}
+    with pytest.raises(RunFileError, match="its ends: it has none"):
+        SavedRun.parse(json.dumps(file))
+
+
+def test_a_run_that_was_saved_before_there_were_nodes_has_none() -> None:
+    file = json.loads(saved(MadeUpRun(4)).text)
+    column = file["fields"].index("cluster")
+    del file["fields"][column]
+    for moment in file["moments"]:
+        del moment[2 + column]
+    assert {moment.shown["cluster"] for moment in SavedRun.parse(json.dumps(file)).moments} == {None}
+
+
 @settings(max_examples=examples(100))
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.lists(inner)))
 def test_no_part_of_another_kind_is_taken_for_one(part: object) -> None:
@@ -202,6 +253,40 @@ def test_nobody_is_named_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     found = saved(MadeUpRun(7, text=text), told=told).text
     for secret in ("/home/ada", "pass-word", "10.1.2.3:5672", "ada:"):
         assert secret not in found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/srv/clients/acme/recipe.txt is read",
+        "'/srv/clients/acme/recipe.txt'",
+        'File "/srv/clients/acme/venv/lib/python3.11/site-packages/pika/x.py", line 3, in work',
+        "~/clients/acme/recipe.txt",
+        "file:///srv/clients/acme/recipe.txt",
+        "rabbit@vm-4711 is down",
+        "no route to vm-4711",
+        "connection to mq.acme.example refused",
+        "amqp://cook:pass-word@mq.acme.example:5672/kitchen",
+        "the password is pass-word",
+        "environ({'KITCHEN_TOKEN': 'very-secret', 'OTHER': 'x'})",
+    ],
+)
+def test_neither_path_nor_host_nor_secret_is_in_it(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("KITCHEN_TOKEN", "very-secret")
+    monkeypatch.setattr("socket.gethostname", lambda: "vm-4711")
+    told = without_address(Endpoint("mq.acme.example", 5672, "cook", "pass-word", "/"))
+    shown = told(f"{text} \ud800")
+    shown.encode()
+    for secret in ("/srv", "clients", "vm-4711", "mq.acme.example", "cook", "pass-word", "very-secret"):
+        assert secret not in shown
+
+
+@pytest.mark.parametrize(
+    "text", ["Soup and/or tea..", "https://www.rabbitmq.com/docs/nettick", "1/2/3", "a / b", "10:30"]
+)
+def test_what_names_nobody_stays(text: str) -> None:
+    told = without_address(Endpoint("localhost", 5672, "guest", "guest", "/"))
+    assert told(text) == text
 
 
 def test_two_runs_are_compared_task_by_task() -> None:

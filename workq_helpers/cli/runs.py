@@ -15,6 +15,8 @@ from workq_helpers.text import printable
 __all__ = ["runs"]
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
+#: So much of a cell is printed: each row of a table is as wide as its widest one.
+_MOST_CHARACTERS = 80
 _HEAD = ("task", "first", "second")
 
 
@@ -51,11 +53,16 @@ def diff(first: Path, second: Path, file: Path | None) -> None:
 
 def _lines(before: SavedRun, after: SavedRun, compared: list[Compared]) -> list[str]:
     names = [f"{run.file['lesson']}, RabbitMQ {run.file['rabbitmq']}" for run in (before, after)]
-    rows = [(_HEAD[0], *names), *((each.task, _told(each.first), _told(each.second)) for each in compared)]
+    told = ((each.task, _told(each.first), _told(each.second)) for each in compared)
+    rows = [tuple(map(_cut, cells)) for cells in ((_HEAD[0], *names), *told)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     marks = ["", *map(_mark, compared)]
     cells = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows)
     return ["  ".join([*row, mark]).rstrip() for row, mark in zip(cells, marks, strict=True)]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 1]}…"
 
 
 def _told(task: TaskRow | None) -> str:

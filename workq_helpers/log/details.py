@@ -12,6 +12,7 @@ __all__ = [
     "Binding",
     "BrokerChange",
     "CloseReason",
+    "ClusterSeen",
     "ConsumeOptions",
     "Counted",
     "Detail",
@@ -19,8 +20,10 @@ __all__ = [
     "FetchOptions",
     "Handback",
     "Mistake",
+    "NodeSeen",
     "ProgramOptions",
     "PublishOptions",
+    "QueueCopy",
     "QueueOptions",
 ]
 
@@ -255,6 +258,52 @@ class CloseReason:
 
 
 #: A count goes with "purged" and "deleted"; a text is for people, as the reason of a "failed", and is not parsed.
+@dataclass(frozen=True, slots=True)
+class QueueCopy:
+    """What a node has of a queue.
+
+    Attributes:
+        queue: The queue's name.
+        role: "leader", "follower" or "the only copy".
+    """
+
+    queue: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSeen:
+    """A node of a cluster, as it was when it was looked at.
+
+    Attributes:
+        name: Its name.
+        state: "up", "down" or "cut off".
+        copies: What it has of the queues.
+    """
+
+    name: str
+    state: str
+    copies: tuple[QueueCopy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSeen:
+    """The nodes of a cluster; with "cluster".
+
+    Attributes:
+        nodes: The nodes, in order.
+        deed: What was done to them last, in a few words; ``""`` for nothing.
+        confirmed: How many orders were confirmed by then, or ``None`` where nobody sends any.
+    """
+
+    nodes: tuple[NodeSeen, ...]
+    deed: str = ""
+    confirmed: int | None = None
+
+    def __str__(self) -> str:
+        return ", ".join(f"{node.name} is {node.state}" for node in self.nodes)
+
+
 Detail = (
     ConsumeOptions
     | FetchOptions
@@ -267,6 +316,7 @@ Detail = (
     | Mistake
     | BrokerChange
     | CloseReason
+    | ClusterSeen
     | int
     | str
 )

@@ -59,6 +59,11 @@ KINDS = {
     "bound": "the queue was bound to an exchange, or the broker told of it; detail is the `Binding`",
     "unbound": "the queue's binding was removed; detail is the `Binding`",
     "counted": "the broker counts in the queue what the log does not have, or the reverse; detail is `Counted`",
+    "node killed": "a node of the lesson's cluster was killed",
+    "node cut off": "a node of the lesson's cluster was cut off from the others",
+    "node started": "a node of the lesson's cluster was started, or let meet the others again",
+    "leader elected": "the queue is led by this node from now on",
+    "cluster": "the cluster's nodes, or what was confirmed, are otherwise than before; detail is `ClusterSeen`",
     "broker": "what the broker does or has done to it, whoever did it; detail is a `BrokerChange`",
 }
 

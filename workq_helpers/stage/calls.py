@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workq_helpers.clients.callbacks import print_and_work, print_work_and_ack
@@ -15,7 +17,7 @@ from workq_helpers.errors import InvalidArgumentError
 if TYPE_CHECKING:
     from workq_helpers.session import Session
 
-__all__ = ["FIVE_TASKS", "Call", "Declaration", "call_for"]
+__all__ = ["FIVE_TASKS", "Call", "Declaration", "Saving", "call_for"]
 
 #: The five tasks of lesson 01, with one to five dots of work.
 FIVE_TASKS = ["First message.", "Second message..", "Third message...", "Fourth message....", "Fifth message....."]
@@ -100,7 +102,49 @@ class Declaration(NamedTuple):
             connection.channel().queue_declare(queue=self.queue, durable=self.durable)
 
 
-def call_for(command: Command, lesson: Session) -> Call | Declaration:
+class Saving(NamedTuple):
+    """A run saved to a file of its own beside the notebook; otherwise as `Call`.
+
+    Attributes:
+        lesson: The lesson's name.
+        name: The file's name, once it is this one's alone.
+        lane: As for `Call`.
+    """
+
+    lesson: str
+    name: str = ""
+    lane: str = "save"
+
+    @property
+    def code(self) -> str:
+        """The call as a learner would type it."""
+        name = self.name or next(name for name in _page_names(self.lesson) if not os.path.lexists(name))
+        return f"lesson.save_run({_text(name)})"
+
+    def claimed(self) -> Saving:
+        """Return it with a file that was not there before, whoever else saves a run at this moment."""
+        for name in _page_names(self.lesson):
+            try:
+                Path(name).touch(exist_ok=False)
+            except FileExistsError:
+                continue
+            except OSError:
+                return self._replace(name=name)  # it can't be written, which saving says
+            return self._replace(name=name)
+        raise AssertionError("there are names without end")
+
+    def run(self, lesson: Session) -> Any:
+        """Do it, and return the file."""
+        name = self.name or self.claimed().name
+        try:
+            return attrgetter("save_run")(lesson)(name)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                Path(name).unlink()
+            raise
+
+
+def call_for(command: Command, lesson: Session) -> Call | Declaration | Saving:
     """Return the call that does what a control asks for.
 
     Args:
@@ -194,10 +238,8 @@ def _start_over(_: Command, __: Session) -> Call:
     return Call("start_over", lane="publish")
 
 
-def _save_run(_: Command, lesson: Session) -> Call:
-    return Call(
-        "save_run", (next(name for name in _page_names(lesson.name) if not os.path.lexists(name)),), lane="save"
-    )
+def _save_run(_: Command, lesson: Session) -> Saving:
+    return Saving(lesson.name)
 
 
 def _page_names(lesson: str) -> Iterator[str]:
@@ -233,7 +275,7 @@ def _step(command: Command, _: Session) -> Call:
     return Call("stage.step", (by,))
 
 
-_CALLS: dict[str, Callable[[Command, Any], Call | Declaration]] = {
+_CALLS: dict[str, Callable[[Command, Any], Call | Declaration | Saving]] = {
     "send": _send,
     "five": _five,
     "many": _many,

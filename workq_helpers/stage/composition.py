@@ -95,6 +95,7 @@ def compose(
         "workers": moment["workers"],
         "more_workers": moment["more_workers"],
         "ends": moment["ends"],
+        "cluster": moment["cluster"],
         "story": moment["story"],
         "summary": moment["summary"],
         "controls": list(controls),

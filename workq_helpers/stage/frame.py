@@ -14,6 +14,7 @@ __all__ = [
     "BrokerState",
     "CallLine",
     "Chip",
+    "ClusterCard",
     "Contents",
     "DeadLetterRoute",
     "EndList",
@@ -23,12 +24,15 @@ __all__ = [
     "MarkKind",
     "Mode",
     "Moment",
+    "NodeCard",
+    "NodeState",
     "Notice",
     "Phase",
     "PlaybackBar",
     "PublisherColumn",
     "PublisherLine",
     "QueueCard",
+    "QueueCopyLine",
     "QueueCount",
     "Recorded",
     "Slot",
@@ -45,6 +49,7 @@ BrokerState = Literal["up", "stopping", "down", "coming back"]
 WorkerState = Literal[
     "starting", "idle", "busy", "frozen", "reconnecting", "disconnected", "stopping", "stopped", "killed", "crashed"
 ]
+NodeState = Literal["up", "down", "cut off"]
 #: How far the delivery of a message to a worker has come.
 Phase = Literal["dispatched", "working", "finished"]
 
@@ -277,6 +282,46 @@ class StoryLine(TypedDict):
     mark: MarkKind
 
 
+class QueueCopyLine(TypedDict):
+    """What a node has of a queue.
+
+    Attributes:
+        queue: The queue's name.
+        role: What the copy is to the queue: its leader, a follower or all there is.
+    """
+
+    queue: str
+    role: Literal["leader", "follower", "the only copy"]
+
+
+class NodeCard(TypedDict):
+    """A node of a cluster.
+
+    Attributes:
+        name: Its name.
+        state: How it is.
+        copies: What it has of the queues.
+    """
+
+    name: str
+    state: NodeState
+    copies: list[QueueCopyLine]
+
+
+class ClusterCard(TypedDict):
+    """A cluster beside the broker.
+
+    Attributes:
+        nodes: Its nodes, in order.
+        deed: What was done to them last, in a few words; ``""`` for nothing.
+        confirmed: How many orders were confirmed by then; ``null`` where nobody sends any.
+    """
+
+    nodes: list[NodeCard]
+    deed: str
+    confirmed: int | None
+
+
 class Contents(TypedDict):
     """What a moment and a whole frame have in common: all that is drawn from the log.
 
@@ -287,6 +332,7 @@ class Contents(TypedDict):
         workers: The workers, the first of them.
         more_workers: How many there are besides.
         ends: What became of messages, by the name of the end.
+        cluster: The lesson's cluster; ``null`` where it has none.
         story: What happened last, oldest first.
         summary: All of it in a sentence or two.
     """
@@ -297,6 +343,7 @@ class Contents(TypedDict):
     workers: list[WorkerCard]
     more_workers: int
     ends: dict[str, EndList]
+    cluster: ClusterCard | None
     story: list[StoryLine]
     summary: str
 

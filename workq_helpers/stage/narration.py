@@ -31,7 +31,7 @@ MANY_EVENTS = 40
 _FREQUENT = frozenset({"published", "confirmed", "delivered", "started", "finished", "acked"})
 
 #: Kinds that have no sentence: another one says it.
-_UNTOLD = frozenset({"confirmed", "started", "starting", "stopping", "reconnecting", "played"})
+_UNTOLD = frozenset({"confirmed", "started", "starting", "stopping", "reconnecting", "played", "cluster"})
 
 #: Kinds that end what a client held; what became of it is said in the same sentence.
 _ENDINGS = frozenset({"killed", "crashed", "stopped", "disconnected", "hung up", "channel closed", "cancelled"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import heapq
 import re
+import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from operator import itemgetter
@@ -12,6 +13,7 @@ from operator import itemgetter
 from workq_helpers import log as logs
 from workq_helpers.anonymity import anonymous
 from workq_helpers.errors import InvalidArgumentError
+from workq_helpers.hidden import ENVIRON
 from workq_helpers.log.events import EventLog
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.management import QueueCounts
@@ -20,9 +22,15 @@ from workq_helpers.stage.composition import amended, shown_routes
 from workq_helpers.stage.frame import Moment, Recorded, Topology
 from workq_helpers.stage.saved_run import MOST_MOMENTS, RunMoment, TaskRow
 from workq_helpers.stage.scene import BrokerCounts, ConsoleTail, Scene
-from workq_helpers.text import printable
+from workq_helpers.text import printable, without_login
 
 __all__ = ["lines_by", "moments_of", "task_rows", "without_address"]
+
+#: A file by its whole path, which tells more of a machine than the file's name.
+_PATH = re.compile(r"(?<![\w.:/~-])(?:file://)?~?/(?:[^\s/\"'<>:]+/)+([^\s/\"'<>:]*)")
+#: Variables that hold a secret, and how long one is at least; what is shorter may be a word.
+_SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|CREDENTIAL|API_?KEY|PRIVATE", re.IGNORECASE)
+_LEAST_SECRET = 6
 
 
 def moments_of(
@@ -54,6 +62,7 @@ def moments_of(
     """
     rows = log.rows()
     now = log.seconds()
+    begin_seconds = max(0.0, begin_seconds)
     end_seconds = now if end_seconds is None else min(end_seconds, now)
     told = list(answers)
     happened = (row[0] for row in rows)
@@ -108,8 +117,30 @@ def without_address(endpoint: Endpoint) -> Callable[[str], str]:
     Args:
         endpoint: The broker's.
     """
-    address = re.compile(rf"{re.escape(endpoint.host)}:(?:{endpoint.port})\b")
-    return cache(lambda text: address.sub("the broker", anonymous(text)))  # moments repeat one another
+    address = re.compile(rf"{re.escape(endpoint.host)}:{endpoint.port}\b|{_named(endpoint.host)}")
+    host = re.compile(_named(socket.gethostname()))
+    secrets = re.compile("|".join(map(re.escape, _secrets(endpoint.password))) or r"(?!)")
+
+    def told(text: str) -> str:
+        whole = text.encode("utf-8", "replace").decode()  # half of a character is no text
+        shown = anonymous(secrets.sub("SECRET", address.sub("the broker", without_login(whole))))
+        return _PATH.sub(r"…/\1", host.sub("HOST", shown))
+
+    return cache(told)  # moments repeat one another
+
+
+def _named(host: str) -> str:
+    """Return a pattern of a host's name: anywhere, or where it may be a word too, behind what comes before a host."""
+    if host in ("localhost", "127.0.0.1", "::1"):
+        return "(?!)"  # every machine's
+    before = r"(?<![\w.-])" if re.search(r"[\d.:-]", host) else "(?<=[@/])"
+    return rf"{before}{re.escape(host)}(?![\w-])"
+
+
+def _secrets(password: str) -> list[str]:
+    """Return what nobody may read: the password, and variables that are called like one; longer ones first."""
+    variables = [value for name, value in ENVIRON.items() if _SECRET_NAME.search(name)]
+    return sorted({each for each in (password, *variables) if len(each) >= _LEAST_SECRET}, key=len, reverse=True)
 
 
 def _recorded(shown: Moment, known_queues: Mapping[str, QueueCounts], topology: Topology) -> Recorded:
@@ -123,7 +154,7 @@ def _check_stretch(wanted: list[float], rows: Sequence[object], begin: float, en
             f"From {begin:.1f} s to {end:.1f} s there are {len(wanted):,} moments of {len(rows):,} events, and a saved "
             f"run holds {MOST_MOMENTS:,}. Choose a stretch: lesson.save_run(..., begin_seconds=..., end_seconds=...)."
         )
-    if not rows or end < begin:
+    if not rows or not wanted:
         raise InvalidArgumentError(
             f"There is nothing to save from {begin:.1f} s to {end:.1f} s: the log has {len(rows)} events. "
             "Send a task first, or choose another stretch."

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, TypedDict, cast
 
 from workq_helpers.errors import RunFileError
+from workq_helpers.log.ledger import ENDS
 from workq_helpers.stage.conformity import why_unlike
 from workq_helpers.stage.frame import Recorded, StoryLine
 
@@ -26,6 +29,8 @@ MOST_MOMENTS = 60_000
 MOST_BYTES = 200_000_000
 
 _FIELDS = tuple(Recorded.__annotations__)
+#: What files have that were written since it is drawn, and what earlier ones mean.
+_LATER: dict[str, Any] = {"cluster": None}
 
 #: Where a part of a moment stands in the list of parts: one place, or a place for each of its own parts.
 Reference = int | list[int] | dict[str, int]
@@ -153,8 +158,17 @@ class SavedRun:
             RunFileError: It holds no run, or not a whole one.
         """
         try:
-            found = json.loads(text, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
+            return cls._parsed(text)
+        except RecursionError as error:
+            raise RunFileError(f"This is no saved run: lists lie in lists too deep. {_NEXT}") from error
+
+    @classmethod
+    def _parsed(cls, text: str) -> SavedRun:
+        try:
+            found = json.loads(text, parse_constant=_number, parse_float=_number, parse_int=_whole_number)
+            found_text = json.dumps(found, ensure_ascii=False) if _ESCAPED_HALF.search(text) else ""
+            found_text.encode()
+        except ValueError as error:
             raise RunFileError(f"This is no saved run: it is not JSON ({error}). {_NEXT}") from error
         if not isinstance(found, dict) or found.get("format") != FORMAT:
             raise RunFileError(f"This is no saved run: it does not say that its format is {FORMAT!r}. {_NEXT}")
@@ -167,7 +181,7 @@ class SavedRun:
             raise RunFileError(f"This run is not whole: {why}. {_NEXT}")
         run = cls(cast("RunFile", found))
         run._check()
-        return run
+        return run._without_idle_parts()
 
     @property
     def text(self) -> str:
@@ -188,7 +202,7 @@ class SavedRun:
     def _moment(self, row: list[Any]) -> RunMoment:
         seconds, events, *references = row
         shown = {field: self._part(reference) for field, reference in zip(self.file["fields"], references, strict=True)}
-        return RunMoment(seconds, events, cast("Recorded", shown))
+        return RunMoment(seconds, events, cast("Recorded", _LATER | shown))
 
     def _part(self, reference: Reference) -> Any:
         parts = self.file["parts"]
@@ -201,33 +215,58 @@ class SavedRun:
     def _check(self) -> None:
         """Raise where a moment is not what the stage draws."""
         file = self.file
-        if set(file["fields"]) != set(_FIELDS) or len(file["fields"]) != len(_FIELDS):
+        fields = file["fields"]
+        if not set(_FIELDS) - set(_LATER) <= set(fields) <= set(_FIELDS) or len(set(fields)) != len(fields):
             raise RunFileError(f"This run is not whole: a moment of it has {', '.join(file['fields'])}. {_NEXT}")
         if not 0 < len(file["moments"]) <= MOST_MOMENTS:
             raise RunFileError(
                 f"This run has {len(file['moments']):,} moments; from 1 to {MOST_MOMENTS:,} can be played."
             )
-        before = -math.inf
+        before: tuple[float, int] = (0.0, 0)
+        parts = _Conforming(file["parts"])
         for index, row in enumerate(file["moments"]):
-            if why := self._why_bad(row, before):
+            if why := self._why_bad(row, before, parts):
                 raise RunFileError(f"This run is not whole: {why} (moment {index + 1}). {_NEXT}")
-            before = row[0]
+            before = row[0], row[1]
 
-    def _why_bad(self, row: list[Any], before: float) -> str:
-        if len(row) != len(_FIELDS) + 2 or why_unlike(row[0], float) or why_unlike(row[1], int):
+    def _why_bad(self, row: list[Any], before: tuple[float, int], parts: _Conforming) -> str:
+        if len(row) != len(self.file["fields"]) + 2 or why_unlike(row[0], float) or why_unlike(row[1], int):
             return "a moment is not its seconds, its events and its parts"
         if not all(0 <= place < len(self.file["parts"]) for place in _places(row[2:])):
             return "a moment names a part that there is not"
-        if row[0] < before:
+        if row[0] < before[0] or row[1] < before[1]:
             return "a moment comes before the one that it follows"
-        return why_unlike(self._moment(row).shown, Recorded)
+        reasons = (
+            (name, parts.why_unlike(name, each)) for name, each in zip(self.file["fields"], row[2:], strict=True)
+        )
+        return next((f"its {name}: {reason}" for name, reason in reasons if reason), "")
+
+    def _without_idle_parts(self) -> SavedRun:
+        """Return it without what no moment names, of which nobody knows what it is."""
+        used = {place for row in self.file["moments"] for place in _places(row[2:])}
+        parts = [part if place in used else None for place, part in enumerate(self.file["parts"])]
+        return SavedRun({**self.file, "parts": parts})
 
 
 _NEXT = "Save the run anew, or get the file once more."
 
 
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number")
+#: Half of a character, as JSON may write it; no text has it by itself.
+_ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+_LARGEST = 2**53  # a browser counts no further
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} is no number")
+    return value
+
+
+def _whole_number(text: str) -> int:
+    if len(text) > len(str(_LARGEST)) + 1 or abs(int(text)) > _LARGEST:
+        raise ValueError(f"{text[:20]} is larger than any number in a run")
+    return int(text)
 
 
 def _places(references: list[Any]) -> Iterator[Any]:
@@ -249,6 +288,41 @@ def _told_in(value: Any, told: Callable[[str], str]) -> Any:
     if isinstance(value, dict):
         return {name: _told_in(each, told) for name, each in value.items()}
     return value
+
+
+class _Conforming:
+    """Whether parts are what their fields say; each is looked at once, however many moments name it."""
+
+    _HINTS: Final = typing.get_type_hints(Recorded)
+
+    def __init__(self, parts: list[Any]) -> None:
+        self._parts = parts
+        self._known: dict[tuple[str, bool, int], str] = {}
+
+    def why_unlike(self, field: str, reference: Reference) -> str:
+        """Return in a few words how a field differs from its type, ``""`` if it does not.
+
+        Args:
+            field: Its name.
+            reference: Where it stands in the parts.
+        """
+        hint = self._HINTS[field]
+        kind = typing.get_origin(hint)
+        if isinstance(reference, int):
+            return self._why(field, reference, hint, alone=True)
+        if kind is not type(reference):
+            return f"there is a {type(reference).__name__} of parts"
+        if field == "ends" and not set(ENDS) <= set(reference):
+            return f"it has {', '.join(map(str, reference))[:200] or 'none'}"
+        places = reference.values() if isinstance(reference, dict) else reference
+        inner = typing.get_args(hint)[-1]
+        return next(filter(None, (self._why(field, place, inner, alone=False) for place in places)), "")
+
+    def _why(self, field: str, place: int, hint: Any, *, alone: bool) -> str:
+        key = (field, alone, place)
+        if key not in self._known:
+            self._known[key] = why_unlike(self._parts[place], hint)
+        return self._known[key]
 
 
 class _Parts:

@@ -59,6 +59,8 @@ def load(path: str | Path) -> SavedRun:
     """
     file = Path(path)
     try:
+        if file.exists() and not file.is_file():
+            raise RunFileError(f"{file} is no file. {_NEXT}")
         if (size := file.stat().st_size) > MOST_BYTES:
             raise RunFileError(f"{file} has {size:,} bytes, and no saved run has more than {MOST_BYTES:,}.")
         text = file.read_text(encoding="utf-8")

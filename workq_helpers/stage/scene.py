@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
-from workq_helpers.log.details import BrokerChange, ConsumeOptions, ProgramOptions
+from workq_helpers.log.details import BrokerChange, ClusterSeen, ConsumeOptions, ProgramOptions
 from workq_helpers.log.events import Row
 from workq_helpers.log.ledger import ENDS, Delivery, Ledger, LogCounts, Message, WorkerCounts
 from workq_helpers.log.messages import is_shortened
 from workq_helpers.stage.frame import (
     BrokerState,
     Chip,
+    ClusterCard,
     EndList,
     Ghosts,
     Moment,
@@ -40,6 +41,8 @@ MOST_PUBLISHERS = 4
 MOST_ENDED = 12
 MOST_LOST = 24
 MOST_DROPPED = 4
+MOST_NODES = 7
+MOST_COPIES = 12
 CONSOLE_LINES = 6
 CONSOLE_WIDTH = 160  # what a worker printed is whole in `Worker.console`
 
@@ -71,7 +74,9 @@ _ENDED = ("stopped", "killed", "crashed")
 _ANSWERS = frozenset({"connected", "delivered", "confirmed", "returned"})
 
 #: Kinds that change an actor or the broker; all others are the ledger's alone.
-_TELLING = frozenset(_STATES) | {"frozen", "thawed", "blocked", "unblocked", "broker", "declared", "requeued", "lost"}
+_TELLING = frozenset(_STATES) | {
+    *("frozen", "thawed", "blocked", "unblocked", "broker", "cluster", "declared", "requeued", "lost")
+}
 
 
 _EMPTY = LogCounts(0, 0)
@@ -156,6 +161,7 @@ class Scene:
         self._workers: dict[str, _Worker] = {}
         self._publishers: dict[str, _Publisher] = {}
         self._broker = (BrokerChange.UP, 0.0)
+        self._cluster: ClusterSeen | None = None
         self._answered_seconds = self._cut_off_seconds = -1.0  # when it last answered, and lost a client
 
     def update(self, rows: list[Row]) -> None:
@@ -203,6 +209,8 @@ class Scene:
             if kind == "broker" and isinstance(detail, BrokerChange):
                 if not detail.is_alarm:
                     self._broker = (detail, row[0])
+            elif kind == "cluster":
+                self._cluster = detail if isinstance(detail, ClusterSeen) else self._cluster
             elif kind == "declared":
                 self._queues.setdefault(row[3])
             elif actor in self._workers or isinstance(detail, ConsumeOptions):
@@ -275,6 +283,7 @@ class Scene:
             "workers": workers,
             "more_workers": max(0, len(self._workers) - len(workers)),
             "ends": self._ends_shown(),
+            "cluster": _cluster_card(self._cluster),
             "story": self.narration.latest(seconds),
             "summary": "",
         }
@@ -454,6 +463,20 @@ def _phase(delivery: Delivery) -> Phase:
     return "working" if delivery.started else "dispatched"
 
 
+def _cluster_card(seen: ClusterSeen | None) -> ClusterCard | None:
+    if seen is None:
+        return None
+    nodes = [
+        {
+            "name": node.name,
+            "state": node.state,
+            "copies": [{"queue": each.queue, "role": each.role} for each in node.copies[:MOST_COPIES]],
+        }
+        for node in seen.nodes[:MOST_NODES]
+    ]
+    return cast("ClusterCard", {"nodes": nodes, "deed": seen.deed, "confirmed": seen.confirmed})
+
+
 def _summary(moment: Moment) -> str:
     """Say the moment in a sentence or two, for who hears it."""
     parts = []
@@ -462,6 +485,9 @@ def _summary(moment: Moment) -> str:
     for queue in moment["queues"]:
         ready, unacknowledged = queue["ready"]["log"], queue["unacknowledged"]["log"]
         parts.append(f"Queue {queue['name']}: {ready} ready, {unacknowledged} unacknowledged.")
+    if cluster := moment["cluster"]:
+        nodes = ", ".join(f"{node['name']} is {node['state']}" for node in cluster["nodes"])
+        parts.append(f"Nodes: {nodes}.")
     states = Counter(worker["state"] for worker in moment["workers"])
     if states:
         workers = ", ".join(f"{count} {state}" for state, count in states.items())

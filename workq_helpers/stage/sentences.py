@@ -106,8 +106,10 @@ class Happening:
     @property
     def mark(self) -> MarkKind:
         """What it is on the time line; ``""`` for most."""
-        if self.kind == "killed":
+        if self.kind in ("killed", "node killed"):
             return "kill"
+        if self.kind == "node cut off":
+            return "outage"
         if self.kind == "crashed":
             return "crash"
         if self.kind == "broker" and self.detail in _OUTAGES:
@@ -263,6 +265,10 @@ _SENTENCES: Final[Mapping[str, Callable[[Happening], str]]] = {
     "bound": lambda it: f"{_bound_to(it)} was bound{_because(it)}",
     "unbound": lambda it: f"{_bound_to(it)} was unbound{_because(it)}",
     "counted": lambda it: f"RabbitMQ counts in {_queue(it)} what the log has not, or the reverse{_because(it)}",
+    "node killed": lambda it: f"{it.who} was killed",
+    "node cut off": lambda it: f"{it.who} is cut off from the other nodes",
+    "node started": lambda it: f"{it.who} is back",
+    "leader elected": lambda it: f"{it.who} leads {_queue(it)} now",
     "broker": lambda it: _BROKER.get(it.detail, f"RabbitMQ: {it.detail}"),
 }
 

@@ -23,7 +23,7 @@ from workq_helpers.clients.worker import Worker
 from workq_helpers.errors import WorkqError
 from workq_helpers.log.events import EventLog
 from workq_helpers.stage.broker_counts import BrokerWatch
-from workq_helpers.stage.calls import Call, Declaration, call_for
+from workq_helpers.stage.calls import Call, Declaration, Saving, call_for
 from workq_helpers.stage.cells import Cells
 from workq_helpers.stage.composition import broker_bar, compose
 from workq_helpers.stage.controls import up_to
@@ -165,6 +165,7 @@ class Stage:
             InvalidArgumentError: There is nothing in that stretch, or more than can be played.
         """
         lesson = self._lesson
+        told = without_address(lesson.broker.endpoint)
         moments = moments_of(
             lesson.log,
             self._broker.answers,
@@ -178,14 +179,16 @@ class Stage:
         )
         return SavedRun.of(
             moments,
-            lesson=self._name,
+            lesson=told(self._name),
             recorded=datetime.now(UTC).date().isoformat(),
             rabbitmq=str(lesson.broker.version),
             marks=[
-                mark for mark in self._marks.shown() if begin_seconds <= mark["seconds"] <= (end_seconds or math.inf)
+                mark
+                for mark in self._marks.shown()
+                if begin_seconds <= mark["seconds"] <= (math.inf if end_seconds is None else end_seconds)
             ],
             tasks=task_rows(lesson.log),
-            told=without_address(lesson.broker.endpoint),
+            told=told,
         )
 
     def show(self, control: str = "") -> None:
@@ -439,7 +442,9 @@ class Stage:
         if during and during != self._experiment and threading.current_thread() is threading.main_thread():
             raise WorkqError(_TOO_LATE)
 
-    def _perform(self, number: object, call: Call | Declaration) -> None:
+    def _perform(self, number: object, call: Call | Declaration | Saving) -> None:
+        if isinstance(call, Saving):
+            call = call.claimed()
         with self._playing:
             self._counter += 1
             self._calls.append({"number": self._counter, "code": call.code})
@@ -480,13 +485,11 @@ class Stage:
         self._log.poke()
 
 
-def _told(call: Call | Declaration, result: Any) -> str:
+def _told(call: Call | Declaration | Saving, result: Any) -> str:
     """Return what a call brought about, where the picture does not show it."""
-    if isinstance(call, Declaration):
-        return ""
-    if call.method == "purge":
+    if isinstance(call, Call) and call.method == "purge":
         return f"{result} messages were taken out of {call.arguments[0]}."
-    if call.method == "save_run":
+    if isinstance(call, Saving):
         file = Path(result).absolute()
         return (
             f"The run is in the file {file.name}, in the folder {anonymous(str(file.parent))}. "

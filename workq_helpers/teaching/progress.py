@@ -201,10 +201,10 @@ class CourseProgress:
             for chapter, (title, lesson, exercises) in zip(self._chapters, self.table(), strict=True)
         )
         trouble = f"<p>{html.escape(self.trouble)}</p>" if self.trouble else ""
-        head = "".join(f'<th scope="col" style="text-align: left">{text}</th>' for text in _HEAD)
+        heads = (f'<th scope="col" style="text-align: left">{text}</th>' if text else "<td></td>" for text in _HEAD)
         return {
             "text/plain": repr(self),
-            "text/html": f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{trouble}",
+            "text/html": f"<table><thead><tr>{''.join(heads)}</tr></thead><tbody>{rows}</tbody></table>{trouble}",
         }
 
     def __repr__(self) -> str:

@@ -21,9 +21,11 @@ from workq_helpers.broker import Cluster, start_cluster
 from workq_helpers.broker.cluster import QueueMembers
 from workq_helpers.clients import pika_private
 from workq_helpers.errors import BrokerError, CheckFailedError, InvalidArgumentError
+from workq_helpers.lessons.one_of_three_dies.diary import Diary
 from workq_helpers.lessons.one_of_three_dies.load import Load
 from workq_helpers.lessons.one_of_three_dies.outages import Count, Outage
 from workq_helpers.lessons.one_of_three_dies.picture import ClusterPicture
+from workq_helpers.log.events import EventLog
 from workq_helpers.text import paragraph
 from workq_helpers.waiting import wait_until
 
@@ -98,11 +100,13 @@ class LiveNodes(Nodes):
 
     Args:
         cluster: The cluster, which is closed with this.
+        log: The lesson's, which hears how the nodes are and what is done to them; nobody's by default.
     """
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, log: EventLog | None = None) -> None:
         super().__init__()
         self._cluster = cluster
+        self._diary = Diary(EventLog() if log is None else log)
         self._known: dict[str, QueueMembers] = {}
 
     # -- what they are
@@ -113,8 +117,13 @@ class LiveNodes(Nodes):
 
     def picture(self) -> ClusterPicture:
         """Return what the nodes are at this moment, for a notebook to draw."""
+        picture = self._look(settled=True)
+        self._diary.note(picture)
+        return picture
+
+    def _look(self, *, settled: bool) -> ClusterPicture:
         states = {node.name: node.state for node in self._cluster.nodes()}
-        seen = {each.name: each for each in self._settled_queues(states)}
+        seen = {each.name: each for each in (self._settled_queues(states) if settled else self._queues())}
         # Nodes without a majority may not name a queue, nor do the others one whose only copy is on a node that is
         # down; both are on the nodes' disks.
         self._known |= seen
@@ -163,16 +172,23 @@ class LiveNodes(Nodes):
 
     def kill(self, name: str) -> None:
         """Kill a node, as a power cut would."""
-        self._cluster.kill(name)
+        with self._diary.doing("node killed", [name], f"killed {name}"):
+            self._cluster.kill(name)
+        self.picture()
 
     def start(self, name: str) -> None:
         """Start a node that is down."""
-        self._cluster.start(name)
+        with self._diary.doing("node started", [name], f"started {name}"):
+            self._cluster.start(name)
+        self.picture()
 
     def bring_back(self) -> None:
         """Start what is down, let those meet that are cut off, and return when all is as it was."""
-        self._cluster.bring_back()
+        away = [node.name for node in self._cluster.nodes() if node.state != "up"]
+        with self._diary.doing("node started", away, "brought all back"):
+            self._cluster.bring_back()
         wait_until(lambda: all(each.leader for each in self._queues()), _SETTLE_SECONDS)
+        self.picture()
 
     def kill_leader(self, queue: str) -> Outage:
         """Kill the node that leads a queue, or has its only copy, while a publisher sends through another node."""
@@ -209,12 +225,15 @@ class LiveNodes(Nodes):
                     f"the queue, and see that all nodes are up."
                 )
             before = len(load.confirms)
-            for name in names:
-                do(name)
-            # What had been sent by now may have been confirmed by nodes that were still there.
-            sent, since = load.sent, time.monotonic()
-            load.wait_for(len(load.confirms) + _AFTER, _WAIT_SECONDS)
-            waited = time.monotonic() - since
+            with self._diary.watching(lambda: self._look(settled=False), lambda: len(load.confirms)):
+                for name in names:
+                    event = "node cut off" if kind == "cut" else "node killed"
+                    with self._diary.doing(event, [name], deed if len(names) == 1 else "killed two nodes"):
+                        do(name)
+                # What had been sent by now may have been confirmed by nodes that were still there.
+                sent, since = load.sent, time.monotonic()
+                load.wait_for(len(load.confirms) + _AFTER, _WAIT_SECONDS)
+                waited = time.monotonic() - since
         finally:
             load.stop()
         after = sum(each.order > sent for each in load.confirms)
@@ -419,7 +438,7 @@ def _nodes(lesson: Session) -> LiveNodes | KeptNodes:
     reason = "" if lesson.broker.ours else "your RabbitMQ is not the course's own."
     try:
         if not reason:
-            return LiveNodes(start_cluster())
+            return LiveNodes(start_cluster(), lesson.log)
     except BrokerError as error:
         reason = str(error)
     return KeptNodes(lesson, reason, kept_run())

@@ -33,13 +33,18 @@ class ClusterPicture:
 
     def lines_of(self, node: str) -> list[str]:
         """Return a line for each copy of a queue that a node has."""
-        lines = []
+        marks = {"follower": _FOLLOWER}
+        return [f"{marks.get(role, _LEADER)} {queue}, {role}" for queue, role in self.copies_of(node)]
+
+    def copies_of(self, node: str) -> list[tuple[str, str]]:
+        """Return the queues that a node has a copy of, each with what the copy is to it."""
+        copies = []
         for queue in self.queues:
             if node == queue.leader:
-                lines.append(f"{_LEADER} {queue.name}, {'the only copy' if queue.type == 'classic' else 'leader'}")
+                copies.append((queue.name, "the only copy" if queue.type == "classic" else "leader"))
             elif node in queue.followers:
-                lines.append(f"{_FOLLOWER} {queue.name}, follower")
-        return lines
+                copies.append((queue.name, "follower"))
+        return copies
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` makes a picture of."""

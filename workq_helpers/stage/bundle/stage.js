@@ -467,7 +467,7 @@ function endColumn(ui) {
   return {
     element: ui.h(
       "section",
-      { class: "workq-column workq-ends", "aria-label": "What became of the messages" },
+      { role: "group", class: "workq-column workq-ends", "aria-label": "What became of the messages" },
       ...lists.map(({ list }) => list.element)
     ),
     /** @param {Frame} frame */
@@ -485,7 +485,7 @@ function endList(ui, { name, icon, title, note }) {
   const sign = h("span", { class: "workq-icon", "aria-hidden": "true" }, icon);
   const element = h(
     "section",
-    { class: "workq-end", "data-end": name, "aria-label": title },
+    { role: "group", class: "workq-end", "data-end": name, "aria-label": title },
     h("h3", { class: "workq-title" }, sign, title, count),
     ...note ? [h("p", { class: "workq-hint" }, note)] : [],
     list,
@@ -595,10 +595,12 @@ var FrameLoop = class {
   /**
    * @param {Window} window
    * @param {(frame: Frame) => void} draw
+   * @param {(error: unknown) => void} failed What becomes of a frame that can't be drawn.
    */
-  constructor(window2, draw) {
+  constructor(window2, draw, failed) {
     this.window = window2;
     this.draw = draw;
+    this.failed = failed;
   }
   /** @param {Frame} frame */
   show(frame) {
@@ -613,7 +615,12 @@ var FrameLoop = class {
     this.#request = null;
     const frame = this.#newest;
     this.#newest = null;
-    if (frame !== null) this.draw(frame);
+    if (frame === null) return;
+    try {
+      this.draw(frame);
+    } catch (error) {
+      this.failed(error);
+    }
   }
 };
 
@@ -882,6 +889,76 @@ var KeyedList = class {
   }
 };
 
+// workq_helpers/stage/js/node_strip.js
+function nodeStrip(ui) {
+  const { h } = ui;
+  const list = h("ul", { class: "workq-node-list" });
+  const cards = new KeyedList(
+    list,
+    (node) => node.name,
+    (node) => nodeCard(ui, node.name)
+  );
+  const said = h("p", { class: "workq-nodes-said" });
+  const element = h(
+    "section",
+    { role: "group", class: "workq-nodes", "aria-label": "Nodes", hidden: true },
+    heading(ui, "N", "Nodes"),
+    list,
+    said
+  );
+  return {
+    element,
+    /** @param {Frame} frame */
+    draw({ cluster }) {
+      setHidden(element, cluster === null);
+      if (cluster === null) return;
+      cards.draw(cluster.nodes);
+      const confirmed = cluster.confirmed === null ? "" : `${cluster.confirmed} orders confirmed`;
+      setText(said, [cluster.deed, confirmed].filter(Boolean).join(" · "));
+    }
+  };
+}
+function nodesAreAll({ cluster, queues, workers, publishers }) {
+  return cluster !== null && queues.length === 0 && workers.length === 0 && publishers.published === 0;
+}
+function nodeCard(ui, name) {
+  const { h } = ui;
+  const state = h("span", { class: "workq-node-state" });
+  const list = h("ul", { class: "workq-copies" });
+  const copies = new KeyedList(
+    list,
+    (copy) => copy.queue,
+    (copy) => copyLine(ui, copy.queue)
+  );
+  const element = h(
+    "li",
+    { class: "workq-node", "data-node": name },
+    h("p", { class: "workq-node-head" }, h("span", { class: "workq-name", title: name }, name), " is ", state),
+    list
+  );
+  return {
+    element,
+    /** @param {NodeCard} node */
+    draw(node) {
+      setAttribute(element, "data-state", node.state);
+      setText(state, node.state);
+      copies.draw(node.copies);
+    }
+  };
+}
+function copyLine({ h }, queue) {
+  const icon = h("span", { class: "workq-icon", "aria-hidden": "true" });
+  const role = h("span");
+  return {
+    element: h("li", { class: "workq-copy" }, icon, " ", queue, ", ", role),
+    /** @param {QueueCopyLine} copy */
+    draw(copy) {
+      setText(icon, copy.role === "follower" ? "○" : "●");
+      setText(role, copy.role);
+    }
+  };
+}
+
 // workq_helpers/stage/js/notice_list.js
 var MOST_SHOWN = 5;
 var NoticeList = class {
@@ -907,7 +984,7 @@ var NoticeList = class {
       this.#open = !this.#open;
       this.#drawList();
     };
-    const attributes = { class: "workq-notices", "aria-label": "Notices", tabindex: "-1", hidden: true };
+    const attributes = { role: "group", class: "workq-notices", "aria-label": "Notices", tabindex: "-1", hidden: true };
     this.element = ui.h("section", attributes, list, this.older);
     this.rows = new KeyedList(
       list,
@@ -1192,7 +1269,7 @@ function story(ui) {
   const list = ui.h("ol", { class: "workq-story-lines" });
   const lines = [];
   return {
-    element: ui.h("section", { class: "workq-story", "aria-label": "What happened last" }, list),
+    element: ui.h("section", { role: "group", class: "workq-story", "aria-label": "What happened last" }, list),
     /** @param {Frame} frame */
     draw(frame) {
       while (lines.length < frame.story.length) {
@@ -1303,7 +1380,7 @@ function playbackBar(ui, commands) {
   return {
     element: h(
       "section",
-      { class: "workq-playback", "aria-label": "Playback", "data-control": "player" },
+      { role: "group", class: "workq-playback", "aria-label": "Playback", "data-control": "player" },
       player,
       banner
     ),
@@ -1461,7 +1538,7 @@ function publisherColumn(ui) {
   return {
     element: h(
       "section",
-      { class: "workq-column workq-publisher", "aria-label": "Publisher" },
+      { role: "group", class: "workq-column workq-publisher", "aria-label": "Publisher" },
       heading(ui, "P", "Publisher"),
       send.element,
       many,
@@ -1659,7 +1736,7 @@ function exchangeList(ui) {
   const more = hint(ui);
   const element = ui.h(
     "section",
-    { class: "workq-exchanges", "aria-label": "Exchanges", hidden: true },
+    { role: "group", class: "workq-exchanges", "aria-label": "Exchanges", hidden: true },
     heading(ui, "X", "Exchanges"),
     list,
     more.element
@@ -1848,7 +1925,7 @@ var QueueCardView = class {
     });
     this.element = h(
       "section",
-      { class: "workq-queue", "data-queue": name, "aria-label": `Queue ${name}` },
+      { role: "group", class: "workq-queue", "data-queue": name, "aria-label": `Queue ${name}` },
       this.#title(name),
       h("p", { class: "workq-facts" }, this.kept, this.kind),
       this.counts.element,
@@ -1933,7 +2010,7 @@ function queueColumn(ui) {
   return {
     element: ui.h(
       "section",
-      { class: "workq-column workq-queue-column", "aria-label": "Queues", tabindex: "-1" },
+      { role: "group", class: "workq-column workq-queue-column", "aria-label": "Queues", tabindex: "-1" },
       exchanges.element,
       list,
       declare.element,
@@ -2741,7 +2818,7 @@ var WorkerColumn = class {
     const list = h("div", { class: "workq-workers" });
     this.element = h(
       "section",
-      { class: "workq-column workq-worker-column", "aria-label": "Workers", tabindex: "-1" },
+      { role: "group", class: "workq-column workq-worker-column", "aria-label": "Workers", tabindex: "-1" },
       h(
         "div",
         { class: "workq-worker-top" },
@@ -2811,6 +2888,7 @@ var View = class {
     this.broker = brokerBar(this.ui);
     this.playback = playbackBar(this.ui, this.commands);
     this.story = story(this.ui);
+    this.nodes = nodeStrip(this.ui);
     this.publisher = publisherColumn(this.ui);
     this.queues = queueColumn(this.ui);
     this.workers = new WorkerColumn(this.ui);
@@ -2824,11 +2902,22 @@ var View = class {
     this.place = new Place(this.ui, el, this.root);
     this.overlay = new Overlay(this.ui, this.root, this.body);
     this.liveness = new Liveness(this.ui, () => this.#drawOverlay());
-    this.frames = new FrameLoop(this.ui.window, (frame) => this.#draw(frame));
+    this.frames = new FrameLoop(
+      this.ui.window,
+      (frame) => this.#draw(frame),
+      (error) => this.failed(error)
+    );
     this.gestures = new Gestures(this);
     this.replayLinks = new ReplayLinks(this.ui, this.commands, this.root);
     this.modelEvents = this.#makeModelEvents();
   }
+  /**
+   * What becomes of a frame that can't be drawn: Python sends none, and whoever plays a file says so.
+   * @type {(error: unknown) => void}
+   */
+  failed = (error) => {
+    throw error;
+  };
   /**
    * @param {HTMLElement} el
    * @param {object | null} notebook JupyterLab's, where no cell has an output that the view could stand in.
@@ -2858,6 +2947,7 @@ var View = class {
       this.playback.element,
       this.story.element,
       this.notices.element,
+      this.nodes.element,
       h(
         "div",
         { class: "workq-picture" },
@@ -2913,6 +3003,7 @@ var View = class {
     setAttribute(root, "data-density", ui.density);
     setAttribute(root, "data-many", ui.density === "crowd" || ui.density === "mass");
     setAttribute(root, "data-mode", frame.playback.mode);
+    setAttribute(root, "data-nodes-alone", nodesAreAll(frame) ? "true" : null);
     setAttribute(root, "data-during", frame.during ? "true" : null);
     for (const part of this.#parts()) part.draw(frame);
     ui.buttons.draw(frame);
@@ -2924,7 +3015,7 @@ var View = class {
   /** @returns {Part[]} */
   #parts() {
     const bars = [this.controls, this.broker, this.playback, this.story, this.notices, this.python];
-    return [...bars, this.publisher, this.queues, this.workers, this.ends, this.tables];
+    return [...bars, this.nodes, this.publisher, this.queues, this.workers, this.ends, this.tables];
   }
   #drawOverlay() {
     this.overlay.draw(this.ui.frame?.closed || this.liveness.reason);

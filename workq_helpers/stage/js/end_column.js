@@ -18,7 +18,7 @@ export function endColumn(ui) {
   return {
     element: ui.h(
       "section",
-      { class: "workq-column workq-ends", "aria-label": "What became of the messages" },
+      { role: "group", class: "workq-column workq-ends", "aria-label": "What became of the messages" },
       ...lists.map(({ list }) => list.element),
     ),
     /** @param {Frame} frame */
@@ -41,7 +41,7 @@ function endList(ui, { name, icon, title, note }) {
   const sign = h("span", { class: "workq-icon", "aria-hidden": "true" }, icon);
   const element = h(
     "section",
-    { class: "workq-end", "data-end": name, "aria-label": title },
+    { role: "group", class: "workq-end", "data-end": name, "aria-label": title },
     h("h3", { class: "workq-title" }, sign, title, count),
     ...(note ? [h("p", { class: "workq-hint" }, note)] : []),
     list,

@@ -22,7 +22,7 @@ export function exchangeList(ui) {
   const more = hint(ui);
   const element = ui.h(
     "section",
-    { class: "workq-exchanges", "aria-label": "Exchanges", hidden: true },
+    { role: "group", class: "workq-exchanges", "aria-label": "Exchanges", hidden: true },
     heading(ui, "X", "Exchanges"),
     list,
     more.element,

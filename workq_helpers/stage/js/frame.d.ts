@@ -37,6 +37,12 @@ export interface Chip {
   back_from: string;
 }
 
+export interface ClusterCard {
+  nodes: NodeCard[];
+  deed: string;
+  confirmed: number | null;
+}
+
 export interface Contents {
   publishers: PublisherColumn;
   queues: QueueCard[];
@@ -44,6 +50,7 @@ export interface Contents {
   workers: WorkerCard[];
   more_workers: number;
   ends: Record<string, EndList>;
+  cluster: ClusterCard | null;
   story: StoryLine[];
   summary: string;
 }
@@ -73,6 +80,7 @@ export interface Frame {
   workers: WorkerCard[];
   more_workers: number;
   ends: Record<string, EndList>;
+  cluster: ClusterCard | null;
   story: StoryLine[];
   summary: string;
   exchanges: ExchangeCard[];
@@ -108,10 +116,19 @@ export interface Moment {
   workers: WorkerCard[];
   more_workers: number;
   ends: Record<string, EndList>;
+  cluster: ClusterCard | null;
   story: StoryLine[];
   summary: string;
   broker_state: "up" | "stopping" | "down" | "coming back";
 }
+
+export interface NodeCard {
+  name: string;
+  state: "up" | "down" | "cut off";
+  copies: QueueCopyLine[];
+}
+
+export type NodeState = "up" | "down" | "cut off";
 
 export interface Notice {
   number: number;
@@ -160,6 +177,11 @@ export interface QueueCard {
   unseen: number;
 }
 
+export interface QueueCopyLine {
+  queue: string;
+  role: "leader" | "follower" | "the only copy";
+}
+
 export interface QueueCount {
   broker: number | null;
   log: number;
@@ -172,6 +194,7 @@ export interface Recorded {
   workers: WorkerCard[];
   more_workers: number;
   ends: Record<string, EndList>;
+  cluster: ClusterCard | null;
   story: StoryLine[];
   summary: string;
   broker_state: "up" | "stopping" | "down" | "coming back";

@@ -12,10 +12,12 @@ export class FrameLoop {
   /**
    * @param {Window} window
    * @param {(frame: Frame) => void} draw
+   * @param {(error: unknown) => void} failed What becomes of a frame that can't be drawn.
    */
-  constructor(window, draw) {
+  constructor(window, draw, failed) {
     this.window = window;
     this.draw = draw;
+    this.failed = failed;
   }
 
   /** @param {Frame} frame */
@@ -33,6 +35,11 @@ export class FrameLoop {
     this.#request = null;
     const frame = this.#newest;
     this.#newest = null;
-    if (frame !== null) this.draw(frame);
+    if (frame === null) return;
+    try {
+      this.draw(frame);
+    } catch (error) {
+      this.failed(error);
+    }
   }
 }

@@ -35,7 +35,7 @@ export class NoticeList {
       this.#open = !this.#open;
       this.#drawList();
     };
-    const attributes = { class: "workq-notices", "aria-label": "Notices", tabindex: "-1", hidden: true };
+    const attributes = { role: "group", class: "workq-notices", "aria-label": "Notices", tabindex: "-1", hidden: true };
     this.element = ui.h("section", attributes, list, this.older);
     this.rows = new KeyedList(
       list,

@@ -36,7 +36,7 @@ export function playbackBar(ui, commands) {
   return {
     element: h(
       "section",
-      { class: "workq-playback", "aria-label": "Playback", "data-control": "player" },
+      { role: "group", class: "workq-playback", "aria-label": "Playback", "data-control": "player" },
       player,
       banner,
     ),

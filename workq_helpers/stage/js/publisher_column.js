@@ -37,7 +37,7 @@ export function publisherColumn(ui) {
   return {
     element: h(
       "section",
-      { class: "workq-column workq-publisher", "aria-label": "Publisher" },
+      { role: "group", class: "workq-column workq-publisher", "aria-label": "Publisher" },
       heading(ui, "P", "Publisher"),
       send.element,
       many,

@@ -40,7 +40,7 @@ export class QueueCardView {
     });
     this.element = h(
       "section",
-      { class: "workq-queue", "data-queue": name, "aria-label": `Queue ${name}` },
+      { role: "group", class: "workq-queue", "data-queue": name, "aria-label": `Queue ${name}` },
       this.#title(name),
       h("p", { class: "workq-facts" }, this.kept, this.kind),
       this.counts.element,

@@ -27,7 +27,7 @@ export function queueColumn(ui) {
   return {
     element: ui.h(
       "section",
-      { class: "workq-column workq-queue-column", "aria-label": "Queues", tabindex: "-1" },
+      { role: "group", class: "workq-column workq-queue-column", "aria-label": "Queues", tabindex: "-1" },
       exchanges.element,
       list,
       declare.element,

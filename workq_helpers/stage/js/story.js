@@ -17,7 +17,7 @@ export function story(ui) {
   /** @type {ReturnType<typeof storyLine>[]} One for each line that there ever was; a new sentence moves all of them up. */
   const lines = [];
   return {
-    element: ui.h("section", { class: "workq-story", "aria-label": "What happened last" }, list),
+    element: ui.h("section", { role: "group", class: "workq-story", "aria-label": "What happened last" }, list),
     /** @param {Frame} frame */
     draw(frame) {
       while (lines.length < frame.story.length) {

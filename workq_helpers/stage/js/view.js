@@ -11,6 +11,7 @@ import { Gestures } from "./gestures.js";
 import { introducedControls } from "./introduced.js";
 import { legend } from "./legend.js";
 import { Liveness } from "./liveness.js";
+import { nodeStrip, nodesAreAll } from "./node_strip.js";
 import { NoticeList } from "./notice_list.js";
 import { Overlay } from "./overlay.js";
 import { Place } from "./place.js";
@@ -44,6 +45,7 @@ export class View {
     this.broker = brokerBar(this.ui);
     this.playback = playbackBar(this.ui, this.commands);
     this.story = story(this.ui);
+    this.nodes = nodeStrip(this.ui);
     this.publisher = publisherColumn(this.ui);
     this.queues = queueColumn(this.ui);
     this.workers = new WorkerColumn(this.ui);
@@ -57,11 +59,23 @@ export class View {
     this.place = new Place(this.ui, el, this.root);
     this.overlay = new Overlay(this.ui, this.root, this.body);
     this.liveness = new Liveness(this.ui, () => this.#drawOverlay());
-    this.frames = new FrameLoop(this.ui.window, (frame) => this.#draw(frame));
+    this.frames = new FrameLoop(
+      this.ui.window,
+      (frame) => this.#draw(frame),
+      (error) => this.failed(error),
+    );
     this.gestures = new Gestures(this);
     this.replayLinks = new ReplayLinks(this.ui, this.commands, this.root);
     this.modelEvents = this.#makeModelEvents();
   }
+
+  /**
+   * What becomes of a frame that can't be drawn: Python sends none, and whoever plays a file says so.
+   * @type {(error: unknown) => void}
+   */
+  failed = (error) => {
+    throw error;
+  };
 
   /**
    * @param {HTMLElement} el
@@ -94,6 +108,7 @@ export class View {
       this.playback.element,
       this.story.element,
       this.notices.element,
+      this.nodes.element,
       h(
         "div",
         { class: "workq-picture" },
@@ -150,6 +165,7 @@ export class View {
     setAttribute(root, "data-density", ui.density);
     setAttribute(root, "data-many", ui.density === "crowd" || ui.density === "mass");
     setAttribute(root, "data-mode", frame.playback.mode);
+    setAttribute(root, "data-nodes-alone", nodesAreAll(frame) ? "true" : null);
     setAttribute(root, "data-during", frame.during ? "true" : null);
     for (const part of this.#parts()) part.draw(frame);
     ui.buttons.draw(frame);
@@ -162,7 +178,7 @@ export class View {
   /** @returns {Part[]} */
   #parts() {
     const bars = [this.controls, this.broker, this.playback, this.story, this.notices, this.python];
-    return [...bars, this.publisher, this.queues, this.workers, this.ends, this.tables];
+    return [...bars, this.nodes, this.publisher, this.queues, this.workers, this.ends, this.tables];
   }
 
   #drawOverlay() {

@@ -36,7 +36,7 @@ export class WorkerColumn {
     const list = h("div", { class: "workq-workers" });
     this.element = h(
       "section",
-      { class: "workq-column workq-worker-column", "aria-label": "Workers", tabindex: "-1" },
+      { role: "group", class: "workq-column workq-worker-column", "aria-label": "Workers", tabindex: "-1" },
       h(
         "div",
         { class: "workq-worker-top" },

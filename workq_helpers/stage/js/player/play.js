@@ -18,6 +18,7 @@ export class Player {
     this.model = model;
     this.view = new View(model, el);
     this.view.root.setAttribute("data-recorded", "true");
+    this.view.failed = this.model.failed = () => this.#giveUp(el);
     this.view.open(el);
   }
 
@@ -32,6 +33,15 @@ export class Player {
 
   close() {
     this.view.close();
+  }
+
+  /**
+   * Says so in place of the stage, where a moment of the run is not what a stage can show.
+   * @param {HTMLElement} el
+   */
+  #giveUp(el) {
+    this.close();
+    tell(el, NOT_PLAYED);
   }
 }
 

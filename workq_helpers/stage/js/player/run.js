@@ -9,6 +9,18 @@ export const VERSION = 1;
 /** A run that can't be played, and why. */
 export class RunError extends Error {}
 
+/**
+ * Whether a moment is one, and does not come before the one that it follows.
+ * @param {unknown} row
+ * @param {number} index
+ * @param {unknown[]} rows
+ */
+function isMoment(row, index, rows) {
+  if (!Array.isArray(row) || !Number.isFinite(row[0]) || !Number.isInteger(row[1])) return false;
+  const before = /** @type {number[] | undefined} */ (rows[index - 1]) ?? [0, 0];
+  return row[0] >= before[0] && row[1] >= before[1];
+}
+
 /** A saved run: what the stage showed, moment by moment. */
 export class Run {
   /** @type {RunFile} */
@@ -34,7 +46,7 @@ export class Run {
     if (file.version !== VERSION)
       throw new RunError(`This run is of version ${file.version} of its format, and this player knows ${VERSION}.`);
     const lists = [file.fields, file.parts, file.moments, file.marks];
-    if (!lists.every(Array.isArray) || file.moments.length === 0)
+    if (!lists.every(Array.isArray) || file.moments.length === 0 || !file.moments.every(isMoment))
       throw new RunError("This run is not whole. Get the file once more.");
     return new Run(file);
   }
@@ -73,7 +85,7 @@ export class Run {
       field,
       this.#part(/** @type {Reference} */ (references[position])),
     ]);
-    return Object.fromEntries(fields);
+    return { cluster: null, ...Object.fromEntries(fields) }; // which earlier files do not have
   }
 
   /**

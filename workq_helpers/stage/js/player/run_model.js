@@ -20,6 +20,8 @@ export class RunModel {
   /** @type {number | undefined} */
   #timer;
   #number = 0;
+  /** @type {() => void} Called when a moment of the run can't be shown. */
+  failed = () => {};
 
   /**
    * @param {Run} run
@@ -62,8 +64,7 @@ export class RunModel {
     const command = /** @type {Command} */ (message);
     this.#obey(command);
     this.#tell("msg:custom", { id: command.id, taken: true, ok: true });
-    this.#draw();
-    this.#tick();
+    if (this.#drawOrFail()) this.#tick();
   }
 
   /** @param {Command} command */
@@ -80,9 +81,19 @@ export class RunModel {
     this.window.clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#listeners.length === 0) return;
-    this.#draw();
+    if (!this.#drawOrFail()) return;
     const wait = this.playhead.position().mode === "replaying" ? FRAME_SECONDS : HEARTBEAT_SECONDS;
     this.#timer = this.window.setTimeout(() => this.#tick(), wait * 1000);
+  }
+
+  #drawOrFail() {
+    try {
+      this.#draw();
+      return true;
+    } catch {
+      this.failed();
+      return false;
+    }
   }
 
   #draw() {
