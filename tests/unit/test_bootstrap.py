@@ -20,6 +20,8 @@ import pytest
 from tests.conftest import poll_for
 from workq_helpers.cli.kernels import START
 
+pytestmark = pytest.mark.once  # it runs before there is any dependency, and for real in each part
+
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
 
