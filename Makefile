@@ -5,11 +5,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # A .venv that already works is kept whatever python3 is, unless an interpreter was asked for.
-SETUP = $(PYTHON) -E scripts/setup.py $(if $(filter file default,$(origin PYTHON)),,--exactly-this-python) --also $(GROUPS)
+SETUP = $(PYTHON) -I scripts/setup.py $(if $(filter file default,$(origin PYTHON)),,--exactly-this-python) --also $(GROUPS)
 # What is installed beside what the lessons need; `make lab` needs no more than these.
 GROUPS = dev
-# It would have each Python here look for its own modules elsewhere, and find none.
-unexport PYTHONHOME
+# Python's variables are meant for other programs: they would have each Python here import, print or warn otherwise.
+unexport $(filter-out PYTHON PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED,$(filter PYTHON%,$(.VARIABLES)))
 COMPOSE ?= docker compose
 # What checks and bundles the stage's JavaScript; to run the course nobody needs it.
 NODE_MODULES := node_modules/.package-lock.json

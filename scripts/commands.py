@@ -22,6 +22,19 @@ LAST_LINES = 12
 # there is no such version.
 _REASONS = (
     (
+        r"the network was disabled",
+        "uv is told to do without the network, and its cache has not all that is needed; unset UV_OFFLINE, or take "
+        "`offline` out of uv's configuration",
+    ),
+    (
+        r"Failed to initialize cache at `([^`]+)`",
+        "uv can't keep its cache at {value}; name a folder that you may write to: UV_CACHE_DIR=/path/to/it make lab",
+    ),
+    (
+        r"environment variable `(\w+)` with invalid value|invalid value '[^']*' for '(--[\w-]+)",
+        "{value} is set to what uv can't use; correct it, or unset it",
+    ),
+    (
         r"invalid path: (\S+)",
         "there is no file of certificates at {value}; correct that where it is named: SSL_CERT_FILE, "
         "REQUESTS_CA_BUNDLE, PIP_CERT or pip's configuration",
@@ -101,7 +114,7 @@ def _reason(words: str, environ: Mapping[str, str]) -> str | None:
     for pattern, reason in _REASONS:
         if match := re.search(pattern, words):
             named = [f"{name}={_without_login(environ[name])}" for name in _PROXIES if environ.get(name)]
-            value = _without_login(match[1]) if match.lastindex else ""
+            value = _without_login(next(filter(None, match.groups()), ""))
             return reason.format(proxies=", ".join(named) or "as pip is configured", value=value)
     return None
 

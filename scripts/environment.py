@@ -13,8 +13,10 @@ import contextlib
 import fcntl
 import hashlib
 import importlib.util
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -39,6 +41,13 @@ DEBIAN_WHEELS = Path("/usr/share/python-wheels")
 QUIETLY = [] if ON_A_TERMINAL else ["--quiet"]
 #: What is imported to see that this Python finds its packages in this very place, and that compiled ones fit it.
 TRIED = "import numpy, zmq, pika, workq_helpers.rabbitmq.endpoint"
+#: What `workq` runs.
+COMMAND = "workq_helpers.cli.command"
+#: How a kernel starts: as `workq_helpers.cli.kernels` has it.
+KERNEL = (
+    "import sys; sys.path = list(filter(None, sys.path)); import runpy; "
+    "runpy.run_module(sys.argv.pop(1), run_name='__main__')"
+)
 #: The oldest uv that does what is asked of it here.
 OLDEST_UV = (0, 8)
 
@@ -155,7 +164,11 @@ def read(file: Path) -> str | None:
 
 
 def write(file: Path, text: str) -> None:
-    """Write a small text file that reads the same in every locale, whatever the folder is called."""
+    """Write a small text file that reads the same in every locale, whatever the folder is called.
+
+    It is a new one: what uv installed may be one file with what is in its cache, and in other environments.
+    """
+    file.unlink(missing_ok=True)
     file.write_bytes(os.fsencode(text))
 
 
@@ -203,7 +216,7 @@ def make_venv() -> None:
         )
     # pip comes later, by uv, which takes 0.1 s where venv takes 4.
     run(
-        [sys.executable, "-m", "venv", "--without-pip", str(VENV)],
+        [sys.executable, "-I", "-m", "venv", "--without-pip", str(VENV)],
         ROOT,
         "Python could not make .venv",
         index_settings.for_python(os.environ),
@@ -222,7 +235,7 @@ def get_uv() -> None:
     environ.setdefault("PIP_RETRIES", "1")  # one without a network is told so in seconds
     failed = "pip could not install uv"
     if has_pip():
-        run([sys.executable, "-m", "pip", *get], ROOT, failed, environ)
+        run([sys.executable, "-I", "-m", "pip", *get], ROOT, failed, environ)
     elif wheel := bundled_pip():  # nothing of it is compiled, which takes it another second or two
         run([str(PYTHON), f"{wheel}/pip", *get], ROOT, failed, environ)
     else:
@@ -313,6 +326,7 @@ def install_lessons() -> None:
     for wheel in wheels:
         wheel.unlink()
     name_the_checkout_in_ascii()
+    isolate_what_a_learner_starts()
 
 
 def name_the_checkout_in_ascii() -> None:
@@ -321,9 +335,24 @@ def name_the_checkout_in_ascii() -> None:
         write(file, f"import os, sys; sys.path.append(os.fsdecode({os.fsencode(ROOT)!r}))\n")
 
 
+def isolate_what_a_learner_starts() -> None:
+    """Have `workq`, and each kernel, import Python's own modules whatever lies in the folder where it is started.
+
+    `workq` does without Python's variables too; a kernel that the learner starts without `workq` has them.
+    """
+    (VENV / "bin").mkdir(parents=True, exist_ok=True)
+    write(VENV / "bin" / "workq", f'#!/bin/sh\nexec {shlex.quote(str(PYTHON))} -I -m {COMMAND} "$@"\n')
+    (VENV / "bin" / "workq").chmod(0o755)
+    for file in VENV.glob("share/jupyter/kernels/python3/kernel.json"):
+        kernel = json.loads(file.read_bytes())
+        if kernel["argv"][1] == "-m":
+            kernel["argv"][1:2] = ["-c", KERNEL]
+            write(file, json.dumps(kernel, indent=1))
+
+
 def try_it() -> None:
     """See that the lessons' Python imports what they import, in this user's locale, before anybody relies on it."""
-    command = [str(PYTHON), "-c", TRIED]
+    command = [str(PYTHON), "-I", "-c", TRIED]
     run(command, ROOT, "what was installed does not run here", index_settings.for_python(os.environ))
 
 

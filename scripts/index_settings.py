@@ -62,7 +62,8 @@ def for_uv(environ: Mapping[str, str], file: Path) -> dict[str, str]:
     if not any(settings.get(name) for name in _UV_INDEX) and not any(variables.get(n) for n in _UV_INDEX_VARIABLES):
         variables |= _uv_variables_of_pip(environ, settings)
     _write_privately(file, _toml(settings))
-    return for_python(environ) | variables | {"UV_CONFIG_FILE": str(file)}
+    # What uv builds, it builds in the checkout: no file there is to be imported in the place of one of Python's own.
+    return for_python(environ) | variables | {"UV_CONFIG_FILE": str(file), "PYTHONSAFEPATH": "1"}
 
 
 def pip_settings(environ: Mapping[str, str]) -> dict[str, str]:

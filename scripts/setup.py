@@ -1,7 +1,11 @@
 """Checks that this Python is new enough, then makes .venv. Written so that any Python 3 can read it."""
 
+import pathlib
 import shutil
 import sys
+
+# Python is started isolated, so that no file of the user's is imported in the place of one of its own.
+sys.path.append(str(pathlib.Path(__file__).resolve().parent))
 
 
 def too_old(version):

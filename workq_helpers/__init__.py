@@ -3,14 +3,20 @@
 A notebook needs no more than ``from workq_helpers import Lesson, work``.
 """
 
-from __future__ import annotations
+from workq_helpers.impostors import explain_failed_import, refuse_imported_impostors, refuse_impostors
 
-from typing import TYPE_CHECKING
+try:
+    from typing import TYPE_CHECKING
 
-import lazy_loader
+    import lazy_loader
 
-from workq_helpers.impostors import refuse_imported_impostors, refuse_impostors
-from workq_helpers.interrupts import defer_while_importing, deferred
+    from workq_helpers.interrupts import defer_while_importing, deferred
+
+    defer_while_importing(__name__)
+    from workq_helpers import errors  # noqa: F401 - what any refusal is made of
+except Exception:
+    explain_failed_import()
+    raise
 
 if TYPE_CHECKING:
     from workq_helpers.broker import Broker, find_broker
@@ -33,8 +39,6 @@ __all__ = [
     "print_work_and_ack",
     "work",
 ]
-
-defer_while_importing(__name__)
 
 # Imported when first asked for: the process that keeps the broker imports this package too, and has no use
 # for most of it. A lesson comes with the list of all lessons, for it knows their checks by name.

@@ -1,15 +1,24 @@
-"""Files that Python imports in the place of what the course means, because they have its name and come first."""
+"""Files that Python imports in the place of what the course means, because they have its name and come first.
 
-from __future__ import annotations
+This module itself imports nothing that a file could be taken for: what it needs is there before Python looks into any
+folder.
+"""
 
+import os
 import sys
-import sysconfig
-from collections.abc import Iterable, Iterator
-from pathlib import Path
 
-from workq_helpers.errors import ImpostorError
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
-__all__ = ["file_names", "find_impostors", "refuse_imported_impostors", "refuse_impostors"]
+__all__ = [
+    "explain_failed_import",
+    "file_names",
+    "find_impostors",
+    "refuse_imported_impostors",
+    "refuse_impostors",
+    "sentence",
+]
 
 #: What the course installs and imports by name, itself or through what it installs.
 INSTALLED = frozenset({
@@ -18,30 +27,47 @@ INSTALLED = frozenset({
     "psutil", "requests", "slugify", "testcontainers", "tornado", "tqdm", "traitlets", "zmq",
 })  # fmt: skip
 
+_PYTHONS_OWN = os.path.dirname(os.__file__)
+_PYTHONS_ZIP = f"python{sys.version_info[0]}{sys.version_info[1]}.zip"
 
-def find_impostors(names: Iterable[str] | None = None) -> list[Path]:
+
+def find_impostors(names: "Iterable[str] | None" = None, path: "Iterable[str] | None" = None) -> list[str]:
     """Return the files that come first where one of these modules is imported.
 
     Args:
         names: The modules; by default Python's own and what the course installs.
+        path: The folders where modules are looked for, in this order; by default those of this Python.
     """
     wanted = frozenset(sys.stdlib_module_names | INSTALLED if names is None else names)
     wanted -= frozenset(sys.builtin_module_names)  # nothing comes before these
-    return [
-        file for folder in _folders_before_pythons_own() for file in _modules_in(folder) if file_names(file) in wanted
-    ]
+    folders = _folders_before_pythons_own(sys.path if path is None else path)
+    return [file for folder in folders for file in _modules_in(folder) if file_names(file) in wanted]
 
 
-def file_names(file: Path) -> str:
+def file_names(file: str) -> str:
     """Return the name under which a file, or a folder with an ``__init__.py``, is imported.
 
     Args:
         file: It.
     """
-    return file.name.partition(".")[0]
+    return os.path.basename(file).partition(".")[0]
 
 
-def refuse_impostors(names: Iterable[str] | None = INSTALLED) -> None:
+def sentence(file: str) -> str:
+    """Return what is to be said of a file that is in the place of a module.
+
+    Args:
+        file: It.
+    """
+    name = file_names(file)
+    return (
+        f"`import {name}` finds {file} and not the {name} that the course needs, because that folder comes "
+        "first: it is in PYTHONPATH, or beside the notebook or program that runs. Rename that file or take the "
+        "folder out of PYTHONPATH, then restart the kernel."
+    )
+
+
+def refuse_impostors(names: "Iterable[str] | None" = INSTALLED) -> None:
     """Raise a sentence where a file comes in the place of a module that the course needs.
 
     Args:
@@ -60,36 +86,47 @@ def refuse_imported_impostors() -> None:
         ImpostorError: There is one.
     """
     loaded = [(file, getattr(sys.modules.get(file_names(file)), "__file__", None)) for file in find_impostors()]
-    _refuse([file for file, origin in loaded if origin and Path(origin).is_relative_to(file)])
+    _refuse([file for file, origin in loaded if origin and (origin == file or origin.startswith(file + os.sep))])
 
 
-def _refuse(found: list[Path]) -> None:
-    if found:
-        name = file_names(found[0])
-        raise ImpostorError(
-            f"`import {name}` finds {found[0]} and not the {name} that the course needs, because that folder comes "
-            "first: it is in PYTHONPATH, or beside the notebook or program that runs. Rename that file or take the "
-            "folder out of PYTHONPATH, then restart the kernel."
-        )
+def explain_failed_import() -> None:
+    """Raise a sentence where an import of the course's own failed and a file is in the place of a module.
+
+    The command `workq` ends with it: nothing that would show it otherwise could be imported.
+
+    Raises:
+        ImportError: There is such a file; an `ImpostorError` where that can be imported.
+    """
+    found = find_impostors()
+    if found and os.path.basename(sys.argv[0]) == "workq":
+        sys.exit(f"Error: {sentence(found[0])}")
+    _refuse(found)
 
 
-def _folders_before_pythons_own() -> Iterator[Path]:
-    own = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    for entry in sys.path:
-        if entry in own or entry.endswith(".zip"):
-            return
-        yield Path(entry or ".").absolute()
-
-
-def _modules_in(folder: Path) -> list[Path]:
+def _refuse(found: list[str]) -> None:
+    if not found:
+        return
     try:
-        return [each for each in sorted(folder.iterdir()) if each.suffix in (".py", ".so") or _is_package(each)]
+        from workq_helpers.errors import ImpostorError  # noqa: PLC0415 - it needs modules that may be the file's
+    except Exception:  # noqa: BLE001 - whatever comes of such a file
+        raise ImportError(sentence(found[0])) from None
+    raise ImpostorError(sentence(found[0]))
+
+
+def _folders_before_pythons_own(path: "Iterable[str]") -> "Iterator[str]":
+    for entry in path:
+        if entry == _PYTHONS_OWN or os.path.basename(entry) in (_PYTHONS_ZIP, "site-packages", "dist-packages"):
+            return
+        yield os.path.abspath(entry or ".")
+
+
+def _modules_in(folder: str) -> list[str]:
+    try:
+        found = [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
     except OSError:
         return []
+    return [each for each in found if each.endswith((".py", ".so")) or _is_package(each)]
 
 
-def _is_package(folder: Path) -> bool:
-    try:
-        return (folder / "__init__.py").is_file()
-    except OSError:
-        return False  # nobody imports from a folder that is closed to us
+def _is_package(folder: str) -> bool:
+    return os.path.isfile(os.path.join(folder, "__init__.py"))  # False too where it is closed to us

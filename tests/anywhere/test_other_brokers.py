@@ -89,7 +89,7 @@ def _docker() -> None:
     need(not docker_socket.why_unavailable(os.environ), "Docker does not run")
 
 
-@pytest.fixture(scope="module", params=["strict", "secured"])
+@pytest.fixture(scope="module", params=["strict", pytest.param("secured", marks=pytest.mark.nightly)])
 def elsewhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environ]:
     """Such a broker: strict, it denies queues that are neither durable nor exclusive; secured, it speaks TLS alone."""
     if request.param == "strict":

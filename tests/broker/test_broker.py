@@ -18,6 +18,8 @@ from workq_helpers.errors import (
     WaitTimeoutError,
 )
 
+pytestmark = pytest.mark.once  # on a broker of its own, whichever version the machine has
+
 GUEST = "somebody"
 
 

@@ -256,6 +256,7 @@ def test_remove_leaves_nothing_of_the_class(
     assert classroom.status() == []
 
 
+@pytest.mark.once
 def test_a_teacher_types_it_all(broker: Broker, file: TeachersFile, tmp_path: Path) -> None:
     (tmp_path / "roster.csv").write_text("name,login\nAda Lovelace,ada\n")
     there = broker.endpoint
@@ -407,6 +408,7 @@ def test_a_kernel_that_is_killed_lets_go_of_its_virtual_host(two: tuple[Access, 
     poll_for(taken_over)
 
 
+@pytest.mark.once
 def test_a_lesson_holds_its_virtual_host_after_a_restart(two: tuple[Access, Access], broker: Broker) -> None:
     if not broker.ours:
         pytest.skip("only a broker that the course started is restarted by tests")
@@ -439,6 +441,7 @@ def test_no_queue_holds_more_than_it_may(two: tuple[Access, Access], arguments: 
         poll_for(lambda: lesson.queue_counts()["large"].ready == 5)
 
 
+@pytest.mark.once
 def test_ten_learners_at_once(classroom: Classroom, work_and_ack: Any) -> None:
     learners = classroom.create([Learner(f"Learner {number}") for number in range(10)], SMALL).new
 
@@ -457,6 +460,13 @@ def test_ten_learners_at_once(classroom: Classroom, work_and_ack: Any) -> None:
         assert bodies == {f"{access.user} {number}." for number in range(5)}
 
 
+def what_failed(said: str) -> str:
+    """Return what a pytest said from its first failure on: of a test that failed once, CI keeps the first line."""
+    _, failures, end = said.partition("= FAILURES =")
+    lines = [text for line in (end if failures else said).splitlines() if (text := line.strip(" =_"))]
+    return "; ".join(lines[:4]) + f"\n{said}"
+
+
 @pytest.mark.once
 @pytest.mark.timeout(300)
 def test_notebooks_need_nothing_but_the_address(classroom: Classroom, tmp_path: Path) -> None:
@@ -471,5 +481,5 @@ def test_notebooks_need_nothing_but_the_address(classroom: Classroom, tmp_path: 
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, what_failed(done.stdout)
     assert " passed" in done.stdout

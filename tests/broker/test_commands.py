@@ -91,6 +91,7 @@ def test_a_broker_is_started_looked_at_and_stopped(runtime: str) -> None:
     assert workq("broker", "status", **here).returncode == 1
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(400)  # half a minute; more where the machine is busy with much else
 def test_make_bench_measures_and_writes_it_down(broker: Broker, tmp_path: Path) -> None:
     # The quickest parts, as little as possible of each, beside those peers that are installed.
@@ -108,6 +109,7 @@ def test_make_bench_measures_and_writes_it_down(broker: Broker, tmp_path: Path) 
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.nightly
 def test_make_site_runs_lessons(broker: Broker, tmp_path: Path) -> None:
     # One lesson, as all of them take minutes; tests/notebooks runs every one.
     options = f"--folder {tmp_path} --run 00_start_here.ipynb"

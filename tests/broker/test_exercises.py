@@ -42,17 +42,23 @@ def right_answers(source: str) -> list[tuple[str, str]]:
     return re.findall(r"^#: (.*)\n((?:(?!#: ).*\n?)*)", text, re.MULTILINE)
 
 
-ALL_RIGHT = [(name, *right) for name, exercise in EXERCISES.items() for right in right_answers(exercise.source)]
-
-#: So many wrong answers to each exercise are tried before a change lands, and all of them each night.
-EACH_TIME = 3
-
-
 def all_wrong() -> Iterator[Any]:
+    """Yield the wrong answers to each exercise; one is tried before a change lands, and all of them each night."""
     for name, exercise in EXERCISES.items():
         for number, wrong in enumerate(wrong_answers(exercise.source)):
-            marks = [pytest.mark.nightly] if number >= EACH_TIME else []
-            yield pytest.param(name, wrong, id=f"{name}: {wrong.name}", marks=marks)
+            yield pytest.param(name, wrong, id=f"{name}: {wrong.name}", marks=at_night(number))
+
+
+def all_right() -> Iterator[Any]:
+    """Yield the unusual right answers likewise."""
+    for name, exercise in EXERCISES.items():
+        for number, (how, code) in enumerate(right_answers(exercise.source)):
+            yield pytest.param(name, code, id=f"{name}: {how}", marks=at_night(number))
+
+
+def at_night(number: int) -> list[pytest.MarkDecorator]:
+    """Return the mark of what is not the first of its kind."""
+    return [pytest.mark.nightly] if number else []
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +76,7 @@ def tried(name: str, code: str, broker: Broker) -> Verdict:
     return OpenExercise(EXERCISES[name], broker).check(namespace[EXERCISES[name].hands_in])
 
 
+@pytest.mark.nightly  # in the gate the notebooks hand in each solution, three times
 @pytest.mark.parametrize("name", EXERCISES)
 def test_the_solution_passes(name: str, broker: Broker, progress: CourseProgress) -> None:
     verdict = tried(name, EXERCISES[name].read().solution, broker)
@@ -77,10 +84,8 @@ def test_the_solution_passes(name: str, broker: Broker, progress: CourseProgress
     assert progress.done().exercises == {name}
 
 
-@pytest.mark.parametrize(("name", "_how", "code"), ALL_RIGHT, ids=[f"{name}: {how}" for name, how, _ in ALL_RIGHT])
-def test_an_unusual_right_answer_passes(
-    name: str, _how: str, code: str, broker: Broker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(("name", "code"), list(all_right()))
+def test_an_unusual_right_answer_passes(name: str, code: str, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     if "threading" in code:  # its work is not heard, so it must last until its worker is killed, as a learner's does
         monkeypatch.setenv("WORKQ_SECONDS_PER_DOT", "0.25")
     verdict = tried(name, code, broker)
@@ -144,6 +149,7 @@ NEVER_RUNS = {
     "def f():\n    yield\nanswer = f()\n": "a generator",
 }
 FUNCTIONS = [name for name, exercise in EXERCISES.items() if exercise.parameters]
+SOME_FUNCTIONS = [pytest.param(name, marks=at_night(number)) for number, name in enumerate(FUNCTIONS)]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -164,9 +170,7 @@ NEVER_RETURNS = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", [FUNCTIONS[0], *(pytest.param(name, marks=pytest.mark.nightly) for name in FUNCTIONS[1:])]
-)
+@pytest.mark.parametrize("name", SOME_FUNCTIONS)
 @pytest.mark.parametrize("loop", NEVER_RETURNS, ids=["spins", "catches everything", "sleeps"])
 def test_what_never_returns_is_told_and_ended(name: str, loop: str, broker: Broker) -> None:
     exercise = EXERCISES[name]
@@ -175,7 +179,7 @@ def test_what_never_returns_is_told_and_ended(name: str, loop: str, broker: Brok
     assert NEVER_RETURNS[loop] in verdict.saw, verdict
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", SOME_FUNCTIONS)
 def test_a_lambda_that_only_makes_a_coroutine_is_told(name: str, broker: Broker) -> None:
     known = EXERCISES[name]
     code = f"async def run():\n    pass\n{known.hands_in} = lambda {known.parameters}: run()\n"

@@ -191,7 +191,14 @@ def test_homebrews_layout(installation: Installation, home: Path) -> None:
 EPMD, AMQP, MANAGEMENT, DISTRIBUTION = range(4)
 
 
-@pytest.mark.parametrize("port", [MANAGEMENT, DISTRIBUTION, EPMD], ids=["management", "distribution", "epmd"])
+@pytest.mark.parametrize(
+    "port",
+    [
+        pytest.param(MANAGEMENT, id="management"),
+        pytest.param(DISTRIBUTION, id="distribution", marks=pytest.mark.nightly),
+        pytest.param(EPMD, id="epmd", marks=pytest.mark.nightly),
+    ],
+)
 def test_one_clash_of_ports_is_survived(
     installation: Installation, home: Path, monkeypatch: pytest.MonkeyPatch, port: int
 ) -> None:
@@ -208,6 +215,7 @@ def test_one_clash_of_ports_is_survived(
     assert not offers
 
 
+@pytest.mark.nightly
 def test_a_port_that_is_free_again_when_the_node_has_ended_counts_as_a_clash(
     installation: Installation, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,7 @@ def changes(lesson: Lesson) -> list[str]:
     return [str(event.detail) for event in lesson.log if event.kind == "broker"]
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("restartable")
 def test_a_restart_by_another_notebook_is_an_event_here_and_what_it_cost_is_accounted_for(
     lesson: Lesson, notebook: subprocess.Popen[str], poll_for: Callable[..., None]
@@ -82,9 +83,17 @@ def test_a_restart_by_another_notebook_is_an_event_here_and_what_it_cost_is_acco
     assert lesson.queue_counts()["hello"].ready == 1
 
 
+@pytest.mark.once
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("restartable")
-@pytest.mark.parametrize("moment", ["at once", "when it has gone down", "when it is nearly back"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "when it has gone down",
+        pytest.param("at once", marks=pytest.mark.nightly),
+        pytest.param("when it is nearly back", marks=pytest.mark.nightly),
+    ],
+)
 def test_an_interrupted_restart_ends_in_a_state_that_was_looked_at(
     lesson: Lesson, notebook: subprocess.Popen[str], moment: str, poll_for: Callable[..., None]
 ) -> None:
@@ -106,6 +115,7 @@ def test_an_interrupted_restart_ends_in_a_state_that_was_looked_at(
     assert lesson.queue_counts()
 
 
+@pytest.mark.once
 def test_a_server_that_was_killed_is_an_event_and_is_started_again_for_who_waits(
     restartable: Broker, lesson: Lesson, poll_for: Callable[..., None]
 ) -> None:
@@ -136,6 +146,7 @@ def test_an_alarm_is_an_event(restartable: Broker, lesson: Lesson, poll_for: Cal
     assert not any(BrokerChange(change).is_outage for change in changes(lesson))
 
 
+@pytest.mark.once
 def test_another_notebooks_lesson_hears_of_workq_broker_restart(
     restartable: Broker, lesson: Lesson, poll_for: Callable[..., None]
 ) -> None:

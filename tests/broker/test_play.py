@@ -174,8 +174,16 @@ def learner(request: pytest.FixtureRequest) -> Iterator[Learner]:
 
 
 def experiments(chosen: list[tuple[str, str, str]], seeds: int) -> pytest.MarkDecorator:
+    """Return the mark that runs a test for each of them: in the gate for the first of each lesson."""
+    first = {name: section for name, section, _ in reversed(chosen)}
     cases = [
-        pytest.param((name, seed), section, queue, id=f"{section}-{seed}")
+        pytest.param(
+            (name, seed),
+            section,
+            queue,
+            id=f"{section}-{seed}",
+            marks=[] if section == first[name] else pytest.mark.nightly,
+        )
         for name, section, queue in chosen
         for seed in range(seeds)
     ]

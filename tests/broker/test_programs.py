@@ -18,6 +18,8 @@ from workq_helpers.errors import InvalidArgumentError, WaitTimeoutError
 from workq_helpers.lessons.fair_dispatch.queue_watch import wait_until_ready
 from workq_helpers.rabbitmq.url import address_of
 
+pytestmark = pytest.mark.once  # the notebooks start them on every version
+
 PROGRAMS = Path(__file__).parents[2] / "notebooks" / "programs"
 NEW_TASK, WORKER = PROGRAMS / "new_task.py", PROGRAMS / "worker.py"
 
@@ -124,7 +126,7 @@ def test_what_a_killed_worker_had_in_hand_goes_to_the_other(lesson: Lesson) -> N
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_worker_that_is_asked_to_leave_does_its_task_first(lesson: Lesson, number: signal.Signals) -> None:
     worker = lesson.start_program(WORKER)
-    send(lesson, "Roast" + 100 * ".")
+    send(lesson, "Roast" + 20 * ".")
     worker.wait_for("Received Roast")
     os.kill(worker.pid, number)
     send(lesson, "Tea.")

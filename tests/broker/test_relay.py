@@ -134,6 +134,7 @@ def test_how_a_program_ended_is_told_by_its_process(
     poll_for(lambda: events(lesson, "hung up"))
 
 
+@pytest.mark.once
 def test_a_program_that_came_back_after_a_restart_ends_once(
     restartable: Broker, lesson: Lesson, poll_for: Poll
 ) -> None:
@@ -370,6 +371,7 @@ def test_heartbeats_are_the_clients_own(lesson: Lesson) -> None:
     assert [event.detail for event in events(lesson, "hung up")] == ["RabbitMQ hung up"]
 
 
+@pytest.mark.once
 def test_a_crash_of_the_broker_reaches_the_client_and_a_new_connection_is_refused(
     restartable: Broker, lesson: Lesson, poll_for: Poll
 ) -> None:

@@ -16,6 +16,7 @@ def settled(restartable: Broker, lesson: Lesson) -> None:
     lesson.log.clear()
 
 
+@pytest.mark.once
 def test_workers_say_that_the_broker_went_and_come_back(restartable: Broker, lesson: Lesson, work_and_ack: Any) -> None:
     worker = lesson.start_worker(work_and_ack, "hello")
     lesson.broker.restart()
@@ -32,6 +33,7 @@ def test_workers_say_that_the_broker_went_and_come_back(restartable: Broker, les
     assert worker.console.text.count("[*] Waiting for messages.") == 2
 
 
+@pytest.mark.once
 def test_a_task_in_hand_at_a_crash_is_done_again(settled: None, lesson: Lesson) -> None:
     go_on = threading.Event()
     begun = threading.Event()
@@ -55,6 +57,7 @@ def test_a_task_in_hand_at_a_crash_is_done_again(settled: None, lesson: Lesson) 
     assert lesson.queue_counts()["hello"].ready == 0
 
 
+@pytest.mark.once
 def test_a_confirming_publisher_sends_again_what_was_not_confirmed(settled: None, lesson: Lesson) -> None:
     def tasks() -> Any:
         for number in range(3_000):

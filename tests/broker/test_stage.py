@@ -24,6 +24,8 @@ from workq_helpers.stage.playhead import Playhead
 from workq_helpers.stage.scene import Scene
 from workq_helpers.stage.widget import StageWidget
 
+pytestmark = pytest.mark.once  # what it knows of RabbitMQ comes through a lesson, and a browser looks on every version
+
 
 class Browser:
     """Stands in for one: takes frames and answers, and sends commands."""
@@ -366,7 +368,6 @@ def test_a_lesson_opened_again_goes_on_in_the_views_of_the_first(broker: Broker,
     browser.leave()
 
 
-@pytest.mark.once
 def test_a_hundred_runs_of_the_first_cell_leave_nothing(broker: Broker, poll_for: Callable[..., None]) -> None:
     threads, sockets, hosts = threading.active_count(), count_sockets(broker), len(broker.virtual_hosts())
     objects: list[Counter[str]] = []

@@ -212,6 +212,7 @@ def test_the_brokers_bindings_place_what_an_exchange_took(lesson: Lesson, channe
     assert lesson.ledger().unseen("hello") == 0
 
 
+@pytest.mark.once
 def test_what_was_in_flight_when_the_broker_crashed_is_not_said_to_wait(restartable: Broker, lesson: Lesson) -> None:
     channel = lesson.connect().channel()
     for number in range(5_000):

@@ -77,6 +77,7 @@ def attached(running: dict[str, str]) -> Iterator[Broker]:
         yield broker
 
 
+@pytest.mark.nightly
 def test_every_port_is_on_loopback(running: dict[str, str], attached: Broker) -> None:
     listening = [
         connection.laddr
@@ -170,6 +171,7 @@ def test_what_a_killed_supervisor_left_goes_while_others_live(environ: dict[str,
             broker.restart()
 
 
+@pytest.mark.nightly
 def test_users_sweep_where_supervisor_and_sweeper_were_killed(environ: dict[str, str], poll_for: PollFor) -> None:
     with find_broker(quiet, environ):
         sweeper, supervisor = sweeper_of(environ), psutil.Process(supervisor_of(environ))
@@ -206,6 +208,7 @@ def test_a_supervisor_that_hangs_costs_seconds_and_a_sentence(
         assert source == "node" or containers_of(environ) == []
 
 
+@pytest.mark.nightly
 def test_a_supervisor_that_hangs_while_it_starts_does_not_hold_who_waits(
     environ: dict[str, str], poll_for: PollFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -375,6 +378,7 @@ def test_the_supervisor_holds_no_descriptor_of_who_started_it(environ: dict[str,
         assert pipe.read() == b""  # would wait for ever if the supervisor held the other end
 
 
+@pytest.mark.nightly
 def test_a_long_path_puts_the_socket_elsewhere(poll_for: PollFor, tmp_path: Path) -> None:
     long = tmp_path / ("x" * 100) / "run"
     with course(WORKQ_RUNTIME_DIR=str(long)) as environ:

@@ -57,6 +57,7 @@ def test_lessons_run_on_it_and_leave_nothing(foreign: Broker, work_and_ack: Any)
     assert lesson.virtual_host not in foreign.virtual_hosts()
 
 
+@pytest.mark.once
 def test_it_waits_while_somebody_else_restarts_it(foreign: Broker, broker: Broker) -> None:
     need(broker.ours, "only a broker that the course started is restarted by tests")
     changes: list[str] = []
@@ -68,7 +69,8 @@ def test_it_waits_while_somebody_else_restarts_it(foreign: Broker, broker: Broke
     assert changes == ["down", "up"]
 
 
-@pytest.mark.parametrize("deed", ["restart", "crash"])
+@pytest.mark.once
+@pytest.mark.parametrize("deed", ["restart", pytest.param("crash", marks=pytest.mark.nightly)])
 def test_it_does_not_wait_for_what_has_happened_already(foreign: Broker, broker: Broker, deed: str) -> None:
     need(broker.ours, "only a broker that the course started is restarted by tests")
     changes: list[str] = []
@@ -90,7 +92,14 @@ def by_hand(broker: Broker) -> Iterator[Broker]:
         yield found
 
 
-@pytest.mark.parametrize(("deed", "command"), [("restart", "docker compose restart rabbitmq"), ("crash", "kill it")])
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("deed", "command"),
+    [
+        pytest.param("restart", "docker compose restart rabbitmq", marks=pytest.mark.nightly),
+        ("crash", "kill it"),
+    ],
+)
 def test_it_says_what_to_type_and_waits_for_it(
     by_hand: Broker, broker: Broker, deed: str, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +123,7 @@ def test_it_says_what_to_type_and_waits_for_it(
     assert not typing
 
 
+@pytest.mark.once
 def test_a_restart_before_it_was_asked_for_does_not_count(
     by_hand: Broker, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +134,7 @@ def test_a_restart_before_it_was_asked_for_does_not_count(
         by_hand.restart()
 
 
+@pytest.mark.once
 def test_another_handle_on_a_broker_of_ours_sees_its_restart(broker: Broker) -> None:
     need(broker.ours, "only a broker that the course started is restarted by tests")
     with find_broker() as other:

@@ -63,15 +63,18 @@ def browser_alone(playwright: Playwright) -> Iterator[Browser]:
         yield launched
 
 
-@pytest.fixture(params=[600, 1200], ids=["narrow", "wide"])
-def width(request: pytest.FixtureRequest) -> int:
-    return int(request.param)
-
-
-@pytest.fixture(params=["light", "dark"])
-def page(browser_alone: Browser, request: pytest.FixtureRequest, width: int) -> Iterator[Page]:
+@pytest.fixture(
+    params=[
+        pytest.param((600, "light"), id="narrow-light"),
+        pytest.param((1200, "dark"), id="wide-dark"),
+        pytest.param((600, "dark"), id="narrow-dark", marks=pytest.mark.nightly),
+        pytest.param((1200, "light"), id="wide-light", marks=pytest.mark.nightly),
+    ]
+)
+def page(browser_alone: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     """An empty page that looks as a notebook in a theme does."""
-    light = request.param == "light"
+    width, theme = request.param
+    light = theme == "light"
     context = browser_alone.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce")
     opened = context.new_page()
     opened.set_content(_PAGE % (StageWidget._css, str(light).lower(), "#ffffff" if light else "#111111"))

@@ -26,7 +26,7 @@ def reader(playwright: Playwright) -> Iterator[Browser]:
         yield launched
 
 
-@pytest.fixture(params=["light", "dark", "narrow"])
+@pytest.fixture(params=["light", "narrow", pytest.param("dark", marks=pytest.mark.nightly)])
 def look(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -13,6 +13,7 @@ from tests.support import need
 from workq_helpers import Broker
 
 #: A handful without restarts of the broker: quick, and different from one another. In 25 the kernel is killed.
+#: The campaign of the gate has them too; the first is tried here, where a failure shows most.
 FIXED = (1, 3, 4, 11, 14, 25)
 
 
@@ -25,7 +26,8 @@ def kept() -> list[int]:
 @pytest.mark.once
 @pytest.mark.timeout(300)  # a plan's own deadline is below that, and says more
 @pytest.mark.parametrize(
-    "seed", [*FIXED, *(pytest.param(seed, marks=pytest.mark.nightly) for seed in kept() if seed not in FIXED)]
+    "seed",
+    [FIXED[0], *(pytest.param(seed, marks=pytest.mark.nightly) for seed in dict.fromkeys((*FIXED[1:], *kept())))],
 )
 def test_nothing_is_lost_whatever_breaks(broker: Broker, seed: int) -> None:
     plan = make_plan(seed)

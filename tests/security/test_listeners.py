@@ -147,6 +147,7 @@ def listening_in(tables: str) -> set[tuple[bool, int]]:
     return {(address in loopback, int(port, 16)) for address, port in rows}
 
 
+@pytest.mark.once
 def test_jupyterlab_its_kernels_and_a_lessons_programs(broker: Broker, tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         server.ask("POST", "kernels", json={"name": "python3"})

@@ -158,6 +158,7 @@ def test_no_log_however_talkative_holds_the_password(broker: Broker) -> None:
     assert holds(said, broker.endpoint.password) == []
 
 
+@pytest.mark.once
 def test_the_commands_say_it_only_where_asked_for_it(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     need(broker.ours, "only a broker that the course started is asked")
     password = broker.endpoint.password

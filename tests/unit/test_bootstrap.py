@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import errno
 import importlib.util
+import json
 import os
 import signal
 import subprocess
@@ -17,6 +18,9 @@ import psutil
 import pytest
 
 from tests.conftest import poll_for
+from workq_helpers.cli.kernels import START
+
+pytestmark = pytest.mark.once  # it runs before there is any dependency, and for real in each part
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
@@ -147,7 +151,7 @@ def test_without_ensurepip_the_venv_is_made_without_pip(checkout: ModuleType, mo
     checkout.VENV.mkdir()
     monkeypatch.setattr(checkout.shutil, "rmtree", lambda *_, **__: None)
     checkout.make_venv()
-    assert ran == [[sys.executable, "-m", "venv", "--without-pip", str(checkout.VENV)]]
+    assert ran == [[sys.executable, "-I", "-m", "venv", "--without-pip", str(checkout.VENV)]]
 
 
 def test_without_venv_there_is_a_sentence(checkout: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +164,7 @@ def test_without_venv_there_is_a_sentence(checkout: ModuleType, monkeypatch: pyt
     ("there", "used"),
     [
         ("bundled", ["{python}", "/usr/lib/python3/ensurepip/_bundled/pip-24-py3-none-any.whl/pip", "download"]),
-        ("system", ["{this}", "-m", "pip", "download"]),
+        ("system", ["{this}", "-I", "-m", "pip", "download"]),
         ("wheel", ["{python}", "/usr/share/python-wheels/pip-25-py3-none-any.whl/pip", "download"]),
     ],
 )
@@ -404,6 +408,19 @@ def test_a_file_system_without_locks_is_no_reason_to_stop(
         ("HTTP status client error (401 Unauthorized) for url", "the package index refused the login"),
         ("error: failed to write: No space left on device (os error 28)", "no room is left"),
         ("Permission denied (os error 13)", "it may not write there"),
+        (
+            "your requirements are unsatisfiable.\nhint: Packages were unavailable because the network was disabled.",
+            "uv is told to do without the network, and its cache has not all that is needed; unset UV_OFFLINE",
+        ),
+        (
+            "error: Failed to initialize cache at `/proc/x y`\n  cause: No such file or directory (os error 2)",
+            "uv can't keep its cache at /proc/x y; name a folder",
+        ),
+        (
+            "Failed to parse environment variable `UV_HTTP_TIMEOUT` with invalid value `abc`: invalid digit",
+            "UV_HTTP_TIMEOUT is set to what uv can't use",
+        ),
+        ("error: invalid value 'bogus' for '--link-mode <LINK_MODE>'", "--link-mode is set to what uv can't use"),
     ],
 )
 def test_each_failure_of_an_installer_has_its_own_reason_first(
@@ -455,3 +472,63 @@ def test_ctrl_c_is_one_line_and_ends_what_was_begun(checkout: ModuleType, tmp_pa
     assert output.strip().splitlines() == ["make setup: interrupted; run it again, and it goes on from here"]
     assert process.returncode == 130
     assert not psutil.pid_exists(int(begun.read_text()))
+
+
+# ---- files and variables that are meant for other Pythons
+
+
+def test_setup_imports_its_own_files_and_none_in_the_folder_where_it_starts(tmp_path: Path) -> None:
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "setup.py").write_bytes((SCRIPTS / "setup.py").read_bytes())
+    (tmp_path / "scripts" / "environment.py").write_text("def main():\n    print('set up')\n")
+    (tmp_path / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
+    for name in ("enum", "re", "types", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text("1 / 0\n")
+    settings = {"PYTHONPATH": str(tmp_path), "PYTHONHOME": "/no/such/folder", "PYTHONWARNINGS": "error"}
+    done = subprocess.run(
+        ["make", "setup", f"PYTHON={sys.executable}"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)} | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "set up\n", "")
+
+
+def test_no_recipe_of_make_sees_pythons_variables(tmp_path: Path) -> None:
+    variables = {"PYTHONPATH": "/a", "PYTHONHOME": "/b", "PYTHONOPTIMIZE": "2", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        ["make", "--file", str(ROOT / "Makefile"), "setup", "PYTHON=env;:"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"]} | variables,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    names = {line.partition("=")[0] for line in done.stdout.splitlines()}
+    assert {name for name in names if name.startswith("PYTHON")} - {"PYTHON"} == {"PYTHONDONTWRITEBYTECODE"}
+
+
+def test_what_a_learner_starts_is_isolated(checkout: ModuleType, tmp_path: Path) -> None:
+    make_venv_by_hand(checkout)
+    kernel = checkout.VENV / "share" / "jupyter" / "kernels" / "python3" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    in_the_cache = tmp_path / "kernel.json"  # uv links what it installs
+    in_the_cache.write_text('{"argv": ["python", "-m", "ipykernel_launcher"]}')
+    kernel.hardlink_to(in_the_cache)
+    (checkout.VENV / "bin" / "workq").write_text("#!/no/such/python\n")
+    (checkout.VENV / "bin" / "workq").chmod(0o755)
+    for _ in range(2):
+        checkout.isolate_what_a_learner_starts()
+        assert json.loads(kernel.read_text())["argv"] == ["python", "-c", START, "ipykernel_launcher"]
+    assert json.loads(in_the_cache.read_text())["argv"] == ["python", "-m", "ipykernel_launcher"]
+    (tmp_path / "enum.py").write_text("1 / 0\n")
+    command = [str(checkout.VENV / "bin" / "workq"), "--version"]
+    environ = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    # This .venv is a link without packages, so it gets as far as looking for the course's own.
+    assert "No module named" in done.stderr or done.stdout.startswith("workq ")
+    assert "enum.py" not in done.stderr

@@ -21,8 +21,8 @@ from click.testing import CliRunner, Result
 from workq_helpers import broker as brokers
 from workq_helpers.anonymity import anonymous
 from workq_helpers.broker import Finding, Status
-from workq_helpers.cli import doctor, lab
-from workq_helpers.cli.kernels import LessonKernels
+from workq_helpers.cli import doctor, kernel_trial, lab
+from workq_helpers.cli.kernels import START, LessonKernels
 from workq_helpers.cli.main import main
 from workq_helpers.errors import BrokerNotFoundError, PortTakenError
 
@@ -171,6 +171,14 @@ def test_doctor_starts_the_kernel_that_a_lesson_gets(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     finding = doctor._kernel(tmp_path)
     assert finding.verdict == "ok", finding.found
+    for name in ("enum", "heapq", "re", "turtle", "types"):  # what is beside the notebook comes behind Python's own
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('mine')\n")
+    (tmp_path / "of_mine.py").write_text("x = 1\n")
+    cell = f"import heapq, of_mine, turtle; {kernel_trial.CELL}"
+    trial = f"from workq_helpers.cli import kernel_trial; kernel_trial.CELL = {cell!r}; kernel_trial.main()"
+    command = [sys.executable, "-P", "-c", trial, str(tmp_path)]
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=True, timeout=120)
+    assert json.loads(done.stdout)["failure"] == ""
     (tmp_path / "pandas.py").write_text("raise RuntimeError('mine')\n")
     finding = doctor._kernel(tmp_path)
     assert (finding.verdict, "pandas" in finding.found or "mine" in finding.found) == ("bad", True)
@@ -282,7 +290,7 @@ def test_the_lessons_kernel_is_this_environments_whatever_is_installed(
         (tmp_path / "kernels" / name / "kernel.json").write_text(json.dumps(foreign))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     kernels = LessonKernels()
-    assert kernels.get_kernel_spec("python3").argv[0] == sys.executable
+    assert kernels.get_kernel_spec("python3").argv[:3] == [sys.executable, "-c", START]
     assert kernels.get_all_specs()["python3"]["spec"]["argv"][0] == sys.executable
     assert Path(kernels.find_kernel_specs()["python3"]).is_dir()
     assert kernels.get_kernel_spec("other").argv == foreign["argv"]  # what else there is stays

@@ -123,6 +123,32 @@ def test_an_address_that_names_no_socket_is_named(home: Path, environ: dict[str,
     assert why_unavailable(environ | {"DOCKER_HOST": "tcp://127.0.0.1:1"}) == ""  # only asking tells
 
 
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("tcp://127.0.0.1:2375", ""),
+        ("nonsense", ""),
+        ("tcp://192.0.2.77:2376", "Docker at tcp://192.0.2.77:2376, which DOCKER_HOST names, is on another machine"),
+        ("ssh://ada:pw@lab.example", "Docker at ssh://lab.example, which DOCKER_HOST names, is on another machine"),
+        ("tcp://lab.invalid:2375", "Docker can't be reached at tcp://lab.invalid:2375, which DOCKER_HOST names: "),
+    ],
+)
+def test_a_docker_on_another_machine_is_told_as_such(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], host: str, said: str
+) -> None:
+    def resolve(name: str, port: int, type: int) -> list[tuple[Any, ...]]:
+        if name.endswith(".invalid"):
+            raise socket.gaierror(-2, "Name or service not known")
+        family = socket.AF_INET6 if ":" in name else socket.AF_INET
+        return [(family, type, 0, "", (name, port))]
+
+    monkeypatch.setattr(docker_socket.socket, "getaddrinfo", resolve)
+    reason = why_unavailable(environ | {"DOCKER_HOST": host})
+    assert reason.startswith(said)
+    assert bool(reason) is bool(said)
+    assert "pw@" not in reason
+
+
 def test_testcontainers_own_file_goes_first_as_it_does_there(home: Path, environ: dict[str, str]) -> None:
     (home / ".testcontainers.properties").write_text("# mine\nryuk.disabled = true\ntc.host = tcp://there:1\n")
     assert docker_place(environ | {"DOCKER_HOST": "tcp://here:1"}).host == "tcp://there:1"

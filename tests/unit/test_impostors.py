@@ -80,3 +80,64 @@ def test_the_command_names_what_it_imports_later(tmp_path: Path, text: str) -> N
 def test_what_the_course_installs_is_what_is_looked_for() -> None:
     for name in INSTALLED:
         assert __import__(name)
+
+
+#: The script that an installer makes of the command `workq`.
+SCRIPT = "import sys\nfrom workq_helpers.cli.command import main\nsys.exit(main())\n"
+
+
+@pytest.mark.parametrize("text", ["x = 1\n", "1 / 0\n"], ids=["lacks something", "fails"])
+@pytest.mark.parametrize("name", ["__future__", "enum", "heapq", "re", "signal", "threading", "types", "typing"])
+def test_the_command_names_what_is_imported_before_anything_of_the_course(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / f"{name}.py").write_text(text)
+    script = tmp_path / "bin" / "workq"
+    script.parent.mkdir()
+    script.write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, str(script), "--version"],
+        cwd="/",
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: `import {name}` finds {tmp_path}/{name}.py")
+
+
+def test_the_checkouts_command_and_what_it_starts_do_without_pythons_variables(tmp_path: Path) -> None:
+    for name in ("enum", "pika", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text("1 / 0\n")
+    settings = {
+        "PYTHONPATH": str(tmp_path),
+        "PYTHONHOME": "/no/such/folder",
+        "PYTHONWARNINGS": "error",
+        "PYTHONOPTIMIZE": "2",
+        "PYTHONINSPECT": "1",
+        "PYTHONUTF8": "0",
+        "PYTHONMALLOC": "debug",
+        "PYTHONDEVMODE": "1",
+        "PYTHONSTARTUP": str(tmp_path / "enum.py"),
+        "PYTHONIOENCODING": "ascii",
+    }
+    started = "import os, sys; from workq_helpers.cli.python_settings import *; pass_on_nothing_that_is_ignored(); "
+    told = f"{started}print(sorted(PYTHON_SETTINGS), [name for name in os.environ if name.startswith('PYTHON')])"
+    for command in (["-m", "workq_helpers.cli.command", "--version"], ["-c", told]):
+        done = subprocess.run(
+            [sys.executable, "-I", *command],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONUNBUFFERED": "1"} | settings,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("workq 0") or done.stdout == f"{sorted(settings)} ['PYTHONUNBUFFERED']\n"
+
+
+def test_what_is_imported_first_of_a_folder_is_found_by_path(tmp_path: Path) -> None:
+    (tmp_path / "enum.py").touch()
+    assert find_impostors(path=[str(tmp_path)]) == [str(tmp_path / "enum.py")]
+    assert find_impostors(path=[str(Path(os.__file__).parent), str(tmp_path)]) == []

@@ -161,6 +161,7 @@ def test_uvs_own_files_are_read_for_where_packages_come_from(environ: dict[str, 
     assert settings.uv_settings(environ | {"UV_NO_CONFIG": "1"}) == {}
 
 
+@pytest.mark.once
 def test_pip_and_uv_themselves_take_it_so(environ: dict[str, str], tmp_path: Path) -> None:
     """What reaches the two is what they say themselves that they were told."""
     write(

@@ -45,15 +45,18 @@ print("used")
 """
 
 
+#: Of ours, of plain Python, of compiled code, and one that registers what Jupyter asks for.
+_MOMENTS = ("workq_helpers.session", "pika.spec", "numpy.linalg", "ipywidgets")
+_AT_NIGHT = (
+    "workq_helpers.impostors", "pika.adapters.select_connection", "httpx", "httpcore._sync", "matplotlib.ft2font",
+    "anywidget", "packaging.version",
+)  # fmt: skip
+
+
 @pytest.mark.once  # imports everything, twice
 @pytest.mark.parametrize(
-    "moment",
-    [
-        "workq_helpers.impostors", "workq_helpers.session", "pika.spec", "pika.adapters.select_connection", "httpx",
-        "httpcore._sync", "numpy.linalg", "matplotlib.ft2font", "ipywidgets", "anywidget",
-        "packaging.version",
-    ],
-)  # fmt: skip
+    "moment", [*_MOMENTS, *(pytest.param(moment, marks=pytest.mark.nightly) for moment in _AT_NIGHT)]
+)
 def test_whatever_is_imported_when_it_comes_can_be_used_afterwards(moment: str) -> None:
     command = [sys.executable, "-c", _KERNEL, moment]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)

@@ -193,7 +193,9 @@ def test_the_doctor_says_whether_the_image_is_here(
 ) -> None:
     monkeypatch.setattr(container, "has_image", lambda image: here and image == "r:4")
     choice = {"WORKQ_BROKER": forced} if forced else {}
-    findings = doctor.diagnose(bare_machine | choice | {"DOCKER_HOST": "tcp://x:1", "WORKQ_RABBITMQ_IMAGE": "r:4"})
+    findings = doctor.diagnose(
+        bare_machine | choice | {"DOCKER_HOST": "tcp://127.0.0.1:1", "WORKQ_RABBITMQ_IMAGE": "r:4"}
+    )
     found = {finding.name: finding for finding in findings}
     assert found["Docker"].verdict == verdict
     assert found["Docker"].found.endswith(text)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
+import socket
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from workq_helpers.errors import DockerUnavailableError
+from workq_helpers.text import without_login
 
 __all__ = ["DockerPlace", "adopt", "docker_place", "why_unavailable"]
 
@@ -105,9 +109,11 @@ def why_unavailable(environ: Mapping[str, str]) -> str:
         place = docker_place(environ)
     except DockerUnavailableError as error:
         return str(error)
-    if place.socket is None or _exists(place.socket):
-        return ""
     named = f", which {place.named_by} names" if place.named_by else ""
+    if place.socket is None:
+        return _why_not_reached(place, named)
+    if _exists(place.socket):
+        return ""
     if others := [path for path in _other_sockets(environ) if _exists(path)]:
         return (
             f"Docker does not run at {place.host}{named}; there is a socket at {others[0]}. If that is yours "
@@ -116,6 +122,33 @@ def why_unavailable(environ: Mapping[str, str]) -> str:
     if place.named_by or shutil.which("docker", path=environ.get("PATH")):
         return f"Docker is installed but does not run: there is no socket at {place.socket}{named}. Start Docker."
     return f"Docker is not installed: there is neither a socket at {place.socket} nor a command of it. Install it."
+
+
+def _why_not_reached(place: DockerPlace, named: str) -> str:
+    """Say why a Docker that listens on the network can't be used: containers publish their ports on its own machine."""
+    address = urlsplit(place.host)
+    try:
+        machine = address.hostname
+        if not machine or (address.scheme != "ssh" and _is_here(machine)):
+            return ""
+    except ValueError:
+        return ""  # no address: asking says so
+    except OSError as error:
+        return f"Docker can't be reached at {without_login(place.host)}{named}: {error.strerror}. Correct that address."
+    return (
+        f"Docker at {without_login(place.host)}{named}, is on another machine, and a lesson reaches a container on its "
+        "own alone. Choose a Docker of this machine (`docker context use default`, or unset DOCKER_HOST), or set "
+        "WORKQ_BROKER_URL to a RabbitMQ that runs there."
+    )
+
+
+def _is_here(machine: str) -> bool:
+    """Whether a name or address is one of this machine's: only those can be listened at."""
+    for family, kind, protocol, _, address in socket.getaddrinfo(machine, 0, type=socket.SOCK_STREAM):
+        with socket.socket(family, kind, protocol) as probe, contextlib.suppress(OSError):
+            probe.bind(address)
+            return True
+    return False
 
 
 def _of_testcontainers(environ: Mapping[str, str]) -> str:

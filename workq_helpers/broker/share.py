@@ -34,6 +34,15 @@ RESTART_SECONDS = 180.0
 #: How long anything else may take, in seconds; a restart that somebody else asked for may be in the way.
 ANSWER_SECONDS = 30.0
 
+# Runs a module of this package, which is found last: beside the package may lie what has the name of another module.
+_RUN = """
+import runpy, sys
+folder, module = sys.argv[1:3]
+del sys.argv[1:3]
+sys.path.append(folder)
+runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
+
 
 class Share:
     """A share in the running course broker: an open connection to its supervisor.
@@ -178,8 +187,8 @@ def _start(folders: Folders, environ: Mapping[str, str], progress: Progress) -> 
 
 def _start_supervisor(folders: Folders, environ: Mapping[str, str]) -> None:
     """Start a supervisor and return once it listens; under the lock."""
-    inherited = Environment(environ).without("PYTHONWARNINGS", "PYTHONDEVMODE")
-    paths = [str(Path(__file__).parents[2]), *filter(None, [environ.get("PYTHONPATH")])]
+    # Python's variables may be meant for the notebook, and are not for this: but it has to find the same packages.
+    others = [name for name in environ if name.startswith("PYTHON") and name != "PYTHONPATH"]
     try:
         log = os.open(folders.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
@@ -187,11 +196,18 @@ def _start_supervisor(folders: Folders, environ: Mapping[str, str]) -> None:
             # It comes back as soon as the supervisor is a process of its own, out of reach of any terminal's signals.
             subprocess.run(
                 [
-                    *(sys.executable, "-P", "-m", "workq_helpers.broker.supervisor"),
+                    *(
+                        sys.executable,
+                        "-P",
+                        "-c",
+                        _RUN,
+                        str(Path(__file__).parents[2]),
+                        "workq_helpers.broker.supervisor",
+                    ),
                     *(str(folders.runtime), str(folders.cache)),
                     *(["cluster"] if folders.cluster else []),
                 ],
-                env=inherited | {"PYTHONPATH": os.pathsep.join(paths)},
+                env=Environment(environ).without(*others),
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=log,

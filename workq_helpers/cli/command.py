@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from workq_helpers.errors import ImpostorError
-from workq_helpers.impostors import refuse_impostors
+from workq_helpers.impostors import explain_failed_import, refuse_impostors
 
 __all__ = ["main"]
 
@@ -15,11 +15,18 @@ def main() -> None:
     try:
         refuse_impostors()
         try:
+            from workq_helpers.cli.python_settings import pass_on_nothing_that_is_ignored  # noqa: PLC0415 - as the next
+
+            pass_on_nothing_that_is_ignored()
             from workq_helpers.cli.main import main as workq  # noqa: PLC0415 - this import is what may fail
 
-            workq()  # and it imports more
+            workq(prog_name="workq")  # and it imports more
         except Exception:
-            refuse_impostors(None)
+            explain_failed_import()
             raise
     except ImpostorError as error:
         sys.exit(f"Error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -17,8 +17,9 @@ from packaging.requirements import Requirement
 from workq_helpers.broker import Finding, diagnose, open_files, try_node
 from workq_helpers.cli.jupyter_folders import unwritable, without_saving
 from workq_helpers.cli.lab import FIRST_LESSON, course_folder
-from workq_helpers.errors import ImpostorError, WorkqError
-from workq_helpers.impostors import find_impostors, refuse_impostors
+from workq_helpers.cli.python_settings import PYTHON_SETTINGS
+from workq_helpers.errors import WorkqError
+from workq_helpers.impostors import INSTALLED, file_names, find_impostors, sentence
 
 __all__ = ["examine"]
 
@@ -39,7 +40,7 @@ def examine(try_a_node: bool = False) -> list[Finding]:
     looked_at = [
         _python(),
         _packages(),
-        _impostors(),
+        _impostors((course_folder(Path.cwd()) / FIRST_LESSON).parent),
         _machine(),
         _folder(Path.cwd()),
         _jupyter(),
@@ -81,15 +82,18 @@ def _unmet(requirements: Iterable[Requirement]) -> Iterable[str]:
             yield f"{requirement.name} is {version}, and the course needs {requirement.specifier}"
 
 
-def _impostors() -> Finding:
-    try:
-        refuse_impostors()
-    except ImpostorError as error:
-        sentence, _, mend = str(error).partition(". ")
-        return Finding("Modules", "bad", f"{sentence}.", mend)
-    if others := find_impostors():
-        mend = "Rename it, or take its folder out of PYTHONPATH: it hides a module of Python's own."
-        return Finding("Modules", "warn", f"{others[0]} is imported in the place of Python's own module", mend)
+def _impostors(lessons: Path) -> Finding:
+    """Look where a kernel looks: in the folder of its notebook first."""
+    found = find_impostors(path=[str(lessons), *sys.path])
+    for file in sorted(found, key=lambda file: file_names(file) not in INSTALLED):
+        said, _, mend = sentence(file).partition(". ")
+        return Finding("Modules", "bad" if file_names(file) in INSTALLED else "warn", f"{said}.", mend)
+    for file in find_impostors(path=PYTHON_SETTINGS.get("PYTHONPATH", "").split(os.pathsep)):
+        mend = (
+            "`make lab` and `workq` do without PYTHONPATH; a kernel that another program starts does not: rename that "
+            "file, or take its folder out of PYTHONPATH."
+        )
+        return Finding("Modules", "warn", f"{file} in PYTHONPATH has the name of a module that the course needs", mend)
     return Finding("Modules", "ok", "each is imported from where it belongs")
 
 

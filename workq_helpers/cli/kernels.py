@@ -7,7 +7,14 @@ from typing import Any
 from ipykernel.kernelspec import RESOURCES, get_kernel_dict
 from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec, KernelSpecManager
 
-__all__ = ["LessonKernels"]
+__all__ = ["START", "LessonKernels"]
+
+#: Runs a module as ``-m`` does. There Python looks beside the notebook for all that it imports on the way, and an
+#: ``enum.py`` ends a kernel before anything of the course runs. IPython adds that folder later, behind Python's own.
+START = (
+    "import sys; sys.path = list(filter(None, sys.path)); import runpy; "
+    "runpy.run_module(sys.argv.pop(1), run_name='__main__')"
+)
 
 
 class LessonKernels(KernelSpecManager):
@@ -27,4 +34,6 @@ class LessonKernels(KernelSpecManager):
         return self._of_the_lessons() if kernel_name == NATIVE_KERNEL_NAME else super().get_kernel_spec(kernel_name)
 
     def _of_the_lessons(self) -> KernelSpec:
-        return self.kernel_spec_class(resource_dir=str(RESOURCES), **get_kernel_dict())
+        kernel = get_kernel_dict()
+        kernel["argv"][1:2] = ["-c", START]
+        return self.kernel_spec_class(resource_dir=str(RESOURCES), **kernel)
