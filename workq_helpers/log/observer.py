@@ -374,10 +374,21 @@ class Observer:
         """Whether a delivery of that tag waits to be settled on a channel."""
         return tag in self._channel(number).unsettled
 
-    def release(self, why: str) -> None:
-        """Record that what the client held goes back to its queues."""
+    def in_doubt(self, number: int) -> bool:
+        """Whether something was settled on a channel, and nothing has shown yet that the broker knows of it."""
+        return any(_takes_away(each[1]) for each in self._channel(number).sent)
+
+    def release(self, why: str, *, by_a_cut: bool = False) -> None:
+        """Record that what the client held goes back to its queues.
+
+        Args:
+            why: In words.
+            by_a_cut: Whether its connection is cut: what it sent last may not arrive then.
+        """
         with self.lock:
             for channel in self._channels.values():
+                if by_a_cut:
+                    self._doubt(channel.sent, why)
                 self._end(channel, why)
 
     def lose_sight(self, why: str) -> None:
@@ -692,7 +703,7 @@ class Observer:
     def _doubt(self, sent: Iterable[_Sent], what: str) -> None:
         """Record that what was settled may not be: nothing has shown that the broker knew of it when this happened."""
         for _, method, _, settled in sent:
-            if isinstance(method, Settling) and _handback(method) is not Handback.REQUEUE:
+            if _takes_away(method):
                 for held in settled:
                     self.record("unknown", held, f"its {_ANSWERS[type(method)]} may not have arrived before {what}")
 
@@ -743,6 +754,11 @@ def _handback(method: Settling) -> Detail:
     if isinstance(method, Basic.Ack):
         return ""
     return Handback.REQUEUE if method.requeue else Handback.DISCARD
+
+
+def _takes_away(method: Method) -> bool:
+    """Whether a method takes deliveries from their queue for good."""
+    return isinstance(method, Settling) and _handback(method) is not Handback.REQUEUE
 
 
 def _up_to(numbers: Iterable[int], last: int) -> list[int]:
