@@ -30,7 +30,8 @@ from workq_helpers.errors import (
     WorkqError,
 )
 from workq_helpers.forks import abandon_in_children, unless_forked
-from workq_helpers.log.details import Binding, BrokerChange
+from workq_helpers.log.declarations import headers_of
+from workq_helpers.log.details import Binding, BrokerChange, ExchangeOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.experiments import Experiments
 from workq_helpers.log.ledger import Ledger
@@ -584,12 +585,20 @@ class Session:
 
     def _stocktaking(self) -> Stocktaking:
         looks = STEADY_LOOKS if self.broker.ours else _LOOKS_AT_OTHERS
-        return Stocktaking(self._book, self.ledger, self.queue_counts, self._bindings, steady_looks=looks)
+        return Stocktaking(self._book, self.ledger, self.queue_counts, self._routes, steady_looks=looks)
 
-    def _bindings(self) -> list[tuple[str, Binding]]:
+    def _routes(self) -> list[tuple[str, Binding | ExchangeOptions]]:
+        """Return the exchanges, and the bindings with the queues that they lead to, as the broker has them."""
+        told: list[tuple[str, Binding | ExchangeOptions]] = []
         if self.broker.unmanaged:
-            return []  # nobody tells of those that others made
-        return [(queue, Binding(exchange, key)) for queue, exchange, key in self.broker.bindings(self.virtual_host)]
+            return told  # nobody tells of those that others made
+        for exchange in self.broker.routes(self.virtual_host).exchanges:
+            told.append(("", ExchangeOptions(exchange.name, exchange.type, exchange.durable, exchange.alternate)))
+            for each in exchange.bindings:
+                queue, further = (each.destination, "") if each.kind == "queue" else ("", each.destination)
+                arguments = headers_of(dict(each.arguments))
+                told.append((queue, Binding(exchange.name, each.routing_key, further, arguments)))
+        return told
 
     # -- what happened --------------------------------------------------------------------------------
 

@@ -210,9 +210,9 @@ class Ledger:
         known = self._queues.get(queue)
         return len(known.missing) if known else 0
 
-    def bindings(self) -> list[tuple[str, Binding]]:
-        """Return each binding of a queue that is known, with the queue."""
-        return self._exchanges.bindings()
+    def routes(self) -> list[tuple[str, Binding | ExchangeOptions]]:
+        """Return each exchange that is known, and each binding with the queue that it leads to."""
+        return self._exchanges.known()
 
     def has_adrift(self) -> bool:
         """Whether an exchange took a message, and no queue is known that got it."""
@@ -295,10 +295,11 @@ class Ledger:
 
     def _published(self, row: Row) -> None:
         options = row[8] if isinstance(row[8], PublishOptions) else None
-        if options is None or not options.exchange:
+        if options is None or not (options.exchange or options.further_keys):
             self._newest = [self._enter(self._new(row[4], row[5], row[3]), row, options)]
             return
-        queues = self._exchanges.route(options.exchange, options.routing_key)
+        named = dict.fromkeys((row[3], *options.further_keys))
+        queues = self._routed(options) if options.exchange else list(named)
         first = self._enter(self._new(row[4], row[5], queues[0] if queues else ""), row, options)
         self._newest = [first]
         for queue in queues[1:] if queues else ():
@@ -306,6 +307,10 @@ class Ledger:
         if not queues:
             self._adrift.append(first)
             self._end(first, "unknown", _adrift_reason(options.exchange, queues))
+
+    def _routed(self, options: PublishOptions) -> list[str] | None:
+        """Return the queues that a message goes to that was published so, or ``None`` where that can't be told."""
+        return self._exchanges.route(options.exchange, options.routing_keys, options.headers)
 
     def _enter(self, message: Message, row: Row, options: PublishOptions | None) -> Message:
         """Put a message that was just published into its queue."""
@@ -594,12 +599,13 @@ class Ledger:
         """End a message that its queue hands on, and put copies into the queues that get it, where they are known."""
         self._arrive(message, "dead-lettered", reason)
         exchange = options.dead_letter_exchange or ""
-        key = options.dead_letter_routing_key or (message.options.routing_key if message.options else "")
-        key = key or message.queue
+        published = message.options or PublishOptions()
+        keys: tuple[str, ...] = (options.dead_letter_routing_key,) if options.dead_letter_routing_key else ()
+        keys = keys or (published.routing_key or message.queue, *published.further_keys)
         if exchange:
-            targets = self._exchanges.route(exchange, key) or []
+            targets = self._exchanges.route(exchange, keys, published.headers) or []
         else:
-            targets = [key] if key in self._queues and not self._queues[key].absent else []
+            targets = [key for key in dict.fromkeys(keys) if key in self._queues and not self._queues[key].absent]
         for target in targets:
             copy = self._copy_of(message, target)
             copy.queued_seconds = seconds
@@ -655,6 +661,7 @@ class Ledger:
     def _exchange_declared(self, row: Row) -> None:
         if isinstance(row[8], ExchangeOptions):
             self._exchanges.declare(row[8])
+            self._route_again(row)
 
     def _exchange_deleted(self, row: Row) -> None:
         if isinstance(row[8], ExchangeOptions):
@@ -669,13 +676,14 @@ class Ledger:
         if not isinstance(row[8], Binding):
             return
         self._exchanges.bind(row[3], row[8])
-        if row[2] == BROKER:
-            for message in self._adrift:
-                options = message.options
-                if options is not None and row[3] in (
-                    self._exchanges.route(options.exchange, options.routing_key) or ()
-                ):
-                    self._may_be_in(message, row[3])
+        self._route_again(row)
+
+    def _route_again(self, row: Row) -> None:
+        """Look where messages may be that nobody could place, now that the broker tells of exchanges and bindings."""
+        for message in self._adrift if row[2] == BROKER else ():
+            if message.options is not None:
+                for queue in self._routed(message.options) or ():
+                    self._may_be_in(message, queue)
 
     def _may_be_in(self, message: Message, queue: str) -> None:
         """Take note that a message may be in a queue too, until the counts or a delivery tell."""
