@@ -2,7 +2,8 @@
 
 The address is kept in one place, `[project.urls]` in pyproject.toml; without REPO the one that stands there is used.
 From it follow the other addresses there, the one in CITATION.cff, the launch badges at the top of README.md and, on
-GitHub, `colab/`: each lesson with a first cell that sets the course up on Google Colab's machine.
+GitHub, the way to the lessons' site and `colab/`: each lesson with a first cell that sets the course up on Google
+Colab's machine.
 """
 
 from __future__ import annotations
@@ -76,6 +77,13 @@ class Address(NamedTuple):
         tree = "/-/tree" if self.host == "gitlab.com" else "/tree"
         return self.url if self.branch == "main" else f"{self.url}{tree}/{self.branch}"
 
+    @property
+    def site(self) -> str:
+        """Where `.github/workflows/pages.yml` publishes the lessons for playing in a browser."""
+        owner, _, name = self.path.partition("/")
+        host = f"{owner.lower()}.github.io"
+        return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"
+
     def at(self, page: str) -> str:
         """Where a browser shows a page of the repository's place, such as ``issues``."""
         return f"{self.url}{'/-' if self.host == 'gitlab.com' else ''}/{page}"
@@ -107,6 +115,7 @@ def badges(address: Address | None) -> str:
         lines.append(f"[![Open in Codespaces](https://github.com/codespaces/badge.svg)]({codespace})")
         picture = "https://colab.research.google.com/assets/colab-badge.svg"
         lines.append(f"[![Open in Colab]({picture})]({in_colab(address, FIRST_LESSON)})")
+        lines.append(f"[Play the runs in a browser]({address.site})")
     return "\n".join([*lines, ""])
 
 
@@ -124,6 +133,7 @@ def for_colab(address: Address, notebook: nbformat.NotebookNode) -> nbformat.Not
             there = f"{address.url}/blob/{address.branch}/notebooks/"
             pictures = f"{address.url}/raw/{address.branch}/notebooks/"
             cell.source = re.sub(r"(!\[[^]]*\]\()(?!\w+:)", rf"\1{pictures}", cell.source)
+            cell.source = cell.source.replace("](../", f"]({address.url}/blob/{address.branch}/")
             cell.source = re.sub(r"\]\((?!\w+:|#)", f"]({there}", cell.source)
     setup = nbformat.v4.new_code_cell(_SETUP.format(branch=address.branch, url=address.url), id="colab")
     made.cells.insert(0, setup)
@@ -140,6 +150,8 @@ def with_address(pyproject: str, address: Address) -> str:
     """Return pyproject.toml with another address, or with its first."""
     bare = re.sub(r"^\[project\.urls\]\n(?:.+\n)*\n", "", pyproject, flags=re.MULTILINE)
     pages = {"Repository": address.page, "Issues": address.at("issues"), "Changelog": address.at_branch("CHANGELOG.md")}
+    if address.on_github:
+        pages["Documentation"] = address.site
     section = "\n".join(["[project.urls]", *(f'{name} = "{page}"' for name, page in pages.items()), "", ""])
     return bare.replace("[project.scripts]\n", f"{section}[project.scripts]\n", 1)
 

@@ -30,6 +30,9 @@ _COMPARE = re.compile(r'^compare\(lesson, "([^"]+)"\)', re.MULTILINE)
 _CHECK = re.compile(r'\bexercise\("([^"]+)"\)\.check\(')
 _QUIZ = re.compile(r"^quiz\(\)$", re.MULTILINE)
 
+#: Leads those who read elsewhere to the site.
+_TO_THE_SITE = re.compile(r" \*\*Only reading\?\*\*.*")
+
 _FOR_REAL = (
     "*To do it for real, [take the course](../index.md#take-the-course): in its notebook you change the cell above, "
     "and this check tries your code on a real RabbitMQ.*"
@@ -49,6 +52,7 @@ def for_reading(notebook: nbformat.NotebookNode, recording: Recording) -> nbform
     for cell in notebook.cells:
         cells.append(cell)
         if cell.cell_type != "code":
+            cell.source = _TO_THE_SITE.sub("", cell.source)
             continue
         cell.outputs = [_as_page(output) for output in cell.outputs]
         asked, compared, tried = _PREDICT.search(cell.source), _COMPARE.search(cell.source), _CHECK.search(cell.source)

@@ -1,9 +1,10 @@
 """Makes the pictures in the lessons' text, and the README's of the stage: `make pictures`.
 
-They are for those who read on GitHub, so they are real, small, and give no answer away. Those of the stage are what
-the browser tests' film strip photographs, which needs a Chromium.
+They are for those who read on GitHub, so they are real, small, and give no answer away. Two of the stage are what the
+browser tests' film strip photographs, the others a moment of a kept run; both need a Chromium.
 """
 
+import gzip
 import io
 import os
 import subprocess
@@ -12,8 +13,12 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
+from playwright.sync_api import sync_playwright
 
+from tests.browser import chromium
 from workq_helpers import Lesson, print_work_and_ack
+from workq_helpers.stage.run_page import PLAYER_CSS, PLAYER_JS, player_element
+from workq_helpers.stage.saved_run import SavedRun
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "notebooks" / "pictures"
@@ -25,6 +30,21 @@ STAGES = {
     "stage-at-work-light.png": PICTURES / "stage.png",
     "stage-killed-light.png": ROOT / "docs" / "stage.png",
 }
+
+RUNS = ROOT / "tests" / "runs"
+
+#: For each other lesson the kept run that its picture shows, and the second: work goes on, and nothing is decided yet.
+MOMENTS = {
+    "acknowledgments": ("done_when_done", 1.0),
+    "mistakes_and_long_work": ("a_kitchen_for_mistakes", 1.5),
+    "durability": ("a_queue_by_its_name_alone", 0.5),
+    "fair_dispatch": ("a_queue_that_fills", 8.0),
+    "putting_it_together": ("everything_at_once", 3.9),
+    "when_a_task_fails": ("a_kitchen_to_fail_in_2", 3.0),
+}
+
+#: In CSS pixels: what a lesson's text is wide on GitHub, or less.
+WIDTH, HEIGHT = 680, 900
 
 #: Enough for the stage's colors and the edges of its letters.
 COLORS = 256
@@ -43,7 +63,24 @@ def main() -> int:
         for taken, place in STAGES.items():
             place.write_bytes(small((Path(folder) / taken).read_bytes()))
     (PICTURES / "timeline.png").write_bytes(timeline())
+    photograph_runs()
     return 0
+
+
+def photograph_runs() -> None:
+    """Make the pictures of the moments in kept runs."""
+    with sync_playwright() as playwright, chromium.launch(playwright) as browser:
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        for lesson, (experiment, at_seconds) in MOMENTS.items():
+            run = SavedRun.parse(gzip.decompress((RUNS / lesson / f"{experiment}.json.gz").read_bytes()).decode())
+            page.set_content(
+                f"<!doctype html><style>{PLAYER_CSS}</style>{player_element(run, at_seconds)}"
+                f'<script type="module">{PLAYER_JS}</script>'
+            )
+            stage = page.locator(".workq-stage")
+            stage.locator(f".workq-time:has-text('{at_seconds:.1f} /')").wait_for()
+            page.wait_for_function("() => !document.getAnimations().length")
+            (PICTURES / f"{lesson}.png").write_bytes(small(stage.screenshot()))
 
 
 def small(png: bytes) -> bytes:

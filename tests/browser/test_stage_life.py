@@ -94,6 +94,12 @@ def test_a_reloaded_page_shows_the_same(busy: Stage) -> None:
     works(busy)
 
 
+def test_a_page_that_is_reloaded_before_the_notebook_was_saved_shows_the_same(busy: Stage) -> None:
+    busy.notebook.load()
+    expect_busy(busy)
+    works(busy)
+
+
 def test_a_notebook_closed_and_reopened_shows_the_same(busy: Stage) -> None:
     busy.notebook.close()
     busy.notebook.reopen()

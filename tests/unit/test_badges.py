@@ -83,6 +83,7 @@ def test_one_command_makes_badges_and_lessons_for_colab(course: Path) -> None:
         "Repository": "https://github.com/you/course",
         "Issues": "https://github.com/you/course/issues",
         "Changelog": "https://github.com/you/course/blob/main/CHANGELOG.md",
+        "Documentation": "https://you.github.io/course/",
     }
     assert 'repository-code: "https://github.com/you/course"\n' in (course / "CITATION.cff").read_text()
     readme = (course / "README.md").read_text()
@@ -90,10 +91,23 @@ def test_one_command_makes_badges_and_lessons_for_colab(course: Path) -> None:
         "https://mybinder.org/v2/gh/you/course/main?urlpath=lab",
         "https://codespaces.new/you/course?ref=main",
         "https://colab.research.google.com/github/you/course/blob/main/colab/00_start_here.ipynb",
+        "https://you.github.io/course/",
     ):
         assert f"]({link})" in readme
     assert badges.stale(course) == []
     assert badges.write(course, None) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "site"),
+    [
+        (PUBLISHED, "https://you.github.io/course/"),
+        (Address("github.com", "You/Course"), "https://you.github.io/Course/"),
+        (Address("github.com", "You/you.github.io"), "https://you.github.io/"),
+    ],
+)
+def test_the_site_is_where_github_publishes_it(address: Address, site: str) -> None:
+    assert address.site == site
 
 
 def test_another_address_leaves_nothing_of_the_first(course: Path) -> None:
@@ -135,7 +149,7 @@ def test_the_first_cell_sets_up_and_the_others_are_the_lessons(course: Path) -> 
         targets = re.findall(r"\]\(([^)]+)\)", prose)
         assert all(re.match(r"https?:|#", target) for target in targets), targets
         for target in targets:
-            in_course = re.fullmatch(r"https://github.com/you/course/(blob|raw)/main/(.*)", target)
+            in_course = re.fullmatch(r"https://github.com/you/course/(blob|raw)/main/([^#]*).*", target)
             assert in_course is None or (ROOT / in_course[2]).exists(), target
             assert (in_course is not None and in_course[1] == "raw") == target.endswith(".png"), target
             if "colab.research" in target:

@@ -170,7 +170,8 @@ def test_the_doctor_names_what_is_missing(bare_machine: dict[str, str]) -> None:
         ("will be used", "bad"),
     ]
     docker_said = findings[1].found
-    assert docker_said.startswith("Docker is not installed: ") and docker_said.endswith(" Install it.")
+    assert docker_said.startswith("Docker is not installed: ")
+    assert docker_said.endswith(" Install it.")
     assert all(finding.mend for finding in findings[2:])
 
 

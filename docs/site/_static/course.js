@@ -1181,6 +1181,8 @@
   var Place = class {
     /** @type {number | null} */
     #timer = null;
+    /** @type {object | null} Its notebook, where no cell has an output that it could stand in. */
+    notebook = null;
     /**
      * @param {Ui} ui
      * @param {HTMLElement} el The cell's output.
@@ -1201,7 +1203,9 @@
         this.#button("Show the stage beside the notebook", () => this.#move())
       );
     }
-    open() {
+    /** @param {object | null} notebook */
+    open(notebook) {
+      this.notebook = notebook;
       this.el.append(this.note, this.back, this.root);
       if (this.panel) this.#join();
     }
@@ -1222,6 +1226,10 @@
     }
     /** Joins the panel as soon as the cell is on the page. */
     #join() {
+      if (this.notebook) {
+        this.panel?.join(this);
+        return;
+      }
       if (!this.el.isConnected) {
         this.#timer = this.ui.timers.after(LOOK_SECONDS, () => this.#join());
         return;
@@ -2942,9 +2950,12 @@
       this.replayLinks = new ReplayLinks(this.ui, this.commands, this.root);
       this.modelEvents = this.#makeModelEvents();
     }
-    /** @param {HTMLElement} el */
-    open(el) {
-      this.place.open();
+    /**
+     * @param {HTMLElement} el
+     * @param {object | null} notebook JupyterLab's, where no cell has an output that the view could stand in.
+     */
+    open(el, notebook = null) {
+      this.place.open(notebook);
       this.gestures.connect();
       this.replayLinks.connect();
       for (const [name, act] of this.modelEvents) this.model.on(name, act);

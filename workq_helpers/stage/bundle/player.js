@@ -1060,6 +1060,8 @@ var LOOK_SECONDS = 0.05;
 var Place = class {
   /** @type {number | null} */
   #timer = null;
+  /** @type {object | null} Its notebook, where no cell has an output that it could stand in. */
+  notebook = null;
   /**
    * @param {Ui} ui
    * @param {HTMLElement} el The cell's output.
@@ -1080,7 +1082,9 @@ var Place = class {
       this.#button("Show the stage beside the notebook", () => this.#move())
     );
   }
-  open() {
+  /** @param {object | null} notebook */
+  open(notebook) {
+    this.notebook = notebook;
     this.el.append(this.note, this.back, this.root);
     if (this.panel) this.#join();
   }
@@ -1101,6 +1105,10 @@ var Place = class {
   }
   /** Joins the panel as soon as the cell is on the page. */
   #join() {
+    if (this.notebook) {
+      this.panel?.join(this);
+      return;
+    }
     if (!this.el.isConnected) {
       this.#timer = this.ui.timers.after(LOOK_SECONDS, () => this.#join());
       return;
@@ -2821,9 +2829,12 @@ var View = class {
     this.replayLinks = new ReplayLinks(this.ui, this.commands, this.root);
     this.modelEvents = this.#makeModelEvents();
   }
-  /** @param {HTMLElement} el */
-  open(el) {
-    this.place.open();
+  /**
+   * @param {HTMLElement} el
+   * @param {object | null} notebook JupyterLab's, where no cell has an output that the view could stand in.
+   */
+  open(el, notebook = null) {
+    this.place.open(notebook);
     this.gestures.connect();
     this.replayLinks.connect();
     for (const [name, act] of this.modelEvents) this.model.on(name, act);

@@ -36,9 +36,9 @@ function setStyle(element, name, value) {
 function setHidden(element, hidden) {
   setAttribute(element, "hidden", Boolean(hidden));
 }
-function elementMaker(document) {
+function elementMaker(document2) {
   return function h(tag, attributes = {}, ...children) {
-    const element = document.createElement(tag);
+    const element = document2.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) setAttribute(element, name, value);
     if (FOCUSABLE.has(tag) || attributes.tabindex !== void 0) {
       setAttribute(element, "data-lm-suppress-shortcuts", "true");
@@ -596,8 +596,8 @@ var FrameLoop = class {
    * @param {Window} window
    * @param {(frame: Frame) => void} draw
    */
-  constructor(window, draw) {
-    this.window = window;
+  constructor(window2, draw) {
+    this.window = window2;
     this.draw = draw;
   }
   /** @param {Frame} frame */
@@ -1060,6 +1060,8 @@ var LOOK_SECONDS = 0.05;
 var Place = class {
   /** @type {number | null} */
   #timer = null;
+  /** @type {object | null} Its notebook, where no cell has an output that it could stand in. */
+  notebook = null;
   /**
    * @param {Ui} ui
    * @param {HTMLElement} el The cell's output.
@@ -1080,7 +1082,9 @@ var Place = class {
       this.#button("Show the stage beside the notebook", () => this.#move())
     );
   }
-  open() {
+  /** @param {object | null} notebook */
+  open(notebook) {
+    this.notebook = notebook;
     this.el.append(this.note, this.back, this.root);
     if (this.panel) this.#join();
   }
@@ -1101,6 +1105,10 @@ var Place = class {
   }
   /** Joins the panel as soon as the cell is on the page. */
   #join() {
+    if (this.notebook) {
+      this.panel?.join(this);
+      return;
+    }
     if (!this.el.isConnected) {
       this.#timer = this.ui.timers.after(LOOK_SECONDS, () => this.#join());
       return;
@@ -1531,10 +1539,10 @@ function callLine(ui, kind) {
     }
   };
 }
-function select({ document, window }, element) {
-  const range = document.createRange();
+function select({ document: document2, window: window2 }, element) {
+  const range = document2.createRange();
   range.selectNodeContents(element);
-  const selection = window.getSelection();
+  const selection = window2.getSelection();
   selection?.removeAllRanges();
   selection?.addRange(range);
 }
@@ -2265,8 +2273,8 @@ var Timers = class {
   /** @type {Set<number>} */
   #running = /* @__PURE__ */ new Set();
   /** @param {Window} window */
-  constructor(window) {
-    this.window = window;
+  constructor(window2) {
+    this.window = window2;
   }
   /**
    * @param {number} seconds
@@ -2821,9 +2829,12 @@ var View = class {
     this.replayLinks = new ReplayLinks(this.ui, this.commands, this.root);
     this.modelEvents = this.#makeModelEvents();
   }
-  /** @param {HTMLElement} el */
-  open(el) {
-    this.place.open();
+  /**
+   * @param {HTMLElement} el
+   * @param {object | null} notebook JupyterLab's, where no cell has an output that the view could stand in.
+   */
+  open(el, notebook = null) {
+    this.place.open(notebook);
     this.gestures.connect();
     this.replayLinks.connect();
     for (const [name, act] of this.modelEvents) this.model.on(name, act);
@@ -2926,7 +2937,19 @@ function render({ model, el }) {
   view.open(el);
   return () => view.close();
 }
-var stage_default = { render };
+function initialize({ model }) {
+  const panel = window.workqPanel;
+  const context = model.widget_manager?.context;
+  const frame = model.get("frame");
+  if (!panel || !context || frame?.number === void 0 || frame.closed) return;
+  panel.offer(context, (notebook) => {
+    const el = document.createElement("div");
+    const view = new View(model, el);
+    view.open(el, notebook);
+    return () => view.close();
+  });
+}
+var stage_default = { initialize, render };
 export {
   stage_default as default
 };

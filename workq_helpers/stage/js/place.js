@@ -12,6 +12,8 @@ const LOOK_SECONDS = 0.05; // how often it looks whether Jupyter has put the cel
 export class Place {
   /** @type {number | null} */
   #timer = null;
+  /** @type {object | null} Its notebook, where no cell has an output that it could stand in. */
+  notebook = null;
 
   /**
    * @param {Ui} ui
@@ -35,7 +37,9 @@ export class Place {
     );
   }
 
-  open() {
+  /** @param {object | null} notebook */
+  open(notebook) {
+    this.notebook = notebook;
     this.el.append(this.note, this.back, this.root);
     if (this.panel) this.#join();
   }
@@ -59,6 +63,10 @@ export class Place {
 
   /** Joins the panel as soon as the cell is on the page. */
   #join() {
+    if (this.notebook) {
+      this.panel?.join(this);
+      return;
+    }
     if (!this.el.isConnected) {
       this.#timer = this.ui.timers.after(LOOK_SECONDS, () => this.#join());
       return;

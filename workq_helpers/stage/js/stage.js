@@ -19,4 +19,22 @@ function render({ model, el }) {
   return () => view.close();
 }
 
-export default { render };
+/**
+ * Called by anywidget for each model. One that has drawn already is the kernel's, found again by a page that was loaded
+ * anew: JupyterLab's panel shows it even if the cell's output was not saved.
+ * @param {{model: Model}} found
+ */
+function initialize({ model }) {
+  const panel = window.workqPanel;
+  const context = model.widget_manager?.context;
+  const frame = model.get("frame");
+  if (!panel || !context || frame?.number === undefined || frame.closed) return;
+  panel.offer(context, (notebook) => {
+    const el = document.createElement("div");
+    const view = new View(model, el);
+    view.open(el, notebook);
+    return () => view.close();
+  });
+}
+
+export default { initialize, render };

@@ -46,12 +46,16 @@ export interface Model {
   on(name: string, act: (...values: never[]) => void): void;
   off(name: string, act: (...values: never[]) => void): void;
   send(message: unknown): void;
+  /** JupyterLab's knows which document the model belongs to. */
+  widget_manager?: { context?: object };
 }
 
 /** JupyterLab's panel beside a notebook, see `lab_extension`. */
 export interface StagePanel {
   /** Whether the page has a notebook that a cell's output is in. */
   isBeside(el: Element): boolean;
+  /** There is a stage in the kernel of this document; `open` makes a view of it, and returns what ends the view. */
+  offer(context: object, open: (notebook: object) => () => void): void;
   /** The view wants to be shown beside its notebook. */
   join(view: Placed): void;
   /** It does no longer. */
@@ -64,6 +68,8 @@ export interface StagePanel {
 export interface Placed {
   el: HTMLElement;
   root: HTMLElement;
+  /** Its notebook, where no cell has an output that it could stand in. */
+  notebook: object | null;
   /** Is told where the view is shown: beside the notebook, below its cell, or nowhere while another one is beside. */
   place(where: "panel" | "cell" | "away"): void;
 }

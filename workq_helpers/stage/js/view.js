@@ -63,9 +63,12 @@ export class View {
     this.modelEvents = this.#makeModelEvents();
   }
 
-  /** @param {HTMLElement} el */
-  open(el) {
-    this.place.open();
+  /**
+   * @param {HTMLElement} el
+   * @param {object | null} notebook JupyterLab's, where no cell has an output that the view could stand in.
+   */
+  open(el, notebook = null) {
+    this.place.open(notebook);
     this.gestures.connect();
     this.replayLinks.connect();
     for (const [name, act] of this.modelEvents) this.model.on(name, act);

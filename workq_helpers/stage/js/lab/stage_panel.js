@@ -17,6 +17,10 @@ const showsStage = (notebook) =>
 export class StagePanel {
   /** @type {Map<string, Placed[]>} The views of each notebook, by its id: the first one is shown. */
   #views = new Map();
+  /** @type {Map<any, (notebook: object) => () => void>} What makes a view of a kernel's stage, by its document. */
+  #offers = new Map();
+  /** @type {Map<string, () => void>} What ends a view that was made of an offer, by the notebook's id. */
+  #taken = new Map();
   /** @type {any} The panel itself, while it is open. */
   #widget = null;
   /** @type {any} The notebook that was used last. */
@@ -53,12 +57,24 @@ export class StagePanel {
   }
 
   /**
+   * There is a stage in the kernel of a document. It is shown while no cell has an output with one.
+   * @param {object} context
+   * @param {(notebook: object) => () => void} open Makes a view of it, and returns what ends the view.
+   */
+  offer(context, open) {
+    this.#offers.set(context, open);
+    this.#draw();
+  }
+
+  /**
    * A view wants to be shown here.
    * @param {Placed} view
    */
   join(view) {
-    const notebook = this.#notebookOf(view.el);
+    /** @type {any} */
+    const notebook = view.notebook ?? this.#notebookOf(view.el);
     if (notebook === undefined) return;
+    if (!view.notebook) this.#endTaken(notebook.id);
     const views = this.#views.get(notebook.id) ?? this.#forget(notebook);
     if (!views.includes(view)) views.push(view);
     this.#notebook ??= notebook;
@@ -108,6 +124,8 @@ export class StagePanel {
     const views = [];
     this.#views.set(notebook.id, views);
     notebook.disposed.connect(() => {
+      this.#endTaken(notebook.id);
+      this.#offers.delete(notebook.context);
       this.#views.delete(notebook.id);
       if (this.#notebook === notebook) this.#notebook = null;
       if (this.#views.size === 0) this.#widget?.dispose();
@@ -139,8 +157,25 @@ export class StagePanel {
     this.shell._tracker?.remove(widget);
   }
 
+  /** @param {string} id */
+  #endTaken(id) {
+    const end = this.#taken.get(id);
+    this.#taken.delete(id);
+    end?.();
+  }
+
+  /** Makes a view of the stage that the kernel of the notebook at hand has, if no cell shows one. */
+  #takeOffer() {
+    const notebook = this.#notebook;
+    const open = this.#offers.get(notebook?.context);
+    if (!open || this.#views.get(notebook.id)?.length !== 0) return;
+    this.#offers.delete(notebook.context);
+    this.#taken.set(notebook.id, open(notebook));
+  }
+
   /** Shows the first view of the notebook at hand, or what to do to have one. */
   #draw() {
+    if (this.isOpen) this.#takeOffer();
     const shown = this.isOpen ? this.#views.get(this.#notebook?.id)?.[0] : undefined;
     const all = [...this.#views.values()].flat();
     for (const view of all) if (view !== shown) view.place(this.isOpen ? "away" : "cell");

@@ -52,6 +52,10 @@
   var StagePanel = class {
     /** @type {Map<string, Placed[]>} The views of each notebook, by its id: the first one is shown. */
     #views = /* @__PURE__ */ new Map();
+    /** @type {Map<any, (notebook: object) => () => void>} What makes a view of a kernel's stage, by its document. */
+    #offers = /* @__PURE__ */ new Map();
+    /** @type {Map<string, () => void>} What ends a view that was made of an offer, by the notebook's id. */
+    #taken = /* @__PURE__ */ new Map();
     /** @type {any} The panel itself, while it is open. */
     #widget = null;
     /** @type {any} The notebook that was used last. */
@@ -86,12 +90,22 @@
       return this.#hasRoom() && this.#notebookOf(el) !== void 0;
     }
     /**
+     * There is a stage in the kernel of a document. It is shown while no cell has an output with one.
+     * @param {object} context
+     * @param {(notebook: object) => () => void} open Makes a view of it, and returns what ends the view.
+     */
+    offer(context, open) {
+      this.#offers.set(context, open);
+      this.#draw();
+    }
+    /**
      * A view wants to be shown here.
      * @param {Placed} view
      */
     join(view) {
-      const notebook = this.#notebookOf(view.el);
+      const notebook = view.notebook ?? this.#notebookOf(view.el);
       if (notebook === void 0) return;
+      if (!view.notebook) this.#endTaken(notebook.id);
       const views = this.#views.get(notebook.id) ?? this.#forget(notebook);
       if (!views.includes(view)) views.push(view);
       this.#notebook ??= notebook;
@@ -136,6 +150,8 @@
       const views = [];
       this.#views.set(notebook.id, views);
       notebook.disposed.connect(() => {
+        this.#endTaken(notebook.id);
+        this.#offers.delete(notebook.context);
         this.#views.delete(notebook.id);
         if (this.#notebook === notebook) this.#notebook = null;
         if (this.#views.size === 0) this.#widget?.dispose();
@@ -164,8 +180,23 @@
       this.shell.add(widget, "main", { mode: "split-right", ref: notebook.id, activate: false });
       this.shell._tracker?.remove(widget);
     }
+    /** @param {string} id */
+    #endTaken(id) {
+      const end = this.#taken.get(id);
+      this.#taken.delete(id);
+      end?.();
+    }
+    /** Makes a view of the stage that the kernel of the notebook at hand has, if no cell shows one. */
+    #takeOffer() {
+      const notebook = this.#notebook;
+      const open = this.#offers.get(notebook?.context);
+      if (!open || this.#views.get(notebook.id)?.length !== 0) return;
+      this.#offers.delete(notebook.context);
+      this.#taken.set(notebook.id, open(notebook));
+    }
     /** Shows the first view of the notebook at hand, or what to do to have one. */
     #draw() {
+      if (this.isOpen) this.#takeOffer();
       const shown = this.isOpen ? this.#views.get(this.#notebook?.id)?.[0] : void 0;
       const all = [...this.#views.values()].flat();
       for (const view of all) if (view !== shown) view.place(this.isOpen ? "away" : "cell");
