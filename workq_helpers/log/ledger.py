@@ -26,7 +26,7 @@ from workq_helpers.log.details import (
 )
 from workq_helpers.log.events import EventLog, Row
 from workq_helpers.log.exchanges import Exchanges
-from workq_helpers.log.fates import Suspicion, missing_queue, pick
+from workq_helpers.log.fates import HELD_UP, Suspicion, missing_queue, pick
 
 __all__ = ["BROKER", "ENDS", "PLACES", "Delivery", "Ledger", "LogCounts", "Message", "Place", "WorkerCounts"]
 
@@ -106,6 +106,9 @@ class Ledger:
         self._nameless: defaultdict[tuple[str, str], deque[Message]] = defaultdict(deque)
         self._deliveries: dict[_Key, Delivery] = {}
         self._exchanges = Exchanges()
+        self._alarm = False
+        self._blocked: set[str] = set()  # clients that the broker has told to wait
+        self._held_up: dict[Message, None] = {}  # published meanwhile: the broker has not read them
         self._adrift: list[Message] = []  # what exchanges took, when no queue was known that gets it
         self._newest: list[Message] = []
         self._suspicion = Suspicion()
@@ -135,6 +138,10 @@ class Ledger:
             "starting": self._connected,
             "connected": self._connected,
             "disconnected": self._disconnected,
+            "blocked": self._was_blocked,
+            "unblocked": self._was_unblocked,
+            "stopped": self._left,
+            "hung up": self._left,
             "killed": self._came_to_a_bad_end,
             "crashed": self._came_to_a_bad_end,
             "declared": self._declared,
@@ -213,6 +220,10 @@ class Ledger:
     def routes(self) -> list[tuple[str, Binding | ExchangeOptions]]:
         """Return each exchange that is known, and each binding with the queue that it leads to."""
         return self._exchanges.known()
+
+    def held_up(self) -> int:
+        """Return how many messages were published that the broker has not read, for an alarm of memory or disk."""
+        return len(self._held_up)
 
     def has_adrift(self) -> bool:
         """Whether an exchange took a message, and no queue is known that got it."""
@@ -297,6 +308,7 @@ class Ledger:
         options = row[8] if isinstance(row[8], PublishOptions) else None
         if options is None or not (options.exchange or options.further_keys):
             self._newest = [self._enter(self._new(row[4], row[5], row[3]), row, options)]
+            self._hold_up(row[2])
             return
         named = dict.fromkeys((row[3], *options.further_keys))
         queues = self._routed(options) if options.exchange else list(named)
@@ -307,6 +319,7 @@ class Ledger:
         if not queues:
             self._adrift.append(first)
             self._end(first, "unknown", _adrift_reason(options.exchange, queues))
+        self._hold_up(row[2])
 
     def _routed(self, options: PublishOptions) -> list[str] | None:
         """Return the queues that a message goes to that was published so, or ``None`` where that can't be told."""
@@ -355,9 +368,9 @@ class Ledger:
     def _confirmed(self, row: Row) -> None:
         first = self._by_id.get(row[4] or "")
         if first is not None:
-            first.confirmed = True
-            for sibling in first._siblings or ():
-                sibling.confirmed = True
+            for copy in self._copies(row[4]):
+                copy.confirmed = True
+                self._let_in(copy)
 
     def _went_back(self, row: Row) -> None:
         copies = self._copies(row[4])
@@ -633,6 +646,48 @@ class Ledger:
 
     def _came_to_a_bad_end(self, row: Row) -> None:
         self._suspicion.connection_ended(row[2], len(self._all))
+        self._left(row)
+
+    # -- alarms, while which the broker reads nothing from those who publish
+
+    def _hold_up(self, client: str) -> None:
+        """Take note that what was just published is not read yet, if the broker takes nothing from its client."""
+        if self._alarm or client in self._blocked:
+            for message in self._newest:
+                if message.place == "waiting":
+                    self._end(message, "unknown", HELD_UP)
+                    self._held_up[message] = None
+
+    def _let_in(self, message: Message) -> None:
+        """Let a message that was held up wait in its queue, unless more is known of it by now."""
+        if message in self._held_up:
+            del self._held_up[message]
+            if message.place == "unknown":
+                self._leave_its_end(message)
+                message.place, message.reason = "waiting", ""
+                self._queues[message.queue].fresh[message] = None
+
+    def _was_blocked(self, row: Row) -> None:
+        self._blocked.add(row[2])
+        self._suspicion.blocked(row[2], len(self._all))
+
+    def _was_unblocked(self, row: Row) -> None:
+        self._blocked.discard(row[2])
+        self._suspicion.blocked(row[2], 0)
+        self._let_all_in(lambda message: message.publisher == row[2])
+
+    def _let_all_in(self, which: Callable[[Message], bool]) -> None:
+        for message in [each for each in self._held_up if which(each)]:
+            self._let_in(message)
+
+    def _left(self, row: Row) -> None:
+        """Take note that what a client has published and the broker had not read will hardly be."""
+        self._blocked.discard(row[2])
+        self._suspicion.blocked(row[2], 0)
+        for message in [each for each in self._held_up if each.publisher == row[2]]:
+            del self._held_up[message]
+            if message.place == "unknown":
+                message.reason = _NEVER_READ
 
     def _disconnected(self, row: Row) -> None:
         self._came_to_a_bad_end(row)
@@ -729,6 +784,8 @@ class Ledger:
                 self._dead_letter(message, options, found.reason, seconds)
             else:
                 self._arrive(message, "unknown", found.reason)
+                if HELD_UP in found.reason:
+                    self._held_up[message] = None
 
     def _present(self) -> list[str]:
         return [name for name, queue in self._queues.items() if name and queue.options and not queue.absent]
@@ -736,7 +793,16 @@ class Ledger:
     def _broker(self, row: Row) -> None:
         """Forget, as the broker does, the queues and the messages that do not outlive it."""
         change = row[8]
-        if isinstance(change, BrokerChange) and change.is_outage:
+        if isinstance(change, BrokerChange) and change.is_alarm:
+            self._alarm = change is BrokerChange.BLOCKED
+            if self._alarm:
+                self._suspicion.alarm(len(self._all))
+            else:
+                self._suspicion.alarm(0)
+                self._let_all_in(lambda message: message.publisher not in self._blocked)
+        elif isinstance(change, BrokerChange) and change.is_outage:
+            self._alarm = False
+            self._suspicion.alarm(0)
             self._outage = _Outage(going=True, before=len(self._all))
             self._suspicion.broker_went(len(self._all))
             self._exchanges.forget_transient()
@@ -777,6 +843,7 @@ _Key = tuple[str, int | None, str | None, str]
 #: Who counts queues and tells of bindings.
 BROKER = "broker"
 
+_NEVER_READ = "its client's connection ended while RabbitMQ took no messages, for want of memory or disk"
 _NOT_KEPT = "it was not persistent, and RabbitMQ was restarted"
 _NOT_KEPT_QUEUE = "its queue was not durable, and RabbitMQ was restarted"
 
