@@ -197,13 +197,15 @@ def test_equal_message_ids_with_other_bodies_are_other_messages(lesson: Lesson, 
     assert copies(lesson) == {("one", "hello"): "done", ("two", "hello"): "waiting"}
 
 
-def dead_letters(channel: Any, *, known: bool = True, **arguments: Any) -> Any:
+def dead_letters(lesson: Lesson, channel: Any, *, known: bool = True, **arguments: Any) -> Any:
     to = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "graveyard"}
     if not known:
-        to = {"x-dead-letter-exchange": "amq.headers"}
+        to = {"x-dead-letter-exchange": "secret"}
     channel.queue_declare("graveyard")
     if not known:
-        channel.queue_bind("graveyard", "amq.headers", arguments={"x-match": "all"})
+        with pika.BlockingConnection(lesson.broker.connection_parameters(lesson.virtual_host)) as unseen:
+            unseen.channel().exchange_declare("secret", "fanout")
+        channel.queue_bind("graveyard", "secret")
     channel.queue_declare("sickbed", arguments=to | arguments)
     return channel
 
@@ -212,7 +214,7 @@ def dead_letters(channel: Any, *, known: bool = True, **arguments: Any) -> Any:
 def test_a_rejected_message_is_found_again_where_it_arrives(
     lesson: Lesson, channel: Any, poll_for: Any, known: bool
 ) -> None:
-    dead_letters(channel, known=known).basic_publish("", "sickbed", b"T")
+    dead_letters(lesson, channel, known=known).basic_publish("", "sickbed", b"T")
     method, _, _ = channel.basic_get("sickbed")
     channel.basic_reject(method.delivery_tag, requeue=False)
     places = {("T", "sickbed"): "dead-lettered"}
@@ -224,7 +226,7 @@ def test_a_rejected_message_is_found_again_where_it_arrives(
 
 
 def test_an_expired_message_is_found_again_where_it_arrives(lesson: Lesson, channel: Any, poll_for: Any) -> None:
-    dead_letters(channel, **{"x-message-ttl": 1}).basic_publish("", "sickbed", b"T")
+    dead_letters(lesson, channel, **{"x-message-ttl": 1}).basic_publish("", "sickbed", b"T")
     poll_for(lambda: channel.basic_get("graveyard")[0])
     assert copies(lesson) == {("T", "sickbed"): "dead-lettered", ("T", "graveyard"): "in hand"}
     assert next(iter(lesson.ledger())).reason == "expired"

@@ -31,9 +31,9 @@ def nothing(*_):
 with Lesson("another") as lesson:
     print("open", flush=True)
     for line in sys.stdin:
-        print("doing", flush=True)
         try:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            print("doing", flush=True)
             exec(line)
             signal.signal(signal.SIGINT, nothing)  # as in Jupyter, where it ends a cell and nothing else
             print("done", flush=True)

@@ -90,6 +90,16 @@ def test_what_was_published_before_anybody_heard_of_the_alarm_is_on_its_way_by_t
     assert places_of(log) == dict.fromkeys("abc", "waiting")
 
 
+def test_an_alarm_is_over_for_who_has_not_heard_of_that_too() -> None:
+    log = EventLog()
+    alarm(log, BrokerChange.BLOCKED)
+    log.record("blocked", "p", "hello", detail="memory")
+    send(log, "a")
+    alarm(log, BrokerChange.UNBLOCKED)
+    send(log, "b")
+    assert places_of(log) == {"a": "waiting", "b": "waiting"}
+
+
 def test_what_an_alarm_held_up_is_unknown_when_its_connection_ends() -> None:
     log = EventLog()
     log.record("blocked", "p", "hello", detail="memory")

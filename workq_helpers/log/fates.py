@@ -61,8 +61,13 @@ class Suspicion:
         self._blocked[client] = before
 
     def alarm(self, before: int) -> None:
-        """Learn that the broker takes no messages, and how many there were by then; 0 when that is over."""
+        """Learn that the broker takes no messages, and how many there were by then."""
         self._alarm = before
+
+    def alarms_are_over(self) -> None:
+        """Learn that the broker takes messages from everybody."""
+        self._alarm = 0
+        self._blocked.clear()
 
     def falls_on(self, message: Message) -> str:
         """Return why `message` may not have arrived, or not have been written; ``""`` if there is no reason."""
