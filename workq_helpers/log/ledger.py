@@ -370,7 +370,7 @@ class Ledger:
         if first is not None:
             for copy in self._copies(row[4]):
                 copy.confirmed = True
-                self._let_in(copy)
+            self._let_in(self._copies(row[4]))
 
     def _went_back(self, row: Row) -> None:
         copies = self._copies(row[4])
@@ -658,14 +658,15 @@ class Ledger:
                     self._end(message, "unknown", HELD_UP)
                     self._held_up[message] = None
 
-    def _let_in(self, message: Message) -> None:
-        """Let a message that was held up wait in its queue, unless more is known of it by now."""
-        if message in self._held_up:
-            del self._held_up[message]
-            if message.place == "unknown":
-                self._leave_its_end(message)
-                message.place, message.reason = "waiting", ""
-                self._queues[message.queue].fresh[message] = None
+    def _let_in(self, messages: Iterable[Message]) -> None:
+        """Let those messages that were held up wait in their queues, unless more is known of them by now."""
+        for message in messages:
+            if message in self._held_up:
+                del self._held_up[message]
+                if message.place == "unknown":
+                    self._leave_its_end(message)
+                    message.place, message.reason = "waiting", ""
+                    self._queues[message.queue].fresh[message] = None
 
     def _was_blocked(self, row: Row) -> None:
         self._blocked.add(row[2])
@@ -674,11 +675,7 @@ class Ledger:
     def _was_unblocked(self, row: Row) -> None:
         self._blocked.discard(row[2])
         self._suspicion.blocked(row[2], 0)
-        self._let_all_in(lambda message: message.publisher == row[2])
-
-    def _let_all_in(self, which: Callable[[Message], bool]) -> None:
-        for message in [each for each in self._held_up if which(each)]:
-            self._let_in(message)
+        self._let_in([each for each in self._held_up if each.publisher == row[2]])
 
     def _left(self, row: Row) -> None:
         """Take note that what a client has published and the broker had not read will hardly be."""
@@ -801,7 +798,7 @@ class Ledger:
                 # Who reads seldom, as a notebook between two cells, has not heard of it yet: it is so all the same.
                 self._suspicion.alarms_are_over()
                 self._blocked.clear()
-                self._let_all_in(lambda message: True)
+                self._let_in(list(self._held_up))
         elif isinstance(change, BrokerChange) and change.is_outage:
             self._alarm = False
             self._suspicion.alarms_are_over()
