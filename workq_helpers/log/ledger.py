@@ -368,9 +368,11 @@ class Ledger:
     def _confirmed(self, row: Row) -> None:
         first = self._by_id.get(row[4] or "")
         if first is not None:
-            for copy in self._copies(row[4]):
-                copy.confirmed = True
-            self._let_in(self._copies(row[4]))
+            first.confirmed = True
+            for sibling in first._siblings or ():
+                sibling.confirmed = True
+            if self._held_up:
+                self._let_in(self._copies(row[4]))
 
     def _went_back(self, row: Row) -> None:
         copies = self._copies(row[4])
