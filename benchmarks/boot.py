@@ -48,7 +48,7 @@ with find_broker(lambda text: None):
 
 def measure(bench: Bench) -> None:
     """Measure booting and attaching."""
-    image = _image(bench)
+    image = image_of(bench)
     rounds = [_one_round(image) for _ in range(bench.rounds)]
     figures = {name: [row[name] for row in rounds] for name in rounds[0]}
     what = f"boot, {image or 'private node'}"
@@ -62,7 +62,7 @@ def measure(bench: Bench) -> None:
     bench.report.add(Row(PART, "attach", "without imports", "s", figures["attach"], figures["boot"], "boot"))
 
 
-def _image(bench: Bench) -> str | None:
+def image_of(bench: Bench) -> str | None:
     """Return the image that the course uses here, or ``None`` where it starts a node."""
     return BrokerChoice.from_environ(os.environ).image or DEFAULT_IMAGE if bench.broker.source == "docker" else None
 

@@ -183,7 +183,7 @@ def test_a_section_that_predicts_compares(path: Path) -> None:
 
 
 #: Sections whose experiment goes on with what stands above them.
-GOES_ON = {"## Fetch it", "## A real kill"}
+GOES_ON = {"## Fetch it", "## A real kill", "## Asked to leave"}
 
 
 @notebooks

@@ -34,6 +34,9 @@ def seen(name: str) -> Any:
 
 
 def test_the_kept_run_tells_what_the_lesson_says(kept: KeptNodes) -> None:
+    assert seen("members").choice == 1
+    kept.cut_off_leader("orders").count()
+    kept.bring_back()
     for queue, deed in (("orders", kept.kill_leader), ("classic_orders", kept.kill_leader), ("orders", kept.kill_two)):
         deed(queue).count()
         kept.bring_back()
@@ -41,7 +44,7 @@ def test_the_kept_run_tells_what_the_lesson_says(kept: KeptNodes) -> None:
     kept.node_of(SimpleNamespace())  # type: ignore[arg-type]
     assert "went on confirming" in check(EventLog(), "one of three").saw
     assert "confirmed nothing" in check(EventLog(), "two of three").saw
-    assert [seen(name).choice for name in ("pause", "lost", "only copy", "two", "address")] == [0, 0, 1, 1, 1]
+    assert [seen(name).choice for name in ("pause", "lost", "only copy", "two", "cut", "address")] == [0, 0, 1, 1, 1, 1]
 
 
 def test_the_kept_run_says_that_it_is_one(kept: KeptNodes) -> None:

@@ -187,6 +187,39 @@ def test_the_fate_of_a_killed_programs_task_is_recognized() -> None:
         kitchen.program("running", "Received Roast..").seen("real kill")
 
 
+# -- asked to leave
+
+
+def test_who_does_the_task_of_a_worker_that_is_asked_to_leave_is_recognized() -> None:
+    idle = killed().program("ended with status 0", "Received Roast.. (again)", "Done Roast..")
+    with pytest.raises(CheckFailedError, match="while it works on a task that is new"):
+        idle.seen("asked to leave")  # it had nothing in hand
+    assert idle.program("ended with status 0", "Received Bread.").seen("asked to leave")[0] == 2
+    assert idle.program("running", "Received Bread. (again)", "Done Bread.").seen("asked to leave")[0] == 1
+    stays = Kitchen().program("ended with status 0", "Received Bread.", "Done Bread.")
+    assert stays.seen("asked to leave") == (0, "worker.py 1 did 'Bread.' to its end, and left.")
+
+
+def test_what_crosses_a_restart_is_recognized() -> None:
+    kitchen = storm().program("running", "Received Toast.", "Received Toast. (again)", "Done Toast.", "Done Juice.")
+    assert kitchen.seen("crossed")[0] == 1
+    kitchen.counts = (1, 0)
+    with pytest.raises(CheckFailedError, match="something left in the queue"):
+        kitchen.seen("crossed")
+    kitchen.counts = (0, 0)
+    kitchen.program("running", "Done Toast.", "Done Juice.", "Done Hello World!")
+    assert kitchen.seen("crossed") == (0, "worker.py 2 did 'Toast.', 'Juice.' and 'Hello World!'.")
+    assert storm().seen("crossed")[0] == 2
+
+
+def test_without_a_restart_nothing_has_crossed_one() -> None:
+    kitchen = Kitchen().program("running", "Done Toast.", "Done Juice.", "Done Hello World!")
+    with pytest.raises(CheckFailedError, match="was not restarted"):
+        kitchen.seen("crossed")
+    kitchen.broker.restartable = False  # nobody could
+    assert kitchen.seen("crossed")[0] == 0
+
+
 # -- nothing lost
 
 

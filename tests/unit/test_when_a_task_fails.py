@@ -104,6 +104,25 @@ def test_others_that_were_cooked_are_seen() -> None:
 # -- dead letters
 
 
+def test_what_becomes_of_what_is_turned_away_is_recognized() -> None:
+    kitchen = Kitchen().come("worker-1").declare("hello").send("Dragon.", "Soup.")
+    with pytest.raises(CheckFailedError, match="Let a cook reject"):
+        kitchen.do("worker-1", "Soup.").seen("turned away")
+    kitchen.hand_back("worker-1", "Dragon.", requeue=False)
+    assert kitchen.seen("turned away") == (0, "'Dragon.' is discarded.")
+    assert kitchen.die("Dragon.", "rejected").seen("turned away")[0] != 0
+
+
+def test_what_comes_when_a_queue_is_bound_at_last_is_recognized() -> None:
+    kitchen = Kitchen().come("worker-1").send("Dragon 1.", "Dragon 2.")
+    for task in ("Dragon 1.", "Dragon 2."):
+        kitchen.hand_back("worker-1", task, requeue=False)
+    with pytest.raises(CheckFailedError, match="bind the parking queue"):
+        kitchen.seen("nothing bound")
+    assert kitchen.die("Dragon 2.", "rejected").seen("nothing bound")[0] == 1
+    assert kitchen.die("Dragon 1.", "rejected").seen("nothing bound")[0] == 2
+
+
 def test_what_was_parked_and_put_back_is_told() -> None:
     kitchen = Kitchen().come("worker-1").send("Dragon.").hand_back("worker-1", "Dragon.", requeue=False)
     assert "No rejected order was seen in another queue" in kitchen.lacks("parked")

@@ -5,12 +5,13 @@ What never comes back either spins, which its processor time tells whatever else
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import linecache
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -18,7 +19,9 @@ from workq_helpers.errors import CheckFailedError
 from workq_helpers.teaching.function import never_ends
 from workq_helpers.waiting import wait_until
 
-__all__ = ["Effort", "Interrupted", "call_with_patience", "interrupt"]
+__all__ = ["Effort", "Interrupted", "call_with_patience", "interrupt", "undisturbed"]
+
+_here = threading.local()
 
 #: What spins for so long at one order does not come back; right answers need a hundredth of it. In seconds.
 _SPIN_SECONDS = 2.0
@@ -53,6 +56,8 @@ class Effort:
         self._spent = self._processor_seconds()
         self._waits = seconds + (_WAIT_SECONDS_IN_A_LOOP if never_ends(function) else _WAIT_SECONDS)
         self._ending = threading.Lock()
+        self._undisturbed = False
+        self._put_off: type[BaseException] | None = None
         #: Whether the call has come to its end.
         self.over = False
 
@@ -67,11 +72,33 @@ class Effort:
         _checkpoint()
 
     def interrupt(self, error: type[BaseException]) -> None:
-        """Make the call raise at its next step, unless it has come to its end."""
+        """Make the call raise at its next step that may be disturbed, unless it has come to its end."""
         with self._ending:
-            if not self.over:
+            if self._undisturbed:
+                self._put_off = error
+            elif not self.over:
                 thread = ctypes.c_ulong(self.thread)
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(error))
+
+    @contextlib.contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Put an interrupt off to the end of this block, in the thread that makes the call; its time does not count."""
+        if self._undisturbed:
+            yield  # inside another one
+            return
+        began, spent = time.monotonic(), self._processor_seconds()
+        with self._ending:
+            self._undisturbed = True
+        try:
+            _checkpoint()
+            yield
+        finally:
+            with self._ending:
+                self._began += time.monotonic() - began
+                self._spent += self._processor_seconds() - spent
+                self._undisturbed, put_off, self._put_off = False, self._put_off, None
+            if put_off is not None:
+                raise put_off
 
     @property
     def seconds(self) -> float:
@@ -82,7 +109,7 @@ class Effort:
     def trouble(self) -> str:
         """Say that it will not come back, and where it is; empty as long as it may."""
         spent = self._processor_seconds() - self._spent
-        if self.over or (spent < _SPIN_SECONDS and self.seconds < self._waits):
+        if self.over or self._undisturbed or (spent < _SPIN_SECONDS and self.seconds < self._waits):
             return ""
         return f"still runs after {self.seconds:.0f} s{self._where()}, and does not come back"
 
@@ -121,6 +148,14 @@ def interrupt(effort: Effort, error: type[BaseException] = Interrupted) -> bool:
     return wait_until(is_over, _LAST_SECONDS)
 
 
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Keep the interrupt of a learner's function out of this block: it is ours, and what is half done would stay so."""
+    effort: Effort | None = getattr(_here, "effort", None)
+    with contextlib.nullcontext() if effort is None else effort.undisturbed():
+        yield
+
+
 def call_with_patience(
     function: Callable[..., object],
     *arguments: Any,
@@ -147,7 +182,7 @@ def call_with_patience(
     done = threading.Event()
 
     def call() -> None:
-        effort = Effort(about or function)
+        effort = _here.effort = Effort(about or function)
         efforts.append(effort)
         try:
             try:

@@ -19,7 +19,7 @@ from workq_helpers.errors import CheckFailedError, WaitTimeoutError, WorkqError
 from workq_helpers.session import Session
 from workq_helpers.teaching.calls import Calls
 from workq_helpers.teaching.function import clues_in, made_by_calling
-from workq_helpers.teaching.patience import call_with_patience, interrupt
+from workq_helpers.teaching.patience import call_with_patience, interrupt, undisturbed
 from workq_helpers.teaching.run import Runs
 from workq_helpers.waiting import wait_until
 
@@ -177,16 +177,27 @@ class Trial:
 
     def connect(self) -> RecordingConnection:
         """Open a connection for the learner's function, which is cut if that never comes back."""
-        connection = self.lesson.connect()
-        self._given.append(connection)
+        with undisturbed():
+            connection = self.lesson.connect()
+            self._given.append(connection)
         return connection
 
     def open_channel(self) -> tuple[RecordingConnection, RecordingChannel]:
         """Open a connection with a channel for the learner's function, and note what that is called for."""
-        connection = self.connect()
-        channel = connection.channel()
-        self.calls.listen(channel)
+        with undisturbed():
+            connection = self.connect()
+            channel = connection.channel()
+            self.calls.listen(channel)
         return connection, channel
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[RecordingConnection]:
+        """Lend a connection to the learner's function, and close it afterwards."""
+        connection = self.connect()
+        try:
+            yield connection
+        finally:
+            self._close(connection)
 
     @contextlib.contextmanager
     def channel(self) -> Iterator[RecordingChannel]:
@@ -195,9 +206,12 @@ class Trial:
         try:
             yield channel
         finally:
-            # The function may have broken it.
-            with contextlib.suppress(WorkqError, pika.exceptions.AMQPError):
-                connection.close()
+            self._close(connection)
+
+    def _close(self, connection: RecordingConnection) -> None:
+        # The function may have broken it.
+        with undisturbed(), contextlib.suppress(WorkqError, pika.exceptions.AMQPError):
+            connection.close()
 
     def _cut(self) -> None:
         for connection in self._given:

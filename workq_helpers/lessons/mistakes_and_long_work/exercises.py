@@ -124,7 +124,7 @@ class _Line:
     def serve(self) -> None:
         """Let the callback have what comes, until all is acknowledged or nothing more can be."""
         self._owner = threading.get_ident()
-        with self._trial.connect() as connection, self._overhearing():
+        with self._trial.connection() as connection, self._overhearing():
             channel = connection.channel()
             self._trial.calls.listen(channel, self._hear)
             channel.basic_consume(queue=QUEUE, on_message_callback=self._call)

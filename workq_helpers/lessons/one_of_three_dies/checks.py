@@ -67,6 +67,14 @@ def _none_missing(kind: str) -> str:
 # -- predictions --------------------------------------------------------------------------------------
 
 
+def _observe_members(_lesson: Session) -> Seen:
+    queues = {each.type: 1 + len(each.followers) for each in opened().picture().queues if each.leader}
+    if set(queues) != {"classic", "quorum"}:
+        raise CheckFailedError("Declare a quorum queue and a classic one, with all three nodes up.")
+    saw = f"The quorum queue is on {queues['quorum']} of the nodes, and the classic queue on {queues['classic']}."
+    return Seen({(3, 3): 0, (3, 1): 1, (1, 1): 2}.get((queues["quorum"], queues["classic"])), saw)
+
+
 def _observe_pause(_lesson: Session) -> Seen:
     outage = opened().outage("leader")
     if outage.pause_seconds is None:
@@ -104,6 +112,15 @@ def _observe_two(_lesson: Session) -> Seen:
     return Seen(1, "While two nodes were down, nothing was confirmed.")
 
 
+def _observe_cut(_lesson: Session) -> Seen:
+    outage = opened().outage("cut")
+    if not outage.confirmed_after:
+        return Seen(2, f"In {outage.waited_seconds:.0f} s nothing was confirmed any more.")
+    if outage.connections == 1:
+        return Seen(0, "The orders were confirmed over the connection that there had been.")
+    return Seen(1, "The orders were confirmed once the publisher had connected to another node.")
+
+
 def _observe_address(_lesson: Session) -> Seen:
     reached = opened().reached
     if reached is None:
@@ -115,6 +132,29 @@ def _observe_address(_lesson: Session) -> Seen:
 
 
 PREDICTIONS = (
+    Prediction(
+        "members",
+        "Two queues are declared over one of the three nodes: a quorum queue and a classic one. On how many of the "
+        "nodes is each of them?",
+        (
+            Choice(
+                "Both on all three.",
+                "All nodes know both names, and each of them answers for both. A name is no copy.",
+            ),
+            Choice(
+                "The quorum queue on three, the classic queue on one.",
+                "Copies are what a quorum queue is for. A classic queue has one home, and the other nodes pass on what "
+                "comes for it.",
+            ),
+            Choice(
+                "Both on one, that over which they were declared.",
+                "That is true of the classic queue. The quorum queue has taken all three at once.",
+            ),
+        ),
+        _observe_members,
+        section="Three nodes",
+        on_stage=False,
+    ),
     Prediction(
         "pause",
         "A publisher sends orders to a quorum queue with a copy on each of three nodes, and waits for confirms. The "
@@ -204,6 +244,28 @@ PREDICTIONS = (
         ),
         _observe_two,
         section="Two of three die",
+        on_stage=False,
+    ),
+    Prediction(
+        "cut",
+        "The leader's node is cut off from the two others, and goes on running. The publisher is connected to that "
+        "very node. Where will its orders be confirmed?",
+        (
+            Choice(
+                "By the old leader, which is still there.",
+                "It can confirm what most of the members have, and sees none of them but itself.",
+            ),
+            Choice(
+                "By a new leader, when the publisher has connected to another node.",
+                "The two others are the majority, so they elect one. The publisher has to come to them by itself.",
+            ),
+            Choice(
+                "Nowhere, before the cut is mended.",
+                "That would be so if the two others could not see each other either. But two of three are a majority.",
+            ),
+        ),
+        _observe_cut,
+        section="Cut off",
         on_stage=False,
     ),
     Prediction(

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["CHAPTER"]
 
 _QUEUE = "task_queue"
+#: Which answer came true, by how many of the tasks a restart was crossed by.
+_CROSSING = {3: 0, 2: 1, 1: 2}
 
 # -- checks -------------------------------------------------------------------------------------------
 
@@ -160,6 +162,31 @@ def _observe_real_kill(lesson: Session) -> Seen:
     return Seen(1, saw)
 
 
+def _observe_asked_to_leave(lesson: Session) -> Seen:
+    left = [each for each in lesson.programs if each.state == "ended with status 0"]
+    asked = next((each for each in read_program_reports(reversed(left)) if each.deed == "Received"), None)
+    if asked is None or asked.again:
+        raise CheckFailedError("Ask a worker.py to leave while it works on a task that is new.")
+    told = read_program_reports(lesson.programs)
+    by = [each.program for each in told if (each.deed, each.task) == ("Done", asked.task)]
+    if asked.program in by:
+        return Seen(0, f"{asked.program.name} did '{asked.task}' to its end, and left.")
+    return Seen(1 if by else 2, f"{asked.program.name} left with '{asked.task}' in hand, and did not do it.")
+
+
+def _observe_crossed(lesson: Session) -> Seen:
+    told = [each for each in read_program_reports(lesson.programs) if each.deed == "Done"]
+    done = [each.task for each in told if each.program is told[-1].program]
+    restarted = _was_restarted(observed(lesson, outages=True))
+    if not restarted and (len(done) < len(_CROSSING) or lesson.broker.restartable):
+        raise CheckFailedError("RabbitMQ was not restarted while a worker.py had a task in hand.")
+    left = _left(lesson.queue_counts, _QUEUE)
+    if left is None or any(left):
+        raise CheckFailedError("There is something left in the queue. Wait until the worker has done the last task.")
+    saw = f"{told[-1].program.name} did {_quoted(done)}." if done else "No worker.py has done anything."
+    return Seen(_CROSSING.get(len(done), 2), saw)
+
+
 def _observe_everything_at_once(lesson: Session) -> Seen:
     seen = observed(lesson, outages=True)
     told = [each for each in read_task_stories(seen.events) if each.confirmed]
@@ -199,6 +226,50 @@ PREDICTIONS = (
         ),
         _observe_real_kill,
         section="A real kill",
+    ),
+    Prediction(
+        "asked to leave",
+        "A worker.py has just begun a task of three seconds when it is asked to leave, with SIGTERM. Is the task done, "
+        "and by whom?",
+        (
+            Choice(
+                "It does the task to its end, and leaves then.",
+                "A program may catch this signal. This one only takes down that it is to leave, and looks at that "
+                "between two tasks.",
+            ),
+            Choice(
+                "It leaves at once, and the next worker does the task.",
+                "So it would be after SIGKILL, which no program can catch, or in a program that catches nothing.",
+            ),
+            Choice(
+                "It leaves at once, and the task is lost.",
+                "What was not acknowledged is not lost, however its worker ends.",
+            ),
+        ),
+        _observe_asked_to_leave,
+        section="Asked to leave",
+    ),
+    Prediction(
+        "crossed",
+        "A worker.py has one task in hand, and two more wait in the queue: one with words, and one that was sent "
+        "without any. Now RabbitMQ is restarted. How many of the three does the worker do after that?",
+        (
+            Choice(
+                "All three.",
+                "Queue and messages were on disk, the one in hand too, for nobody had acknowledged it. And the worker "
+                "connects again, until it is let in.",
+            ),
+            Choice(
+                "The two that waited: the one in hand is lost with the connection.",
+                "It was unacknowledged, so it goes back to the queue, and comes to the worker a second time.",
+            ),
+            Choice(
+                "None, until somebody starts a new worker.",
+                "That is what a program does that catches no error of its connection. This one begins its loop anew.",
+            ),
+        ),
+        _observe_crossed,
+        section="Asked to leave",
     ),
     Prediction(
         "everything at once",

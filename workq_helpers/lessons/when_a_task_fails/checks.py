@@ -228,6 +228,17 @@ def _observe_poison(lesson: Session) -> Seen:
     return Seen(2 if poison.place in ("discarded", "dead-lettered", "unknown") else 0, saw)
 
 
+def _observe_turned_away(lesson: Session) -> Seen:
+    seen = observed(lesson)
+    away = [event for event in seen.events if event.kind == "rejected"]
+    messages = {message.task: message for message in sent_to_workers(seen)}
+    if not away or any(message.place in ("waiting", "in hand") for message in messages.values()):
+        raise CheckFailedError("Let a cook reject an order, and wait until the others are cooked.")
+    poison = messages[away[0].task]
+    choice = {"discarded": 0, "dead-lettered": 1}.get(poison.place, 2)
+    return Seen(choice, f"{quoted(poison)} is {poison.place}.")
+
+
 def _observe_three_returns(lesson: Session) -> Seen:
     poison = _most_delivered(sent_to_workers(observed(lesson)))
     if not poison.deliveries or poison.place in ("waiting", "in hand"):
@@ -256,6 +267,16 @@ def _observe_head_of_line(lesson: Session) -> Seen:
         raise CheckFailedError("Wait until both have come to the parking queue, and fetch them.")
     saw = f"'{order[0]}' came first, and '{order[1]}' after it."
     return Seen(0 if order[0] == quick else 1, saw)
+
+
+def _observe_nothing_bound(lesson: Session) -> Seen:
+    seen = observed(lesson)
+    rejected = {event.task for event in seen.events if event.kind == "rejected"}
+    kept = {event.task for event in _deaths(seen)}
+    if len(rejected) < 2 or not kept:
+        raise CheckFailedError("Let a cook reject an order of each queue, bind the parking queue, and look into it.")
+    came = names_of([f"{task!r}" for task in sorted(kept)])
+    return Seen(1 if len(kept) < len(rejected) else 2, f"To the parking queue came {came}.")
 
 
 def _observe_killed_desk(lesson: Session) -> Seen:
@@ -288,6 +309,20 @@ PREDICTIONS = (
             ),
         ),
         _observe_poison,
+    ),
+    Prediction(
+        "turned away",
+        "A cook rejects the dragon without requeue. Nothing was said about dead letters when the queue was declared, "
+        "and beside it there is a queue of the name parked. Where is the dragon afterwards?",
+        (
+            Choice(
+                "Nowhere: RabbitMQ has thrown it away.",
+                "Without requeue it does not come back, and without a dead-letter exchange it goes nowhere else.",
+            ),
+            Choice("In the queue parked.", "Nobody told RabbitMQ of it. A queue's name means nothing by itself."),
+            Choice("In its queue, behind the other two.", "That is a matter of requeue, and the cook said no."),
+        ),
+        _observe_turned_away,
     ),
     Prediction(
         "a limit of two",
@@ -333,6 +368,27 @@ PREDICTIONS = (
             ),
         ),
         _observe_head_of_line,
+    ),
+    Prediction(
+        "nothing bound",
+        "Two quorum queues send their dead letters to an exchange to which nothing is bound; one of them has the "
+        "strategy at-least-once. A dragon is rejected in each. Only then a parking queue is bound to the exchange. "
+        "What comes to it?",
+        (
+            Choice(
+                "Neither of them: both were dead before.",
+                "One of them was published once and gone. The other queue publishes again until somebody confirms.",
+            ),
+            Choice(
+                "The dragon of the queue with at-least-once.",
+                "That queue keeps a dead letter until another queue has confirmed it, and tries again.",
+            ),
+            Choice(
+                "Both: an exchange keeps what it can't route.",
+                "An exchange keeps nothing. What it can't route is gone, if its publisher does not keep it.",
+            ),
+        ),
+        _observe_nothing_bound,
     ),
     Prediction(
         "killed after the publish",
