@@ -30,7 +30,8 @@ from workq_helpers.errors import (
     WorkqError,
 )
 from workq_helpers.forks import abandon_in_children, unless_forked
-from workq_helpers.log.details import Binding, BrokerChange
+from workq_helpers.log.declarations import headers_of
+from workq_helpers.log.details import Binding, BrokerChange, ExchangeOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.experiments import Experiments
 from workq_helpers.log.ledger import Ledger
@@ -126,13 +127,14 @@ class Session:
 
         Args:
             **overrides: Arguments of `pika.ConnectionParameters`. Heartbeats are off unless asked for:
-                nothing answers them between two cells of a notebook.
+                nothing answers them between two cells of a notebook. A connection that RabbitMQ blocks, for want
+                of memory or disk, waits for half a minute.
 
         Raises:
             BrokerError: The connection can't be opened; the message says why.
         """
         self._check_open()
-        parameters = self.broker.connection_parameters(self.virtual_host, **({"heartbeat": 0} | overrides))
+        parameters = self.broker.connection_parameters(self.virtual_host, **(_CONNECTION | overrides))
         connection = RecordingConnection(parameters, endpoint=self.broker.endpoint, book=self._book)
         self._connections = [*(known for known in self._connections if known.is_open), connection]
         return connection
@@ -522,6 +524,7 @@ class Session:
         ledger = self.ledger()
         return (
             self._seems_idle()
+            and not ledger.held_up()
             and not disagreements(ledger, counts)
             and not any(ledger.pending(queue) + ledger.unseen(queue) for queue in self._consumed_queues())
         )
@@ -548,6 +551,9 @@ class Session:
         again = max(ledger, key=lambda message: message.deliveries, default=None)
         if again is not None and again.deliveries >= _OFTEN and again.place in ("waiting", "in hand"):
             busy.append(f"'{again.task}' was delivered {again.deliveries} times and always came back")
+        if held_up := ledger.held_up():
+            why = "RabbitMQ takes no messages, for want of memory or disk"
+            busy.append(f"{why}, and {held_up} that were published are on their way")
         pending = sum(ledger.pending(queue) for queue in self._consumed_queues())
         if pending:
             busy.append(f"{pending} messages have not been delivered")
@@ -584,12 +590,20 @@ class Session:
 
     def _stocktaking(self) -> Stocktaking:
         looks = STEADY_LOOKS if self.broker.ours else _LOOKS_AT_OTHERS
-        return Stocktaking(self._book, self.ledger, self.queue_counts, self._bindings, steady_looks=looks)
+        return Stocktaking(self._book, self.ledger, self.queue_counts, self._routes, steady_looks=looks)
 
-    def _bindings(self) -> list[tuple[str, Binding]]:
+    def _routes(self) -> list[tuple[str, Binding | ExchangeOptions]]:
+        """Return the exchanges, and the bindings with the queues that they lead to, as the broker has them."""
+        told: list[tuple[str, Binding | ExchangeOptions]] = []
         if self.broker.unmanaged:
-            return []  # nobody tells of those that others made
-        return [(queue, Binding(exchange, key)) for queue, exchange, key in self.broker.bindings(self.virtual_host)]
+            return told  # nobody tells of those that others made
+        for exchange in self.broker.routes(self.virtual_host).exchanges:
+            told.append(("", ExchangeOptions(exchange.name, exchange.type, exchange.durable, exchange.alternate)))
+            for each in exchange.bindings:
+                queue, further = (each.destination, "") if each.kind == "queue" else ("", each.destination)
+                arguments = headers_of(dict(each.arguments))
+                told.append((queue, Binding(exchange.name, each.routing_key, further, arguments)))
+        return told
 
     # -- what happened --------------------------------------------------------------------------------
 
@@ -630,7 +644,7 @@ class Session:
         for connection in self._connections:
             # The broker may have closed it, or be gone: then there is nothing left to close.
             with contextlib.suppress(Exception):
-                connection.close()
+                connection.end()
         try:
             if self.broker.unmanaged:
                 self._delete_declared()
@@ -677,6 +691,10 @@ class Session:
             return f"<{type(self).__name__} {self.name!r}: closed>"
         alive = sum(worker.alive for worker in self._workers)
         return f"<{type(self).__name__} {self.name!r} on {self.broker.describe()}, {alive} workers>"
+
+
+#: What a connection of the notebook's has that pika would have otherwise.
+_CONNECTION = {"heartbeat": 0, "blocked_connection_timeout": 30.0}
 
 
 def _end_all(members: Iterable[Worker | Publisher]) -> None:

@@ -11,11 +11,16 @@ import pika
 import pika.exceptions
 import pytest
 
-from workq_helpers import Broker
-from workq_helpers.errors import LoginRefusedError, VirtualHostRefusedError, WorkqError
+from workq_helpers import Broker, Lesson
+from workq_helpers.errors import LoginRefusedError, QueueError, VirtualHostRefusedError, WorkqError
 from workq_helpers.rabbitmq.connecting import accepts, open_connection, probe, translate
 from workq_helpers.rabbitmq.endpoint import Endpoint
-from workq_helpers.rabbitmq.errors import ChannelRefusedError, QueueMismatchError, QueueNotFoundError
+from workq_helpers.rabbitmq.errors import (
+    ChannelRefusedError,
+    ConnectionLostError,
+    QueueMismatchError,
+    QueueNotFoundError,
+)
 
 Channel = pika.adapters.blocking_connection.BlockingChannel
 
@@ -117,3 +122,20 @@ def test_an_exchange_that_is_not_there(endpoint: Endpoint) -> None:
         channel.queue_declare("task_queue", durable=True)
 
     assert "Declare the exchange first" in closed_by(endpoint, publish, ChannelRefusedError)
+
+
+def test_a_channel_too_many_is_refused_in_words_and_what_was_held_goes_back(lesson: Lesson) -> None:
+    connection = lesson.connect(channel_max=2)
+    channel = connection.channel()
+    channel.basic_publish("", "hello", b"T")
+    assert channel.basic_get("hello")[0] is not None
+    connection.channel()
+    with pytest.raises(QueueError, match="as many channels open as it may have"):
+        connection.channel()
+    assert [message.place for message in lesson.ledger()] == ["in hand"]
+    with pytest.raises(ConnectionLostError, match="as many channels as it may have"):
+        connection.channel(9)  # pika counts those that it numbers itself; RabbitMQ counts all
+    assert [message.place for message in lesson.ledger()] == ["waiting"]
+    assert lesson.take_stock()
+    assert [message.place for message in lesson.ledger()] == ["waiting"]
+    assert lesson.ledger().held_elsewhere("hello") == 0

@@ -105,6 +105,90 @@ def test_what_no_binding_leads_anywhere_waits_nowhere(lesson: Lesson, channel: A
     assert copies(lesson) == {("T", ""): "unknown", ("U", ""): "returned"}
 
 
+@pytest.mark.parametrize("exchange", ["", "post"])
+def test_cc_and_bcc_make_a_copy_for_each_queue(lesson: Lesson, channel: Any, exchange: str) -> None:
+    for queue in ("left", "right"):
+        channel.queue_declare(queue)
+    if exchange:
+        channel.exchange_declare(exchange, "direct")
+        for queue in ("hello", "left", "right"):
+            channel.queue_bind(queue, exchange, queue)
+    properties = pika.BasicProperties(headers={"CC": ["left", "hello"], "BCC": ["right"]})
+    channel.basic_publish(exchange, "hello", b"T", properties)
+    expected = dict.fromkeys([("T", "hello"), ("T", "left"), ("T", "right")], "waiting")
+    assert copies(lesson) == expected
+    assert lesson.take_stock()
+    assert copies(lesson) == expected
+    method, received, _ = channel.basic_get("right")
+    assert received.headers == {"CC": ["left", "hello"]}
+    channel.basic_ack(method.delivery_tag)
+    assert copies(lesson) == {**expected, ("T", "right"): "done"}
+    assert not any(lesson.ledger().unseen(queue) for queue in ("hello", "left", "right"))
+
+
+def test_headers_lead_where_rabbitmq_has_them_lead(lesson: Lesson, channel: Any) -> None:
+    bindings: dict[str, dict[str, Any]] = {
+        "all": {"format": "pdf", "pages": 3},
+        "any": {"x-match": "any", "format": "pdf", "pages": 3},
+        "there": {"format": None},
+        "signed": {"x-match": "all-with-x", "x-signed": True},
+        "everything": {},
+        "nothing": {"x-match": "any"},
+    }
+    for queue, arguments in bindings.items():
+        channel.queue_declare(queue)
+        channel.queue_bind(queue, "amq.headers", arguments=arguments)
+    sent: list[dict[str, Any] | None] = [
+        {"format": "pdf", "pages": 3}, {"format": "png"}, {"pages": 3, "x-signed": True}, {"x-signed": 1},
+        {"pages": True}, {}, None,
+    ]  # fmt: skip
+    for number, headers in enumerate(sent):
+        channel.basic_publish("amq.headers", "", b"%d" % number, pika.BasicProperties(headers=headers))
+    channel.queue_declare("all", passive=True)  # once this is answered, all is there
+    found = {(str(message.task), queue) for queue in bindings for message in lesson.ledger().waiting(queue, len(sent))}
+    arrived = set()
+    for queue in bindings:
+        while (message := channel.basic_get(queue, auto_ack=True))[0] is not None:
+            arrived.add((message[2].decode(), queue))
+    assert found == arrived
+    assert set(copies(lesson).values()) == {"done"}
+
+
+def test_an_exchange_leads_to_others_and_to_its_alternate(lesson: Lesson, channel: Any) -> None:
+    channel.exchange_declare("rest", "fanout")
+    channel.exchange_declare("front", "topic", arguments={"alternate-exchange": "rest"})
+    channel.exchange_declare("back", "headers")
+    channel.exchange_bind("back", "front", "order.#")
+    for queue in ("left", "right"):
+        channel.queue_declare(queue)
+    channel.queue_bind("left", "back", arguments={"hot": True})
+    channel.queue_bind("right", "rest")
+    channel.basic_publish("front", "order.1", b"T", pika.BasicProperties(headers={"hot": True}))
+    channel.basic_publish("front", "mail", b"U")
+    expected = {("T", "left"): "waiting", ("U", "right"): "waiting"}
+    assert copies(lesson) == expected
+    assert lesson.take_stock()
+    assert copies(lesson) == expected
+
+
+def test_exchanges_that_nobody_saw_are_asked_for(lesson: Lesson, channel: Any) -> None:
+    with pika.BlockingConnection(lesson.broker.connection_parameters(lesson.virtual_host)) as unseen:
+        other = unseen.channel()
+        other.exchange_declare("rest", "fanout", durable=True)
+        other.exchange_declare("front", "headers", durable=True, arguments={"alternate-exchange": "rest"})
+        other.exchange_declare("back", "direct", durable=True)
+        other.exchange_bind("back", "front", arguments={"hot": True})
+        for queue in ("left", "right"):
+            other.queue_declare(queue, durable=True)
+        other.queue_bind("left", "back", "order")
+        other.queue_bind("right", "rest")
+    channel.basic_publish("front", "order", b"T", pika.BasicProperties(headers={"hot": True}))
+    channel.basic_publish("front", "order", b"U")
+    assert lesson.take_stock()
+    assert copies(lesson) == {("T", "left"): "waiting", ("U", "right"): "waiting"}
+    assert not any(lesson.ledger().unseen(queue) for queue in ("left", "right"))
+
+
 def test_equal_message_ids_with_other_bodies_are_other_messages(lesson: Lesson, channel: Any) -> None:
     for body in (b"one", b"two"):
         channel.basic_publish("", "hello", body, pika.BasicProperties(message_id="same"))
@@ -113,13 +197,15 @@ def test_equal_message_ids_with_other_bodies_are_other_messages(lesson: Lesson, 
     assert copies(lesson) == {("one", "hello"): "done", ("two", "hello"): "waiting"}
 
 
-def dead_letters(channel: Any, *, known: bool = True, **arguments: Any) -> Any:
+def dead_letters(lesson: Lesson, channel: Any, *, known: bool = True, **arguments: Any) -> Any:
     to = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "graveyard"}
     if not known:
-        to = {"x-dead-letter-exchange": "amq.headers"}
+        to = {"x-dead-letter-exchange": "secret"}
     channel.queue_declare("graveyard")
     if not known:
-        channel.queue_bind("graveyard", "amq.headers", arguments={"x-match": "all"})
+        with pika.BlockingConnection(lesson.broker.connection_parameters(lesson.virtual_host)) as unseen:
+            unseen.channel().exchange_declare("secret", "fanout")
+        channel.queue_bind("graveyard", "secret")
     channel.queue_declare("sickbed", arguments=to | arguments)
     return channel
 
@@ -128,7 +214,7 @@ def dead_letters(channel: Any, *, known: bool = True, **arguments: Any) -> Any:
 def test_a_rejected_message_is_found_again_where_it_arrives(
     lesson: Lesson, channel: Any, poll_for: Any, known: bool
 ) -> None:
-    dead_letters(channel, known=known).basic_publish("", "sickbed", b"T")
+    dead_letters(lesson, channel, known=known).basic_publish("", "sickbed", b"T")
     method, _, _ = channel.basic_get("sickbed")
     channel.basic_reject(method.delivery_tag, requeue=False)
     places = {("T", "sickbed"): "dead-lettered"}
@@ -140,7 +226,7 @@ def test_a_rejected_message_is_found_again_where_it_arrives(
 
 
 def test_an_expired_message_is_found_again_where_it_arrives(lesson: Lesson, channel: Any, poll_for: Any) -> None:
-    dead_letters(channel, **{"x-message-ttl": 1}).basic_publish("", "sickbed", b"T")
+    dead_letters(lesson, channel, **{"x-message-ttl": 1}).basic_publish("", "sickbed", b"T")
     poll_for(lambda: channel.basic_get("graveyard")[0])
     assert copies(lesson) == {("T", "sickbed"): "dead-lettered", ("T", "graveyard"): "in hand"}
     assert next(iter(lesson.ledger())).reason == "expired"

@@ -8,13 +8,17 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import psutil
 import pytest
 
 from workq_helpers import Broker, Lesson
 from workq_helpers import broker as brokers
+from workq_helpers.errors import WaitTimeoutError
 from workq_helpers.log.details import BrokerChange
+from workq_helpers.log.fates import HELD_UP
+from workq_helpers.rabbitmq.errors import ConnectionLostError
 
 #: Another notebook: it opens a lesson, does what it is told, and says what its lesson saw.
 _NOTEBOOK = """
@@ -27,9 +31,9 @@ def nothing(*_):
 with Lesson("another") as lesson:
     print("open", flush=True)
     for line in sys.stdin:
-        print("doing", flush=True)
         try:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            print("doing", flush=True)
             exec(line)
             signal.signal(signal.SIGINT, nothing)  # as in Jupyter, where it ends a cell and nothing else
             print("done", flush=True)
@@ -144,6 +148,106 @@ def test_an_alarm_is_an_event(restartable: Broker, lesson: Lesson, poll_for: Cal
         restartable.rabbitmqctl("set_vm_memory_high_watermark", "0.6")
     poll_for(lambda: changes(lesson) == ["blocked", "unblocked"])
     assert not any(BrokerChange(change).is_outage for change in changes(lesson))
+
+
+@contextlib.contextmanager
+def alarm(broker: Broker, lesson: Lesson, poll_for: Callable[..., None]) -> Iterator[None]:
+    """RabbitMQ takes no messages in this block, and the lesson has heard of it."""
+    broker.rabbitmqctl("set_vm_memory_high_watermark", "absolute", "1")
+    try:
+        poll_for(lambda: changes(lesson)[-1:] == ["blocked"])
+        yield
+    finally:
+        broker.rabbitmqctl("set_vm_memory_high_watermark", "0.6")
+    poll_for(lambda: changes(lesson)[-1:] == ["unblocked"])
+
+
+def fates(lesson: Lesson) -> dict[str, str]:
+    return {message.task: message.place for message in lesson.ledger()}
+
+
+def told_to_wait(lesson: Lesson, client: str) -> bool:
+    return any(event.kind == "blocked" and event.actor == client for event in lesson.log)
+
+
+def test_what_is_published_during_an_alarm_is_not_said_to_be_in_its_queue(
+    restartable: Broker, lesson: Lesson, poll_for: Callable[..., None]
+) -> None:
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        channel.basic_publish("", "hello", b"before")
+        channel.queue_declare("hello", passive=True)
+        with alarm(restartable, lesson, poll_for):
+            for task in (b"during", b"later"):
+                channel.basic_publish("", "hello", task)
+            poll_for(lambda: connection.process_data_events(0.1) or told_to_wait(lesson, "notebook"))
+            for _ in range(2):
+                assert fates(lesson) == {"before": "waiting", "during": "unknown", "later": "unknown"}
+                assert lesson.take_stock()
+            assert {message.reason for message in lesson.ledger() if message.place == "unknown"} == {HELD_UP}
+            with pytest.raises(WaitTimeoutError, match=r"takes no messages.* 2 that were published are on their way"):
+                lesson.wait_until_idle(1)
+        assert fates(lesson) == dict.fromkeys(["before", "during", "later"], "waiting")
+        assert lesson.take_stock()
+        assert fates(lesson) == dict.fromkeys(["before", "during", "later"], "waiting")
+        assert [message.task for message in lesson.ledger().waiting("hello", 3)] == ["before", "during", "later"]
+
+
+def test_a_publisher_with_confirms_waits_for_the_end_of_an_alarm(
+    restartable: Broker, lesson: Lesson, poll_for: Callable[..., None]
+) -> None:
+    with alarm(restartable, lesson, poll_for):
+        publisher = lesson.start_publisher(["a", "b"], "hello", confirm=True)
+        poll_for(lambda: publisher.state == "blocked")
+        assert "waiting" not in fates(lesson).values()
+    publisher.wait(60)
+    assert fates(lesson) == {"a": "waiting", "b": "waiting"}
+    assert lesson.take_stock()
+    assert lesson.ledger().unseen("hello") == 0
+
+
+def test_a_worker_that_an_alarm_holds_up_can_be_killed_and_knows_nothing_of_its_acks(
+    restartable: Broker, lesson: Lesson, poll_for: Callable[..., None]
+) -> None:
+    begin = threading.Event()
+
+    def hand_on(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        begin.wait(60)
+        ch.basic_publish("", "next", body)
+        ch.basic_ack(method.delivery_tag)
+
+    with lesson.connect() as connection:
+        connection.channel().queue_declare("next")
+    lesson.start_publisher(["a"], "hello").wait()
+    worker = lesson.start_worker(hand_on, "hello")
+    poll_for(lambda: worker.state == "busy")
+    with alarm(restartable, lesson, poll_for):
+        begin.set()
+        poll_for(lambda: told_to_wait(lesson, worker.name) and worker.state == "idle")
+        worker.kill()
+        assert worker.state == "killed"
+        assert {(message.queue, message.place) for message in lesson.ledger()} == {
+            ("hello", "unknown"), ("next", "unknown")
+        }  # fmt: skip
+    # RabbitMQ reads on to the end of what was sent, or not: its counts tell.
+    poll_for(lambda: lesson.take_stock() and sum(counts.ready for counts in lesson.queue_counts().values()) == 1)
+    ledger = lesson.ledger()
+    for name, counts in lesson.queue_counts().items():
+        assert ledger.pending(name) + ledger.unseen(name) == counts.ready
+
+
+def test_what_an_alarm_holds_up_ends_with_a_sentence(
+    restartable: Broker, lesson: Lesson, poll_for: Callable[..., None]
+) -> None:
+    with alarm(restartable, lesson, poll_for):
+        connection = lesson.connect(blocked_connection_timeout=1)
+        connection.channel().basic_publish("", "hello", b"T")
+        with pytest.raises(ConnectionLostError, match="blocks publishers for want of memory or disk"):
+            connection.close()
+        assert fates(lesson) == {"T": "unknown"}
+        with Lesson("held-up", restartable) as other:
+            other.connect().channel().basic_publish("", "nowhere", b"T")
+        assert fates(lesson) == {"T": "unknown"}, "the other lesson was closed while the alarm went on"
 
 
 @pytest.mark.once

@@ -256,8 +256,9 @@ QUEUES = {
 }
 DEEDS = st.lists(
     st.tuples(
-        st.sampled_from(["publish", "publish", "fanout", "misspell", "get", "get", "ack", "nack", "discard", "close",
-                         "purge", "other publish", "other take", "other hold", "other purge", "other delete"]),
+        st.sampled_from(["publish", "publish", "fanout", "copy", "headers", "misspell", "get", "get", "ack", "nack",
+                         "discard", "close", "purge",
+                         "other publish", "other take", "other hold", "other purge", "other delete"]),
         st.sampled_from(sorted(QUEUES)),
     ),
     min_size=1, max_size=14,
@@ -283,6 +284,8 @@ class Program:
         for queue in ("left", "right"):
             self.seen.queue_bind(queue, "logs")
         self.seen.queue_bind("plain", "dead", "dying")
+        for queue in ("plain", "right", "dying"):
+            self.seen.queue_bind(queue, "amq.headers", arguments={"x-match": "any", "for": queue, "hot": True})
 
     def do(self, deed: str, queue: str) -> None:
         self.count += 1
@@ -295,6 +298,14 @@ class Program:
 
     def _fanout(self, channel: Any, _queue: str) -> None:
         self.seen.basic_publish("logs", "", f"Task {self.count}".encode())
+
+    def _copy(self, channel: Any, queue: str) -> None:
+        properties = pika.BasicProperties(headers={"CC": [queue, "left"], "BCC": ["dying"]})
+        channel.basic_publish("", "plain", f"Task {self.count}".encode(), properties)
+
+    def _headers(self, channel: Any, queue: str) -> None:
+        properties = pika.BasicProperties(headers={"for": queue, "hot": self.count % 2 == 0})
+        channel.basic_publish("amq.headers", "", f"Task {self.count}".encode(), properties)
 
     def _misspell(self, channel: Any, queue: str) -> None:
         self._publish(channel, f"{queue}s")

@@ -620,3 +620,35 @@ def test_a_callback_may_stop_its_worker(lesson: Lesson, poll_for: Any) -> None:
     poll_for(lambda: not worker.alive)
     assert (worker.state, worker.done) == ("stopped", 1)
     poll_for(lambda: lesson.queue_counts()["hello"].ready == 1)
+
+
+# -- what a kill does to acknowledgments that were sent just before
+
+
+@pytest.mark.parametrize("queue_type", ["classic", "quorum"])
+def test_what_a_killed_worker_had_acknowledged_is_done_and_does_not_come_back(lesson: Lesson, queue_type: str) -> None:
+    count, tags = 300, list[int]()
+    acknowledged = threading.Event()
+
+    def acknowledge_all_at_the_end(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        tags.append(method.delivery_tag)
+        if len(tags) == count:
+            for tag in tags:
+                ch.basic_ack(tag)
+            acknowledged.set()
+            work("." * 100_000)
+
+    for queue in ("first", "second", "third"):
+        tags.clear()
+        acknowledged.clear()
+        with lesson.connect() as connection:
+            arguments = {"x-queue-type": queue_type}
+            connection.channel().queue_declare(queue, durable=True, arguments=arguments)
+        lesson.start_publisher("task", queue, count=2 * count).wait()
+        worker = lesson.start_worker(acknowledge_all_at_the_end, queue, prefetch_count=count)
+        assert acknowledged.wait(60)
+        worker.kill()
+        places = [message.place for message in lesson.ledger() if message.queue == queue]
+        assert places == ["done"] * count + ["waiting"] * count
+        assert lesson.take_stock()
+        assert lesson.ledger().missing_count(queue) == lesson.ledger().unseen(queue) == 0

@@ -354,6 +354,14 @@ def test_406_says_which_argument_differs_and_how() -> None:
             ("memory or disk", "Free some"),
         ),
         (pika.exceptions.ConnectionWrongStateError(), ConnectionLostError, ("closed already", "Open a new one")),
+        (pika.exceptions.NoFreeChannels(), QueueError, ("as many channels open", "Close one")),
+        (
+            pika.exceptions.ConnectionClosedByBroker(
+                530, "NOT_ALLOWED - number of channels opened (2) has reached the negotiated channel_max (2)"
+            ),
+            ConnectionLostError,
+            ("channel_max (2)", "close channels"),
+        ),
         (pika.exceptions.ChannelWrongStateError("Channel is closed."), QueueError, ("closed", "new channel")),
         (
             pika.exceptions.IncompatibleProtocolError("StreamLostError"),

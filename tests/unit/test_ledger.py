@@ -19,6 +19,7 @@ from workq_helpers.log.details import (
     QueueOptions,
 )
 from workq_helpers.log.events import KINDS, EventLog
+from workq_helpers.log.fates import HELD_UP
 from workq_helpers.log.ledger import PLACES, Ledger, LogCounts, WorkerCounts
 
 MANUAL = ConsumeOptions()
@@ -52,6 +53,65 @@ def test_a_published_message_waits_in_its_queue() -> None:
     assert ledger.pending("hello") == 1
     assert ledger.pending("another") == 0
     assert ledger.queues() == {"hello": LogCounts(ready=1, unacknowledged=0)}
+
+
+def send(log: EventLog, *tasks: str) -> None:
+    for task in tasks:
+        log.record("published", "p", "hello", task, task)
+
+
+def alarm(log: EventLog, change: BrokerChange) -> None:
+    log.record("broker", "lesson", detail=change)
+
+
+def test_what_is_published_during_an_alarm_waits_once_that_is_over() -> None:
+    log = EventLog()
+    send(log, "a")
+    alarm(log, BrokerChange.BLOCKED)
+    send(log, "b", "c")
+    assert places_of(log) == {"a": "waiting", "b": "unknown", "c": "unknown"}
+    assert ledger_of(log).held_up() == 2
+    log.record("confirmed", "p", "hello", "c", "c")
+    assert places_of(log) == {"a": "waiting", "b": "unknown", "c": "waiting"}
+    alarm(log, BrokerChange.UNBLOCKED)
+    assert places_of(log) == dict.fromkeys("abc", "waiting")
+    assert [message.task for message in ledger_of(log).waiting("hello", 9)] == ["a", "c", "b"]
+    assert ledger_of(log).held_up() == 0
+
+
+def test_what_was_published_before_anybody_heard_of_the_alarm_is_on_its_way_by_the_counts() -> None:
+    log = EventLog()
+    send(log, "a", "b", "c")
+    log.record("blocked", "p", "hello", detail="memory")
+    log.record("counted", "broker", "hello", detail=Counted(ready=1))
+    assert places_of(log) == {"a": "waiting", "b": "unknown", "c": "unknown"}
+    assert {message.reason for message in ledger_of(log) if message.place == "unknown"} == {HELD_UP}
+    log.record("unblocked", "p", "hello")
+    assert places_of(log) == dict.fromkeys("abc", "waiting")
+
+
+def test_an_alarm_is_over_for_who_has_not_heard_of_that_too() -> None:
+    log = EventLog()
+    alarm(log, BrokerChange.BLOCKED)
+    log.record("blocked", "p", "hello", detail="memory")
+    send(log, "a")
+    alarm(log, BrokerChange.UNBLOCKED)
+    send(log, "b")
+    assert places_of(log) == {"a": "waiting", "b": "waiting"}
+
+
+def test_what_an_alarm_held_up_is_unknown_when_its_connection_ends() -> None:
+    log = EventLog()
+    log.record("blocked", "p", "hello", detail="memory")
+    send(log, "a")
+    log.record("disconnected", "p", "hello")
+    send(log, "b")
+    ledger = ledger_of(log)
+    assert places_of(log) == {"a": "unknown", "b": "waiting"}
+    assert "its client's connection ended" in next(iter(ledger)).reason
+    assert ledger.held_up() == 0
+    log.record("delivered", "w", "hello", "a", "a", 1)
+    assert places_of(log) == {"a": "in hand", "b": "waiting"}
 
 
 def test_a_delivered_message_is_in_hand_until_its_ack() -> None:

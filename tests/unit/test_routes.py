@@ -26,7 +26,11 @@ def test_the_brokers_own_exchanges_are_nothing_to_show_until_something_is_bound(
 def test_an_exchange_is_shown_with_all_that_it_leads_to() -> None:
     bindings = [binding("kitchen", "audit", kind="exchange"), binding("kitchen", "hello", format="pdf")]
     found = routes_of([{"name": "kitchen", "type": "headers"}], bindings, [])
-    assert found.exchanges[0].bindings == (Binding("audit", "exchange", ""), Binding("hello", "queue", "format=pdf"))
+    assert found.exchanges[0].bindings == (
+        Binding("audit", "exchange", ""),
+        Binding("hello", "queue", "", (("format", "pdf"),)),
+    )
+    assert [each.label for each in found.exchanges[0].bindings] == ["", "format=pdf"]
 
 
 def test_dead_letters_go_where_the_queue_says_or_else_its_policy() -> None:

@@ -284,10 +284,6 @@ class Broker:
         """Return the exchanges, bindings and dead-letter routes of `virtual_host`, as the broker says."""
         return self._api().routes(virtual_host)
 
-    def bindings(self, virtual_host: str) -> list[tuple[str, str, str]]:
-        """Return the bindings in `virtual_host`, as the broker has them: the queue, the exchange, the key of each."""
-        return self._api().bindings(virtual_host)
-
     def _wait_until_started(self) -> None:
         """Wait until a broker has finished starting, some 0.1 s after it accepted its first connection."""
 

@@ -28,6 +28,9 @@ __all__ = ["Consumer", "ConsumerOptions", "Host", "IncomingMessage"]
 #: How many turns of the loop a cut waits for acknowledgments that the socket has not taken yet.
 _FLUSH_TURNS = 100
 
+#: How long a cut waits for the broker to show that it knows of the last acknowledgments; it takes a millisecond.
+_ANSWER_SECONDS = 1.0
+
 T = TypeVar("T")
 
 
@@ -121,6 +124,8 @@ class Consumer:
         self._ending = ""
         self._error: BaseException | None = None
         self._flush_turns = 0
+        self._asking = self._asked = False
+        self._when_cut_off: Callable[[], None] = lambda: None
         self._end_recorded = False
         self._cancelling = False
         self._acks: dict[int, None] = {}
@@ -268,14 +273,14 @@ class Consumer:
         self._observer.record(kind, delivery.held, detail)
 
     def cut_at_once(self, state: str, error: BaseException | None = None) -> bool:
-        """Cut the TCP connection here and now, if nothing waits to be sent on it.
+        """Cut the TCP connection here and now, if nothing waits to be sent on it, and all that was sent has arrived.
 
         Args:
             state: "killed" or "crashed".
             error: The error that ended it.
 
         Returns:
-            Whether it is cut. If not, `cut` must do it, when it has sent what waits.
+            Whether it is cut. If not, `cut` must do it, when that is so.
         """
         with self.lock:
             if self.gone or self._is_cut():
@@ -283,7 +288,7 @@ class Consumer:
             connection = self._life.connection
             if connection is None or not connection.is_open:
                 return False
-            if self._acks or pika_private.unsent_bytes(connection):
+            if self._acks or pika_private.unsent_bytes(connection) or self._is_in_doubt():
                 return False
             self._cut(connection, state, error)
         return True
@@ -434,13 +439,16 @@ class Consumer:
         self._cancelling = False
 
     def cut(self, state: str, error: BaseException | None = None) -> None:
-        """Cut the TCP connection once everything is sent that was asked for, or the attempt to open one.
+        """Cut the TCP connection once everything has arrived that was asked for, or the attempt to open one.
+
+        RabbitMQ drops what a channel has not come to when its connection ends: of a hundred acknowledgments in the
+        socket some are lost. What the learner saw acknowledged would come again, so the broker is asked first.
 
         Args:
             state: "killed" or "crashed".
             error: The error that ended it.
         """
-        if self.gone or self._is_cut():
+        if self.gone or self._is_cut() or self._asking:
             return
         connection = self._life.connection
         if self._acks:
@@ -454,10 +462,32 @@ class Consumer:
             # pika's own basic_ack would have been on its way before the crash; the next poll sends it.
             self._flush_turns += 1
             self._life.soon(lambda: self.cut(state, error))
+        elif self._is_in_doubt() and not self._asked:
+            self._ask_before_the_cut(state, error)
         else:
             with self.lock:
                 if not self._is_cut():
                     self._cut(connection, state, error)
+
+    def _is_in_doubt(self) -> bool:
+        """Whether the broker may not know yet of what was settled."""
+        channel = self._life.channel
+        return channel is not None and channel.is_open and self._observer.in_doubt(channel.channel_number)
+
+    def _ask_before_the_cut(self, state: str, error: BaseException | None) -> None:
+        """Ask for an answer that comes after all that was sent, and cut when it is here, or does not come in time."""
+
+        def go_on() -> None:
+            self._asking, self._asked = False, True
+            self.cut(state, error)
+
+        self._asking = True
+        assert self._life.channel is not None  # noqa: S101 - it is in doubt
+        # It asks for what is so already, and changes nothing.
+        self._life.channel.flow(True, lambda _frame: go_on())
+        self._when_cut_off = go_on
+        self._life.later(_ANSWER_SECONDS, go_on)
+        self._send_now()
 
     def failed(self, error: BaseException) -> None:
         """End by an error in the loop itself, as a program would: its connection is cut."""
@@ -503,6 +533,10 @@ class Consumer:
             return
         self._channel = None
         self._record("disconnected", detail=_reason_text(reason))
+        if self._asking:
+            self._observer.connection_closed("the connection was lost", by_us=False)
+            self._when_cut_off()
+            return
         if not self._life.was_ready:
             self._end_as("crashed", reason)
             self.ended()
@@ -536,7 +570,7 @@ class Consumer:
         self.waiting.clear()
         self._drop(self._acks)
         self._acks = {}
-        self._observer.release(why)
+        self._observer.release(why, by_a_cut=self._is_cut())
         self._observer.drop(why)
 
     def _record(self, kind: str, delivery_tag: int | None = None, detail: Detail = "") -> None:

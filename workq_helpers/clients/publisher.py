@@ -95,6 +95,7 @@ class Publisher:
         self._tasks: Iterator[str | bytes] = iter(tasks)
         self._log = book.log
         self._observer = Observer(name, book)
+        self._observer.queue = self.queue
         self._observer.on_confirm = self._on_confirm
         self._explain = explain
         self._delivery_mode = pika.DeliveryMode.Persistent.value if options.persistent else None
@@ -322,13 +323,11 @@ class Publisher:
             self._observer.publishes_again(mark)
             self._publish(message)
 
-    def _on_blocked(self, _connection: Any, frame: Any) -> None:
+    def _on_blocked(self, _connection: Any, _frame: Any) -> None:
         self._blocked = True
-        self._log.record("blocked", self.name, self.queue, detail=str(frame.method.reason))
 
     def _on_unblocked(self, _connection: Any, _frame: Any) -> None:
         self._blocked = False
-        self._log.record("unblocked", self.name, self.queue)
 
     def _close_when_settled(self) -> None:
         if self._unconfirmed and not self._blocked:

@@ -12,6 +12,7 @@ import pika.exceptions
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.spec import Basic, BasicProperties
 
+from workq_helpers.clients import pika_private
 from workq_helpers.clients.observed_connection import ObservedConnection
 from workq_helpers.log.observer import Book, Observer
 from workq_helpers.rabbitmq.connecting import quiet_pika, translate
@@ -45,7 +46,8 @@ class RecordingConnection(pika.BlockingConnection):
 
     def channel(self, channel_number: int | None = None) -> RecordingChannel:
         """Open a channel, as pika does."""
-        channel = super().channel(channel_number)
+        with self.in_plain_words():
+            channel = super().channel(channel_number)
         # pika makes its channels itself and offers no other way to have them be of another class.
         channel.__class__ = RecordingChannel
         assert isinstance(channel, RecordingChannel)  # noqa: S101 - the line above
@@ -62,7 +64,15 @@ class RecordingConnection(pika.BlockingConnection):
     def close(self, reply_code: int = 200, reply_text: str = "Normal shutdown") -> None:
         """Close the connection; closing a closed one does nothing, so that ``with`` never hides an error."""
         if self.is_open:
-            super().close(reply_code, reply_text)
+            with self.in_plain_words():
+                super().close(reply_code, reply_text)
+
+    def end(self) -> None:
+        """Close the connection, or cut it where the broker reads no goodbye, as during an alarm."""
+        self.observer.on_blocked = lambda: pika_private.cut(self._impl)
+        if self.observer.is_blocked:
+            self.observer.on_blocked()
+        self.close()
 
 
 def _about_a_queue(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -148,10 +148,6 @@ class RelayedClient:
             self._was_answered = True
         elif isinstance(method, Connection.Close):
             self._reason = f": {CloseReason(method.reply_code, method.reply_text)}"
-        elif isinstance(method, Connection.Blocked):
-            self._record("blocked", method.reason)
-        elif isinstance(method, Connection.Unblocked):
-            self._record("unblocked")
 
     def _tell_of_message(self, observer: Observer, number: int, method: Method, content: Content) -> None:
         properties, body, size = content

@@ -7,24 +7,52 @@ from typing import Any
 
 from pika.spec import Basic, BasicProperties, Exchange, Queue
 
-from workq_helpers.log.details import Binding, ExchangeOptions, PublishOptions, QueueOptions
+from workq_helpers.log.details import Binding, ExchangeOptions, Headers, PublishOptions, QueueOptions
 from workq_helpers.log.messages import is_persistent
 
-__all__ = ["binding_of", "death_of", "exchange_options", "publish_options", "queue_options"]
+__all__ = ["binding_of", "death_of", "exchange_options", "headers_of", "publish_options", "queue_options"]
 
 
 def publish_options(method: Basic.Publish, properties: BasicProperties, again: bool) -> PublishOptions:
     """Return how a message is published; most share one object, so that an event holds none of its own."""
     exchange = str(method.exchange)
     key = str(method.routing_key) if exchange else ""
-    return _publish_options(is_persistent(properties), again, exchange, key, properties.expiration, properties.priority)
+    headers = properties.headers
+    if isinstance(headers, dict) and headers:
+        further, shown = _further_keys(headers), headers_of(headers) if exchange else ()
+    else:
+        further, shown = (), ()
+    told = (properties.expiration, properties.priority, further, shown)
+    return _publish_options(is_persistent(properties), again, exchange, key, *told)
 
 
 @lru_cache(maxsize=1_000)
 def _publish_options(
-    persistent: bool, again: bool, exchange: str, routing_key: str, expiration: object, priority: int | None
+    persistent: bool,
+    again: bool,
+    exchange: str,
+    routing_key: str,
+    expiration: object,
+    priority: int | None,
+    further_keys: tuple[str, ...],
+    headers: Headers,
 ) -> PublishOptions:
-    return PublishOptions(persistent, again, exchange, routing_key, _seconds(expiration), priority)
+    ttl_seconds = _seconds(expiration)
+    return PublishOptions(persistent, again, exchange, routing_key, ttl_seconds, priority, further_keys, headers)
+
+
+def _further_keys(headers: dict[str, Any]) -> tuple[str, ...]:
+    """Return the routing keys that RabbitMQ goes by besides: those of ``BCC`` are hidden from whoever receives."""
+    lists = [headers[name] for name in ("CC", "BCC") if isinstance(headers.get(name), list)]
+    return tuple(str(key) for keys in lists for key in keys)
+
+
+def headers_of(headers: object) -> Headers:
+    """Return headers, or the arguments of a binding, as values that can be compared."""
+    items = headers.items() if isinstance(headers, dict) else ()
+    return tuple(
+        sorted((str(name), "" if value is None else f"{type(value).__name__} {value!r}") for name, value in items)
+    )
 
 
 def queue_options(asked: Queue.Declare) -> QueueOptions:
@@ -61,10 +89,10 @@ def exchange_options(asked: Exchange.Declare | Exchange.Delete) -> ExchangeOptio
 
 def binding_of(asked: Queue.Bind | Queue.Unbind | Exchange.Bind | Exchange.Unbind) -> Binding:
     """Return what is bound, or not any more."""
-    key = str(asked.routing_key or "")
+    key, arguments = str(asked.routing_key or ""), headers_of(asked.arguments)
     if isinstance(asked, Exchange.Bind | Exchange.Unbind):
-        return Binding(str(asked.source), key, to_exchange=str(asked.destination))
-    return Binding(str(asked.exchange), key)
+        return Binding(str(asked.source), key, str(asked.destination), arguments)
+    return Binding(str(asked.exchange), key, arguments=arguments)
 
 
 def death_of(properties: BasicProperties) -> tuple[str, str] | None:

@@ -19,6 +19,7 @@ __all__ = [
     "ExchangeOptions",
     "FetchOptions",
     "Handback",
+    "Headers",
     "Mistake",
     "NodeSeen",
     "ProgramOptions",
@@ -26,6 +27,10 @@ __all__ = [
     "QueueCopy",
     "QueueOptions",
 ]
+
+
+#: Headers, or the arguments of a binding, in the order of their names; each value with its type, ``""`` for none.
+Headers = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,8 @@ class PublishOptions:
         routing_key: Its routing key, where it went through another exchange; else that is the queue's name.
         ttl_seconds: How long it may wait, by its own ``expiration``.
         priority: Its own priority, or ``None``.
+        further_keys: The routing keys besides, by its headers ``CC`` and ``BCC``.
+        headers: Its headers, where an exchange may go by them.
     """
 
     persistent: bool = False
@@ -91,11 +98,20 @@ class PublishOptions:
     routing_key: str = ""
     ttl_seconds: float | None = None
     priority: int | None = None
+    further_keys: tuple[str, ...] = ()
+    headers: Headers = ()
+
+    @property
+    def routing_keys(self) -> tuple[str, ...]:
+        """All that an exchange goes by; for the default exchange they are names of queues."""
+        return (self.routing_key, *self.further_keys)
 
     def __str__(self) -> str:
         told = ["persistent" if self.persistent else "transient"]
         if self.exchange:
             told.append(f"through the exchange '{self.exchange}' with routing key '{self.routing_key}'")
+        if self.further_keys:
+            told.append(f"by CC or BCC with routing key {' and '.join(repr(key) for key in self.further_keys)} too")
         if self.ttl_seconds is not None:
             told.append(f"expires after {self.ttl_seconds:g} s")
         if self.again:
@@ -174,15 +190,18 @@ class Binding:
         exchange: Where it leads from.
         routing_key: Its key, as ``queue_bind`` has it.
         to_exchange: The exchange it leads to; ``""`` where it leads to the event's queue.
+        arguments: Its arguments, which an exchange of type headers goes by.
     """
 
     exchange: str
     routing_key: str = ""
     to_exchange: str = ""
+    arguments: Headers = ()
 
     def __str__(self) -> str:
         to = f" to the exchange '{self.to_exchange}'" if self.to_exchange else ""
-        return f"from the exchange '{self.exchange}'{to} with key '{self.routing_key}'"
+        with_arguments = f" and arguments {', '.join(name for name, _ in self.arguments)}" if self.arguments else ""
+        return f"from the exchange '{self.exchange}'{to} with key '{self.routing_key}'{with_arguments}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,16 @@ from workq_helpers.log.copies import Message
 from workq_helpers.log.details import QueueOptions
 from workq_helpers.text import did_you_mean
 
-__all__ = ["Gone", "Suspicion", "missing_queue", "no_queue", "pick"]
+__all__ = ["HELD_UP", "Gone", "Suspicion", "missing_queue", "no_queue", "pick"]
 
 #: How often a message may come back to a quorum queue that was declared without a limit, from RabbitMQ 4.0 on.
 _USUAL_DELIVERY_LIMIT = 20
 
 #: What a message without a priority has in a quorum queue, which orders by them from RabbitMQ 4.0 on.
 _USUAL_PRIORITY = 4
+
+#: Why a message is nowhere yet that was published during an alarm.
+HELD_UP = "RabbitMQ takes no messages now, for want of memory or disk: it is on its way until that is over"
 
 _TAKEN = "RabbitMQ has it no more: taken or purged by others, or sent to a consumer that has not read it"
 _ELSEWHERE = "RabbitMQ has sent it to a client that has not read it, or that nobody here observes"
@@ -42,6 +45,8 @@ class Suspicion:
     def __init__(self) -> None:
         self._ends: dict[str, int] = {}
         self._outage = 0
+        self._blocked: dict[str, int] = {}
+        self._alarm = 0
 
     def connection_ended(self, client: str, before: int) -> None:
         """Learn that a client's connection came to a bad end when there were so many messages."""
@@ -51,10 +56,26 @@ class Suspicion:
         """Learn that the broker went when there were so many messages."""
         self._outage = before
 
-    def falls_on(self, message: Message) -> bool:
-        """Whether `message` may never have arrived, or not have been written."""
-        before = max(self._ends.get(message.publisher, 0), self._outage)
-        return not message.confirmed and message.deliveries == 0 and message.number < before
+    def blocked(self, client: str, before: int) -> None:
+        """Learn that the broker told a client to wait when there were so many messages; 0 once it may go on."""
+        self._blocked[client] = before
+
+    def alarm(self, before: int) -> None:
+        """Learn that the broker takes no messages, and how many there were by then."""
+        self._alarm = before
+
+    def alarms_are_over(self) -> None:
+        """Learn that the broker takes messages from everybody."""
+        self._alarm = 0
+        self._blocked.clear()
+
+    def falls_on(self, message: Message) -> str:
+        """Return why `message` may not have arrived, or not have been written; ``""`` if there is no reason."""
+        if message.confirmed or message.deliveries:
+            return ""
+        if message.number < max(self._blocked.get(message.publisher, 0), self._alarm):
+            return HELD_UP
+        return _IN_FLIGHT if message.number < max(self._ends.get(message.publisher, 0), self._outage) else ""
 
 
 def pick(
@@ -81,11 +102,11 @@ def pick(
     """
     limit = _limit(options)
     dropped = {message: _dropped(message, options, seconds) for message in waiting}
-    in_flight = dict.fromkeys(message for message in reversed(waiting) if suspicion.falls_on(message))
+    in_flight = {message: why for message in reversed(waiting) if (why := suspicion.falls_on(message))}
     order = dict.fromkeys([message for message in waiting if dropped[message]])
     refusing = options is not None and options.overflow.startswith("reject-publish") and bool(limit)
     not_taken = dict.fromkeys(m for m in reversed(waiting) if not m.confirmed and m.deliveries == 0) if refusing else {}
-    order |= in_flight | not_taken
+    order |= dict.fromkeys([*in_flight, *not_taken])
     order |= dict.fromkeys(sorted(waiting, key=lambda message: _priority(message, options), reverse=True))
     gone = []
     for message in list(order)[:count]:
@@ -93,7 +114,7 @@ def pick(
         causes = [*dropped[message], *([limit] if full else [])]
         by_the_queue = bool(dropped[message]) or (full and _hands_on_what_is_too_much(options))
         if message in in_flight:
-            causes.append(_IN_FLIGHT)
+            causes.append(in_flight[message])
             by_the_queue = False
         if not causes and held_elsewhere:
             held_elsewhere -= 1

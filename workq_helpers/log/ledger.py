@@ -26,7 +26,7 @@ from workq_helpers.log.details import (
 )
 from workq_helpers.log.events import EventLog, Row
 from workq_helpers.log.exchanges import Exchanges
-from workq_helpers.log.fates import Suspicion, missing_queue, pick
+from workq_helpers.log.fates import HELD_UP, Suspicion, missing_queue, pick
 
 __all__ = ["BROKER", "ENDS", "PLACES", "Delivery", "Ledger", "LogCounts", "Message", "Place", "WorkerCounts"]
 
@@ -106,6 +106,9 @@ class Ledger:
         self._nameless: defaultdict[tuple[str, str], deque[Message]] = defaultdict(deque)
         self._deliveries: dict[_Key, Delivery] = {}
         self._exchanges = Exchanges()
+        self._alarm = False
+        self._blocked: set[str] = set()  # clients that the broker has told to wait
+        self._held_up: dict[Message, None] = {}  # published meanwhile: the broker has not read them
         self._adrift: list[Message] = []  # what exchanges took, when no queue was known that gets it
         self._newest: list[Message] = []
         self._suspicion = Suspicion()
@@ -135,6 +138,10 @@ class Ledger:
             "starting": self._connected,
             "connected": self._connected,
             "disconnected": self._disconnected,
+            "blocked": self._was_blocked,
+            "unblocked": self._was_unblocked,
+            "stopped": self._left,
+            "hung up": self._left,
             "killed": self._came_to_a_bad_end,
             "crashed": self._came_to_a_bad_end,
             "declared": self._declared,
@@ -210,9 +217,13 @@ class Ledger:
         known = self._queues.get(queue)
         return len(known.missing) if known else 0
 
-    def bindings(self) -> list[tuple[str, Binding]]:
-        """Return each binding of a queue that is known, with the queue."""
-        return self._exchanges.bindings()
+    def routes(self) -> list[tuple[str, Binding | ExchangeOptions]]:
+        """Return each exchange that is known, and each binding with the queue that it leads to."""
+        return self._exchanges.known()
+
+    def held_up(self) -> int:
+        """Return how many messages were published that the broker has not read, for an alarm of memory or disk."""
+        return len(self._held_up)
 
     def has_adrift(self) -> bool:
         """Whether an exchange took a message, and no queue is known that got it."""
@@ -295,10 +306,12 @@ class Ledger:
 
     def _published(self, row: Row) -> None:
         options = row[8] if isinstance(row[8], PublishOptions) else None
-        if options is None or not options.exchange:
+        if options is None or not (options.exchange or options.further_keys):
             self._newest = [self._enter(self._new(row[4], row[5], row[3]), row, options)]
+            self._hold_up(row[2])
             return
-        queues = self._exchanges.route(options.exchange, options.routing_key)
+        named = dict.fromkeys((row[3], *options.further_keys))
+        queues = self._routed(options) if options.exchange else list(named)
         first = self._enter(self._new(row[4], row[5], queues[0] if queues else ""), row, options)
         self._newest = [first]
         for queue in queues[1:] if queues else ():
@@ -306,6 +319,11 @@ class Ledger:
         if not queues:
             self._adrift.append(first)
             self._end(first, "unknown", _adrift_reason(options.exchange, queues))
+        self._hold_up(row[2])
+
+    def _routed(self, options: PublishOptions) -> list[str] | None:
+        """Return the queues that a message goes to that was published so, or ``None`` where that can't be told."""
+        return self._exchanges.route(options.exchange, options.routing_keys, options.headers)
 
     def _enter(self, message: Message, row: Row, options: PublishOptions | None) -> Message:
         """Put a message that was just published into its queue."""
@@ -353,6 +371,8 @@ class Ledger:
             first.confirmed = True
             for sibling in first._siblings or ():
                 sibling.confirmed = True
+            if self._held_up:
+                self._let_in(self._copies(row[4]))
 
     def _went_back(self, row: Row) -> None:
         copies = self._copies(row[4])
@@ -594,12 +614,13 @@ class Ledger:
         """End a message that its queue hands on, and put copies into the queues that get it, where they are known."""
         self._arrive(message, "dead-lettered", reason)
         exchange = options.dead_letter_exchange or ""
-        key = options.dead_letter_routing_key or (message.options.routing_key if message.options else "")
-        key = key or message.queue
+        published = message.options or PublishOptions()
+        keys: tuple[str, ...] = (options.dead_letter_routing_key,) if options.dead_letter_routing_key else ()
+        keys = keys or (published.routing_key or message.queue, *published.further_keys)
         if exchange:
-            targets = self._exchanges.route(exchange, key) or []
+            targets = self._exchanges.route(exchange, keys, published.headers) or []
         else:
-            targets = [key] if key in self._queues and not self._queues[key].absent else []
+            targets = [key for key in dict.fromkeys(keys) if key in self._queues and not self._queues[key].absent]
         for target in targets:
             copy = self._copy_of(message, target)
             copy.queued_seconds = seconds
@@ -627,6 +648,45 @@ class Ledger:
 
     def _came_to_a_bad_end(self, row: Row) -> None:
         self._suspicion.connection_ended(row[2], len(self._all))
+        self._left(row)
+
+    # -- alarms, while which the broker reads nothing from those who publish
+
+    def _hold_up(self, client: str) -> None:
+        """Take note that what was just published is not read yet, if the broker takes nothing from its client."""
+        if self._alarm or client in self._blocked:
+            for message in self._newest:
+                if message.place == "waiting":
+                    self._end(message, "unknown", HELD_UP)
+                    self._held_up[message] = None
+
+    def _let_in(self, messages: Iterable[Message]) -> None:
+        """Let those messages that were held up wait in their queues, unless more is known of them by now."""
+        for message in messages:
+            if message in self._held_up:
+                del self._held_up[message]
+                if message.place == "unknown":
+                    self._leave_its_end(message)
+                    message.place, message.reason = "waiting", ""
+                    self._queues[message.queue].fresh[message] = None
+
+    def _was_blocked(self, row: Row) -> None:
+        self._blocked.add(row[2])
+        self._suspicion.blocked(row[2], len(self._all))
+
+    def _was_unblocked(self, row: Row) -> None:
+        self._blocked.discard(row[2])
+        self._suspicion.blocked(row[2], 0)
+        self._let_in([each for each in self._held_up if each.publisher == row[2]])
+
+    def _left(self, row: Row) -> None:
+        """Take note that what a client has published and the broker had not read will hardly be."""
+        self._blocked.discard(row[2])
+        self._suspicion.blocked(row[2], 0)
+        for message in [each for each in self._held_up if each.publisher == row[2]]:
+            del self._held_up[message]
+            if message.place == "unknown":
+                message.reason = _NEVER_READ
 
     def _disconnected(self, row: Row) -> None:
         self._came_to_a_bad_end(row)
@@ -655,6 +715,7 @@ class Ledger:
     def _exchange_declared(self, row: Row) -> None:
         if isinstance(row[8], ExchangeOptions):
             self._exchanges.declare(row[8])
+            self._route_again(row)
 
     def _exchange_deleted(self, row: Row) -> None:
         if isinstance(row[8], ExchangeOptions):
@@ -669,13 +730,14 @@ class Ledger:
         if not isinstance(row[8], Binding):
             return
         self._exchanges.bind(row[3], row[8])
-        if row[2] == BROKER:
-            for message in self._adrift:
-                options = message.options
-                if options is not None and row[3] in (
-                    self._exchanges.route(options.exchange, options.routing_key) or ()
-                ):
-                    self._may_be_in(message, row[3])
+        self._route_again(row)
+
+    def _route_again(self, row: Row) -> None:
+        """Look where messages may be that nobody could place, now that the broker tells of exchanges and bindings."""
+        for message in self._adrift if row[2] == BROKER else ():
+            if message.options is not None:
+                for queue in self._routed(message.options) or ():
+                    self._may_be_in(message, queue)
 
     def _may_be_in(self, message: Message, queue: str) -> None:
         """Take note that a message may be in a queue too, until the counts or a delivery tell."""
@@ -721,6 +783,8 @@ class Ledger:
                 self._dead_letter(message, options, found.reason, seconds)
             else:
                 self._arrive(message, "unknown", found.reason)
+                if HELD_UP in found.reason:
+                    self._held_up[message] = None
 
     def _present(self) -> list[str]:
         return [name for name, queue in self._queues.items() if name and queue.options and not queue.absent]
@@ -728,7 +792,18 @@ class Ledger:
     def _broker(self, row: Row) -> None:
         """Forget, as the broker does, the queues and the messages that do not outlive it."""
         change = row[8]
-        if isinstance(change, BrokerChange) and change.is_outage:
+        if isinstance(change, BrokerChange) and change.is_alarm:
+            self._alarm = change is BrokerChange.BLOCKED
+            if self._alarm:
+                self._suspicion.alarm(len(self._all))
+            else:
+                # Who reads seldom, as a notebook between two cells, has not heard of it yet: it is so all the same.
+                self._suspicion.alarms_are_over()
+                self._blocked.clear()
+                self._let_in(list(self._held_up))
+        elif isinstance(change, BrokerChange) and change.is_outage:
+            self._alarm = False
+            self._suspicion.alarms_are_over()
             self._outage = _Outage(going=True, before=len(self._all))
             self._suspicion.broker_went(len(self._all))
             self._exchanges.forget_transient()
@@ -769,6 +844,7 @@ _Key = tuple[str, int | None, str | None, str]
 #: Who counts queues and tells of bindings.
 BROKER = "broker"
 
+_NEVER_READ = "its client's connection ended while RabbitMQ took no messages, for want of memory or disk"
 _NOT_KEPT = "it was not persistent, and RabbitMQ was restarted"
 _NOT_KEPT_QUEUE = "its queue was not durable, and RabbitMQ was restarted"
 

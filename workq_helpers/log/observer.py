@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from pika.amqp_object import Method
-from pika.spec import Basic, BasicProperties, Channel, Confirm, Exchange, Queue, Tx
+from pika.spec import Basic, BasicProperties, Channel, Confirm, Connection, Exchange, Queue, Tx
 
 from workq_helpers.log.declarations import binding_of, death_of, exchange_options, publish_options, queue_options
 from workq_helpers.log.details import (
@@ -194,7 +194,7 @@ class Observer:
     def __init__(self, client: str, book: Book, program: ProgramOptions | None = None) -> None:
         self.client = client
         self._program = program
-        #: The queue that a program consumes from.
+        #: The queue that it is about: where a program consumes, or a publisher of the course's publishes to.
         self.queue = ""
         self._shown: ProgramOptions | None = None
         self._has_published = False
@@ -219,6 +219,10 @@ class Observer:
         self.dead = False
         #: Called with the lock held before deliveries go back, so that the client forgets them.
         self.on_release: Callable[[], None] = _nothing
+        #: Whether the broker reads nothing from it, for an alarm of memory or disk.
+        self.is_blocked = False
+        #: Called when that begins.
+        self.on_blocked: Callable[[], None] = _nothing
         #: Called with a mark and whether the broker has the message.
         self.on_confirm: Callable[[str, bool], None] = _ignore_confirm
         self._when_sent: dict[type[Method], Callable[[_Channel, Any], None]] = {
@@ -240,6 +244,8 @@ class Observer:
             Basic.GetEmpty: self._found_empty,
             Basic.RecoverOk: self._recovered,
             Channel.Close: self._closed_by_broker,
+            Connection.Blocked: self._blocked,
+            Connection.Unblocked: self._unblocked,
             Exchange.BindOk: self._answered,
             Exchange.DeclareOk: self._answered,
             Exchange.DeleteOk: self._answered,
@@ -336,6 +342,7 @@ class Observer:
     def opened(self) -> None:
         """Learn that a new connection begins: its channels begin anew."""
         self._channels.clear()
+        self.is_blocked = False
 
     def channel_closed(self, number: int, why: str) -> None:
         """Learn that a channel is closed; what it held goes back."""
@@ -374,10 +381,21 @@ class Observer:
         """Whether a delivery of that tag waits to be settled on a channel."""
         return tag in self._channel(number).unsettled
 
-    def release(self, why: str) -> None:
-        """Record that what the client held goes back to its queues."""
+    def in_doubt(self, number: int) -> bool:
+        """Whether something was settled on a channel, and nothing has shown yet that the broker knows of it."""
+        return any(_takes_away(each[1]) for each in self._channel(number).sent)
+
+    def release(self, why: str, *, by_a_cut: bool = False) -> None:
+        """Record that what the client held goes back to its queues.
+
+        Args:
+            why: In words.
+            by_a_cut: Whether its connection is cut: what it sent last may not arrive then.
+        """
         with self.lock:
             for channel in self._channels.values():
+                if by_a_cut:
+                    self._doubt(channel.sent, why)
                 self._end(channel, why)
 
     def lose_sight(self, why: str) -> None:
@@ -654,6 +672,17 @@ class Observer:
             self._unmarked.emptied(queue)
             self._log.record(kind, self.client, queue, detail=int(answer.message_count))
 
+    # -- alarms ---------------------------------------------------------------------------------------
+
+    def _blocked(self, _channel: _Channel, method: Connection.Blocked) -> None:
+        self.is_blocked = True
+        self._log.record("blocked", self.client, self.queue, detail=str(method.reason))
+        self.on_blocked()
+
+    def _unblocked(self, _channel: _Channel, _method: Method) -> None:
+        self.is_blocked = False
+        self._log.record("unblocked", self.client, self.queue)
+
     # -- the end of a channel -------------------------------------------------------------------------
 
     def _closed_by_broker(self, channel: _Channel, method: Channel.Close) -> None:
@@ -692,7 +721,7 @@ class Observer:
     def _doubt(self, sent: Iterable[_Sent], what: str) -> None:
         """Record that what was settled may not be: nothing has shown that the broker knew of it when this happened."""
         for _, method, _, settled in sent:
-            if isinstance(method, Settling) and _handback(method) is not Handback.REQUEUE:
+            if _takes_away(method):
                 for held in settled:
                     self.record("unknown", held, f"its {_ANSWERS[type(method)]} may not have arrived before {what}")
 
@@ -743,6 +772,11 @@ def _handback(method: Settling) -> Detail:
     if isinstance(method, Basic.Ack):
         return ""
     return Handback.REQUEUE if method.requeue else Handback.DISCARD
+
+
+def _takes_away(method: Method) -> bool:
+    """Whether a method takes deliveries from their queue for good."""
+    return isinstance(method, Settling) and _handback(method) is not Handback.REQUEUE
 
 
 def _up_to(numbers: Iterable[int], last: int) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from workq_helpers.log.details import Binding, Counted
+from workq_helpers.log.details import Binding, Counted, ExchangeOptions
 from workq_helpers.log.events import Row
 from workq_helpers.log.ledger import BROKER, Ledger, LogCounts
 from workq_helpers.log.observer import Book
@@ -25,6 +25,8 @@ _NOTHING = LogCounts(0, 0)
 
 Counts = Mapping[str, "QueueCounts"]
 
+_KINDS = {ExchangeOptions: "exchange declared", Binding: "bound"}
+
 
 class Stocktaking:
     """Compares counts with the log again and again, until they agree or it is sure that they will not.
@@ -35,7 +37,7 @@ class Stocktaking:
         book: The log, and who writes to it.
         ledger: Returns where the messages are, as the log has it now.
         ask: Asks the broker for its counts.
-        ask_bindings: Asks it for its bindings, each with its queue.
+        ask_routes: Asks it for its exchanges, and for its bindings, each with the queue that it leads to.
         steady_looks: How often the counts must be the same; more where they are known to lag.
     """
 
@@ -44,7 +46,7 @@ class Stocktaking:
         book: Book,
         ledger: Callable[[], Ledger],
         ask: Callable[[], Counts],
-        ask_bindings: Callable[[], list[tuple[str, Binding]]],
+        ask_routes: Callable[[], list[tuple[str, Binding | ExchangeOptions]]],
         *,
         steady_looks: int = STEADY_LOOKS,
     ) -> None:
@@ -52,7 +54,7 @@ class Stocktaking:
         self._log = book.log
         self._ledger = ledger
         self._ask = ask
-        self._ask_bindings = ask_bindings
+        self._ask_routes = ask_routes
         self._steady_looks = steady_looks
         self._before: tuple[int, Counts] | None = None
         self._looks = 0
@@ -82,8 +84,10 @@ class Stocktaking:
         return self._looks >= self._steady_looks and self._record(events, ledger, counts)
 
     def _record(self, events: int, ledger: Ledger, counts: Counts) -> bool:
-        bindings = self._new_bindings(ledger)
-        rows: list[Row] = [(0.0, "bound", BROKER, queue, None, "", None, False, each) for queue, each in bindings]
+        rows: list[Row] = [
+            (0.0, _KINDS[type(each)], BROKER, queue, None, "", None, False, each)
+            for queue, each in self._new_routes(ledger)
+        ]
         for _ in range(_ROUNDS):
             found = _differences(ledger, counts)
             if not found:
@@ -95,12 +99,15 @@ class Stocktaking:
             ledger = self._ledger()
         return not _differences(ledger, counts)
 
-    def _new_bindings(self, ledger: Ledger) -> list[tuple[str, Binding]]:
-        """Return the bindings that nobody saw being made, where a message waits for them."""
+    def _new_routes(self, ledger: Ledger) -> list[tuple[str, Binding | ExchangeOptions]]:
+        """Return the exchanges and bindings that nobody saw being made, where a message waits for them.
+
+        Those of queues come last: a message is placed by them, once all is known that lies before.
+        """
         if not ledger.has_adrift():
             return []
-        known = set(ledger.bindings())
-        return [each for each in self._ask_bindings() if each not in known]
+        known = set(ledger.routes())
+        return sorted((each for each in self._ask_routes() if each not in known), key=lambda each: bool(each[0]))
 
 
 def disagreements(ledger: Ledger, counts: Counts) -> list[str]:

@@ -348,6 +348,11 @@ def _translated(
         return _login_refused(endpoint)
     if isinstance(error, pika.exceptions.ProbableAccessDeniedError):
         return _virtual_host_refused(_reason(error), endpoint)
+    if isinstance(error, pika.exceptions.NoFreeChannels):
+        return QueueError(
+            f"This connection to RabbitMQ{_at(endpoint)} has as many channels open as it may have. Close one with "
+            "channel.close(), or open another connection, for example with lesson.connect()."
+        )
     if isinstance(error, pika.exceptions.ConnectionClosed):
         return _connection_closed(error.reply_code, error.reply_text, endpoint, queue)
     if isinstance(error, pika.exceptions.IncompatibleProtocolError):
@@ -446,6 +451,11 @@ def _connection_closed(code: int, text: str, endpoint: Endpoint | None, queue: s
         )
     if code == 403:
         return _login_refused(endpoint)
+    if code == 530 and "channel_max" in text:
+        return ConnectionLostError(
+            f"RabbitMQ{_at(endpoint)} closed the connection, which had as many channels as it may have: {code} {text}. "
+            "Open a new one, and close channels that nobody needs any more: channel.close()."
+        )
     if code == 530:
         return _virtual_host_refused(text, endpoint)
     if code == 320:

@@ -188,19 +188,6 @@ class Management:
         rows = self._rows(path_of("queues", virtual_host), params=_CURRENT, virtual_host=virtual_host)
         return [_members(row) for row in rows]
 
-    def bindings(self, virtual_host: str) -> list[tuple[str, str, str]]:
-        """Return each binding of a queue to an exchange but the default one: the queue, the exchange, the key.
-
-        Raises:
-            VirtualHostRefusedError: If there is no such virtual host, or not for this user.
-        """
-        rows = self._rows(path_of("bindings", virtual_host), virtual_host=virtual_host)
-        return [
-            (row["destination"], row["source"], row["routing_key"])
-            for row in rows
-            if row["source"] and row["destination_type"] == "queue"
-        ]
-
     def routes(self, virtual_host: str) -> Routes:
         """Return the exchanges of a virtual host with their bindings, and where its queues' dead letters go.
 

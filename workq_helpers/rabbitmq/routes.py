@@ -20,6 +20,12 @@ class Binding(NamedTuple):
     destination: str
     kind: Literal["queue", "exchange"]
     routing_key: str
+    arguments: tuple[tuple[str, object], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What it goes by, in a few words: its key, or else its arguments."""
+        return self.routing_key or ", ".join(f"{name}={value}" for name, value in self.arguments)
 
 
 class Exchange(NamedTuple):
@@ -28,6 +34,8 @@ class Exchange(NamedTuple):
     name: str
     type: str
     bindings: tuple[Binding, ...]
+    durable: bool = False
+    alternate: str = ""
 
 
 class DeadLetters(NamedTuple):
@@ -59,11 +67,18 @@ def routes_of(
     """Return the routes that three listings of the management API tell of."""
     bound: dict[str, list[Binding]] = {}
     for row in bindings:
-        key = row["routing_key"] or ", ".join(f"{name}={value}" for name, value in row.get("arguments", {}).items())
-        bound.setdefault(row["source"], []).append(Binding(row["destination"], row["destination_type"], key))
+        arguments = tuple(row.get("arguments", {}).items())
+        binding = Binding(row["destination"], row["destination_type"], row["routing_key"], arguments)
+        bound.setdefault(row["source"], []).append(binding)
     return Routes(
         tuple(
-            Exchange(row["name"], row["type"], tuple(bound.get(row["name"], ())))
+            Exchange(
+                row["name"],
+                row["type"],
+                tuple(bound.get(row["name"], ())),
+                bool(row.get("durable")),
+                str(row.get("arguments", {}).get("alternate-exchange", "")),
+            )
             for row in exchanges
             if row["name"] and (row["name"] in bound or not row["name"].startswith("amq."))
         ),

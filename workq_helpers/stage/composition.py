@@ -156,7 +156,7 @@ def _exchange_card(exchange: Exchange) -> ExchangeCard:
         "name": exchange.name,
         "type": exchange.type,
         "bindings": [
-            {"destination": each.destination, "kind": each.kind, "routing_key": each.routing_key}
+            {"destination": each.destination, "kind": each.kind, "routing_key": each.label}
             for each in exchange.bindings[:MOST_BINDINGS]
         ],
         "more": max(0, len(exchange.bindings) - MOST_BINDINGS),
