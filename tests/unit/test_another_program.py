@@ -76,3 +76,44 @@ def test_a_function_that_remembers_nothing_has_altered_nothing() -> None:
     copied, memory = as_another_program(names["callback"])
     assert copied("Tea") is True
     assert memory.altered == []
+
+
+WRAPPED = """
+import functools
+
+seen = set()
+
+def with_list(known, name, also):
+    known.append(name)
+    also.append(name)
+    return len(known) + len(also)
+
+callback = functools.partial(with_list, [], also=[])
+
+def announced(function):
+    @functools.wraps(function)
+    def call(name):
+        return function(name)
+    return call
+
+@announced
+def decorated(name):
+    seen.add(name)
+    return len(seen)
+"""
+
+
+def test_what_a_partial_was_given_is_another_programs_own() -> None:
+    names = cell(WRAPPED)
+    one, memory = as_another_program(names["callback"])
+    other, _ = as_another_program(names["callback"])
+    assert (one("soup"), one("tea"), other("bread")) == (2, 4, 2)
+    assert memory.altered == ["known", "also"]
+
+
+def test_what_a_function_below_a_decorator_remembers_is_another_programs_own() -> None:
+    names = cell(WRAPPED)
+    one, memory = as_another_program(names["decorated"])
+    other, _ = as_another_program(names["decorated"])
+    assert (one("soup"), one("tea"), other("bread")) == (1, 2, 1)
+    assert memory.altered == ["seen"]

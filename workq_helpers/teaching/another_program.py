@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import functools
+import inspect
 from collections import deque
 from collections.abc import Callable
 from types import CellType, CodeType, FunctionType, MethodType
@@ -44,11 +46,14 @@ def as_another_program(function: Any) -> tuple[Callable[..., object], Memory]:
     """Return a function that does the same and shares no memory with the one it comes from.
 
     Args:
-        function: A learner's; what is no plain function, method or object of the notebook's own is returned as it is.
+        function: A learner's; what is no plain function, method, `functools.partial` or object of the notebook's own
+            is returned as it is.
 
     Returns:
         The function, and what it remembers outside its calls.
     """
+    if isinstance(function, functools.partial):
+        return _partial(function)
     memory = Memory()
     if isinstance(function, MethodType):
         return MethodType(function.__func__, memory.keep("self", function.__self__)), memory
@@ -56,6 +61,14 @@ def as_another_program(function: Any) -> tuple[Callable[..., object], Memory]:
         return _Names(function.__globals__, memory).copied(function), memory
     kept: Any = memory.keep("self", function)
     return kept, memory
+
+
+def _partial(function: functools.partial[Any]) -> tuple[Callable[..., object], Memory]:
+    inner, memory = as_another_program(function.func)
+    names = list(inspect.signature(function.func).parameters)
+    given = [memory.keep(name, value) for name, value in zip(names, function.args, strict=False)]
+    by_keyword = {name: memory.keep(name, value) for name, value in function.keywords.items()}
+    return functools.partial(inner, *given, *function.args[len(given) :], **by_keyword), memory
 
 
 class _Names:
@@ -94,14 +107,15 @@ class _Names:
         used.update(*(inner.co_names for inner in code.co_consts if isinstance(inner, CodeType)))
         for name in (used & self._original.keys()) - self._seen:
             self._seen.add(name)
-            value = self._original[name]
-            if isinstance(value, FunctionType) and value.__globals__ is self._original:
-                self.own[name] = self.copied(value)
-            else:
-                self.own[name] = self.memory.keep(name, value)
+            self.own[name] = self._kept(name, self._original[name])
 
     def _copied_cell(self, name: str, cell: CellType) -> CellType:
-        return CellType(self.memory.keep(name, cell.cell_contents)) if _is_full(cell) else cell
+        return CellType(self._kept(name, cell.cell_contents)) if _is_full(cell) else cell
+
+    def _kept(self, name: str, value: Any) -> object:
+        if isinstance(value, FunctionType) and value.__globals__ is self._original:
+            return self.copied(value)  # such as the function below a decorator
+        return self.memory.keep(name, value)
 
 
 def _is_full(cell: CellType) -> bool:

@@ -185,8 +185,10 @@ def _nobody_parked_it(arguments: dict[str, Any]) -> str:
 _ORDERS = ("Soup.", "Tea.", "Bread.", "Tea.")
 _LATE = "Cake."
 #: At which attempt to publish the program is killed: before RabbitMQ has the message, and after.
-_KILLED_BEFORE, _KILLED_AFTER = 2, 4
-_RUNS = 4
+_KILLED_BEFORE, _KILLED_AFTER = 2, 5
+#: At which attempt the connection is gone.
+_LOST_BEFORE = 3
+_RUNS = 5
 _MOST_ATTEMPTS = 50
 
 
@@ -205,6 +207,8 @@ class _Desk:
         self._path = str(Path(folder) / "shop.db")
         self.attempts = 0
         self.killed = False
+        #: What the program was to send when its connection was gone; empty if it was not.
+        self.unsent = ""
         #: What was ever in the outbox: tasks by key.
         self.rows = {f"order-{number}": order for number, order in enumerate(_ORDERS, start=1)}
         with self.database() as database, database:
@@ -224,12 +228,12 @@ class _Desk:
             return [task for (task,) in database.execute("SELECT task FROM outbox")]
 
     def run(self, empty_outbox: Any) -> None:
-        """Call the function as one program, which may be killed.
+        """Call the function as one program, which may be killed or lose its connection.
 
         Raises:
             CheckFailedError: It raised something of its own.
         """
-        self.killed = False
+        self.killed, before = False, self.unsent
         with self.database() as database, self._trial.channel() as channel:
             channel.confirm_delivery()
             self._watch(channel, database)
@@ -239,7 +243,7 @@ class _Desk:
                 if not self.killed:
                     raise
             except BaseException as error:  # whatever it does, it ends there
-                if not self.killed:
+                if not self.killed and self.unsent == before:
                     self._trial.no_channel_was_closed()
                     raise CheckFailedError(f"empty_outbox raised {type(error).__name__}: {error}") from error
 
@@ -247,12 +251,15 @@ class _Desk:
         publish, signature = channel.basic_publish, inspect.signature(BlockingChannel.basic_publish)
 
         def watched(*arguments: Any, **named: Any) -> None:
-            signature.bind(channel, *arguments, **named)
+            body = signature.bind(channel, *arguments, **named).arguments["body"]
             self.attempts += 1
             if self.attempts > _MOST_ATTEMPTS:
                 self._die(channel, database)
             if self.attempts == _KILLED_BEFORE:
                 self._die(channel, database)
+            if self.attempts == _LOST_BEFORE:
+                self.unsent = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
+                pika_private.cut(channel.connection._impl)
             publish(*arguments, **named)
             if self.attempts == _KILLED_AFTER + 1:
                 self._late_order()
@@ -291,16 +298,18 @@ def _mend_the_outbox(trial: Trial, empty_outbox: Any) -> str:
         trial.no_channel_was_closed()
         left = desk.left()
     sent = _fetch_all(trial)
-    _judge(sent, desk.rows, left)
+    _judge(sent, desk, left)
     twice = len(sent) - len(set(sent))
     return (
         f"{len(desk.rows)} orders were in the outbox, and all of them came to the queue, though the program was "
-        f"killed {kills} times. {twice} came twice, with the same message_id: whoever gets it can know it again."
+        f"killed {kills} times and lost its connection once. {twice} came twice, with the same message_id: whoever "
+        f"gets it can know it again."
     )
 
 
-def _judge(sent: list[_Sent], rows: Mapping[str, str], left: list[str]) -> None:
+def _judge(sent: list[_Sent], desk: _Desk, left: list[str]) -> None:
     """Hold what came to the queue against the rows that were in the outbox."""
+    rows = desk.rows
     wanted = Counter(rows.values())
     named_by_row = all(each.key is not None and rows.get(each.key) == each.task for each in sent)
     there = Counter(each.task for each in (set(sent) if named_by_row else sent))
@@ -309,7 +318,7 @@ def _judge(sent: list[_Sent], rows: Mapping[str, str], left: list[str]) -> None:
     strange = next((task for task in there if task not in wanted), None)
     if strange is not None:
         raise CheckFailedError(f"{strange!r} came to the queue, which nobody ordered. Send each task as it is.")
-    _none_is_lost([task for task in wanted if there[task] < wanted[task]], there, left)
+    _none_is_lost([task for task in wanted if there[task] < wanted[task]], there, left, desk.unsent)
     if left:
         raise CheckFailedError(
             f"All was sent, and {', '.join(f'{task!r}' for task in left)} is still in the outbox, to be sent again by "
@@ -333,7 +342,7 @@ def _judge(sent: list[_Sent], rows: Mapping[str, str], left: list[str]) -> None:
         )
 
 
-def _none_is_lost(missing: list[str], there: Counter[str], left: list[str]) -> None:
+def _none_is_lost(missing: list[str], there: Counter[str], left: list[str], unsent: str) -> None:
     if not missing:
         return
     if missing[0] in left:
@@ -349,6 +358,11 @@ def _none_is_lost(missing: list[str], there: Counter[str], left: list[str]) -> N
         raise CheckFailedError(
             f"'{missing[0]}' is lost: another one with the same text was sent, and it was taken for that or left the "
             f"outbox with it. Equal orders are not the same order; their keys tell them apart."
+        )
+    if missing[0] == unsent:
+        raise CheckFailedError(
+            f"'{unsent}' is lost: the connection was gone, basic_publish raised an error, and the row left the outbox "
+            f"all the same. Delete it only when basic_publish has come back without one."
         )
     raise CheckFailedError(
         f"'{missing[0]}' is lost: it had left the outbox when the program was killed, and RabbitMQ had not got it. "
