@@ -142,14 +142,11 @@ def users(folders: str, marks: str) -> list[Part]:
 
 
 def before() -> list[Part]:
-    """Return what the others need."""
-    return [Part("make setup", "make setup"), image("4.3")]
-
-
-def without_rabbitmq() -> list[Part]:
-    """Return what is short and needs no RabbitMQ: at the end, for the two at a time to end together."""
+    """Return what the others need, and what needs no RabbitMQ meanwhile."""
     ready = ("make setup", "tools of the stage")
     return [
+        Part("make setup", "make setup"),
+        image("4.3"),
         Part("tools of the stage", "make node_modules/.package-lock.json"),  # at once: two parts want them
         Part("make lint", "make lint", needs=ready),
         Part("text", tests("tests/unit tests/notebooks"), needs=ready, marks="text"),
@@ -164,17 +161,16 @@ def anywhere(marks: str) -> list[Part]:
 
 
 def gate() -> list[Part]:
-    """Return the parts of the gate: each test where it can fail, and what takes longest first."""
+    """Return the parts of the gate: each test where it can fail."""
     return [
         *before(),
         in_docker("4.3", "docker-4.3", tests(FOLDERS), marks=DOCKER),
-        in_docker("4.3", "browser", tests("tests/browser"), marks=ONCE),
         *users(f"{FOLDERS} tests/browser", USER),
         *anywhere("not nightly"),
+        in_docker("4.3", "browser", tests("tests/browser"), needs=("tools of the stage",), marks=ONCE),
         *in_copy("3.10", "lowest", f"{FOLDERS} tests/browser", LOWEST),
         in_docker("4.3", "endurance", tests("tests/endurance"), marks=ONCE),
         in_docker("4.3", "chaos", ".ci/campaign 25"),
-        *without_rabbitmq(),
     ]
 
 
@@ -184,13 +180,12 @@ def nightly() -> list[Part]:
         *before(),
         in_docker("4.3", "docker-4.3", tests(FOLDERS), marks=ALL),
         *users(f"{FOLDERS} tests/browser", f"{ALL} and not once and not root"),
-        in_docker("4.3", "browser", tests("tests/browser"), marks=ALL),
+        in_docker("4.3", "browser", tests("tests/browser"), needs=("tools of the stage",), marks=ALL),
         *anywhere(ALL),
         *in_copy("3.10", "lowest", f"{FOLDERS} tests/browser", f"{ALL} and not once"),
         *in_copy("4.0", "newest", f"{FOLDERS} tests/browser", f"{ALL} and not once"),
         in_docker("4.3", "endurance", tests("tests/endurance"), marks=ALL),
         in_docker("4.3", "chaos", ".ci/campaign 200"),
-        *without_rabbitmq(),
     ]
 
 
