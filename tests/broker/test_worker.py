@@ -625,9 +625,14 @@ def test_a_callback_may_stop_its_worker(lesson: Lesson, poll_for: Any) -> None:
 # -- what a kill does to acknowledgments that were sent just before
 
 
-@pytest.mark.parametrize("queue_type", ["classic", "quorum"])
-def test_what_a_killed_worker_had_acknowledged_is_done_and_does_not_come_back(lesson: Lesson, queue_type: str) -> None:
-    count, tags = 300, list[int]()
+@pytest.mark.parametrize(
+    ("queue_type", "count", "fates"),
+    [("classic", 300, {"done"}), ("quorum", 30, {"done"}), ("quorum", 300, {"done", "unknown"})],
+)
+def test_what_a_killed_worker_had_acknowledged_is_done_and_does_not_come_back(
+    lesson: Lesson, queue_type: str, count: int, fates: set[str]
+) -> None:
+    tags = list[int]()
     acknowledged = threading.Event()
 
     def acknowledge_all_at_the_end(ch: Any, method: Any, properties: Any, body: bytes) -> None:
@@ -649,6 +654,9 @@ def test_what_a_killed_worker_had_acknowledged_is_done_and_does_not_come_back(le
         assert acknowledged.wait(60)
         worker.kill()
         places = [message.place for message in lesson.ledger() if message.queue == queue]
-        assert places == ["done"] * count + ["waiting"] * count
+        assert set(places[:count]) <= fates  # a quorum queue's channel may lose what exceeds 32 commands
+        assert places[count:] == ["waiting"] * count
         assert lesson.take_stock()
-        assert lesson.ledger().missing_count(queue) == lesson.ledger().unseen(queue) == 0
+        ledger = lesson.ledger()
+        unknown = [message for message in ledger if (message.queue, message.place) == (queue, "unknown")]
+        assert (ledger.missing_count(queue), ledger.unseen(queue)) == (len(unknown), 0)

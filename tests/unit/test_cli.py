@@ -171,10 +171,10 @@ def test_doctor_starts_the_kernel_that_a_lesson_gets(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     finding = doctor._kernel(tmp_path)
     assert finding.verdict == "ok", finding.found
-    for name in ("enum", "heapq", "re", "turtle", "types"):  # what is beside the notebook comes behind Python's own
+    for name in ("enum", "heapq", "re", "sched", "types"):  # what is beside the notebook comes behind Python's own
         (tmp_path / f"{name}.py").write_text("raise RuntimeError('mine')\n")
     (tmp_path / "of_mine.py").write_text("x = 1\n")
-    cell = f"import heapq, of_mine, turtle; {kernel_trial.CELL}"
+    cell = f"import heapq, of_mine, sched; {kernel_trial.CELL}"
     trial = f"from workq_helpers.cli import kernel_trial; kernel_trial.CELL = {cell!r}; kernel_trial.main()"
     command = [sys.executable, "-P", "-c", trial, str(tmp_path)]
     done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=True, timeout=120)

@@ -28,6 +28,7 @@ from workq_helpers.log.details import (
     Mistake,
     ProgramOptions,
     PublishOptions,
+    QueueOptions,
 )
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.messages import MARK_HEADER, Marks, task_text
@@ -39,6 +40,10 @@ __all__ = ["Book", "Held", "Observer"]
 #: How many of the methods sent last are remembered, for the case that the broker closes the channel for one of them.
 _REMEMBERED = 5_000
 
+#: How many commands a channel has under way to a quorum queue; further ones wait in it, and end with it
+#: (``quorum_commands_soft_limit`` of RabbitMQ). Its answers show nothing of those.
+_QUORUM_COMMANDS = 32
+
 Settling = Basic.Ack | Basic.Nack | Basic.Reject
 
 
@@ -49,6 +54,7 @@ class Book:
         self.log = log
         self.trace = Trace(log)
         self.marks = Marks()
+        self._quorum_queues: set[str] = set()
         self._observers: weakref.WeakSet[Observer] = weakref.WeakSet()
         self._lock = threading.Lock()
 
@@ -56,6 +62,18 @@ class Book:
         """Learn of another observer that writes here."""
         with self._lock:
             self._observers.add(observer)
+
+    def declared(self, client: str, queue: str, options: QueueOptions) -> None:
+        """Record that a client declared a queue."""
+        self.log.record("declared", client, queue, detail=options)
+        if options.type == "quorum":
+            self._quorum_queues.add(queue)
+        else:
+            self._quorum_queues.discard(queue)
+
+    def is_quorum(self, queue: str) -> bool:
+        """Whether a queue was last declared as a quorum queue."""
+        return queue in self._quorum_queues
 
     def agreed(self, events: int) -> None:
         """Learn that the broker's counts were those of the log when it had so many events: all had arrived by then."""
@@ -198,6 +216,7 @@ class Observer:
         self.queue = ""
         self._shown: ProgramOptions | None = None
         self._has_published = False
+        self._book = book
         self._log = book.log
         self._trace = book.trace
         self._marks = book.marks
@@ -316,7 +335,14 @@ class Observer:
             if handle is not None:
                 handle(channel, method)
             if channel.requests and type(method).__name__ == f"{type(channel.requests[0][0]).__name__}Ok":
-                channel.forget_up_to(channel.requests.popleft()[1])
+                self._answer_shows(channel, channel.requests.popleft()[1])
+
+    def _answer_shows(self, channel: _Channel, number: int) -> None:
+        """Learn that a channel has come to a method, and so to all before; a quorum queue may not have."""
+        before = (each for each in channel.sent if each[0] <= number and _takes_away(each[1]))
+        held_up = sum(any(self._book.is_quorum(held.queue) for held in settled) for _, _, _, settled in before)
+        if held_up <= _QUORUM_COMMANDS:
+            channel.forget_up_to(number)
 
     def received_message(
         self, number: int, method: Method, properties: BasicProperties, body: bytes, size: int = -1
@@ -644,7 +670,7 @@ class Observer:
         channel.last_queue = answer.queue
         asked = channel.requests[0][0] if channel.requests else None
         if isinstance(asked, Queue.Declare) and not asked.passive:
-            self._log.record("declared", self.client, answer.queue, detail=queue_options(asked))
+            self._book.declared(self.client, answer.queue, queue_options(asked))
 
     def _answered(self, channel: _Channel, method: Method) -> None:
         """Record what was asked of exchanges and bindings, once it was answered, or sent if no answer comes."""
@@ -662,7 +688,7 @@ class Observer:
             self._log.record(kind, self.client, detail=exchange_options(asked))
         elif isinstance(asked, Queue.Declare) and asked.nowait:
             channel.last_queue = asked.queue
-            self._log.record("declared", self.client, asked.queue, detail=queue_options(asked))
+            self._book.declared(self.client, asked.queue, queue_options(asked))
 
     def _emptied(self, channel: _Channel, answer: Queue.DeleteOk | Queue.PurgeOk) -> None:
         asked = channel.requests[0][0] if channel.requests else None
