@@ -135,6 +135,7 @@ def test_two_views_in_one_notebook_stay_in_step(busy: Stage) -> None:
         expect(view).to_have_attribute("data-mode", "paused")
 
 
+@pytest.mark.timeout(300)  # on a busy machine a run of a cell takes a second
 def test_a_cell_run_a_hundred_times_leaves_one_view_and_nothing_else(busy: Stage) -> None:
     for _ in range(5):
         busy.notebook.run(1)
