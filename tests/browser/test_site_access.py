@@ -29,6 +29,10 @@ LOOKS = [("light", 1280), ("dark", 1280), ("light", 400), ("dark", 400)]
 
 _UNFOLD = "() => { for (const fold of document.querySelectorAll('details')) fold.open = true; }"
 
+#: Whether the page has come to its new size: what scrolls there can be reached by keyboard.
+_RESIZED = """() => [...document.querySelectorAll("article pre")]
+    .every(box => box.scrollWidth <= box.clientWidth || box.tabIndex >= 0)"""
+
 
 @pytest.fixture(scope="module")
 def reader(playwright: Playwright) -> Iterator[Browser]:
@@ -64,6 +68,7 @@ def test_no_page_keeps_anybody_out(page: Page, lesson_site: Path, name: str) -> 
     for theme, width in LOOKS:
         page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # one of its literals
         page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function(_RESIZED)
         found[theme, width] = violations(page)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"it fits {width} pixels"
     assert not any(found.values()), found
