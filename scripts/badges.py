@@ -15,7 +15,7 @@ import sys
 import tomllib
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import nbformat
 
@@ -127,14 +127,14 @@ def in_colab(address: Address, lesson: str) -> str:
 def for_colab(address: Address, notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Return a lesson with a first cell that sets the course up, and links that lead to where it is published."""
     made = copy.deepcopy(notebook)
+    there = f"{address.url}/blob/{address.branch}/notebooks/"
+    pictures = f"{address.url}/raw/{address.branch}/notebooks/"
     for cell in made.cells:
         if cell.cell_type == "markdown":
             cell.source = re.sub(r"\]\((\w+\.ipynb)\)", lambda found: f"]({in_colab(address, found[1])})", cell.source)
-            there = f"{address.url}/blob/{address.branch}/notebooks/"
-            pictures = f"{address.url}/raw/{address.branch}/notebooks/"
             cell.source = re.sub(r"(!\[[^]]*\]\()(?!\w+:)", rf"\1{pictures}", cell.source)
-            cell.source = cell.source.replace("](../", f"]({address.url}/blob/{address.branch}/")
-            cell.source = re.sub(r"\]\((?!\w+:|#)", f"]({there}", cell.source)
+            links = r"\]\((?!\w+:|#)([^)]*)"
+            cell.source = re.sub(links, lambda found: f"]({urljoin(there, found[1])}", cell.source)
     setup = nbformat.v4.new_code_cell(_SETUP.format(branch=address.branch, url=address.url), id="colab")
     made.cells.insert(0, setup)
     return made

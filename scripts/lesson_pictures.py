@@ -4,7 +4,6 @@ They are for those who read on GitHub, so they are real, small, and give no answ
 browser tests' film strip photographs, the others a moment of a kept run; both need a Chromium.
 """
 
-import gzip
 import io
 import os
 import subprocess
@@ -14,11 +13,11 @@ from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
+from recording import KEPT, Recording
 
 from tests.browser import chromium
 from workq_helpers import Lesson, print_work_and_ack
 from workq_helpers.stage.run_page import PLAYER_CSS, PLAYER_JS, player_element
-from workq_helpers.stage.saved_run import SavedRun
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "notebooks" / "pictures"
@@ -30,8 +29,6 @@ STAGES = {
     "stage-at-work-light.png": PICTURES / "stage.png",
     "stage-killed-light.png": ROOT / "docs" / "stage.png",
 }
-
-RUNS = ROOT / "tests" / "runs"
 
 #: For each other lesson the kept run that its picture shows, and the second: work goes on, and nothing is decided yet.
 MOMENTS = {
@@ -72,7 +69,7 @@ def photograph_runs() -> None:
     with sync_playwright() as playwright, chromium.launch(playwright) as browser:
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         for lesson, (experiment, at_seconds) in MOMENTS.items():
-            run = SavedRun.parse(gzip.decompress((RUNS / lesson / f"{experiment}.json.gz").read_bytes()).decode())
+            run = Recording.load(KEPT / lesson).runs[experiment]
             page.set_content(
                 f"<!doctype html><style>{PLAYER_CSS}</style>{player_element(run, at_seconds)}"
                 f'<script type="module">{PLAYER_JS}</script>'

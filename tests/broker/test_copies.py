@@ -171,7 +171,7 @@ def test_an_exchange_leads_to_others_and_to_its_alternate(lesson: Lesson, channe
     assert copies(lesson) == expected
 
 
-def test_exchanges_that_nobody_saw_are_asked_for(lesson: Lesson, channel: Any) -> None:
+def test_exchanges_that_nobody_saw_are_asked_for(lesson: Lesson, channel: Any, poll_for: Any) -> None:
     with pika.BlockingConnection(lesson.broker.connection_parameters(lesson.virtual_host)) as unseen:
         other = unseen.channel()
         other.exchange_declare("rest", "fanout", durable=True)
@@ -184,6 +184,7 @@ def test_exchanges_that_nobody_saw_are_asked_for(lesson: Lesson, channel: Any) -
         other.queue_bind("right", "rest")
     channel.basic_publish("front", "order", b"T", pika.BasicProperties(headers={"hot": True}))
     channel.basic_publish("front", "order", b"U")
+    poll_for(lambda: [lesson.queue_counts()[queue].ready for queue in ("left", "right")] == [1, 1])
     assert lesson.take_stock()
     assert copies(lesson) == {("T", "left"): "waiting", ("U", "right"): "waiting"}
     assert not any(lesson.ledger().unseen(queue) for queue in ("left", "right"))

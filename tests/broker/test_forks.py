@@ -86,11 +86,12 @@ def test_a_childs_end_is_not_its_parents(broker: Broker, way: str) -> None:
     assert ended.stdout.endswith("all is there\n")
 
 
-def test_a_lesson_on_an_address_stays_too(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("way", ["exit", pytest.param("exit after everything was dropped", marks=pytest.mark.nightly)])
+def test_a_lesson_on_an_address_stays_too(broker: Broker, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     monkeypatch.delenv("WORKQ_BROKER", raising=False)
     monkeypatch.setenv("WORKQ_BROKER_URL", address_of(broker.endpoint))
     monkeypatch.setenv("WORKQ_MANAGEMENT_URL", broker.endpoint.management_url or "")
-    test_a_childs_end_is_not_its_parents(broker, "exit")
+    test_a_childs_end_is_not_its_parents(broker, way)
 
 
 _KERNEL_WITH_A_CHILD = """

@@ -452,7 +452,8 @@ def reading_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Python 3.11.2's asyncio: who is told to pause as it is connected reads all the same, once."""
 
     def add_reader(self: Any, fd: int, callback: Any, *args: Any) -> None:
-        self._loop._add_reader(fd, callback, *args)
+        if not self._closing:
+            self._loop._add_reader(fd, callback, *args)
 
     monkeypatch.setattr("asyncio.selector_events._SelectorTransport._add_reader", add_reader)
 

@@ -43,6 +43,13 @@ def browser(playwright: Playwright, server: Server) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
+def reader(playwright: Playwright) -> Iterator[Browser]:
+    """A browser without JupyterLab, for pages that need none."""
+    with chromium.launch(playwright) as launched:
+        yield launched
+
+
+@pytest.fixture(scope="module")
 def tab(browser: Browser, server: Server, request: pytest.FixtureRequest) -> Iterator[Tab]:
     """A tab with JupyterLab, for every test of a module: loading it takes longer than most of them."""
     opened = Tab(browser, server, request.module.__name__.rpartition(".")[2])

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser import chromium
 from tests.browser.axe import violations
 from tests.browser.lab import SCREENSHOTS
 from workq_helpers.stage.widget import StageWidget
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Playwright
+    from playwright.sync_api import Browser, Page
 
 FRAMES = json.loads((Path(__file__).parents[1] / "js" / "frames.json").read_text(encoding="utf-8"))
 
@@ -57,12 +56,6 @@ _NAMES_OUTSIDE = """() => [...document.querySelectorAll(".workq-worker")].filter
 }).map(card => card.dataset.worker)"""
 
 
-@pytest.fixture(scope="module")
-def browser_alone(playwright: Playwright) -> Iterator[Browser]:
-    with chromium.launch(playwright) as launched:
-        yield launched
-
-
 @pytest.fixture(
     params=[
         pytest.param((600, "light"), id="narrow-light"),
@@ -71,11 +64,11 @@ def browser_alone(playwright: Playwright) -> Iterator[Browser]:
         pytest.param((1200, "light"), id="wide-light", marks=pytest.mark.nightly),
     ]
 )
-def page(browser_alone: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+def page(reader: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     """An empty page that looks as a notebook in a theme does."""
     width, theme = request.param
     light = theme == "light"
-    context = browser_alone.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce")
+    context = reader.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce")
     opened = context.new_page()
     opened.set_content(_PAGE % (StageWidget._css, str(light).lower(), "#ffffff" if light else "#111111"))
     yield opened

@@ -9,21 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import chromium
 from tests.browser.axe import violations
 from tests.browser.lab import SCREENSHOTS
 from workq_helpers.lessons import CHAPTERS
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright
+    from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
 pytestmark = pytest.mark.timeout(330)  # the site is made once, for all of them
-
-
-@pytest.fixture(scope="module")
-def reader(playwright: Playwright) -> Iterator[Browser]:
-    with chromium.launch(playwright) as launched:
-        yield launched
 
 
 @pytest.fixture(params=["light", "narrow", pytest.param("dark", marks=pytest.mark.nightly)])

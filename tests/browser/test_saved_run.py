@@ -10,23 +10,16 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import chromium
 from tests.browser.lab import SCREENSHOTS
 from tests.made_up_runs import MadeUpRun
 from tests.unit.test_saved_run import saved
 from workq_helpers.stage import saving
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Playwright
+    from playwright.sync_api import Browser, Page
 
 EVENTS = 61
 HOSTILE = "</script><img src=x onerror=alert(1)>{}.."
-
-
-@pytest.fixture(scope="module")
-def reader(playwright: Playwright) -> Iterator[Browser]:
-    with chromium.launch(playwright) as launched:
-        yield launched
 
 
 @pytest.fixture(params=["light", "dark", "phone"])

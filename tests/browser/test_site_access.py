@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser import chromium
 from tests.browser.axe import violations
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Playwright
+    from playwright.sync_api import Browser, Page
 
 # The site is made once, for all pages; each of them is opened once.
 pytestmark = pytest.mark.timeout(330)
@@ -32,12 +31,6 @@ _UNFOLD = "() => { for (const fold of document.querySelectorAll('details')) fold
 #: Whether the page has come to its new size: what scrolls there can be reached by keyboard.
 _RESIZED = """() => [...document.querySelectorAll("article pre")]
     .every(box => box.scrollWidth <= box.clientWidth || box.tabIndex >= 0)"""
-
-
-@pytest.fixture(scope="module")
-def reader(playwright: Playwright) -> Iterator[Browser]:
-    with chromium.launch(playwright) as launched:
-        yield launched
 
 
 @pytest.fixture

@@ -15,8 +15,12 @@ LESSON = "import os; from workq_helpers import Lesson, work; print('imported')"
 
 
 def run(code: str, folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    return python("-c", code, folder=folder, **environ)
+
+
+def python(*arguments: str, folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, *arguments],
         cwd=folder,
         env=os.environ | environ,
         capture_output=True,
@@ -62,15 +66,10 @@ def test_the_command_names_it_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["x = 1\n", "1 / 0\n"], ids=["lacks something", "fails"])
 def test_the_command_names_what_it_imports_later(tmp_path: Path, text: str) -> None:
     (tmp_path / "selectors.py").write_text(text)
-    command = "from workq_helpers.cli.command import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", command, "doctor"],
-        cwd="/",
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
+    done = python(
+        *("-c", "from workq_helpers.cli.command import main; main()", "doctor"),
+        folder=Path("/"),
+        PYTHONPATH=str(tmp_path),
     )
     assert done.returncode == 1
     assert done.stderr.startswith(f"Error: `import selectors` finds {tmp_path}/selectors.py")
@@ -93,15 +92,7 @@ def test_the_command_names_what_is_imported_before_anything_of_the_course(tmp_pa
     script = tmp_path / "bin" / "workq"
     script.parent.mkdir()
     script.write_text(SCRIPT)
-    done = subprocess.run(
-        [sys.executable, str(script), "--version"],
-        cwd="/",
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = python(str(script), "--version", folder=Path("/"), PYTHONPATH=str(tmp_path))
     assert done.returncode == 1
     assert done.stderr.startswith(f"Error: `import {name}` finds {tmp_path}/{name}.py")
 

@@ -39,7 +39,7 @@ class Finding:
         name: What.
         verdict: ``"ok"``, ``"warn"`` (does not matter as things are) or ``"bad"`` (keeps the course from working).
         found: What was seen, in a sentence.
-        mend: What to do about it; ``""`` where nothing need be done, or where `found` ends with it.
+        mend: What to do about it; ``""`` where nothing need be done.
         works: Whether a broker can be had there, where it is a source of one.
     """
 
@@ -168,7 +168,8 @@ def _docker(choice: BrokerChoice, environ: Mapping[str, str]) -> Finding | None:
         except BrokerError as error:
             reason = str(error)
     verdict: Verdict = "bad" if choice.forced else "warn"
-    return Finding("Docker", verdict, reason, works=False)
+    found, _, mend = reason.rpartition(". ")
+    return Finding("Docker", verdict, f"{found}.", mend, works=False)
 
 
 def _image(image: str, here: bool, last: bool) -> Finding:

@@ -276,7 +276,6 @@ class CloseReason:
         return f"{self.code} {self.text}"
 
 
-#: A count goes with "purged" and "deleted"; a text is for people, as the reason of a "failed", and is not parsed.
 @dataclass(frozen=True, slots=True)
 class QueueCopy:
     """What a node has of a queue.
@@ -323,6 +322,7 @@ class ClusterSeen:
         return ", ".join(f"{node.name} is {node.state}" for node in self.nodes)
 
 
+#: A count goes with "purged" and "deleted"; a text is for people, as the reason of a "failed", and is not parsed.
 Detail = (
     ConsumeOptions
     | FetchOptions

@@ -46,7 +46,7 @@ class Suspicion:
         self._ends: dict[str, int] = {}
         self._outage = 0
         self._blocked: dict[str, int] = {}
-        self._alarm = 0
+        self._alarm: int | None = None
 
     def connection_ended(self, client: str, before: int) -> None:
         """Learn that a client's connection came to a bad end when there were so many messages."""
@@ -57,8 +57,12 @@ class Suspicion:
         self._outage = before
 
     def blocked(self, client: str, before: int) -> None:
-        """Learn that the broker told a client to wait when there were so many messages; 0 once it may go on."""
+        """Learn that the broker told a client to wait when there were so many messages."""
         self._blocked[client] = before
+
+    def unblocked(self, client: str) -> None:
+        """Learn that the broker takes messages from a client again, or has lost it."""
+        self._blocked.pop(client, None)
 
     def alarm(self, before: int) -> None:
         """Learn that the broker takes no messages, and how many there were by then."""
@@ -66,14 +70,18 @@ class Suspicion:
 
     def alarms_are_over(self) -> None:
         """Learn that the broker takes messages from everybody."""
-        self._alarm = 0
+        self._alarm = None
         self._blocked.clear()
+
+    def holds_up(self, client: str) -> bool:
+        """Whether the broker takes no messages from a client."""
+        return self._alarm is not None or client in self._blocked
 
     def falls_on(self, message: Message) -> str:
         """Return why `message` may not have arrived, or not have been written; ``""`` if there is no reason."""
         if message.confirmed or message.deliveries:
             return ""
-        if message.number < max(self._blocked.get(message.publisher, 0), self._alarm):
+        if message.number < max(self._blocked.get(message.publisher, 0), self._alarm or 0):
             return HELD_UP
         return _IN_FLIGHT if message.number < max(self._ends.get(message.publisher, 0), self._outage) else ""
 

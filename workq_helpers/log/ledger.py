@@ -106,9 +106,7 @@ class Ledger:
         self._nameless: defaultdict[tuple[str, str], deque[Message]] = defaultdict(deque)
         self._deliveries: dict[_Key, Delivery] = {}
         self._exchanges = Exchanges()
-        self._alarm = False
-        self._blocked: set[str] = set()  # clients that the broker has told to wait
-        self._held_up: dict[Message, None] = {}  # published meanwhile: the broker has not read them
+        self._held_up: dict[Message, None] = {}  # published during an alarm: the broker has not read them
         self._adrift: list[Message] = []  # what exchanges took, when no queue was known that gets it
         self._newest: list[Message] = []
         self._suspicion = Suspicion()
@@ -654,7 +652,7 @@ class Ledger:
 
     def _hold_up(self, client: str) -> None:
         """Take note that what was just published is not read yet, if the broker takes nothing from its client."""
-        if self._alarm or client in self._blocked:
+        if self._suspicion.holds_up(client):
             for message in self._newest:
                 if message.place == "waiting":
                     self._end(message, "unknown", HELD_UP)
@@ -671,18 +669,15 @@ class Ledger:
                     self._queues[message.queue].fresh[message] = None
 
     def _was_blocked(self, row: Row) -> None:
-        self._blocked.add(row[2])
         self._suspicion.blocked(row[2], len(self._all))
 
     def _was_unblocked(self, row: Row) -> None:
-        self._blocked.discard(row[2])
-        self._suspicion.blocked(row[2], 0)
+        self._suspicion.unblocked(row[2])
         self._let_in([each for each in self._held_up if each.publisher == row[2]])
 
     def _left(self, row: Row) -> None:
         """Take note that what a client has published and the broker had not read will hardly be."""
-        self._blocked.discard(row[2])
-        self._suspicion.blocked(row[2], 0)
+        self._suspicion.unblocked(row[2])
         for message in [each for each in self._held_up if each.publisher == row[2]]:
             del self._held_up[message]
             if message.place == "unknown":
@@ -793,16 +788,13 @@ class Ledger:
         """Forget, as the broker does, the queues and the messages that do not outlive it."""
         change = row[8]
         if isinstance(change, BrokerChange) and change.is_alarm:
-            self._alarm = change is BrokerChange.BLOCKED
-            if self._alarm:
+            if change is BrokerChange.BLOCKED:
                 self._suspicion.alarm(len(self._all))
             else:
                 # Who reads seldom, as a notebook between two cells, has not heard of it yet: it is so all the same.
                 self._suspicion.alarms_are_over()
-                self._blocked.clear()
                 self._let_in(list(self._held_up))
         elif isinstance(change, BrokerChange) and change.is_outage:
-            self._alarm = False
             self._suspicion.alarms_are_over()
             self._outage = _Outage(going=True, before=len(self._all))
             self._suspicion.broker_went(len(self._all))

@@ -166,8 +166,8 @@ class SavedRun:
     def _parsed(cls, text: str) -> SavedRun:
         try:
             found = json.loads(text, parse_constant=_number, parse_float=_number, parse_int=_whole_number)
-            found_text = json.dumps(found, ensure_ascii=False) if _ESCAPED_HALF.search(text) else ""
-            found_text.encode()
+            if _ESCAPED_HALF.search(text):
+                json.dumps(found, ensure_ascii=False).encode()
         except ValueError as error:
             raise RunFileError(f"This is no saved run: it is not JSON ({error}). {_NEXT}") from error
         if not isinstance(found, dict) or found.get("format") != FORMAT:

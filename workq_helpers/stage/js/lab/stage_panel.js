@@ -57,7 +57,7 @@ export class StagePanel {
   }
 
   /**
-   * There is a stage in the kernel of a document. It is shown while no cell has an output with one.
+   * There is a stage in the kernel of a document. It is shown until a cell has an output with one.
    * @param {object} context
    * @param {(notebook: object) => () => void} open Makes a view of it, and returns what ends the view.
    */
@@ -74,7 +74,7 @@ export class StagePanel {
     /** @type {any} */
     const notebook = view.notebook ?? this.#notebookOf(view.el);
     if (notebook === undefined) return;
-    if (!view.notebook) this.#endTaken(notebook.id);
+    if (!view.notebook) this.#forgetOffer(notebook);
     const views = this.#views.get(notebook.id) ?? this.#forget(notebook);
     if (!views.includes(view)) views.push(view);
     this.#notebook ??= notebook;
@@ -124,8 +124,7 @@ export class StagePanel {
     const views = [];
     this.#views.set(notebook.id, views);
     notebook.disposed.connect(() => {
-      this.#endTaken(notebook.id);
-      this.#offers.delete(notebook.context);
+      this.#forgetOffer(notebook);
       this.#views.delete(notebook.id);
       if (this.#notebook === notebook) this.#notebook = null;
       if (this.#views.size === 0) this.#widget?.dispose();
@@ -157,10 +156,14 @@ export class StagePanel {
     this.shell._tracker?.remove(widget);
   }
 
-  /** @param {string} id */
-  #endTaken(id) {
-    const end = this.#taken.get(id);
-    this.#taken.delete(id);
+  /**
+   * A cell shows the stage now, or nobody will: what the page found in the kernel is not needed any more.
+   * @param {any} notebook
+   */
+  #forgetOffer(notebook) {
+    this.#offers.delete(notebook.context);
+    const end = this.#taken.get(notebook.id);
+    this.#taken.delete(notebook.id);
     end?.();
   }
 

@@ -90,7 +90,7 @@
       return this.#hasRoom() && this.#notebookOf(el) !== void 0;
     }
     /**
-     * There is a stage in the kernel of a document. It is shown while no cell has an output with one.
+     * There is a stage in the kernel of a document. It is shown until a cell has an output with one.
      * @param {object} context
      * @param {(notebook: object) => () => void} open Makes a view of it, and returns what ends the view.
      */
@@ -105,7 +105,7 @@
     join(view) {
       const notebook = view.notebook ?? this.#notebookOf(view.el);
       if (notebook === void 0) return;
-      if (!view.notebook) this.#endTaken(notebook.id);
+      if (!view.notebook) this.#forgetOffer(notebook);
       const views = this.#views.get(notebook.id) ?? this.#forget(notebook);
       if (!views.includes(view)) views.push(view);
       this.#notebook ??= notebook;
@@ -150,8 +150,7 @@
       const views = [];
       this.#views.set(notebook.id, views);
       notebook.disposed.connect(() => {
-        this.#endTaken(notebook.id);
-        this.#offers.delete(notebook.context);
+        this.#forgetOffer(notebook);
         this.#views.delete(notebook.id);
         if (this.#notebook === notebook) this.#notebook = null;
         if (this.#views.size === 0) this.#widget?.dispose();
@@ -180,10 +179,14 @@
       this.shell.add(widget, "main", { mode: "split-right", ref: notebook.id, activate: false });
       this.shell._tracker?.remove(widget);
     }
-    /** @param {string} id */
-    #endTaken(id) {
-      const end = this.#taken.get(id);
-      this.#taken.delete(id);
+    /**
+     * A cell shows the stage now, or nobody will: what the page found in the kernel is not needed any more.
+     * @param {any} notebook
+     */
+    #forgetOffer(notebook) {
+      this.#offers.delete(notebook.context);
+      const end = this.#taken.get(notebook.id);
+      this.#taken.delete(notebook.id);
       end?.();
     }
     /** Makes a view of the stage that the kernel of the notebook at hand has, if no cell shows one. */
