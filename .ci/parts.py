@@ -29,6 +29,7 @@ import report
 PART_LIMIT = {"gate": 3000, "nightly": 10_000}
 WHOLE_LIMIT = {"gate": 4900, "nightly": 30_000}  # CI is ended after 5400
 STOP_LIMIT = 45  # for pytest to report what it had, once it is told to stop
+SAID = 10  # lines of a part that failed, in the summary
 #: Tests wait more than they compute: two parts at a time, and in each two workers, keep two processors busy.
 SLOTS = 2
 WORKERS = 2
@@ -267,13 +268,12 @@ class Run:
             self._show(part, log)
         notes = part.folder / "notes"
         again = notes.read_text().splitlines() if notes.exists() else []
-        line = (
-            f"FAIL  {part.name}: exit status {status}, {seconds:.0f} s"
-            if status
-            else f"ok    {part.name}: {seconds:.0f} s"
-        )
-        lines = [line, *(f"note  {part.name}: failed, and passed when it was run once more: {name}" for name in again)]
-        return Ended(part, 0, seconds, not status, lines, again)
+        if status:
+            said = [f"        {line}" for line in log.splitlines()[-SAID:]]
+            lines = [f"FAIL  {part.name}: exit status {status}, {seconds:.0f} s", *said]
+        else:
+            lines = [f"ok    {part.name}: {seconds:.0f} s"]
+        return Ended(part, 0, seconds, not status, lines + [note(part, name) for name in again], again)
 
     def _tests(self, part: Part) -> Ended:
         status, log, seconds = self._call(part)
