@@ -97,7 +97,7 @@ def test_a_queue_that_exists_with_other_arguments(endpoint: Endpoint) -> None:
 
     text = closed_by(endpoint, redeclare, QueueMismatchError)
     assert "Queue 'task_queue' exists already with other arguments: x-max-length is none, and you asked for 3" in text
-    assert "channel.queue_delete('task_queue')" in text
+    assert "channel.queue_delete(queue='task_queue')" in text
 
 
 def test_a_queue_that_is_not_there(endpoint: Endpoint) -> None:

@@ -245,7 +245,7 @@ def mismatch(text: str) -> str:
 def test_406_says_which_argument_differs_and_how() -> None:
     text = mismatch("'durable' for queue 'hello' in vhost 'v': received 'true' but current is 'false'")
     assert "Queue 'hello' exists already with other arguments: durable is false, and you asked for true" in text
-    assert "channel.queue_delete('hello')" in text
+    assert "channel.queue_delete(queue='hello')" in text
     text = mismatch(
         "'x-max-length' for queue 'hello' in vhost 'v': received the value '3' of type 'signedint' but current is none"
     )

@@ -13,7 +13,7 @@ from workq_helpers.lessons.durability import check as check_after_outage
 from workq_helpers.lessons.durability import checks
 from workq_helpers.lessons.durability import survivors as survivors_module
 from workq_helpers.lessons.durability.survivors import Sent, Waiting, sent_to, survivors
-from workq_helpers.log.details import BrokerChange, PublishOptions, QueueOptions
+from workq_helpers.log.details import BrokerChange, CloseReason, PublishOptions, QueueOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.rabbitmq.management import QueueCounts
 from workq_helpers.teaching.check import NotChecked
@@ -235,6 +235,39 @@ def test_a_log_alone_is_not_enough() -> None:
 
 def observed(name: str, kitchen: Kitchen) -> Seen:
     return PREDICTIONS[name].observe(kitchen)  # type: ignore[arg-type]
+
+
+MISMATCH = CloseReason(406, "PRECONDITION_FAILED - inequivalent arg 'durable'")
+
+
+def test_a_queue_that_is_declared_otherwise_stays_as_it_was() -> None:
+    kitchen = Kitchen().declare("hello", QueueOptions())
+    with pytest.raises(CheckFailedError, match="in one way only"):
+        observed("declared otherwise", kitchen)
+    kitchen.log.record("channel closed", "notebook", detail=MISMATCH)
+    assert observed("declared otherwise", kitchen).choice == 0
+    # It is deleted afterwards, and then declared anew.
+    assert observed("declared otherwise", kitchen.declare("hello")).choice == 0
+
+
+def test_a_queue_that_took_the_second_declaration_is_told() -> None:
+    assert observed("declared otherwise", Kitchen().declare("hello", QueueOptions()).declare("hello")).choice == 1
+
+
+def test_where_transient_queues_are_denied_no_old_queue_is_in_the_way() -> None:
+    with pytest.raises(CheckFailedError, match="durable from the start"):
+        observed("declared otherwise", Kitchen().declare("hello"))
+
+
+@pytest.mark.parametrize(("kind", "choice"), [("confirmed", 0), ("refused", 1), ("channel closed", 2), ("", None)])
+def test_what_is_sent_to_no_queue_is_answered(kind: str, choice: int | None) -> None:
+    kitchen = Kitchen().declare("task_queue").send("task_queue", persistent=1)
+    with pytest.raises(CheckFailedError, match="Send one to a queue that is not"):
+        observed("no such queue", kitchen)
+    kitchen.send("attic", persistent=1)
+    if kind:
+        kitchen.log.record(kind, "notebook", "attic", "id-1", "Soup..")
+    assert observed("no such queue", kitchen).choice == choice
 
 
 @pytest.mark.parametrize(("left", "choice"), [({"hello": 5}, 0), ({"hello": 0}, 1), ({}, 2), ({"hello": 3}, None)])

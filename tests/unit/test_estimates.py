@@ -93,6 +93,11 @@ def test_the_form_takes_a_number_down_and_remembers_it(chapter: Chapter) -> None
     assert "workq-form" in form.widget()._dom_classes
 
 
+def test_without_a_field_the_call_that_takes_a_number_is_shown(chapter: Chapter) -> None:
+    shown = chapter.estimate(SimpleNamespace(run=False), "within 1")._as_html()  # type: ignore[arg-type]
+    assert "<code>estimate(lesson, &quot;within 1&quot;, answer=1)</code>" in shown
+
+
 def test_an_unknown_question_is_answered_with_the_known_ones(chapter: Chapter) -> None:
     for call in (chapter.estimate, chapter.measured):
         with pytest.raises(InvalidArgumentError, match="'within 0', 'within 1'"):

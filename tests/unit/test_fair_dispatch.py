@@ -8,9 +8,12 @@ import pytest
 
 from tests.chapters import PREDICTIONS, check
 from workq_helpers.errors import CheckFailedError
+from workq_helpers.lessons.fair_dispatch import CHAPTER
 from workq_helpers.log.details import ConsumeOptions
 from workq_helpers.log.events import EventLog
+from workq_helpers.teaching.estimate import Counted
 
+ESTIMATES = {each.name: each for each in CHAPTER.estimates}
 ORDERS = ("Roast 1....", "Tea 2.", "Roast 3....", "Tea 4.")
 
 
@@ -230,6 +233,55 @@ def test_stale_tea_is_recognized_by_what_the_cook_made(made: int, choice: int | 
     assert kitchen.seen("stale tea")[0] == choice
 
 
+@pytest.mark.parametrize(("made", "choice"), [(0, 0), (3, 1), (1, 2), (2, None)])
+def test_teas_of_the_second_evening_are_recognized_by_how_many_were_made(made: int, choice: int | None) -> None:
+    teas = ("Tea 1.", "Tea 2.", "Tea 3.")
+    for limit in (1, 0):
+        kitchen = Kitchen().come("worker-1", prefetch_count=limit).send("Roast......", *teas)
+        kitchen.do("worker-1", "Roast......", *teas[:made]).do("notebook", *teas[made:], queue="leftovers")
+        if limit:
+            assert kitchen.seen("stale tea again")[0] == choice
+        else:
+            with pytest.raises(CheckFailedError, match="prefetch_count=1"):
+                kitchen.seen("stale tea again")
+
+
+def counted(name: str, kitchen: Kitchen) -> Counted:
+    return ESTIMATES[name].observe(kitchen)  # type: ignore[arg-type]
+
+
+def test_who_waits_is_counted_when_the_twelfth_guest_comes() -> None:
+    plates = [str(number) for number in range(1, 15)]
+    kitchen = Kitchen().come("worker-1", prefetch_count=1).send(*plates[:7]).do("worker-1", *plates[:3])
+    with pytest.raises(CheckFailedError, match="7 guests have come"):
+        counted("twelve guests", kitchen)
+    kitchen.send(*plates[7:12]).do("worker-1", "4").send(*plates[12:])
+    assert counted("twelve guests", kitchen) == (
+        9,
+        "When the last of 12 guests came, 9 tasks had not been delivered.",
+    )
+
+
+def test_a_hundred_at_a_time_is_held_against_one() -> None:
+    kitchen = Kitchen().come("worker-1", prefetch_count=1).send("1", "2", "3").do("worker-1", "1", "2", "3")
+    with pytest.raises(CheckFailedError, match="1 and 100"):
+        counted("a hundred at a time", kitchen)
+    kitchen.come("worker-2", prefetch_count=100).send("4", "5").do("worker-2", "4", "5")
+    assert counted("a hundred at a time", kitchen).number > 0
+
+
+@pytest.mark.parametrize("refused", [0, 3])
+def test_refused_offers_are_counted(refused: int) -> None:
+    kitchen = Kitchen().send(*(str(number) for number in range(8 - refused)), kind="confirmed")
+    kitchen.send(*(f"late {number}" for number in range(refused)), kind="refused")
+    assert counted("eight offers", kitchen).number == refused
+
+
+def test_offers_without_confirms_are_no_offers() -> None:
+    with pytest.raises(CheckFailedError, match="in confirm mode"):
+        counted("eight offers", Kitchen().send(*"12345678"))
+
+
 @pytest.mark.parametrize(
     ("done", "choice"), [(("1", "2"), 0), (("2", "3"), 1), (("1", "2", "3"), 2), (("1", "3"), None)]
 )
@@ -237,7 +289,7 @@ def test_a_full_rail_is_recognized_by_what_is_left(done: tuple[str, ...], choice
     assert Kitchen().send("1", "2", "3").come("worker-1").do("worker-1", *done).seen("full rail")[0] == choice
 
 
-@pytest.mark.parametrize("name", ["heavy and light", "one at a time", "stale tea", "full rail"])
+@pytest.mark.parametrize("name", ["heavy and light", "one at a time", "stale tea", "stale tea again", "full rail"])
 def test_an_experiment_under_way_is_not_judged(name: str) -> None:
     kitchen = two(prefetch_count=1).send(*ORDERS).deliver("worker-1", ORDERS[0])
     with pytest.raises(CheckFailedError):

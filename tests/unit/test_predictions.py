@@ -15,7 +15,7 @@ import pytest
 from tests.chapters import PREDICTIONS
 from workq_helpers.errors import CheckFailedError, InvalidArgumentError
 from workq_helpers.lessons import CHAPTERS
-from workq_helpers.log.details import ConsumeOptions
+from workq_helpers.log.details import ConsumeOptions, Mistake
 from workq_helpers.log.events import EventLog
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.evidence import names_of
@@ -297,6 +297,54 @@ def test_a_late_worker_is_recognized_by_what_it_took(early: tuple[str, ...], cho
     told.do("worker-2", *early, "6").do("worker-1", *(task for task in "1234" if task not in early), "5")
     seen = PREDICTIONS["late worker"].observe(told)  # type: ignore[arg-type]
     assert seen.choice == choice
+
+
+@pytest.mark.parametrize(("second", "choice"), [("258", 0), ("456", 1), ("147", 2), ("", 2)])
+def test_nine_orders_are_recognized_by_what_the_second_worker_got(second: str, choice: int) -> None:
+    told = Kitchen().workers_come("worker-1", "worker-2", "worker-3").send(*"123456789")
+    told.do("worker-2", *second).do("worker-3", *(task for task in "123456789" if task not in second))
+    assert PREDICTIONS["nine orders"].observe(told).choice == choice  # type: ignore[arg-type]
+
+
+def test_nine_orders_take_three_workers() -> None:
+    told = Kitchen().workers_come("worker-1", "worker-2").send(*"123456789").do("worker-1", *"123456789")
+    with pytest.raises(CheckFailedError, match="Start three workers"):
+        PREDICTIONS["nine orders"].observe(told)  # type: ignore[arg-type]
+
+
+def test_what_waits_for_nobody_is_told_though_workers_came_later() -> None:
+    told = Kitchen().send("1", "2")
+    for _ in range(2):
+        seen = PREDICTIONS["nobody there"].observe(told)  # type: ignore[arg-type]
+        assert seen == (0, "2 tasks had been sent, and none delivered, as long as no worker was there.")
+        told.workers_come("worker-1").do("worker-1", "1", "2")
+
+
+def test_orders_that_were_sent_to_a_worker_do_not_show_what_waits_for_nobody() -> None:
+    told = Kitchen().workers_come("worker-1").send("1").do("worker-1", "1")
+    with pytest.raises(CheckFailedError, match="while nobody was there"):
+        PREDICTIONS["nobody there"].observe(told)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "choice"),
+    [(("channel closed",), 1), (("channel closed", "channel closed"), None), (("disconnected",), 2)],
+)
+def test_what_a_wrong_acknowledgment_closes_is_counted_until_the_next_one(kinds: tuple[str, ...], choice: int) -> None:
+    told = Kitchen().send("1")
+    told.log.record("acked", "notebook", detail=Mistake.UNKNOWN_DELIVERY_TAG)
+    for kind in kinds:
+        told.log.record(kind, "notebook")
+    told.log.record("acked", "notebook", "hello", "1", "1", 1)
+    told.log.record("channel closed", "notebook")
+    assert PREDICTIONS["wrong channel"].observe(told).choice == choice  # type: ignore[arg-type]
+
+
+def test_a_wrong_acknowledgment_without_an_answer_is_not_judged() -> None:
+    told = Kitchen().send("1")
+    told.log.record("acked", "notebook", detail=Mistake.UNKNOWN_DELIVERY_TAG)
+    with pytest.raises(CheckFailedError, match="closed nothing yet"):
+        PREDICTIONS["wrong channel"].observe(told)  # type: ignore[arg-type]
 
 
 class Accident(Kitchen):

@@ -401,14 +401,14 @@ def _channel_closed(code: int, text: str, queue: str | None, known_queues: Itera
         return QueueMismatchError(
             f"Queue {name!r} exists already with other arguments{_difference(text)} (406 {text}). A queue "
             "can't be changed: declare it with the arguments it has, choose another name, or delete it "
-            f"first with channel.queue_delete({name!r}).",
+            f"first with channel.queue_delete(queue={name!r}).",
             code,
             text,
         )
     if code == 404 and "no queue" in text:
         return QueueNotFoundError(
             f"There is no queue {name!r} in this virtual host (404 {text}){did_you_mean(name, known_queues) or '.'} "
-            f"Declare it first with channel.queue_declare({name!r}), and look at the spelling; a queue that is "
+            f"Declare it first with channel.queue_declare(queue={name!r}), and look at the spelling; a queue that is "
             "not durable is gone after a restart of the broker.",
             code,
             text,

@@ -349,7 +349,7 @@ def path_of(*parts: str) -> str:
         if part in (".", ".."):
             raise InvalidArgumentError(
                 f"The name {part!r} can't be named in a call of the management API. Choose another, and delete a queue "
-                f"of that name with channel.queue_delete({part!r})."
+                f"of that name with channel.queue_delete(queue={part!r})."
             )
     return "/api/" + "/".join(quote(part, safe="") for part in parts)
 

@@ -49,7 +49,7 @@ class Estimate:
     """A question about an experiment whose answer is a number.
 
     Attributes:
-        name: What `predict` and `compare` call it.
+        name: What `estimate` and `measured` call it.
         question: The question, in a sentence or two.
         tolerance: How far a number that counts as right may be from what was observed.
         why: Why it is what happens; shown afterwards.
@@ -138,7 +138,7 @@ class EstimateForm:
         widgets.show(repr(self), self._as_html(), self.widget())
 
     def _as_html(self) -> str:
-        example = html.escape(f'predict(lesson, "{self.estimate.name}", answer=1)')
+        example = html.escape(f'estimate(lesson, "{self.estimate.name}", answer=1)')
         how = f"<p>Without a field, write your number into the cell and run it: <code>{example}</code></p>"
         question = f"<p><strong>Predict:</strong> {html.escape(self.estimate.question)}</p>"
         return f"{question}{widgets.without_buttons(how)}"

@@ -8,7 +8,7 @@ from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.durability.exercises import EXERCISES
 from workq_helpers.lessons.durability.quiz import QUESTIONS
 from workq_helpers.lessons.durability.survivors import Counts, Sent, counts_with, is_persistent, sent_to, waiting
-from workq_helpers.log.details import BrokerChange, QueueOptions
+from workq_helpers.log.details import BrokerChange, CloseReason, QueueOptions
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.check import observed
 from workq_helpers.teaching.evidence import Evidence, names_of
@@ -21,6 +21,9 @@ __all__ = ["CHAPTER"]
 
 #: A queue that outlives a restart, and of its messages the persistent ones.
 _DURABLE = QueueOptions(durable=True, type="classic")
+
+#: What AMQP answers to a declaration that doesn't fit the queue that there is.
+_PRECONDITION_FAILED = 406
 
 # -- checks -------------------------------------------------------------------------------------------
 
@@ -118,6 +121,21 @@ def _observe_restart(lesson: Session) -> Seen:
     return Seen({sent[queue].messages: 0, 0: 1}.get(ready), saw)
 
 
+def _observe_declared_otherwise(lesson: Session) -> Seen:
+    events = observed(lesson, outages=True).events
+    declared = [event for event in events if event.kind == "declared" and isinstance(event.detail, QueueOptions)]
+    if not declared:
+        raise CheckFailedError("No queue was declared yet. Run the cell that declares it in both ways.")
+    first = declared[0]
+    if first.detail != QueueOptions():
+        raise CheckFailedError("The queue was durable from the start: there was no old one in the way.")
+    if any(isinstance(event.detail, CloseReason) and event.detail.code == _PRECONDITION_FAILED for event in events):
+        return Seen(0, f"RabbitMQ answered the second declaration with 406, and {first.queue} is as it was.")
+    if any(event.queue == first.queue and event.detail == _DURABLE for event in declared):
+        return Seen(1, f"RabbitMQ took the second declaration, and {first.queue} is durable.")
+    raise CheckFailedError(f"{first.queue} was declared in one way only. Declare it in the other way, too.")
+
+
 def _observe_two_by_two(lesson: Session) -> Seen:
     sent = _sent_before_the_outage(observed(lesson, outages=True))
     queue = next((queue for queue, each in sent.items() if each.declared == _DURABLE), None)
@@ -141,6 +159,20 @@ def _observe_crash(lesson: Session) -> Seen:
     left = counts[queue].ready if queue in counts else 0
     saw = f"This time {left} of {persistent} persistent messages are left."
     return Seen({persistent: 0, 0: 1}.get(left, 2), saw)
+
+
+def _observe_no_such_queue(lesson: Session) -> Seen:
+    events = observed(lesson, outages=True).events
+    declared = {event.queue for event in events if event.kind == "declared"}
+    sent = next((event for event in events if event.kind == "published" and event.queue not in declared), None)
+    if sent is None:
+        raise CheckFailedError("Every message so far went to a queue that there is. Send one to a queue that is not.")
+    answers = {event.kind for event in events if event.mark == sent.mark}
+    if "confirmed" in answers:
+        return Seen(0, f"RabbitMQ confirmed '{sent.task}', and there is no queue named {sent.queue}.")
+    closed = any(event.kind == "channel closed" for event in events)
+    told = "closed the channel" if closed else "refused it" if "refused" in answers else "has not answered"
+    return Seen(2 if closed else 1 if "refused" in answers else None, f"RabbitMQ {told}.")
 
 
 def _observe_confirms(lesson: Session) -> Seen:
@@ -177,6 +209,28 @@ PREDICTIONS = (
         ),
         _observe_restart,
         section="A queue by its name alone",
+    ),
+    Prediction(
+        "declared otherwise",
+        "The queue hello is there, and not durable. A new program declares it with durable=True. What is it then?",
+        (
+            Choice(
+                "As it was: RabbitMQ refuses the second declaration.",
+                "A queue's properties are settled when it is made. Whoever asks for others is told that they don't "
+                "match.",
+            ),
+            Choice(
+                "Durable: the last declaration counts.",
+                "RabbitMQ changes no queue that exists, for others rely on what they declared. It says so instead.",
+            ),
+            Choice(
+                "There are two queues named hello, one of each kind.",
+                "A name belongs to one queue in a virtual host. A second declaration finds that one, whatever it asks "
+                "for.",
+            ),
+        ),
+        _observe_declared_otherwise,
+        section="The same name, declared otherwise",
     ),
     Prediction(
         "two by two",
@@ -223,6 +277,28 @@ PREDICTIONS = (
         ),
         _observe_crash,
         section="How much is that worth?",
+    ),
+    Prediction(
+        "no such queue",
+        "A program publishes with confirms, to a queue that there is not. What does RabbitMQ answer?",
+        (
+            Choice(
+                "It confirms the message.",
+                "A confirm says that RabbitMQ has done what there was to do. For a message that no queue is to have, "
+                "that is nothing.",
+            ),
+            Choice(
+                "It refuses the message.",
+                "It refuses what a queue should have and can't take. Here there was no queue to take it.",
+            ),
+            Choice(
+                "It closes the channel with an error.",
+                "So it does where the *exchange* is missing. The default exchange is always there; it only found no "
+                "queue of that name.",
+            ),
+        ),
+        _observe_no_such_queue,
+        section="RabbitMQ's word",
     ),
     Prediction(
         "confirms",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from workq_helpers.lessons.fair_dispatch.checks import CHAPTER
 
-__all__ = ["CHAPTER", "check", "compare", "exercise", "finish", "predict", "quiz"]
+__all__ = ["CHAPTER", "check", "compare", "estimate", "exercise", "finish", "measured", "predict", "quiz"]
 
 check = CHAPTER.check
 compare = CHAPTER.compare
+estimate = CHAPTER.estimate
 exercise = CHAPTER.exercise
 finish = CHAPTER.finish
+measured = CHAPTER.measured
 predict = CHAPTER.predict
 quiz = CHAPTER.quiz

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.fair_dispatch.exercises import EXERCISES
-from workq_helpers.lessons.fair_dispatch.prefetch_sweep import read_run
+from workq_helpers.lessons.fair_dispatch.prefetch_sweep import Run, read_run
 from workq_helpers.lessons.fair_dispatch.quiz import QUESTIONS
 from workq_helpers.log.ledger import Message
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.check import observed
+from workq_helpers.teaching.estimate import Counted, Estimate
 from workq_helpers.teaching.evidence import (
     NO_WORKER,
     Evidence,
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from workq_helpers.session import Session
 
 __all__ = ["CHAPTER"]
+
+#: How many guests come to the queue that fills, and how many orders are offered to the full rail.
+_GUESTS, _OFFERS = 12, 8
 
 # -- checks -------------------------------------------------------------------------------------------
 
@@ -81,19 +86,12 @@ def _fair_dispatch(seen: Evidence) -> str:
 
 def _price_of_fairness(seen: Evidence) -> str:
     sent_to_workers(seen)
-    by_count: dict[int, list[tuple[int, int]]] = {}
-    for worker in seen.consumers.values():
-        rows = [event for event in seen.events if event.actor == worker.name]
-        got = sum(event.kind == "delivered" for event in rows)
-        if not got or worker.auto_ack:
-            continue
-        run = read_run(worker.prefetch_count, got, rows)
-        by_count.setdefault(worker.prefetch_count, []).append((run.empty_hands, got))
+    by_count = _runs(seen)
     limits = [count for count in by_count if count]
     if 1 not in limits or len(limits) < 2:
         raise CheckFailedError("Let one worker do the same tasks with prefetch_count=1, and another with a larger one.")
     largest = max(limits)
-    (empty, got), (rarely, of) = by_count[1][0], by_count[largest][0]
+    (_, got, _, empty, _), (_, of, _, rarely, _) = by_count[1][0], by_count[largest][0]
     if rarely * got * 2 > empty * of:
         raise CheckFailedError(
             f"With prefetch_count={largest} the worker had empty hands {rarely} times in {tasks(of)}, and "
@@ -103,6 +101,17 @@ def _price_of_fairness(seen: Evidence) -> str:
         f"With prefetch_count=1 the worker had empty hands {empty} times in {tasks(got)}: after every one but the "
         f"last. With {largest} that happened less than half as often."
     )
+
+
+def _runs(seen: Evidence) -> dict[int, list[Run]]:
+    """Return what each worker did, by its prefetch count."""
+    by_count: dict[int, list[Run]] = {}
+    for worker in seen.consumers.values():
+        rows = [event for event in seen.events if event.actor == worker.name]
+        got = sum(event.kind == "delivered" for event in rows)
+        if got and not worker.auto_ack:
+            by_count.setdefault(worker.prefetch_count, []).append(read_run(worker.prefetch_count, got, rows))
+    return by_count
 
 
 def _growing_queue(seen: Evidence) -> str:
@@ -262,6 +271,14 @@ def _observe_stale_tea(lesson: Session) -> Seen:
     return Seen(0 if not made else 1 if not expired else 2 if made == 1 else None, saw)
 
 
+def _observe_stale_again(lesson: Session) -> Seen:
+    seen = observed(lesson)
+    sent_to_workers(seen)
+    if any(worker.prefetch_count != 1 for worker in seen.consumers.values()):
+        raise CheckFailedError("Start the cook with prefetch_count=1 and send the orders.")
+    return _observe_stale_tea(lesson)
+
+
 def _observe_full_rail(lesson: Session) -> Seen:
     seen = observed(lesson)
     messages = sent_to_workers(seen)
@@ -280,6 +297,34 @@ def _all_done(messages: Sequence[Message]) -> None:
     undone = next((message for message in messages if message.place != "done"), None)
     if undone is not None:
         raise CheckFailedError(f"{quoted(undone)} is {undone.place}. Wait with lesson.wait_until_idle().")
+
+
+def _observe_hundred_beside_one(lesson: Session) -> Counted:
+    runs = _runs(observed(lesson))
+    if not {1, 100} <= runs.keys():
+        raise CheckFailedError("Measure prefetch counts of 1 and 100. Run the cell with prefetch_sweep.")
+    rounds = zip(runs[1], runs[100], strict=False)
+    ratio = round(statistics.median(one.seconds / hundred.seconds for one, hundred in rounds), 1)
+    saw = f"With 100 the cook was {ratio:g} times as fast as with 1: the median of {len(runs[1])} rounds."
+    return Counted(ratio, saw)
+
+
+def _observe_twelve_guests(lesson: Session) -> Counted:
+    events = observed(lesson).events
+    guests = [at for at, event in enumerate(events) if event.kind == "published"][:_GUESTS]
+    if len(guests) < _GUESTS:
+        raise CheckFailedError(f"{len(guests)} guests have come so far. Run guests({_GUESTS}).")
+    waiting = _GUESTS - sum(event.kind == "delivered" for event in events[: guests[-1]])
+    return Counted(waiting, f"When the last of {_GUESTS} guests came, {tasks(waiting)} had not been delivered.")
+
+
+def _observe_eight_offers(lesson: Session) -> Counted:
+    seen = observed(lesson)
+    messages = seen.sent()[:_OFFERS]
+    if len(messages) < _OFFERS or not any(event.kind in ("confirmed", "refused") for event in seen.events):
+        raise CheckFailedError(f"Offer {_OFFERS} orders on a channel in confirm mode.")
+    refused = sum(message.place == "refused" for message in messages)
+    return Counted(refused, f"RabbitMQ refused {refused} of {tasks(len(messages))}.")
 
 
 PREDICTIONS = (
@@ -349,6 +394,28 @@ PREDICTIONS = (
         section="Orders that get stale",
     ),
     Prediction(
+        "stale tea again",
+        "The same queue and the same orders, and now the cook has prefetch_count=1. How many teas expire?",
+        (
+            Choice(
+                "All three.",
+                "The cook holds the roast alone. The teas wait in the queue, each for longer than a second, and that "
+                "is where time counts.",
+            ),
+            Choice(
+                "None, as before.",
+                "Before, the teas were out of the queue before their second was over. Now they stay in it for as long "
+                "as the roast takes.",
+            ),
+            Choice(
+                "Two: one goes to the cook together with the roast.",
+                "With a prefetch count of 1 a cook holds one order that is not acknowledged, and that is the roast.",
+            ),
+        ),
+        _observe_stale_again,
+        section="Orders that get stale",
+    ),
+    Prediction(
         "full rail",
         "A queue holds five orders at most, and eight come in while no cook is there. Which of them are left for the "
         "cook who comes later?",
@@ -368,6 +435,36 @@ PREDICTIONS = (
         ),
         _observe_full_rail,
         section="A rail that is full",
+    ),
+)
+
+ESTIMATES = (
+    Estimate(
+        "a hundred at a time",
+        "One cook, and five hundred orders with no work in them. How many times as fast is that cook with a prefetch "
+        "count of 100 as with 1?",
+        2,
+        "With 1 the cook waits for the next order after each acknowledgment. With 100 the next ones are there already.",
+        _observe_hundred_beside_one,
+        section="What fairness costs",
+    ),
+    Estimate(
+        "twelve guests",
+        "A guest comes every second, and each plate takes three. One cook takes one order at a time. How many orders "
+        "wait in the queue when the twelfth guest has come?",
+        1,
+        "In eleven seconds one cook does three plates and begins a fourth. All the others wait.",
+        _observe_twelve_guests,
+        section="A queue that fills",
+    ),
+    Estimate(
+        "eight offers",
+        "A rail holds five orders and turns newcomers away. Nobody takes any off. Of eight orders, how many are "
+        "refused?",
+        0,
+        "The first five fill the rail. Each one after them is answered with a refusal, and what was there stays.",
+        _observe_eight_offers,
+        section="Where the overflow goes",
     ),
 )
 
@@ -393,6 +490,7 @@ CHAPTER = Chapter(
         "refused tasks": "Where the overflow goes",
     },
     predictions=PREDICTIONS,
+    estimates=ESTIMATES,
     exercises=EXERCISES,
     questions=QUESTIONS,
 )

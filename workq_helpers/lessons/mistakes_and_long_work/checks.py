@@ -139,6 +139,24 @@ def _observe_once_more(lesson: Session) -> Counted:
     return Counted(again, f"{forgetful} had finished every order; {others[0]} finished {again} of them once more.")
 
 
+def _observe_wrong_channel(lesson: Session) -> Seen:
+    events = observed(lesson).events
+    acks = [at for at, event in enumerate(events) if event.kind == "acked"]
+    wrong = next((at for at in acks if events[at].detail is Mistake.UNKNOWN_DELIVERY_TAG), None)
+    if wrong is None:
+        raise CheckFailedError("Every acknowledgment so far named a delivery of its channel. Run the cell that errs.")
+    # What closes later is due to later acknowledgments.
+    until = next((at for at in acks if at > wrong), len(events))
+    after = Counter(event.kind for event in events[wrong:until])
+    if after["disconnected"]:
+        return Seen(2, "The connection was lost, and both channels with it.")
+    if not after["channel closed"]:
+        raise CheckFailedError("RabbitMQ has closed nothing yet. Use the second channel once more, and it will answer.")
+    closed = after["channel closed"]
+    saw = f"RabbitMQ closed {closed} channel{'' if closed == 1 else 's'}, and no connection was lost."
+    return Seen(1 if closed == 1 else None, saw)
+
+
 def _observe_handed_back(lesson: Session) -> Seen:
     seen = observed(lesson)
     messages = sent_to_workers(seen)
@@ -189,6 +207,30 @@ PREDICTIONS = (
         ),
         _observe_forgotten_ack,
         section="The ack that was forgotten",
+    ),
+    Prediction(
+        "wrong channel",
+        "One connection has two channels. A message comes on the first, and is acknowledged on the second. What is "
+        "still open afterwards?",
+        (
+            Choice(
+                "All of it: RabbitMQ passes over an acknowledgment that it can't place.",
+                "It can't pass it over, for then a message would wait for ever, and nobody would know why. It "
+                "complains, a moment later.",
+            ),
+            Choice(
+                "The connection and the first channel.",
+                "An error ends the channel on which it happened. Its neighbors on the same connection go on, with "
+                "all that was delivered to them.",
+            ),
+            Choice(
+                "Nothing: the connection is closed.",
+                "A connection is closed for errors that make what follows unreadable. A wrong tag is the error of "
+                "one channel.",
+            ),
+        ),
+        _observe_wrong_channel,
+        section="An ack on the wrong channel",
     ),
     Prediction(
         "handed back",

@@ -207,6 +207,33 @@ def _observe_late_worker(lesson: Session) -> Seen:
     return Seen(0 if len(helped) == len(early) // 2 else 1, saw)
 
 
+def _observe_nine_orders(lesson: Session) -> Seen:
+    seen = observed(lesson)
+    messages = sent_to_workers(seen)[:9]
+    names = list(seen.consumers)[:3]
+    if len(names) < 3 or len(messages) < 9:
+        raise CheckFailedError("Start three workers, and send them nine orders.")
+    all_done_once(messages)
+    numbers = [at for at, message in enumerate(messages, start=1) if seen.first_worker(message) == names[1]]
+    choice = 0 if numbers == [2, 5, 8] else 1 if numbers == [4, 5, 6] else 2
+    return Seen(choice, f"Of the nine orders {names[1]} got {_numbers(numbers)}.")
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    return f"those numbered {names_of(list(map(str, numbers)))}" if numbers else "none"
+
+
+def _observe_nobody_there(lesson: Session) -> Seen:
+    seen = observed(lesson)
+    first = min((worker.position for worker in seen.consumers.values()), default=len(seen.events))
+    before = Counter(event.kind for event in seen.events[:first])
+    if not before["published"]:
+        raise CheckFailedError("Nothing was sent while nobody was there. Send the orders before you start a worker.")
+    orders, delivered = before["published"], before["delivered"]
+    saw = f"{tasks(orders)} had been sent, and {delivered or 'none'} delivered, as long as no worker was there."
+    return Seen(1 if delivered else 0, saw)
+
+
 def _observe_shared_backlog(lesson: Session) -> Counted:
     seen = observed(lesson)
     messages = sent_to_workers(seen)
@@ -249,6 +276,28 @@ PREDICTIONS = (
         section="Two workers",
     ),
     Prediction(
+        "nine orders",
+        "Three workers wait, and nine orders come in, numbered from 1 to 9. Which of them does the second worker get?",
+        (
+            Choice(
+                "Orders 2, 5 and 8.",
+                "The turn goes round all workers that are there, so with three of them each gets every third order.",
+            ),
+            Choice(
+                "Orders 4, 5 and 6.",
+                "That would be a third of them in one piece. RabbitMQ deals each order out when it comes in, and "
+                "doesn't know how many will follow.",
+            ),
+            Choice(
+                "Any three: it depends on who is done first.",
+                "Who is done first makes no difference to whose turn it is. A worker could ask for that, in a later "
+                "lesson.",
+            ),
+        ),
+        _observe_nine_orders,
+        section="Three workers, and more",
+    ),
+    Prediction(
         "late worker",
         "Six orders have come in for one worker, and now a second worker starts. What will it do?",
         (
@@ -270,6 +319,29 @@ PREDICTIONS = (
         ),
         _observe_late_worker,
         section="A worker that comes late",
+    ),
+    Prediction(
+        "nobody there",
+        "Eight orders come in, and no worker is there. What does RabbitMQ count then?",
+        (
+            Choice(
+                "8 ready and 0 unacknowledged.",
+                "Ready is what waits in the queue. It becomes unacknowledged when it is delivered, and nobody was "
+                "there to deliver it to.",
+            ),
+            Choice(
+                "0 ready and 8 unacknowledged.",
+                "Nobody has acknowledged them, but nobody has been given them either. Only a delivery can be "
+                "unacknowledged.",
+            ),
+            Choice(
+                "0 ready and 0 unacknowledged.",
+                "A queue doesn't need anybody at its other end: keeping messages until somebody comes is what it is "
+                "for.",
+            ),
+        ),
+        _observe_nobody_there,
+        section="A backlog that can be shared",
     ),
 )
 
