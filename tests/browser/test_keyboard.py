@@ -115,6 +115,6 @@ def test_the_keyboard_alone_leads_through_the_experiments(lab: Lab) -> None:
         if "text/plain" in output.get("data", {})
     ]
     answers = [text for text in shown if text.startswith("Your answer: B.")]
-    assert len(answers) == asked == 2
+    assert len(answers) == asked == 4
     assert all("Your reason: as I would" in text for text in answers)
     assert len([text for text in shown if text.startswith("✔")]) == 4
