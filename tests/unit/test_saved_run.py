@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.made_up_runs import MadeUpRun
 from tests.properties import examples
+from workq_helpers.cli.main import main
 from workq_helpers.clients.console import Console
 from workq_helpers.errors import InvalidArgumentError, RunFileError
 from workq_helpers.rabbitmq.endpoint import Endpoint
@@ -297,3 +299,17 @@ def test_two_runs_are_compared_task_by_task() -> None:
     second = [row("A", "done"), row("B", "lost"), row("B", "done", 2), row("C", "waiting")]
     told = [(each.task, each.differs, each.first is None) for each in compare(first, second)]
     assert told == [("A", False, False), ("B", False, False), ("B", True, False), ("C", True, True)]
+
+
+def test_a_difference_can_be_seen_also_where_it_is_the_queue_alone(tmp_path: Path) -> None:
+    files = []
+    for queue in ("hello", "parking"):
+        run = saved(MadeUpRun(1, events=10, workers=1))
+        for task in run.file["tasks"]:
+            task["queue"] = queue
+        files.append(str(saving.save(run, tmp_path / f"{queue}.json")))
+    told = CliRunner().invoke(main, ["run", "diff", *files])
+    first, *rows = told.output.splitlines()
+    assert (told.exit_code, first.split()[0]) == (1, "task")
+    assert all(" in hello " in row and " in parking " in row and row.endswith("differs") for row in rows)
+    assert rows
