@@ -42,7 +42,8 @@ def saved(made: MadeUpRun, begin_seconds: float = 0.0, end_seconds: float | None
         begin_seconds,
         end_seconds,
     )
-    return SavedRun.of(moments, **{**ABOUT, "marks": [], "tasks": task_rows(made.log), **more})  # type: ignore[arg-type]
+    tasks = task_rows(made.log, begin_seconds, end_seconds)
+    return SavedRun.of(moments, **{**ABOUT, "marks": [], "tasks": tasks, **more})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -239,6 +240,17 @@ def test_a_stretch_begins_with_what_was_there(tmp_path: Path) -> None:
     for begin, end in ((5000.0, 6000.0), (3.0, 1.0)):
         with pytest.raises(InvalidArgumentError, match="nothing to save"):
             saved(made, begin, end)
+
+
+def test_a_stretch_has_the_tasks_that_something_happened_to_in_it() -> None:
+    made = MadeUpRun(5, events=100)
+    middle, late = made.rows[40][0], made.rows[60][0]
+    touched = {row[5] for row in made.rows[40:61] if row[5]}
+    tasks = {row["task"]: row for row in saved(made, middle, late).file["tasks"]}
+    assert tasks.keys() == touched
+    assert len(saved(made).file["tasks"]) > len(touched)
+    finished_by_then = {row[5] for row in made.rows[:61] if row[1] == "acked"}
+    assert {name for name, row in tasks.items() if row["fate"] == "done"} == finished_by_then & touched
 
 
 def test_more_than_a_browser_can_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
