@@ -83,7 +83,7 @@ class Recording:
             kept["outputs"],
             {name: CellFacts(**facts) for name, facts in kept["cells"].items()},
             {name: Seen(**seen) for name, seen in kept["seen"].items()},
-            {name: Counted(**counted) for name, counted in kept["counted"].items()},
+            {name: Counted(**counted) for name, counted in kept.get("counted", {}).items()},  # earlier ones lack it
             {name: SavedRun.parse(_unpacked(folder / f"{name}.json.gz")) for name in kept["experiments"]},
         )
 

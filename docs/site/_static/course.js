@@ -3289,7 +3289,7 @@
       lesson: run.file.lesson,
       closed: "",
       during: "",
-      controls: ["player"],
+      controls: ["player", "details"],
       playback: playbackOf(run, position, speed),
       broker: {
         name: `RabbitMQ ${run.file.rabbitmq}`,
