@@ -40,7 +40,6 @@ def test_what_is_no_address_was_never_asked(monkeypatch: pytest.MonkeyPatch, hos
 @pytest.mark.parametrize(
     ("variable", "value", "words"),
     [
-        ("DOCKER_AUTH_CONFIG", "{broken", "Could not parse docker auth config"),
         ("DOCKER_HOST", "tcp://127.0.0.1:99999", "Port out of range"),
         ("DOCKER_CERT_PATH", "/no/such", "certificate and key files"),
         ("DOCKER_CONFIG", "[]", "has no attribute"),
@@ -50,13 +49,10 @@ def test_what_dockers_library_makes_of_odd_settings_is_a_sentence(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, value: str, words: str
 ) -> None:
     monkeypatch.setattr(container, "_knock", lambda: None)
-    monkeypatch.setattr(container.testcontainers_config, "_docker_auth_config", None)
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1" if variable == "DOCKER_CERT_PATH" else "")
     if variable == "DOCKER_CONFIG":
         (tmp_path / "config.json").write_text(value)
         value = str(tmp_path)
-    if variable == "DOCKER_AUTH_CONFIG":
-        monkeypatch.setattr(container.testcontainers_config, "_docker_auth_config", value)
     monkeypatch.setenv(variable, value)
     assert words in why_not_started()
 
