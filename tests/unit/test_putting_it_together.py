@@ -109,6 +109,15 @@ def test_work_that_outlives_its_connection_is_done_twice() -> None:
     assert told.done == 2
 
 
+def test_an_ack_that_may_not_have_arrived_is_told() -> None:
+    kitchen = Kitchen().send("Soup..").do("worker-1", "Soup..")
+    kitchen.tell("worker-1", "Soup..", "unknown", why="its ack may not have arrived before the connection was lost")
+    (told,) = read_task_stories(kitchen.do("worker-2", "Soup..").log)
+    assert told.story == (
+        "worker-1 did it, and its ack may not have arrived before the connection was lost; worker-2 did it"
+    )
+
+
 def test_a_task_that_was_sent_again_is_one_task() -> None:
     (told,) = read_task_stories(Kitchen().send("Soup..", confirmed=False).send("Soup..").do("worker-1", "Soup..").log)
     assert (told.sent, told.story) == (2, "its confirm never came, so it was sent again; worker-1 did it")
