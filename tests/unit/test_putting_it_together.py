@@ -53,7 +53,7 @@ class Kitchen:
         if kinds[0] == "delivered":
             self._tags[worker] = self._tags.get(worker, 0) + 1
         for kind in kinds:
-            detail = why if kind == "requeued" else ""
+            detail = why if kind in ("requeued", "unknown") else ""
             self.log.record(kind, worker, "task_queue", task, task, tag or self._tags[worker], detail=detail)
         return self
 
