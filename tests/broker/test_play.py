@@ -22,6 +22,7 @@ from workq_helpers.teaching.comparison import Comparison
 pytestmark = pytest.mark.once  # the notebooks run each experiment on every version
 
 ROOT = Path(__file__).parents[2]
+NOTEBOOKS = ROOT / "notebooks"
 EXPECTED = ROOT / "tests" / "notebooks" / "expected"
 
 #: Cells that only show something.
@@ -37,6 +38,7 @@ VALUES = ("orders = ", "persistent = ", "to_parked = ")
 
 #: Experiments to play before: the section's title, and the lesson's queue.
 EXPERIMENTS = [
+    ("00_start_here", "Three words", "kitchen"),
     ("01_round_robin", "Two workers", "hello"),
     ("01_round_robin", "Three workers, and more", "hello"),
     ("01_round_robin", "A worker that comes late", "hello"),
@@ -50,12 +52,22 @@ EXPERIMENTS = [
     ("05_fair_dispatch", "A kitchen with a bad rhythm", "hello"),
     ("05_fair_dispatch", "One at a time", "hello"),
     ("05_fair_dispatch", "A rail that is full", "hello"),
+    ("06_putting_it_together", "Everything at once", "task_queue"),
     ("07_when_a_task_fails", "An order that nobody can cook", "hello"),
     ("07_when_a_task_fails", "A limit on coming back", "hello"),
     ("07_when_a_task_fails", "A clock for each message", "hello"),
 ]
 #: Those whose cells don't wait for a moment that a stranger among the workers would keep from coming.
-PATIENT = [each for each in EXPERIMENTS if each[0] in ("01_round_robin", "05_fair_dispatch")]
+PATIENT = [each for each in EXPERIMENTS if each[0] in ("00_start_here", "01_round_robin", "05_fair_dispatch")]
+#: Lessons whose experiments take a minute, with RabbitMQ restarted in the middle: each night.
+STORMY = {"06_putting_it_together"}
+#: Sections that go on with the one before: their cells belong to its experiment.
+GOES_ON = {"Fetch it"}
+#: Where it is not what stands before the first question: the cells that make what is played with.
+FIRST_CELLS = {
+    "00_start_here": ["code-03", "code-41"],
+    "06_putting_it_together": ["code-03", "code-14", "code-16"],
+}
 
 
 class Learner:
@@ -67,7 +79,8 @@ class Learner:
     """
 
     def __init__(self, name: str, seed: int) -> None:
-        notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+        self._name = name
+        notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
         self._cells = [cell for cell in notebook.cells if cell.cell_type == "code" or cell.source.startswith("## ")]
         self._expected = json.loads((EXPECTED / f"{name}.json").read_text(encoding="utf-8"))
         self._names: dict[str, Any] = {}
@@ -87,15 +100,17 @@ class Learner:
         found, here = [], False
         for cell in self._cells:
             if cell.cell_type == "markdown":
-                here = cell.source.splitlines()[0] == f"## {section}"
+                title = cell.source.splitlines()[0].removeprefix("## ")
+                here = title == section or (here and title in GOES_ON)
             elif here and not SHOWS.match(cell.source):
                 found.append(cell)
         return found
 
     def run_first_section(self) -> None:
         """Run what stands before the first experiment: imports, functions, the lesson that is played with."""
+        first = FIRST_CELLS.get(self._name)
         for cell in self._cells:
-            if cell.cell_type == "code":
+            if cell.cell_type == "code" and (first is None or cell.id in first):
                 if re.search(r"^predict\(|start_workers\(|^orders|^declare\(", cell.source, re.MULTILINE):
                     return
                 self.run(cell)
@@ -118,7 +133,10 @@ class Learner:
             cell: The cell.
             hurry: Whether it is to wait for a few seconds at most.
         """
-        source = re.sub(r"timeout=\d+", "timeout=4", cell.source) if hurry else cell.source
+        source = cell.source
+        if hurry:
+            source = re.sub(r"timeout=\d+", "timeout=4", source)
+            source = re.sub(r'(wait_for\("[^"]+")\)', r"\1, 12)", source)
         *before, last = source.rstrip().split("\n")
         try:
             compile(last, "cell", "eval")
@@ -129,7 +147,6 @@ class Learner:
 
     def play(self, queue: str) -> None:
         """Do a few things on the stage, and leave what is there alive."""
-        stage = self.lesson.stage
         for _ in range(self._random.randint(1, 4)):
             alive = [worker.name for worker in self.lesson.workers if worker.alive]
             commands: list[dict[str, Any]] = [
@@ -141,7 +158,15 @@ class Learner:
             ]
             command = self._random.choice(commands)
             self.played.append(str(command))
-            stage._perform(None, call_for(command, self.lesson))
+            self.press(command)
+
+    def press(self, command: dict[str, Any]) -> None:
+        """Press a button of the stage, and wait until it was done."""
+        self.lesson.stage._perform(None, call_for(command, self.lesson))
+
+    def got_nothing(self) -> bool:
+        """Whether the queue was empty when the learner fetched from it."""
+        return self._names["method"] is None
 
     def _mine(self) -> set[str]:
         return {event.actor for event in self.lesson.log if event.kind == "played"}
@@ -149,6 +174,8 @@ class Learner:
     def is_right(self, cell: Any, said: object) -> bool:
         """Say whether what a cell said is what the lesson expects, but for numbers of tasks and names."""
         if isinstance(said, Comparison):
+            if cell.id not in self._expected:  # it tells numbers that differ from run to run
+                return said.seen is not None and said.seen.choice is not None
             (told,) = re.findall(r"^So: +[A-H]\. (.*)", self._expected[cell.id][0]["data"]["text/plain"], re.MULTILINE)
             if said.seen is None or said.seen.choice is None:
                 return False
@@ -164,6 +191,7 @@ class Learner:
 @pytest.fixture(autouse=True)
 def pace(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKQ_SECONDS_PER_DOT", "0.02")
+    monkeypatch.chdir(NOTEBOOKS)
 
 
 @pytest.fixture
@@ -175,19 +203,24 @@ def learner(request: pytest.FixtureRequest) -> Iterator[Learner]:
 
 def experiments(chosen: list[tuple[str, str, str]], seeds: int) -> pytest.MarkDecorator:
     """Return the mark that runs a test for each of them: in the gate for the first of each lesson."""
-    first = {name: section for name, section, _ in reversed(chosen)}
+    first = {name: section for name, section, _ in reversed(chosen) if name not in STORMY}
     cases = [
         pytest.param(
             (name, seed),
             section,
             queue,
             id=f"{section}-{seed}",
-            marks=[] if section == first[name] else pytest.mark.nightly,
+            marks=[] if section == first.get(name) else pytest.mark.nightly,
         )
         for name, section, queue in chosen
         for seed in range(seeds)
     ]
     return pytest.mark.parametrize(("learner", "section", "queue"), cases, indirect=["learner"])
+
+
+def opened(cells: list[Any]) -> int:
+    """Return which cell opens the lesson; it is open already where none does."""
+    return next((at for at, cell in enumerate(cells) if "lesson = " in cell.source), 0)
 
 
 @experiments(EXPERIMENTS, 1)
@@ -205,9 +238,8 @@ def test_play_in_the_middle_is_named_with_the_way_out(learner: Learner, section:
     learner.run_first_section()
     learner.run_definitions_until(section)
     cells = learner.cells_of(section)
-    opened = next(at for at, cell in enumerate(cells) if "lesson = " in cell.source)
     for at, cell in enumerate(cells):
-        if at == opened + 1:
+        if at == opened(cells) + 1:
             learner.play(queue)
         try:
             said = learner.run(cell)
@@ -268,9 +300,64 @@ def test_start_over_in_the_middle_leads_to_a_sentence_that_helps(learner: Learne
     learner.run_first_section()
     learner.run_definitions_until(section)
     cells = learner.cells_of(section)
-    opened = next(at for at, cell in enumerate(cells) if "lesson = " in cell.source)
     for at, cell in enumerate(cells):
-        if at == opened + 1:
-            learner.lesson.stage._perform(None, call_for({"do": "start_over"}, learner.lesson))
+        if at == opened(cells) + 1:
+            learner.press({"do": "start_over"})
         said = told(learner, cell)
         assert learner.is_right(cell, said) or is_help(said), f"{said} of {cell.source}"
+
+
+ADD_WORKER = {"do": "add_worker", "auto_ack": False, "prefetch_count": 0}
+
+
+@pytest.mark.parametrize("learner", [("06_putting_it_together", 0)], indirect=True)
+def test_a_worker_of_the_stage_beside_programs_is_named_with_the_way_out(learner: Learner) -> None:
+    learner.run_first_section()
+    learner.press(ADD_WORKER | {"queue": "task_queue"})
+    for cell in learner.cells_of("A real kill"):
+        said = told(learner, cell)
+        if cell.source.startswith(("compare(", "check(")):
+            named = said.missing if isinstance(said, Comparison) else str(said)
+            assert "worker-1, which was started from the stage, got 'Roast" in named
+            assert "Run the cells again from the one that opens the lesson" in named
+    learner.run_first_section()
+    for cell in learner.cells_of("A real kill"):
+        said = learner.run(cell)
+        assert learner.is_right(cell, said), str(said)
+
+
+@pytest.mark.parametrize("learner", [("00_start_here", 0)], indirect=True)
+@pytest.mark.parametrize(
+    "pressed",
+    [
+        ADD_WORKER | {"queue": "hello"},
+        {"do": "send", "queue": "hello", "task": "Play."},
+        {"do": "start_over"},
+    ],
+    ids=["worker", "task", "start over"],
+)
+def test_whatever_is_pressed_between_two_cells_of_lesson_00_there_is_a_way_out(
+    learner: Learner, pressed: dict[str, Any]
+) -> None:
+    learner.run_first_section()
+    cells = learner.cells_of("Three words")
+    for pressed_before in range(1, len(cells)):
+        for at, cell in enumerate(cells):
+            if at == pressed_before:
+                learner.press(pressed)
+            said = told_of_one_message(learner, cell)
+        assert learner.is_right(cells[-1], said) or is_help(said), f"{said} before {pressed_before}"
+        learner.run_first_section()
+    for cell in cells:
+        said = learner.run(cell)
+    assert learner.is_right(cells[-1], said), str(said)
+
+
+def told_of_one_message(learner: Learner, cell: Any) -> object:
+    """As `told`; where `basic_get` got nothing, the text above it says what that is."""
+    try:
+        return told(learner, cell)
+    except AttributeError as error:
+        if not learner.got_nothing():
+            raise
+        return error

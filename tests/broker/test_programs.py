@@ -285,5 +285,7 @@ def test_waiting_in_vain_says_what_was_printed(lesson: Lesson) -> None:
     worker = lesson.start_program(WORKER)
     with pytest.raises(WaitTimeoutError, match="still runs after 0"):
         worker.wait(0)
+    with pytest.raises(WaitTimeoutError, match=r"^After 0 seconds worker\.py 1 has not printed 'Served'\. "):
+        worker.wait_for("Served", 0)
     program.kill()  # one that has ended is no trouble
     program.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +57,29 @@ _NAMES_OUTSIDE = """() => [...document.querySelectorAll(".workq-worker")].filter
 }).map(card => card.dataset.worker)"""
 
 
+#: What lies on something else, or leaves the stage; marks of moments that are near each other may.
+_COVERED = """() => {
+    const stage = document.querySelector(".workq-stage").getBoundingClientRect();
+    const things = [...document.querySelectorAll(`button:not(.workq-scrubber-mark), input, select, h3, h4, [data-count],
+        .workq-state, .workq-broker-name, .workq-lesson, .workq-found`)].filter(one => one.checkVisibility());
+    const boxes = things.map(one => ({one, name: one.textContent || one.dataset.field,
+        ...one.getBoundingClientRect().toJSON()})).filter(({width, height}) => width && height);
+    const covers = (a, b) => !a.one.contains(b.one) && !b.one.contains(a.one)
+        && Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+        && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1;
+    const outside = boxes.filter(({left, right}) => left < stage.left - 1 || right > stage.right + 1);
+    const covered = boxes.flatMap((a, at) => boxes.slice(at + 1).filter(b => covers(a, b)).map(b => [a.name, b.name]));
+    return [...outside.map(({name}) => [name, "leaves the stage"]), ...covered];
+}"""
+
+#: From a phone to where the columns stand side by side.
+WIDTHS = (*range(340, 700, 20), 880, 1200)
+
+_CALMER = ("tutorial", "notSteerable")
+
+LONG_LESSON = "the-lesson-of-the-kitchen-behind-the-second-door-on-the-left"
+
+
 @pytest.fixture(
     params=[
         pytest.param((600, "light"), id="narrow-light"),
@@ -66,12 +90,17 @@ _NAMES_OUTSIDE = """() => [...document.querySelectorAll(".workq-worker")].filter
 )
 def page(reader: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     """An empty page that looks as a notebook in a theme does."""
-    width, theme = request.param
+    with opened(reader, *request.param) as empty:
+        yield empty
+
+
+@contextlib.contextmanager
+def opened(reader: Browser, width: int, theme: str) -> Iterator[Page]:
     light = theme == "light"
     context = reader.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce")
-    opened = context.new_page()
-    opened.set_content(_PAGE % (StageWidget._css, str(light).lower(), "#ffffff" if light else "#111111"))
-    yield opened
+    page = context.new_page()
+    page.set_content(_PAGE % (StageWidget._css, str(light).lower(), "#ffffff" if light else "#111111"))
+    yield page
     context.close()
 
 
@@ -91,3 +120,19 @@ def test_no_arrow_lies_on_a_control_and_no_name_leaves_its_card(page: Page, scen
     page.evaluate(_SHOW, [StageWidget._esm, frame])
     assert page.evaluate(_ARROWS_ON_CONTROLS) == []
     assert page.evaluate(_NAMES_OUTSIDE) == []
+
+
+@pytest.mark.parametrize("scene", ["killed", *(pytest.param(each, marks=pytest.mark.nightly) for each in _CALMER)])
+@pytest.mark.parametrize("state", ["coming back", pytest.param("up", marks=pytest.mark.nightly)])
+def test_nothing_lies_on_anything_at_any_width(reader: Browser, scene: str, state: str) -> None:
+    frame = json.loads(json.dumps(FRAMES[scene]))
+    frame["lesson"] = LONG_LESSON
+    frame["broker"]["state"] = state
+    with opened(reader, WIDTHS[0], "light") as page:
+        page.evaluate(_SHOW, [StageWidget._esm, frame])
+        found = {}
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_function("width => window.innerWidth === width", arg=width)
+            found[width] = page.evaluate(_COVERED)
+        assert {width: what for width, what in found.items() if what} == {}

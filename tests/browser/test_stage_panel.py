@@ -74,6 +74,18 @@ def test_a_reloaded_page_has_the_stage_beside_the_notebook_again(lab: Lab) -> No
     works(stage)
 
 
+def test_a_panel_that_is_closed_after_a_reload_without_saving_has_a_way_back(lab: Lab) -> None:
+    stage = open_stage(lab)
+    stage.notebook.load()
+    expect(stage.page.locator(f"{PANEL} .workq-stage")).to_have_count(1)
+    closes(stage)
+    stage.screenshot("panel-closed-after-reload")
+    stage.page.get_by_role("button", name="Show the stage beside the notebook").click()
+    expect(stage.page.locator(f"{PANEL} .workq-stage")).to_have_count(1)
+    expect(stage.page.get_by_role("button", name="Show the stage beside the notebook")).to_have_count(0)
+    works(stage)
+
+
 def test_a_notebook_that_is_closed_takes_the_panel_along(lab: Lab) -> None:
     stage = open_stage(lab)
     stage.notebook.close()

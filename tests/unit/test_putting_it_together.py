@@ -196,6 +196,20 @@ def test_the_fate_of_a_killed_programs_task_is_recognized() -> None:
         kitchen.program("running", "Received Roast..").seen("real kill")
 
 
+def test_a_program_that_did_the_task_twice_is_named_once() -> None:
+    saw = killed().program("running", "Received Roast..", "Done Roast..", "Received Roast..", "Done Roast..")
+    assert "in hand, and worker.py 2 did it." in saw.says("real kill")
+
+
+@pytest.mark.parametrize("prediction", ["real kill", "asked to leave"])
+def test_a_worker_of_the_stage_that_took_the_task_is_named(prediction: str) -> None:
+    kitchen = killed().program("running").come("worker.py 1", "worker.py 2", "worker-1").send("Roast..")
+    kitchen.log.record("played", "worker-1")
+    kitchen.tell("worker-1", "Roast..", "delivered")
+    with pytest.raises(CheckFailedError, match="worker-1, which was started from the stage, got 'Roast\\.\\.'"):
+        kitchen.seen(prediction)
+
+
 # -- asked to leave
 
 

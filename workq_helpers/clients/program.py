@@ -166,8 +166,8 @@ class Program:
         with self._changed:
             self._changed.wait_for(lambda: self._has_said(text) or self._ended, timeout)
         if not self._has_said(text):
-            seen = f"{self.name} is {self.state}" if self._ended else f"After {timeout} seconds {self.name}"
-            raise WaitTimeoutError(f"{seen} and has not printed {text!r}. {self._said()}")
+            seen = f"{self.name} is {self.state} and" if self._ended else f"After {timeout:g} seconds {self.name}"
+            raise WaitTimeoutError(f"{seen} has not printed {text!r}. {self._said()}")
 
     def __repr__(self) -> str:
         return f"<Program {self.name}: {self.state}>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -197,11 +198,16 @@ class EventLog:
         end = len(self) * _WIDTH
         return {field: self._cells[position:end:_WIDTH] for position, field in enumerate(Event._fields)}
 
-    def copy(self) -> EventLog:
-        """Return another log with the events of this moment, on the same clock."""
+    def copy(self, until_seconds: float = math.inf) -> EventLog:
+        """Return another log with the events of this moment, on the same clock.
+
+        Args:
+            until_seconds: What happened later is left out.
+        """
         copy = EventLog()
         copy._opened = self._opened
         copy._cells = self._cells[: len(self) * _WIDTH]
+        copy._cells = copy._cells[: copy.count_until(until_seconds) * _WIDTH]
         return copy
 
     def clear(self) -> None:

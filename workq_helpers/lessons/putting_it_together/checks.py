@@ -32,9 +32,8 @@ _CROSSING = {3: 0, 2: 1, 1: 2}
 
 def _real_kill(seen: Evidence) -> str:
     killed, task = _killed_at_work(seen.programs)
-    done = [
-        each.program.name for each in read_program_reports(seen.programs) if (each.deed, each.task) == ("Done", task)
-    ]
+    told = read_program_reports(seen.programs)
+    done = list(dict.fromkeys(each.program.name for each in told if (each.deed, each.task) == ("Done", task)))
     if not done:
         raise CheckFailedError(f"Nobody has done '{task}' since {killed.name} was killed. Does another worker.py run?")
     left = _left(seen.counts, _QUEUE)
@@ -146,6 +145,7 @@ def _quoted(names: Sequence[str]) -> str:
 
 
 def _observe_real_kill(lesson: Session) -> Seen:
+    observed(lesson, outages=True)  # for who took part from the stage; of the rest the programs tell themselves
     killed, task = _killed_at_work(lesson.programs)
     others = [report for report in read_program_reports(lesson.programs) if report.program is not killed]
     received = next((report for report in others if report.deed == "Received" and report.task == task), None)
@@ -163,6 +163,7 @@ def _observe_real_kill(lesson: Session) -> Seen:
 
 
 def _observe_asked_to_leave(lesson: Session) -> Seen:
+    observed(lesson, outages=True)
     left = [each for each in lesson.programs if each.state == "ended with status 0"]
     asked = next((each for each in read_program_reports(reversed(left)) if each.deed == "Received"), None)
     if asked is None or asked.again:

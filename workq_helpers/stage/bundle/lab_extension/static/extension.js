@@ -58,6 +58,8 @@
     #taken = /* @__PURE__ */ new Map();
     /** @type {any} The panel itself, while it is open. */
     #widget = null;
+    /** @type {any} The button in a notebook's toolbar, while it is needed. */
+    #wayBack = null;
     /** @type {any} The notebook that was used last. */
     #notebook = null;
     #wanted = true;
@@ -203,11 +205,30 @@
       const shown = this.isOpen ? this.#views.get(this.#notebook?.id)?.[0] : void 0;
       const all = [...this.#views.values()].flat();
       for (const view of all) if (view !== shown) view.place(this.isOpen ? "away" : "cell");
+      const nowhere = this.isOpen ? void 0 : this.#views.get(this.#notebook?.id)?.find((view) => view.notebook);
+      this.#offerWayBack(nowhere);
       if (!this.isOpen) return;
       const { node } = this.#widget;
       const content = shown?.root ?? invitation();
       if (node.firstChild !== content && (shown || !node.firstChild?.isInvitation)) node.replaceChildren(content);
       shown?.place("panel");
+    }
+    /**
+     * Puts a button into the notebook's toolbar.
+     * @param {any} view One that is nowhere to be seen: the panel is closed, and no cell has an output for it.
+     */
+    #offerWayBack(view) {
+      this.#wayBack?.dispose();
+      this.#wayBack = null;
+      if (!view) return;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "workq-link";
+      button.textContent = "Show the stage beside the notebook";
+      button.addEventListener("click", () => this.show(view));
+      this.#wayBack = new this.Widget();
+      this.#wayBack.node.append(button);
+      view.notebook.toolbar.addItem("workq-stage", this.#wayBack);
     }
     /** Whether two things are shown side by side: not in Jupyter Notebook, nor in JupyterLab's simple interface. */
     #hasRoom() {
