@@ -15,9 +15,11 @@ from typing import NamedTuple
 
 from recording import KEPT, Recording
 
+from workq_helpers.lessons import CHAPTERS
 from workq_helpers.stage.frame import ClusterCard, NodeCard, QueueCopyLine
 from workq_helpers.stage.run_diff import compare
 from workq_helpers.stage.saved_run import SavedRun, TaskRow
+from workq_helpers.teaching.estimate import Counted
 from workq_helpers.teaching.prediction import Seen
 
 __all__ = ["Difference", "differences"]
@@ -149,10 +151,15 @@ def _of_predictions(kept: Recording, again: Recording) -> Iterator[Difference]:
     for name, seen in kept.seen.items():
         other = again.seen.get(name)
         if other is None or other.choice != seen.choice:
-            yield Difference("predictions", name, _said(seen), _said(other))
+            yield Difference("predictions", name, seen.saw, _said(other))
+    tolerances = {each.name: each.tolerance for chapter in CHAPTERS for each in chapter.estimates}
+    for name, counted in kept.counted.items():
+        number = again.counted.get(name)
+        if number is None or abs(number.number - counted.number) > tolerances[name]:
+            yield Difference("predictions", name, counted.saw, _said(number))
 
 
-def _said(seen: Seen | None) -> str:
+def _said(seen: Seen | Counted | None) -> str:
     return "nothing to compare" if seen is None else seen.saw
 
 

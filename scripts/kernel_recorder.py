@@ -16,6 +16,7 @@ from workq_helpers import Lesson
 from workq_helpers.stage import Stage
 from workq_helpers.stage.calls import call_for
 from workq_helpers.teaching.comparison import Comparison
+from workq_helpers.teaching.estimate import EstimateComparison
 
 #: What a cell did, or had done, is worth looking at on the stage.
 NODE_DEEDS = frozenset({"node killed", "node cut off", "node started"})
@@ -50,6 +51,7 @@ class _Recorder:
         self._folder = folder
         self._cells: list[dict[str, Any]] = []
         self._seen: dict[str, dict[str, Any]] = {}
+        self._counted: dict[str, dict[str, Any]] = {}
         self._lesson: Lesson | None = None
         self._experiment = -1
         self._stage_shown = False
@@ -100,6 +102,8 @@ class _Recorder:
         )
         if isinstance(result.result, Comparison) and result.result.seen is not None:
             self._seen[result.result.prediction.name] = result.result.seen._asdict()
+        if isinstance(result.result, EstimateComparison) and result.result.seen is not None:
+            self._counted[result.result.estimate.name] = result.result.seen._asdict()
         if is_stage and lesson is not None:
             self._stage_shown = True
             if lesson.name == "start-here":
@@ -109,7 +113,7 @@ class _Recorder:
         self._finished = True
         if self._lesson is not None:
             self._lesson.close()
-        about = {"cells": self._cells, "seen": self._seen}
+        about = {"cells": self._cells, "seen": self._seen, "counted": self._counted}
         (self._folder / "cells.json").write_text(json.dumps(about), encoding="utf-8")
 
     def _opened(self, lesson: Lesson) -> None:

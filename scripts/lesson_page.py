@@ -20,7 +20,7 @@ from workq_helpers.lessons import CHAPTERS
 from workq_helpers.stage.run_page import packed, run_line
 from workq_helpers.stage.saved_run import SavedRun
 from workq_helpers.teaching.comparison import Comparison
-from workq_helpers.teaching.estimate import Estimate
+from workq_helpers.teaching.estimate import Counted, Estimate, EstimateComparison, Number
 from workq_helpers.teaching.prediction import Answer, Prediction, Seen
 
 __all__ = ["for_reading", "stage"]
@@ -28,6 +28,7 @@ __all__ = ["for_reading", "stage"]
 _PREDICT = re.compile(r'^predict\(lesson, "([^"]+)"|\.predict\("([^"]+)"', re.MULTILINE)
 _ESTIMATE = re.compile(r'^estimate\(lesson, "([^"]+)"', re.MULTILINE)
 _COMPARE = re.compile(r'^compare\(lesson, "([^"]+)"\)', re.MULTILINE)
+_MEASURED = re.compile(r'^measured\(lesson, "([^"]+)"\)', re.MULTILINE)
 _CHECK = re.compile(r'\bexercise\("([^"]+)"\)\.check\(')
 _QUIZ = re.compile(r"^quiz\(\)$", re.MULTILINE)
 
@@ -62,7 +63,7 @@ def for_reading(notebook: nbformat.NotebookNode, recording: Recording) -> nbform
             cells.append(_text_after(cell, _form(_prediction(asked[1] or asked[2]), recording.seen)))
         elif estimated := _ESTIMATE.search(cell.source):
             cell.outputs = []
-            cells.append(_text_after(cell, f"**Predict:** {_plain(_estimate(estimated[1]).question)}"))
+            cells.append(_text_after(cell, _number_form(_estimate(estimated[1]), recording.counted)))
         elif _QUIZ.search(cell.source):
             cell.outputs = []
             cells.append(_text_after(cell, quiz_page(_title(notebook))))
@@ -73,6 +74,9 @@ def for_reading(notebook: nbformat.NotebookNode, recording: Recording) -> nbform
             _fold_output(cell, "What RabbitMQ did")
         if compared and (seen := recording.seen.get(compared[1])) and cell.outputs:
             cell.outputs[-1].data = {"text/html": _comparison(_prediction(compared[1]), seen)}
+        measured = _MEASURED.search(cell.source)
+        if measured and (counted := recording.counted.get(measured[1])) and cell.outputs:
+            cell.outputs[-1].data = {"text/html": _number_comparison(_estimate(measured[1]), counted)}
         if cell.id in stages:
             cells.append(nbformat.v4.new_markdown_cell(stages[cell.id], id=f"{cell.id}-stage"))
     notebook.cells = cells
@@ -188,17 +192,28 @@ def _slug(name: str) -> str:
 def _form(prediction: Prediction, seen: Mapping[str, Seen]) -> str:
     """Return a prediction's question with its choices, as a form that the page takes an answer from."""
     name = _slug(prediction.name)
-    choices = "".join(
+    answers = "".join(
         f'<label><input type="radio" name="{name}" value="{prediction.letter(choice)}"> '
         f"<span>{html.escape(label)}</span></label>"
         for label, choice in zip(prediction.labels(), prediction.order, strict=True)
     )
+    hint = "Choose one before you play the run."
+    return _question(name, prediction.question, answers, hint, compared=prediction.name in seen)
+
+
+def _number_form(estimate: Estimate, counted: Mapping[str, Counted]) -> str:
+    """Return a question whose answer is a number, as a form that the page takes it from."""
+    field = '<label>Number <input type="number" step="any" required></label>'
+    hint = f"Write a number before you play the run: {estimate.accuracy()}."
+    return _question(_slug(estimate.name), estimate.question, field, hint, compared=estimate.name in counted)
+
+
+def _question(name: str, question: str, answers: str, hint: str, *, compared: bool) -> str:
     compare = f'<a href="#compare-{name}">Compare your answer with what RabbitMQ did</a>'
     return (
         f'<form class="course-prediction" data-prediction="{name}"><fieldset>'
-        f"<legend><strong>Predict:</strong> {html.escape(prediction.question)}</legend>{choices}</fieldset>"
-        f'<p role="status">Choose one before you play the run.</p>'
-        f"{compare if prediction.name in seen else ''}</form>"
+        f"<legend><strong>Predict:</strong> {html.escape(question)}</legend>{answers}</fieldset>"
+        f'<p role="status">{hint}</p>{compare if compared else ""}</form>'
     )
 
 
@@ -208,13 +223,28 @@ def _comparison(prediction: Prediction, seen: Seen) -> str:
     def table(answer: Answer | None) -> str:
         return Comparison(prediction, answer, seen, "")._repr_mimebundle_()["text/html"]
 
-    templates = "".join(
-        f'<template data-choice="{prediction.letter(at)}">{table(Answer(at))}</template>'
-        for at in range(len(prediction.choices))
+    templates = {prediction.letter(at): table(Answer(at)) for at in range(len(prediction.choices))}
+    return _compared(prediction.name, table(None), templates)
+
+
+def _number_comparison(estimate: Estimate, counted: Counted) -> str:
+    """Return what the notebook would show beside a number that is near enough, and beside one that is not."""
+
+    def table(answer: Number | None) -> str:
+        return EstimateComparison(estimate, answer, counted, "")._repr_mimebundle_()["text/html"]
+
+    near, far = counted.number, counted.number + estimate.tolerance + 1
+    templates = {"near": table(Number(near)), "far": table(Number(far))}
+    return _compared(
+        estimate.name, table(None), templates, f' data-number="{near:g}" data-tolerance="{estimate.tolerance:g}"'
     )
+
+
+def _compared(name: str, unanswered: str, by_answer: Mapping[str, str], more: str = "") -> str:
+    templates = "".join(f'<template data-answer="{answer}">{table}</template>' for answer, table in by_answer.items())
     return (
-        f'<div class="course-comparison" id="compare-{_slug(prediction.name)}">'
-        f'<div class="course-compared">{table(None)}</div>{templates}</div>'
+        f'<div class="course-comparison" id="compare-{_slug(name)}"{more}>'
+        f'<div class="course-compared">{unanswered}</div>{templates}</div>'
     )
 
 

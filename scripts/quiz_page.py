@@ -1,4 +1,4 @@
-"""A lesson's quiz for reading: its questions, with what is said of each choice folded away."""
+"""A lesson's quiz for reading: forms that take an answer, and what is said of each choice, folded away."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import html
 from workq_helpers.lessons import CHAPTERS
 from workq_helpers.teaching.prediction import letter
 from workq_helpers.teaching.question import Question
+from workq_helpers.text import marked
 
 __all__ = ["quiz_page"]
 
@@ -22,14 +23,18 @@ def quiz_page(title: str) -> str:
 
 
 def _question(number: int, question: Question) -> str:
-    choices = question.shuffled("")
-    asked = "".join(f"<br>{letter(at)}. {html.escape(choice.text)}" for at, choice in enumerate(choices))
+    choices = {letter(at): choice for at, choice in enumerate(question.shuffled(""))}
+    buttons = "".join(
+        f'<label><input type="radio" name="question-{number}" value="{name}"> '
+        f"<span>{name}. {html.escape(choice.text)}</span></label>"
+        for name, choice in choices.items()
+    )
     told = "".join(
-        f"<p>{letter(at)}. {'✔' if choice == question.right else '✗'} {html.escape(choice.why)}</p>"
-        for at, choice in enumerate(choices)
+        f'<p>{name}. <span data-choice="{name}">{marked(question.feedback(choice))}</span></p>'
+        for name, choice in choices.items()
     )
     return (
-        f"<p><strong>{number}. {html.escape(question.question)}</strong>{asked}</p>"
-        f'<details class="fold"><summary>Which is right, and why</summary>{told}'
-        f"<p>Seen in the section {html.escape(repr(question.section))}.</p></details>"
+        f'<form class="course-question"><fieldset><legend><strong>{number}. {html.escape(question.question)}</strong>'
+        f'</legend>{buttons}</fieldset><button type="submit" hidden>Answer</button><p role="status"></p>'
+        f'<details class="fold"><summary>Which is right, and why</summary>{told}</details></form>'
     )

@@ -18,6 +18,7 @@ from notebooks import ROOT, STILL, derive_exercises, run, tidy
 from workq_helpers import find_broker
 from workq_helpers.anonymity import anonymous
 from workq_helpers.stage.saved_run import SavedRun
+from workq_helpers.teaching.estimate import Counted
 from workq_helpers.teaching.prediction import Seen
 
 __all__ = ["KEPT", "NOTEBOOKS", "CellFacts", "Recording", "folder_of", "record"]
@@ -62,24 +63,27 @@ class Recording:
         outputs: What each cell showed, by its id.
         cells: What each cell did, by its id.
         seen: What came true of each prediction, by its name.
+        counted: What was observed of each number that was asked for, by the question's name.
         runs: The run of each experiment, by its name, in order.
     """
 
     outputs: dict[str, list[dict[str, Any]]]
     cells: dict[str, CellFacts]
     seen: dict[str, Seen]
+    counted: dict[str, Counted]
     runs: dict[str, SavedRun]
 
     @classmethod
     def load(cls, folder: Path) -> Recording:
         """Return the recording in a folder; one of nothing, where there is none."""
         if not (folder / _LESSON).is_file():
-            return cls({}, {}, {}, {})
+            return cls({}, {}, {}, {}, {})
         kept = json.loads((folder / _LESSON).read_text(encoding="utf-8"))
         return cls(
             kept["outputs"],
             {name: CellFacts(**facts) for name, facts in kept["cells"].items()},
             {name: Seen(**seen) for name, seen in kept["seen"].items()},
+            {name: Counted(**counted) for name, counted in kept.get("counted", {}).items()},  # earlier ones lack it
             {name: SavedRun.parse(_unpacked(folder / f"{name}.json.gz")) for name in kept["experiments"]},
         )
 
@@ -93,6 +97,7 @@ class Recording:
         kept = {
             "experiments": list(self.runs),
             "seen": {name: seen._asdict() for name, seen in self.seen.items()},
+            "counted": {name: counted._asdict() for name, counted in self.counted.items()},
             "cells": {name: facts._asdict() for name, facts in self.cells.items()},
             "outputs": self.outputs,
         }
@@ -134,6 +139,7 @@ def record(path: Path) -> Recording:
             for cell, facts in zip(code, told["cells"], strict=True)
         },
         {name: Seen(**seen) for name, seen in told["seen"].items()},
+        {name: Counted(**counted) for name, counted in told["counted"].items()},
         {kept_names[number]: runs[number] for number in sorted(runs)},
     )
 

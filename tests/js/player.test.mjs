@@ -36,6 +36,14 @@ test("it asks nobody to press what is not there", async () => {
   assert.doesNotMatch(el.$(".workq-empty").textContent, /Press/);
 });
 
+test("it can be read as a table, and says what its signs mean", async () => {
+  const { page, el } = await opened(runFile(), 2.2);
+  assert.equal(el.$(".workq-stage").getAttribute("data-controls"), "player details");
+  el.$(".workq-table").open = true;
+  press(page, el, "[data-do=step]");
+  assert.match(el.$(".workq-tables").textContent, /worker-1/);
+});
+
 test("it plays to its end, and from the beginning again", async () => {
   const { page, el } = await opened();
   press(page, el, "[data-do=play]");

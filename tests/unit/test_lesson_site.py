@@ -17,6 +17,7 @@ from workq_helpers.lessons import CHAPTERS
 from workq_helpers.stage.saved_run import SavedRun
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.comparison import Comparison
+from workq_helpers.teaching.estimate import Counted, EstimateComparison, Number
 from workq_helpers.teaching.prediction import Answer, Seen
 
 pytestmark = [pytest.mark.text, pytest.mark.timeout(330)]  # the site is made once, for all of them
@@ -91,6 +92,25 @@ def test_each_answer_is_compared_by_the_notebooks_texts(lesson_site: Path, lesso
             rows = [squeezed(cell.get_text()) for cell in table.find_all("td")]
             shown = [squeezed(text).lstrip("✔✗") for text in rows]
             assert shown == [squeezed(text) for _, text in comparison.rows()]
+
+
+@lessons
+def test_a_number_is_asked_for_and_compared_by_the_notebooks_texts(lesson_site: Path, lesson: str) -> None:
+    kept = json.loads((KEPT / lesson.partition("_")[2] / "lesson.json").read_text(encoding="utf-8"))
+    counted = kept.get("counted", {})
+    read = page(lesson_site / "lessons" / f"{lesson}.html")
+    (chapter,) = (each for each in CHAPTERS if Path(each.notebook).stem == lesson)
+    for estimate in chapter.estimates:
+        (form,) = read.select(f"form[data-prediction={estimate.name.replace(' ', '-')}]")
+        assert len(form.select("input[type=number]")) == 1
+        if estimate.name not in counted:
+            continue
+        seen = Counted(**counted[estimate.name])
+        for answer, off in {"near": 0, "far": estimate.tolerance + 1}.items():
+            (table,) = read.select(f"#{form.a['href'][1:]} template[data-answer={answer}]")  # type: ignore[index]
+            rows = EstimateComparison(estimate, Number(seen.number + off), seen, "").rows()
+            cells = BeautifulSoup(table.decode_contents(), "html.parser").find_all("td")
+            assert [squeezed(cell.get_text()) for cell in cells] == [squeezed(text) for _, text in rows]
 
 
 def test_it_is_small_and_no_picture_is_blank(lesson_site: Path) -> None:
@@ -176,11 +196,12 @@ def test_a_quiz_is_open_and_its_answers_are_folded_away(lesson_site: Path, chapt
     for fold in opened.find_all("details"):
         fold.decompose()
     open_text = squeezed(opened.get_text())
+    assert len(read.select("form.course-question")) == len(chapter.questions)
     for question in chapter.questions:
         assert squeezed(question.question) in open_text
         for choice in (question.right, *question.wrong):
             assert squeezed(choice.text) in open_text
-            assert squeezed(choice.why) in folds
+            assert squeezed(question.feedback(choice)) in folds
             assert squeezed(choice.why) not in open_text
 
 

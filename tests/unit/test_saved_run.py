@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.made_up_runs import MadeUpRun
 from tests.properties import examples
+from workq_helpers.cli.main import main
 from workq_helpers.clients.console import Console
 from workq_helpers.errors import InvalidArgumentError, RunFileError
 from workq_helpers.rabbitmq.endpoint import Endpoint
@@ -40,7 +42,8 @@ def saved(made: MadeUpRun, begin_seconds: float = 0.0, end_seconds: float | None
         begin_seconds,
         end_seconds,
     )
-    return SavedRun.of(moments, **{**ABOUT, "marks": [], "tasks": task_rows(made.log), **more})  # type: ignore[arg-type]
+    tasks = task_rows(made.log, begin_seconds, end_seconds)
+    return SavedRun.of(moments, **{**ABOUT, "marks": [], "tasks": tasks, **more})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -239,6 +242,17 @@ def test_a_stretch_begins_with_what_was_there(tmp_path: Path) -> None:
             saved(made, begin, end)
 
 
+def test_a_stretch_has_the_tasks_that_something_happened_to_in_it() -> None:
+    made = MadeUpRun(5, events=100)
+    middle, late = made.rows[40][0], made.rows[60][0]
+    touched = {row[5] for row in made.rows[40:61] if row[5]}
+    tasks = {row["task"]: row for row in saved(made, middle, late).file["tasks"]}
+    assert tasks.keys() == touched
+    assert len(saved(made).file["tasks"]) > len(touched)
+    finished_by_then = {row[5] for row in made.rows[:61] if row[1] == "acked"}
+    assert {name for name, row in tasks.items() if row["fate"] == "done"} == finished_by_then & touched
+
+
 def test_more_than_a_browser_can_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workq_helpers.stage.recorder.MOST_MOMENTS", 30)
     with pytest.raises(InvalidArgumentError, match="Choose a stretch"):
@@ -297,3 +311,17 @@ def test_two_runs_are_compared_task_by_task() -> None:
     second = [row("A", "done"), row("B", "lost"), row("B", "done", 2), row("C", "waiting")]
     told = [(each.task, each.differs, each.first is None) for each in compare(first, second)]
     assert told == [("A", False, False), ("B", False, False), ("B", True, False), ("C", True, True)]
+
+
+def test_a_difference_can_be_seen_also_where_it_is_the_queue_alone(tmp_path: Path) -> None:
+    files = []
+    for queue in ("hello", "parking"):
+        run = saved(MadeUpRun(1, events=10, workers=1))
+        for task in run.file["tasks"]:
+            task["queue"] = queue
+        files.append(str(saving.save(run, tmp_path / f"{queue}.json")))
+    told = CliRunner().invoke(main, ["run", "diff", *files])
+    first, *rows = told.output.splitlines()
+    assert (told.exit_code, first.split()[0]) == (1, "task")
+    assert all(" in hello " in row and " in parking " in row and row.endswith("differs") for row in rows)
+    assert rows

@@ -53,8 +53,7 @@ def diff(first: Path, second: Path, file: Path | None) -> None:
 
 def _lines(before: SavedRun, after: SavedRun, compared: list[Compared]) -> list[str]:
     names = [f"{run.file['lesson']}, RabbitMQ {run.file['rabbitmq']}" for run in (before, after)]
-    told = ((each.task, _told(each.first), _told(each.second)) for each in compared)
-    rows = [tuple(map(_cut, cells)) for cells in ((_HEAD[0], *names), *told)]
+    rows = [tuple(map(_cut, cells)) for cells in ((_HEAD[0], *names), *map(_cells, compared))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     marks = ["", *map(_mark, compared)]
     cells = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows)
@@ -65,17 +64,22 @@ def _cut(text: str) -> str:
     return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 1]}…"
 
 
-def _told(task: TaskRow | None) -> str:
+def _cells(compared: Compared) -> tuple[str, str, str]:
+    first, second = (_told(task, queue_too=compared.moved) for task in (compared.first, compared.second))
+    return compared.task, first, second
+
+
+def _told(task: TaskRow | None, *, queue_too: bool) -> str:
     if task is None:
         return "not in it"
     deliveries = task["deliveries"]
     times = "never delivered" if not deliveries else f"{deliveries} {'delivery' if deliveries == 1 else 'deliveries'}"
-    return f"{task['fate']}, {times}{' to ' + task['workers'] if task['workers'] else ''}"
+    told = f"{task['fate']}, {times}{' to ' + task['workers'] if task['workers'] else ''}"
+    return f"{told}, in {task['queue']}" if queue_too else told
 
 
 def _table(compared: list[Compared]) -> str:
-    rows = ((each.task, _told(each.first), _told(each.second), _mark(each)) for each in compared)
-    return html_table((*_HEAD, ""), rows)
+    return html_table((*_HEAD, ""), ((*_cells(each), _mark(each)) for each in compared))
 
 
 def _mark(compared: Compared) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -58,7 +59,7 @@ KINDS = {
     "exchange deleted": "a client deleted an exchange; detail is its `ExchangeOptions`",
     "bound": "the queue was bound to an exchange, or the broker told of it; detail is the `Binding`",
     "unbound": "the queue's binding was removed; detail is the `Binding`",
-    "counted": "the broker counts in the queue what the log does not have, or the reverse; detail is `Counted`",
+    "counted": "the broker's counts of the queue tell what the log did not know; detail is `Counted`",
     "node killed": "a node of the lesson's cluster was killed",
     "node cut off": "a node of the lesson's cluster was cut off from the others",
     "node started": "a node of the lesson's cluster was started, or let meet the others again",
@@ -197,11 +198,16 @@ class EventLog:
         end = len(self) * _WIDTH
         return {field: self._cells[position:end:_WIDTH] for position, field in enumerate(Event._fields)}
 
-    def copy(self) -> EventLog:
-        """Return another log with the events of this moment, on the same clock."""
+    def copy(self, until_seconds: float = math.inf) -> EventLog:
+        """Return another log with the events of this moment, on the same clock.
+
+        Args:
+            until_seconds: What happened later is left out.
+        """
         copy = EventLog()
         copy._opened = self._opened
         copy._cells = self._cells[: len(self) * _WIDTH]
+        copy._cells = copy._cells[: copy.count_until(until_seconds) * _WIDTH]
         return copy
 
     def clear(self) -> None:

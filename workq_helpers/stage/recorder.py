@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import heapq
+import math
 import re
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -98,13 +99,20 @@ def lines_by(written: Mapping[str, Sequence[tuple[float, str]]]) -> ConsoleTail:
     return tail
 
 
-def task_rows(log: EventLog) -> list[TaskRow]:
-    """Return what became of each task.
+def task_rows(log: EventLog, begin_seconds: float = 0.0, end_seconds: float | None = None) -> list[TaskRow]:
+    """Return what became of each task to which something happened in a stretch.
 
     Args:
         log: What happened.
+        begin_seconds: Where it begins, in seconds since the lesson opened.
+        end_seconds: Where it ends; at the log's end by default.
     """
-    columns = logs.tables.tasks(log)[list(TaskRow.__annotations__)]
+    stretch = log.copy(math.inf if end_seconds is None else end_seconds)
+    tasks = logs.tables.tasks(stretch)
+    if begin_seconds > 0:
+        touched = {row[4] or "" for row in stretch.rows() if row[0] >= begin_seconds}
+        tasks = tasks[tasks["mark"].isin(touched)]
+    columns = tasks[list(TaskRow.__annotations__)]
     return [
         {"task": str(task), "queue": str(queue), "deliveries": int(count), "workers": str(workers), "fate": str(fate)}
         for task, queue, count, workers, fate in columns.itertuples(index=False)

@@ -26,8 +26,13 @@ class Compared(NamedTuple):
 
     @property
     def differs(self) -> bool:
-        """Whether it fared differently: another fate, another number of deliveries or others who got it."""
+        """Whether it fared differently: another fate or queue, another number of deliveries or others who got it."""
         return self.first != self.second
+
+    @property
+    def moved(self) -> bool:
+        """Whether it came to another queue."""
+        return self.first is not None and self.second is not None and self.first["queue"] != self.second["queue"]
 
 
 def compare(first: Sequence[TaskRow], second: Sequence[TaskRow]) -> list[Compared]:

@@ -68,7 +68,7 @@ class RunFile(TypedDict):
         moments: For each moment its seconds since the lesson opened, how many events had happened by then, and for each
             field where it stands in the parts: a number, a list of them, or an object of them.
         marks: The kills, crashes and losses, as sentences, oldest first.
-        tasks: What became of each task, in order.
+        tasks: What had become by its end of each task to which something happened in it, in order.
     """
 
     format: Literal["workq-run"]

@@ -166,8 +166,9 @@ class Stage:
         """
         lesson = self._lesson
         told = without_address(lesson.broker.endpoint)
+        log = lesson.log.copy()  # of one moment, whatever goes on meanwhile
         moments = moments_of(
-            lesson.log,
+            log,
             self._broker.answers,
             lines_by({name: console.written for name, console in self._consoles()}),
             [seconds for worker in lesson.workers for seconds, _ in worker.console.written],
@@ -187,7 +188,7 @@ class Stage:
                 for mark in self._marks.shown()
                 if begin_seconds <= mark["seconds"] <= (math.inf if end_seconds is None else end_seconds)
             ],
-            tasks=task_rows(lesson.log),
+            tasks=task_rows(log, begin_seconds, end_seconds),
             told=told,
         )
 

@@ -30,3 +30,14 @@ class Question:
     def shuffled(self, key: str) -> tuple[Choice, ...]:
         """Return the choices in an order that is always the same for one key."""
         return tuple(sorted((self.right, *self.wrong), key=lambda choice: place(key, self.name, choice.text)))
+
+    def feedback(self, choice: Choice, lesson: str = "") -> str:
+        """Say what is right or wrong about a choice, and where it was seen.
+
+        Args:
+            choice: One of the choices.
+            lesson: The title of the lesson, if it is asked in another one.
+        """
+        verdict = "✔ Right." if choice == self.right else "✗ No."
+        where = f" of the lesson {lesson!r}" if lesson else ""
+        return f"{verdict} {choice.why} Seen in the section {self.section!r}{where}."

@@ -131,11 +131,8 @@ class Quiz:
         if given is None:
             return ""
         question, lesson = self.asked[number]
-        choice = self._choices[number][given]
-        verdict = "✔ Right." if choice == question.right else "✗ No."
-        where = "" if lesson == self._lesson else f" of the lesson {lesson!r}"
-        trouble = f" {self._progress.trouble}" if self._progress.trouble else ""
-        return f"{verdict} {choice.why} Seen in the section {question.section!r}{where}.{trouble}"
+        said = question.feedback(self._choices[number][given], "" if lesson == self._lesson else lesson)
+        return f"{said} {self._progress.trouble}" if self._progress.trouble else said
 
     def heading(self, number: int) -> str:
         """Return a question with its number, and with its lesson where that is an earlier one."""

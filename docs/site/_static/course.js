@@ -17,33 +17,48 @@
       this.noted = /** @type {HTMLElement} */
       form2.querySelector("[role=status]");
       this.comparison = document.getElementById(`compare-${form2.dataset.prediction}`);
+      this.compare = form2.querySelector("a");
     }
     connect() {
       const { form: form2 } = this;
       form2.addEventListener("submit", (event) => event.preventDefault());
       form2.addEventListener("change", () => this.#take());
-      const compare = form2.querySelector("a");
-      if (compare) compare.hidden = true;
+      if (this.compare) this.compare.hidden = true;
       this.#take();
     }
     #take() {
-      const chosen = (
+      const given = (
         /** @type {HTMLInputElement | null} */
-        this.form.querySelector("input:checked")
+        this.form.querySelector("input:checked, input[type=number]:valid")
       );
-      if (!chosen) return;
-      this.noted.textContent = `Noted: ${chosen.value}. You may still change it; then play the run, and compare.`;
-      const { comparison } = this;
-      const template = (
-        /** @type {HTMLTemplateElement | null | undefined} */
-        comparison?.querySelector(`template[data-choice="${chosen.value}"]`)
+      if (!given) return;
+      this.noted.textContent = `Noted: ${given.value}. You may still change it; then play the run, and compare.`;
+      if (!this.comparison || !this.compare) return;
+      this.compare.hidden = false;
+      const compared = (
+        /** @type {HTMLElement} */
+        this.comparison.querySelector(".course-compared")
       );
-      if (!comparison || !template) return;
-      comparison.querySelector(".course-compared")?.replaceChildren(template.content.cloneNode(true));
-      const compare = this.form.querySelector("a");
-      if (compare) compare.hidden = false;
+      compared.replaceChildren(tableBeside(given, this.comparison));
     }
   };
+  function tableBeside(given, comparison) {
+    const answer = given.type === "number" ? nearness(given.valueAsNumber, comparison) : given.value;
+    const template = (
+      /** @type {HTMLTemplateElement} */
+      comparison.querySelector(`template[data-answer="${answer}"]`)
+    );
+    const table2 = (
+      /** @type {DocumentFragment} */
+      template.content.cloneNode(true)
+    );
+    const answered = table2.querySelector("td");
+    if (given.type === "number" && answered) answered.textContent = given.value;
+    return table2;
+  }
+  function nearness(number, { dataset }) {
+    return Math.abs(number - Number(dataset.number)) <= Number(dataset.tolerance) ? "near" : "far";
+  }
 
   // docs/site/js/folds.js
   var folds = () => [.../** @type {NodeListOf<HTMLDetailsElement>} */
@@ -3274,7 +3289,7 @@
       lesson: run.file.lesson,
       closed: "",
       during: "",
-      controls: ["player"],
+      controls: ["player", "details"],
       playback: playbackOf(run, position, speed),
       broker: {
         name: `RabbitMQ ${run.file.rabbitmq}`,
@@ -3634,6 +3649,38 @@
     document.addEventListener("click", (event) => players.follow(event));
   }
 
+  // docs/site/js/quiz.js
+  function takeQuizAnswers() {
+    for (
+      const form2 of
+      /** @type {NodeListOf<HTMLFormElement>} */
+      document.querySelectorAll("form.course-question")
+    ) {
+      const button2 = (
+        /** @type {HTMLButtonElement} */
+        form2.querySelector("button")
+      );
+      button2.hidden = false;
+      form2.addEventListener("submit", (event) => {
+        event.preventDefault();
+        tell2(form2);
+      });
+    }
+  }
+  function tell2(form2) {
+    const status = (
+      /** @type {HTMLElement} */
+      form2.querySelector("[role=status]")
+    );
+    const chosen = (
+      /** @type {HTMLInputElement | null} */
+      form2.querySelector("input:checked")
+    );
+    const said = chosen && form2.querySelector(`[data-choice="${chosen.value}"]`);
+    if (said) status.replaceChildren(...said.cloneNode(true).childNodes);
+    else status.textContent = "Choose one first.";
+  }
+
   // docs/site/js/scrolling.js
   function reachWhatScrolls() {
     const wide = () => {
@@ -3661,6 +3708,7 @@
   addUnfoldAll();
   openFoldOfTarget();
   takeAnswers();
+  takeQuizAnswers();
   enlargePictures();
   openPlayers();
   reachWhatScrolls();

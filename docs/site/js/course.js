@@ -5,6 +5,7 @@ import { takeAnswers } from "./answers.js";
 import { addUnfoldAll, openFoldOfTarget } from "./folds.js";
 import { enlargePictures } from "./pictures.js";
 import { openPlayers } from "./players.js";
+import { takeQuizAnswers } from "./quiz.js";
 import { reachWhatScrolls } from "./scrolling.js";
 import { followTheme } from "./theme.js";
 
@@ -12,6 +13,7 @@ followTheme();
 addUnfoldAll();
 openFoldOfTarget();
 takeAnswers();
+takeQuizAnswers();
 enlargePictures();
 openPlayers();
 reachWhatScrolls();

@@ -3153,7 +3153,7 @@ function frameOf(run, position, number, speed = 1) {
     lesson: run.file.lesson,
     closed: "",
     during: "",
-    controls: ["player"],
+    controls: ["player", "details"],
     playback: playbackOf(run, position, speed),
     broker: {
       name: `RabbitMQ ${run.file.rabbitmq}`,

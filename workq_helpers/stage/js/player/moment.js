@@ -22,7 +22,7 @@ export function frameOf(run, position, number, speed = 1) {
     lesson: run.file.lesson,
     closed: "",
     during: "",
-    controls: ["player"],
+    controls: ["player", "details"],
     playback: playbackOf(run, position, speed),
     broker: {
       name: `RabbitMQ ${run.file.rabbitmq}`,
