@@ -209,6 +209,10 @@ def make_venv() -> None:
     """Make an empty .venv; pip is in it where this Python brings one along."""
     if VENV.is_symlink():
         raise SetupError(f"{VENV} is a symbolic link; remove it and try again")
+    if os.pathsep in str(VENV):  # which would end it in PATH
+        raise SetupError(
+            f"the path {ROOT} has a {os.pathsep!r} in it, where no Python can make .venv; rename that folder"
+        )
     shutil.rmtree(VENV, ignore_errors=True)
     if importlib.util.find_spec("venv") is None:
         raise SetupError(
@@ -322,7 +326,9 @@ def fetch_debian_package(name: str, folder: Path) -> None:
 def install_lessons() -> None:
     """Install the package, editable, with everything that the lessons need, and pip for what a learner likes to add."""
     wheels = [*VENV.glob("uv-*.whl")]
-    install("--editable", ".", *map(str, wheels or ["uv"]), *map(str, filter(None, [bundled_pip()])))
+    # By its name in the checkout: whatever that is called, uv does not read it as anything else than a path.
+    uv = [f"./{wheel.relative_to(ROOT)}" for wheel in wheels] or ["uv"]
+    install("--editable", ".", *uv, *map(str, filter(None, [bundled_pip()])))
     for wheel in wheels:
         wheel.unlink()
     name_the_checkout_in_ascii()

@@ -67,7 +67,12 @@ class Lesson(Session):
         return logs.tables.tasks(self.log)
 
     def trace(self) -> pd.DataFrame:
-        """Return the last AMQP methods that passed between the lesson's clients and RabbitMQ, a row each, in order."""
+        """Return the last AMQP methods that passed between the lesson's clients and RabbitMQ, a row each, in order.
+
+        A worker that is killed right after an ack sends one method that its callback did not: channel.flow, which asks
+        for what is so already. RabbitMQ answers once it has come to the acks before it. With a connection that is cut
+        without that some of them would be lost, and tasks that were seen to be done would come again.
+        """
         return logs.tables.trace(self._book.trace)
 
     def timeline(self) -> Picture:

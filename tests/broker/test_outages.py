@@ -17,7 +17,7 @@ from workq_helpers import Broker, Lesson
 from workq_helpers import broker as brokers
 from workq_helpers.errors import WaitTimeoutError
 from workq_helpers.log.details import BrokerChange
-from workq_helpers.log.fates import HELD_UP
+from workq_helpers.log.fates import HELD_UP, UNREAD
 from workq_helpers.rabbitmq.errors import ConnectionLostError
 
 #: Another notebook: it opens a lesson, does what it is told, and says what its lesson saw.
@@ -224,6 +224,7 @@ def test_a_worker_that_an_alarm_holds_up_can_be_killed_and_knows_nothing_of_its_
     with alarm(restartable, lesson, poll_for):
         begin.set()
         poll_for(lambda: told_to_wait(lesson, worker.name) and worker.state == "idle")
+        assert {message.reason for message in lesson.ledger() if message.queue == "hello"} == {UNREAD}
         worker.kill()
         assert worker.state == "killed"
         assert {(message.queue, message.place) for message in lesson.ledger()} == {
@@ -234,6 +235,41 @@ def test_a_worker_that_an_alarm_holds_up_can_be_killed_and_knows_nothing_of_its_
     ledger = lesson.ledger()
     for name, counts in lesson.queue_counts().items():
         assert ledger.pending(name) + ledger.unseen(name) == counts.ready
+
+
+def test_an_ack_that_an_alarm_holds_up_is_not_said_to_have_arrived(
+    restartable: Broker, lesson: Lesson, poll_for: Callable[..., None]
+) -> None:
+    """RabbitMQ stops reading at the first message that it is sent meanwhile; who only acknowledges is read."""
+
+    def place(task: str) -> str:
+        return next(message.place for message in lesson.ledger() if (message.task, message.queue) == (task, "hello"))
+
+    with lesson.connect() as connection, lesson.connect() as silent:
+        channel, listener = connection.channel(), silent.channel()
+        for task in (b"read", b"with a result", b"later", b"of who only listens"):
+            channel.basic_publish("", "hello", task)
+        tags = [channel.basic_get("hello")[0].delivery_tag for _ in range(3)]
+        tag_of_who_listens = listener.basic_get("hello")[0].delivery_tag
+        with alarm(restartable, lesson, poll_for):
+            channel.basic_ack(tags[0])
+            channel.queue_declare("hello", passive=True)
+            channel.basic_publish("", "next", b"result")
+            channel.basic_ack(tags[1])
+            poll_for(lambda: connection.process_data_events(0.1) or told_to_wait(lesson, "notebook"))
+            channel.basic_nack(tags[2], requeue=False)
+            listener.basic_ack(tag_of_who_listens)
+            silent.process_data_events(0)
+            poll_for(lambda: lesson.queue_counts()["hello"].unacknowledged == 2)
+            for _ in range(2):
+                assert [place("read"), place("with a result"), place("later")] == ["done", "unknown", "unknown"]
+                assert lesson.take_stock()
+            assert {each.reason for each in lesson.ledger() if each.task in ("with a result", "later")} == {UNREAD}
+        places = [place("with a result"), place("later"), place("of who only listens")]
+        assert places == ["done", "discarded", "done"]
+        channel.queue_declare("hello", passive=True)
+        assert lesson.take_stock()
+        assert lesson.queue_counts()["hello"][:2] == (0, 0)
 
 
 def test_what_an_alarm_holds_up_ends_with_a_sentence(

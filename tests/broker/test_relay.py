@@ -147,6 +147,78 @@ def test_a_program_that_came_back_after_a_restart_ends_once(
     assert [actor for _, actor, _ in story(lesson, "connected", "hung up", "killed")] == ["worker.py 1"] * 5
 
 
+#: Settles all that it got at the last moment, and ends as it is told.
+ABRUPT = """
+import os, signal, pika
+connection = pika.BlockingConnection(pika.URLParameters(os.environ["WORKQ_BROKER_URL"]))
+channel = connection.channel()
+channel.basic_qos(prefetch_count={count})
+tags = []
+for method, _, _ in channel.consume("hasty"):
+    tags.append(method.delivery_tag)
+    if len(tags) == {count}:
+        break
+for tag in tags:
+    channel.{settle}
+{end}
+"""
+KILLED = "os.kill(os.getpid(), signal.SIGKILL)"
+GOODBYE_TO_NOBODY = "connection._impl._send_method(0, pika.spec.Connection.Close(200, 'bye', 0, 0)); os._exit(0)"
+IDLE_AND_KILLED = "channel.queue_declare('hasty', passive=True); os.kill(os.getpid(), signal.SIGKILL)"
+CLOSED = "connection.close()"
+
+
+def end_abruptly(lesson: Lesson, tmp_path: Path, poll_for: Poll, count: int, settle: str, end: str) -> None:
+    path = tmp_path / "abrupt.py"
+    path.write_text(ABRUPT.format(count=count, settle=settle, end=end))
+    lesson.start_program(path).wait()
+    poll_for(lambda: any(event.kind in ("hung up", "stopped") and event.actor != "sender" for event in lesson.log))
+
+
+def places(lesson: Lesson, queue: str) -> dict[str, str]:
+    return {message.task: message.place for message in lesson.ledger() if message.queue == queue}
+
+
+def drained(lesson: Lesson, queue: str) -> set[str]:
+    """What a client that nobody observes finds in a queue, and leaves there."""
+    found = set()
+    with pika.BlockingConnection(lesson.broker.connection_parameters(lesson.virtual_host)) as judge:
+        channel = judge.channel()
+        while (body := channel.basic_get(queue)[2]) is not None:
+            found.add(body.decode())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("queue_type", "settle", "end", "fate"),
+    [
+        ("quorum", "basic_ack(tag)", KILLED, "unknown"),
+        ("classic", "basic_ack(tag)", KILLED, "unknown"),
+        ("quorum", "basic_reject(tag, requeue=False)", KILLED, "unknown"),
+        ("quorum", "basic_ack(tag)", GOODBYE_TO_NOBODY, "unknown"),
+        ("classic", "basic_ack(tag)", IDLE_AND_KILLED, "done"),
+        ("quorum", "basic_ack(tag)", CLOSED, "done"),
+    ],
+)
+def test_what_a_program_settled_last_is_known_if_rabbitmq_said_something_after_it(
+    lesson: Lesson, tmp_path: Path, poll_for: Poll, queue_type: str, settle: str, end: str, fate: str
+) -> None:
+    """RabbitMQ drops what its channels have not come to when a connection ends, though all of it was handed on."""
+    with connected(lesson.address, connection_name="sender") as connection:
+        channel = connection.channel()
+        channel.queue_declare("hasty", durable=True, arguments={"x-queue-type": queue_type})
+        for number in range(100):
+            channel.basic_publish("", "hasty", str(number).encode())
+    end_abruptly(lesson, tmp_path, poll_for, 100, settle, end)
+    assert set(places(lesson, "hasty").values()) == {fate}
+    assert lesson.take_stock()
+    told = places(lesson, "hasty")
+    waiting = {task for task, place in told.items() if place == "waiting"}
+    assert set(told.values()) <= {fate, "waiting"}
+    assert lesson.queue_counts()["hasty"].ready == len(waiting)
+    assert waiting == drained(lesson, "hasty")
+
+
 def test_a_killed_program_is_gone_for_rabbitmq_at_once(lesson: Lesson) -> None:
     worker = lesson.start_program(WORKER)
     lesson.start_program(NEW_TASK, ENDLESS).wait()

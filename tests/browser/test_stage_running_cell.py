@@ -83,6 +83,42 @@ def test_controls_act_within_their_time_while_a_cell_runs(lab: Lab) -> None:
     notebook.wait_until_done()
 
 
+def test_each_control_acts_while_a_cell_runs(lab: Lab) -> None:
+    stage = open_stage(lab, before_stage=TWO_WORKERS)
+    notebook = stage.notebook
+    release = release_of(lab)
+    notebook.set_source(2, waits_for(release))
+    notebook.begin(2)
+    expect(stage.root).to_have_attribute("data-during", "true")
+    for worker in ("worker-1", "worker-2"):
+        stage.press("freeze", worker)
+        stage.expect_worker(worker, "frozen")
+    stage.press("five")
+    stage.expect_count("ready-log", 3)
+    stage.press("purge")
+    stage.expect_count("ready-log", 0)
+    stage.press("thaw", "worker-1")
+    stage.expect_worker("worker-1", "idle", "busy")
+    stage.press("kill", "worker-2")
+    stage.expect_worker("worker-2", "killed")
+    stage.press("add_worker")
+    stage.expect_worker("worker-3", "idle", "busy")
+    stage.press("stop", "worker-3")
+    stage.expect_worker("worker-3", "stopped")
+    stage.send("Soup.")
+    expect(stage.message("Soup.", "done")).to_be_visible()
+    stage.press("pause")
+    expect(stage.root).to_have_attribute("data-mode", "paused")
+    stage.press("live")
+    expect(stage.root).to_have_attribute("data-mode", "live")
+    stage.press("start_over")
+    stage.press("start_over")
+    expect(stage.root.locator(".workq-worker")).to_have_count(0)
+    assert notebook.runs(2)
+    release.touch()
+    notebook.wait_until_done()
+
+
 def test_where_the_page_uses_no_subshell_a_button_says_at_once_that_it_waits(lab: Lab) -> None:
     stage = open_stage(lab, before_stage=TWO_WORKERS)
     notebook = stage.notebook

@@ -227,6 +227,32 @@ def test_no_pip_at_all_gets_a_sentence(checkout: ModuleType, monkeypatch: pytest
         checkout.pip_wheel(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["a;b #c [d]", "${HOME}", "new\nline"])
+def test_what_was_fetched_is_named_so_that_uv_takes_it_for_a_path(
+    checkout: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.setattr(checkout, "ROOT", tmp_path / name)
+    monkeypatch.setattr(checkout, "VENV", tmp_path / name / ".venv")
+    ran = commands_of(checkout, monkeypatch)
+    checkout.VENV.mkdir(parents=True)
+    (checkout.VENV / "uv-1-py3-none-any.whl").touch()
+    monkeypatch.setattr(checkout, "unpack_uv", lambda: "uv")
+    checkout.install_lessons()
+    assert "./.venv/uv-1-py3-none-any.whl" in ran[0]
+    assert not list(checkout.VENV.glob("*.whl"))
+
+
+def test_a_folder_in_which_python_makes_no_environment_is_named(
+    checkout: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = commands_of(checkout, monkeypatch)
+    monkeypatch.setattr(checkout, "ROOT", Path("/work/co:urse"))
+    monkeypatch.setattr(checkout, "VENV", Path("/work/co:urse/.venv"))
+    with pytest.raises(checkout.SetupError, match=r"the path /work/co:urse has a ':' in it, .*; rename that folder"):
+        checkout.make_venv()
+    assert ran == []
+
+
 def test_everything_is_pinned_build_tools_too(checkout: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     ran = commands_of(checkout, monkeypatch)
     checkout.VENV.mkdir()

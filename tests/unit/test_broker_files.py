@@ -17,7 +17,7 @@ from packaging.version import Version
 
 from workq_helpers.broker import protocol
 from workq_helpers.broker.choice import BrokerChoice
-from workq_helpers.broker.folders import Folders, make_private
+from workq_helpers.broker.folders import Folders, make_private, temporary_folder, why_not_writable
 from workq_helpers.broker.installations import Installation
 from workq_helpers.broker.member import members
 from workq_helpers.broker.node import NodeServer
@@ -149,12 +149,64 @@ def test_a_folder_that_is_not_ours_or_no_folder_is_refused(tmp_path: Path) -> No
             make_private(tmp_path / name)
 
 
+@pytest.mark.parametrize("where", ["run", "new/run"])
+def test_a_umask_that_closes_what_is_made_is_named(tmp_path: Path, where: str) -> None:
+    before = os.umask(0o777)
+    try:
+        assert "`umask 022`" in why_not_writable(tmp_path / where)
+        with pytest.raises(BrokerStartError, match=r"/\w+ can't be used: the umask closes .* `umask 022`"):
+            take_share(Folders(tmp_path / where, tmp_path / "cache"), BrokerChoice(), {})
+        os.umask(0o077)
+        assert why_not_writable(tmp_path / where) == ""
+    finally:
+        os.umask(before)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("where", ["x" * 300, "x" * 300 + "/run"])
+def test_a_runtime_folder_that_can_not_be_looked_at_is_a_sentence(tmp_path: Path, where: str) -> None:
+    """As one that is closed to its user, which no folder is to root."""
+    folders = Folders(tmp_path / where, tmp_path / "cache")
+    for deed in (connect, lambda folders: take_share(folders, BrokerChoice(), {}), Folders.make_runtime):
+        with pytest.raises(BrokerStartError, match=r"can't be used: File name too long\. Set WORKQ_RUNTIME_DIR to"):
+            deed(folders)
+
+
+@pytest.fixture
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A session's own runtime folder, on a machine with no other."""
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "session").mkdir(mode=0o700)
+    return tmp_path / "session"
+
+
+def test_the_runtime_folder_is_the_sessions_where_there_is_one_to_use(session: Path, tmp_path: Path) -> None:
+    usual = Folders.from_environ({}).runtime
+    assert Folders.from_environ({"XDG_RUNTIME_DIR": str(session)}).runtime == session / "workq"
+    for none in ("relative", str(tmp_path / "gone"), "/etc/passwd", ""):
+        assert Folders.from_environ({"XDG_RUNTIME_DIR": none}).runtime == usual
+    session.chmod(0o777)
+    assert Folders.from_environ({"XDG_RUNTIME_DIR": str(session)}).runtime == usual
+
+
+def test_without_any_place_for_temporary_files_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp', '/var/tmp']")
+
+    monkeypatch.setattr("tempfile.gettempdir", full)
+    with pytest.raises(BrokerStartError, match=r"temporary files \(No usable .* in .*\)\. Free some room .* TMPDIR"):
+        temporary_folder()
+
+
 def test_folders_from_the_environment(tmp_path: Path) -> None:
     environ = {"WORKQ_RUNTIME_DIR": str(tmp_path / "r"), "WORKQ_CACHE_DIR": str(tmp_path / "c")}
     assert Folders.from_environ(environ) == Folders(tmp_path / "r", tmp_path / "c")
     assert Folders.from_environ({}).runtime.is_absolute()
     with pytest.raises(InvalidArgumentError, match="WORKQ_CACHE_DIR is 'here', which is relative"):
         Folders.from_environ({"WORKQ_CACHE_DIR": "here"})
+    with pytest.raises(InvalidArgumentError, match="WORKQ_RUNTIME_DIR is '~nobody-here/x', which is relative"):
+        Folders.from_environ({"WORKQ_RUNTIME_DIR": "~nobody-here/x"})
 
 
 @pytest.mark.parametrize(("system", "locale"), [("linux", "C.UTF-8"), ("darwin", "en_US.UTF-8")])

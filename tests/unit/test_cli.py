@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -182,6 +183,53 @@ def test_doctor_starts_the_kernel_that_a_lesson_gets(monkeypatch: pytest.MonkeyP
     (tmp_path / "pandas.py").write_text("raise RuntimeError('mine')\n")
     finding = doctor._kernel(tmp_path)
     assert (finding.verdict, "pandas" in finding.found or "mine" in finding.found) == ("bad", True)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("startup/00-mine.py", "raise SystemExit(3)", "Kernel died before replying"),
+        ("ipython_kernel_config.py", "raise SystemExit('not today')", "(not today)"),
+    ],
+)
+def test_doctor_tells_a_kernel_that_ipythons_settings_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, file: str, text: str, said: str
+) -> None:
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    (tmp_path / "ipython" / "profile_default" / file).parent.mkdir(parents=True)
+    (tmp_path / "ipython" / "profile_default" / file).write_text(text)
+    finding = doctor._kernel(tmp_path)
+    assert finding.verdict == "bad"
+    assert said in finding.found
+    assert finding.found.endswith(f"without the settings and startup files in {tmp_path}/ipython it does not fail")
+
+
+def test_doctor_starts_its_kernel_with_what_make_lab_gives_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MPLBACKEND", "none.that.is.here")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, limits[1]))
+    try:
+        finding = doctor._kernel(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert finding.verdict == "ok", finding.found
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "verdict", "said"),
+    [
+        ("WORKQ_SECONDS_PER_DOT", "slow", "bad", "WORKQ_SECONDS_PER_DOT is 'slow', which is not a number of seconds."),
+        ("WORKQ_DATA_DIR", "here", "bad", "WORKQ_DATA_DIR is 'here', which is relative."),
+        ("WORKQ_DATA_DIR", "/etc/passwd/x", "warn", "your progress can't be kept in /etc/passwd/x (Not a directory)"),
+    ],
+)
+def test_doctor_names_settings_that_a_lesson_comes_to_later(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, verdict: str, said: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    (finding,) = doctor._settings()
+    assert (finding.verdict, finding.found) == (verdict, said)
+    assert finding.mend
 
 
 def test_doctor_tells_of_a_kernel_that_does_not_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

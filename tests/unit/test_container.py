@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,54 @@ def test_what_is_no_address_was_never_asked(monkeypatch: pytest.MonkeyPatch, hos
     text = why_not_started()
     assert f"Docker can't be used ({host}, which DOCKER_HOST names)" in text
     assert "nothing answers" not in text
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("DOCKER_HOST", "tcp://127.0.0.1:99999", "Port out of range"),
+        ("DOCKER_CERT_PATH", "/no/such", "certificate and key files"),
+        ("DOCKER_CONFIG", "[]", "has no attribute"),
+    ],
+)
+def test_what_dockers_library_makes_of_odd_settings_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, value: str, words: str
+) -> None:
+    monkeypatch.setattr(container, "_knock", lambda: None)
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1" if variable == "DOCKER_CERT_PATH" else "")
+    if variable == "DOCKER_CONFIG":
+        (tmp_path / "config.json").write_text(value)
+        value = str(tmp_path)
+    monkeypatch.setenv(variable, value)
+    assert words in why_not_started()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("TC_MAX_TRIES", "many"), ("TESTCONTAINERS_CONNECTION_MODE", "odd"), ("HOME", "{home}")]
+)
+def test_odd_settings_of_testcontainers_are_a_sentence_and_the_doctor_says_so(
+    tmp_path: Path, variable: str, value: str
+) -> None:
+    (tmp_path / ".testcontainers.properties").write_bytes(b"ryuk.disabled=\xff")
+    code = (
+        "from workq_helpers.broker.doctor import diagnose\n"
+        "from workq_helpers.broker.choice import BrokerChoice\n"
+        "from workq_helpers.broker.folders import Folders\n"
+        "from workq_helpers.broker.sources import start_server\n"
+        "from workq_helpers.broker.server import silent\n"
+        "from pathlib import Path\n"
+        "environ = {'DOCKER_HOST': 'tcp://127.0.0.1:1', 'WORKQ_BROKER': 'docker'}\n"
+        "print(next(f.found for f in diagnose(environ) if f.name == 'Docker'))\n"
+        f"folders = Folders(Path({str(tmp_path)!r}), Path({str(tmp_path)!r}))\n"
+        "try: start_server(BrokerChoice('docker'), folders, environ, silent, print)\n"
+        "except Exception as error: print(type(error).__name__, error)\n"
+    )
+    environ = os.environ | {variable: value.format(home=tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    found, raised = done.stdout.splitlines()
+    assert "can't take its own settings: " in found
+    assert raised.startswith("DockerUnavailableError testcontainers, by which Docker is used, can't take its own")
+    assert "WORKQ_BROKER=node" in raised
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from workq_helpers.log.details import (
     QueueOptions,
 )
 from workq_helpers.log.events import KINDS, EventLog
-from workq_helpers.log.fates import HELD_UP
+from workq_helpers.log.fates import HELD_UP, UNREAD
 from workq_helpers.log.ledger import PLACES, Ledger, LogCounts, WorkerCounts
 
 MANUAL = ConsumeOptions()
@@ -206,6 +206,72 @@ def test_an_ack_that_may_not_have_arrived_is_unknown_until_the_counts_or_a_deliv
         else:
             log.record("delivered", "w2", "hello", "m", "T", 1, True)
         assert places_of(log) == {"T": "waiting" if told == "counted" else "in hand"}
+
+
+def test_an_ack_that_may_not_have_arrived_stays_unknown_and_counts_tell_that_the_message_is_gone() -> None:
+    log = published()
+    consume(log, "delivered acked")
+    log.record("unknown", "w", "hello", "m", "T", 1, detail="its ack may not have arrived before the end")
+    assert ledger_of(log).in_doubt("hello") == 1
+    log.record("counted", "broker", "hello", detail=Counted(0, 1))  # with somebody else, or not read yet
+    assert ledger_of(log).in_doubt("hello") == 1
+    log.record("counted", "broker", "hello", detail=Counted(0, 0))
+    (message,) = ledger = ledger_of(log)
+    assert message.place == "unknown"
+    assert message.reason == (
+        "its ack may not have arrived before the end; "
+        "RabbitMQ has the message no more: what settled it had arrived, or it went another way"
+    )
+    assert (ledger.in_doubt("hello"), ledger.missing_count("hello")) == (0, 1)
+
+
+def test_which_of_several_acks_have_not_arrived_nobody_can_tell() -> None:
+    log = EventLog()
+    send(log, "a", "b")
+    for task, worker in (("a", "v"), ("b", "w")):
+        for kind in ("delivered", "acked", "unknown"):
+            log.record(kind, worker, "hello", task, task, 1, detail="doubt" if kind == "unknown" else "")
+    for _ in range(2):
+        log.record("counted", "broker", "hello", detail=Counted(1, 0))
+        ledger = ledger_of(log)
+        assert sorted(places_of(log).values()) == ["unknown", "waiting"]
+        assert [message.reason for message in ledger if message.place == "unknown"] == ["doubt"]
+        assert ledger.in_doubt("hello") == 0
+
+
+def held_up_ack() -> EventLog:
+    log = published()
+    log.record("blocked", "w", "hello", detail="memory")
+    consume(log, "delivered started acked")
+    log.record("unknown", "w", "hello", "m", "T", 1, detail=UNREAD)
+    consume(log, "finished")
+    return log
+
+
+def test_an_ack_that_an_alarm_holds_up_counts_once_the_broker_reads_again() -> None:
+    for told in ("unblocked", "alarm over", "counts"):
+        log = held_up_ack()
+        assert places_of(log) == {"T": "unknown"}
+        assert ledger_of(log).workers()["w"].done == 0
+        if told == "unblocked":
+            log.record("unblocked", "w", "hello")
+        elif told == "alarm over":
+            alarm(log, BrokerChange.UNBLOCKED)
+        else:
+            log.record("counted", "broker", "hello", detail=Counted(0, 0))
+        assert places_of(log) == {"T": "done"}
+        assert ledger_of(log).workers()["w"].done == 1
+        assert ledger_of(log).in_doubt("hello") == 0
+
+
+def test_an_ack_that_an_alarm_held_up_stays_unknown_when_its_connection_ends() -> None:
+    for kind, tag in (("killed", None), ("unknown", 1)):  # a worker's end, and that of a connection of the notebook's
+        log = held_up_ack()
+        log.record(kind, "w", "hello", None if tag is None else "m", "T", tag, detail="the end")
+        log.record("unblocked", "w", "hello")
+        alarm(log, BrokerChange.UNBLOCKED)
+        assert places_of(log) == {"T": "unknown"}
+        assert next(iter(ledger_of(log))).reason != UNREAD
 
 
 def test_of_several_acks_that_may_not_have_arrived_the_last_are_the_first_to_be_missed() -> None:

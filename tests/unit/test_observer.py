@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from pika.amqp_object import Method
-from pika.spec import Basic, BasicProperties, Channel, Queue
+from pika.spec import Basic, BasicProperties, Channel, Connection, Queue
 
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.ledger import Ledger
@@ -49,7 +49,7 @@ class Client:
             self.observer.sent(1, method)
 
     def is_cut_off(self) -> str:
-        self.observer.connection_closed("the connection was lost", by_us=False)
+        self.observer.connection_closed("the connection was lost", answered=False)
         return self.fates()
 
     def fates(self) -> str:
@@ -119,6 +119,21 @@ def test_counts_that_agree_show_that_what_was_sent_before_they_were_asked_for_ha
     client.sends(Basic.Ack(2))
     client.book.agreed(events)
     assert client.is_cut_off() == "du"
+
+
+def test_while_the_broker_reads_nothing_no_counts_show_that_it_knows() -> None:
+    client = Client(prefetch_count=0)
+    client.gets("a", "b", "c")
+    client.sends(Basic.Ack(1))
+    client.book.agreed(len(client.log))
+    client.sends(Basic.Ack(2))  # behind a message, as a worker sends it
+    client.observer.received(0, Connection.Blocked("low on memory"))
+    client.sends(Basic.Ack(3))
+    assert client.fates() == "duu"
+    client.book.agreed(len(client.log))
+    client.observer.received(0, Connection.Unblocked())
+    assert client.fates() == "ddd"
+    assert client.is_cut_off() == "duu"
 
 
 def test_what_was_turned_away_last_is_unknown_too_and_what_was_handed_back_waits() -> None:

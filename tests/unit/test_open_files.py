@@ -1,4 +1,4 @@
-"""`ulimit -n`: raised where it can be, told where it can't."""
+"""`ulimit -n`: raised where it can be, told where it can't; and `ulimit -v`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import resource
 
 import pytest
 
-from workq_helpers.broker import open_files
+from workq_helpers.broker import address_space, open_files
+from workq_helpers.broker.doctor import diagnose
 
 
 @pytest.mark.parametrize(
@@ -37,3 +38,16 @@ def test_too_low_a_limit_is_told(monkeypatch: pytest.MonkeyPatch, hard: int, few
     if few:
         assert f"only {hard} files" in open_files.why_too_few()
         assert "ulimit -n 1024" in open_files.why_too_few()
+
+
+def test_too_little_address_space_is_told_before_erlang_ends_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    for allowed in (resource.RLIM_INFINITY, address_space.LEAST):
+        monkeypatch.setattr(resource, "getrlimit", lambda _which, allowed=allowed: (allowed, allowed))
+        assert address_space.why_too_little() == ""
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (2_000_000_000, resource.RLIM_INFINITY))
+    assert "only 2000 MB of address space" in address_space.why_too_little()
+    found = {finding.name: finding for finding in diagnose({"WORKQ_BROKER": "node"})}
+    assert found["private node"].verdict == "bad"
+    assert "only 2000 MB" in found["private node"].found
+    assert "ulimit -v unlimited" in found["private node"].mend
+    assert found["will be used"].verdict == "bad"

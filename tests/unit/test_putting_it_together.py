@@ -53,7 +53,7 @@ class Kitchen:
         if kinds[0] == "delivered":
             self._tags[worker] = self._tags.get(worker, 0) + 1
         for kind in kinds:
-            detail = why if kind == "requeued" else ""
+            detail = why if kind in ("requeued", "unknown") else ""
             self.log.record(kind, worker, "task_queue", task, task, tag or self._tags[worker], detail=detail)
         return self
 
@@ -107,6 +107,15 @@ def test_work_that_outlives_its_connection_is_done_twice() -> None:
     (told,) = read_task_stories(kitchen.log)
     assert told.story == "worker-1 did it, and the connection was lost; worker-1 did it"
     assert told.done == 2
+
+
+def test_an_ack_that_may_not_have_arrived_is_told() -> None:
+    kitchen = Kitchen().send("Soup..").do("worker-1", "Soup..")
+    kitchen.tell("worker-1", "Soup..", "unknown", why="its ack may not have arrived before the connection was lost")
+    (told,) = read_task_stories(kitchen.do("worker-2", "Soup..").log)
+    assert told.story == (
+        "worker-1 did it, and its ack may not have arrived before the connection was lost; worker-2 did it"
+    )
 
 
 def test_a_task_that_was_sent_again_is_one_task() -> None:

@@ -118,6 +118,14 @@ def test_choices() -> None:
     assert choice == BrokerChoice("docker", "r:4")
 
 
+@pytest.mark.parametrize("value", ["soon", "-1", "inf", "nan"])
+def test_a_time_that_is_none_is_a_sentence(value: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"WORKQ_LINGER_SECONDS is '{value}', which is not a number of"):
+        BrokerChoice.from_environ({"WORKQ_LINGER_SECONDS": value})
+    assert BrokerChoice.from_environ({"WORKQ_LINGER_SECONDS": "0.5"}).linger_seconds == 0.5
+    assert doctor.diagnose({"WORKQ_LINGER_SECONDS": value})[0].verdict == "bad"
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [("podman", "'podman'. Set it to url, docker or node"), ("url", "WORKQ_BROKER_URL is not set")],

@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 from workq_helpers.errors import BrokerStartError, InvalidArgumentError
 
-__all__ = ["DEFAULT_IMAGE", "SOURCES", "BrokerChoice"]
+__all__ = ["DEFAULT_IMAGE", "LINGER_SECONDS", "SOURCES", "BrokerChoice"]
 
 #: What ``WORKQ_BROKER`` may be.
 SOURCES = ("url", "docker", "node")
 
 #: The image for Docker where ``WORKQ_RABBITMQ_IMAGE`` names no other.
 DEFAULT_IMAGE = "rabbitmq:4.3-management"
+
+#: How long a broker stays after its last share, in seconds; ``WORKQ_LINGER_SECONDS`` sets another time. Restarting
+#: a kernel takes less, so the notebook finds its broker again.
+LINGER_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -24,18 +28,20 @@ class BrokerChoice:
         forced: The one source to use, of `SOURCES`, or ``None`` for the first that works.
         image: The Docker image asked for, or ``None``.
         url: Whether the environment names a broker's address.
+        linger_seconds: How long a broker of the course stays after its last share.
     """
 
     forced: str | None = None
     image: str | None = None
     url: bool = False
+    linger_seconds: float = LINGER_SECONDS
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> BrokerChoice:
-        """Return what ``WORKQ_BROKER``, ``WORKQ_BROKER_URL`` and ``WORKQ_RABBITMQ_IMAGE`` say.
+        """Return what ``WORKQ_BROKER``, its ``_URL``, ``WORKQ_RABBITMQ_IMAGE`` and ``WORKQ_LINGER_SECONDS`` say.
 
         Raises:
-            InvalidArgumentError: ``WORKQ_BROKER`` is no source, or is ``url`` and there is none.
+            InvalidArgumentError: ``WORKQ_BROKER`` is no source, or is ``url`` and there is none; or the time is none.
         """
         forced = environ.get("WORKQ_BROKER", "").strip().lower() or None
         url = bool(environ.get("WORKQ_BROKER_URL", "").strip())
@@ -49,7 +55,7 @@ class BrokerChoice:
                 "WORKQ_BROKER is 'url', and WORKQ_BROKER_URL is not set. "
                 "Set that to an address such as amqp://user:password@host:5672/virtual-host."
             )
-        return cls(forced, environ.get("WORKQ_RABBITMQ_IMAGE", "").strip() or None, url)
+        return cls(forced, environ.get("WORKQ_RABBITMQ_IMAGE", "").strip() or None, url, _linger_seconds(environ))
 
     @property
     def uses_url(self) -> bool:
@@ -79,3 +85,17 @@ class BrokerChoice:
             f"A course broker runs already, as {description}, and {wanted} asks for another. Stop the running one "
             f"with `workq broker stop` (its notebooks lose it), or unset {wanted.partition('=')[0]} to share it."
         )
+
+
+def _linger_seconds(environ: Mapping[str, str]) -> float:
+    value = environ.get("WORKQ_LINGER_SECONDS") or str(LINGER_SECONDS)
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise InvalidArgumentError(
+            f"WORKQ_LINGER_SECONDS is {value!r}, which is not a number of seconds. Set it to something like 10, or "
+            "unset it."
+        )
+    return seconds

@@ -20,9 +20,6 @@ import docker
 import docker.errors
 import docker.utils
 import requests.exceptions
-from testcontainers.core.config import testcontainers_config
-from testcontainers.core.container import DockerContainer
-from testcontainers.core.docker_client import DockerClient, get_docker_host
 
 from workq_helpers import rabbitmq
 from workq_helpers.broker import docker_socket
@@ -40,6 +37,17 @@ from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.features import ADVANCED_CONFIG
 from workq_helpers.text import without_login
 from workq_helpers.waiting import wait_until
+
+try:
+    from testcontainers.core.config import testcontainers_config
+    from testcontainers.core.container import DockerContainer
+    from testcontainers.core.docker_client import DockerClient, get_docker_host
+except (ValueError, OSError) as odd_setting:  # it reads its settings as it is imported
+    raise DockerUnavailableError(
+        f"testcontainers, by which Docker is used, can't take its own settings: {odd_setting}. Correct them: they are "
+        "the variables TC_… and TESTCONTAINERS_…, and ~/.testcontainers.properties. Or set WORKQ_BROKER=node to do "
+        "without Docker."
+    ) from odd_setting
 
 __all__ = [
     "FOLDER_LABEL",
@@ -635,9 +643,9 @@ def _client() -> Iterator[docker.DockerClient]:
     docker_socket.adopt(os.environ)  # testcontainers knows nothing of DOCKER_CONTEXT, nor of a context's certificates
     try:
         _knock()
-    except OSError as error:
+        client = DockerClient().client
+    except Exception as error:  # what Docker's settings may hold, its library meets with exceptions of any kind
         raise _unavailable(error) from error
-    client = DockerClient().client
     try:
         yield client
     finally:

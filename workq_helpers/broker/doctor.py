@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from workq_helpers.broker import commands, container, docker_socket, packages
+from workq_helpers.broker import address_space, commands, docker_socket, packages
 from workq_helpers.broker.choice import DEFAULT_IMAGE, BrokerChoice
 from workq_helpers.broker.folders import Folders, why_not_writable
 from workq_helpers.broker.installations import find_installations
@@ -164,6 +164,8 @@ def _docker(choice: BrokerChoice, environ: Mapping[str, str]) -> Finding | None:
     image = choice.image or DEFAULT_IMAGE
     if not reason:
         try:
+            from workq_helpers.broker import container  # noqa: PLC0415 - its import may fail, of Docker's settings
+
             return _image(image, container.has_image(image), last=not choice.allows("node"))
         except BrokerError as error:
             reason = str(error)
@@ -187,6 +189,9 @@ def _image(image: str, here: bool, last: bool) -> Finding:
 def _node(choice: BrokerChoice, folders: Folders, environ: Mapping[str, str]) -> Finding | None:
     if not choice.allows("node"):
         return None
+    if reason := address_space.why_too_little():
+        found, _, mend = reason.partition(". ")
+        return Finding("private node", "bad" if choice.forced else "warn", f"{found}.", mend, works=False)
     too_old = ""
     for installation in find_installations(environ):
         if installation.supported:

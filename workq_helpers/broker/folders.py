@@ -9,11 +9,12 @@ import re
 import secrets
 import shutil
 import stat
+import sys
 import tempfile
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from workq_helpers.errors import BrokerStartError, InvalidArgumentError
 from workq_helpers.interrupts import deferred
@@ -25,6 +26,7 @@ __all__ = [
     "named_folder",
     "refuse_foreign",
     "remove_with_its_target",
+    "temporary_folder",
     "unusable",
     "why_not_writable",
 ]
@@ -40,6 +42,9 @@ _ELSEWHERE = "workq-"
 
 #: A runtime folder is often a small file system in memory; a node wants more room than this for its data.
 ROOM_FOR_A_NODE = 300_000_000
+
+#: What is to be said where not even its owner gets into what is made.
+_CLOSED = "the umask closes what you make to yourself; `umask 022` sets another"
 
 #: What must fit into a folder that is used, in bytes; the files that come first are small.
 _ROOM_BYTES = 100_000
@@ -68,20 +73,10 @@ class Folders:
 
         Raises:
             InvalidArgumentError: One of the variables holds a relative path.
+            BrokerStartError: There is no runtime folder, and no temporary one either.
         """
         runtime, cache = named_folder(environ, "WORKQ_RUNTIME_DIR"), named_folder(environ, "WORKQ_CACHE_DIR")
-        if runtime and cache:
-            return cls(runtime, cache)
-        with deferred():
-            import platformdirs  # noqa: PLC0415 - a supervisor is told its folders, and its start would wait for this
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that XDG_RUNTIME_DIR is unset is nothing to bother a learner with
-            usual_runtime = platformdirs.user_runtime_path("workq", appauthor=False)
-        if usual_runtime.parent.name.startswith("runtime-"):
-            # What stands in for a missing runtime folder is below one that others might have made first.
-            usual_runtime = Path(tempfile.gettempdir()) / f"workq-{os.geteuid()}"
-        return cls(runtime or usual_runtime, cache or platformdirs.user_cache_path("workq", appauthor=False))
+        return cls(runtime or _usual_runtime(environ), cache or _usual_cache())
 
     def of_the_cluster(self) -> Folders:
         """Return the folders of the cluster of the user whose broker has these."""
@@ -161,14 +156,56 @@ class Folders:
     def make_node_path(self) -> Path:
         """Return a path for a node's folder: in the runtime folder, or in a temporary one where that has more room."""
         path = self.runtime / f"broker-{secrets.token_hex(4)}"
-        free, temporary = shutil.disk_usage(self.runtime).free, tempfile.gettempdir()
+        free, temporary = shutil.disk_usage(self.runtime).free, temporary_folder()
         if free >= ROOM_FOR_A_NODE or shutil.disk_usage(temporary).free <= free:
             return path
         return _linked(path, temporary)
 
 
+def _usual_runtime(environ: Mapping[str, str]) -> Path:
+    """Return the folder below the session's own runtime folder, or a temporary one where there is none to use.
+
+    XDG_RUNTIME_DIR may name what is gone, as after `su` and in containers, or what is somebody else's.
+    """
+    if sys.platform == "darwin":
+        return _platformdirs().user_runtime_path("workq", appauthor=False)
+    for named in (environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{os.geteuid()}"):
+        folder = Path(named)
+        if folder.is_absolute() and os.path.isdir(folder) and os.access(folder, os.W_OK) and is_private(folder.stat()):  # noqa: PTH112 - False for what is closed to us
+            return folder / "workq"
+    return Path(temporary_folder()) / f"workq-{os.geteuid()}"
+
+
+def _usual_cache() -> Path:
+    # A relative XDG_CACHE_HOME is to be ignored, says its specification; not every version of platformdirs does.
+    usual = _platformdirs().user_cache_path("workq", appauthor=False)
+    return usual if usual.is_absolute() else Path.home() / ".cache" / "workq"
+
+
+def _platformdirs() -> ModuleType:
+    with deferred():
+        import platformdirs  # noqa: PLC0415 - a supervisor is told its folders, and its start would wait for this
+
+    return platformdirs
+
+
+def temporary_folder() -> str:
+    """Return the folder for temporary files: TMPDIR, else the system's.
+
+    Raises:
+        BrokerStartError: Nothing can be kept in any.
+    """
+    try:
+        return tempfile.gettempdir()
+    except OSError as error:
+        raise BrokerStartError(
+            f"There is no folder for temporary files ({error.strerror or error}). Free some room on the disk, or set "
+            "TMPDIR to a folder that you may write to."
+        ) from error
+
+
 def _real(path: Path) -> Path:
-    return path.readlink() if path.is_symlink() else path
+    return path.readlink() if os.path.islink(path) else path  # noqa: PTH114 - False in a folder closed to us
 
 
 def _linked(link: Path, temporary: str) -> Path:
@@ -224,6 +261,8 @@ def why_not_writable(folder: Path) -> str:
     there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
     try:
         with tempfile.TemporaryFile(dir=there) as file:
+            if not os.fstat(file.fileno()).st_mode & stat.S_IWUSR:
+                return _CLOSED
             file.write(bytes(_ROOM_BYTES))
             file.flush()
     except OSError as error:
@@ -258,7 +297,7 @@ def refuse_foreign(folder: Path) -> os.stat_result | None:
     """
     # Whoever owns the root rules the machine; in a container that need not be user 0.
     trusted = {os.geteuid(), Path(folder.anchor).stat().st_uid}
-    real = folder.parent.resolve()
+    real = Path(os.path.realpath(folder.parent))  # which takes a loop of links as it is
     for above in (*folder.parents, real, *real.parents):
         with contextlib.suppress(OSError):
             if (owner := above.lstat().st_uid) not in trusted:
@@ -270,6 +309,8 @@ def refuse_foreign(folder: Path) -> os.stat_result | None:
         found = folder.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:  # below a folder closed to us, say
+        raise unusable(folder, error) from error
     if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
         return found
     raise BrokerStartError(
@@ -293,6 +334,9 @@ def _make_missing(folder: Path) -> None:
     for missing in [each for each in reversed([folder, *folder.parents]) if not os.path.lexists(each)]:
         with contextlib.suppress(FileExistsError):
             missing.mkdir(mode=0o700)
+            if missing.stat().st_mode & stat.S_IRWXU != stat.S_IRWXU:
+                missing.rmdir()
+                raise BrokerStartError(f"The folder {missing} can't be used: {_CLOSED}.")
 
 
 def _foreign(folder: Path) -> str | None:
@@ -311,12 +355,12 @@ def named_folder(environ: Mapping[str, str], variable: str) -> Path | None:
     value = environ.get(variable)
     if not value:
         return None
-    path = Path(value).expanduser()
-    if not path.is_absolute():
+    path = os.path.expanduser(value)  # noqa: PTH111 - it leaves what is nobody's home as it is
+    if not os.path.isabs(path):  # noqa: PTH117
         raise InvalidArgumentError(f"{variable} is {value!r}, which is relative. Give it a path that begins with /.")
-    return path
+    return Path(path)
 
 
 def _short_temporary_folder() -> str:
-    candidates = (tempfile.gettempdir(), "/tmp")  # noqa: S108 - mkdtemp makes a private folder in it
+    candidates = (temporary_folder(), "/tmp")  # noqa: S108 - mkdtemp makes a private folder in it
     return min((folder for folder in candidates if os.access(folder, os.W_OK)), key=len, default=candidates[0])

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from workq_helpers.broker.folders import Folders, make_private, unusable
+from workq_helpers.broker.folders import Folders, make_private, temporary_folder, unusable
 from workq_helpers.errors import BrokerStartError
 from workq_helpers.interrupts import deferred
 
@@ -39,7 +39,7 @@ def lock_path(wanted: Path) -> Path:
         try:
             fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            folder = Path(tempfile.gettempdir()) / f"workq-locks-{os.geteuid()}"
+            folder = Path(temporary_folder()) / f"workq-locks-{os.geteuid()}"
             make_private(folder)
             return folder / hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]
     return wanted

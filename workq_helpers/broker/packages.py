@@ -17,7 +17,7 @@ import filelock
 from packaging.version import Version
 
 from workq_helpers.broker import processes
-from workq_helpers.broker.folders import is_private, make_private, refuse_foreign
+from workq_helpers.broker.folders import is_private, make_private, refuse_foreign, temporary_folder
 from workq_helpers.broker.installations import Installation, installation_in
 from workq_helpers.broker.locking import lock_path
 from workq_helpers.broker.server import Progress
@@ -141,7 +141,7 @@ def _make_ours(cache: Path) -> None:
 
 
 def _substitute() -> Path:
-    return Path(tempfile.gettempdir()) / f"workq-cache-{os.geteuid()}"
+    return Path(temporary_folder()) / f"workq-cache-{os.geteuid()}"
 
 
 # -- downloading

@@ -40,11 +40,7 @@ from workq_helpers.waiting import wait_until
 if TYPE_CHECKING:
     from workq_helpers.rabbitmq.management import Management
 
-__all__ = ["LINGER_SECONDS", "SLOW_SECONDS", "Supervisor", "main"]
-
-#: How long a broker stays after its last share, in seconds; ``WORKQ_LINGER_SECONDS`` sets another time. Restarting
-#: a kernel takes less, so the notebook finds its broker again.
-LINGER_SECONDS = 10.0
+__all__ = ["SLOW_SECONDS", "Supervisor", "main"]
 
 #: How long a broker that runs may accept nobody before whoever attaches is told so, in seconds.
 SLOW_SECONDS = 60.0
@@ -66,7 +62,6 @@ class Supervisor:
         self._folders = folders
         self._environ = environ
         self._choice = BrokerChoice.from_environ(environ)
-        self._linger = float(environ.get("WORKQ_LINGER_SECONDS") or LINGER_SECONDS)
         self._server: Server | None = None
         self._management: Management | None = None
         self._worker = ThreadPoolExecutor(1)
@@ -118,7 +113,7 @@ class Supervisor:
         with self._changed:
             while not self._stopping:
                 wanted = self._shares or self._pinned or not self._booted.done()
-                left = None if wanted else self._idle_since + self._linger - time.monotonic()
+                left = None if wanted else self._idle_since + self._choice.linger_seconds - time.monotonic()
                 if left is not None and left <= 0:
                     return
                 self._changed.wait(left)
@@ -251,7 +246,8 @@ class Supervisor:
                 self._worker.submit(self._drop, virtual_hosts)
             self._changed.notify_all()
             settled = self._changed.wait_for(
-                lambda: self._booted.done() or self._shares or self._pinned or self._stopping, self._linger
+                lambda: self._booted.done() or self._shares or self._pinned or self._stopping,
+                self._choice.linger_seconds,
             )
         if not settled:
             self._give_up_start(link)

@@ -15,11 +15,14 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from workq_helpers.broker import Finding, diagnose, open_files, try_node
+from workq_helpers.broker.folders import why_not_writable
 from workq_helpers.cli.jupyter_folders import unwritable, without_saving
 from workq_helpers.cli.lab import FIRST_LESSON, course_folder
 from workq_helpers.cli.python_settings import PYTHON_SETTINGS
+from workq_helpers.clients.pace import seconds_per_dot
 from workq_helpers.errors import WorkqError
 from workq_helpers.impostors import INSTALLED, file_names, find_impostors, sentence
+from workq_helpers.teaching.progress import data_folder
 
 __all__ = ["examine"]
 
@@ -27,8 +30,8 @@ __all__ = ["examine"]
 _NAMED = ("jupyterlab", "ipykernel", "pika", "pandas", "matplotlib", "testcontainers")
 _OLDEST_PYTHON = (3, 11)
 _JUPYTERLAB_PORT = 8888
-#: How long a kernel may take to start and to import what a lesson imports, in seconds; twice that of the trial.
-_KERNEL_SECONDS = 130.0
+#: How long a kernel may take to start and to import what a lesson imports, twice, in seconds: more than in the trial.
+_KERNEL_SECONDS = 250.0
 
 
 def examine(try_a_node: bool = False) -> list[Finding]:
@@ -42,6 +45,7 @@ def examine(try_a_node: bool = False) -> list[Finding]:
         _packages(),
         _impostors((course_folder(Path.cwd()) / FIRST_LESSON).parent),
         _machine(),
+        *_settings(),
         _folder(Path.cwd()),
         _jupyter(),
         _kernel(course_folder(Path.cwd())),
@@ -107,6 +111,20 @@ def _machine() -> Finding:
         mend = "The course does without it; other programs may not: add the line `127.0.0.1 localhost` to /etc/hosts."
         return Finding("Machine", "warn", f"the name localhost has no address here ({error.strerror})", mend)
     return Finding("Machine", "ok", "localhost has an address, and enough files may be open")
+
+
+def _settings() -> list[Finding]:
+    """Try what the lessons read of the environment when they come to it; which broker is wanted is told with it."""
+    try:
+        seconds_per_dot()
+        folder = data_folder()
+    except WorkqError as error:
+        found, _, mend = str(error).partition(". ")
+        return [Finding("Settings", "bad", f"{found}.", mend)]
+    if reason := why_not_writable(folder):
+        mend = "What you have done is forgotten then: set WORKQ_DATA_DIR to a folder that you may write to."
+        return [Finding("Settings", "warn", f"your progress can't be kept in {folder} ({reason})", mend)]
+    return []
 
 
 def _kernel(folder: Path) -> Finding:

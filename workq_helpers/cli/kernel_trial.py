@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty
 from typing import Any
 
+from IPython.paths import get_ipython_dir
 from jupyter_client.manager import KernelManager
 
-from workq_helpers.cli.kernels import LessonKernels
+from workq_helpers.broker import open_files
+from workq_helpers.cli import kernels
 
 __all__ = ["main"]
 
@@ -26,14 +29,21 @@ START_SECONDS = 60.0
 
 def main() -> None:
     """Try it in the folder that is given, and print what came of it as JSON."""
-    print(json.dumps(_trial(Path(sys.argv[1]))))  # noqa: T201 - for `workq doctor` to read
+    open_files.allow_enough()  # as `make lab` does
+    folder = Path(sys.argv[1])
+    told = _trial(folder, os.environ)
+    if told["failure"]:
+        with tempfile.TemporaryDirectory() as empty:
+            if not _trial(folder, {**os.environ, "IPYTHONDIR": empty})["failure"]:
+                told["failure"] += f"; without the settings and startup files in {get_ipython_dir()} it does not fail"
+    print(json.dumps(told))  # noqa: T201 - for `workq doctor` to read
 
 
-def _trial(folder: Path) -> dict[str, Any]:
+def _trial(folder: Path, environ: Mapping[str, str]) -> dict[str, Any]:
     started = time.monotonic()
     with tempfile.TemporaryFile() as said:
         try:
-            with _kernel(folder, said) as client:
+            with _kernel(folder, environ, said) as client:
                 up = time.monotonic()
                 failure = _run(client)
         except (RuntimeError, OSError) as error:
@@ -44,9 +54,10 @@ def _trial(folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _kernel(folder: Path, said: Any) -> Iterator[Any]:
-    manager = KernelManager(kernel_name="python3", kernel_spec_manager=LessonKernels())
-    manager.start_kernel(cwd=str(folder), stdout=said, stderr=said)
+def _kernel(folder: Path, environ: Mapping[str, str], said: Any) -> Iterator[Any]:
+    settings = kernels.of_the_manager()
+    manager = KernelManager(kernel_name="python3", kernel_spec_manager=kernels.LessonKernels(), **settings)
+    manager.start_kernel(cwd=str(folder), env=dict(environ), stdout=said, stderr=said)
     client = manager.blocking_client()
     try:
         client.start_channels()

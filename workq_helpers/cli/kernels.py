@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import zmq
 from ipykernel.kernelspec import RESOURCES, get_kernel_dict
 from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec, KernelSpecManager
+from jupyter_client.manager import KernelManager
 
-__all__ = ["START", "LessonKernels"]
+__all__ = ["START", "LessonKernels", "of_the_manager"]
 
 #: Runs a module as ``-m`` does. There Python looks beside the notebook for all that it imports on the way, and an
 #: ``enum.py`` ends a kernel before anything of the course runs. IPython adds that folder later, behind Python's own.
@@ -36,4 +38,14 @@ class LessonKernels(KernelSpecManager):
     def _of_the_lessons(self) -> KernelSpec:
         kernel = get_kernel_dict()
         kernel["argv"][1:2] = ["-c", START]
+        kernel["env"] = {"MPLBACKEND": ""}  # the shell's is for windows, and may be none that is here
         return self.kernel_spec_class(resource_dir=str(RESOURCES), **kernel)
+
+
+def of_the_manager() -> dict[str, str]:
+    """Return the settings of what starts a kernel: it encrypts, where Jupyter is new enough and was built to.
+
+    Else anybody on the machine may read what a kernel answers: its ports take all comers, and only sign.
+    """
+    can_encrypt = KernelManager.class_traits().get("transport_encryption") and zmq.has("curve")
+    return {"transport_encryption": "auto"} if can_encrypt else {}

@@ -14,11 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
-import zmq
-from jupyter_client.manager import KernelManager
 
 from workq_helpers import broker as brokers
 from workq_helpers.broker import open_files
+from workq_helpers.cli import kernels
 from workq_helpers.cli.jupyter_folders import put_stand_ins, without_saving
 from workq_helpers.errors import WorkqError
 from workq_helpers.waiting import wait_until
@@ -116,9 +115,8 @@ def lab_arguments(arguments: Sequence[str], folder: Path, as_root: bool) -> list
     }
     if not _knows_localhost() and "--ip" not in named:
         ours["--ServerApp.ip"] = "127.0.0.1"
-    if _kernels_can_encrypt():
-        # Else anybody on the machine may read what a kernel answers: its ports take all comers, and only sign.
-        ours["--KernelManager.transport_encryption"] = "auto"
+    for setting, value in kernels.of_the_manager().items():
+        ours[f"--KernelManager.{setting}"] = value
     command = [f"{option}={value}" for option, value in ours.items() if option not in named]
     if as_root and "--allow-root" not in named:
         command.append("--allow-root")
@@ -132,11 +130,6 @@ def _knows_localhost() -> bool:
     except OSError:
         return False
     return True
-
-
-def _kernels_can_encrypt() -> bool:
-    """Whether Jupyter is new enough to encrypt what goes between it and its kernels, and was built to."""
-    return bool(KernelManager.class_traits().get("transport_encryption")) and zmq.has("curve")
 
 
 def end_with_process(process_id: int) -> None:

@@ -101,6 +101,20 @@ class Host(Protocol):
         """Learn that this was all: ``state`` is "stopped", "killed" or "crashed"."""
 
 
+class _Question:
+    """A question to the broker that somebody waits for: until it is answered, overdue, or nobody is there to answer."""
+
+    def __init__(self, go_on: Callable[[], None]) -> None:
+        self._go_on = go_on
+        self.is_open = True
+
+    def close(self) -> None:
+        """Have them go on, the first time."""
+        if self.is_open:
+            self.is_open = False
+            self._go_on()
+
+
 class Consumer:
     """One consumer on one channel of one connection, opened again when the broker comes back.
 
@@ -124,8 +138,7 @@ class Consumer:
         self._ending = ""
         self._error: BaseException | None = None
         self._flush_turns = 0
-        self._asking = self._asked = False
-        self._when_cut_off: Callable[[], None] = lambda: None
+        self._question: _Question | None = None
         self._end_recorded = False
         self._cancelling = False
         self._acks: dict[int, None] = {}
@@ -448,7 +461,7 @@ class Consumer:
             state: "killed" or "crashed".
             error: The error that ended it.
         """
-        if self.gone or self._is_cut() or self._asking:
+        if self.gone or self._is_cut() or self._waits_for_an_answer():
             return
         connection = self._life.connection
         if self._acks:
@@ -462,8 +475,8 @@ class Consumer:
             # pika's own basic_ack would have been on its way before the crash; the next poll sends it.
             self._flush_turns += 1
             self._life.soon(lambda: self.cut(state, error))
-        elif self._is_in_doubt() and not self._asked:
-            self._ask_before_the_cut(state, error)
+        elif self._is_in_doubt() and self._question is None and not self._observer.is_blocked:
+            self._ask(lambda: self.cut(state, error))
         else:
             with self.lock:
                 if not self._is_cut():
@@ -474,20 +487,17 @@ class Consumer:
         channel = self._life.channel
         return channel is not None and channel.is_open and self._observer.in_doubt(channel.channel_number)
 
-    def _ask_before_the_cut(self, state: str, error: BaseException | None) -> None:
-        """Ask for an answer that comes after all that was sent, and cut when it is here, or does not come in time."""
-
-        def go_on() -> None:
-            self._asking, self._asked = False, True
-            self.cut(state, error)
-
-        self._asking = True
+    def _ask(self, go_on: Callable[[], None]) -> None:
+        """Ask for an answer that comes after all that was sent, and go on when it is here, or does not come in time."""
+        self._question = question = _Question(go_on)
         assert self._life.channel is not None  # noqa: S101 - it is in doubt
         # It asks for what is so already, and changes nothing.
-        self._life.channel.flow(True, lambda _frame: go_on())
-        self._when_cut_off = go_on
-        self._life.later(_ANSWER_SECONDS, go_on)
+        self._life.channel.flow(True, lambda _frame: question.close())
+        self._life.later(_ANSWER_SECONDS, question.close)
         self._send_now()
+
+    def _waits_for_an_answer(self) -> bool:
+        return self._question is not None and self._question.is_open
 
     def failed(self, error: BaseException) -> None:
         """End by an error in the loop itself, as a program would: its connection is cut."""
@@ -528,21 +538,21 @@ class Consumer:
             if self._ending == "stopped" and consumed and not answered:
                 # Its goodbye was not answered: nobody knows what of its last acks arrived.
                 self._record("disconnected", detail=_reason_text(reason))
-                self._observer.connection_closed("the connection was lost", by_us=False)
+                self._observer.connection_closed("the connection was lost", answered=False)
             self.ended()
             return
         self._channel = None
         self._record("disconnected", detail=_reason_text(reason))
-        if self._asking:
-            self._observer.connection_closed("the connection was lost", by_us=False)
-            self._when_cut_off()
+        if self._question is not None:
+            self._observer.connection_closed("the connection was lost", answered=False)
+            self._question.close()
             return
         if not self._life.was_ready:
             self._end_as("crashed", reason)
             self.ended()
             return
         # What is already here under auto-ack is nobody else's; the rest will be delivered again.
-        self._observer.connection_closed("the connection was lost", by_us=False)
+        self._observer.connection_closed("the connection was lost", answered=False)
         self._host.interrupted(_reason_text(reason))
         self._record("reconnecting")
         self._life.open_again()

@@ -109,4 +109,4 @@ class ObservedConnection(pika.SelectConnection):
         if isinstance(reason, pika.exceptions.ConnectionClosedByClient):
             self.observer.connection_closed("the connection was closed")
         else:
-            self.observer.connection_closed("the connection was lost", by_us=False)
+            self.observer.connection_closed("the connection was lost", answered=False)

@@ -72,13 +72,12 @@ class RelayedClient:
             return
         if self._said_goodbye:
             self._record("stopped")
-            self._observer.connection_closed(
-                "the connection was closed", by_us=self._was_answered or first == "program"
-            )
+            self._observer.connection_closed("the connection was closed", answered=self._was_answered)
         else:
             why = f"{'its program' if first == 'program' else 'RabbitMQ'} hung up{self._reason}"
             self._record("hung up", why)
-            self._observer.connection_closed(why, by_us=first == "program")
+            # RabbitMQ drops what its channels have not come to by then, though all of it was handed on.
+            self._observer.connection_closed(why, answered=False)
             if self._end:
                 self._record(self._end)
 

@@ -105,6 +105,7 @@ class Queue:
     __slots__ = (
         "absent",
         "again",
+        "doubted",
         "fresh",
         "held_elsewhere",
         "missing",
@@ -116,6 +117,7 @@ class Queue:
 
     def __init__(self) -> None:
         self.missing: dict[Message, None] = {}  # whose fate is unknown, seen here last
+        self.doubted: dict[Message, None] = {}  # those of them that were settled, and the counts have not told of
         self.unseen = 0  # that the broker counts as ready and nobody here has seen
         self.held_elsewhere = 0  # that the broker counts as unacknowledged and nobody here has
         self.fresh: dict[Message, None] = {}

@@ -59,7 +59,7 @@ KINDS = {
     "exchange deleted": "a client deleted an exchange; detail is its `ExchangeOptions`",
     "bound": "the queue was bound to an exchange, or the broker told of it; detail is the `Binding`",
     "unbound": "the queue's binding was removed; detail is the `Binding`",
-    "counted": "the broker counts in the queue what the log does not have, or the reverse; detail is `Counted`",
+    "counted": "the broker's counts of the queue tell what the log did not know; detail is `Counted`",
     "node killed": "a node of the lesson's cluster was killed",
     "node cut off": "a node of the lesson's cluster was cut off from the others",
     "node started": "a node of the lesson's cluster was started, or let meet the others again",

@@ -9,7 +9,7 @@ from workq_helpers.log.copies import Message
 from workq_helpers.log.details import QueueOptions
 from workq_helpers.text import did_you_mean
 
-__all__ = ["HELD_UP", "Gone", "Suspicion", "missing_queue", "no_queue", "pick"]
+__all__ = ["HELD_UP", "UNREAD", "Gone", "Suspicion", "missing_queue", "no_queue", "pick"]
 
 #: How often a message may come back to a quorum queue that was declared without a limit, from RabbitMQ 4.0 on.
 _USUAL_DELIVERY_LIMIT = 20
@@ -19,6 +19,9 @@ _USUAL_PRIORITY = 4
 
 #: Why a message is nowhere yet that was published during an alarm.
 HELD_UP = "RabbitMQ takes no messages now, for want of memory or disk: it is on its way until that is over"
+
+#: Why a message is nowhere that was settled during an alarm.
+UNREAD = "settled, and RabbitMQ does not know yet: it reads nothing from its client, for want of memory or disk"
 
 _TAKEN = "RabbitMQ has it no more: taken or purged by others, or sent to a consumer that has not read it"
 _ELSEWHERE = "RabbitMQ has sent it to a client that has not read it, or that nobody here observes"

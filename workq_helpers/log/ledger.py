@@ -26,7 +26,7 @@ from workq_helpers.log.details import (
 )
 from workq_helpers.log.events import EventLog, Row
 from workq_helpers.log.exchanges import Exchanges
-from workq_helpers.log.fates import HELD_UP, Suspicion, missing_queue, pick
+from workq_helpers.log.fates import HELD_UP, UNREAD, Suspicion, missing_queue, pick
 
 __all__ = ["BROKER", "ENDS", "PLACES", "Delivery", "Ledger", "LogCounts", "Message", "Place", "WorkerCounts"]
 
@@ -107,6 +107,7 @@ class Ledger:
         self._deliveries: dict[_Key, Delivery] = {}
         self._exchanges = Exchanges()
         self._held_up: dict[Message, None] = {}  # published during an alarm: the broker has not read them
+        self._unread: dict[Message, tuple[Place, str]] = {}  # settled during an alarm, and how each would end
         self._adrift: list[Message] = []  # what exchanges took, when no queue was known that gets it
         self._newest: list[Message] = []
         self._suspicion = Suspicion()
@@ -139,7 +140,7 @@ class Ledger:
             "blocked": self._was_blocked,
             "unblocked": self._was_unblocked,
             "stopped": self._left,
-            "hung up": self._left,
+            "hung up": self._came_to_a_bad_end,
             "killed": self._came_to_a_bad_end,
             "crashed": self._came_to_a_bad_end,
             "declared": self._declared,
@@ -214,6 +215,11 @@ class Ledger:
         """Return how many messages were seen in `queue` last and are `unknown` now."""
         known = self._queues.get(queue)
         return len(known.missing) if known else 0
+
+    def in_doubt(self, queue: str) -> int:
+        """Return how many messages of `queue` were settled, and neither client nor counts showed that this arrived."""
+        known = self._queues.get(queue)
+        return len(known.doubted) if known else 0
 
     def routes(self) -> list[tuple[str, Binding | ExchangeOptions]]:
         """Return each exchange that is known, and each binding with the queue that it leads to."""
@@ -525,15 +531,34 @@ class Ledger:
             self._settle(delivery)
             self._arrive(delivery.message, "unknown", str(row[8]))
         elif row[6] is not None:
-            for message in self._unsettle(row):
-                self._arrive(message, "unknown", str(row[8]))
-                # If any of those that nobody knows of turns up again, it is this: the last answers arrive last.
-                missing = self._queues[message.queue].missing
-                self._queues[message.queue].missing = {message: None, **missing}
+            self._doubt(row)
         else:
             for message in self._copies(row[4]):
                 if message.place == "waiting":
                     self._end(message, "unknown", str(row[8]))
+
+    def _doubt(self, row: Row) -> None:
+        """Take note that the broker may not know what was settled, or does not yet."""
+        for message in self._copies(row[4]):
+            if message in self._unread and _is_last_of(message, row):  # its connection ended during the alarm
+                del self._unread[message]
+                message.reason = str(row[8])
+        for message in self._unsettle(row):
+            if row[8] == UNREAD:
+                self._unread[message] = message.place, message.reason
+            self._arrive(message, "unknown", str(row[8]))
+            # If any of those that nobody knows of turns up again, it is this: the last answers arrive last.
+            queue = self._queues[message.queue]
+            queue.missing = {message: None, **queue.missing}
+            queue.doubted[message] = None
+
+    def _read_on(self, messages: Iterable[Message]) -> None:
+        """Take note that the broker reads now what settled messages during an alarm."""
+        for message in messages:
+            place, reason = self._unread[message]
+            self._leave_its_end(message)
+            self._arrive(message, place, reason)
+            self._workers[message.worker].done += place == "done"
 
     def _ack_dropped(self, row: Row) -> None:
         """Take back what was settled on a channel that the broker had closed by then."""
@@ -545,7 +570,7 @@ class Ledger:
         for message in self._copies(row[4]):
             if message.place not in _SETTLED or message.deliveries == 0:
                 continue
-            if (message.worker, message.delivery_tag, message.queue) == (row[2], row[6], row[3]):
+            if _is_last_of(message, row):
                 if message.place == "done":
                     self._workers[row[2]].done -= 1
                 self._leave_its_end(message)
@@ -604,7 +629,9 @@ class Ledger:
     def _leave_its_end(self, message: Message) -> None:
         """Take back that a message came to an end."""
         self._ended[message.place] -= 1
-        self._queues[message.queue].missing.pop(message, None)
+        self._unread.pop(message, None)
+        for known in (self._queues[message.queue].missing, self._queues[message.queue].doubted):
+            known.pop(message, None)
 
     # -- dead letters
 
@@ -674,14 +701,18 @@ class Ledger:
     def _was_unblocked(self, row: Row) -> None:
         self._suspicion.unblocked(row[2])
         self._let_in([each for each in self._held_up if each.publisher == row[2]])
+        self._read_on([each for each in self._unread if each.worker == row[2]])
 
     def _left(self, row: Row) -> None:
-        """Take note that what a client has published and the broker had not read will hardly be."""
+        """Take note that what a client has sent and the broker had not read will hardly be."""
         self._suspicion.unblocked(row[2])
         for message in [each for each in self._held_up if each.publisher == row[2]]:
             del self._held_up[message]
             if message.place == "unknown":
                 message.reason = _NEVER_READ
+        for message in [each for each in self._unread if each.worker == row[2]]:
+            del self._unread[message]
+            message.reason = _NEVER_READ
 
     def _disconnected(self, row: Row) -> None:
         self._came_to_a_bad_end(row)
@@ -760,6 +791,7 @@ class Ledger:
             return
         queue.absent = False
         queue.held_elsewhere = max(0, counted.unacknowledged - queue.unacknowledged)
+        self._clear_doubts(queue, counted)
         for message in list(queue.missing)[: max(0, counted.ready - queue.ready)]:
             self._leave_its_end(message)
             self._wait_again(message)
@@ -767,6 +799,16 @@ class Ledger:
         if gone > 0:
             self._miss(queue, gone, row[0])
         queue.unseen = max(0, counted.ready - queue.ready)
+
+    def _clear_doubts(self, queue: Queue, counted: Counted) -> None:
+        """Say of what was settled that the broker has it no more; if it has some of it, nobody can tell which."""
+        if counted.unacknowledged > queue.unacknowledged:
+            return
+        if counted.ready <= queue.ready and not queue.unseen:
+            self._read_on([message for message in queue.doubted if message in self._unread])
+            for message in queue.doubted:
+                message.reason += _NOT_THERE
+        queue.doubted.clear()
 
     def _miss(self, queue: Queue, count: int, seconds: float) -> None:
         """Find out which messages of `queue` are gone, as far as its arguments and its order tell, and why."""
@@ -794,8 +836,10 @@ class Ledger:
                 # Who reads seldom, as a notebook between two cells, has not heard of it yet: it is so all the same.
                 self._suspicion.alarms_are_over()
                 self._let_in(list(self._held_up))
+                self._read_on(list(self._unread))
         elif isinstance(change, BrokerChange) and change.is_outage:
             self._suspicion.alarms_are_over()
+            self._unread.clear()
             self._outage = _Outage(going=True, before=len(self._all))
             self._suspicion.broker_went(len(self._all))
             self._exchanges.forget_transient()
@@ -837,12 +881,18 @@ _Key = tuple[str, int | None, str | None, str]
 BROKER = "broker"
 
 _NEVER_READ = "its client's connection ended while RabbitMQ took no messages, for want of memory or disk"
+_NOT_THERE = "; RabbitMQ has the message no more: what settled it had arrived, or it went another way"
 _NOT_KEPT = "it was not persistent, and RabbitMQ was restarted"
 _NOT_KEPT_QUEUE = "its queue was not durable, and RabbitMQ was restarted"
 
 
 def _key(row: Row) -> _Key:
     return row[2], row[6], row[4], row[3]
+
+
+def _is_last_of(message: Message, row: Row) -> bool:
+    """Whether an event is about the last delivery of a message."""
+    return (message.worker, message.delivery_tag, message.queue) == (row[2], row[6], row[3])
 
 
 def _adrift_reason(exchange: str, queues: list[str] | None) -> str:

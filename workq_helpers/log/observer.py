@@ -11,7 +11,7 @@ import re
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +31,7 @@ from workq_helpers.log.details import (
     QueueOptions,
 )
 from workq_helpers.log.events import EventLog
+from workq_helpers.log.fates import UNREAD
 from workq_helpers.log.messages import MARK_HEADER, Marks, task_text
 from workq_helpers.log.trace import Trace
 from workq_helpers.log.unmarked import fingerprint
@@ -377,15 +378,16 @@ class Observer:
             with self.lock:
                 self._end(channel, self.why or why)
 
-    def connection_closed(self, why: str, *, by_us: bool = True) -> None:
+    def connection_closed(self, why: str, *, answered: bool = True) -> None:
         """Learn that the connection is gone; what it held goes back.
 
         Args:
             why: In words.
-            by_us: Whether the client ended it. If not, what it sent last may not have arrived.
+            answered: Whether the client said goodbye and the broker answered. If not, what it sent last may not have
+                arrived.
         """
         for number, channel in list(self._channels.items()):
-            if not by_us:
+            if not answered:
                 with self.lock:
                     self._doubt(channel.sent, "the connection was lost")
             self.channel_closed(number, why)
@@ -393,7 +395,7 @@ class Observer:
     def agreed(self, events: int) -> None:
         """Learn that the broker's counts were those of the log: what was sent by then has arrived."""
         with self.lock:
-            if len(self._log) == events:
+            if len(self._log) == events and not self.is_blocked:
                 for channel in self._channels.values():
                     channel.forget_up_to(channel.count)
 
@@ -563,6 +565,8 @@ class Observer:
             self.record(kind, held, detail)
         if settled:
             channel.remember(method, None, settled)
+            if self.is_blocked:
+                self._hold_up([channel.sent[-1]])
         elif tag in channel.withdrawn:
             self._log.record("ack dropped", self.client, delivery_tag=tag, detail=Mistake.CONSUMER_CANCELED)
         elif not multiple or tag:
@@ -701,8 +705,11 @@ class Observer:
     # -- alarms ---------------------------------------------------------------------------------------
 
     def _blocked(self, _channel: _Channel, method: Connection.Blocked) -> None:
+        """Learn that the broker reads no more: a worker's ack is on its way by then, if it published before it."""
         self.is_blocked = True
         self._log.record("blocked", self.client, self.queue, detail=str(method.reason))
+        for channel in self._channels.values():
+            self._hold_up(channel.sent)
         self.on_blocked()
 
     def _unblocked(self, _channel: _Channel, _method: Method) -> None:
@@ -746,10 +753,13 @@ class Observer:
 
     def _doubt(self, sent: Iterable[_Sent], what: str) -> None:
         """Record that what was settled may not be: nothing has shown that the broker knew of it when this happened."""
-        for _, method, _, settled in sent:
-            if _takes_away(method):
-                for held in settled:
-                    self.record("unknown", held, f"its {_ANSWERS[type(method)]} may not have arrived before {what}")
+        for answer, held in _taken_away(sent):
+            self.record("unknown", held, f"its {answer} may not have arrived before {what}")
+
+    def _hold_up(self, sent: Iterable[_Sent]) -> None:
+        """Record that the broker does not know yet of what was settled, until it reads again."""
+        for _, held in _taken_away(sent):
+            self.record("unknown", held, UNREAD)
 
     @staticmethod
     def _forget_unconfirmed(channel: _Channel, published: _Published) -> None:
@@ -803,6 +813,14 @@ def _handback(method: Settling) -> Detail:
 def _takes_away(method: Method) -> bool:
     """Whether a method takes deliveries from their queue for good."""
     return isinstance(method, Settling) and _handback(method) is not Handback.REQUEUE
+
+
+def _taken_away(sent: Iterable[_Sent]) -> Iterator[tuple[str, Held]]:
+    """Yield what methods take from their queues for good, each with pika's word for its method."""
+    for _, method, _, settled in sent:
+        if _takes_away(method):
+            for held in settled:
+                yield _ANSWERS[type(method)], held
 
 
 def _up_to(numbers: Iterable[int], last: int) -> list[int]:

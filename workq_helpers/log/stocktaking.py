@@ -77,7 +77,8 @@ class Stocktaking:
             return False
         found = _differences(ledger, counts)
         if not found:
-            self._book.agreed(events)
+            if not any(ledger.held_elsewhere(queue) for queue in counts):  # it may be what is settled and not read
+                self._book.agreed(events)
             return True
         self._looks = self._looks + 1 if self._before == (events, counts) else 1
         self._before = events, counts
@@ -143,6 +144,7 @@ def _differences(ledger: Ledger, counts: Counts) -> dict[str, Counted]:
             or known.ready != ready
             or known.unacknowledged > unacknowledged
             or _fewer_elsewhere(name, ledger, known)
+            or _tells_of_doubts(name, ledger, known)
         ):
             found[name] = Counted(known.ready, known.unacknowledged)
     return found
@@ -152,6 +154,12 @@ def _fewer_elsewhere(name: str, ledger: Ledger, known: QueueCounts) -> bool:
     """Whether others hold less than they did when the broker counted last."""
     held = ledger.held_elsewhere(name)
     return bool(held) and known.unacknowledged < ledger.queues().get(name, _NOTHING).unacknowledged + held
+
+
+def _tells_of_doubts(name: str, ledger: Ledger, known: QueueCounts) -> bool:
+    """Whether the broker has nothing any more that may be what was settled last."""
+    ours = ledger.queues().get(name, _NOTHING)
+    return bool(ledger.in_doubt(name)) and known.unacknowledged <= ours.unacknowledged
 
 
 def _expected(name: str, ledger: Ledger, ours: Mapping[str, LogCounts]) -> tuple[int, int]:

@@ -264,7 +264,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Happening], str]]] = {
     "exchange deleted": lambda it: f"An exchange was deleted{_because(it)}",
     "bound": lambda it: f"{_bound_to(it)} was bound{_because(it)}",
     "unbound": lambda it: f"{_bound_to(it)} was unbound{_because(it)}",
-    "counted": lambda it: f"RabbitMQ counts in {_queue(it)} what the log has not, or the reverse{_because(it)}",
+    "counted": lambda it: f"RabbitMQ's counts of {_queue(it)} tell what the log did not know{_because(it)}",
     "node killed": lambda it: f"{it.who} was killed",
     "node cut off": lambda it: f"{it.who} is cut off from the other nodes",
     "node started": lambda it: f"{it.who} is back",

@@ -22,20 +22,21 @@ class Attempt:
         worker: Whose.
         begun: Whether its callback began.
         done: Whether its callback came to its end.
-        acknowledged: Whether the broker got an ack for it.
+        acknowledged: Whether the worker sent an ack for it.
+        doubt: Why the broker may not have got that; ``""`` if nothing says so.
         given_back: Why the broker took it back; ``""`` if it did not.
     """
 
-    __slots__ = ("acknowledged", "begun", "done", "given_back", "worker")
+    __slots__ = ("acknowledged", "begun", "done", "doubt", "given_back", "worker")
 
     def __init__(self, worker: str) -> None:
         self.worker = worker
         self.begun = self.done = self.acknowledged = False
-        self.given_back = ""
+        self.doubt = self.given_back = ""
 
     def __str__(self) -> str:
         if self.acknowledged:
-            return f"{self.worker} did it"
+            return f"{self.worker} did it, and {self.doubt}" if self.doubt else f"{self.worker} did it"
         if not self.given_back:
             return f"{self.worker} has it"
         what = "did it" if self.done else "began" if self.begun else "had it at hand"
@@ -114,6 +115,8 @@ def _tell(event: Event, attempts: list[Attempt]) -> None:
             attempt.done = True
     elif event.kind == "acked" and attempts:
         attempts[-1].acknowledged = True
+    elif event.kind in ("unknown", "ack dropped") and attempts:
+        attempts[-1].doubt = str(event.detail)
     elif event.kind == "requeued" and attempts:
         attempts[-1].given_back = attempts[-1].given_back or str(event.detail)
 
