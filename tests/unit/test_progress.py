@@ -159,8 +159,8 @@ def test_a_lesson_is_done_once_its_checks_have_passed(progress: CourseProgress) 
     told = finish(progress, frozenset({"round robin"}))
     assert repr(told) == (
         "Not yet: the check 'backlog' has not passed. Run the cells of 'A worker that comes late', from the first on. "
-        "Seen: 1 of 2. Predicted: 0 of 3, not in 'Two workers', 'A worker that comes late', "
-        "'A backlog that can be shared'. "
+        "Seen: 1 of 2. Predicted: 0 of 5, not in 'Two workers', 'Three workers, and more', "
+        "'A worker that comes late', 'A backlog that can be shared'. "
         "Exercised: 0 of 2, left: share the work, mend the counter."
     )
     assert repr(Finish("Any", ("a check",), ())).endswith("has not passed. Run the cells above, from the top.")
