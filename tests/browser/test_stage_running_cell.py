@@ -42,6 +42,15 @@ def waits_for(file: Path) -> str:
     return f"import time\nfrom pathlib import Path\nwhile not Path({str(file)!r}).exists():\n    time.sleep(0.05)"
 
 
+def begin_a_cell_that_waits(lab: Lab, stage: Stage) -> Path:
+    """Return the file that it waits for."""
+    release = release_of(lab)
+    stage.notebook.set_source(2, waits_for(release))
+    stage.notebook.begin(2)
+    expect(stage.root).to_have_attribute("data-during", "true")
+    return release
+
+
 def test_a_worker_killed_while_a_cell_waits_has_its_task_redelivered_before_the_cell_ends(lab: Lab) -> None:
     release = release_of(lab)
     patient = "def patient(ch, method, properties, body):\n" + textwrap.indent(waits_for(release), "    ")
@@ -68,10 +77,7 @@ def test_a_worker_killed_while_a_cell_waits_has_its_task_redelivered_before_the_
 def test_controls_act_within_their_time_while_a_cell_runs(lab: Lab) -> None:
     stage = open_stage(lab, before_stage=TWO_WORKERS)
     notebook = stage.notebook
-    release = release_of(lab)
-    notebook.set_source(2, waits_for(release))
-    notebook.begin(2)
-    expect(stage.root).to_have_attribute("data-during", "true")
+    release = begin_a_cell_that_waits(lab, stage)
     took = []
     for _ in range(5):
         took += [milliseconds_until(stage, "freeze", "worker-1", "frozen")]
@@ -86,10 +92,7 @@ def test_controls_act_within_their_time_while_a_cell_runs(lab: Lab) -> None:
 def test_each_control_acts_while_a_cell_runs(lab: Lab) -> None:
     stage = open_stage(lab, before_stage=TWO_WORKERS)
     notebook = stage.notebook
-    release = release_of(lab)
-    notebook.set_source(2, waits_for(release))
-    notebook.begin(2)
-    expect(stage.root).to_have_attribute("data-during", "true")
+    release = begin_a_cell_that_waits(lab, stage)
     for worker in ("worker-1", "worker-2"):
         stage.press("freeze", worker)
         stage.expect_worker(worker, "frozen")
@@ -123,10 +126,7 @@ def test_where_the_page_uses_no_subshell_a_button_says_at_once_that_it_waits(lab
     stage = open_stage(lab, before_stage=TWO_WORKERS)
     notebook = stage.notebook
     notebook.script("() => { session().session.kernel.commsOverSubshells = 'disabled'; }")
-    release = release_of(lab)
-    notebook.set_source(2, waits_for(release))
-    notebook.begin(2)
-    expect(stage.root).to_have_attribute("data-during", "true")
+    release = begin_a_cell_that_waits(lab, stage)
     kill = stage.worker("worker-1").locator("[data-do='kill']")
     kill.click()
     expect(kill).to_have_attribute("data-waiting", "")
@@ -143,10 +143,7 @@ def test_what_waited_longer_than_its_experiment_is_dropped(lab: Lab) -> None:
     stage = open_stage(lab, before_stage=TWO_WORKERS)
     notebook = stage.notebook
     notebook.script("() => { session().session.kernel.commsOverSubshells = 'disabled'; }")
-    release = release_of(lab)
-    notebook.set_source(2, waits_for(release))
-    notebook.begin(2)
-    expect(stage.root).to_have_attribute("data-during", "true")
+    release = begin_a_cell_that_waits(lab, stage)
     notebook.queue("later = lesson.worker('worker-1').state")
     stage.press("kill", "worker-1")
     release.touch()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from workq_helpers.errors import BrokerStartError, InvalidArgumentError
+from workq_helpers.settings import seconds_of
 
 __all__ = ["DEFAULT_IMAGE", "LINGER_SECONDS", "SOURCES", "BrokerChoice"]
 
@@ -55,7 +56,13 @@ class BrokerChoice:
                 "WORKQ_BROKER is 'url', and WORKQ_BROKER_URL is not set. "
                 "Set that to an address such as amqp://user:password@host:5672/virtual-host."
             )
-        return cls(forced, environ.get("WORKQ_RABBITMQ_IMAGE", "").strip() or None, url, _linger_seconds(environ))
+        linger = environ.get("WORKQ_LINGER_SECONDS") or str(LINGER_SECONDS)
+        return cls(
+            forced,
+            environ.get("WORKQ_RABBITMQ_IMAGE", "").strip() or None,
+            url,
+            seconds_of("WORKQ_LINGER_SECONDS", linger, "10"),
+        )
 
     @property
     def uses_url(self) -> bool:
@@ -85,17 +92,3 @@ class BrokerChoice:
             f"A course broker runs already, as {description}, and {wanted} asks for another. Stop the running one "
             f"with `workq broker stop` (its notebooks lose it), or unset {wanted.partition('=')[0]} to share it."
         )
-
-
-def _linger_seconds(environ: Mapping[str, str]) -> float:
-    value = environ.get("WORKQ_LINGER_SECONDS") or str(LINGER_SECONDS)
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise InvalidArgumentError(
-            f"WORKQ_LINGER_SECONDS is {value!r}, which is not a number of seconds. Set it to something like 10, or "
-            "unset it."
-        )
-    return seconds

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.hidden import ENVIRON
+from workq_helpers.settings import seconds_of
 
 __all__ = ["Pace", "WorkerKilled", "overhear", "pause", "seconds_per_dot", "work"]
 
@@ -28,17 +28,7 @@ def seconds_per_dot() -> float:
     Raises:
         InvalidArgumentError: ``WORKQ_SECONDS_PER_DOT`` is not a number of seconds.
     """
-    value = ENVIRON.get("WORKQ_SECONDS_PER_DOT", "1.0")
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise InvalidArgumentError(
-            f"WORKQ_SECONDS_PER_DOT is {value!r}, which is not a number of seconds. "
-            f"Set it to something like 1.0, or unset it."
-        )
-    return seconds
+    return seconds_of("WORKQ_SECONDS_PER_DOT", ENVIRON.get("WORKQ_SECONDS_PER_DOT", "1.0"), "1.0")
 
 
 def work(body: bytes | str) -> None:
