@@ -62,6 +62,14 @@ def test_it_plays_and_has_no_levers(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
+def test_it_is_read_as_a_table(page: Page) -> None:
+    expect(page.get_by_text("Signs", exact=True)).to_be_visible()
+    page.get_by_role("slider").focus()
+    page.keyboard.press("End")
+    page.get_by_text("Show as table", exact=True).click()
+    expect(page.get_by_role("table", name="Workers")).to_contain_text("worker-1")
+
+
 def test_it_is_played_by_keyboard_alone(page: Page) -> None:
     page.get_by_role("button", name="Next event").focus()
     page.keyboard.press("Enter")
