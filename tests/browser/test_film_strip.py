@@ -168,5 +168,5 @@ def test_lesson_02_is_seen_again_on_the_site(
         stage.scroll_into_view_if_needed()
         photograph("09-killed-in-an-experiment")
         form.get_by_role("link").click()
-        expect(page.locator("#compare-manual-ack")).to_be_visible()
+        page.locator("#compare-manual-ack").scroll_into_view_if_needed()  # once it has come to rest
         photograph("07-compared")
