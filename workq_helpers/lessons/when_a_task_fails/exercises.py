@@ -39,15 +39,29 @@ def _three_chances(trial: Trial, arguments: Any) -> str:
     if not isinstance(arguments, Mapping):
         raise CheckFailedError(f"arguments is {arguments!r}. It must be a dict, with the names of arguments as keys.")
     arguments = dict(arguments)
+    _can_be_sent(arguments)
     try:
         return _given_up_in_time(trial, arguments)
     except CheckFailedError as error:
         raise CheckFailedError(" ".join([str(error), *misspelled(arguments)])) from error
 
 
+def _can_be_sent(arguments: dict[Any, Any]) -> None:
+    for name, value in arguments.items():
+        if not isinstance(name, str | bytes):
+            raise CheckFailedError(
+                f"{name!r} is a key of arguments. Their names are texts, such as 'x-delivery-limit'."
+            )
+        if isinstance(value, float):
+            raise CheckFailedError(f"{name} is {value!r}, a float. RabbitMQ takes a whole number there.")
+
+
 def _given_up_in_time(trial: Trial, arguments: dict[str, Any]) -> str:
     _declare(trial, arguments)
-    cooked, chances = _cook_all(trial)
+    try:
+        cooked, chances = _cook_all(trial)
+    except (WorkqError, pika.exceptions.AMQPError) as error:
+        raise CheckFailedError(_broke_off(arguments, error)) from error
     if chances >= _TOO_OFTEN or (chances > _CHANCES and not _is_limited(arguments)):
         raise CheckFailedError(_goes_round(arguments, chances))
     for order in _GOOD:
@@ -98,21 +112,16 @@ def _cook_all(trial: Trial) -> tuple[Counter[str], int]:
         for order in (_POISON, *_GOOD):
             channel.basic_publish(exchange="", routing_key=_KITCHEN, body=order.encode())
 
-        def took_one() -> bool:
-            nonlocal came
-            method, _, body = channel.basic_get(queue=_KITCHEN)
-            if method is None or body is None:
-                return False
+        channel.basic_qos(prefetch_count=1)
+        for method, _, body in channel.consume(_KITCHEN, inactivity_timeout=_QUIET_SECONDS):
+            if method is None or came >= _TOO_OFTEN:
+                break
             if body == _POISON.encode():
                 came += 1
                 channel.basic_reject(delivery_tag=method.delivery_tag, requeue=True)
             else:
                 cooked[body.decode()] += 1
                 channel.basic_ack(delivery_tag=method.delivery_tag)
-            return True
-
-        while came < _TOO_OFTEN and wait_until(took_one, _QUIET_SECONDS):
-            pass
     return cooked, came
 
 
@@ -130,6 +139,15 @@ def _found(trial: Trial) -> str:
             return "" if properties is None else read_death(properties.headers)[0]
 
         return wait_until(look, 2 * _QUIET_SECONDS)
+
+
+def _broke_off(arguments: dict[str, Any], error: Exception) -> str:
+    if "x-expires" in arguments:
+        return (
+            f"The queue was gone before all was cooked. x-expires is {arguments['x-expires']!r}: a queue that nobody "
+            f"consumes from for so many milliseconds is deleted."
+        )
+    return f"RabbitMQ did not go on with these arguments: {type(error).__name__} {error}"
 
 
 def _is_limited(arguments: dict[str, Any]) -> bool:
@@ -153,7 +171,8 @@ def _goes_round(arguments: dict[str, Any], chances: int) -> str:
 
 
 def _why_it_left(arguments: dict[str, Any]) -> str:
-    ttl, room = arguments.get("x-message-ttl"), arguments.get("x-max-length")
+    ttl = arguments.get("x-message-ttl")
+    room = arguments.get("x-max-length", arguments.get("x-max-length-bytes"))
     if ttl is not None:
         return f"x-message-ttl is {ttl!r}: what waits longer, in milliseconds, leaves the queue uncooked."
     if room is not None:
