@@ -166,6 +166,7 @@ _CASES = (
     _Case(4, (3,), True),
     _Case(1, (), True),
     _Case(3, (4, 5), True),
+    _Case(3, (1, 4, 5), True),
 )
 
 

@@ -53,7 +53,7 @@ def _can_be_sent(arguments: dict[Any, Any]) -> None:
                 f"{name!r} is a key of arguments. Their names are texts, such as 'x-delivery-limit'."
             )
         if isinstance(value, float):
-            raise CheckFailedError(f"{name} is {value!r}, a float. RabbitMQ takes a whole number there.")
+            raise CheckFailedError(f"{name!r} is {value!r}, a float. RabbitMQ takes a whole number there.")
 
 
 def _given_up_in_time(trial: Trial, arguments: dict[str, Any]) -> str:
@@ -114,7 +114,7 @@ def _cook_all(trial: Trial) -> tuple[Counter[str], int]:
 
         channel.basic_qos(prefetch_count=1)
         for method, _, body in channel.consume(_KITCHEN, inactivity_timeout=_QUIET_SECONDS):
-            if method is None or came >= _TOO_OFTEN:
+            if method is None or body is None or came >= _TOO_OFTEN:
                 break
             if body == _POISON.encode():
                 came += 1
@@ -226,8 +226,8 @@ class _Desk:
         self._path = str(Path(folder) / "shop.db")
         self.attempts = 0
         self.killed = False
-        #: What the program was to send when its connection was gone; empty if it was not.
-        self.unsent = ""
+        #: What the program was to send when its connection was gone, and the name it bore; empty if it was not.
+        self.unsent, self.unsent_key = "", ""
         #: What was ever in the outbox: tasks by key.
         self.rows = {f"order-{number}": order for number, order in enumerate(_ORDERS, start=1)}
         with self.database() as database, database:
@@ -270,7 +270,8 @@ class _Desk:
         publish, signature = channel.basic_publish, inspect.signature(BlockingChannel.basic_publish)
 
         def watched(*arguments: Any, **named: Any) -> None:
-            body = signature.bind(channel, *arguments, **named).arguments["body"]
+            given = signature.bind(channel, *arguments, **named).arguments
+            body = given["body"]
             self.attempts += 1
             if self.attempts > _MOST_ATTEMPTS:
                 self._die(channel, database)
@@ -278,6 +279,7 @@ class _Desk:
                 self._die(channel, database)
             if self.attempts == _LOST_BEFORE:
                 self.unsent = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
+                self.unsent_key = getattr(given.get("properties"), "message_id", None) or ""
                 pika_private.cut(channel.connection._impl)
             publish(*arguments, **named)
             if self.attempts == _KILLED_AFTER + 1:
@@ -337,7 +339,7 @@ def _judge(sent: list[_Sent], desk: _Desk, left: list[str]) -> None:
     strange = next((task for task in there if task not in wanted), None)
     if strange is not None:
         raise CheckFailedError(f"{strange!r} came to the queue, which nobody ordered. Send each task as it is.")
-    _none_is_lost([task for task in wanted if there[task] < wanted[task]], there, left, desk.unsent)
+    _none_is_lost([task for task in wanted if there[task] < wanted[task]], there, left, desk, sent)
     if left:
         raise CheckFailedError(
             f"All was sent, and {', '.join(f'{task!r}' for task in left)} is still in the outbox, to be sent again by "
@@ -361,7 +363,7 @@ def _judge(sent: list[_Sent], desk: _Desk, left: list[str]) -> None:
         )
 
 
-def _none_is_lost(missing: list[str], there: Counter[str], left: list[str], unsent: str) -> None:
+def _none_is_lost(missing: list[str], there: Counter[str], left: list[str], desk: _Desk, sent: list[_Sent]) -> None:
     if not missing:
         return
     if missing[0] in left:
@@ -373,15 +375,16 @@ def _none_is_lost(missing: list[str], there: Counter[str], left: list[str], unse
             f"'{_LATE}' was ordered while the outbox was being emptied, and it was never sent: it was deleted with the "
             f"others. Delete what you have sent, by its key, and nothing else."
         )
+    known_by_name = desk.unsent_key in desk.rows and desk.unsent_key not in {each.key for each in sent}
+    if missing[0] == desk.unsent and (known_by_name or not there[missing[0]]):
+        raise CheckFailedError(
+            f"'{desk.unsent}' is lost: the connection was gone, basic_publish raised an error, and the row left the "
+            f"outbox all the same. Delete it only when basic_publish has come back without one."
+        )
     if there[missing[0]]:
         raise CheckFailedError(
             f"'{missing[0]}' is lost: another one with the same text was sent, and it was taken for that or left the "
             f"outbox with it. Equal orders are not the same order; their keys tell them apart."
-        )
-    if missing[0] == unsent:
-        raise CheckFailedError(
-            f"'{unsent}' is lost: the connection was gone, basic_publish raised an error, and the row left the outbox "
-            f"all the same. Delete it only when basic_publish has come back without one."
         )
     raise CheckFailedError(
         f"'{missing[0]}' is lost: it had left the outbox when the program was killed, and RabbitMQ had not got it. "
