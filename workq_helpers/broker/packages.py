@@ -168,8 +168,8 @@ class _Apt:
         missing = [program for program in PROGRAMS if shutil.which(program, path=environ.get("PATH")) is None]
         if missing:
             raise PackagesError(
-                f"RabbitMQ can't be unpacked from packages here: there is no {missing[0]}, so this is neither Debian "
-                f"nor Ubuntu. {_OTHERWISE}"
+                f"RabbitMQ can't be unpacked from packages here: there is no {missing[0]} on PATH, which Debian "
+                f"and Ubuntu have. {_OTHERWISE}"
             )
         self.environ = dict(environ) | {"LC_ALL": "C"}
         self._private = private

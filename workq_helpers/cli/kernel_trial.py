@@ -70,11 +70,19 @@ def _kernel(folder: Path, environ: Mapping[str, str], said: Any) -> Iterator[Any
 
 def _run(client: Any) -> str:
     """Run the cell, and return how it failed, ``""`` if it did not."""
+    said: list[str] = []
+
+    def hear(message: dict[str, Any]) -> None:
+        said.extend(message["content"].get("text", "").split("\n"))
+
     try:
-        content = client.execute_interactive(CELL, timeout=START_SECONDS, output_hook=lambda _message: None)["content"]
+        content = client.execute_interactive(CELL, timeout=START_SECONDS, output_hook=hear)["content"]
     except (TimeoutError, Empty):
         return f"`{CELL}` did not end within {START_SECONDS:.0f} s in the kernel"
-    return f"{content['ename']}: {content['evalue']}" if content["status"] == "error" else ""
+    if content["status"] != "error":
+        return ""
+    # What a library logs of its trouble names the file that its exception may not name.
+    return "; ".join([f"{content['ename']}: {content['evalue']}", *list(filter(None, said))[-1:]])
 
 
 if __name__ == "__main__":

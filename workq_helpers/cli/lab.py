@@ -107,6 +107,8 @@ def lab_arguments(arguments: Sequence[str], folder: Path, as_root: bool) -> list
         "--LabApp.default_url": f"/lab/tree/{FIRST_LESSON}",
         # Else a lesson may get another environment's kernel, which has nothing of what it imports.
         "--ServerApp.kernel_spec_manager_class": "workq_helpers.cli.kernels.LessonKernels",
+        # Nor one of another machine, though JUPYTER_GATEWAY_URL names it: no broker of the course is there.
+        "--GatewayClient.url": "",
         # No news and no updates: both would ask the Internet, and the first asks the learner too.
         "--LabApp.news_url": "None",
         "--LabApp.check_for_updates_class": "jupyterlab.handlers.announcements.NeverCheckForUpdate",

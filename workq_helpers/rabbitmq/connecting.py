@@ -357,14 +357,14 @@ def _translated(
         return _connection_closed(error.reply_code, error.reply_text, endpoint, queue)
     if isinstance(error, pika.exceptions.IncompatibleProtocolError):
         return UnsupportedBrokerError(
-            f"What listens{_at(endpoint)} hung up at AMQP's first words: it is no RabbitMQ, or expects TLS. "
-            f"{_look(endpoint)}"
+            f"What listens{_at(endpoint)} hung up at AMQP's first words, as what is no RabbitMQ does, and one "
+            f"that expects TLS. {_look(endpoint)}"
         )
     if isinstance(error, pika.exceptions.AMQPHeartbeatTimeout):
         return ConnectionLostError(
-            f"The connection to RabbitMQ{_at(endpoint)} was dropped: no heartbeat came for too long. The "
-            "machine slept, the network failed, or a callback kept the connection's own thread busy. Open "
-            "a new connection."
+            f"The connection to RabbitMQ{_at(endpoint)} was dropped: no heartbeat came for too long, as where "
+            "a machine sleeps, the network fails, or a callback keeps the connection's own thread busy. Open a new "
+            "connection."
         )
     if isinstance(error, pika.exceptions.ConnectionBlockedTimeout):
         return ConnectionLostError(
@@ -520,14 +520,14 @@ def _tls_failed(error: ssl.SSLError, endpoint: Endpoint | None) -> BrokerUnreach
             f"{CERTIFICATE_ADVICE}"
         )
     if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER_FAILURE" in str(error):
-        step = "It probably expects no TLS there: write the address as amqp:// (usually with port 5672)."
+        step = "It answered without TLS: write the address as amqp:// (usually with port 5672)."
     else:
         step = _look(endpoint)
     return BrokerUnreachableError(f"TLS with the server{_at(endpoint)} failed: {_reason(error)}. {step}")
 
 
 def _unreachable(reason: str, endpoint: Endpoint | None) -> BrokerUnreachableError:
-    return BrokerUnreachableError(f"No RabbitMQ answers{_at(endpoint)}: {reason}. Is it running? {_look(endpoint)}")
+    return BrokerUnreachableError(f"No RabbitMQ answers{_at(endpoint)}: {reason}. {_look(endpoint)}")
 
 
 def _look(endpoint: Endpoint | None) -> str:
