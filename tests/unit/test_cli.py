@@ -267,6 +267,8 @@ def test_what_doctor_says_names_nobody() -> None:
         ({"HOME": "/data"}, "in /srv/data/x, file:///data/y, =/data", "in /srv/data/x, file://~/y, =~"),
         ({}, f"in {pwd.getpwuid(os.getuid()).pw_dir}/x", "in ~/x"),
         ({"WORKQ_BROKER_URL": "amqp://ada%20b:x@h"}, "refused user 'ada b'", "refused user 'USER'"),
+        ({"WORKQ_BROKER_URL": " amqp://ada:s/x@h"}, "refused user 'ada'", "refused user 'USER'"),
+        ({"WORKQ_BROKER_URL": "amqp://host/"}, "amqp://host/ is not", "amqp://host/ is not"),
         ({"USER": "ada"}, "nothing answers at ada@host", "nothing answers at USER@host"),
         ({}, "the proxy http://ada:s3/cr@et@proxy:3128", "the proxy http://proxy:3128"),
     ],

@@ -98,6 +98,9 @@ _AMQP, _MANAGEMENT = "5672/tcp", "15672/tcp"
 #: Whose folder it is is who RabbitMQ runs as, and its cookie is in it.
 _HOME = "/var/lib/rabbitmq"
 
+#: What Docker's library reads of the environment beside the address.
+_SETTINGS = ("DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+
 _DOCKER_ERRORS = (docker.errors.DockerException, requests.exceptions.RequestException)
 
 
@@ -770,8 +773,11 @@ def _unavailable(error: BaseException) -> DockerUnavailableError:
         return DockerUnavailableError(
             f"Docker does not run{asked_for}. Start Docker Desktop, or `sudo systemctl start docker`. {other_way}"
         )
+    settings = ", ".join(f"{name}={os.environ[name]}" for name in _SETTINGS if os.environ.get(name))
+    among = f" with {settings}" if settings else ""
     return DockerUnavailableError(
-        f"Docker can't be used{_where('')}: {without_login(str(error))}. See what `docker info` says. {other_way}"
+        f"Docker can't be used{_where('')}{among}: {without_login(str(error)).rstrip('.')}. See what `docker info` "
+        f"says. {other_way}"
     )
 
 
