@@ -11,7 +11,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -213,6 +214,18 @@ def test_doctor_starts_its_kernel_with_what_make_lab_gives_it(monkeypatch: pytes
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert finding.verdict == "ok", finding.found
+
+
+def test_doctors_kernel_writes_where_make_lab_has_it_write(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def trial(_folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+        assert Path(environ["IPYTHONDIR"]).is_relative_to(tmp_path)
+        return {"failure": ""}
+
+    monkeypatch.setattr(kernel_trial, "_trial", trial)
+    monkeypatch.setattr(sys, "argv", ["kernel_trial", str(tmp_path)])
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("IPYTHONDIR", "/dev/null/full")
+    kernel_trial.main()
 
 
 @pytest.mark.parametrize(

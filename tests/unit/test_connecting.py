@@ -301,7 +301,7 @@ def test_406_says_which_argument_differs_and_how() -> None:
         (
             pika.exceptions.ProbableAuthenticationError("ConnectionClosedByBroker: (403) 'ACCESS_REFUSED'"),
             LoginRefusedError,
-            ("user 'anna'", "name or the password is wrong", "WORKQ_BROKER_URL"),
+            ("refused the login of user 'anna'. Correct the login in WORKQ_BROKER_URL",),
         ),
         (
             pika.exceptions.ProbableAccessDeniedError(

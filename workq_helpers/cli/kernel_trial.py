@@ -18,6 +18,7 @@ from jupyter_client.manager import KernelManager
 
 from workq_helpers.broker import open_files
 from workq_helpers.cli import kernels
+from workq_helpers.cli.jupyter_folders import put_stand_ins
 
 __all__ = ["main"]
 
@@ -30,6 +31,7 @@ START_SECONDS = 60.0
 def main() -> None:
     """Try it in the folder that is given, and print what came of it as JSON."""
     open_files.allow_enough()  # as `make lab` does
+    put_stand_ins(os.environ)
     folder = Path(sys.argv[1])
     told = _trial(folder, os.environ)
     if told["failure"]:

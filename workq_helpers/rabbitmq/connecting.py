@@ -135,7 +135,7 @@ def probe(endpoint: Endpoint, timeout: float = 5.0) -> Version:
     Raises:
         BrokerUnreachableError: If nothing answers there.
         UnsupportedBrokerError: If what answers is no RabbitMQ, or one older than `OLDEST_VERSION`.
-        LoginRefusedError: If the user name or the password is wrong.
+        LoginRefusedError: If the user name or the password is refused.
         VirtualHostRefusedError: If the virtual host is missing or closed to the user.
     """
     version = _supported_version(_greeting(endpoint, timeout), endpoint)
@@ -471,7 +471,7 @@ def _connection_closed(code: int, text: str, endpoint: Endpoint | None, queue: s
 
 
 def _login_refused(endpoint: Endpoint | None) -> LoginRefusedError:
-    user = f" user {endpoint.username!r}" if endpoint else " the user"
+    user = f" of user {endpoint.username!r}" if endpoint else ""
     guest = (
         " The user 'guest' may log in from the broker's own machine only."
         if endpoint is None or endpoint.username == "guest"
@@ -479,8 +479,7 @@ def _login_refused(endpoint: Endpoint | None) -> LoginRefusedError:
     )
     encoded = " Special characters of a URL are percent-encoded." if endpoint and endpoint.named_by else ""
     return LoginRefusedError(
-        f"RabbitMQ{_at(endpoint)} refused{user}: the name or the password is wrong.{guest} "
-        f"{_step(endpoint, 'Correct the login')}{encoded}"
+        f"RabbitMQ{_at(endpoint)} refused the login{user}.{guest} {_step(endpoint, 'Correct the login')}{encoded}"
     )
 
 
