@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 
@@ -26,7 +27,7 @@ from workq_helpers.broker import Finding, Status
 from workq_helpers.cli import doctor, kernel_trial, lab
 from workq_helpers.cli.kernels import START, LessonKernels
 from workq_helpers.cli.main import main
-from workq_helpers.errors import BrokerNotFoundError, PortTakenError
+from workq_helpers.errors import BrokerNotFoundError, BrokerStartError, PortTakenError
 
 UP = Status(
     phase="up",
@@ -408,6 +409,14 @@ def test_ends_at_once_when_the_followed_process_is_gone() -> None:
         followed.wait(30)
     with follower(followed.pid) as following:
         assert following.wait(30) == -signal.SIGTERM
+
+
+def test_a_machine_without_proc_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path))
+    with pytest.raises(BrokerStartError, match="mount -t proc proc /proc"):
+        lab.end_with_process(os.getpid())
+    finding = doctor._machine()
+    assert (finding.verdict, "/proc says nothing" in finding.found) == ("bad", True)
 
 
 def test_stays_while_the_followed_process_lives() -> None:

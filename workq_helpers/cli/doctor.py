@@ -14,7 +14,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from workq_helpers.broker import Finding, diagnose, open_files, try_node
+from workq_helpers.broker import Finding, diagnose, open_files, processes, try_node
 from workq_helpers.broker.folders import why_not_writable
 from workq_helpers.cli.jupyter_folders import unwritable, without_saving
 from workq_helpers.cli.lab import FIRST_LESSON, course_folder
@@ -101,7 +101,7 @@ def _impostors(lessons: Path) -> Finding:
 
 
 def _machine() -> Finding:
-    if reason := open_files.why_too_few():
+    if reason := open_files.why_too_few() or processes.why_unseen():
         return Finding("Machine", "bad", reason)
     try:
         socket.getaddrinfo("localhost", None)

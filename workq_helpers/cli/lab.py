@@ -16,10 +16,10 @@ from pathlib import Path
 import psutil
 
 from workq_helpers import broker as brokers
-from workq_helpers.broker import open_files
+from workq_helpers.broker import open_files, processes
 from workq_helpers.cli import kernels
 from workq_helpers.cli.jupyter_folders import put_stand_ins, without_saving
-from workq_helpers.errors import WorkqError
+from workq_helpers.errors import BrokerStartError, WorkqError
 from workq_helpers.waiting import wait_until
 
 __all__ = ["course_folder", "end_with_process", "lab_arguments", "open_lab"]
@@ -139,7 +139,12 @@ def end_with_process(process_id: int) -> None:
 
     Args:
         process_id: The process to follow.
+
+    Raises:
+        BrokerStartError: No process can be followed here.
     """
+    if reason := processes.why_unseen():
+        raise BrokerStartError(reason)
     try:
         followed = psutil.Process(process_id)
     except psutil.NoSuchProcess:
