@@ -131,24 +131,23 @@ def _publish(wire: Wire, usual: Any, exchange: str, routing_key: str, body: byte
     usual(exchange, routing_key, body, *more, **named)
 
 
-def _confirm(wire: Wire, usual: Any, callback: Any, *more: Any, **named: Any) -> None:
+def _confirm(wire: Wire, usual: Any, ack_nack_callback: Any, *more: Any, **named: Any) -> None:
     def hear(frame: Any) -> None:
         wire.hears(frame.method)
-        callback(frame)
+        ack_nack_callback(frame)
 
     wire.confirms = True
     usual(hear, *more, **named)
 
 
-def _consume(
-    wire: Wire, usual: Any, queue: str, callback: Any, *more: Any, auto_ack: bool = False, **named: Any
-) -> Any:
+def _consume(wire: Wire, usual: Any, queue: str, on_message_callback: Any, *more: Any, **named: Any) -> Any:
     def get(channel: Channel, method: Basic.Deliver, properties: Any, body: bytes) -> None:
         if not auto_ack:
             wire.gets(method.delivery_tag, (queue, body))
-        callback(channel, method, properties, body)
+        on_message_callback(channel, method, properties, body)
 
-    return usual(queue, get, auto_ack, *more, **named)
+    auto_ack = named.get("auto_ack", more[0] if more else False)
+    return usual(queue, get, *more, **named)
 
 
 def _qos(wire: Wire, usual: Any, *more: Any, prefetch_count: int = 0, **named: Any) -> None:

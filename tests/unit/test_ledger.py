@@ -178,6 +178,22 @@ def test_a_late_requeued_does_not_undo_the_redelivery() -> None:
     assert ledger.queues()["hello"] == LogCounts(0, 1)
 
 
+def test_a_delivery_that_is_read_after_its_redelivery_is_no_message_more() -> None:
+    for ack_first in (True, False):
+        log = published()
+        steps = [
+            lambda log: log.record("delivered", "v", "hello", "m", "T", 7, False),
+            lambda log: consume(log, "started acked finished", "w", tag=2),
+        ]
+        log.record("delivered", "w", "hello", "m", "T", 2, True)
+        for step in reversed(steps) if ack_first else steps:
+            step(log)
+        log.record("requeued", "v", "hello", "m", "T", 7, False)
+        ledger = ledger_of(log)
+        assert [(each.place, each.worker) for each in ledger] == [("done", "w")]
+        assert (ledger.in_hand("v"), ledger.unfinished("v"), ledger.pending("hello")) == (0, 0, 0)
+
+
 def test_a_callback_that_outlives_its_connection_cannot_finish_the_next_message_of_that_tag() -> None:
     log = published()
     log.record("published", "p", "hello", "m2", "T2")

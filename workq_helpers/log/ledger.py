@@ -403,6 +403,9 @@ class Ledger:
             self._requeued(row)
         message = self._by_id.get(mark) if mark is not None else None
         if message is None or message.place != "waiting" or message.queue != queue_name:
+            if (overtaken := self._overtaken(row)) is not None:
+                self._came_late(key, Delivery(overtaken, queue, worker))
+                return
             message = self._find(row)
         if message.place == "waiting":
             self._queues[message.queue].remove(message)
@@ -433,6 +436,22 @@ class Ledger:
         if fetched:
             self._complete(delivery)
             self._forget_settled(row, delivery)
+
+    def _overtaken(self, row: Row) -> Message | None:
+        """Return the message of a first delivery that is read after its redelivery to another, or ``None``."""
+        _, _, _, queue, mark, _, _, redelivered, _ = row
+        known = next((copy for copy in self._copies(mark) if copy.queue == queue), None)
+        if known is None or redelivered or not known.redelivered or known.place in _MAY_BE_IN_A_QUEUE:
+            return None
+        twins = (each for each in self._twins.get(mark or "", ()) if each.queue == queue)
+        return None if any(each.place in _MAY_BE_IN_A_QUEUE for each in twins) else known
+
+    def _came_late(self, key: _Key, delivery: Delivery) -> None:
+        """Take note of a delivery that was over for the broker when its worker read it."""
+        delivery.settled = True
+        self._deliveries[key] = delivery
+        delivery.worker.delivered += 1
+        delivery.worker.unfinished += 1
 
     def _find(self, row: Row) -> Message:
         """Find the copy of a delivery that is not simply the waiting one of its mark."""
