@@ -6,7 +6,7 @@ import pytest
 from packaging.version import Version
 
 from workq_helpers import errors
-from workq_helpers.broker import container, docker_socket, doctor, sources
+from workq_helpers.broker import docker_engine, docker_socket, doctor, sources
 from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.installations import Installation, installation_in
@@ -198,7 +198,7 @@ def test_the_doctor_says_whether_the_image_is_here(
     verdict: str,
     text: str,
 ) -> None:
-    monkeypatch.setattr(container, "has_image", lambda image: here and image == "r:4")
+    monkeypatch.setattr(docker_engine, "has_image", lambda image: here and image == "r:4")
     choice = {"WORKQ_BROKER": forced} if forced else {}
     findings = doctor.diagnose(
         bare_machine | choice | {"DOCKER_HOST": "tcp://127.0.0.1:1", "WORKQ_RABBITMQ_IMAGE": "r:4"}

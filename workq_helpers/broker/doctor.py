@@ -164,9 +164,9 @@ def _docker(choice: BrokerChoice, environ: Mapping[str, str]) -> Finding | None:
     image = choice.image or DEFAULT_IMAGE
     if not reason:
         try:
-            from workq_helpers.broker import container  # noqa: PLC0415 - its import may fail, of Docker's settings
+            from workq_helpers.broker import docker_engine  # noqa: PLC0415 - its import may fail, of Docker's settings
 
-            return _image(image, container.has_image(image), last=not choice.allows("node"))
+            return _image(image, docker_engine.has_image(image), last=not choice.allows("node"))
         except BrokerError as error:
             reason = str(error)
     verdict: Verdict = "bad" if choice.forced else "warn"

@@ -172,6 +172,7 @@ class LiveNodes(Nodes):
 
     def kill(self, name: str) -> None:
         """Kill a node, as a power cut would."""
+        self.picture()  # a saved run shows what it takes away
         with self._diary.doing("node killed", [name], f"killed {name}"):
             self._cluster.kill(name)
         self.picture()
