@@ -1,4 +1,4 @@
-"""Runs the parts of the gate, or of the night, two at a time, and says what became of each.
+"""Runs the parts of the gate, or of the night, three at a time, and says what became of each.
 
     parts.py gate       what must hold before a change lands
     parts.py nightly    everything, with every version
@@ -30,8 +30,8 @@ PART_LIMIT = {"gate": 3000, "nightly": 10_000}
 WHOLE_LIMIT = {"gate": 4900, "nightly": 30_000}  # CI is ended after 5400
 STOP_LIMIT = 45  # for pytest to report what it had, once it is told to stop
 SAID = 10  # lines of a part that failed, in the summary
-#: Tests wait more than they compute: two parts at a time, and in each two workers, keep two processors busy.
-SLOTS = 2
+#: Tests wait more than they compute: three parts at a time, and in each two workers, keep two processors busy.
+SLOTS = 3
 WORKERS = 2
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -162,14 +162,14 @@ def anywhere(marks: str) -> list[Part]:
 
 
 def gate() -> list[Part]:
-    """Return the parts of the gate: each test where it can fail."""
+    """Return the parts of the gate: each test where it can fail; the long ones first."""
     return [
         *before(),
+        in_docker("4.3", "browser", tests("tests/browser"), needs=("tools of the stage",), marks=ONCE),
         in_docker("4.3", "docker-4.3", tests(FOLDERS), marks=DOCKER),
+        *in_copy("3.10", "lowest", f"{FOLDERS} tests/browser", LOWEST),
         *users(f"{FOLDERS} tests/browser", USER),
         *anywhere("not nightly"),
-        in_docker("4.3", "browser", tests("tests/browser"), needs=("tools of the stage",), marks=ONCE),
-        *in_copy("3.10", "lowest", f"{FOLDERS} tests/browser", LOWEST),
         in_docker("4.3", "endurance", tests("tests/endurance"), marks=ONCE),
         in_docker("4.3", "chaos", ".ci/campaign 25"),
     ]
@@ -220,6 +220,7 @@ class Run:
         self.kind = kind
         self.ended: list[Ended] = []
         self._began = time.monotonic()
+        self._processors = processor_times()
         self._running: set[subprocess.Popen[bytes]] = set()
         self._futures: dict[str, Future[bool]] = {}
         self._lock = threading.Lock()
@@ -229,6 +230,12 @@ class Run:
     def seconds(self) -> float:
         """How long it has taken so far."""
         return time.monotonic() - self._began
+
+    @property
+    def busy(self) -> float:
+        """How much of the processors' time was used so far, by whatever ran on this machine, from 0 to 1."""
+        busy, all_of_it = (now - then for now, then in zip(processor_times(), self._processors, strict=True))
+        return busy / all_of_it if all_of_it else 0.0
 
     @property
     def good(self) -> bool:
@@ -346,6 +353,13 @@ class Run:
         self._say([f"-------- the end of the log of {part.name}", *last, "--------"])
 
 
+def processor_times() -> tuple[int, int]:
+    """Return how long the processors have worked so far, and all their time, in the kernel's ticks."""
+    user, nice, system, idle, iowait, *others = map(int, Path("/proc/stat").read_text().splitlines()[0].split()[1:8])
+    busy = user + nice + system + sum(others)
+    return busy, busy + idle + iowait
+
+
 def note(part: Part, what: str) -> str:
     """Return the line for a test that failed once, to be looked into."""
     return f"note  {part.name}: failed, and passed when it was run once more: {what}"
@@ -360,7 +374,9 @@ def summary(run: Run) -> list[str]:
     """Return the last lines: how each part ended, and a table of what ran."""
     lines = [line for ended in run.ended for line in ended.lines]
     rows = [(ended.part.name, report_of(ended.part)) for ended in run.ended if ended.part.marks]
-    whole = f"---- {run.kind}: {run.seconds // 60:.0f} min {run.seconds % 60:.0f} s in all"
+    whole = (
+        f"---- {run.kind}: {run.seconds // 60:.0f} min {run.seconds % 60:.0f} s in all, processors busy {run.busy:.0%}"
+    )
     return ["", whole, *lines, "", *report.table(rows), report.total([file for _, file in rows])]
 
 
@@ -377,6 +393,7 @@ def as_json(run: Run) -> dict[str, Any]:
         "good": run.good,
         "seconds": round(run.seconds, 1),
         "processors": os.cpu_count(),
+        "busy": round(run.busy, 2),
         "again": sum(len(ended.again) for ended in run.ended),
         "parts": parts,
         "slowest": report.slowest(reports, 50),

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import boot, cluster, engine, lessons, log, relay, set_up, stage, workers
+from benchmarks import boot, cluster, engine, lessons, log, relay, set_up, site_load, stage, workers
 from benchmarks.bench import run
 
-PARTS = {module.PART: module.measure for module in (engine, relay, workers, log, stage, boot, cluster, set_up, lessons)}
+PARTS = {
+    module.PART: module.measure
+    for module in (engine, relay, workers, log, stage, site_load, boot, cluster, set_up, lessons)
+}
 
 if __name__ == "__main__":
     sys.exit(run(PARTS, description=__doc__))

@@ -15,8 +15,8 @@ import psutil
 from benchmarks.bench import Bench, alone
 from benchmarks.boot import course, image_of
 from benchmarks.row import Goal, Row
-from workq_helpers.broker.container import SUPERVISOR_LABEL
 from workq_helpers.broker.folders import Folders
+from workq_helpers.broker.removal import SUPERVISOR_LABEL
 from workq_helpers.broker.share import ask
 
 PART = "cluster"

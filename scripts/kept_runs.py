@@ -2,18 +2,20 @@
 
     kept_runs.py FOLDER
 
-says so of each recording in a folder; the exit status is 1 if anything did.
+says so of each recording in a folder; without one it says without running anything which cells of the lessons are no
+longer those that were recorded. The exit status is 1 if there is anything to say.
 """
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from recording import KEPT, Recording
+import nbformat
+from recording import KEPT, NOTEBOOKS, CellFacts, Recording, cells_of, fingerprint, folder_of
 
 from workq_helpers.lessons import CHAPTERS
 from workq_helpers.stage.frame import ClusterCard, NodeCard, QueueCopyLine
@@ -22,7 +24,7 @@ from workq_helpers.stage.saved_run import SavedRun, TaskRow
 from workq_helpers.teaching.estimate import Counted
 from workq_helpers.teaching.prediction import Seen
 
-__all__ = ["Difference", "differences"]
+__all__ = ["Difference", "changed", "differences"]
 
 #: Experiments in which RabbitMQ does not promise who gets a task, or how often it is delivered until it is done:
 #: whoever is free first gets the next one, also of two that finish at once, and a crash or an outage meets whatever is
@@ -30,6 +32,7 @@ __all__ = ["Difference", "differences"]
 WHO_IS_OPEN = frozenset(
     {
         "a_backlog_that_can_be_shared",
+        "a_consumer_by_hand",
         "a_queue_that_fills",
         "an_order_that_nobody_can_cook",
         "one_at_a_time",
@@ -66,6 +69,19 @@ class Difference(NamedTuple):
     what: str
     kept: str
     again: str
+
+
+def changed(notebook: Path, kept: Mapping[str, CellFacts]) -> list[str]:
+    """Return the ids of a lesson's cells whose code was not recorded, and of those recorded that are gone.
+
+    Args:
+        notebook: The lesson's.
+        kept: What each cell did in the recording that is kept of it.
+    """
+    cells = [cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
+    there = {cell.id: fingerprint(cell.source) for cell in cells}
+    recorded = {name: facts.code for name, facts in kept.items()}
+    return [name for name in {**there, **recorded} if there.get(name) != recorded.get(name)]
 
 
 def differences(kept: Recording, again: Recording) -> list[Difference]:
@@ -112,24 +128,28 @@ def _of_nodes(name: str, before: SavedRun, after: SavedRun) -> list[Difference]:
     kept, again = _at_rest(before), _at_rest(after)
     if list(kept) != list(again):
         return [Difference(name, "what was done to the nodes", ", ".join(kept), ", ".join(again))]
+    # Of the queues those that both saw: a node that was asked at once may not name a new one yet.
     return [
-        Difference(name, f"the nodes, {deed}", kept[deed], again[deed]) for deed in kept if kept[deed] != again[deed]
+        Difference(name, f"{what}, {deed}", kept[deed][what], again[deed][what])
+        for deed in kept
+        for what in kept[deed]
+        if what in again[deed] and kept[deed][what] != again[deed][what]
     ]
 
 
-def _at_rest(run: SavedRun) -> dict[str, str]:
+def _at_rest(run: SavedRun) -> dict[str, dict[str, str]]:
     """Return how the nodes were when the next thing was done to them, by what had been done; who leads is open."""
     clusters = (moment.shown["cluster"] for moment in run.moments)
-    return {cluster["deed"] or "at first": _how(cluster) for cluster in clusters if cluster is not None}
+    return {cluster["deed"]: _how(cluster) for cluster in clusters if cluster is not None and cluster["deed"]}
 
 
-def _how(cluster: ClusterCard) -> str:
+def _how(cluster: ClusterCard) -> dict[str, str]:
+    """Return what the nodes were, and whether each queue was served."""
     states = Counter(node["state"] for node in cluster["nodes"])
-    led = {copy["queue"]: "stands still" for node in cluster["nodes"] for copy in node["copies"]}
+    queues = {copy["queue"]: "stands still" for node in cluster["nodes"] for copy in node["copies"]}
     for node in cluster["nodes"]:
-        led |= {copy["queue"]: "goes on" for copy in node["copies"] if _serves(node, copy)}
-    queues = [f"{queue} {how}" for queue, how in sorted(led.items())]
-    return "; ".join([f"{count} {state}" for state, count in sorted(states.items())] + queues)
+        queues |= {copy["queue"]: "goes on" for copy in node["copies"] if _serves(node, copy)}
+    return {"the nodes": "; ".join(f"{count} {state}" for state, count in sorted(states.items())), **queues}
 
 
 def _serves(node: NodeCard, copy: QueueCopyLine) -> bool:
@@ -186,5 +206,14 @@ def main(folder: Path) -> int:
     return int(any(all_differences for _, all_differences in found))
 
 
+def say_what_changed() -> int:
+    """Say which lessons are to be recorded anew, and return the exit status."""
+    found = {path: changed(path, cells_of(KEPT / folder_of(path))) for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
+    for path, cells in found.items():
+        if cells:
+            print(f"make runs NOTEBOOKS={path.name}  # {', '.join(cells)}")
+    return int(any(found.values()))
+
+
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1])) if len(sys.argv) > 1 else say_what_changed())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import hashlib
 import json
 import re
 import sys
@@ -21,7 +22,7 @@ from workq_helpers.stage.saved_run import SavedRun
 from workq_helpers.teaching.estimate import Counted
 from workq_helpers.teaching.prediction import Seen
 
-__all__ = ["KEPT", "NOTEBOOKS", "CellFacts", "Recording", "folder_of", "record"]
+__all__ = ["KEPT", "NOTEBOOKS", "CellFacts", "Recording", "cells_of", "fingerprint", "folder_of", "record"]
 
 #: Where the recordings are that the site shows of lessons which are not run, a folder each.
 KEPT = ROOT / "tests" / "runs"
@@ -45,6 +46,7 @@ class CellFacts(NamedTuple):
         deed: Whether it did something that the stage shows.
         sent: Whether it sent a task.
         stage: Whether it shows the stage.
+        code: Tells its code from any other, as `fingerprint` has it.
     """
 
     experiment: str
@@ -53,6 +55,7 @@ class CellFacts(NamedTuple):
     deed: bool
     sent: bool
     stage: bool
+    code: str
 
 
 @dataclass(frozen=True)
@@ -78,10 +81,10 @@ class Recording:
         """Return the recording in a folder; one of nothing, where there is none."""
         if not (folder / _LESSON).is_file():
             return cls({}, {}, {}, {}, {})
-        kept = json.loads((folder / _LESSON).read_text(encoding="utf-8"))
+        kept = _read(folder)
         return cls(
             kept["outputs"],
-            {name: CellFacts(**facts) for name, facts in kept["cells"].items()},
+            _cells_in(kept),
             {name: Seen(**seen) for name, seen in kept["seen"].items()},
             {name: Counted(**counted) for name, counted in kept.get("counted", {}).items()},  # earlier ones lack it
             {name: SavedRun.parse(_unpacked(folder / f"{name}.json.gz")) for name in kept["experiments"]},
@@ -135,13 +138,44 @@ def record(path: Path) -> Recording:
     return Recording(
         {cell.id: [_kept(output) for output in cell.outputs if not _is_still(output)] for cell in code if cell.outputs},
         {
-            cell.id: CellFacts(**{**facts, "experiment": kept_names.get(facts["experiment"], "")})
+            cell.id: CellFacts(
+                **{**facts, "experiment": kept_names.get(facts["experiment"], "")}, code=fingerprint(cell.source)
+            )
             for cell, facts in zip(code, told["cells"], strict=True)
         },
         {name: Seen(**seen) for name, seen in told["seen"].items()},
         {name: Counted(**counted) for name, counted in told["counted"].items()},
         {kept_names[number]: runs[number] for number in sorted(runs)},
     )
+
+
+def cells_of(folder: Path) -> dict[str, CellFacts]:
+    """Return what each cell did in the recording in a folder, by its id.
+
+    Args:
+        folder: The folder.
+    """
+    return _cells_in(_read(folder))
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    kept: dict[str, Any] = json.loads((folder / _LESSON).read_text(encoding="utf-8"))
+    return kept
+
+
+def _cells_in(kept: dict[str, Any]) -> dict[str, CellFacts]:
+    return {name: CellFacts(**facts) for name, facts in kept["cells"].items()}
+
+
+def fingerprint(source: str) -> str:
+    """Return what tells code from other code, whatever its comments say.
+
+    Args:
+        source: A cell's.
+    """
+    lines = (line.rstrip() for line in source.splitlines())
+    code = "\n".join(line for line in lines if line and not line.lstrip().startswith("#"))
+    return hashlib.sha256(code.encode()).hexdigest()[:12]
 
 
 def thinned(run: SavedRun) -> SavedRun:

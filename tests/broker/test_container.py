@@ -17,10 +17,11 @@ from packaging.version import Version
 from testcontainers.core.config import testcontainers_config
 
 from tests.support import need
-from workq_helpers.broker import container, docker_socket
+from workq_helpers.broker import container, docker_engine, docker_socket, removal
 from workq_helpers.broker.choice import DEFAULT_IMAGE
-from workq_helpers.broker.container import SUPERVISOR_LABEL, ContainerServer, leftovers, remove
+from workq_helpers.broker.container import ContainerServer
 from workq_helpers.broker.ports import free_ports
+from workq_helpers.broker.removal import SUPERVISOR_LABEL, leftovers, remove
 from workq_helpers.errors import BrokerStartError, ImageUnavailableError, PortTakenError
 from workq_helpers.rabbitmq import connecting
 from workq_helpers.rabbitmq.connecting import open_connection, probe, translate
@@ -39,7 +40,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[docker.DockerClient]:
     if os.environ.get("WORKQ_BROKER", "docker") != "docker":
         pytest.skip(f"WORKQ_BROKER is {os.environ['WORKQ_BROKER']}, so Docker is not to be used")
     need(not docker_socket.why_unavailable(os.environ), "Docker does not run")
-    with container._client() as found:
+    with docker_engine.client() as found:
         try:
             found.images.get(IMAGE)
         except docker.errors.ImageNotFound:
@@ -216,7 +217,7 @@ def test_a_container_that_docker_can_not_remove_is_named_and_stays_ours(monkeypa
     server._create()
     with monkeypatch.context() as refusing:
         refusing.setattr(docker.models.containers.Container, "remove", refuse)
-        refusing.setattr(container, "REMOVAL_SECONDS", 0.0)
+        refusing.setattr(removal, "REMOVAL_SECONDS", 0.0)
         with pytest.raises(BrokerStartError, match="could not remove a container: device or resource busy"):
             server.stop()
     assert server.name in leftovers()

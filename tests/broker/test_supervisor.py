@@ -13,7 +13,16 @@ import pytest
 from tests.broker.course import Holder, course, node_is_possible, processes_in
 from tests.broker.slow_docker import slow_docker
 from tests.support import command_of, need
-from workq_helpers.broker import Broker, commands, container, diagnose, docker_socket, find_broker, protocol
+from workq_helpers.broker import (
+    Broker,
+    commands,
+    diagnose,
+    docker_engine,
+    docker_socket,
+    find_broker,
+    protocol,
+    removal,
+)
 from workq_helpers.broker.choice import DEFAULT_IMAGE
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.supervisor import Supervisor
@@ -414,12 +423,12 @@ def need_docker() -> None:
     if os.environ.get("WORKQ_BROKER", "docker") != "docker":
         pytest.skip(f"WORKQ_BROKER is {os.environ['WORKQ_BROKER']}, so Docker is not to be used")
     need(not docker_socket.why_unavailable(os.environ), "Docker does not run")
-    need(container.has_image(SOURCES["docker"]["WORKQ_RABBITMQ_IMAGE"]), "the image is not here")
+    need(docker_engine.has_image(SOURCES["docker"]["WORKQ_RABBITMQ_IMAGE"]), "the image is not here")
 
 
 def containers_of(environ: dict[str, str]) -> list[str]:
-    with container._client() as client:
-        label = f"{container.FOLDER_LABEL}={container.owner(Path(environ['WORKQ_RUNTIME_DIR']))}"
+    with docker_engine.client() as client:
+        label = f"{removal.FOLDER_LABEL}={removal.owner(Path(environ['WORKQ_RUNTIME_DIR']))}"
         return [each.name for each in client.containers.list(all=True, filters={"label": label}, ignore_removed=True)]
 
 

@@ -1,14 +1,21 @@
-"""A film strip for people to look at: lessons 00 to 02 as a learner meets them, in ten pictures of the whole window."""
+"""A film strip for people to look at: lessons 00 to 02 as a learner meets them, in ten pictures of the whole window.
+
+Beside them lesson 02 as the site plays it.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.lab import SCREENSHOTS, Lab, Notebook
 from tests.browser.stage import Stage
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
@@ -19,7 +26,7 @@ WINDOW = (1440, 860)
 SECONDS_PER_DOT = 0.6
 SLOW_SECONDS_PER_DOT = 3.0
 
-pytestmark = pytest.mark.timeout(300)  # a whole section of a lesson, at a pace that one can see
+pytestmark = pytest.mark.timeout(330)  # a whole section of a lesson, at a pace that one can see; or the site is made
 
 THEMES = pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.nightly)])
 
@@ -135,3 +142,31 @@ def test_lesson_02_kills_a_worker_at_work(lab: Lab, theme: str) -> None:
     learner.photograph("09-killed-in-an-experiment")
     learner.photograph_stage("killed")
     learner.notebook.wait_until_done()
+
+
+@THEMES
+def test_lesson_02_is_seen_again_on_the_site(
+    reader: Browser, lesson_site: Path, theme: Literal["light", "dark"]
+) -> None:
+    width, height = WINDOW
+    with reader.new_context(viewport={"width": width, "height": height}, color_scheme=theme, offline=True) as context:
+        page = context.new_page()
+        page.goto((lesson_site / "lessons" / "02_acknowledgments.html").as_uri())
+
+        def photograph(name: str) -> None:
+            (SCREENSHOTS / f"film-{name}-on-the-site-{theme}.png").write_bytes(page.screenshot())
+
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        form = page.locator("form[data-prediction=manual-ack]")
+        form.get_by_role("radio").first.check()
+        form.scroll_into_view_if_needed()
+        photograph("02-a-question")
+        stage = page.locator("#stage-done-when-done")
+        stage.get_by_role("button", name="worker-1 was killed").click()
+        expect(stage.locator(".workq-worker").first).to_contain_text("killed")
+        page.wait_for_function(_NOTHING_FLIES)
+        stage.scroll_into_view_if_needed()
+        photograph("09-killed-in-an-experiment")
+        form.get_by_role("link").click()
+        page.locator("#compare-manual-ack").scroll_into_view_if_needed()  # once it has come to rest
+        photograph("07-compared")

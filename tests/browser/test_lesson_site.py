@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 from tests.browser.axe import violations
 from tests.browser.lab import SCREENSHOTS
+from tests.browser.static_host import hosted
 from workq_helpers.lessons import CHAPTERS
 
 if TYPE_CHECKING:
@@ -76,6 +77,23 @@ def test_a_word_is_searched_and_its_lesson_found(page: Page, look: str, lesson_s
     page.get_by_role("heading", name="Round robin", level=1).wait_for()
 
 
+def test_a_static_host_serves_it_below_any_path(reader: Browser, lesson_site: Path) -> None:
+    root = lesson_site.parents[1]
+    with hosted(root) as address, reader.new_context() as context:
+        below = f"{address}/{lesson_site.relative_to(root).as_posix()}"
+        page = context.new_page()
+        answers: dict[str, int] = {}
+        page.on("response", lambda answer: answers.update({answer.url: answer.status}))
+        page.goto(f"{below}/index.html")
+        page.locator(".course-stage").get_by_role("button", name="Pause").wait_for()
+        page.get_by_placeholder("Search").fill("cooks")
+        page.get_by_placeholder("Search").press("Enter")
+        page.locator("#search-results li a").filter(has_text="Round robin").first.click()
+        page.locator("#stage-two-workers").scroll_into_view_if_needed()
+        page.locator("#stage-two-workers").get_by_role("button", name="Play").wait_for()
+        assert {url: status for url, status in answers.items() if status >= 400 or not url.startswith(below)} == {}
+
+
 def test_the_first_page_plays_by_itself(page: Page, look: str, lesson_site: Path) -> None:
     page.goto((lesson_site / "index.html").as_uri())
     stage = page.locator(".course-stage")
@@ -125,6 +143,39 @@ def test_a_prediction_is_answered_and_compared(page: Page, look: str, lesson_sit
     expect(compared).to_contain_text("It came out differently")
     expect(compared).to_contain_text(wrong.why)
     keep(page, f"site-comparison-{look}")
+
+
+def test_a_number_is_predicted_and_compared(page: Page, look: str, lesson_site: Path) -> None:
+    open_lesson(page, lesson_site, "mistakes_and_long_work")
+    form = page.locator("form[data-prediction=once-more]")
+    field = form.get_by_role("spinbutton", name="Number")
+    compared = page.locator("#compare-once-more")
+    for number, verdict in {"4": "✗ It came out differently", "5": "✔ You predicted it"}.items():
+        field.fill(number)
+        field.press("Enter")
+        expect(form.get_by_role("status")).to_contain_text(f"Noted: {number}.")
+        form.get_by_role("link").click()
+        expect(compared.locator("td").first).to_have_text(number)
+        expect(compared).to_contain_text(verdict)
+    keep(page, f"site-number-{look}")
+    assert fits(page)
+
+
+def test_a_quiz_is_answered(page: Page, look: str, lesson_site: Path) -> None:
+    open_lesson(page, lesson_site, "round_robin")
+    (chapter,) = (each for each in CHAPTERS if each.title == "Round robin")
+    question = chapter.questions[0]
+    form = page.locator("form.course-question", has_text=question.question)
+    answer = form.get_by_role("button", name="Answer")
+    answer.click()
+    expect(form.get_by_role("status")).to_have_text("Choose one first.")
+    for choice in (question.wrong[0], question.right):
+        form.get_by_role("radio", name=choice.text).check()
+        answer.click()
+        expect(form.get_by_role("status")).to_have_text(question.feedback(choice))
+    keep(page, f"site-quiz-{look}")
+    assert fits(page)
+    assert violations(page) == []
 
 
 def test_all_is_unfolded_and_a_picture_enlarged(page: Page, look: str, lesson_site: Path) -> None:

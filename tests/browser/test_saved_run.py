@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.axe import violations
 from tests.browser.lab import SCREENSHOTS
 from tests.made_up_runs import MadeUpRun
 from tests.unit.test_saved_run import saved
@@ -60,6 +61,25 @@ def test_it_plays_and_has_no_levers(page: Page) -> None:
     expect(page.locator(".workq-time")).not_to_contain_text(re.compile(r"^0\.[0-4] /"))
     page.get_by_role("button", name="Pause").click()
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_it_is_read_as_a_table(page: Page) -> None:
+    expect(page.get_by_text("Signs", exact=True)).to_be_visible()
+    page.get_by_role("slider").focus()
+    page.keyboard.press("End")
+    page.get_by_text("Show as table", exact=True).click()
+    expect(page.get_by_role("table", name="Workers")).to_contain_text("worker-1")
+    page.get_by_text(re.compile("What became of [0-9]+ tasks")).click()
+    assert violations(page) == []
+
+
+def test_nobody_is_kept_out_in_either_state_of_the_broker(page: Page) -> None:
+    state = page.locator(".workq-broker .workq-state")
+    assert violations(page) == []
+    first = state.inner_text()
+    while state.inner_text() == first:
+        page.get_by_role("button", name="Next event").click()
+    assert violations(page) == []
 
 
 def test_it_is_played_by_keyboard_alone(page: Page) -> None:

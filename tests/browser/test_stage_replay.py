@@ -117,6 +117,20 @@ def test_a_run_is_saved_beside_the_notebook_and_plays_in_a_browser(done: Stage, 
         expect(page.locator(".workq-save")).to_be_hidden()
 
 
+def test_a_saved_run_is_replayed_on_a_stage_without_levers(done: Stage) -> None:
+    done.notebook.set_source(0, 'lesson.replay(lesson.save_run("replayed.json"))')
+    done.notebook.run(0)
+    assert done.notebook.errors() == []
+    done.notebook.show(0)
+    player = done.page.locator(".workq-stage[data-recorded=true]")
+    player.locator("[data-field='seconds']").focus()
+    done.page.keyboard.press("End")
+    expect(player.locator(".workq-end[data-end='done'] [data-count]")).to_have_text("5")
+    shown = player.locator("[data-do]:visible").evaluate_all("all => all.map(one => one.dataset.do)")
+    assert set(shown) <= {"play", "pause", "step", "seek", "speed", "mark"}
+    done.screenshot("stage-replays-a-run")
+
+
 def test_each_control_shows_the_python_that_does_the_same(done: Stage) -> None:
     done.root.locator(".workq-python > summary").click()
     calls = done.root.locator(".workq-python code")

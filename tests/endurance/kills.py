@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.broker.course import processes_in
 from tests.endurance.kernels import Kernel
 from tests.support import command_of
-from workq_helpers.broker import container, docker_socket, find_broker
+from workq_helpers.broker import docker_engine, docker_socket, find_broker, removal
 
 __all__ = ["broker_settings", "kill_kernels", "left"]
 
@@ -97,8 +97,8 @@ def left(environ: Mapping[str, str]) -> list[str]:
 def _containers(runtime: Path) -> Iterator[str]:
     if docker_socket.why_unavailable(os.environ) or os.environ.get("WORKQ_BROKER", "docker") != "docker":
         return
-    with container._client() as client:
-        label = f"{container.FOLDER_LABEL}={container.owner(runtime)}"
+    with docker_engine.client() as client:
+        label = f"{removal.FOLDER_LABEL}={removal.owner(runtime)}"
         yield from (
             each.name for each in client.containers.list(all=True, filters={"label": label}, ignore_removed=True)
         )

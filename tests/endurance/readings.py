@@ -10,7 +10,7 @@ from typing import NamedTuple
 import psutil
 
 from workq_helpers import Broker, broker
-from workq_helpers.broker import container, docker_socket
+from workq_helpers.broker import docker_engine, docker_socket, removal
 
 __all__ = ["Reading", "course_processes", "read"]
 
@@ -55,8 +55,8 @@ def _servers(port: int) -> Iterator[psutil.Process]:
 
 
 def _in_containers(port: int) -> Iterator[psutil.Process]:
-    with container._client() as client:
-        for each in client.containers.list(filters={"label": container.SUPERVISOR_LABEL}, ignore_removed=True):
+    with docker_engine.client() as client:
+        for each in client.containers.list(filters={"label": removal.SUPERVISOR_LABEL}, ignore_removed=True):
             bound = each.attrs["NetworkSettings"]["Ports"].get("5672/tcp") or []
             with contextlib.suppress(psutil.Error):
                 if any(binding["HostPort"] == str(port) for binding in bound):

@@ -149,6 +149,7 @@ def test_a_test_that_passes_the_second_time_is_named_and_counted(parts: ModuleTy
     assert ran.good
     assert ran.ended[0].lines[1:] == ["note  tests: failed, and passed when it was run once more: tests.a::test_b: no"]
     kept = json.loads(json.dumps(parts.as_json(ran)))
+    assert 0 < kept["busy"] <= 1
     assert kept["again"] == 1
     [part] = kept["parts"]
     assert (part["name"], part["good"], part["passed"], part["again"]) == ("tests", True, 2, ["tests.a::test_b"])

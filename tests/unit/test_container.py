@@ -14,8 +14,9 @@ import docker.errors
 import pytest
 import requests.exceptions
 
-from workq_helpers.broker import container
-from workq_helpers.broker.container import ContainerServer, leftovers, remove
+from workq_helpers.broker import docker_engine
+from workq_helpers.broker.container import ContainerServer
+from workq_helpers.broker.removal import leftovers, remove
 from workq_helpers.broker.server import last_words
 from workq_helpers.errors import BrokerStartError, DockerUnavailableError, ImageUnavailableError
 
@@ -48,13 +49,16 @@ def test_what_is_no_address_was_never_asked(monkeypatch: pytest.MonkeyPatch, hos
 def test_what_dockers_library_makes_of_odd_settings_is_a_sentence(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, value: str, words: str
 ) -> None:
-    monkeypatch.setattr(container, "_knock", lambda: None)
+    monkeypatch.setattr(docker_engine, "_knock", lambda: None)
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1" if variable == "DOCKER_CERT_PATH" else "")
     if variable == "DOCKER_CONFIG":
         (tmp_path / "config.json").write_text(value)
         value = str(tmp_path)
     monkeypatch.setenv(variable, value)
-    assert words in why_not_started()
+    text = why_not_started()
+    assert words in text
+    assert value in text
+    assert ".. " not in text
 
 
 @pytest.mark.parametrize(
@@ -100,7 +104,7 @@ def test_docker_is_not_installed(no_socket: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_docker_is_not_running(no_socket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(container.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(docker_engine.shutil, "which", lambda name: f"/usr/bin/{name}")
     assert "Docker does not run" in why_not_started()
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(no_socket))
@@ -188,7 +192,7 @@ def pull(client: FakeDocker, image: str) -> list[tuple[str, int, int]]:
     def progress(text: str, done: int = 0, total: int = 0) -> None:
         told.append((text, done, total))
 
-    container._pull_if_missing(client, image, progress)  # type: ignore[arg-type]  # a fake
+    docker_engine.pull_if_missing(client, image, progress)  # type: ignore[arg-type]  # a fake
     return told
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from workq_helpers.broker import docker_socket
-from workq_helpers.broker.container import has_image
+from workq_helpers.broker.docker_engine import has_image
 from workq_helpers.broker.docker_socket import adopt, docker_place, why_unavailable
 from workq_helpers.errors import DockerUnavailableError
 

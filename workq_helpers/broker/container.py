@@ -5,67 +5,42 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
-import logging
 import os
 import secrets
-import shutil
-import socket
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 # A boot waits for what is imported here, and not for pika and psutil, which are imported while RabbitMQ boots.
-import docker
 import docker.errors
-import docker.utils
 import requests.exceptions
 
 from workq_helpers import rabbitmq
-from workq_helpers.broker import docker_socket
+from workq_helpers.broker.docker_engine import (
+    DOCKER_ERRORS,
+    DockerContainer,
+    client,
+    full_name,
+    ignored,
+    pull_if_missing,
+    testcontainers_config,
+    translated,
+)
 from workq_helpers.broker.member import ERLANG_ARGUMENTS, Member
 from workq_helpers.broker.ports import LOOPBACK, free_ports
+from workq_helpers.broker.removal import FOLDER_LABEL, SUPERVISOR_LABEL, owner, remove, remove_lost
 from workq_helpers.broker.server import Progress, last_words, printed, silent
 from workq_helpers.errors import (
     BrokerError,
     BrokerStartError,
-    DockerUnavailableError,
-    ImageUnavailableError,
     PortTakenError,
 )
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.features import ADVANCED_CONFIG
-from workq_helpers.text import without_login
 from workq_helpers.waiting import wait_until
 
-try:
-    from testcontainers.core.config import testcontainers_config
-    from testcontainers.core.container import DockerContainer
-    from testcontainers.core.docker_client import DockerClient, get_docker_host
-except (ValueError, OSError) as odd_setting:  # it reads its settings as it is imported
-    raise DockerUnavailableError(
-        f"testcontainers, by which Docker is used, can't take its own settings: {odd_setting}. Correct them: they are "
-        "the variables TC_… and TESTCONTAINERS_…, and ~/.testcontainers.properties. Or set WORKQ_BROKER=node to do "
-        "without Docker."
-    ) from odd_setting
-
-__all__ = [
-    "FOLDER_LABEL",
-    "SUPERVISOR_LABEL",
-    "ContainerServer",
-    "NetworkContainer",
-    "has_image",
-    "leftovers",
-    "owner",
-    "remove",
-]
-
-log = logging.getLogger(__name__)
-
-#: The label of our containers; its value is the process id of the supervisor that started it.
-SUPERVISOR_LABEL = "org.workq.supervisor"
-#: Another label of theirs; its value is the `owner` of them.
-FOLDER_LABEL = "org.workq.folder"
+__all__ = ["ContainerServer", "NetworkContainer"]
 
 #: How long a container may take to accept AMQP, in seconds.
 BOOT_SECONDS = 120.0
@@ -75,13 +50,6 @@ STOP_SECONDS = 30
 POLL_SECONDS = 0.02
 #: How many times in between it is not asked whether the container still runs, which costs Docker more.
 _LOOKS_PER_STATE = 20
-
-#: How long a container that Docker was asked for may take to be there, in seconds.
-COMING_SECONDS = 20.0
-#: How long Docker may take to be able to remove a container, in seconds.
-REMOVAL_SECONDS = 10.0
-#: How often it is asked in these, in seconds.
-_AGAIN_SECONDS = 0.1
 
 # AMQP and the management API must listen on the container's network, or Docker could not publish them. Erlang's
 # distribution and its epmd need nobody outside; by themselves they would listen there too, and an image that was made
@@ -97,8 +65,6 @@ _ENVIRONMENT = {
 _AMQP, _MANAGEMENT = "5672/tcp", "15672/tcp"
 #: Whose folder it is is who RabbitMQ runs as, and its cookie is in it.
 _HOME = "/var/lib/rabbitmq"
-
-_DOCKER_ERRORS = (docker.errors.DockerException, requests.exceptions.RequestException)
 
 
 class ContainerServer:
@@ -161,7 +127,7 @@ class ContainerServer:
             BrokerStartError: RabbitMQ did not come up; the message ends with the last lines of its log.
         """
         try:
-            with _docker_errors_translated("start RabbitMQ in a container"):
+            with translated("start RabbitMQ in a container"):
                 return self._start(progress)
         except BaseException:
             with contextlib.suppress(BrokerError):  # what went wrong first is more telling
@@ -184,7 +150,7 @@ class ContainerServer:
 
     def restart(self) -> None:
         """Stop RabbitMQ gracefully, start it with the same data, and return when it accepts logins."""
-        with _docker_errors_translated("restart RabbitMQ's container"):
+        with translated("restart RabbitMQ's container"):
             container = self._wrapped()
             self._stop_gracefully(container)
             self._start_again(container)
@@ -192,7 +158,7 @@ class ContainerServer:
     def crash(self) -> None:
         """SIGKILL RabbitMQ, start it with the same data, and return when it accepts logins."""
         self.kill()
-        with _docker_errors_translated("crash RabbitMQ's container"):
+        with translated("crash RabbitMQ's container"):
             self._start_again(self._wrapped())
 
     # -- in a cluster, where the others go on meanwhile
@@ -204,7 +170,7 @@ class ContainerServer:
             DockerUnavailableError: Docker can't be asked.
             BrokerStartError: Docker can't start it.
         """
-        with _docker_errors_translated("start RabbitMQ in a container"):
+        with translated("start RabbitMQ in a container"):
             if self._container is None:
                 self._create()
             else:
@@ -219,19 +185,19 @@ class ContainerServer:
         endpoint = self._endpoint
         if endpoint is None:
             raise self._not_started()
-        with _docker_errors_translated("start RabbitMQ in a container"):
+        with translated("start RabbitMQ in a container"):
             self._wait_until_it_accepts(endpoint)
 
     def shut_down(self) -> None:
         """Stop it gracefully; its data stays."""
-        with _docker_errors_translated("stop RabbitMQ's container"):
+        with translated("stop RabbitMQ's container"):
             self._stop_gracefully(self._wrapped())
 
     def kill(self) -> None:
         """SIGKILL it; its data stays."""
-        with _docker_errors_translated("kill RabbitMQ's container"):
+        with translated("kill RabbitMQ's container"):
             container = self._wrapped()
-            with _ignored(409):  # it was not running
+            with ignored(409):  # it was not running
                 container.kill("SIGKILL")
             container.wait(timeout=STOP_SECONDS)
 
@@ -241,7 +207,7 @@ class ContainerServer:
         Raises:
             BrokerError: It failed; the message has what it printed.
         """
-        with _docker_errors_translated("run rabbitmqctl in RabbitMQ's container"):
+        with translated("run rabbitmqctl in RabbitMQ's container"):
             status, output = self._wrapped().exec_run(["rabbitmqctl", "--quiet", *arguments])
         return printed(arguments, status, output)
 
@@ -252,7 +218,7 @@ class ContainerServer:
             return False
         try:
             return _state(container._container)["Running"] is True
-        except _DOCKER_ERRORS:
+        except DOCKER_ERRORS:
             return False
 
     def logs(self) -> str:
@@ -262,7 +228,7 @@ class ContainerServer:
             return ""
         try:
             text: str = container._container.logs().decode(errors="replace")
-        except _DOCKER_ERRORS:
+        except DOCKER_ERRORS:
             return ""
         return text.replace(self._password, "…")
 
@@ -271,15 +237,15 @@ class ContainerServer:
     def _start(self, progress: Progress) -> Endpoint:
         # Ryuk would listen beyond loopback; removing what is left behind is the supervisor's job, and its heirs'.
         testcontainers_config.ryuk_disabled = True
-        with _client() as client:
-            _pull_if_missing(client, _full_name(self.image), progress)
+        with client() as docker_client:
+            pull_if_missing(docker_client, full_name(self.image), progress)
         progress(f"Starting RabbitMQ in Docker ({self.image})")
         try:
             endpoint = self._create()
         except PortTakenError:
             endpoint = self._create()  # another program was quicker: once more with other ports
         if self._owner:
-            _remove_lost(self._owner, but=self.name)  # RabbitMQ boots meanwhile
+            remove_lost(self._owner, but=self.name)  # RabbitMQ boots meanwhile
         self._wait_until_it_accepts(endpoint)
         return endpoint
 
@@ -318,8 +284,8 @@ class ContainerServer:
     def start_network(self, members: Sequence[Member], progress: Progress) -> None:
         """Start the container with an epmd in the place of RabbitMQ, and the ports of these nodes."""
         testcontainers_config.ryuk_disabled = True
-        with _client() as client:
-            _pull_if_missing(client, _full_name(self.image), progress)
+        with client() as docker_client:
+            pull_if_missing(docker_client, full_name(self.image), progress)
         container = self._container = _Container(
             self.image,
             {},
@@ -336,7 +302,7 @@ class ContainerServer:
         with _port_clash_translated(members[0].endpoint):
             container.start()
         if self._owner:
-            _remove_lost(self._owner, but=self.name)
+            remove_lost(self._owner, but=self.name)
 
     def _endpoint_of_its_own(self) -> Endpoint:
         amqp, management = free_ports(2)
@@ -365,7 +331,7 @@ class ContainerServer:
 
     def _stop_gracefully(self, container: Any) -> None:
         # The first process of an image may be a shell, which does not hand a signal on; so RabbitMQ gets it.
-        with _ignored(409):  # it is not running
+        with ignored(409):  # it is not running
             status, _ = container.exec_run(["sh", "-c", "kill -TERM $(cat /var/lib/rabbitmq/mnesia/*.pid)"])
             if status == 0:
                 with contextlib.suppress(requests.exceptions.RequestException):  # too slow
@@ -530,7 +496,7 @@ class NetworkContainer:
             PortTakenError: A port that was free was taken a moment later.
             BrokerStartError: Docker can't start it.
         """
-        with _docker_errors_translated("start the network of a cluster"):
+        with translated("start the network of a cluster"):
             self._server.start_network(self._members, progress)
 
     def stop(self) -> None:
@@ -538,190 +504,13 @@ class NetworkContainer:
         self._server.stop()
 
 
-# -- what is left behind ----------------------------------------------------------------------------------
-
-
-def remove(container: str, *, coming: bool = False) -> None:
-    """Remove a container and its volumes, running or not; no error if there is none.
-
-    Args:
-        container: Its name or id.
-        coming: Whether Docker may still be making it, for somebody who died: then it is waited for.
-
-    Raises:
-        DockerUnavailableError: Docker can't be asked.
-        BrokerStartError: Docker could not remove it, however often it was asked.
-    """
-    with _docker_errors_translated("remove a container"), _client() as client:
-
-        def find() -> Any:
-            try:
-                return client.containers.get(container)
-            except docker.errors.NotFound:
-                return None
-
-        found = wait_until(find, COMING_SECONDS if coming else 0.0, interval_seconds=_AGAIN_SECONDS)
-        if found:
-            _insist(lambda: found.remove(force=True, v=True))
-
-
-def _insist(removal: Callable[[], None]) -> None:
-    """Try for a while to remove a container, which Docker can't while something still has a file of it open."""
-    refusals: list[docker.errors.APIError] = []
-
-    def done() -> bool:
-        try:
-            with _ignored(404), _ignored(409):  # it is gone; somebody else is removing it
-                removal()
-        except docker.errors.APIError as error:
-            if not error.is_server_error():
-                raise
-            refusals.append(error)
-            return False
-        return True
-
-    if not wait_until(done, REMOVAL_SECONDS, interval_seconds=_AGAIN_SECONDS):
-        raise refusals[-1]
-
-
-def owner(runtime: Path) -> str:
-    """Return what tells the containers of one runtime folder from those of others, on any machine.
-
-    Args:
-        runtime: The folder, in which there is one supervisor at a time.
-    """
-    return f"{socket.gethostname()}:{runtime}"
-
-
-def _remove_lost(of: str, *, but: str) -> None:
-    """Remove containers that no file names any more, as after a power cut."""
-    if not (get_docker_host() or "unix:").startswith("unix:"):
-        return  # machines with one name may share a Docker somewhere else
-    from workq_helpers.broker import processes  # noqa: PLC0415 - psutil takes a while; RabbitMQ boots meanwhile
-
-    with contextlib.suppress(*_DOCKER_ERRORS), _client() as client:
-        for each in client.containers.list(all=True, filters={"label": f"{FOLDER_LABEL}={of}"}, ignore_removed=True):
-            # A folder of the same name, in a mount namespace of its own, may have a supervisor too.
-            if each.name != but and not processes.is_supervisor(_supervisor_of(each)):
-                log.info("removing %s, which a supervisor before this one left", each.name)
-                each.remove(force=True, v=True)
-
-
-def _supervisor_of(container: Any) -> int:
-    return int(container.labels[SUPERVISOR_LABEL])
-
-
-def leftovers() -> dict[str, int]:
-    """Return the names of all containers of ours, with the process id of the supervisor of each.
-
-    Raises:
-        DockerUnavailableError: Docker can't be asked.
-    """
-    with _docker_errors_translated("list containers"), _client() as client:
-        found = client.containers.list(all=True, filters={"label": SUPERVISOR_LABEL}, ignore_removed=True)
-        return {each.name: _supervisor_of(each) for each in found}
-
-
-def has_image(image: str) -> bool:
-    """Return whether an image is on this machine, so that nothing need be downloaded.
-
-    Args:
-        image: Its name.
-
-    Raises:
-        DockerUnavailableError: Docker can't be asked.
-    """
-    with _docker_errors_translated("look for an image"), _client() as client:
-        return _is_here(client, _full_name(image))
-
-
-# -- Docker -----------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _client() -> Iterator[docker.DockerClient]:
-    docker_socket.adopt(os.environ)  # testcontainers knows nothing of DOCKER_CONTEXT, nor of a context's certificates
-    try:
-        _knock()
-        client = DockerClient().client
-    except Exception as error:  # what Docker's settings may hold, its library meets with exceptions of any kind
-        raise _unavailable(error) from error
-    try:
-        yield client
-    finally:
-        client.close()
-
-
-def _knock() -> None:
-    """Try Docker's socket ourselves, because Docker's library leaves its own open where nobody answers."""
-    scheme, _, path = (get_docker_host() or "unix:///var/run/docker.sock").partition("://")
-    if scheme == "unix" and hasattr(socket, "AF_UNIX"):
-        with socket.socket(socket.AF_UNIX) as attempt:
-            attempt.settimeout(5.0)
-            attempt.connect(path)
+# -- what Docker says -----------------------------------------------------------------------------------
 
 
 def _state(container: Any) -> dict[str, Any]:
     container.reload()
     state: dict[str, Any] = container.attrs["State"]
     return state
-
-
-def _full_name(image: str) -> str:
-    """Return the image's name with the registry that testcontainers is told to put before it."""
-    return testcontainers_config.hub_image_name_prefix + image
-
-
-def _is_here(client: docker.DockerClient, image: str) -> bool:
-    try:
-        client.images.get(image)
-    except docker.errors.ImageNotFound:
-        return False
-    return True
-
-
-def _pull_if_missing(client: docker.DockerClient, image: str, progress: Progress) -> None:
-    if not _is_here(client, image):
-        _pull(client, image, progress)
-
-
-def _pull(client: docker.DockerClient, image: str, progress: Progress) -> None:
-    """Pull an image, telling how many bytes of its layers are here."""
-    repository, tag = docker.utils.parse_repository_tag(image)
-    progress(f"Pulling the image {image}")
-    layers: dict[str, tuple[int, int]] = {}
-    try:
-        for line in client.api.pull(repository, tag=tag or "latest", stream=True, decode=True):
-            if "error" in line:
-                raise _no_image(image, line["error"])
-            size = line.get("progressDetail") or {}
-            if line.get("status") == "Downloading" and size.get("total"):
-                layers[line["id"]] = size["current"], size["total"]
-            elif line.get("status") in ("Download complete", "Pull complete") and line.get("id") in layers:
-                layers[line["id"]] = (layers[line["id"]][1],) * 2
-            if layers:
-                done, total = (sum(column) for column in zip(*layers.values(), strict=True))
-                progress(f"Pulling the image {image}", done, total)
-    except _DOCKER_ERRORS as error:
-        raise _no_image(image, getattr(error, "explanation", None) or str(error)) from error
-
-
-def _no_image(image: str, reason: str) -> ImageUnavailableError:
-    return ImageUnavailableError(
-        f"The image {image!r} is not on this machine and can't be pulled: {reason}. Look at its name and at "
-        "the network, set WORKQ_RABBITMQ_IMAGE to an image that is here (see `docker images`), or set "
-        "WORKQ_BROKER=node to do without Docker."
-    )
-
-
-@contextlib.contextmanager
-def _ignored(status: int) -> Iterator[None]:
-    """Ignore Docker's answer of this HTTP status."""
-    try:
-        yield
-    except docker.errors.APIError as error:
-        if error.status_code != status:
-            raise
 
 
 @contextlib.contextmanager
@@ -737,56 +526,3 @@ def _port_clash_translated(endpoint: Endpoint) -> Iterator[None]:
             f"{(endpoint.management_url or '').rpartition(':')[2]} on {endpoint.host}, which RabbitMQ's "
             f"container needs: {reason}. Stop that program, or try again to get other ports."
         ) from error
-
-
-@contextlib.contextmanager
-def _docker_errors_translated(deed: str) -> Iterator[None]:
-    try:
-        yield
-    except docker.errors.APIError as error:
-        raise BrokerStartError(
-            f"Docker could not {deed}: {error.explanation or error}. See what `docker info` says, or set "
-            f"WORKQ_BROKER=node to do without Docker."
-        ) from error
-    except _DOCKER_ERRORS as error:
-        raise _unavailable(error) from error
-
-
-def _unavailable(error: BaseException) -> DockerUnavailableError:
-    other_way = "Or set WORKQ_BROKER=node to do without Docker."
-    kinds = {type(cause) for cause in _causes(error)}
-    if PermissionError in kinds:
-        return DockerUnavailableError(
-            f"Docker runs, but you may not use it: permission denied on its socket. Join its group with "
-            f"`sudo usermod -aG docker $USER` and log in again. {other_way}"
-        )
-    asked_for = _where("nothing answers at ")
-    if FileNotFoundError in kinds and shutil.which("docker") is None:
-        return DockerUnavailableError(
-            f"Docker is not installed: there is no command 'docker' and no socket{asked_for}. See "
-            f"https://docs.docker.com/get-docker/. {other_way}"
-        )
-    if kinds & {FileNotFoundError, ConnectionRefusedError}:
-        return DockerUnavailableError(
-            f"Docker does not run{asked_for}. Start Docker Desktop, or `sudo systemctl start docker`. {other_way}"
-        )
-    return DockerUnavailableError(
-        f"Docker can't be used{_where('')}: {without_login(str(error))}. See what `docker info` says. {other_way}"
-    )
-
-
-def _where(what: str) -> str:
-    """Say where Docker was looked for, and what is known of that place, if it is nowhere usual."""
-    place = docker_socket.docker_place(os.environ)
-    if not place.named_by:
-        return ""
-    return f" ({what}{without_login(place.host)}, which {place.named_by} names)"
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and all that are wrapped in it, which requests and urllib3 do in their arguments."""
-    yield error
-    inner = [argument for argument in error.args if isinstance(argument, BaseException)]
-    for wrapped in (error.__cause__, *inner):
-        if wrapped is not None:
-            yield from _causes(wrapped)

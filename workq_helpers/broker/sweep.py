@@ -69,6 +69,6 @@ def _end_processes(folder: Path) -> None:
 
 def _remove_container(name: str) -> None:
     with contextlib.suppress(DockerUnavailableError):  # no Docker that answers, no container that runs
-        from workq_helpers.broker import container  # noqa: PLC0415 - Docker's library, needed only where one was ours
+        from workq_helpers.broker import removal  # noqa: PLC0415 - Docker's library, needed only where one was ours
 
-        container.remove(name, coming=True)
+        removal.remove(name, coming=True)

@@ -95,7 +95,8 @@ def page(*runs: SavedRun, table: str = "") -> str:
     """
     title = " · ".join(f"{run.file['lesson']}, RabbitMQ {run.file['rabbitmq']}" for run in runs)
     places = "\n".join(
-        f"<section><p>{html.escape(run_line(run))}</p>\n{player_element(run)}\n"
+        f"<section><h2>Recorded on {html.escape(run.file['recorded'])}</h2>\n"
+        f"<p>{html.escape(run_line(run))}</p>\n{player_element(run)}\n"
         f"{'' if table else _tasks_table(run.file['tasks'])}</section>"
         for run in runs
     )

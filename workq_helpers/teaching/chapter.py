@@ -89,9 +89,7 @@ class Chapter:
             InvalidArgumentError: There is no such question, or no such answer to it.
         """
         form = Form(self._prediction(name), lesson, self._answers)
-        experiments = getattr(lesson, "experiments", None)  # what stands in for a lesson may have no recording
-        if experiments is not None:
-            experiments.begin(name)
+        _begin(lesson, name)
         if answer is not None:
             form.choose(position(form.prediction, answer), why)
         return form
@@ -114,11 +112,8 @@ class Chapter:
             seen, missing = prediction.observe(lesson), ""
         except CheckFailedError as error:
             seen, missing = None, str(error)
-        experiments = getattr(lesson, "experiments", None)
-        if seen is not None and experiments is not None:
-            experiments.end(name)
-        stage = lesson.name if experiments is not None and prediction.on_stage else ""
-        return Comparison(prediction, self._answers.get(name), seen, missing, stage)
+        stage = _end(lesson, name, seen is not None)
+        return Comparison(prediction, self._answers.get(name), seen, missing, stage if prediction.on_stage else "")
 
     def _prediction(self, name: str) -> Prediction:
         return self._named(name, {each.name: each for each in self.predictions}, "prediction")
@@ -137,6 +132,7 @@ class Chapter:
             InvalidArgumentError: There is no such question, or the answer is no number.
         """
         form = EstimateForm(self._estimate(name), lesson, self._numbers)
+        _begin(lesson, name)
         if answer is not None:
             form.take(answer)
         return form
@@ -156,7 +152,8 @@ class Chapter:
             seen, missing = estimate.observe(lesson), ""
         except CheckFailedError as error:
             seen, missing = None, str(error)
-        return EstimateComparison(estimate, self._numbers.get(name), seen, missing)
+        stage = _end(lesson, name, seen is not None)
+        return EstimateComparison(estimate, self._numbers.get(name), seen, missing, stage)
 
     def _estimate(self, name: str) -> Estimate:
         return self._named(name, {each.name: each for each in self.estimates}, "estimate")
@@ -326,3 +323,19 @@ class Chapter:
             return known[name]
         names = f"The {kind}s are: {', '.join(map(repr, known))}" if known else f"It has no {kind}s"
         raise InvalidArgumentError(f"There is no {kind} named {name!r} in the lesson {self.title!r}. {names}.")
+
+
+def _begin(lesson: Session, name: str) -> None:
+    experiments = getattr(lesson, "experiments", None)  # what stands in for a lesson may have no recording
+    if experiments is not None:
+        experiments.begin(name)
+
+
+def _end(lesson: Session, name: str, seen: bool) -> str:
+    """Note that an experiment is over, if it was seen; return the name of the lesson whose stage can replay it."""
+    experiments = getattr(lesson, "experiments", None)
+    if experiments is None:
+        return ""
+    if seen:
+        experiments.end(name)
+    return lesson.name

@@ -1,0 +1,55 @@
+"""What is compared of a lesson and of its kept run, without running anything."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from workq_helpers.lessons import CHAPTERS
+
+pytestmark = pytest.mark.text
+
+ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "scripts"))  # as Python does for a script: they import each other
+
+from kept_runs import changed, differences  # noqa: E402
+from recording import KEPT, Recording, cells_of, folder_of  # noqa: E402
+
+LESSON = ROOT / "notebooks" / CHAPTERS[1].notebook
+
+
+def test_each_change_of_code_is_told_and_none_of_words(tmp_path: Path) -> None:
+    recorded = cells_of(KEPT / folder_of(LESSON))
+    before = set(changed(LESSON, recorded))
+    notebook = nbformat.read(LESSON, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    code[0].source += "\n# one word more\n"
+    code[1].source += "\nlesson.close()"
+    notebook.cells.remove(code[2])
+    notebook.cells.append(nbformat.v4.new_code_cell("1 + 1", id="code-new"))
+    nbformat.write(notebook, tmp_path / LESSON.name)
+    cells = set(changed(tmp_path / LESSON.name, recorded))
+    assert cells - before == {code[1].id, code[2].id, "code-new"}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda node: node.update(state="down"), ["the nodes, started node-1: 3 up -> 3 down"]),
+        (lambda node: node.update(copies=[]), []),  # nobody had seen the queues when somebody looked
+    ],
+)
+def test_what_became_of_the_nodes_is_compared(change: Callable[[dict[str, object]], None], told: list[str]) -> None:
+    kept = Recording.load(KEPT / "one_of_three_dies")
+    again = copy.deepcopy(kept)
+    for part in again.runs["to_which_address"].file["parts"]:
+        if isinstance(part, dict) and part.get("deed") == "started node-1":
+            for node in part["nodes"]:
+                change(node)
+    found = [f"{each.what}: {each.kept} -> {each.again}" for each in differences(kept, again)]
+    assert found[:1] == told

@@ -1,0 +1,234 @@
+"""Docker as testcontainers finds it: a client for it, its images, and what its errors mean."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+
+import docker
+import docker.errors
+import docker.utils
+import requests.exceptions
+
+from workq_helpers.broker import docker_socket
+from workq_helpers.broker.server import Progress
+from workq_helpers.errors import BrokerStartError, DockerUnavailableError, ImageUnavailableError
+from workq_helpers.text import without_login
+
+try:
+    from testcontainers.core.config import testcontainers_config
+    from testcontainers.core.container import DockerContainer
+    from testcontainers.core.docker_client import DockerClient, get_docker_host
+except (ValueError, OSError) as odd_setting:  # it reads its settings as it is imported
+    raise DockerUnavailableError(
+        f"testcontainers, by which Docker is used, can't take its own settings: {odd_setting}. Correct them: they are "
+        "the variables TC_… and TESTCONTAINERS_…, and ~/.testcontainers.properties. Or set WORKQ_BROKER=node to do "
+        "without Docker."
+    ) from odd_setting
+
+__all__ = [
+    "DOCKER_ERRORS",
+    "DockerContainer",
+    "client",
+    "full_name",
+    "has_image",
+    "ignored",
+    "is_local",
+    "pull_if_missing",
+    "testcontainers_config",
+    "translated",
+]
+
+#: What Docker's library reads of the environment beside the address.
+_SETTINGS = ("DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+
+#: What Docker's library raises.
+DOCKER_ERRORS = (docker.errors.DockerException, requests.exceptions.RequestException)
+
+
+@contextlib.contextmanager
+def client() -> Iterator[docker.DockerClient]:
+    """A client for the Docker that `docker` itself would use, closed at the end.
+
+    Raises:
+        DockerUnavailableError: Docker can't be asked.
+    """
+    docker_socket.adopt(os.environ)  # testcontainers knows nothing of DOCKER_CONTEXT, nor of a context's certificates
+    try:
+        _knock()
+        found = DockerClient().client
+    except Exception as error:  # what Docker's settings may hold, its library meets with exceptions of any kind
+        raise _unavailable(error) from error
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def is_local() -> bool:
+    """Return whether Docker answers on a socket of this machine."""
+    return _host().startswith("unix:")
+
+
+def _host() -> str:
+    return get_docker_host() or "unix:///var/run/docker.sock"
+
+
+def _knock() -> None:
+    """Try Docker's socket ourselves, because Docker's library leaves its own open where nobody answers."""
+    scheme, _, path = _host().partition("://")
+    if scheme == "unix" and hasattr(socket, "AF_UNIX"):
+        with socket.socket(socket.AF_UNIX) as attempt:
+            attempt.settimeout(5.0)
+            attempt.connect(path)
+
+
+@contextlib.contextmanager
+def ignored(status: int) -> Iterator[None]:
+    """Ignore Docker's answer of this HTTP status."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        if error.status_code != status:
+            raise
+
+
+@contextlib.contextmanager
+def translated(deed: str) -> Iterator[None]:
+    """Turn Docker's errors into ours.
+
+    Args:
+        deed: What is tried inside, as it stands behind "could not".
+
+    Raises:
+        DockerUnavailableError: Docker can't be asked.
+        BrokerStartError: Docker refused.
+    """
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise BrokerStartError(
+            f"Docker could not {deed}: {error.explanation or error}. See what `docker info` says, or set "
+            f"WORKQ_BROKER=node to do without Docker."
+        ) from error
+    except DOCKER_ERRORS as error:
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: BaseException) -> DockerUnavailableError:
+    other_way = "Or set WORKQ_BROKER=node to do without Docker."
+    kinds = {type(cause) for cause in _causes(error)}
+    if PermissionError in kinds:
+        return DockerUnavailableError(
+            f"Docker runs, but you may not use it: permission denied on its socket. Join its group with "
+            f"`sudo usermod -aG docker $USER` and log in again. {other_way}"
+        )
+    asked_for = _where("nothing answers at ")
+    if FileNotFoundError in kinds and shutil.which("docker") is None:
+        return DockerUnavailableError(
+            f"Docker is not installed: there is no command 'docker' and no socket{asked_for}. See "
+            f"https://docs.docker.com/get-docker/. {other_way}"
+        )
+    if kinds & {FileNotFoundError, ConnectionRefusedError}:
+        return DockerUnavailableError(
+            f"Docker does not run{asked_for}. Start Docker Desktop, or `sudo systemctl start docker`. {other_way}"
+        )
+    settings = ", ".join(f"{name}={os.environ[name]}" for name in _SETTINGS if os.environ.get(name))
+    among = f" with {settings}" if settings else ""
+    return DockerUnavailableError(
+        f"Docker can't be used{_where('')}{among}: {without_login(str(error)).rstrip('.')}. See what `docker info` "
+        f"says. {other_way}"
+    )
+
+
+def _where(what: str) -> str:
+    """Say where Docker was looked for, and what is known of that place, if it is nowhere usual."""
+    place = docker_socket.docker_place(os.environ)
+    if not place.named_by:
+        return ""
+    return f" ({what}{without_login(place.host)}, which {place.named_by} names)"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and all that are wrapped in it, which requests and urllib3 do in their arguments."""
+    yield error
+    inner = [argument for argument in error.args if isinstance(argument, BaseException)]
+    for wrapped in (error.__cause__, *inner):
+        if wrapped is not None:
+            yield from _causes(wrapped)
+
+
+# -- images ----------------------------------------------------------------------------------------------
+
+
+def has_image(image: str) -> bool:
+    """Return whether an image is on this machine, so that nothing need be downloaded.
+
+    Args:
+        image: Its name.
+
+    Raises:
+        DockerUnavailableError: Docker can't be asked.
+    """
+    with translated("look for an image"), client() as found:
+        return _is_here(found, full_name(image))
+
+
+def full_name(image: str) -> str:
+    """Return the image's name with the registry that testcontainers is told to put before it."""
+    return testcontainers_config.hub_image_name_prefix + image
+
+
+def _is_here(found: docker.DockerClient, image: str) -> bool:
+    try:
+        found.images.get(image)
+    except docker.errors.ImageNotFound:
+        return False
+    return True
+
+
+def pull_if_missing(found: docker.DockerClient, image: str, progress: Progress) -> None:
+    """Pull an image that is not here.
+
+    Args:
+        found: Whom to ask.
+        image: Its full name.
+        progress: Told how far it is.
+
+    Raises:
+        ImageUnavailableError: It can't be pulled.
+    """
+    if not _is_here(found, image):
+        _pull(found, image, progress)
+
+
+def _pull(found: docker.DockerClient, image: str, progress: Progress) -> None:
+    """Pull an image, telling how many bytes of its layers are here."""
+    repository, tag = docker.utils.parse_repository_tag(image)
+    progress(f"Pulling the image {image}")
+    layers: dict[str, tuple[int, int]] = {}
+    try:
+        for line in found.api.pull(repository, tag=tag or "latest", stream=True, decode=True):
+            if "error" in line:
+                raise _no_image(image, line["error"])
+            size = line.get("progressDetail") or {}
+            if line.get("status") == "Downloading" and size.get("total"):
+                layers[line["id"]] = size["current"], size["total"]
+            elif line.get("status") in ("Download complete", "Pull complete") and line.get("id") in layers:
+                layers[line["id"]] = (layers[line["id"]][1],) * 2
+            if layers:
+                done, total = (sum(column) for column in zip(*layers.values(), strict=True))
+                progress(f"Pulling the image {image}", done, total)
+    except DOCKER_ERRORS as error:
+        raise _no_image(image, getattr(error, "explanation", None) or str(error)) from error
+
+
+def _no_image(image: str, reason: str) -> ImageUnavailableError:
+    return ImageUnavailableError(
+        f"The image {image!r} is not on this machine and can't be pulled: {reason}. Look at its name and at "
+        "the network, set WORKQ_RABBITMQ_IMAGE to an image that is here (see `docker images`), or set "
+        "WORKQ_BROKER=node to do without Docker."
+    )
