@@ -66,14 +66,16 @@ class Lesson(Session):
             self.take_stock()
         return logs.tables.tasks(self.log)
 
-    def trace(self) -> pd.DataFrame:
+    def trace(self, *methods: str) -> pd.DataFrame:
         """Return the last AMQP methods that passed between the lesson's clients and RabbitMQ, a row each, in order.
+
+        `methods` are the names of those that are of interest, such as ``"basic.ack"``; without any, all are returned.
 
         A worker that is killed right after an ack sends one method that its callback did not: channel.flow, which asks
         for what is so already. RabbitMQ answers once it has come to the acks before it. With a connection that is cut
         without that some of them would be lost, and tasks that were seen to be done would come again.
         """
-        return logs.tables.trace(self._book.trace)
+        return logs.tables.trace(self._book.trace, methods)
 
     def timeline(self) -> Picture:
         """Return a picture of who worked on what, and when, since the last question that was asked.

@@ -19,6 +19,7 @@ from workq_helpers.errors import WorkqError
 from workq_helpers.lessons.mistakes_and_long_work.ack_timeout import declare_impatient_queue
 from workq_helpers.log.events import Event
 from workq_helpers.log.messages import MARK_HEADER
+from workq_helpers.waiting import wait_until
 
 
 def fates(lesson: Lesson) -> dict[str, str]:
@@ -128,6 +129,20 @@ def test_an_ack_on_a_dead_connection_is_not_said_to_have_arrived(lesson: Lesson)
     assert lesson.take_stock()
     assert fates(lesson) == {"a": "done", "b": "done", "c": "waiting"}
     assert ready(lesson) == 1
+
+
+def test_a_message_on_a_dead_connection_is_not_said_to_wait(lesson: Lesson) -> None:
+    connection = lesson.connect()
+    channel = connection.channel()
+    for task in (b"a", b"b"):
+        channel.basic_publish("", "hello", task)
+    channel.queue_declare("hello", passive=True)
+    pika_private.cut(connection._impl)
+    with contextlib.suppress(pika.exceptions.AMQPError):
+        channel.basic_publish("", "hello", b"after")
+        connection.process_data_events(0)
+    assert wait_until(lambda: lesson.take_stock() and fates(lesson)["after"] == "unknown", 10.0)
+    assert fates(lesson) == {"a": "waiting", "b": "waiting", "after": "unknown"}
 
 
 def test_an_ack_of_which_the_counts_have_told_is_done_whatever_becomes_of_its_connection(lesson: Lesson) -> None:
@@ -459,6 +474,8 @@ def test_the_trace_shows_what_passed(lesson: Lesson) -> None:
     assert about["basic.ack"] == ("notebook", "sent", "delivery_tag=1")
     assert about["connection.start-ok"] == ("notebook", "sent", "")
     assert lesson.broker.endpoint.password not in trace.to_string()
+    some = lesson.trace("basic.publish", "basic.ack")
+    assert (list(some["method"]), list(some.index)) == (["basic.publish", "basic.ack"], [0, 1])
     lesson.start_over()
     assert "basic.publish" not in set(lesson.trace()["method"])
 

@@ -247,9 +247,9 @@ def test_an_ack_that_an_alarm_holds_up_is_not_said_to_have_arrived(
 
     with lesson.connect() as connection, lesson.connect() as silent:
         channel, listener = connection.channel(), silent.channel()
-        for task in (b"read", b"with a result", b"later", b"of who only listens"):
+        for task in (b"read", b"with a result", b"later", b"handed back", b"of who only listens"):
             channel.basic_publish("", "hello", task)
-        tags = [channel.basic_get("hello")[0].delivery_tag for _ in range(3)]
+        tags = [channel.basic_get("hello")[0].delivery_tag for _ in range(4)]
         tag_of_who_listens = listener.basic_get("hello")[0].delivery_tag
         with alarm(restartable, lesson, poll_for):
             channel.basic_ack(tags[0])
@@ -258,18 +258,19 @@ def test_an_ack_that_an_alarm_holds_up_is_not_said_to_have_arrived(
             channel.basic_ack(tags[1])
             poll_for(lambda: connection.process_data_events(0.1) or told_to_wait(lesson, "notebook"))
             channel.basic_nack(tags[2], requeue=False)
+            channel.basic_nack(tags[3])
             listener.basic_ack(tag_of_who_listens)
             silent.process_data_events(0)
-            poll_for(lambda: lesson.queue_counts()["hello"].unacknowledged == 2)
+            poll_for(lambda: lesson.queue_counts()["hello"].unacknowledged == 3)
+            held_up = ("with a result", "later", "handed back")
             for _ in range(2):
-                assert [place("read"), place("with a result"), place("later")] == ["done", "unknown", "unknown"]
+                assert [place("read"), *map(place, held_up)] == ["done", "unknown", "unknown", "unknown"]
                 assert lesson.take_stock()
-            assert {each.reason for each in lesson.ledger() if each.task in ("with a result", "later")} == {UNREAD}
-        places = [place("with a result"), place("later"), place("of who only listens")]
-        assert places == ["done", "discarded", "done"]
+            assert {each.reason for each in lesson.ledger() if each.task in held_up} == {UNREAD}
+        assert [*map(place, held_up), place("of who only listens")] == ["done", "discarded", "waiting", "done"]
         channel.queue_declare("hello", passive=True)
         assert lesson.take_stock()
-        assert lesson.queue_counts()["hello"][:2] == (0, 0)
+        assert lesson.queue_counts()["hello"][:2] == (1, 0)
 
 
 def test_what_an_alarm_holds_up_ends_with_a_sentence(

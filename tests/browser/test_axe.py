@@ -72,6 +72,18 @@ _COVERED = """() => {
     return [...outside.map(({name}) => [name, "leaves the stage"]), ...covered];
 }"""
 
+#: Whether the player is in one row that fits; else the heights of what is in it, and how much too wide it is.
+_PLAYER_ROW = """() => {
+    const player = document.querySelector(".workq-player");
+    const middles = [...player.children].map(one => one.getBoundingClientRect()).filter(box => box.width)
+        .map(box => (box.top + box.bottom) / 2);
+    const tooWide = player.scrollWidth - player.clientWidth;
+    return Math.max(...middles) - Math.min(...middles) < 6 && tooWide === 0 ? [] : [["the player", middles, tooWide]];
+}"""
+
+#: Hours, with a hundred thousand events.
+LONG_RUN = {"seconds": 12345.6, "end_seconds": 12345.6, "event": 123456, "events": 123456}
+
 #: From a phone to where the columns stand side by side.
 WIDTHS = (*range(340, 700, 20), 880, 1200)
 
@@ -128,11 +140,12 @@ def test_nothing_lies_on_anything_at_any_width(reader: Browser, scene: str, stat
     frame = json.loads(json.dumps(FRAMES[scene]))
     frame["lesson"] = LONG_LESSON
     frame["broker"]["state"] = state
+    frame["playback"] |= LONG_RUN
     with opened(reader, WIDTHS[0], "light") as page:
         page.evaluate(_SHOW, [StageWidget._esm, frame])
         found = {}
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
             page.wait_for_function("width => window.innerWidth === width", arg=width)
-            found[width] = page.evaluate(_COVERED)
+            found[width] = page.evaluate(_COVERED) + page.evaluate(_PLAYER_ROW)
         assert {width: what for width, what in found.items() if what} == {}

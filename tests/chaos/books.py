@@ -2,7 +2,7 @@
 
 Publishers note what they hand over, callbacks what they began with and acknowledged, and a plain pika client, of which
 the log knows nothing, what it finds in every queue at the end. What the log says must fit; what nobody can know must be
-`unknown` in it.
+`unknown` in it, and nothing else may: what was in flight on a connection that broke, by what pika itself sent.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 
 import pika
 
+from tests.chaos.wire import Wire, in_flight
 from workq_helpers.log.ledger import Ledger
 
-__all__ = ["Books", "audit", "name_of", "told_by", "unknown"]
+__all__ = ["Books", "audit", "could_be_unknown", "most_unknown", "name_of", "told_by", "unknown"]
 
 #: A task in a queue.
 Task = tuple[str, str]
@@ -31,6 +32,8 @@ class Books:
         begun: How often a callback began with it.
         acked: How often a callback acknowledged it, or could have with an ack of several.
         found: How often it was in its queue at the end.
+        in_flight: How often it was published, or answered, and nothing shows that this arrived before its channel
+            was lost.
         told: In which places the log had it then, and how often.
     """
 
@@ -38,6 +41,7 @@ class Books:
     begun: Counter[Task] = field(default_factory=Counter)
     acked: Counter[Task] = field(default_factory=Counter)
     found: Counter[Task] = field(default_factory=Counter)
+    in_flight: Counter[Task] = field(default_factory=Counter)
     told: dict[Task, Counter[str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -60,6 +64,16 @@ class Books:
             for queue in queues:
                 while (body := channel.basic_get(queue)[2]) is not None:
                     self.found[queue, name_of(body.decode())] += 1
+
+    def tell_in_flight(self, wires: list[Wire], *, crashed: bool) -> None:
+        """Note what was in flight on all channels; a crash of the broker takes what it had not written, too."""
+
+        def arrived(sent: tuple[str, bytes]) -> bool:
+            task = sent[0], name_of(sent[1].decode())
+            return bool(self.begun[task] or self.found[task])
+
+        for (queue, body), times in in_flight(wires, arrived, crashed).items():
+            self.in_flight[queue, name_of(body.decode())] += times
 
 
 def name_of(task: str) -> str:
@@ -94,8 +108,21 @@ def audit(books: Books, auto_ack: Mapping[str, bool]) -> Iterator[str]:
         worked = books.begun if auto_ack.get(queue) else books.acked
         if places["done"] > worked[task]:
             yield f"{queue}: {name!r} was done {worked[task]} times, and the log says {says}"
+        if places["unknown"] > (most := could_be_unknown(books, task, auto_ack.get(queue, False))):
+            yield f"{queue}: {name!r} was in flight {most} times when something broke, and the log says {says}"
+
+
+def could_be_unknown(books: Books, task: Task, auto_ack: bool) -> int:
+    """Return how many copies of a task nobody can know of: those in flight, and what was sent to who read no more."""
+    unread = books.sent[task] - books.begun[task] - books.found[task] if auto_ack else 0
+    return books.in_flight[task] + max(0, unread)
 
 
 def unknown(books: Books) -> int:
     """Return how many copies the log calls unknown."""
     return sum(places["unknown"] for places in books.told.values())
+
+
+def most_unknown(books: Books, auto_ack: Mapping[str, bool]) -> int:
+    """Return how many copies it may."""
+    return sum(could_be_unknown(books, task, auto_ack.get(task[0], False)) for task in books.sent)

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
+from tests.chaos.books import could_be_unknown
 from tests.chaos.plan import Plan
 from tests.chaos.verdict import DRAIN, QueueVerdict, Seen
 from workq_helpers.log.events import Event, Row
@@ -181,12 +182,14 @@ def _say(was: str, says: str) -> Callable[[_Case], Forgery | None]:
         books = case.seen.books
         if books is None:
             return None
+        auto_ack = {queue.name: queue.auto_ack for queue in case.plan.queues}
         # What is unknown may be there or not: of a task with such copies too, not every false word can be told.
         known = []
         for task, places in sorted(books.told.items()):
             surely = places["waiting"] + places["in hand"]
             there = surely + places["unknown"] if was == "waiting" else surely
-            if places[was] and books.found[task] == there:
+            full = places["unknown"] >= could_be_unknown(books, task, auto_ack.get(task[0], False))
+            if places[was] and (full if says == "unknown" else books.found[task] == there):
                 known.append(task)
         if not known:
             return None
@@ -203,7 +206,8 @@ FORGERIES: tuple[Callable[[_Case], Forgery | None], ...] = (
     _lose, _invent, _unpublish, _unflag, _deliver_twice, _unconfirm, _unlog, _work_of_the_dead, _miscount,
     _lose_in_the_queue,
     *(_say(was, says) for was, says in (("waiting", "done"), ("waiting", "lost"), ("done", "waiting"),
-                                        ("lost", "waiting"), ("unknown", "waiting"), ("discarded", "waiting"))),
+                                        ("lost", "waiting"), ("unknown", "waiting"), ("discarded", "waiting"),
+                                        ("waiting", "unknown"), ("done", "unknown"))),
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from tests.chaos.plan import Moment, Plan, PublisherPlan, QueuePlan, Step, Worke
 from tests.chaos.proxy import Proxy
 from tests.chaos.unseen import ASKED, CONSUMERS, OBSERVER
 from tests.chaos.verdict import Counts, Seen
+from tests.chaos.wire import listening
 from workq_helpers import Broker, Lesson, Publisher, Worker, WorkqError, work
 from workq_helpers.log.events import EventLog
 from workq_helpers.waiting import wait_until
@@ -114,7 +115,7 @@ class _Run:
         self.lesson: Lesson
 
     def execute(self) -> Seen:
-        with Lesson(f"chaos-{self.plan.seed}", self.broker) as self.lesson:
+        with listening() as self.wires, Lesson(f"chaos-{self.plan.seed}", self.broker) as self.lesson:
             try:
                 self._declare()
                 self._begin()
@@ -446,6 +447,8 @@ class _Run:
         self.books.told = told_by(self.lesson.ledger())
         parameters = self.broker.connection_parameters(self.lesson.virtual_host)
         self.books.look(parameters, sorted(self.lesson.queue_counts()))
+        crashed = bool(self.happened["broker crashed"] or self.happened["disk full under the broker"])
+        self.books.tell_in_flight(self.wires, crashed=crashed)
 
     def _patiently(self, what: str, wait: Callable[[], object]) -> None:
         try:

@@ -4,15 +4,17 @@ from collections import Counter
 
 import pytest
 
-from tests.chaos.books import Books, audit, name_of, told_by
+from tests.chaos.books import Books, audit, most_unknown, name_of, told_by
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.ledger import Ledger
 
 ONE = ("q1", "p 1")
 
 
-def books(places: dict[str, int], *, sent: int = 1, begun: int = 0, acked: int = 0, found: int = 0) -> Books:
-    counts = {"sent": sent, "begun": begun, "acked": acked, "found": found}
+def books(
+    places: dict[str, int], *, sent: int = 1, begun: int = 0, acked: int = 0, found: int = 0, in_flight: int = 0
+) -> Books:
+    counts = {"sent": sent, "begun": begun, "acked": acked, "found": found, "in_flight": in_flight}
     return Books(**{name: Counter({ONE: count}) for name, count in counts.items()}, told={ONE: Counter(places)})
 
 
@@ -21,9 +23,9 @@ def books(places: dict[str, int], *, sent: int = 1, begun: int = 0, acked: int =
     [
         books({"waiting": 1}, found=1),
         books({"done": 1}, begun=1, acked=1),
-        books({"unknown": 1}, found=1),
-        books({"unknown": 1}),
-        books({"unknown": 1, "waiting": 1}, found=2),
+        books({"unknown": 1}, found=1, in_flight=1),
+        books({"unknown": 1}, in_flight=1),
+        books({"unknown": 1, "waiting": 1}, found=2, in_flight=1),
         books({"lost": 1}, begun=1),
     ],
 )
@@ -42,6 +44,8 @@ def test_what_fits_is_fine(well: Books) -> None:
         (books({"done": 2}, acked=1), "done 1 times"),
         (books({"waiting": 1}, sent=0, found=1), "sent by nobody"),
         (books({}, found=1), "the log says nothing"),
+        (books({"unknown": 1}, begun=1, acked=1), "was in flight 0 times when something broke"),
+        (books({"unknown": 2}, found=1, in_flight=1), "was in flight 1 times"),
     ],
 )
 def test_each_false_word_of_the_log_is_found(forged: Books, why: str) -> None:
@@ -51,6 +55,13 @@ def test_each_false_word_of_the_log_is_found(forged: Books, why: str) -> None:
 def test_with_auto_ack_done_is_what_a_callback_began_with() -> None:
     assert not list(audit(books({"done": 1}, begun=1), {"q1": True}))
     assert list(audit(books({"done": 1}, begun=1), {"q1": False}))
+
+
+def test_what_was_sent_under_auto_ack_and_seen_by_nobody_may_be_unknown() -> None:
+    assert not list(audit(books({"unknown": 1}), {"q1": True}))
+    assert list(audit(books({"unknown": 1}, begun=1), {"q1": True}))
+    assert most_unknown(books({"unknown": 1}), {"q1": True}) == 1
+    assert most_unknown(books({"unknown": 1}), {"q1": False}) == 0
 
 
 def test_a_task_is_known_by_its_name_however_long_it_is() -> None:

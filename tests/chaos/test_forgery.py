@@ -50,6 +50,7 @@ def books() -> Books:
         sent=Counter(tasks.values()),
         acked=Counter([tasks["done"]]),
         found=Counter([tasks["waiting"]]),
+        in_flight=Counter([tasks["unknown"]]),
         told={task: Counter([place]) for place, task in tasks.items()},
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.chaos.books import Books, audit, unknown
+from tests.chaos.books import Books, audit, most_unknown, unknown
 from tests.chaos.plan import Plan, QueuePlan
 from tests.chaos.unseen import BAD_ENDS, Unseen
 from workq_helpers.log.details import BrokerChange, Handback
@@ -93,6 +93,8 @@ def tally(plan: Plan, seen: Seen) -> Counter[str]:
     if seen.books is not None:
         found["tasks in the books, each held against the log"] = len(seen.books.sent)
         found["unknown in the log"] = unknown(seen.books)
+        auto_ack = {queue.name: queue.auto_ack for queue in plan.queues}
+        found["in flight when something broke, by the books: the most that may be"] = most_unknown(seen.books, auto_ack)
     for queue in plan.queues:
         verdict = QueueVerdict(plan, queue, events, seen)
         found["lost, and named by the log"] += verdict.named()

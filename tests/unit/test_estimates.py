@@ -10,6 +10,7 @@ import pytest
 from workq_helpers.errors import CheckFailedError, InvalidArgumentError
 from workq_helpers.lessons import CHAPTERS
 from workq_helpers.log.events import EventLog
+from workq_helpers.log.experiments import Experiments
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.estimate import Counted, Estimate, Number
 
@@ -63,6 +64,19 @@ def test_before_the_experiment_nothing_is_given_away(chapter: Chapter) -> None:
     told = chapter.measured(lesson, "within 1")
     assert told.right is None
     assert repr(told) == "Your answer: 3\nRabbitMQ:    Nothing to compare with yet. Run the experiment first."
+
+
+def test_its_experiment_is_replayed_on_the_stage(chapter: Chapter) -> None:
+    log = EventLog()
+    lesson: Any = SimpleNamespace(run=False, name="the kitchen", experiments=Experiments(log))
+    log.record("published", "notebook")
+    chapter.estimate(lesson, "within 1")
+    assert "Replay" not in chapter.measured(lesson, "within 1")._repr_mimebundle_()["text/html"]
+    lesson.run = True
+    log.record("published", "notebook")
+    told = chapter.measured(lesson, "within 1")._repr_mimebundle_()["text/html"]
+    assert '<a href="#workq-replay/the%20kitchen/within%201">' in told
+    assert lesson.experiments.span("within 1").end_seconds == log[1].seconds
 
 
 def test_a_number_after_the_experiment_is_marked_as_such(chapter: Chapter) -> None:

@@ -178,6 +178,22 @@ def test_a_late_requeued_does_not_undo_the_redelivery() -> None:
     assert ledger.queues()["hello"] == LogCounts(0, 1)
 
 
+def test_a_delivery_that_is_read_after_its_redelivery_is_no_message_more() -> None:
+    for ack_first in (True, False):
+        log = published()
+        steps = [
+            lambda log: log.record("delivered", "v", "hello", "m", "T", 7, False),
+            lambda log: consume(log, "started acked finished", "w", tag=2),
+        ]
+        log.record("delivered", "w", "hello", "m", "T", 2, True)
+        for step in reversed(steps) if ack_first else steps:
+            step(log)
+        log.record("requeued", "v", "hello", "m", "T", 7, False)
+        ledger = ledger_of(log)
+        assert [(each.place, each.worker) for each in ledger] == [("done", "w")]
+        assert (ledger.in_hand("v"), ledger.unfinished("v"), ledger.pending("hello")) == (0, 0, 0)
+
+
 def test_a_callback_that_outlives_its_connection_cannot_finish_the_next_message_of_that_tag() -> None:
     log = published()
     log.record("published", "p", "hello", "m2", "T2")
@@ -234,9 +250,24 @@ def test_which_of_several_acks_have_not_arrived_nobody_can_tell() -> None:
     for _ in range(2):
         log.record("counted", "broker", "hello", detail=Counted(1, 0))
         ledger = ledger_of(log)
-        assert sorted(places_of(log).values()) == ["unknown", "waiting"]
-        assert [message.reason for message in ledger if message.place == "unknown"] == ["doubt"]
-        assert ledger.in_doubt("hello") == 0
+        assert places_of(log) == {"a": "unknown", "b": "unknown"}
+        assert [message.reason for message in ledger] == ["doubt", "doubt"]
+        assert (ledger.in_doubt("hello"), ledger.unseen("hello")) == (0, 1)
+    log.record("delivered", "u", "hello", "a", "a", 1, True)
+    ledger = ledger_of(log)
+    assert places_of(log) == {"a": "in hand", "b": "unknown"}
+    assert ledger.unseen("hello") == 0
+
+
+def test_what_its_queue_dropped_is_not_what_the_broker_has_of_others() -> None:
+    log = EventLog()
+    log.record("declared", "notebook", "hello", detail=QueueOptions(ttl_seconds=0.0))
+    send(log, "a")
+    log.record("counted", "broker", "hello", detail=Counted(0, 0))
+    log.record("counted", "broker", "hello", detail=Counted(1, 0))
+    ledger = ledger_of(log)
+    assert places_of(log) == {"a": "unknown"}
+    assert (ledger.unseen("hello"), ledger.missing_count("hello")) == (1, 1)
 
 
 def held_up_ack() -> EventLog:
@@ -262,6 +293,19 @@ def test_an_ack_that_an_alarm_holds_up_counts_once_the_broker_reads_again() -> N
         assert places_of(log) == {"T": "done"}
         assert ledger_of(log).workers()["w"].done == 1
         assert ledger_of(log).in_doubt("hello") == 0
+
+
+def test_what_is_handed_back_during_an_alarm_waits_once_the_broker_reads_of_it_or_the_connection_ends() -> None:
+    for kind in ("unblocked", "disconnected"):
+        log = published()
+        log.record("blocked", "w", "hello", detail="memory")
+        consume(log, "delivered")
+        log.record("nacked", "w", "hello", "m", "T", 1, detail=Handback.REQUEUE)
+        log.record("unknown", "w", "hello", "m", "T", 1, detail=UNREAD)
+        assert [(each.place, each.reason) for each in ledger_of(log)] == [("unknown", UNREAD)]
+        log.record(kind, "w", "hello")
+        assert places_of(log) == {"T": "waiting"}
+        assert ledger_of(log).pending("hello") == 1
 
 
 def test_an_ack_that_an_alarm_held_up_stays_unknown_when_its_connection_ends() -> None:

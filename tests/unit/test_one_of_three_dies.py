@@ -122,6 +122,24 @@ def test_a_picture_names_leader_and_followers_and_escapes_what_it_shows() -> Non
     assert ClusterPicture.from_json(picture.to_json()) == picture
 
 
+def cluster_with(down: tuple[str, ...]) -> Any:
+    """A cluster of which some nodes are down."""
+    states = {name: "down" if name in down else "up" for name in ("node-1", "node-2", "node-3")}
+    return SimpleNamespace(
+        nodes=lambda: [SimpleNamespace(name=name, state=state) for name, state in states.items()],
+        queues=lambda: [QueueMembers("orders", "quorum", "node-1", ("node-2", "node-3"))],
+        leader=lambda _: "node-1",
+        kill=None,
+        cut_off=None,
+    )
+
+
+@pytest.mark.parametrize("deed", [LiveNodes.kill_leader, LiveNodes.kill_two, LiveNodes.cut_off_leader])
+def test_a_cell_that_kills_says_when_run_twice_what_is_down(deed: Any) -> None:
+    with pytest.raises(CheckFailedError, match=r"node-1 is down and node-3 is down\. Call bring_back\(\) first"):
+        deed(LiveNodes(cluster_with(("node-1", "node-3"))), "orders")
+
+
 @pytest.mark.parametrize(
     ("down", "leader"),
     [((), "node-1"), (("node-3",), "node-1"), (("node-1",), ""), (("node-2", "node-3"), "")],
@@ -130,12 +148,7 @@ def test_nothing_leads_that_is_down_or_alone(
     monkeypatch: pytest.MonkeyPatch, down: tuple[str, ...], leader: str
 ) -> None:
     monkeypatch.setattr(nodes_module, "_ELECTION_SECONDS", 0.0)
-    states = {name: "down" if name in down else "up" for name in ("node-1", "node-2", "node-3")}
-    cluster: Any = SimpleNamespace(
-        nodes=lambda: [SimpleNamespace(name=name, state=state) for name, state in states.items()],
-        queues=lambda: [QueueMembers("orders", "quorum", "node-1", ("node-2", "node-3"))],
-    )
-    (queue,) = LiveNodes(cluster).picture().queues
+    (queue,) = LiveNodes(cluster_with(down)).picture().queues
     assert queue.leader == leader
     assert sorted({queue.leader, *queue.followers} - {""}) == ["node-1", "node-2", "node-3"]
 

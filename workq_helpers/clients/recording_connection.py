@@ -43,6 +43,13 @@ class RecordingConnection(pika.BlockingConnection):
         self.observer = Observer(ACTOR, book)
         with quiet_pika(), self.in_plain_words():
             super().__init__(parameters, _impl_class=ObservedConnection.told_to(self.observer))  # type: ignore[arg-type]  # a class, as pika itself has it
+        self._log = book.log
+        self._impl.add_on_close_callback(self._tell_of_a_loss)
+
+    def _tell_of_a_loss(self, _connection: object, reason: BaseException) -> None:
+        """Record that the connection was lost: what was published last and not confirmed may not have arrived."""
+        if not isinstance(reason, pika.exceptions.ConnectionClosedByClient):
+            self._log.record("disconnected", ACTOR, detail=f"{type(reason).__name__}: {reason}")
 
     def channel(self, channel_number: int | None = None) -> RecordingChannel:
         """Open a channel, as pika does."""

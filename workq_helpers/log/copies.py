@@ -107,6 +107,7 @@ class Queue:
         "again",
         "doubted",
         "fresh",
+        "gone_for_good",
         "held_elsewhere",
         "missing",
         "oldest_last",
@@ -118,6 +119,7 @@ class Queue:
     def __init__(self) -> None:
         self.missing: dict[Message, None] = {}  # whose fate is unknown, seen here last
         self.doubted: dict[Message, None] = {}  # those of them that were settled, and the counts have not told of
+        self.gone_for_good: set[Message] = set()  # those of them that it dropped, or that were settled by the counts
         self.unseen = 0  # that the broker counts as ready and nobody here has seen
         self.held_elsewhere = 0  # that the broker counts as unacknowledged and nobody here has
         self.fresh: dict[Message, None] = {}

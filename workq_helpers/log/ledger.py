@@ -403,10 +403,15 @@ class Ledger:
             self._requeued(row)
         message = self._by_id.get(mark) if mark is not None else None
         if message is None or message.place != "waiting" or message.queue != queue_name:
+            if (overtaken := self._overtaken(row)) is not None:
+                self._came_late(key, Delivery(overtaken, queue, worker))
+                return
             message = self._find(row)
         if message.place == "waiting":
             self._queues[message.queue].remove(message)
         elif message.place != "in hand":
+            if message.place == "unknown":
+                queue.unseen = max(0, queue.unseen - 1)
             self._leave_its_end(message)
         elif message._delivery is not None:
             self._settle(message._delivery)
@@ -431,6 +436,22 @@ class Ledger:
         if fetched:
             self._complete(delivery)
             self._forget_settled(row, delivery)
+
+    def _overtaken(self, row: Row) -> Message | None:
+        """Return the message of a first delivery that is read after its redelivery to another, or ``None``."""
+        _, _, _, queue, mark, _, _, redelivered, _ = row
+        known = next((copy for copy in self._copies(mark) if copy.queue == queue), None)
+        if known is None or redelivered or not known.redelivered or known.place in _MAY_BE_IN_A_QUEUE:
+            return None
+        twins = (each for each in self._twins.get(mark or "", ()) if each.queue == queue)
+        return None if any(each.place in _MAY_BE_IN_A_QUEUE for each in twins) else known
+
+    def _came_late(self, key: _Key, delivery: Delivery) -> None:
+        """Take note of a delivery that was over for the broker when its worker read it."""
+        delivery.settled = True
+        self._deliveries[key] = delivery
+        delivery.worker.delivered += 1
+        delivery.worker.unfinished += 1
 
     def _find(self, row: Row) -> Message:
         """Find the copy of a delivery that is not simply the waiting one of its mark."""
@@ -543,6 +564,8 @@ class Ledger:
             if message in self._unread and _is_last_of(message, row):  # its connection ended during the alarm
                 del self._unread[message]
                 message.reason = str(row[8])
+        if row[8] == UNREAD:
+            self._hand_back_later(row)
         for message in self._unsettle(row):
             if row[8] == UNREAD:
                 self._unread[message] = message.place, message.reason
@@ -552,13 +575,27 @@ class Ledger:
             queue.missing = {message: None, **queue.missing}
             queue.doubted[message] = None
 
+    def _hand_back_later(self, row: Row) -> None:
+        """Take note that what a client handed back is not in its queue again before the broker reads of that."""
+        for message in self._copies(row[4]):
+            if message.place == "waiting" and message.deliveries and _is_last_of(message, row):
+                self._end(message, "unknown", str(row[8]))
+                self._unread[message] = "waiting", ""
+
     def _read_on(self, messages: Iterable[Message]) -> None:
         """Take note that the broker reads now what settled messages during an alarm."""
         for message in messages:
             place, reason = self._unread[message]
             self._leave_its_end(message)
-            self._arrive(message, place, reason)
-            self._workers[message.worker].done += place == "done"
+            if place == "waiting":
+                self._wait_again(message)
+            else:
+                self._arrive(message, place, reason)
+                self._workers[message.worker].done += place == "done"
+
+    def _comes_back_anyway(self, messages: Iterable[Message]) -> None:
+        """Take note that the connection is gone on which messages were to be handed back: so they are."""
+        self._read_on([message for message in messages if self._unread[message][0] == "waiting"])
 
     def _ack_dropped(self, row: Row) -> None:
         """Take back what was settled on a channel that the broker had closed by then."""
@@ -630,7 +667,9 @@ class Ledger:
         """Take back that a message came to an end."""
         self._ended[message.place] -= 1
         self._unread.pop(message, None)
-        for known in (self._queues[message.queue].missing, self._queues[message.queue].doubted):
+        queue = self._queues[message.queue]
+        queue.gone_for_good.discard(message)
+        for known in (queue.missing, queue.doubted):
             known.pop(message, None)
 
     # -- dead letters
@@ -710,6 +749,7 @@ class Ledger:
             del self._held_up[message]
             if message.place == "unknown":
                 message.reason = _NEVER_READ
+        self._comes_back_anyway([each for each in self._unread if each.worker == row[2]])
         for message in [each for each in self._unread if each.worker == row[2]]:
             del self._unread[message]
             message.reason = _NEVER_READ
@@ -791,8 +831,9 @@ class Ledger:
             return
         queue.absent = False
         queue.held_elsewhere = max(0, counted.unacknowledged - queue.unacknowledged)
+        back = _found_again(queue, counted.ready - queue.ready)
         self._clear_doubts(queue, counted)
-        for message in list(queue.missing)[: max(0, counted.ready - queue.ready)]:
+        for message in back:
             self._leave_its_end(message)
             self._wait_again(message)
         gone = queue.ready - counted.ready
@@ -808,6 +849,7 @@ class Ledger:
             self._read_on([message for message in queue.doubted if message in self._unread])
             for message in queue.doubted:
                 message.reason += _NOT_THERE
+            queue.gone_for_good.update(queue.doubted)
         queue.doubted.clear()
 
     def _miss(self, queue: Queue, count: int, seconds: float) -> None:
@@ -820,6 +862,8 @@ class Ledger:
                 self._dead_letter(message, options, found.reason, seconds)
             else:
                 self._arrive(message, "unknown", found.reason)
+                if found.by_the_queue:
+                    queue.gone_for_good.add(message)
                 if HELD_UP in found.reason:
                     self._held_up[message] = None
 
@@ -839,6 +883,7 @@ class Ledger:
                 self._read_on(list(self._unread))
         elif isinstance(change, BrokerChange) and change.is_outage:
             self._suspicion.alarms_are_over()
+            self._comes_back_anyway(list(self._unread))
             self._unread.clear()
             self._outage = _Outage(going=True, before=len(self._all))
             self._suspicion.broker_went(len(self._all))
@@ -884,6 +929,16 @@ _NEVER_READ = "its client's connection ended while RabbitMQ took no messages, fo
 _NOT_THERE = "; RabbitMQ has the message no more: what settled it had arrived, or it went another way"
 _NOT_KEPT = "it was not persistent, and RabbitMQ was restarted"
 _NOT_KEPT_QUEUE = "its queue was not durable, and RabbitMQ was restarted"
+
+
+def _found_again(queue: Queue, count: int) -> list[Message]:
+    """Return which messages that nobody knows of are among so many more that the broker has; none if many answers fit.
+
+    All that may be are, or of one client's answers the last: they arrive in their order.
+    """
+    may_be = [message for message in queue.missing if message not in queue.gone_for_good]
+    in_order = all(message in queue.doubted for message in may_be) and len({each.worker for each in may_be}) == 1
+    return may_be[: max(0, count)] if count >= len(may_be) or in_order else []
 
 
 def _key(row: Row) -> _Key:

@@ -757,9 +757,12 @@ class Observer:
             self.record("unknown", held, f"its {answer} may not have arrived before {what}")
 
     def _hold_up(self, sent: Iterable[_Sent]) -> None:
-        """Record that the broker does not know yet of what was settled, until it reads again."""
-        for _, held in _taken_away(sent):
-            self.record("unknown", held, UNREAD)
+        """Record that the broker does not know yet of what was settled or handed back, until it reads again."""
+        for _, method, _, settled in sent:
+            for held in settled:
+                if not _takes_away(method):
+                    held.body = None  # it was put back when it was handed back
+                self.record("unknown", held, UNREAD)
 
     @staticmethod
     def _forget_unconfirmed(channel: _Channel, published: _Published) -> None:

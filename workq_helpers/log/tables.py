@@ -7,7 +7,7 @@ missing (``NaN``) where the thing has not happened. Names hold no control charac
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,17 +78,18 @@ def events(log: EventLog) -> pd.DataFrame:
     )
 
 
-def trace(kept: Trace) -> pd.DataFrame:
+def trace(kept: Trace, methods: Collection[str] = ()) -> pd.DataFrame:
     """Return the AMQP methods that passed last, one row a method, in order.
 
     Args:
         kept: The trace to read.
+        methods: The names of those to return; all of them if there are none.
 
     Returns:
         ``seconds`` (float), ``client``, ``direction`` ("sent" by the client or "received" by it), ``method``, such as
         "basic.ack", and ``about``, what it was about in AMQP's own words (all text).
     """
-    passed = list(kept)
+    passed = [each for each in kept if not methods or each.method in methods]
     return pd.DataFrame(
         {
             "seconds": _seconds([each.seconds for each in passed]),

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from workq_helpers.teaching.prediction import Answer, Prediction, Seen
 from workq_helpers.text import marked
 
-__all__ = ["Comparison"]
+__all__ = ["Comparison", "replay_link"]
 
 
 class Comparison:
@@ -92,13 +92,17 @@ class Comparison:
         return {"text/plain": repr(self), "text/html": table + self._replay_link()}
 
     def _replay_link(self) -> str:
-        """Return a link that the lesson's stage listens for, wherever in the page it is."""
-        if self.seen is None or not self.lesson:
-            return ""
-        address = f"#workq-replay/{quote(self.lesson, safe='')}/{quote(self.prediction.name, safe='')}"
-        return f'<p><a href="{address}">Replay this experiment on the stage</a></p>'
+        return "" if self.seen is None else replay_link(self.lesson, self.prediction.name)
 
     def __repr__(self) -> str:
         rows: Sequence[tuple[str, str]] = self._marked_rows()
         width = max(len(head) for head, _ in rows) + 2
         return "\n".join(f"{head + ':':<{width}}{text}" for head, text in rows)
+
+
+def replay_link(lesson: str, experiment: str) -> str:
+    """Return a link that a lesson's stage listens for, wherever in the page it is; ``""`` without a lesson."""
+    if not lesson:
+        return ""
+    address = f"#workq-replay/{quote(lesson, safe='')}/{quote(experiment, safe='')}"
+    return f'<p><a href="{address}">Replay this experiment on the stage</a></p>'

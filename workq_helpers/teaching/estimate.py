@@ -12,6 +12,7 @@ import ipywidgets
 
 from workq_helpers.errors import CheckFailedError, InvalidArgumentError
 from workq_helpers.teaching import widgets
+from workq_helpers.teaching.comparison import replay_link
 from workq_helpers.text import marked
 
 if TYPE_CHECKING:
@@ -155,13 +156,17 @@ class EstimateComparison:
         answer: The learner's number, or ``None``.
         seen: What happened, or ``None`` while the experiment has not been run.
         missing: What has to be run first; ``""`` if nothing.
+        lesson: The lesson's name, whose stage can replay the experiment; ``""`` where none can.
     """
 
-    def __init__(self, estimate: Estimate, answer: Number | None, seen: Counted | None, missing: str) -> None:
+    def __init__(
+        self, estimate: Estimate, answer: Number | None, seen: Counted | None, missing: str, lesson: str = ""
+    ) -> None:
         self.estimate = estimate
         self.answer = answer
         self.seen = seen
         self.missing = missing
+        self.lesson = lesson
 
     @property
     def right(self) -> bool | None:
@@ -191,7 +196,8 @@ class EstimateComparison:
         )
         caption = html.escape(self.estimate.question)
         table = f'<table><caption style="text-align: left">{caption}</caption><tbody>{rows}</tbody></table>'
-        return {"text/plain": repr(self), "text/html": table}
+        link = "" if self.seen is None else replay_link(self.lesson, self.estimate.name)
+        return {"text/plain": repr(self), "text/html": table + link}
 
     def __repr__(self) -> str:
         rows = self.rows()

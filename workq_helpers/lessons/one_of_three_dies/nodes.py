@@ -217,6 +217,7 @@ class LiveNodes(Nodes):
     def _under_load(
         self, kind: str, deed: str, queue: str, names: Sequence[str], do: Callable[[str], None], first: str
     ) -> Outage:
+        self._need_all("run the cell again")
         self.picture()  # so that it is known where the queues were
         load = Load(self.addresses(first), queue)
         try:
@@ -257,8 +258,15 @@ class LiveNodes(Nodes):
         self.outages[kind] = outage
         return outage
 
+    def _need_all(self, then: str) -> None:
+        away = [node for node in self._cluster.nodes() if node.state != "up"]
+        if away:
+            states = " and ".join(f"{node.name} is {node.state}" for node in away)
+            raise CheckFailedError(f"{states}. Call bring_back() first, and {then}.")
+
     def _count(self, queue: str, load: str, confirmed: frozenset[int]) -> Count:
         """Fetch all from a queue; for that it needs its leader, or the node with its only copy."""
+        self._need_all("count then")
         copies: dict[str, int] = {}
 
         def fetch() -> bool:

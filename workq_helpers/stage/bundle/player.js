@@ -1364,18 +1364,17 @@ function playbackBar(ui, commands) {
   const { h } = ui;
   const previous = stepButton(ui, "◀︎❘", "Previous event", -1);
   const speed = speedSelect(ui, commands);
-  const play2 = button(ui, "Pause", "pause", {
-    class: "workq-button workq-play",
-    command: () => play2.getAttribute("data-do") === "play" ? speed.chosen() : {}
-  });
+  const play2 = playButton(ui, () => speed.chosen());
   const next = stepButton(ui, "❘▶︎", "Next event", 1);
   const moment = scrubber(ui, commands);
-  const events = h("span", { class: "workq-events" });
+  const counts = h("span");
+  const events = h("span", { class: "workq-events" }, h("span", { class: "workq-events-word" }, "event "), counts);
+  const where = h("div", { class: "workq-where" }, moment.time, events);
   const live = button(ui, "Live", "live", { class: "workq-button workq-live" });
   const banner = h("p", { class: "workq-banner" });
   const marks = scrubberMarks(ui);
   const recording = h("div", { class: "workq-recording" }, marks.element, moment.element);
-  const controls = [previous, play2, next, speed.element, recording, moment.time, events, live];
+  const controls = [previous, play2.element, next, speed.element, recording, where, live];
   const player = h("div", { class: "workq-player" }, ...controls);
   return {
     element: h(
@@ -1387,11 +1386,11 @@ function playbackBar(ui, commands) {
     scrubber: moment,
     /** @param {Frame} frame */
     draw({ playback }) {
-      drawPlay(play2, playback.mode === "paused");
+      play2.draw(playback.mode === "paused");
       setAttribute(live, "aria-pressed", playback.mode === "live" ? "true" : "false");
       moment.draw(playback);
       marks.draw(playback);
-      setText(events, `event ${formatCount(playback.event)} of ${formatCount(playback.events)}`);
+      setText(counts, `${formatCount(playback.event)} of ${formatCount(playback.events)}`);
       setText(banner, sayOf(playback));
       setHidden(banner, playback.mode === "live");
       setAttribute(banner, "data-mode", playback.mode);
@@ -1406,11 +1405,25 @@ function stepButton(ui, icon, name, by) {
     class: "workq-button workq-transport"
   });
 }
-function drawPlay(play2, paused) {
-  setText(play2, paused ? "▶︎ Play" : "❚❚ Pause");
-  setAttribute(play2, "aria-label", paused ? "Play" : "Pause");
-  setAttribute(play2, "data-do", paused ? "play" : "pause");
-  setAttribute(play2, "title", paused ? "Replay the recording from here" : "Pause the picture");
+function playButton(ui, speed) {
+  const sign = ui.h("span", { "aria-hidden": "true" });
+  const word = ui.h("span", { class: "workq-play-word" });
+  const element = button(ui, "", "pause", {
+    class: "workq-button workq-play",
+    command: () => element.getAttribute("data-do") === "play" ? speed() : {}
+  });
+  element.append(sign, word);
+  return {
+    element,
+    /** @param {boolean} paused */
+    draw(paused) {
+      setText(sign, paused ? "▶︎" : "❚❚");
+      setText(word, paused ? " Play" : " Pause");
+      setAttribute(element, "aria-label", paused ? "Play" : "Pause");
+      setAttribute(element, "data-do", paused ? "play" : "pause");
+      setAttribute(element, "title", paused ? "Replay the recording from here" : "Pause the picture");
+    }
+  };
 }
 function sayOf({ mode, caption }) {
   if (mode === "live") return "";

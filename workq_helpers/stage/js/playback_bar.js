@@ -9,6 +9,7 @@ import { formatCount } from "./words.js";
 
 /** @import { Commands } from "./commands.js" */
 /** @import { Frame, PlaybackBar } from "./frame.d.ts" */
+/** @import { Value } from "./types.d.ts" */
 /** @import { Ui } from "./ui.js" */
 
 /**
@@ -20,18 +21,17 @@ export function playbackBar(ui, commands) {
   const { h } = ui;
   const previous = stepButton(ui, "◀\uFE0E❘", "Previous event", -1);
   const speed = speedSelect(ui, commands);
-  const play = button(ui, "Pause", "pause", {
-    class: "workq-button workq-play",
-    command: () => (play.getAttribute("data-do") === "play" ? speed.chosen() : {}),
-  });
+  const play = playButton(ui, () => speed.chosen());
   const next = stepButton(ui, "❘▶\uFE0E", "Next event", 1);
   const moment = scrubber(ui, commands);
-  const events = h("span", { class: "workq-events" });
+  const counts = h("span");
+  const events = h("span", { class: "workq-events" }, h("span", { class: "workq-events-word" }, "event "), counts);
+  const where = h("div", { class: "workq-where" }, moment.time, events);
   const live = button(ui, "Live", "live", { class: "workq-button workq-live" });
   const banner = h("p", { class: "workq-banner" });
   const marks = scrubberMarks(ui);
   const recording = h("div", { class: "workq-recording" }, marks.element, moment.element);
-  const controls = [previous, play, next, speed.element, recording, moment.time, events, live];
+  const controls = [previous, play.element, next, speed.element, recording, where, live];
   const player = h("div", { class: "workq-player" }, ...controls);
   return {
     element: h(
@@ -43,11 +43,11 @@ export function playbackBar(ui, commands) {
     scrubber: moment,
     /** @param {Frame} frame */
     draw({ playback }) {
-      drawPlay(play, playback.mode === "paused");
+      play.draw(playback.mode === "paused");
       setAttribute(live, "aria-pressed", playback.mode === "live" ? "true" : "false");
       moment.draw(playback);
       marks.draw(playback);
-      setText(events, `event ${formatCount(playback.event)} of ${formatCount(playback.events)}`);
+      setText(counts, `${formatCount(playback.event)} of ${formatCount(playback.events)}`);
       setText(banner, sayOf(playback));
       setHidden(banner, playback.mode === "live");
       setAttribute(banner, "data-mode", playback.mode);
@@ -71,14 +71,29 @@ function stepButton(ui, icon, name, by) {
 }
 
 /**
- * @param {Element} play
- * @param {boolean} paused
+ * Pause, or Play where the picture stands still. Its sign is shown alone where there is little room.
+ * @param {Ui} ui
+ * @param {() => Record<string, Value>} speed What `play` is told of it.
  */
-function drawPlay(play, paused) {
-  setText(play, paused ? "▶\uFE0E Play" : "❚❚ Pause");
-  setAttribute(play, "aria-label", paused ? "Play" : "Pause");
-  setAttribute(play, "data-do", paused ? "play" : "pause");
-  setAttribute(play, "title", paused ? "Replay the recording from here" : "Pause the picture");
+function playButton(ui, speed) {
+  const sign = ui.h("span", { "aria-hidden": "true" });
+  const word = ui.h("span", { class: "workq-play-word" });
+  const element = button(ui, "", "pause", {
+    class: "workq-button workq-play",
+    command: () => (element.getAttribute("data-do") === "play" ? speed() : {}),
+  });
+  element.append(sign, word);
+  return {
+    element,
+    /** @param {boolean} paused */
+    draw(paused) {
+      setText(sign, paused ? "▶\uFE0E" : "❚❚");
+      setText(word, paused ? " Play" : " Pause");
+      setAttribute(element, "aria-label", paused ? "Play" : "Pause");
+      setAttribute(element, "data-do", paused ? "play" : "pause");
+      setAttribute(element, "title", paused ? "Replay the recording from here" : "Pause the picture");
+    },
+  };
 }
 
 /** @param {PlaybackBar} playback */
