@@ -232,19 +232,22 @@ class DrawingComparison:
 _HEADS = ("task", "you drew", "RabbitMQ gave", "right?")
 
 
+_IN_A_LANE = "display: inline-block; vertical-align: middle"
+_BAR = (
+    f"{_IN_A_LANE}; box-sizing: border-box; overflow: hidden; white-space: nowrap; padding: 0 0.2em; "
+    f"background: {BLUE.face}; color: {INK}; border: 1px solid {BLUE.edge}"
+)
+
+
 def _lanes(drawing: Drawing, workers: Mapping[str, str]) -> str:
     """Return a picture as HTML: a lane for each worker, with its tasks one after another, as long as their work."""
     lanes = []
     for worker in drawing.workers:
         mine = [task for task in drawing.tasks if workers.get(task) == worker]
         bars = "".join(
-            f'<span style="display: inline-block; box-sizing: border-box; overflow: hidden; white-space: nowrap; vertical-align: middle; '
-            f"width: {_DOT_EMS * task.count('.')}em; padding: 0 0.2em; background: {BLUE.face}; color: {INK}; "
-            f'border: 1px solid {BLUE.edge}">{html.escape(task.rstrip("."))}</span>'
+            f'<span style="{_BAR}; width: {_DOT_EMS * task.count(".")}em">{html.escape(task.rstrip("."))}</span>'
             for task in mine
         )
-        lanes.append(
-            f'<div style="margin: 0.2em 0"><span style="display: inline-block; width: 6em; vertical-align: middle">{html.escape(worker)}</span>'
-            f"{bars}</div>"
-        )
+        name = f'<span style="{_IN_A_LANE}; width: 6em">{html.escape(worker)}</span>'
+        lanes.append(f'<div style="margin: 0.2em 0">{name}{bars}</div>')
     return "".join(lanes)
