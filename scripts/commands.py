@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 #: Where there is no terminal for a progress bar there is only noise to see.
@@ -41,12 +41,12 @@ _REASONS = (
     ),
     (
         r"CERTIFICATE_VERIFY_FAILED|invalid peer certificate|UnknownIssuer|certificate verify failed",
-        "the TLS certificate of the package index is not trusted; if a proxy or a mirror of yours has one of its own, "
-        "name its authorities' file: SSL_CERT_FILE=/path/to/ca.pem make lab",
+        "the TLS certificate of the package index is not trusted ({certificates}); if a proxy or a mirror of yours has "
+        "one of its own, name its authorities' file: SSL_CERT_FILE=/path/to/ca.pem make lab",
     ),
     (
         r"ProxyError|Cannot connect to proxy|Tunnel connection failed|proxy connect|dependencies for SOCKS|"
-        r"Unable to determine SOCKS|error trying to connect: (?:unsuccessful )?tunnel",
+        r"Unable to determine SOCKS|error trying to connect: (?:unsuccessful )?tunnel|tunnel error",
         "the proxy did not let it through to the package index ({proxies}); correct that, or unset it",
     ),
     (
@@ -74,6 +74,7 @@ _REASONS = (
     ),
 )
 
+_CERTIFICATES = ("PIP_CERT", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 _PROXIES = ("PIP_PROXY", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
 
@@ -113,10 +114,16 @@ def _reason(words: str, environ: Mapping[str, str]) -> str | None:
     """Return the reason that a program's words tell, with the value in question, or None where they tell none."""
     for pattern, reason in _REASONS:
         if match := re.search(pattern, words):
-            named = [f"{name}={_without_login(environ[name])}" for name in _PROXIES if environ.get(name)]
-            value = _without_login(next(filter(None, match.groups()), ""))
-            return reason.format(proxies=", ".join(named) or "as pip is configured", value=value)
+            return reason.format(
+                certificates=_settings(_CERTIFICATES, environ) or "no variable names its authorities",
+                proxies=_settings(_PROXIES, environ) or "as pip is configured",
+                value=_without_login(next(filter(None, match.groups()), "")),
+            )
     return None
+
+
+def _settings(names: Iterable[str], environ: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={_without_login(environ[name])}" for name in names if environ.get(name))
 
 
 def _without_login(text: str) -> str:

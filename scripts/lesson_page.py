@@ -20,6 +20,7 @@ from workq_helpers.lessons import CHAPTERS
 from workq_helpers.stage.run_page import packed, run_line
 from workq_helpers.stage.saved_run import SavedRun
 from workq_helpers.teaching.comparison import Comparison
+from workq_helpers.teaching.drawing import Drawing
 from workq_helpers.teaching.estimate import Counted, Estimate, EstimateComparison, Number
 from workq_helpers.teaching.prediction import Answer, Prediction, Seen
 
@@ -27,6 +28,7 @@ __all__ = ["for_reading", "stage"]
 
 _PREDICT = re.compile(r'^predict\(lesson, "([^"]+)"|\.predict\("([^"]+)"', re.MULTILINE)
 _ESTIMATE = re.compile(r'^estimate\(lesson, "([^"]+)"', re.MULTILINE)
+_DRAW = re.compile(r'^draw\(lesson, "([^"]+)"', re.MULTILINE)
 _COMPARE = re.compile(r'^compare\(lesson, "([^"]+)"\)', re.MULTILINE)
 _MEASURED = re.compile(r'^measured\(lesson, "([^"]+)"\)', re.MULTILINE)
 _CHECK = re.compile(r'\bexercise\("([^"]+)"\)\.check\(')
@@ -64,6 +66,9 @@ def for_reading(notebook: nbformat.NotebookNode, recording: Recording) -> nbform
         elif estimated := _ESTIMATE.search(cell.source):
             cell.outputs = []
             cells.append(_text_after(cell, _number_form(_estimate(estimated[1]), recording.counted)))
+        elif drawing := _DRAW.search(cell.source):
+            cell.outputs = []
+            cells.append(_text_after(cell, _to_draw(_drawing(drawing[1]))))
         elif _QUIZ.search(cell.source):
             cell.outputs = []
             cells.append(_text_after(cell, quiz_page(_title(notebook))))
@@ -170,7 +175,7 @@ def _answering_cells(notebook: nbformat.NotebookNode) -> Iterator[nbformat.Noteb
         if cell.cell_type == "code":
             if predicted or "hide-output" in cell.metadata.get("tags", ()):
                 yield cell
-            predicted = predicted or any(asks.search(cell.source) for asks in (_PREDICT, _ESTIMATE))
+            predicted = predicted or any(asks.search(cell.source) for asks in (_PREDICT, _ESTIMATE, _DRAW))
 
 
 def _title(notebook: nbformat.NotebookNode) -> str:
@@ -183,6 +188,19 @@ def _prediction(name: str) -> Prediction:
 
 def _estimate(name: str) -> Estimate:
     return next(each for chapter in CHAPTERS for each in chapter.estimates if each.name == name)
+
+
+def _drawing(name: str) -> Drawing:
+    return next(each for chapter in CHAPTERS for each in chapter.drawings if each.name == name)
+
+
+def _to_draw(drawing: Drawing) -> str:
+    """Return a question that a notebook has a picture drawn for; a page can be answered on paper."""
+    return (
+        f"**Draw:** {_plain(drawing.question)}\n\n{_plain(', '.join(drawing.tasks))}\n\n"
+        f"*Draw it on paper before you unfold the rest. In the notebook, for whoever [takes the "
+        f"course](../index.md#take-the-course), there are buttons to do so.*"
+    )
 
 
 def _slug(name: str) -> str:

@@ -42,7 +42,7 @@ def _homes(environ: Mapping[str, str]) -> set[str]:
 
 
 def _users(environ: Mapping[str, str]) -> set[str]:
-    login = re.match(r"\w+://([^:@/]*)", environ.get("WORKQ_BROKER_URL", ""))
+    login = re.match(r"\s*\w+://([^:@/]*).*@", environ.get("WORKQ_BROKER_URL", ""))
     names = {*map(environ.get, _USER_VARIABLES), *(account.pw_name for account in _account())}
     return {name for name in (*names, login and unquote(login[1])) if name}
 

@@ -45,7 +45,7 @@ def test_the_way_in(endpoint: Endpoint, broker: Broker) -> None:
 
 def test_wrong_password(endpoint: Endpoint) -> None:
     text = refusal(replace(endpoint, password="not the password", named_by="WORKQ_BROKER_URL"), LoginRefusedError)
-    assert f"refused user {endpoint.username!r}: the name or the password is wrong" in text
+    assert f"refused the login of user {endpoint.username!r}." in text
     assert "Correct the login in WORKQ_BROKER_URL" in text
 
 

@@ -43,7 +43,7 @@ def lab(broker: Broker, tmp_path: Path) -> Iterator[Lab]:
     with subprocess.Popen(
         ["make", "--old-file=setup", "lab", f"BIN={BIN}", "LAB_ARGS=--no-browser --port 0"],
         cwd=ROOT,
-        env={**os.environ, **folders},
+        env={**os.environ, **folders, "JUPYTER_GATEWAY_URL": "http://127.0.0.1:9"},  # another machine's kernels
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -32,6 +32,7 @@ class Books:
         begun: How often a callback began with it.
         acked: How often a callback acknowledged it, or could have with an ack of several.
         found: How often it was in its queue at the end.
+        held: How many of a queue's messages RabbitMQ had sent to who read no more, and not taken back by then.
         in_flight: How often it was published, or answered, and nothing shows that this arrived before its channel
             was lost.
         told: In which places the log had it then, and how often.
@@ -41,6 +42,7 @@ class Books:
     begun: Counter[Task] = field(default_factory=Counter)
     acked: Counter[Task] = field(default_factory=Counter)
     found: Counter[Task] = field(default_factory=Counter)
+    held: Counter[str] = field(default_factory=Counter)
     in_flight: Counter[Task] = field(default_factory=Counter)
     told: dict[Task, Counter[str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -114,8 +116,9 @@ def audit(books: Books, auto_ack: Mapping[str, bool]) -> Iterator[str]:
 
 def could_be_unknown(books: Books, task: Task, auto_ack: bool) -> int:
     """Return how many copies of a task nobody can know of: those in flight, and what was sent to who read no more."""
-    unread = books.sent[task] - books.begun[task] - books.found[task] if auto_ack else 0
-    return books.in_flight[task] + max(0, unread)
+    worked, most = (books.begun, books.sent[task]) if auto_ack else (books.acked, books.held[task[0]])
+    unread = books.sent[task] - worked[task] - books.found[task]
+    return books.in_flight[task] + max(0, min(unread, most))
 
 
 def unknown(books: Books) -> int:

@@ -446,7 +446,9 @@ class _Run:
         self.lesson.take_stock(min(_AGREE_SECONDS, self.remaining))
         self.books.told = told_by(self.lesson.ledger())
         parameters = self.broker.connection_parameters(self.lesson.virtual_host)
-        self.books.look(parameters, sorted(self.lesson.queue_counts()))
+        counts = self.lesson.queue_counts()
+        self.books.held.update({name: known.unacknowledged for name, known in counts.items()})
+        self.books.look(parameters, sorted(counts))
         crashed = bool(self.happened["broker crashed"] or self.happened["disk full under the broker"])
         self.books.tell_in_flight(self.wires, crashed=crashed)
 

@@ -64,6 +64,14 @@ def test_what_was_sent_under_auto_ack_and_seen_by_nobody_may_be_unknown() -> Non
     assert most_unknown(books({"unknown": 1}), {"q1": False}) == 0
 
 
+def test_what_the_broker_holds_for_who_reads_no_more_may_be_unknown() -> None:
+    held = books({"unknown": 1})
+    held.held["q1"] = 1
+    assert not list(audit(held, {}))
+    held.acked[ONE] = 1
+    assert list(audit(held, {}))
+
+
 def test_a_task_is_known_by_its_name_however_long_it_is() -> None:
     log = EventLog()
     log.record("published", "p", "q1", "m", "publisher-1 12...".ljust(59) + "…")

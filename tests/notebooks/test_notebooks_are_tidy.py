@@ -197,7 +197,9 @@ def test_each_experiment_begins_with_an_empty_lesson(path: Path) -> None:
             if re.search(r"^lesson = \w+\(", cell.source, re.MULTILINE):
                 opened = section
             if re.search(
-                r"^(predict|compare|estimate|measured|check)\(lesson|^lesson\.check\(", cell.source, re.MULTILINE
+                r"^(predict|compare|estimate|measured|draw|drawn|check)\(lesson|^lesson\.check\(",
+                cell.source,
+                re.MULTILINE,
             ):
                 assert section == opened or section in GOES_ON, f"{section}: {cell.source}"
 
@@ -207,7 +209,8 @@ def test_nothing_in_it_gives_an_answer_away(path: Path) -> None:
     text = " ".join(json.dumps(read(path), ensure_ascii=False).replace('\\"', '"').split())
     for prediction in PREDICTIONS.values():
         assert not [choice for choice in prediction.choices if choice.why in text], prediction.name
-    assert not [each.name for chapter in CHAPTERS for each in chapter.estimates if each.why in text]
+    drawn_or_counted = [each for chapter in CHAPTERS for each in (*chapter.estimates, *chapter.drawings)]
+    assert not [each.name for each in drawn_or_counted if each.why in text]
     for exercise in EXERCISES.values():
         assert exercise.read().solution not in [cell.source for cell in code_cells(read(path))]
         assert not [hint for hint in exercise.hints if hint in text], exercise.name
@@ -244,13 +247,35 @@ def test_a_chapter_knows_the_sections_that_ask_for_its_checks(chapter: Any) -> N
             section = cell.source.splitlines()[0].removeprefix("## ")
             optional |= {section} if "**Optional:**" in cell.source else set()
         asked |= {
-            (name, section) for name in re.findall(r'(?:check|predict|estimate)\((?:lesson, )?"([^"]+)"', cell.source)
+            (name, section)
+            for name in re.findall(r'(?:check|predict|estimate|draw)\((?:lesson, )?"([^"]+)"', cell.source)
         }
     assert set(chapter.sections.items()) <= asked
     assert {(each.name, each.section) for each in chapter.predictions if each.section} <= asked
-    assert {(each.name, each.section) for each in chapter.estimates} <= asked
+    assert {(each.name, each.section) for each in (*chapter.estimates, *chapter.drawings)} <= asked
     for name, title in asked:
         assert title not in optional or name in chapter.optional, f"a lesson is done without {title!r}"
+
+
+def sections(path: Path) -> dict[str, list[Any]]:
+    """Return the cells of each section, by its title."""
+    found: dict[str, list[Any]] = {}
+    cells: list[Any] = []
+    for cell in read(path).cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("## "):
+            cells = found.setdefault(cell.source.splitlines()[0].removeprefix("## "), [])
+        cells.append(cell)
+    return found
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS[1:], ids=lambda path: path.stem)
+def test_each_section_closes_with_something_to_do(path: Path) -> None:
+    """The first one sets the table; an exercise, and what is optional, has enough to do."""
+    for title, cells in list(sections(path).items())[1:]:
+        code = [cell for cell in cells if cell.cell_type == "code"]
+        exempt = title in ("What you have seen", "Read more") or title.startswith("Exercise: ")
+        if not exempt and not any("optional:" in cell.source.lower() for cell in cells):
+            assert "your-turn" in code[-1].metadata.get("tags", ()), title
 
 
 def test_every_lesson_asks_and_sets_exercises() -> None:

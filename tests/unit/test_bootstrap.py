@@ -429,7 +429,11 @@ def test_a_file_system_without_locks_is_no_reason_to_stop(
             "there is no file of certificates at /no/such.pem; correct that where it is named",
         ),
         ("ProxyError('Cannot connect to proxy.')", "PIP_PROXY=http://other:3128, HTTPS_PROXY=socks5://proxy:1080"),
-        ("invalid peer certificate: UnknownIssuer", "the TLS certificate of the package index is"),
+        (
+            "invalid peer certificate: UnknownIssuer",
+            "the TLS certificate of the package index is not trusted (SSL_CERT_FILE=/no/such.pem)",
+        ),
+        ("tunnel error: failed to create underlying connection", "HTTPS_PROXY=socks5://proxy:1080"),
         ("ERROR: Could not install: Missing dependencies for SOCKS support.", "HTTPS_PROXY=socks5://proxy:1080"),
         ("HTTP status client error (401 Unauthorized) for url", "the package index refused the login"),
         ("error: failed to write: No space left on device (os error 28)", "no room is left"),
@@ -453,7 +457,11 @@ def test_each_failure_of_an_installer_has_its_own_reason_first(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: str, reason: str
 ) -> None:
     commands = load("commands")
-    environ = {"HTTPS_PROXY": "socks5://anna:s3cret@proxy:1080", "PIP_PROXY": "http://anna:s3cret@other:3128"}
+    environ = {
+        "HTTPS_PROXY": "socks5://anna:s3cret@proxy:1080",
+        "PIP_PROXY": "http://anna:s3cret@other:3128",
+        "SSL_CERT_FILE": "/no/such.pem",
+    }
     with pytest.raises(commands.SetupError) as caught:
         commands.run([sys.executable, "-c", f"import sys; sys.exit({words!r})"], tmp_path, "uv failed", environ)
     first, *rest = str(caught.value).splitlines()

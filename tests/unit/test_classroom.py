@@ -189,7 +189,7 @@ def workq_class(tmp_path: Path, port: int, *command: str) -> Result:
     [
         (
             [answer("401 Unauthorized", {"error": "not_authorized", "reason": "Not_Authorized"})],
-            "refused the administrator 'teacher': the name or the password is wrong. Correct the login",
+            "refused the login of the administrator 'teacher'. Correct it",
         ),
         (
             [answer("401 Unauthorized", {"error": "not_authorised", "reason": "Not management user"})],

@@ -65,7 +65,6 @@ def refusal(endpoint: Endpoint, kind: type[WorkqError]) -> str:
 def test_nothing_listens() -> None:
     text = refusal(endpoint_at(*free_ports(1)), BrokerUnreachableError)
     assert "Connection refused" in text
-    assert "Is it running?" in text
     assert "workq doctor" in text
 
 
@@ -302,7 +301,7 @@ def test_406_says_which_argument_differs_and_how() -> None:
         (
             pika.exceptions.ProbableAuthenticationError("ConnectionClosedByBroker: (403) 'ACCESS_REFUSED'"),
             LoginRefusedError,
-            ("user 'anna'", "name or the password is wrong", "WORKQ_BROKER_URL"),
+            ("refused the login of user 'anna'. Correct the login in WORKQ_BROKER_URL",),
         ),
         (
             pika.exceptions.ProbableAccessDeniedError(
@@ -375,7 +374,7 @@ def test_406_says_which_argument_differs_and_how() -> None:
                 )
             ),
             BrokerUnreachableError,
-            ("refused", "Is it running?"),
+            ("refused", "workq doctor"),
         ),
         (socket.gaierror(-2, "Name or service not known"), BrokerUnreachableError, ("Name or service",)),
         (TimeoutError(), BrokerUnreachableError, ("did not answer in time",)),

@@ -25,6 +25,25 @@ def deliver(consumer: Consumer, tag: int) -> None:
     consumer._on_message(None, method, properties, b"T")  # type: ignore[arg-type]
 
 
+def consuming(log: EventLog, auto_ack: bool, connection: Any) -> Consumer:
+    host: Any = SimpleNamespace(name="w", ended=lambda *_: None)
+    consumer = Consumer(host, ConsumerOptions("q", auto_ack), pika.ConnectionParameters(), Book(log))
+    consumer._channel = WorkerChannel(consumer, 1)
+    consumer._life.connection = connection
+    consumer._observer.sent(1, Basic.Consume(queue="q", consumer_tag="w", no_ack=auto_ack))
+    return consumer
+
+
+def test_who_is_killed_while_it_says_goodbye_gets_nothing_more() -> None:
+    log = EventLog()
+    consumer = consuming(log, False, SimpleNamespace(is_open=False, is_closed=False, is_closing=True))
+    deliver(consumer, 1)
+    consumer.cut("killed")
+    deliver(consumer, 2)
+    consumer.ended()
+    assert [f"{event.kind} {event.mark}" for event in log] == ["delivered m1", "killed None", "requeued m1"]
+
+
 @pytest.mark.parametrize(
     ("auto_ack", "expected"),
     [
@@ -34,11 +53,7 @@ def deliver(consumer: Consumer, tag: int) -> None:
 )
 def test_a_killed_worker_gets_nothing_but_what_nobody_else_will_get(auto_ack: bool, expected: list[str]) -> None:
     log = EventLog()
-    host: Any = SimpleNamespace(name="w", ended=lambda *_: None)
-    consumer = Consumer(host, ConsumerOptions("q", auto_ack), pika.ConnectionParameters(), Book(log))
-    consumer._channel = WorkerChannel(consumer, 1)
-    consumer._life.connection = SimpleNamespace(is_open=True, _transport=None)  # type: ignore[assignment]
-    consumer._observer.sent(1, Basic.Consume(queue="q", consumer_tag="w", no_ack=auto_ack))
+    consumer = consuming(log, auto_ack, SimpleNamespace(is_open=True, _transport=None))
     deliver(consumer, 1)
     assert consumer.cut_at_once("killed")
     deliver(consumer, 2)  # it was in the socket's buffer

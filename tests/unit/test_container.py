@@ -55,7 +55,10 @@ def test_what_dockers_library_makes_of_odd_settings_is_a_sentence(
         (tmp_path / "config.json").write_text(value)
         value = str(tmp_path)
     monkeypatch.setenv(variable, value)
-    assert words in why_not_started()
+    text = why_not_started()
+    assert words in text
+    assert value in text
+    assert ".. " not in text
 
 
 @pytest.mark.parametrize(

@@ -53,10 +53,10 @@ def test_a_faulty_source_is_refused(text: str, message: str) -> None:
 def test_each_exercise_of_the_course_is_complete(known: Exercise) -> None:
     source = known.read()
     assert source.exercise != source.solution
-    for code in source:
+    for code, most in zip(source, (10, 14), strict=True):
         compile(code, known.source, "exec")
         lines = code.splitlines()
-        assert len(lines) <= 10
+        assert len(lines) <= most
         assert max(map(len, lines)) <= 100
         assert not any(line.strip().startswith(("#:", "#|")) for line in lines)
     assert len(known.hints) >= 2

@@ -49,5 +49,5 @@ def test_too_little_address_space_is_told_before_erlang_ends_without_a_word(monk
     found = {finding.name: finding for finding in diagnose({"WORKQ_BROKER": "node"})}
     assert found["private node"].verdict == "bad"
     assert "only 2000 MB" in found["private node"].found
-    assert "ulimit -v unlimited" in found["private node"].mend
+    assert "ulimit -v unlimited" in found["private node"].found
     assert found["will be used"].verdict == "bad"

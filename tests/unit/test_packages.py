@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -114,6 +116,17 @@ def test_an_erlang_that_does_not_run_here_is_no_matter_of_the_network(programs: 
     with pytest.raises(PackagesError, match=r"erlexec failed: libfoo\.so\.3 is missing\. Try again\. Or ") as caught:
         unpack(programs, tmp_path / "cache")
     assert "network" not in str(caught.value)
+
+
+def test_a_folder_where_no_program_may_run_is_named_before_anything_is_fetched(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed_erlang(programs, f"touch {tmp_path}/ran")
+    monkeypatch.setattr(os, "statvfs", lambda _folder: SimpleNamespace(f_flag=os.ST_NOEXEC))
+    with pytest.raises(PackagesError, match=r"mounted noexec.*Set WORKQ_CACHE_DIR") as caught:
+        unpack(programs, tmp_path / "cache")
+    assert str(tmp_path / "cache") in str(caught.value)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_half_unpacked_cache_is_never_used(tmp_path: Path) -> None:

@@ -36,16 +36,16 @@ def test_the_time_is_what_the_lesson_says(chapter: Chapter) -> None:
     assert told
     (row,) = [row for row in rows(section("Time")) if row[0] == f"[{chapter.title}](../notebooks/{chapter.notebook})"]
     assert row[1] == told[1]
-    counts = (
-        f"{len(chapter.predictions) + len(chapter.estimates)} predictions, {len(chapter.exercises)} exercises, a quiz"
-    )
+    asked = [*chapter.predictions, *chapter.estimates, *chapter.drawings]
+    counts = f"{len(asked)} predictions, {len(chapter.exercises)} exercises, a quiz"
     assert row[3] == (counts if chapter.predictions else "none, a quiz")
 
 
 @lessons
 def test_it_says_what_each_prediction_hunts(chapter: Chapter) -> None:
     told = rows(section(chapter.title))
-    assert [row[0] for row in told] == [each.name for each in (*chapter.predictions, *chapter.estimates)]
+    asked = (*chapter.predictions, *chapter.estimates, *chapter.drawings)
+    assert [row[0] for row in told] == [each.name for each in asked]
     for _, misconception, question in told:
         assert len(misconception.split()) >= 5
         assert question.endswith("?")

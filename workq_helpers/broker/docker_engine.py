@@ -42,6 +42,9 @@ __all__ = [
     "translated",
 ]
 
+#: What Docker's library reads of the environment beside the address.
+_SETTINGS = ("DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+
 #: What Docker's library raises.
 DOCKER_ERRORS = (docker.errors.DockerException, requests.exceptions.RequestException)
 
@@ -133,8 +136,11 @@ def _unavailable(error: BaseException) -> DockerUnavailableError:
         return DockerUnavailableError(
             f"Docker does not run{asked_for}. Start Docker Desktop, or `sudo systemctl start docker`. {other_way}"
         )
+    settings = ", ".join(f"{name}={os.environ[name]}" for name in _SETTINGS if os.environ.get(name))
+    among = f" with {settings}" if settings else ""
     return DockerUnavailableError(
-        f"Docker can't be used{_where('')}: {without_login(str(error))}. See what `docker info` says. {other_way}"
+        f"Docker can't be used{_where('')}{among}: {without_login(str(error)).rstrip('.')}. See what `docker info` "
+        f"says. {other_way}"
     )
 
 

@@ -120,7 +120,7 @@ def why_unavailable(environ: Mapping[str, str]) -> str:
             f"to use: export DOCKER_HOST=unix://{others[0]}"
         )
     if place.named_by or shutil.which("docker", path=environ.get("PATH")):
-        return f"Docker is installed but does not run: there is no socket at {place.socket}{named}. Start Docker."
+        return f"Docker does not run: there is no socket at {place.socket}{named}. Start Docker."
     return f"Docker is not installed: there is neither a socket at {place.socket} nor a command of it. Install it."
 
 

@@ -39,7 +39,7 @@ class Finding:
         name: What.
         verdict: ``"ok"``, ``"warn"`` (does not matter as things are) or ``"bad"`` (keeps the course from working).
         found: What was seen, in a sentence.
-        mend: What to do about it; ``""`` where nothing need be done.
+        mend: What to do about it; ``""`` where nothing need be done, or where what was seen says so itself.
         works: Whether a broker can be had there, where it is a source of one.
     """
 
@@ -63,7 +63,7 @@ def diagnose(environ: Mapping[str, str] = ENVIRON) -> list[Finding]:
         choice = BrokerChoice.from_environ(environ)
         folders = Folders.from_environ(environ)
     except InvalidArgumentError as error:
-        return [Finding("settings", "bad", str(error), "Correct that variable, then run `workq doctor` again.")]
+        return [Finding("settings", "bad", str(error))]
     if choice.uses_url:
         return [_url(environ)]
     running, state = _running(folders, environ)
@@ -104,7 +104,7 @@ def _url(environ: Mapping[str, str]) -> Finding:
         endpoint = endpoint_from_url(environ)
         told = _walked(endpoint)
     except (BrokerError, InvalidArgumentError) as error:
-        return Finding("broker", "bad", str(error), "Correct WORKQ_BROKER_URL, or unset it.")
+        return Finding("broker", "bad", str(error))
     found = f"WORKQ_BROKER_URL names it, at {endpoint.host}:{endpoint.port}, and it will be used. {told.found}"
     return Finding("broker", told.verdict, found, told.mend)
 
@@ -130,7 +130,7 @@ def _running(folders: Folders, environ: Mapping[str, str]) -> tuple[Status | Non
     try:
         status = commands.status(environ)
     except BrokerError as error:
-        return None, [Finding("course broker", "bad", str(error), "Run `workq broker stop`.")]
+        return None, [Finding("course broker", "bad", str(error))]
     if status is None and (reason := why_not_writable(folders.runtime)):
         found = f"None runs, and none can be started: nothing can be kept in {folders.runtime} ({reason})."
         mend = "Free some room there, or set WORKQ_RUNTIME_DIR to a folder that you may write to."
@@ -150,9 +150,7 @@ def _course_broker(status: Status, environ: Mapping[str, str]) -> Finding:
         address = {BROKER_URL: commands.url(environ), MANAGEMENT_URL: status.management_url}
         told = _walked(replace(endpoint_from_url(address), named_by=""))
     except BrokerError as error:
-        return Finding(
-            "course broker", "bad", str(error), "Restart it: `workq broker stop`, then `workq broker start`."
-        )
+        return Finding("course broker", "bad", str(error))
     found = f"{status.phase}, {status.description}, used by {status.shares}. {told.found}"
     return Finding("course broker", told.verdict, found, told.mend)
 
@@ -170,8 +168,7 @@ def _docker(choice: BrokerChoice, environ: Mapping[str, str]) -> Finding | None:
         except BrokerError as error:
             reason = str(error)
     verdict: Verdict = "bad" if choice.forced else "warn"
-    found, _, mend = reason.rpartition(". ")
-    return Finding("Docker", verdict, f"{found}.", mend, works=False)
+    return Finding("Docker", verdict, reason, works=False)
 
 
 def _image(image: str, here: bool, last: bool) -> Finding:
@@ -190,8 +187,7 @@ def _node(choice: BrokerChoice, folders: Folders, environ: Mapping[str, str]) ->
     if not choice.allows("node"):
         return None
     if reason := address_space.why_too_little():
-        found, _, mend = reason.partition(". ")
-        return Finding("private node", "bad" if choice.forced else "warn", f"{found}.", mend, works=False)
+        return Finding("private node", "bad" if choice.forced else "warn", reason, works=False)
     too_old = ""
     for installation in find_installations(environ):
         if installation.supported:
@@ -207,7 +203,7 @@ def _node(choice: BrokerChoice, folders: Folders, environ: Mapping[str, str]) ->
     return Finding(
         "private node",
         "bad" if choice.forced else "warn",
-        f"{too_old}There is no rabbitmq-server here, and this is neither Debian nor Ubuntu.",
+        f"{too_old}There is no rabbitmq-server here, nor the programs of Debian and Ubuntu that fetch and unpack one.",
         "Install it, for example with `brew install rabbitmq` or your system's package manager.",
         works=False,
     )

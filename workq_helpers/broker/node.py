@@ -211,7 +211,7 @@ class NodeServer:
 
     def _prepare(self) -> Endpoint:
         open_files.allow_enough()
-        if reason := open_files.why_too_few() or address_space.why_too_little():
+        if reason := open_files.why_too_few() or address_space.why_too_little() or processes.why_unseen():
             raise BrokerStartError(reason)
         # A node by itself is a cluster of one.
         member = self._member or members(1)[0]

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -168,8 +169,8 @@ class _Apt:
         missing = [program for program in PROGRAMS if shutil.which(program, path=environ.get("PATH")) is None]
         if missing:
             raise PackagesError(
-                f"RabbitMQ can't be unpacked from packages here: there is no {missing[0]}, so this is neither Debian "
-                f"nor Ubuntu. {_OTHERWISE}"
+                f"RabbitMQ can't be unpacked from packages here: there is no {missing[0]} on PATH, which Debian "
+                f"and Ubuntu have. {_OTHERWISE}"
             )
         self.environ = dict(environ) | {"LC_ALL": "C"}
         self._private = private
@@ -273,6 +274,11 @@ def _failure(program: str, text: str) -> PackagesError:
 
 
 def _unpack(apt: _Apt, folder: Path, progress: Progress) -> Installation:
+    if sys.platform == "linux" and os.statvfs(folder).f_flag & os.ST_NOEXEC:
+        raise PackagesError(
+            f"No program may run that is in {folder} (its file system is mounted noexec), where RabbitMQ would be "
+            f"unpacked. Set WORKQ_CACHE_DIR to a folder on another. {_OTHERWISE}"
+        )
     progress("Looking for RabbitMQ's packages")
     stage = folder / "stage"
     shutil.rmtree(stage, ignore_errors=True)

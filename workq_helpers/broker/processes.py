@@ -11,7 +11,7 @@ from typing import IO
 
 import psutil
 
-__all__ = ["at_home_in", "bare", "children", "is_supervisor", "kill", "spawn", "supervisors"]
+__all__ = ["at_home_in", "bare", "children", "is_supervisor", "kill", "spawn", "supervisors", "why_unseen"]
 
 # The kernel kills the process as soon as the thread that started it ends (PR_SET_PDEATHSIG is 1, SIGKILL 9), and
 # that outlives exec. The parent may be gone already when this runs, so it looks afterwards.
@@ -93,6 +93,18 @@ def is_supervisor(pid: int) -> bool:
 def children() -> list[psutil.Process]:
     """Return the descendants of this process."""
     return psutil.Process().children(recursive=True)
+
+
+def why_unseen() -> str:
+    """Return in a sentence why no process can be followed or put away here, ``""`` if each can."""
+    try:
+        psutil.Process()
+    except psutil.NoSuchProcess:
+        return (
+            "/proc says nothing of this process, and the course follows its processes there. Mount it, as root: "
+            "mount -t proc proc /proc"
+        )
+    return ""
 
 
 def kill(processes: Iterable[psutil.Process], timeout: float = 10.0) -> None:

@@ -336,8 +336,8 @@ class Classroom:
             yield
         except LoginRefusedError as error:
             raise LoginRefusedError(
-                f"RabbitMQ at {url} refused the administrator {user!r}: the name or the password is wrong. Correct "
-                "the login in the broker's URL (special characters percent-encoded)."
+                f"RabbitMQ at {url} refused the login of the administrator {user!r}. Correct it in the broker's URL "
+                "(special characters percent-encoded)."
             ) from error
         except ManagementUnavailableError as error:
             if "tag 'management'" in str(error):

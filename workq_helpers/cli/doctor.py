@@ -14,7 +14,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from workq_helpers.broker import Finding, diagnose, open_files, try_node
+from workq_helpers.broker import Finding, diagnose, open_files, processes, try_node
 from workq_helpers.broker.folders import why_not_writable
 from workq_helpers.cli.jupyter_folders import unwritable, without_saving
 from workq_helpers.cli.lab import FIRST_LESSON, course_folder
@@ -90,8 +90,7 @@ def _impostors(lessons: Path) -> Finding:
     """Look where a kernel looks: in the folder of its notebook first."""
     found = find_impostors(path=[str(lessons), *sys.path])
     for file in sorted(found, key=lambda file: file_names(file) not in INSTALLED):
-        said, _, mend = sentence(file).partition(". ")
-        return Finding("Modules", "bad" if file_names(file) in INSTALLED else "warn", f"{said}.", mend)
+        return Finding("Modules", "bad" if file_names(file) in INSTALLED else "warn", sentence(file))
     for file in find_impostors(path=PYTHON_SETTINGS.get("PYTHONPATH", "").split(os.pathsep)):
         mend = (
             "`make lab` and `workq` do without PYTHONPATH; a kernel that another program starts does not: rename that "
@@ -102,9 +101,8 @@ def _impostors(lessons: Path) -> Finding:
 
 
 def _machine() -> Finding:
-    if reason := open_files.why_too_few():
-        sentence, _, mend = reason.partition(". ")
-        return Finding("Machine", "bad", f"{sentence}.", mend)
+    if reason := open_files.why_too_few() or processes.why_unseen():
+        return Finding("Machine", "bad", reason)
     try:
         socket.getaddrinfo("localhost", None)
     except OSError as error:
@@ -119,8 +117,7 @@ def _settings() -> list[Finding]:
         seconds_per_dot()
         folder = data_folder()
     except WorkqError as error:
-        found, _, mend = str(error).partition(". ")
-        return [Finding("Settings", "bad", f"{found}.", mend)]
+        return [Finding("Settings", "bad", str(error))]
     if reason := why_not_writable(folder):
         mend = "What you have done is forgotten then: set WORKQ_DATA_DIR to a folder that you may write to."
         return [Finding("Settings", "warn", f"your progress can't be kept in {folder} ({reason})", mend)]
@@ -162,9 +159,8 @@ def _folder(here: Path) -> Finding:
         mend = "Run `workq` in the folder of the course, or copy the lessons: workq course copy DIR"
         return Finding("Lessons", "bad", f"there is no {FIRST_LESSON} in {folder}", mend)
     notebooks = (folder / FIRST_LESSON).parent
-    sentence, _, mend = without_saving(notebooks).partition(". ")
-    if sentence:
-        return Finding("Lessons", "warn", sentence, mend)
+    if reason := without_saving(notebooks):
+        return Finding("Lessons", "warn", reason)
     return Finding("Lessons", "ok", str(notebooks))
 
 

@@ -18,6 +18,7 @@ from jupyter_client.manager import KernelManager
 
 from workq_helpers.broker import open_files
 from workq_helpers.cli import kernels
+from workq_helpers.cli.jupyter_folders import put_stand_ins
 
 __all__ = ["main"]
 
@@ -30,6 +31,7 @@ START_SECONDS = 60.0
 def main() -> None:
     """Try it in the folder that is given, and print what came of it as JSON."""
     open_files.allow_enough()  # as `make lab` does
+    put_stand_ins(os.environ)
     folder = Path(sys.argv[1])
     told = _trial(folder, os.environ)
     if told["failure"]:
@@ -70,11 +72,19 @@ def _kernel(folder: Path, environ: Mapping[str, str], said: Any) -> Iterator[Any
 
 def _run(client: Any) -> str:
     """Run the cell, and return how it failed, ``""`` if it did not."""
+    said: list[str] = []
+
+    def hear(message: dict[str, Any]) -> None:
+        said.extend(message["content"].get("text", "").split("\n"))
+
     try:
-        content = client.execute_interactive(CELL, timeout=START_SECONDS, output_hook=lambda _message: None)["content"]
+        content = client.execute_interactive(CELL, timeout=START_SECONDS, output_hook=hear)["content"]
     except (TimeoutError, Empty):
         return f"`{CELL}` did not end within {START_SECONDS:.0f} s in the kernel"
-    return f"{content['ename']}: {content['evalue']}" if content["status"] == "error" else ""
+    if content["status"] != "error":
+        return ""
+    # What a library logs of its trouble names the file that its exception may not name.
+    return "; ".join([f"{content['ename']}: {content['evalue']}", *list(filter(None, said))[-1:]])
 
 
 if __name__ == "__main__":

@@ -16,10 +16,10 @@ from pathlib import Path
 import psutil
 
 from workq_helpers import broker as brokers
-from workq_helpers.broker import open_files
+from workq_helpers.broker import open_files, processes
 from workq_helpers.cli import kernels
 from workq_helpers.cli.jupyter_folders import put_stand_ins, without_saving
-from workq_helpers.errors import WorkqError
+from workq_helpers.errors import BrokerStartError, WorkqError
 from workq_helpers.waiting import wait_until
 
 __all__ = ["course_folder", "end_with_process", "lab_arguments", "open_lab"]
@@ -107,6 +107,8 @@ def lab_arguments(arguments: Sequence[str], folder: Path, as_root: bool) -> list
         "--LabApp.default_url": f"/lab/tree/{FIRST_LESSON}",
         # Else a lesson may get another environment's kernel, which has nothing of what it imports.
         "--ServerApp.kernel_spec_manager_class": "workq_helpers.cli.kernels.LessonKernels",
+        # Nor one of another machine, though JUPYTER_GATEWAY_URL names it: no broker of the course is there.
+        "--GatewayClient.url": "",
         # No news and no updates: both would ask the Internet, and the first asks the learner too.
         "--LabApp.news_url": "None",
         "--LabApp.check_for_updates_class": "jupyterlab.handlers.announcements.NeverCheckForUpdate",
@@ -137,7 +139,12 @@ def end_with_process(process_id: int) -> None:
 
     Args:
         process_id: The process to follow.
+
+    Raises:
+        BrokerStartError: No process can be followed here.
     """
+    if reason := processes.why_unseen():
+        raise BrokerStartError(reason)
     try:
         followed = psutil.Process(process_id)
     except psutil.NoSuchProcess:

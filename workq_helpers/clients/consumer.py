@@ -469,6 +469,7 @@ class Consumer:
             self._send_now()
         if connection is None or not connection.is_open:
             self._end_as(state, error)
+            self._observer.dead = True  # what comes while it still says goodbye is for others
             self._record_end()
             self._life.abandon()
         elif pika_private.unsent_bytes(connection) and self._flush_turns < _FLUSH_TURNS:

@@ -135,7 +135,7 @@ def probe(endpoint: Endpoint, timeout: float = 5.0) -> Version:
     Raises:
         BrokerUnreachableError: If nothing answers there.
         UnsupportedBrokerError: If what answers is no RabbitMQ, or one older than `OLDEST_VERSION`.
-        LoginRefusedError: If the user name or the password is wrong.
+        LoginRefusedError: If the user name or the password is refused.
         VirtualHostRefusedError: If the virtual host is missing or closed to the user.
     """
     version = _supported_version(_greeting(endpoint, timeout), endpoint)
@@ -357,14 +357,14 @@ def _translated(
         return _connection_closed(error.reply_code, error.reply_text, endpoint, queue)
     if isinstance(error, pika.exceptions.IncompatibleProtocolError):
         return UnsupportedBrokerError(
-            f"What listens{_at(endpoint)} hung up at AMQP's first words: it is no RabbitMQ, or expects TLS. "
-            f"{_look(endpoint)}"
+            f"What listens{_at(endpoint)} hung up at AMQP's first words, as what is no RabbitMQ does, and one "
+            f"that expects TLS. {_look(endpoint)}"
         )
     if isinstance(error, pika.exceptions.AMQPHeartbeatTimeout):
         return ConnectionLostError(
-            f"The connection to RabbitMQ{_at(endpoint)} was dropped: no heartbeat came for too long. The "
-            "machine slept, the network failed, or a callback kept the connection's own thread busy. Open "
-            "a new connection."
+            f"The connection to RabbitMQ{_at(endpoint)} was dropped: no heartbeat came for too long, as where "
+            "a machine sleeps, the network fails, or a callback keeps the connection's own thread busy. Open a new "
+            "connection."
         )
     if isinstance(error, pika.exceptions.ConnectionBlockedTimeout):
         return ConnectionLostError(
@@ -471,7 +471,7 @@ def _connection_closed(code: int, text: str, endpoint: Endpoint | None, queue: s
 
 
 def _login_refused(endpoint: Endpoint | None) -> LoginRefusedError:
-    user = f" user {endpoint.username!r}" if endpoint else " the user"
+    user = f" of user {endpoint.username!r}" if endpoint else ""
     guest = (
         " The user 'guest' may log in from the broker's own machine only."
         if endpoint is None or endpoint.username == "guest"
@@ -479,8 +479,7 @@ def _login_refused(endpoint: Endpoint | None) -> LoginRefusedError:
     )
     encoded = " Special characters of a URL are percent-encoded." if endpoint and endpoint.named_by else ""
     return LoginRefusedError(
-        f"RabbitMQ{_at(endpoint)} refused{user}: the name or the password is wrong.{guest} "
-        f"{_step(endpoint, 'Correct the login')}{encoded}"
+        f"RabbitMQ{_at(endpoint)} refused the login{user}.{guest} {_step(endpoint, 'Correct the login')}{encoded}"
     )
 
 
@@ -520,14 +519,14 @@ def _tls_failed(error: ssl.SSLError, endpoint: Endpoint | None) -> BrokerUnreach
             f"{CERTIFICATE_ADVICE}"
         )
     if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER_FAILURE" in str(error):
-        step = "It probably expects no TLS there: write the address as amqp:// (usually with port 5672)."
+        step = "It answered without TLS: write the address as amqp:// (usually with port 5672)."
     else:
         step = _look(endpoint)
     return BrokerUnreachableError(f"TLS with the server{_at(endpoint)} failed: {_reason(error)}. {step}")
 
 
 def _unreachable(reason: str, endpoint: Endpoint | None) -> BrokerUnreachableError:
-    return BrokerUnreachableError(f"No RabbitMQ answers{_at(endpoint)}: {reason}. Is it running? {_look(endpoint)}")
+    return BrokerUnreachableError(f"No RabbitMQ answers{_at(endpoint)}: {reason}. {_look(endpoint)}")
 
 
 def _look(endpoint: Endpoint | None) -> str:

@@ -263,8 +263,8 @@ class Management:
         if code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             if reason in ("Login failed", "Not_Authorized"):
                 return LoginRefusedError(
-                    f"The management API at {self._url} refused user {user!r} ({code} {reason}): the name "
-                    f"or the password is wrong. {self._endpoint.advice('Correct the login')}"
+                    f"The management API at {self._url} refused the login of user {user!r} ({code} "
+                    f"{reason}). {self._endpoint.advice('Correct the login')}"
                 )
             if virtual_host and "management" not in reason.lower():
                 return VirtualHostRefusedError(

@@ -19,6 +19,7 @@ _HEARD = (
     "basic_publish",
     "basic_qos",
     "basic_reject",
+    "consume",
     "queue_declare",
 )
 _SIGNATURES = {name: inspect.signature(getattr(BlockingChannel, name)) for name in _HEARD}
@@ -127,7 +128,7 @@ class Calls(list[Call]):
                 yield from _odd_message(arguments, known)
             elif name == "queue_declare":
                 yield from _odd_queue(arguments, known)
-            elif name == "basic_consume":
+            elif name in ("basic_consume", "consume"):
                 yield from _odd_consumer(arguments, known)
             else:
                 yield from _odd_settling(name, arguments)

@@ -11,6 +11,7 @@ from workq_helpers.errors import CheckFailedError, InvalidArgumentError
 from workq_helpers.session import Session
 from workq_helpers.teaching.check import CheckResult, HasLog, NotChecked, observed
 from workq_helpers.teaching.comparison import Comparison
+from workq_helpers.teaching.drawing import Drawing, DrawingComparison, DrawingForm, Drawn
 from workq_helpers.teaching.estimate import Estimate, EstimateComparison, EstimateForm, Number
 from workq_helpers.teaching.exercise import Exercise, OpenExercise
 from workq_helpers.teaching.form import Form
@@ -47,6 +48,7 @@ class Chapter:
         after_an_outage: Names of checks that can't be asked for where the broker is not the course's to restart.
         predictions: The questions asked before an experiment.
         estimates: Those whose answer is a number.
+        drawings: Those whose answer is a picture of who does what.
         exercises: The exercises.
         questions: Those of the quiz at its end.
     """
@@ -63,11 +65,13 @@ class Chapter:
     after_an_outage: frozenset[str] = frozenset()
     predictions: tuple[Prediction, ...] = ()
     estimates: tuple[Estimate, ...] = ()
+    drawings: tuple[Drawing, ...] = ()
     exercises: tuple[Exercise, ...] = ()
     questions: tuple[Question, ...] = ()
     _passed: set[str] = field(default_factory=set, init=False, repr=False)
     _answers: dict[str, Answer] = field(default_factory=dict, init=False, repr=False)
     _numbers: dict[str, Number] = field(default_factory=dict, init=False, repr=False)
+    _drawn: dict[str, Drawn] = field(default_factory=dict, init=False, repr=False)
     _open: dict[str, OpenExercise] = field(default_factory=dict, init=False, repr=False)
 
     # -- predict, run, compare
@@ -153,6 +157,44 @@ class Chapter:
 
     def _estimate(self, name: str) -> Estimate:
         return self._named(name, {each.name: each for each in self.estimates}, "estimate")
+
+    # -- the same with a picture
+
+    def draw(self, lesson: Session, name: str, answer: str | None = None) -> DrawingForm:
+        """Ask who does which task; a notebook shows it as a form.
+
+        Args:
+            lesson: The lesson in which the experiment will be run.
+            name: Which question, for example "feast".
+            answer: A digit for each task, the number of its worker, for whom typing is easier than the form.
+
+        Raises:
+            InvalidArgumentError: There is no such question, or the answer is no such text.
+        """
+        form = DrawingForm(self._drawing(name), lesson, self._drawn)
+        if answer is not None:
+            form.take(form.drawing.read(answer))
+        return form
+
+    def drawn(self, lesson: Session, name: str) -> DrawingComparison:
+        """Put the learner's drawing beside who did what.
+
+        Args:
+            lesson: The lesson in which the experiment was run.
+            name: Which question.
+
+        Raises:
+            InvalidArgumentError: There is no such question.
+        """
+        drawing = self._drawing(name)
+        try:
+            seen, missing = drawing.observe(lesson), ""
+        except CheckFailedError as error:
+            seen, missing = None, str(error)
+        return DrawingComparison(drawing, self._drawn.get(name), seen, missing)
+
+    def _drawing(self, name: str) -> Drawing:
+        return self._named(name, {each.name: each for each in self.drawings}, "drawing")
 
     # -- checks
 
@@ -258,7 +300,7 @@ class Chapter:
         trouble, done = progress.trouble, progress.done()
         left = tuple(each.name for each in self.exercises if each.name not in done.exercises)
         sections = tuple(dict.fromkeys(self.sections[name] for name in missing if name in self.sections))
-        questions: list[Prediction | Estimate] = [*self.predictions, *self.estimates]
+        questions: list[Prediction | Estimate | Drawing] = [*self.predictions, *self.estimates, *self.drawings]
         asked = [each for each in questions if each.name not in self.optional]
         return Finish(
             self.title,
@@ -273,7 +315,7 @@ class Chapter:
         )
 
     def _was_predicted(self, name: str) -> bool:
-        answer = self._answers.get(name) or self._numbers.get(name)
+        answer = self._answers.get(name) or self._numbers.get(name) or self._drawn.get(name)
         return answer is not None and not answer.late
 
     def _named(self, name: str, known: Mapping[str, T], kind: str) -> T:

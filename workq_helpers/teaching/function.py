@@ -14,7 +14,7 @@ from typing import Any
 
 from workq_helpers.errors import CheckFailedError
 
-__all__ = ["clues_in", "look_at", "made_by_calling", "never_ends"]
+__all__ = ["clues_in", "definitions_beside", "look_at", "made_by_calling", "name_of", "never_ends"]
 
 
 def look_at(answer: object, name: str, parameters: str) -> None:
@@ -114,13 +114,45 @@ def never_ends(answer: object) -> bool:
 
 
 def _tree(answer: object) -> ast.AST | None:
-    function: Any = _plain(answer)
-    if not (inspect.isfunction(function) or inspect.ismethod(function)):
-        function = type(answer).__call__ if callable(answer) and not inspect.isclass(answer) else None
     try:
-        return ast.parse(textwrap.dedent(inspect.getsource(function)))
+        return ast.parse(textwrap.dedent(inspect.getsource(_written(answer))))
     except (OSError, TypeError, SyntaxError):  # typed in somewhere else, or in the middle of something
         return None
+
+
+def _written(answer: object) -> Any:
+    """Return what has a text of its own: the function, or an object's own ``__call__``."""
+    function: Any = _plain(answer)
+    if inspect.isfunction(function) or inspect.ismethod(function):
+        return function
+    return type(answer).__call__ if callable(answer) and not inspect.isclass(answer) else None
+
+
+# -- the cell that it stands in -------------------------------------------------------------------------
+
+
+def definitions_beside(answer: object) -> str:
+    """Return what the cell that a function stands in imports and defines, as the text of a program.
+
+    Args:
+        answer: The function.
+
+    Raises:
+        CheckFailedError: Its text can't be had.
+    """
+    try:
+        cell = ast.parse("".join(inspect.findsource(_written(answer))[0]))
+    except (OSError, TypeError, SyntaxError) as error:
+        raise CheckFailedError(f"The text of {_short(answer)} can't be found. Run the cell that defines it.") from error
+    # What a cell calls on its way is no part of it, such as the check itself.
+    cell.body = [each for each in cell.body if not isinstance(each, ast.Expr)]
+    return ast.unparse(cell)
+
+
+def name_of(answer: object, usual: str) -> str:
+    """Return the name by which a cell defines its answer: the function's own, or the usual one if it has none."""
+    name = getattr(answer, "__name__", usual)
+    return name if name.isidentifier() else usual
 
 
 def _uncalled(node: ast.AST) -> Iterator[str]:

@@ -170,7 +170,7 @@ class Trial:
             CheckFailedError: It does not come back, or has not run at all.
             BaseException: Whatever it raised.
         """
-        result = call_with_patience(caller, *arguments, name=name, give_up=self._cut, about=function)
+        result = call_with_patience(caller, *arguments, name=name, give_up=self.cut, about=function)
         if made := made_by_calling(result):
             raise CheckFailedError(f"{name} gave back {made}: nothing has run.")
         return result
@@ -213,22 +213,24 @@ class Trial:
         with undisturbed(), contextlib.suppress(WorkqError, pika.exceptions.AMQPError):
             connection.close()
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
+        """Cut all connections that the learner's function was given."""
         for connection in self._given:
             pika_private.cut(connection._impl)
 
-    def send(self, *orders: str, with_ids: bool = False) -> None:
+    def send(self, *orders: str, with_ids: bool = False, queue: str = QUEUE) -> None:
         """Publish orders.
 
         Args:
             *orders: Their texts.
             with_ids: Whether each bears a ``message_id`` of its own, by which its receiver knows it again.
+            queue: Where to.
         """
         with self.lesson.connect() as connection:
             channel = connection.channel()
             for order in orders:
                 properties = BasicProperties(message_id=str(uuid.uuid4())) if with_ids else None
-                channel.basic_publish(exchange="", routing_key=QUEUE, body=order.encode(), properties=properties)
+                channel.basic_publish(exchange="", routing_key=queue, body=order.encode(), properties=properties)
 
     def restart(self) -> None:
         """Restart the broker, or have it restarted by hand.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from workq_helpers.errors import CheckFailedError
@@ -13,6 +13,7 @@ from workq_helpers.lessons.fair_dispatch.quiz import QUESTIONS
 from workq_helpers.log.ledger import Message
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.check import observed
+from workq_helpers.teaching.drawing import Drawing
 from workq_helpers.teaching.estimate import Counted, Estimate
 from workq_helpers.teaching.evidence import (
     NO_WORKER,
@@ -468,6 +469,34 @@ ESTIMATES = (
     ),
 )
 
+#: No two cooks are ever done at the same time, so that nobody has to guess who is asked first.
+_FEAST = ("Feast......", "Tea.", "Toast..", "Juice.", "Soup....", "Cake.")
+
+
+def _observe_feast(lesson: Session) -> Mapping[str, str]:
+    seen = observed(lesson)
+    messages = [message for message in sent_to_workers(seen) if message.task in _FEAST]
+    if len(messages) < len(_FEAST):
+        raise CheckFailedError(f"Send the {len(_FEAST)} orders, and wait until all are done.")
+    _all_done(messages)
+    return {message.task: message.worker or "" for message in messages}
+
+
+DRAWINGS = (
+    Drawing(
+        "feast",
+        "Two cooks take one order at a time, and a dot is a second of work. Six orders come in at once. Who cooks "
+        "which?",
+        _FEAST,
+        ("worker-1", "worker-2"),
+        "Whoever has acknowledged gets the next order. The feast keeps one cook busy for six seconds; the other one "
+        "does three orders in four, and begins the soup. That ends after eight, so the cake goes to the cook of the "
+        "feast.",
+        _observe_feast,
+        section="Draw an evening",
+    ),
+)
+
 CHAPTER = Chapter(
     "Fair dispatch",
     "05_fair_dispatch.ipynb",
@@ -491,6 +520,7 @@ CHAPTER = Chapter(
     },
     predictions=PREDICTIONS,
     estimates=ESTIMATES,
+    drawings=DRAWINGS,
     exercises=EXERCISES,
     questions=QUESTIONS,
 )

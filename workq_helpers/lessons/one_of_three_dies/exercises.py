@@ -24,7 +24,8 @@ __all__ = ["EXERCISES"]
 
 _QUEUE = "task_queue"
 _ORDERS = tuple(f"Order {number}." for number in range(1, 21))
-#: The first node dies before it passes on this order, the second before it passes on that confirm.
+#: The first node dies before it passes on this order, the third at once, when that is sent again, and the fourth before
+#: it passes on that confirm.
 _DIES_BEFORE_ORDER, _DIES_BEFORE_CONFIRM = 6, 5
 
 
@@ -34,30 +35,31 @@ def _mend_the_clinging_publisher(trial: Trial, publish_all: Any) -> str:
         connection.channel().queue_declare(queue=_QUEUE, durable=True, arguments={"x-queue-type": "quorum"})
     with _frail_nodes(trial) as (addresses, nodes):
         trouble = _call(publish_all, addresses, nodes)
-        asked = any(node.seen.get(ASK_FOR_CONFIRMS) for node in nodes)
+        asked = [bool(node.seen.get(ASK_FOR_CONFIRMS)) for node in nodes if node.seen.get(PUBLISH)]
         reached = [bool(node.clients) for node in nodes]
     found = _fetch_all(trial)
     _say_what_is_wrong(trouble, asked, reached, found)
     return (
-        f"Two of four nodes died under your function and one was down all the time, and each of {len(_ORDERS)} orders "
-        f"is in {_QUEUE}. It holds {found.total()}: an order whose confirm got lost is there twice."
+        f"Three of five nodes died under your function and one was down all the time, and each of {len(_ORDERS)} "
+        f"orders is in {_QUEUE}. It holds {found.total()}: an order whose confirm got lost is there twice."
     )
 
 
 def _say_what_is_wrong(
-    trouble: BaseException | None, asked: bool, reached: Sequence[bool], found: Counter[str]
+    trouble: BaseException | None, asked: Sequence[bool], reached: Sequence[bool], found: Counter[str]
 ) -> None:
-    if any(reached) and not asked:
+    if asked and not any(asked):
         raise CheckFailedError(
             "publish_all never asked for confirms, so it can't know which orders are safe. Call "
             "channel.confirm_delivery() on each new channel."
         )
-    if trouble is not None:
-        where = "a node died" if reached[0] else "a node was down"
+    if not all(asked):
         raise CheckFailedError(
-            f"{where.capitalize()}, and publish_all raised {type(trouble).__name__}: {trouble or 'without a word'}. "
-            f"Catch what a lost connection raises, and go on at another address."
+            "publish_all asked for confirms on its first channel, and published on another one where nothing is "
+            "confirmed. Call channel.confirm_delivery() on each new channel."
         )
+    if trouble is not None:
+        raise CheckFailedError(_why_it_ended(trouble, reached))
     if not any(reached):
         raise CheckFailedError("publish_all connected to none of its addresses. Hand the list to pika.")
     strange = next((body for body in found if body not in _ORDERS), None)
@@ -84,15 +86,31 @@ def _say_what_is_wrong(
         )
 
 
+def _why_it_ended(trouble: BaseException, reached: Sequence[bool]) -> str:
+    raised = f"publish_all raised {type(trouble).__name__}: {str(trouble).rstrip('.') or 'without a word'}."
+    if isinstance(trouble, pika.exceptions.ChannelWrongStateError | pika.exceptions.ConnectionWrongStateError):
+        return f"{raised} It used a connection that was gone. Connect anew, and open another channel."
+    if isinstance(trouble, pika.exceptions.AMQPConnectionError):
+        again = sum(reached) > 1
+        where = (
+            "A node died when an order was sent again" if again else "A node died" if reached[0] else "A node was down"
+        )
+        return f"{where}, and {raised} Catch what a lost connection raises{', each time' if again else ''}, and go on."
+    if isinstance(trouble, pika.exceptions.AMQPError):
+        return f"RabbitMQ had a complaint, and {raised} Another node would have it, too: mend what was asked for."
+    return f"{raised} That was no node's doing."
+
+
 @contextlib.contextmanager
 def _frail_nodes(trial: Trial) -> Iterator[tuple[list[pika.ConnectionParameters], list[FrailNode]]]:
-    """Give four addresses of the trial's RabbitMQ: two die in the middle, one is down, the last one lives."""
+    """Give five addresses of the trial's RabbitMQ: three die in the middle, one is down, the last one lives."""
     upstream = pika.URLParameters(str(trial.lesson.address))
     with contextlib.ExitStack() as stack:
         nodes = []
         for dies_at, count in (
             (PUBLISH, _DIES_BEFORE_ORDER),
             (None, 0),
+            (PUBLISH, 1),
             (CONFIRM, _DIES_BEFORE_CONFIRM),
             (None, 0),
         ):
@@ -166,6 +184,7 @@ _CASES = (
     _Case(4, (3,), True),
     _Case(1, (), True),
     _Case(3, (4, 5), True),
+    _Case(3, (1, 4, 5), True),
 )
 
 

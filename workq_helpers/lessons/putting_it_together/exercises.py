@@ -16,6 +16,7 @@ from PIL import Image
 from workq_helpers.clients import pika_private
 from workq_helpers.clients.pace import work
 from workq_helpers.errors import CheckFailedError
+from workq_helpers.lessons.putting_it_together.consumer_by_hand import judge_consumer
 from workq_helpers.lessons.putting_it_together.thumbnails import Album
 from workq_helpers.log.events import Event
 from workq_helpers.teaching.exercise import Exercise
@@ -311,6 +312,21 @@ def _are(orders: list[str]) -> str:
 
 
 EXERCISES = (
+    Exercise(
+        "write a consumer",
+        "putting_it_together/write_a_consumer",
+        "consume",
+        (
+            "Five calls, in the order of the table: queue_declare, basic_qos, basic_consume, start_consuming, close. "
+            "What does basic_consume need besides the queue?",
+            "Define a callback inside of consume, with the parameters ch, method, properties and body. It calls taste "
+            "with body.decode(), and then ch.basic_ack with method.delivery_tag.",
+            'When body is b"Last.", the callback calls ch.stop_consuming(), after the acknowledgment. Then '
+            "start_consuming comes back, and connection.close() is the last line.",
+        ),
+        judge_consumer,
+        "connection, taste",
+    ),
     Exercise(
         "mend the picture worker",
         "putting_it_together/mend_the_picture_worker",

@@ -39,15 +39,29 @@ def _three_chances(trial: Trial, arguments: Any) -> str:
     if not isinstance(arguments, Mapping):
         raise CheckFailedError(f"arguments is {arguments!r}. It must be a dict, with the names of arguments as keys.")
     arguments = dict(arguments)
+    _can_be_sent(arguments)
     try:
         return _given_up_in_time(trial, arguments)
     except CheckFailedError as error:
         raise CheckFailedError(" ".join([str(error), *misspelled(arguments)])) from error
 
 
+def _can_be_sent(arguments: dict[Any, Any]) -> None:
+    for name, value in arguments.items():
+        if not isinstance(name, str | bytes):
+            raise CheckFailedError(
+                f"{name!r} is a key of arguments. Their names are texts, such as 'x-delivery-limit'."
+            )
+        if isinstance(value, float):
+            raise CheckFailedError(f"{name!r} is {value!r}, a float. RabbitMQ takes a whole number there.")
+
+
 def _given_up_in_time(trial: Trial, arguments: dict[str, Any]) -> str:
     _declare(trial, arguments)
-    cooked, chances = _cook_all(trial)
+    try:
+        cooked, chances = _cook_all(trial)
+    except (WorkqError, pika.exceptions.AMQPError) as error:
+        raise CheckFailedError(_broke_off(arguments, error)) from error
     if chances >= _TOO_OFTEN or (chances > _CHANCES and not _is_limited(arguments)):
         raise CheckFailedError(_goes_round(arguments, chances))
     for order in _GOOD:
@@ -98,21 +112,16 @@ def _cook_all(trial: Trial) -> tuple[Counter[str], int]:
         for order in (_POISON, *_GOOD):
             channel.basic_publish(exchange="", routing_key=_KITCHEN, body=order.encode())
 
-        def took_one() -> bool:
-            nonlocal came
-            method, _, body = channel.basic_get(queue=_KITCHEN)
-            if method is None or body is None:
-                return False
+        channel.basic_qos(prefetch_count=1)
+        for method, _, body in channel.consume(_KITCHEN, inactivity_timeout=_QUIET_SECONDS):
+            if method is None or body is None or came >= _TOO_OFTEN:
+                break
             if body == _POISON.encode():
                 came += 1
                 channel.basic_reject(delivery_tag=method.delivery_tag, requeue=True)
             else:
                 cooked[body.decode()] += 1
                 channel.basic_ack(delivery_tag=method.delivery_tag)
-            return True
-
-        while came < _TOO_OFTEN and wait_until(took_one, _QUIET_SECONDS):
-            pass
     return cooked, came
 
 
@@ -130,6 +139,15 @@ def _found(trial: Trial) -> str:
             return "" if properties is None else read_death(properties.headers)[0]
 
         return wait_until(look, 2 * _QUIET_SECONDS)
+
+
+def _broke_off(arguments: dict[str, Any], error: Exception) -> str:
+    if "x-expires" in arguments:
+        return (
+            f"The queue was gone before all was cooked. x-expires is {arguments['x-expires']!r}: a queue that nobody "
+            f"consumes from for so many milliseconds is deleted."
+        )
+    return f"RabbitMQ did not go on with these arguments: {type(error).__name__} {error}"
 
 
 def _is_limited(arguments: dict[str, Any]) -> bool:
@@ -153,7 +171,8 @@ def _goes_round(arguments: dict[str, Any], chances: int) -> str:
 
 
 def _why_it_left(arguments: dict[str, Any]) -> str:
-    ttl, room = arguments.get("x-message-ttl"), arguments.get("x-max-length")
+    ttl = arguments.get("x-message-ttl")
+    room = arguments.get("x-max-length", arguments.get("x-max-length-bytes"))
     if ttl is not None:
         return f"x-message-ttl is {ttl!r}: what waits longer, in milliseconds, leaves the queue uncooked."
     if room is not None:
@@ -207,8 +226,8 @@ class _Desk:
         self._path = str(Path(folder) / "shop.db")
         self.attempts = 0
         self.killed = False
-        #: What the program was to send when its connection was gone; empty if it was not.
-        self.unsent = ""
+        #: What the program was to send when its connection was gone, and the name it bore; empty if it was not.
+        self.unsent, self.unsent_key = "", ""
         #: What was ever in the outbox: tasks by key.
         self.rows = {f"order-{number}": order for number, order in enumerate(_ORDERS, start=1)}
         with self.database() as database, database:
@@ -251,7 +270,8 @@ class _Desk:
         publish, signature = channel.basic_publish, inspect.signature(BlockingChannel.basic_publish)
 
         def watched(*arguments: Any, **named: Any) -> None:
-            body = signature.bind(channel, *arguments, **named).arguments["body"]
+            given = signature.bind(channel, *arguments, **named).arguments
+            body = given["body"]
             self.attempts += 1
             if self.attempts > _MOST_ATTEMPTS:
                 self._die(channel, database)
@@ -259,6 +279,7 @@ class _Desk:
                 self._die(channel, database)
             if self.attempts == _LOST_BEFORE:
                 self.unsent = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
+                self.unsent_key = getattr(given.get("properties"), "message_id", None) or ""
                 pika_private.cut(channel.connection._impl)
             publish(*arguments, **named)
             if self.attempts == _KILLED_AFTER + 1:
@@ -318,7 +339,7 @@ def _judge(sent: list[_Sent], desk: _Desk, left: list[str]) -> None:
     strange = next((task for task in there if task not in wanted), None)
     if strange is not None:
         raise CheckFailedError(f"{strange!r} came to the queue, which nobody ordered. Send each task as it is.")
-    _none_is_lost([task for task in wanted if there[task] < wanted[task]], there, left, desk.unsent)
+    _none_is_lost([task for task in wanted if there[task] < wanted[task]], there, left, desk, sent)
     if left:
         raise CheckFailedError(
             f"All was sent, and {', '.join(f'{task!r}' for task in left)} is still in the outbox, to be sent again by "
@@ -342,7 +363,7 @@ def _judge(sent: list[_Sent], desk: _Desk, left: list[str]) -> None:
         )
 
 
-def _none_is_lost(missing: list[str], there: Counter[str], left: list[str], unsent: str) -> None:
+def _none_is_lost(missing: list[str], there: Counter[str], left: list[str], desk: _Desk, sent: list[_Sent]) -> None:
     if not missing:
         return
     if missing[0] in left:
@@ -354,15 +375,16 @@ def _none_is_lost(missing: list[str], there: Counter[str], left: list[str], unse
             f"'{_LATE}' was ordered while the outbox was being emptied, and it was never sent: it was deleted with the "
             f"others. Delete what you have sent, by its key, and nothing else."
         )
+    known_by_name = desk.unsent_key in desk.rows and desk.unsent_key not in {each.key for each in sent}
+    if missing[0] == desk.unsent and (known_by_name or not there[missing[0]]):
+        raise CheckFailedError(
+            f"'{desk.unsent}' is lost: the connection was gone, basic_publish raised an error, and the row left the "
+            f"outbox all the same. Delete it only when basic_publish has come back without one."
+        )
     if there[missing[0]]:
         raise CheckFailedError(
             f"'{missing[0]}' is lost: another one with the same text was sent, and it was taken for that or left the "
             f"outbox with it. Equal orders are not the same order; their keys tell them apart."
-        )
-    if missing[0] == unsent:
-        raise CheckFailedError(
-            f"'{unsent}' is lost: the connection was gone, basic_publish raised an error, and the row left the outbox "
-            f"all the same. Delete it only when basic_publish has come back without one."
         )
     raise CheckFailedError(
         f"'{missing[0]}' is lost: it had left the outbox when the program was killed, and RabbitMQ had not got it. "
