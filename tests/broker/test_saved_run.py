@@ -16,10 +16,14 @@ def test_what_a_lesson_showed_is_saved_and_compared(broker: Broker, tmp_path: Pa
         with lesson.connect() as connection:
             connection.channel().queue_declare(queue="hello", durable=True)
         lesson.start_worker(print_work_and_ack, queue="hello")
-        lesson.start_publisher(["First.", "Second."], queue="hello").wait()
+        publisher = lesson.start_publisher(["First.", "Second."], queue="hello")
+        lesson.log.wait_for(lambda: any(event.kind == "started" for event in lesson.log), 30)
+        early = saving.load(lesson.save_run(tmp_path / "early.json"))  # while it runs
+        publisher.wait()
         lesson.wait_until_idle()
         files = [lesson.save_run(tmp_path / name) for name in ("run.html", "run.json")]
         assert "saved" in repr(lesson.replay(files[0]))
+    assert early.file["tasks"][0]["task"] == "First."
     page, alone = (saving.load(file) for file in files)
     assert [(row["task"], row["fate"], row["deliveries"]) for row in alone.file["tasks"]] == [
         ("First.", "done", 1),

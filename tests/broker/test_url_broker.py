@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -45,13 +46,20 @@ def test_it_is_never_stopped(foreign: Broker, deed: str) -> None:
         getattr(foreign, deed)()
 
 
-def test_lessons_run_on_it_and_leave_nothing(foreign: Broker, work_and_ack: Any) -> None:
+def test_lessons_run_on_it_and_leave_nothing(foreign: Broker, work_and_ack: Any, tmp_path: Path) -> None:
     with Lesson("on a foreign broker", foreign) as lesson:
         with lesson.connect() as connection:
             connection.channel().queue_declare("hello", durable=True)
         lesson.start_workers(2, work_and_ack, "hello")
-        lesson.start_publisher(["one.", "two."], "hello")
+        endpoint = foreign.endpoint
+        address = f"{endpoint.host}:{endpoint.port}"
+        url = f"amqp://{endpoint.username}:{endpoint.password}@{address}/"
+        lesson.start_publisher(["one.", f"two: {url} ."], "hello")
         lesson.wait_until_idle()
+        saved = lesson.save_run(tmp_path / "run.json").read_text()
+        assert "two: " in saved
+        assert endpoint.password not in saved
+        assert address not in saved
         assert [worker.done for worker in lesson.workers] == [1, 1]
         assert lesson.virtual_host in foreign.virtual_hosts()
     assert lesson.virtual_host not in foreign.virtual_hosts()
