@@ -20,12 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["Drawing", "DrawingComparison", "DrawingForm", "Drawn"]
 
 #: A style for the rows of a drawing: the workers stand side by side, as the columns of a table.
-_SIDE_BY_SIDE = (
-    ".workq-drawing .widget-radio-box { display: flex; flex-direction: row; gap: 1.5em; }"
-    ".workq-drawing .widget-label { width: 9em; }"
-)
+_SIDE_BY_SIDE = ".workq-drawing .widget-radio-box { display: flex; flex-direction: row; gap: 1.5em; }"
 
-_DOT_EMS = 2.0
+_DOT_EMS = 3.0
 
 
 class Drawn(NamedTuple):
@@ -235,19 +232,22 @@ class DrawingComparison:
 _HEADS = ("task", "you drew", "RabbitMQ gave", "right?")
 
 
+_IN_A_LANE = "display: inline-block; vertical-align: middle"
+_BAR = (
+    f"{_IN_A_LANE}; box-sizing: border-box; overflow: hidden; white-space: nowrap; padding: 0 0.2em; "
+    f"background: {BLUE.face}; color: {INK}; border: 1px solid {BLUE.edge}"
+)
+
+
 def _lanes(drawing: Drawing, workers: Mapping[str, str]) -> str:
     """Return a picture as HTML: a lane for each worker, with its tasks one after another, as long as their work."""
     lanes = []
     for worker in drawing.workers:
         mine = [task for task in drawing.tasks if workers.get(task) == worker]
         bars = "".join(
-            f'<span style="display: inline-block; box-sizing: border-box; overflow: hidden; white-space: nowrap; '
-            f"width: {_DOT_EMS * task.count('.')}em; padding: 0 0.2em; background: {BLUE.face}; color: {INK}; "
-            f'border: 1px solid {BLUE.edge}">{html.escape(task.rstrip("."))}</span>'
+            f'<span style="{_BAR}; width: {_DOT_EMS * task.count(".")}em">{html.escape(task.rstrip("."))}</span>'
             for task in mine
         )
-        lanes.append(
-            f'<div style="margin: 0.2em 0"><span style="display: inline-block; width: 6em">{html.escape(worker)}</span>'
-            f"{bars}</div>"
-        )
+        name = f'<span style="{_IN_A_LANE}; width: 6em">{html.escape(worker)}</span>'
+        lanes.append(f'<div style="margin: 0.2em 0">{name}{bars}</div>')
     return "".join(lanes)
