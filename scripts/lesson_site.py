@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import nbformat
 from lesson_page import for_reading, stage
-from recording import KEPT, NOTEBOOKS, Recording, folder_of, record
+from recording import KEPT, NOTEBOOKS, Recording, fingerprint, folder_of, record
 
 from notebooks import ROOT, derive_exercises, with_expected_outputs
 from workq_helpers import find_broker
@@ -89,11 +89,13 @@ def lay_out(source: Path, lessons: list[Lesson]) -> None:
 
 
 def with_outputs(lesson: Lesson) -> nbformat.NotebookNode:
-    """Return a lesson with what its cells showed; where nothing was recorded of one, with what the tests keep."""
+    """Return a lesson with what its cells showed; where nothing was recorded of one as it is, with what tests keep."""
     notebook = with_expected_outputs(lesson.path)
     derive_exercises(notebook)
     for cell in notebook.cells:
-        if cell.id in lesson.recording.outputs:
+        # What other code showed under the same name is not what this one does.
+        facts = lesson.recording.cells.get(cell.id)
+        if cell.id in lesson.recording.outputs and facts is not None and facts.code == fingerprint(cell.source):
             cell.outputs = [nbformat.from_dict(output) for output in lesson.recording.outputs[cell.id]]
         for output in cell.get("outputs", ()):
             if output.output_type == "execute_result":

@@ -61,6 +61,7 @@ EXPERIMENTS = [
 PATIENT = [each for each in EXPERIMENTS if each[0] in ("00_start_here", "01_round_robin", "05_fair_dispatch")]
 #: Lessons whose experiments take a minute, with RabbitMQ restarted in the middle: each night.
 STORMY = {"06_putting_it_together"}
+CALM = [each for each in EXPERIMENTS if each[0] not in STORMY]
 #: Sections that go on with the one before: their cells belong to its experiment.
 GOES_ON = {"Fetch it"}
 #: Where it is not what stands before the first question: the cells that make what is played with.
@@ -79,7 +80,7 @@ class Learner:
     """
 
     def __init__(self, name: str, seed: int) -> None:
-        self._name = name
+        self.name = name
         notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
         self._cells = [cell for cell in notebook.cells if cell.cell_type == "code" or cell.source.startswith("## ")]
         self._expected = json.loads((EXPECTED / f"{name}.json").read_text(encoding="utf-8"))
@@ -108,7 +109,7 @@ class Learner:
 
     def run_first_section(self) -> None:
         """Run what stands before the first experiment: imports, functions, the lesson that is played with."""
-        first = FIRST_CELLS.get(self._name)
+        first = FIRST_CELLS.get(self.name)
         for cell in self._cells:
             if cell.cell_type == "code" and (first is None or cell.id in first):
                 if re.search(r"^predict\(|start_workers\(|^orders|^declare\(", cell.source, re.MULTILINE):
@@ -201,9 +202,11 @@ def learner(request: pytest.FixtureRequest) -> Iterator[Learner]:
     made.lesson.close()
 
 
-def experiments(chosen: list[tuple[str, str, str]], seeds: int) -> pytest.MarkDecorator:
-    """Return the mark that runs a test for each of them: in the gate for the first of each lesson."""
-    first = {name: section for name, section, _ in reversed(chosen) if name not in STORMY}
+def experiments(
+    chosen: list[tuple[str, str, str]], seeds: int, gate: list[tuple[str, str, str]] | None = None
+) -> pytest.MarkDecorator:
+    """Return the mark that runs a test for each of them: in the gate for the first of each lesson there."""
+    first = {name: section for name, section, _ in reversed(gate or chosen) if name not in STORMY}
     cases = [
         pytest.param(
             (name, seed),
@@ -283,7 +286,7 @@ def test_each_cell_run_twice_gives_a_right_verdict_or_a_sentence_that_helps(
         assert right or is_help(said), f"{said} of {cell.source}"
 
 
-@experiments(PATIENT, 1)
+@experiments(CALM, 1, gate=PATIENT)
 def test_cells_out_of_order_do_no_harm_to_a_run_in_order(learner: Learner, section: str, queue: str) -> None:
     learner.run_first_section()
     learner.run_definitions_until(section)
@@ -292,10 +295,12 @@ def test_cells_out_of_order_do_no_harm_to_a_run_in_order(learner: Learner, secti
         told(learner, cell)
     for cell in cells:
         said = learner.run(cell)
-        assert learner.is_right(cell, said), f"{said} of {cell.source}"
+        # On a busy machine a worker may be killed later than the experiment means, which its comparison says.
+        late = (learner.name, section, queue) not in PATIENT and is_help(said)
+        assert learner.is_right(cell, said) or late, f"{said} of {cell.source}"
 
 
-@experiments(PATIENT, 1)
+@experiments(CALM, 1, gate=PATIENT)
 def test_start_over_in_the_middle_leads_to_a_sentence_that_helps(learner: Learner, section: str, queue: str) -> None:
     learner.run_first_section()
     learner.run_definitions_until(section)

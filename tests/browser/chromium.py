@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from tests.support import command_of, need
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Playwright
 
-__all__ = ["is_helper", "launch", "why_not"]
+__all__ = ["is_helper", "launch", "why_not", "why_not_driven"]
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -49,6 +50,20 @@ def launch(playwright: Playwright, **options: Any) -> Browser:
     except Error as error:
         need(False, why_not(str(path), error.message))
         raise
+
+
+def why_not_driven(node: Path) -> str:
+    """Return why Playwright's own program does not start, and the command that mends it; ``""`` where it does.
+
+    Args:
+        node: The Node that it brings along.
+    """
+    done = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return ""
+    library = re.search(r"(\S+\.so[.\d]*): cannot open shared object file", done.stderr)
+    reason = f"it lacks {library[1]}" if library else done.stderr.strip()
+    return f"{node} does not start ({reason}): on Debian and Ubuntu `sudo apt-get install libatomic1` mends that"
 
 
 def why_not(path: str, message: str) -> str:

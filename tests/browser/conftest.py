@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -13,6 +14,7 @@ import tests.leaks
 from tests.browser import chromium
 from tests.browser.lab import Lab, Tab
 from tests.browser.server import Server, serving
+from tests.support import need
 from workq_helpers import Broker
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ def server(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def playwright() -> Iterator[Playwright]:
     """Playwright's own process; not for the whole run, as an asyncio loop of this thread belongs to it."""
     sync_api = pytest.importorskip("playwright.sync_api")
+    reason = chromium.why_not_driven(Path(sync_api.__file__).parents[1] / "driver" / "node")
+    need(not reason, reason)
     with sync_api.sync_playwright() as started:
         yield started
 

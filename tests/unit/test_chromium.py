@@ -52,6 +52,17 @@ def test_a_browser_that_lacks_libraries_is_a_reason_to_skip_and_in_ci_to_fail(
     assert "apt-get install chromium" in str(caught.value)
 
 
+def test_a_playwright_that_lacks_a_library_is_told_with_what_mends_it(tmp_path: Path) -> None:
+    node = tmp_path / "node"
+    node.write_text("#!/bin/sh\necho 'libatomic.so.1: cannot open shared object file: No such file' >&2; exit 127\n")
+    node.chmod(0o755)
+    reason = chromium.why_not_driven(node)
+    assert "it lacks libatomic.so.1" in reason
+    assert "`sudo apt-get install libatomic1`" in reason
+    node.write_text("#!/bin/sh\n")
+    assert chromium.why_not_driven(node) == ""
+
+
 def test_a_slow_browser_is_no_reason_to_skip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def slow(**_options: object) -> None:
         raise sync_api.TimeoutError("Timeout 30000ms exceeded.")

@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "scripts"))  # as Python does for a script: they import each other
 
 from kept_runs import changed, differences  # noqa: E402
-from recording import KEPT, Recording, cells_of, folder_of  # noqa: E402
+from lesson_site import Lesson, with_outputs  # noqa: E402
+from recording import KEPT, Recording, cells_of, fingerprint, folder_of  # noqa: E402
 
 LESSON = ROOT / "notebooks" / CHAPTERS[1].notebook
 
@@ -53,3 +54,14 @@ def test_what_became_of_the_nodes_is_compared(change: Callable[[dict[str, object
                 change(node)
     found = [f"{each.what}: {each.kept} -> {each.again}" for each in differences(kept, again)]
     assert found[:1] == told
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_the_site_shows_what_this_code_did_and_not_what_other_code_did(same: bool) -> None:
+    recording = Recording.load(KEPT / folder_of(LESSON))
+    code = [cell for cell in nbformat.read(LESSON, as_version=4).cells if cell.cell_type == "code"]
+    name = code[1].id
+    recording.outputs[name] = [{"output_type": "stream", "name": "stdout", "text": "recorded"}]
+    recording.cells[name] = recording.cells[name]._replace(code=fingerprint(code[1].source if same else "other()"))
+    (shown,) = (cell for cell in with_outputs(Lesson(LESSON, recording)).cells if cell.id == name)
+    assert (recording.outputs[name] == shown.outputs) is same

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.chromium import why_not_driven
 from tests.support import need
 
 pytestmark = pytest.mark.text
@@ -18,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def find_node() -> str | None:
-    """Return Node from PATH, else the one that Playwright carries."""
+    """Return Node from PATH, else the one that Playwright carries, where that runs."""
     found = shutil.which("node")
     if found:
         return found
@@ -26,7 +27,7 @@ def find_node() -> str | None:
     if playwright is None or playwright.origin is None:
         return None
     carried = Path(playwright.origin).parent / "driver" / "node"
-    return str(carried) if carried.is_file() else None
+    return str(carried) if carried.is_file() and not why_not_driven(carried) else None
 
 
 @pytest.mark.once
