@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import defaultdict
 from pathlib import Path
 
 from playwright.sync_api import expect
@@ -14,23 +15,41 @@ from tests.browser.test_stage_access import TWO_WORKERS
 #: How long a control may take to act, in seconds.
 ACTS_SECONDS = 0.3
 
-#: Milliseconds from a click on an element to the first frame in which another one is as it should be.
-_CLICK_AND_MEASURE = """(element, [selector, state]) => new Promise(resolve => {
-    const root = element.closest(".workq-stage");
+#: Milliseconds from a click on a button to the first frame that shows something else than before it.
+_CLICK_AND_MEASURE = """button => new Promise(resolve => {
+    const root = button.closest(".workq-stage");
+    const shown = () => %s;
+    const before = shown();
     const clicked = performance.now();
     new MutationObserver((_, observer) => {
-        if (root.querySelector(selector)?.dataset.state !== state) return;
+        if (shown() === before) return;
         observer.disconnect();
         resolve(performance.now() - clicked);
-    }).observe(root, {subtree: true, attributes: true});
-    element.click();
+    }).observe(root, {subtree: true, childList: true, attributes: true, characterData: true});
+    setTimeout(resolve, 60000, Infinity); // nothing was shown
+    button.click();
 })"""
 
+#: What shows that a control has acted.
+_STATE = "root.querySelector(\".workq-worker[data-worker='{worker}']\")?.dataset.state"
+_WORKERS = "root.querySelectorAll('.workq-worker').length"
+_PUBLISHED = "root.querySelector(\"[data-count='published']\").textContent"
+_READY = "root.querySelector(\"[data-count='ready-log']\").textContent"
+_MODE = "root.dataset.mode"
 
-def milliseconds_until(stage: Stage, do: str, worker: str, state: str) -> float:
-    button = stage.worker(worker).locator(f"[data-do='{do}']")
-    found = button.evaluate(_CLICK_AND_MEASURE, [f".workq-worker[data-worker='{worker}']", state])
-    return float(found)
+
+class Measured:
+    """Presses the controls of a stage, and keeps how long each took to act, in milliseconds."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.took: dict[str, list[float]] = defaultdict(list)
+
+    def press(self, do: str, shows: str, worker: str = "") -> None:
+        where = self._stage.worker(worker) if worker else self._stage.root
+        button = where.locator(f"[data-do='{do}']").first
+        took = button.evaluate(_CLICK_AND_MEASURE % shows.format(worker=worker))
+        self.took[do].append(float(took))
 
 
 def release_of(lab: Lab) -> Path:
@@ -74,52 +93,55 @@ def test_a_worker_killed_while_a_cell_waits_has_its_task_redelivered_before_the_
     expect(stage.message("Stew", "done")).to_contain_text("redelivered")
 
 
-def test_controls_act_within_their_time_while_a_cell_runs(lab: Lab) -> None:
+def test_each_control_acts_within_its_time_while_a_cell_runs(lab: Lab) -> None:
     stage = open_stage(lab, before_stage=TWO_WORKERS)
     notebook = stage.notebook
     release = begin_a_cell_that_waits(lab, stage)
-    took = []
-    for _ in range(5):
-        took += [milliseconds_until(stage, "freeze", "worker-1", "frozen")]
-        took += [milliseconds_until(stage, "thaw", "worker-1", "idle")]
-    expect(stage.root.locator("[data-waiting]")).to_have_count(0)
-    assert notebook.runs(2)
-    assert sorted(took)[len(took) // 2] < 1000 * ACTS_SECONDS, took
-    release.touch()
-    notebook.wait_until_done()
-
-
-def test_each_control_acts_while_a_cell_runs(lab: Lab) -> None:
-    stage = open_stage(lab, before_stage=TWO_WORKERS)
-    notebook = stage.notebook
-    release = begin_a_cell_that_waits(lab, stage)
-    for worker in ("worker-1", "worker-2"):
-        stage.press("freeze", worker)
-        stage.expect_worker(worker, "frozen")
-    stage.press("five")
-    stage.expect_count("ready-log", 3)
-    stage.press("purge")
-    stage.expect_count("ready-log", 0)
-    stage.press("thaw", "worker-1")
-    stage.expect_worker("worker-1", "idle", "busy")
-    stage.press("kill", "worker-2")
-    stage.expect_worker("worker-2", "killed")
-    stage.press("add_worker")
-    stage.expect_worker("worker-3", "idle", "busy")
-    stage.press("stop", "worker-3")
-    stage.expect_worker("worker-3", "stopped")
-    stage.send("Soup.")
-    expect(stage.message("Soup.", "done")).to_be_visible()
-    stage.press("pause")
-    expect(stage.root).to_have_attribute("data-mode", "paused")
-    stage.press("live")
-    expect(stage.root).to_have_attribute("data-mode", "live")
+    measured = Measured(stage)
+    for latest in (4, 6, 8):
+        press_each_control(stage, measured, latest)
     stage.press("start_over")
     stage.press("start_over")
     expect(stage.root.locator(".workq-worker")).to_have_count(0)
+    expect(stage.root.locator("[data-waiting]")).to_have_count(0)
     assert notebook.runs(2)
     release.touch()
     notebook.wait_until_done()
+    # The quickest of three: what waits for the cell waits each time, a busy machine does not.
+    slow = {do: took for do, took in measured.took.items() if min(took) > 1000 * ACTS_SECONDS}
+    assert slow == {}, measured.took
+
+
+def press_each_control(stage: Stage, measured: Measured, latest: int) -> None:
+    """Press each but those that end everything.
+
+    Args:
+        stage: With two workers that are alive.
+        measured: What presses them.
+        latest: The number of the second of two workers that are added.
+    """
+    for worker in ("worker-1", "worker-2"):
+        measured.press("freeze", _STATE, worker)
+        stage.expect_worker(worker, "frozen")
+    measured.press("five", _PUBLISHED)
+    stage.expect_count("ready-log", 3)
+    measured.press("purge", _READY)
+    stage.expect_count("ready-log", 0)
+    for worker in ("worker-1", "worker-2"):
+        measured.press("thaw", _STATE, worker)
+        stage.expect_worker(worker, "idle", "busy")
+    for do, number, state in (("stop", latest - 1, "stopped"), ("kill", latest, "killed")):
+        measured.press("add_worker", _WORKERS)
+        stage.expect_worker(f"worker-{number}", "idle", "busy")
+        measured.press(do, _STATE, f"worker-{number}")
+        stage.expect_worker(f"worker-{number}", state)
+    stage.field("task").fill(f"Soup {latest}.")
+    measured.press("send", _PUBLISHED)
+    expect(stage.message(f"Soup {latest}.", "done")).to_be_visible()
+    measured.press("pause", _MODE)
+    measured.press("step", "root.querySelector('.workq-events').textContent")
+    measured.press("live", _MODE)
+    expect(stage.root).to_have_attribute("data-mode", "live")
 
 
 def test_where_the_page_uses_no_subshell_a_button_says_at_once_that_it_waits(lab: Lab) -> None:
