@@ -38,7 +38,7 @@ MOMENTS = {
     "fair_dispatch": ("a_queue_that_fills", 8.0),
     "putting_it_together": ("everything_at_once", 3.9),
     "when_a_task_fails": ("a_kitchen_to_fail_in_2", 3.0),
-    "one_of_three_dies": ("the_leader_s_node_dies", 2.0),
+    "one_of_three_dies": ("the_leader_s_node_dies", 6.5),
 }
 
 #: In CSS pixels: what a lesson's text is wide on GitHub, or less.

@@ -44,12 +44,6 @@ def test_an_experiment_fares_as_the_run_that_is_kept_of_it(broker: Broker, tmp_p
     assert (compared.returncode, compared.stdout) == (0, f"{lesson}: all fared the same\n"), compared.stderr
 
 
-@pytest.mark.nightly  # a lesson may change before it is recorded anew, on a machine with room for three nodes
-def test_the_runs_are_of_the_lessons_as_they_are() -> None:
-    compared = run("kept_runs.py")
-    assert (compared.returncode, compared.stdout) == (0, ""), "record them anew: make runs NOTEBOOKS=..."
-
-
 def test_a_run_that_fared_otherwise_is_told(tmp_path: Path) -> None:
     """What the comparison sees: a run of another experiment in the place of the one that is kept."""
     folder = tmp_path / QUICK
