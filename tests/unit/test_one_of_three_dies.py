@@ -159,11 +159,11 @@ def test_a_diary_has_what_was_done_and_how_the_nodes_were_whenever_that_changed(
     before = QueueMembers("orders", "quorum", "node-1", ("node-2", "node-3"))
     afterwards = QueueMembers("orders", "quorum", "node-2", ("node-1", "node-3"))
     up = dict.fromkeys(("node-1", "node-2", "node-3"), "up")
-    diary.note(ClusterPicture(up, (before,)))
-    diary.note(ClusterPicture(up, (before,)))
+    diary.look(lambda: ClusterPicture(up, (before,)))
+    diary.look(lambda: ClusterPicture(up, (before,)))
     with diary.doing("node killed", ["node-1"], "killed the leader's node"):
         pass
-    diary.note(ClusterPicture(up | {"node-1": "down"}, (afterwards,)))
+    diary.look(lambda: ClusterPicture(up | {"node-1": "down"}, (afterwards,)))
     told = [(event.kind, event.actor, event.queue) for event in log]
     assert told == [
         ("cluster", "lesson", ""),
@@ -176,6 +176,27 @@ def test_a_diary_has_what_was_done_and_how_the_nodes_were_whenever_that_changed(
     assert seen.deed == "killed the leader's node"
     assert seen.nodes[0] == NodeSeen("node-1", "down", (QueueCopy("orders", "follower"),))
     assert seen.nodes[1].copies == (QueueCopy("orders", "leader"),)
+
+
+def test_a_look_that_began_before_a_deed_or_a_newer_look_is_not_written_down() -> None:
+    log = EventLog()
+    diary = Diary(log)
+    up, down = ClusterPicture({"node-1": "up"}, ()), ClusterPicture({"node-1": "down"}, ())
+
+    def interrupted_by_a_deed() -> ClusterPicture:
+        with diary.doing("node killed", ["node-1"], "killed node-1"):
+            pass
+        return up
+
+    def overtaken() -> ClusterPicture:
+        diary.look(lambda: down)
+        return up
+
+    assert diary.look(interrupted_by_a_deed) is up
+    assert diary.look(overtaken) is up
+    seen = [event.detail for event in log if isinstance(event.detail, ClusterSeen)]
+    assert [(event.kind, event.actor) for event in log] == [("node killed", "node-1"), ("cluster", "lesson")]
+    assert seen[0].nodes[0].state == "down"
 
 
 def test_a_diary_has_what_was_confirmed_while_a_publisher_sent(poll_for: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -30,6 +31,8 @@ class Diary:
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self._lock = threading.Lock()  # so that nobody looks in the middle of a deed
+        self._begun = itertools.count(1)
+        self._newest = 0  # when what is written down began, among all looks and deeds
         self._seen: ClusterSeen | None = None
         self._deed = ""
         self._confirmed: int | None = None
@@ -46,14 +49,22 @@ class Diary:
         """
         with self._lock:
             yield
+            self._newest = next(self._begun)
             self._deed = deed
             for name in names:
                 self._log.record(kind, name)
 
-    def note(self, picture: ClusterPicture) -> None:
-        """Write down how the nodes are."""
+    def look(self, at_nodes: Callable[[], ClusterPicture]) -> ClusterPicture:
+        """Look at the nodes, and write down how they are, unless something newer is known by then.
+
+        Args:
+            at_nodes: Returns how the nodes are; it may take a while, and others look meanwhile.
+        """
+        began = next(self._begun)
+        picture = at_nodes()
         with self._lock:
-            self._note(picture)
+            self._note(picture, began)
+        return picture
 
     @contextlib.contextmanager
     def watching(self, look: Callable[[], ClusterPicture], confirmed: Callable[[], int]) -> Iterator[None]:
@@ -69,7 +80,8 @@ class Diary:
             while not ended.wait(_LOOK_SECONDS):
                 with self._lock, contextlib.suppress(BrokerError):  # nobody answers at this moment
                     self._confirmed = confirmed()
-                    self._note(look())
+                    began = next(self._begun)
+                    self._note(look(), began)
 
         thread = threading.Thread(target=watch, name="workq cluster diary", daemon=True)
         thread.start()
@@ -80,7 +92,10 @@ class Diary:
             thread.join()
             self._confirmed = confirmed()
 
-    def _note(self, picture: ClusterPicture) -> None:
+    def _note(self, picture: ClusterPicture, began: int) -> None:
+        if began < self._newest:
+            return
+        self._newest = began
         nodes = tuple(
             NodeSeen(name, state, tuple(QueueCopy(queue, role) for queue, role in picture.copies_of(name)))
             for name, state in picture.states.items()

@@ -117,9 +117,7 @@ class LiveNodes(Nodes):
 
     def picture(self) -> ClusterPicture:
         """Return what the nodes are at this moment, for a notebook to draw."""
-        picture = self._look(settled=True)
-        self._diary.note(picture)
-        return picture
+        return self._diary.look(lambda: self._look(settled=True))
 
     def _look(self, *, settled: bool) -> ClusterPicture:
         states = {node.name: node.state for node in self._cluster.nodes()}
