@@ -11,6 +11,8 @@ from playwright.sync_api import expect
 from tests.browser.lab import Lab
 from tests.browser.stage import SECONDS, Stage, open_stage
 from tests.browser.test_stage_access import TWO_WORKERS
+from tests.support import need
+from workq_helpers import Broker
 
 #: How long a control may take to act, in seconds.
 ACTS_SECONDS = 0.3
@@ -110,6 +112,31 @@ def test_each_control_acts_within_its_time_while_a_cell_runs(lab: Lab) -> None:
     # The quickest of three: what waits for the cell waits each time, a busy machine does not.
     slow = {do: took for do, took in measured.took.items() if min(took) > 1000 * ACTS_SECONDS}
     assert slow == {}, measured.took
+
+
+def test_rabbitmq_is_restarted_and_crashed_while_a_cell_runs_and_tells_its_steps(lab: Lab, broker: Broker) -> None:
+    need(broker.ours, "only a broker of the course's own is restarted")
+    stage = open_stage(lab, before_stage=TWO_WORKERS)
+    release = begin_a_cell_that_waits(lab, stage)
+    story = stage.root.locator(".workq-story")
+    for do, told in (("restart", "RabbitMQ was told to restart"), ("crash", "RabbitMQ was made to crash")):
+        stage.press(do)
+        if do == "crash":
+            expect(stage.button(do)).to_have_text("Press again to crash RabbitMQ")
+            expect(stage.broker).to_have_attribute("data-state", "up")
+            stage.press(do)
+        expect(stage.broker).not_to_have_attribute("data-state", "up")
+        expect(story).to_contain_text(told)
+        expect(stage.broker).to_have_attribute("data-state", "up")
+        for worker in ("worker-1", "worker-2"):
+            stage.expect_worker(worker, "idle")
+        expect(story).to_contain_text("connected again")
+    stage.send("After both.")
+    expect(stage.message("After both.", "done")).to_be_visible()
+    assert stage.notebook.runs(2)
+    release.touch()
+    stage.notebook.wait_until_done()
+    assert stage.notebook.errors() == []
 
 
 def press_each_control(stage: Stage, measured: Measured, latest: int) -> None:

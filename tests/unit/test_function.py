@@ -11,7 +11,7 @@ import pytest
 
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.teaching.calls import misspelled
-from workq_helpers.teaching.function import clues_in, look_at, never_ends
+from workq_helpers.teaching.function import clues_in, definitions_beside, look_at, name_of, never_ends
 
 _cells = itertools.count(1)
 
@@ -94,3 +94,38 @@ def test_an_argument_that_is_nearly_one_is_told(name: str, meant: str) -> None:
 @pytest.mark.parametrize("name", ["x-max-length", "x-of-somebody-else", 5])
 def test_an_argument_of_its_own_is_let_be(name: object) -> None:
     assert list(misspelled({name: 1})) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "needed"),
+    [
+        ("verdict = check()\nassert verdict", ""),
+        ("import pika\nimport json as j\nLIMIT = 1\nOTHER = 2", "import pika\nLIMIT = 1\n"),
+        ("import pika\nLIMIT: int = len(pika.__name__)\ndef helper(): return LIMIT", "import pika\n"),
+    ],
+)
+def test_a_program_has_what_a_function_needs_and_nothing_that_its_cell_did(text: str, needed: str) -> None:
+    cell = f"def check(): return True\n{text}\ndef consume(connection):\n    return pika, LIMIT"
+    consume = defined(cell, "consume")
+    made = definitions_beside(consume, name_of(consume, "consume"))
+    assert needed in made
+    assert "verdict" not in made
+    assert "OTHER" not in made
+    names: dict[str, Any] = {}
+    exec(made, names)  # noqa: S102 - our own text
+    assert {"json", "j", "check", "helper"}.isdisjoint(names)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import functools\ndef go(limit, connection): return limit\nconsume = functools.partial(go, 1)",
+        "class Consumer:\n    def __call__(self, connection): return 1\nconsume = Consumer()",
+        "try:\n    import json as j\nexcept ImportError:\n    j = None\nconsume = lambda connection: bool(j) + 0",
+    ],
+)
+def test_a_program_has_whatever_stands_for_a_function(text: str) -> None:
+    consume = defined(text, "consume")
+    names: dict[str, Any] = {}
+    exec(definitions_beside(consume, name_of(consume, "consume")), names)  # noqa: S102 - our own text
+    assert names["consume"](None) == 1

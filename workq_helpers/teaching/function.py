@@ -131,11 +131,12 @@ def _written(answer: object) -> Any:
 # -- the cell that it stands in -------------------------------------------------------------------------
 
 
-def definitions_beside(answer: object) -> str:
-    """Return what the cell that a function stands in imports and defines, as the text of a program.
+def definitions_beside(answer: object, name: str) -> str:
+    """Return what a function needs of the cell that it stands in, itself included, as the text of a program.
 
     Args:
         answer: The function.
+        name: What it is called there.
 
     Raises:
         CheckFailedError: Its text can't be had.
@@ -144,9 +145,25 @@ def definitions_beside(answer: object) -> str:
         cell = ast.parse("".join(inspect.findsource(_written(answer))[0]))
     except (OSError, TypeError, SyntaxError) as error:
         raise CheckFailedError(f"The text of {_short(answer)} can't be found. Run the cell that defines it.") from error
-    # What a cell calls on its way is no part of it, such as the check itself.
-    cell.body = [each for each in cell.body if not isinstance(each, ast.Expr)]
+    needed, missing = set[ast.stmt](), {name}
+    while found := {each for each in cell.body if each not in needed and missing & _names(each, ast.Store)}:
+        needed |= found
+        missing = set().union(*(_names(each, ast.Load) for each in found))
+    # What a cell does besides is no part of the program, such as the check itself.
+    cell.body = [each for each in cell.body if each in needed]
     return ast.unparse(cell)
+
+
+def _names(statement: ast.stmt, context: type[ast.expr_context]) -> set[str]:
+    """Return the names that a statement reads, or those that it gives a meaning to; those inside its functions, too."""
+    found = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, context)}
+    if context is ast.Store:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                found.add(node.name)
+            elif isinstance(node, ast.alias):
+                found.add((node.asname or node.name).partition(".")[0])
+    return found
 
 
 def name_of(answer: object, usual: str) -> str:

@@ -278,7 +278,8 @@ def _it_ended(evening: _Evening) -> None:
 def _as_a_program(trial: Trial, consume: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "consumer.py")
-        text = _PROGRAM.format(cell=definitions_beside(consume), name=name_of(consume, "consume"))
+        name = name_of(consume, "consume")
+        text = _PROGRAM.format(cell=definitions_beside(consume, name), name=name)
         file.write_text(text, encoding="utf-8")
         trial.send(_LATE, _LAST, queue=_QUEUE)
         program = trial.lesson.start_program(file)
