@@ -9,8 +9,7 @@ import { packed, runFile } from "./run.mjs";
 
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
-async function opened(file = runFile(), at = null) {
-  const page = new Page();
+async function opened(file = runFile(), at = null, page = new Page()) {
   const el = page.place();
   const close = await play(el, packed(file), at);
   page.paint();
@@ -29,6 +28,15 @@ test("a run opens at its beginning, or where it is told to", async () => {
   assert.equal(el.$(".workq-stage").getAttribute("data-recorded"), "true");
   const later = await opened(runFile(), 2.2);
   assert.equal(time(later.el), "2.2 / 4.0 s");
+});
+
+test("it stays in its cell though JupyterLab has a panel for the stage", async () => {
+  const page = new Page();
+  const joined = [];
+  page.window.workqPanel = { isBeside: () => true, join: (place) => joined.push(place), leave: () => {} };
+  await opened(runFile(), null, page);
+  page.pass(1);
+  assert.deepEqual(joined, []);
 });
 
 test("it asks nobody to press what is not there", async () => {

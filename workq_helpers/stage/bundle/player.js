@@ -3421,6 +3421,7 @@ var Player = class {
     this.model = model;
     this.view = new View(model, el);
     this.view.root.setAttribute("data-recorded", "true");
+    this.view.place.panel = void 0;
     this.view.failed = this.model.failed = () => this.#giveUp(el);
     this.view.open(el);
   }

@@ -18,6 +18,7 @@ export class Player {
     this.model = model;
     this.view = new View(model, el);
     this.view.root.setAttribute("data-recorded", "true");
+    this.view.place.panel = undefined; // JupyterLab's is for the stage, whose run goes on
     this.view.failed = this.model.failed = () => this.#giveUp(el);
     this.view.open(el);
   }
