@@ -64,6 +64,7 @@ class Tab:
         self.faults: list[str] = []
         #: What the page wrote to its console.
         self.console: list[str] = []
+        self._dropped: list[str] = []
         self._server = server
         self._context = browser.new_context(**{"viewport": VIEWPORT} | options)
         self._context.set_default_timeout(PAGE_SECONDS * 1000)
@@ -73,6 +74,7 @@ class Tab:
         self.page.on("pageerror", self._uncaught)
         self.page.on("console", lambda message: self.console.append(f"{message.type}: {message.text}"))
         self.page.on("crash", lambda _: self._fault("the page crashed"))
+        self.page.on("requestfailed", lambda request: self._dropped.append(f"{request.failure}: {request.url}"))
         self.page.on("dialog", self._answer)
         # Chromium drops what it is loading whenever a network interface comes or goes, as with each container
         # that starts; JupyterLab tells of it and tries again.
@@ -88,21 +90,28 @@ class Tab:
     def goto(self, path: str = "") -> None:
         """Load JupyterLab afresh, with a notebook if one is named."""
         where = f"lab/workspaces/{self.workspace}" + (f"/tree/{path}" if path else "")
-        poll_for(lambda: self._loaded(self._server.url(where)), PAGE_SECONDS)
-        self.page.wait_for_function("() => window.jupyterapp")
-        self.page.evaluate("async () => { await jupyterapp.restored; jupyterapp.shell.collapseLeft(); }")
+        poll_for(lambda: self._loaded(self._server.url(where)), 2 * PAGE_SECONDS)
 
     def _loaded(self, url: str) -> bool:
-        """Load a page; Chromium drops it where a network interface comes or goes, as with each new container."""
+        """Load JupyterLab, and return whether all of it has come.
+
+        Chromium drops whatever it is loading where a network interface comes or goes, as with each new container.
+        """
         from playwright.sync_api import Error
 
+        self._dropped.clear()
         try:
             self.page.goto(url)
+            self.page.wait_for_function("() => window.jupyterapp")
+            self.page.evaluate("async () => { await jupyterapp.restored; jupyterapp.shell.collapseLeft(); }")
         except Error as error:
-            if "ERR_NETWORK_CHANGED" not in str(error):
+            self._dropped.append(str(error))
+            if not self._was_dropped():
                 raise
-            return False
-        return True
+        return not self._was_dropped()
+
+    def _was_dropped(self) -> bool:
+        return any("ERR_NETWORK_CHANGED" in each for each in self._dropped)
 
     def clear(self) -> None:
         """Leave JupyterLab as a test wants to find it: nothing open, nothing noted, the light theme."""
