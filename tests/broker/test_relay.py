@@ -207,6 +207,7 @@ def test_what_a_program_settled_last_is_known_if_rabbitmq_said_something_after_i
     with connected(lesson.address, connection_name="sender") as connection:
         channel = connection.channel()
         channel.queue_declare("hasty", durable=True, arguments={"x-queue-type": queue_type})
+        channel.confirm_delivery()  # or 3.10 now and then loses the last ones of a quorum queue
         for number in range(100):
             channel.basic_publish("", "hasty", str(number).encode())
     end_abruptly(lesson, tmp_path, poll_for, 100, settle, end)
@@ -355,7 +356,7 @@ def test_what_a_raw_client_sends_before_it_hears_of_a_closed_channel_is_refused(
         channel = connection.channel()
         for task in (b"no such exchange", b"behind it"):
             exchange = "missing" if task.startswith(b"no") else ""
-            channel.basic_publish(exchange, "hello", task)
+            channel._impl.basic_publish(exchange, "hello", task)  # which reads nothing, so both are sent
         with contextlib.suppress(pika.exceptions.ChannelClosedByBroker):
             channel.queue_declare("hello", passive=True)
     assert fates(lesson) == {"no such exchange": "refused", "behind it": "refused"}
@@ -370,8 +371,8 @@ def test_a_server_named_consumer_on_a_server_named_queue_is_known(lesson: Lesson
         client.hear(lambda data: b"soup" in data)
         client.send(frame.Method(1, spec.Basic.Ack(1)).marshal())
         poll_for(lambda: events(lesson, "acked"))
-    assert events(lesson, "acked")[0].queue == queue
-    assert fates(lesson) == {"soup": "done"}
+        assert events(lesson, "acked")[0].queue == queue
+        assert fates(lesson) == {"soup": "done"}  # as long as its connection stands
 
 
 # -- the wire
