@@ -108,10 +108,7 @@ class Chapter:
             InvalidArgumentError: There is no such question.
         """
         prediction = self._prediction(name)
-        try:
-            seen, missing = prediction.observe(lesson), ""
-        except CheckFailedError as error:
-            seen, missing = None, str(error)
+        seen, missing = _observe(prediction.observe, lesson)
         stage = _end(lesson, name, seen is not None)
         return Comparison(prediction, self._answers.get(name), seen, missing, stage if prediction.on_stage else "")
 
@@ -148,10 +145,7 @@ class Chapter:
             InvalidArgumentError: There is no such question.
         """
         estimate = self._estimate(name)
-        try:
-            seen, missing = estimate.observe(lesson), ""
-        except CheckFailedError as error:
-            seen, missing = None, str(error)
+        seen, missing = _observe(estimate.observe, lesson)
         stage = _end(lesson, name, seen is not None)
         return EstimateComparison(estimate, self._numbers.get(name), seen, missing, stage)
 
@@ -187,10 +181,7 @@ class Chapter:
             InvalidArgumentError: There is no such question.
         """
         drawing = self._drawing(name)
-        try:
-            seen, missing = drawing.observe(lesson), ""
-        except CheckFailedError as error:
-            seen, missing = None, str(error)
+        seen, missing = _observe(drawing.observe, lesson)
         return DrawingComparison(drawing, self._drawn.get(name), seen, missing)
 
     def _drawing(self, name: str) -> Drawing:
@@ -339,3 +330,11 @@ def _end(lesson: Session, name: str, seen: bool) -> str:
     if seen:
         experiments.end(name)
     return lesson.name
+
+
+def _observe(observe: Callable[[Session], T], lesson: Session) -> tuple[T | None, str]:
+    """Return what happened in an experiment and ``""``; while it has not been run, ``None`` and what is missing."""
+    try:
+        return observe(lesson), ""
+    except CheckFailedError as error:
+        return None, str(error)
