@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from workq_helpers.log.details import BrokerChange
+from workq_helpers.log.details import BrokerChange, Mistake
 from workq_helpers.log.events import Row
 from workq_helpers.stage.frame import MarkKind, StoryLine
 from workq_helpers.text import each_once, printable
@@ -18,6 +18,9 @@ MOST_NAMED = 3
 MOST_ACTORS_NAMED = 2
 
 _OUTAGES = frozenset(change for change in BrokerChange if change.is_outage)
+
+#: What is settled by a tag that no open delivery of its channel has.
+_NO_DELIVERY = "what it does not hold"
 
 _LONGEST_NAME = 32
 _LONGEST_REASON = 90
@@ -209,8 +212,18 @@ def _emptied(it: Happening) -> str:
     return f"{_queue(it)} was {it.kind}{gone}"
 
 
+def _acknowledged(it: Happening) -> str:
+    return f"{it.who} acknowledged {_NO_DELIVERY if _names_none(it) else it.tasks}"
+
+
+def _names_none(it: Happening) -> bool:
+    return it.detail == Mistake.UNKNOWN_DELIVERY_TAG
+
+
 def _handed_back(it: Happening) -> str:
     method = "basic.nack" if it.kind == "nacked" else "basic.reject"
+    if _names_none(it):
+        return f"{it.who} handed back {_NO_DELIVERY} with {method}"
     to_what_end = "to be discarded" if it.detail == "discard" else f"to go back to {_queue(it)}"
     return f"{it.who} handed {it.tasks} back with {method}, {to_what_end}"
 
@@ -238,7 +251,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Happening], str]]] = {
     "delivered": _delivered,
     "finished": lambda it: f"{it.who} finished {it.tasks}",
     "failed": lambda it: f"The callback of {it.who} raised at {it.tasks}{_because(it)}",
-    "acked": lambda it: f"{it.who} acknowledged {it.tasks}",
+    "acked": _acknowledged,
     "nacked": _handed_back,
     "rejected": _handed_back,
     "ack dropped": _ack_dropped,
