@@ -246,6 +246,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Happening], str]]] = {
     "published": _published,
     "refused": lambda it: f"RabbitMQ refused {it.tasks} from {it.who}{_because(it)}",
     "returned": lambda it: f"RabbitMQ returned {it.tasks} to {it.who}{_because(it)}",
+    "under way": lambda it: f"What {it.who} sent last may not have arrived{_because(it)}",
     "unknown": lambda it: f"Nobody can tell what became of {it.tasks}{_because(it)}",
     "dead-lettered": lambda it: f"{it.tasks} came from {_queue(it)} as a dead letter{_because(it)}",
     "delivered": _delivered,
