@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from workq_helpers.log.details import BrokerChange, Mistake
+from workq_helpers.log.details import BrokerChange
 from workq_helpers.log.events import Row
 from workq_helpers.stage.frame import MarkKind, StoryLine
 from workq_helpers.text import each_once, printable
@@ -19,7 +19,7 @@ MOST_ACTORS_NAMED = 2
 
 _OUTAGES = frozenset(change for change in BrokerChange if change.is_outage)
 
-#: What is settled by a tag that no open delivery of its channel has.
+#: What is settled by a tag that no open delivery of its channel has: that has no queue either.
 _NO_DELIVERY = "what it does not hold"
 
 _LONGEST_NAME = 32
@@ -213,16 +213,12 @@ def _emptied(it: Happening) -> str:
 
 
 def _acknowledged(it: Happening) -> str:
-    return f"{it.who} acknowledged {_NO_DELIVERY if _names_none(it) else it.tasks}"
-
-
-def _names_none(it: Happening) -> bool:
-    return it.detail == Mistake.UNKNOWN_DELIVERY_TAG
+    return f"{it.who} acknowledged {it.tasks if it.queue else _NO_DELIVERY}"
 
 
 def _handed_back(it: Happening) -> str:
     method = "basic.nack" if it.kind == "nacked" else "basic.reject"
-    if _names_none(it):
+    if not it.queue:
         return f"{it.who} handed back {_NO_DELIVERY} with {method}"
     to_what_end = "to be discarded" if it.detail == "discard" else f"to go back to {_queue(it)}"
     return f"{it.who} handed {it.tasks} back with {method}, {to_what_end}"
