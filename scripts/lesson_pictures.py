@@ -79,22 +79,23 @@ def photograph_runs() -> None:
                 f'<script type="module">{PLAYER_JS}</script>'
             )
             stage = page.locator(".workq-stage")
-            stage.locator(f".workq-time:has-text('event {events} of')").wait_for()
+            stage.locator(f".workq-events:has-text('event {events} of')").wait_for()
             page.wait_for_function("() => !document.getAnimations().length")
             (PICTURES / f"{lesson}.png").write_bytes(small(stage.screenshot()))
 
 
 def moment_before(run: SavedRun, sentence: str) -> tuple[float, int]:
-    """Return a moment shortly before the story first tells something, while work goes on: its second, and its events.
+    """Return a moment midway between what the story first tells and the event before: its second, and its events.
 
     Args:
         run: The run.
         sentence: What is told, or a part of it.
     """
-    begin = run.moments[0].seconds
-    for before, moment in pairwise(run.moments):
+    moments = run.moments
+    for before, moment in pairwise(moments):
         if any(sentence in line["text"] for line in moment.shown["story"]):
-            return (before.seconds + moment.seconds) / 2 - begin, before.events
+            since = next(each.seconds for each in moments if each.events == before.events)
+            return (since + moment.seconds) / 2 - moments[0].seconds, before.events
     raise LookupError(f"{run!r} never tells {sentence!r}; name something else that it tells in BEFORE.")
 
 

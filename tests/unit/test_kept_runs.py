@@ -77,6 +77,6 @@ def test_each_picture_shows_work_before_what_its_run_tells_next() -> None:
     for lesson, (experiment, sentence) in BEFORE.items():
         run = Recording.load(KEPT / lesson).runs[experiment]
         seconds, events = moment_before(run, sentence)
-        seen = [each for each in run.moments if each.events <= events]
+        seen = [each for each in run.moments if each.seconds - run.moments[0].seconds <= seconds]
+        assert seen[-1].events == events, lesson
         assert not any(sentence in line["text"] for each in seen for line in each.shown["story"]), lesson
-        assert seen[-1].seconds - run.moments[0].seconds < seconds, lesson
