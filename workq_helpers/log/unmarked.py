@@ -89,7 +89,8 @@ class UnmarkedMessages:
             alike = self._alike.get((queue, body))
             if alike is not None:
                 alike.held.pop(mark, None)
-                self._forget_empty(queue, body)
+                if not alike.held:
+                    self._forget_empty(queue, body)
 
     def put_back(self, mark: str, queue: str, body: bytes) -> None:
         """Learn that a delivered message is in its queue again."""
