@@ -4,6 +4,7 @@ import pytest
 from pika.amqp_object import Method
 from pika.spec import Basic, BasicProperties, Channel, Connection, Queue
 
+from workq_helpers.log.details import Counted
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.ledger import Ledger
 from workq_helpers.log.observer import Book, Observer
@@ -141,6 +142,30 @@ def test_what_was_turned_away_last_is_unknown_too_and_what_was_handed_back_waits
     client.gets("a", "b", "c")
     client.sends(Basic.Reject(1, requeue=False), Basic.Nack(2, requeue=False), Basic.Nack(3, requeue=True))
     assert client.is_cut_off() == "uuw"
+
+
+@pytest.mark.parametrize("count", [1, 5_002])
+def test_a_lost_connection_puts_in_doubt_what_was_under_way_on_it_alone(count: int) -> None:
+    log = EventLog()
+    book = Book(log)
+    lost, other = Observer("notebook", book), Observer("notebook", book)
+
+    def publish(observer: Observer, task: str) -> None:
+        observer.published(1, Basic.Publish(routing_key="hello"), BasicProperties(), task.encode(), task)
+
+    publish(lost, "known")
+    lost.sent(1, Queue.Declare(queue="hello", passive=True))
+    lost.received(1, Queue.DeclareOk("hello", 1, 0))
+    for number in range(count):
+        publish(lost, f"under way {number}")
+    publish(other, "another's")
+    lost.connection_closed("the connection was lost", answered=False)
+    log.record("disconnected", "notebook")
+    log.record("counted", "broker", "hello", detail=Counted(ready=2))
+    ledger = Ledger()
+    ledger.catch_up(log)
+    assert [message.task for message in ledger if message.place == "waiting"] == ["known", "another's"]
+    assert {message.reason.partition(":")[0] for message in ledger if message.place == "unknown"} == {"never confirmed"}
 
 
 def test_a_client_that_says_goodbye_is_believed() -> None:

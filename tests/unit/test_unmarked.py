@@ -67,3 +67,13 @@ def test_settled_messages_take_no_room(messages: UnmarkedMessages) -> None:
         messages.published(str(number), "q", body)
         messages.settled(messages.delivered("q", body, False), "q", body)
     assert messages._alike == {}
+
+
+def test_a_dead_letter_is_found_where_it_died(messages: UnmarkedMessages) -> None:
+    for mark in ("rejected", "expired"):
+        messages.published(mark, "q", SOUP)
+    messages.delivered("q", SOUP, False)
+    messages.turned_away("rejected", "q", SOUP)
+    assert messages.delivered("graves", SOUP, False, ["between", "q"]) == "rejected"
+    assert messages.delivered("graves", SOUP, False, ["q"]) == "expired"
+    assert messages.delivered("graves", SOUP, False, ["q"]) == "new 1"
