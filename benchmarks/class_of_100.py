@@ -140,8 +140,8 @@ def strangers(access: Access, lesson: Lesson, environ: dict[str, str]) -> str:
     tasks = sorted(message.task for message in lesson.ledger())
     if tasks != [f"{access.user} {number}." for number in range(TASKS)]:
         return f"{access.user} had the tasks {tasks}"
-    if sum(worker.done for worker in lesson.workers) != TASKS:
-        return f"{access.user}'s workers did {[worker.done for worker in lesson.workers]}"
+    if sum(worker.finished for worker in lesson.workers) != TASKS:
+        return f"{access.user}'s workers did {[worker.finished for worker in lesson.workers]}"
     endpoint = endpoint_from_url(environ)
     login = (endpoint.username, endpoint.password)
     with httpx.Client(base_url=f"{endpoint.management_url}/api/", auth=login, trust_env=False, timeout=60.0) as api:

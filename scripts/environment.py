@@ -27,6 +27,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import index_settings
+import installed_files
 from commands import ON_A_TERMINAL, SetupError, run, runs
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,6 +35,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 MADE = VENV / "workq-made-for"
 STAMP = VENV / "workq-installed"
+PACKAGES = VENV / "workq-packages"
 #: What ``WORKQ_VERSIONS`` may be, and the file that pins those versions.
 CONSTRAINTS = {"pinned": "constraints.txt", "lowest": "constraints-lowest.txt", "newest": None}
 MEND = "free some room, or put the course into a folder that you may write to"
@@ -67,6 +69,7 @@ def main() -> int:
     started = time.monotonic()
     try:
         with one_at_a_time():
+            remove_a_broken_venv()
             exactly = arguments.exactly_this_python
             if not (is_usable(exactly) and read(STAMP) == wanted()):
                 set_up(exactly)
@@ -81,6 +84,13 @@ def main() -> int:
         return 1
     print(f"==> .venv is ready ({time.monotonic() - started:.1f} s)")
     return 0
+
+
+def remove_a_broken_venv() -> None:
+    """Have .venv made anew where something of it was deleted: an installer believes what is written there."""
+    if (packages := read(PACKAGES)) and (gone := installed_files.what_is_gone(VENV, packages.split())):
+        print(f"==> .venv is not whole, {gone} is gone: it is made anew", flush=True)
+        MADE.unlink(missing_ok=True)
 
 
 def version_of_this() -> str:
@@ -185,7 +195,7 @@ def set_up(exactly_this_python: bool) -> None:
         install_lessons()
     with step("Trying what was installed"):
         try_it()
-    write(STAMP, wanted())
+    done(STAMP)
 
 
 def add_group(group: str) -> None:
@@ -193,7 +203,13 @@ def add_group(group: str) -> None:
     stamp_of(group).unlink(missing_ok=True)
     with step(f"Installing the group {group} of pyproject.toml"):
         install("--group", group)
-    write(stamp_of(group), wanted())
+    done(stamp_of(group))
+
+
+def done(stamp: Path) -> None:
+    """Note that something is installed, and with which packages."""
+    write(PACKAGES, "\n".join(installed_files.names(VENV)))
+    write(stamp, wanted())
 
 
 @contextlib.contextmanager

@@ -86,7 +86,7 @@ def pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _pip_files(environ: Mapping[str, str]) -> Iterator[Path]:
     """Yield pip's configuration files, in the order in which each wins over those before."""
-    home = Path(environ.get("HOME") or Path.home())
+    home = _home(environ)
     named = environ.get("PIP_CONFIG_FILE", "")
     if named == os.devnull:
         return
@@ -104,7 +104,7 @@ def _pip_files(environ: Mapping[str, str]) -> Iterator[Path]:
 
 def uv_settings(environ: Mapping[str, str]) -> dict[str, Any]:
     """The settings of uv that count, of the one file that a variable names, or of the system's and the user's."""
-    home = Path(environ.get("HOME") or Path.home())
+    home = _home(environ)
     if environ.get("UV_NO_CONFIG"):
         return {}
     if named := environ.get("UV_CONFIG_FILE"):
@@ -127,7 +127,7 @@ def uv_settings(environ: Mapping[str, str]) -> dict[str, Any]:
 def uv_cache(environ: Mapping[str, str]) -> Path:
     """The folder of uv's cache."""
     named = environ.get("UV_CACHE_DIR") or uv_settings(environ).get("cache-dir")
-    home = Path(environ.get("HOME") or Path.home())
+    home = _home(environ)
     return Path(named) if named else Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "uv"
 
 
@@ -156,6 +156,10 @@ def _is_missing_folder(address: str) -> bool:
     """Whether it is a folder on this machine that is not there: pip passes over it, uv stops."""
     parts = urlsplit(address)
     return parts.scheme in ("", "file") and not Path(unquote(parts.path)).exists()
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111 - it raises nothing where there is none
 
 
 def _own_folder(environ: Mapping[str, str], home: Path) -> Path:

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 from PIL import Image
@@ -18,6 +19,7 @@ from recording import KEPT, Recording
 from tests.browser import chromium
 from workq_helpers import Lesson, print_work_and_ack
 from workq_helpers.stage.run_page import PLAYER_CSS, PLAYER_JS, player_element
+from workq_helpers.stage.saved_run import SavedRun
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "notebooks" / "pictures"
@@ -30,15 +32,15 @@ STAGES = {
     "stage-killed-light.png": ROOT / "docs" / "stage.png",
 }
 
-#: For each other lesson the kept run that its picture shows, and the second: work goes on, and nothing is decided yet.
-MOMENTS = {
-    "acknowledgments": ("done_when_done", 1.0),
-    "mistakes_and_long_work": ("a_kitchen_for_mistakes", 1.5),
-    "durability": ("a_queue_by_its_name_alone", 0.5),
-    "fair_dispatch": ("a_queue_that_fills", 8.0),
-    "putting_it_together": ("everything_at_once", 3.9),
-    "when_a_task_fails": ("a_kitchen_to_fail_in_2", 3.0),
-    "one_of_three_dies": ("the_leader_s_node_dies", 6.5),
+#: For each other lesson the kept run that its picture shows, and what has not happened in it yet, in the story's words.
+BEFORE = {
+    "acknowledgments": ("done_when_done", "worker-2 acknowledged Tea"),
+    "mistakes_and_long_work": ("a_kitchen_for_mistakes", "worker-1 acknowledged Soup"),
+    "durability": ("a_queue_by_its_name_alone", "RabbitMQ was told to restart"),
+    "fair_dispatch": ("a_queue_that_fills", "notebook sent Plate 8"),
+    "putting_it_together": ("everything_at_once", "was killed"),
+    "when_a_task_fails": ("a_kitchen_to_fail_in_2", "worker-1 acknowledged Soup"),
+    "one_of_three_dies": ("the_leader_s_node_dies", "was killed"),
 }
 
 #: In CSS pixels: what a lesson's text is wide on GitHub, or less.
@@ -69,16 +71,32 @@ def photograph_runs() -> None:
     """Make the pictures of the moments in kept runs."""
     with sync_playwright() as playwright, chromium.launch(playwright) as browser:
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-        for lesson, (experiment, at_seconds) in MOMENTS.items():
+        for lesson, (experiment, sentence) in BEFORE.items():
             run = Recording.load(KEPT / lesson).runs[experiment]
+            at_seconds, events = moment_before(run, sentence)
             page.set_content(
                 f"<!doctype html><style>{PLAYER_CSS}</style>{player_element(run, at_seconds)}"
                 f'<script type="module">{PLAYER_JS}</script>'
             )
             stage = page.locator(".workq-stage")
-            stage.locator(f".workq-time:has-text('{at_seconds:.1f} /')").wait_for()
+            stage.locator(f".workq-events:has-text('event {events} of')").wait_for()
             page.wait_for_function("() => !document.getAnimations().length")
             (PICTURES / f"{lesson}.png").write_bytes(small(stage.screenshot()))
+
+
+def moment_before(run: SavedRun, sentence: str) -> tuple[float, int]:
+    """Return a moment midway between what the story first tells and the event before: its second, and its events.
+
+    Args:
+        run: The run.
+        sentence: What is told, or a part of it.
+    """
+    moments = run.moments
+    for before, moment in pairwise(moments):
+        if any(sentence in line["text"] for line in moment.shown["story"]):
+            since = next(each.seconds for each in moments if each.events == before.events)
+            return (since + moment.seconds) / 2 - moments[0].seconds, before.events
+    raise LookupError(f"{run!r} never tells {sentence!r}; name something else that it tells in BEFORE.")
 
 
 def small(png: bytes) -> bytes:

@@ -21,7 +21,7 @@ URL = os.environ.get("WORKQ_BROKER_URL", "amqp://guest:guest@localhost:5672/%2F"
 SECONDS_PER_DOT = float(os.environ.get("WORKQ_SECONDS_PER_DOT", "1.0"))
 QUEUE = "task_queue"
 
-LOOK_SECONDS = 0.1  # how often to look whether to leave
+LOOK_SECONDS = 0.1  # how often to ask whether to leave
 RETRY_SECONDS = 1.0  # how long to wait for a RabbitMQ that went away, before trying again
 
 

@@ -28,7 +28,7 @@ def test_rabbitmq_loses_its_patience_in_seconds(
     worker = lesson.start_worker(forgetful, "impatient")
     with lesson.connect() as connection:
         connection.channel().basic_publish("", "impatient", b"Tea.")
-    assert lesson.log.wait_for(lambda: worker.done == 1, 30)
+    assert lesson.log.wait_for(lambda: worker.finished == 1, 30)
     said = wait_for_ack_timeout(lesson, worker)
     closed = lesson.broker.features.quorum_ack_timeout_closes_channel
     deed = "closed its channel, 406 PRECONDITION_FAILED" if closed else "canceled its consumer"

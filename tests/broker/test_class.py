@@ -451,7 +451,7 @@ def test_ten_learners_at_once(classroom: Classroom, work_and_ack: Any) -> None:
             lesson.start_publisher([f"{access.user} {number}." for number in range(5)], "hello")
             lesson.wait_until_idle()
             bodies = set(lesson.deliveries()["task"])
-            return [worker.done for worker in workers], bodies
+            return [worker.finished for worker in workers], bodies
 
     with ThreadPoolExecutor(len(learners)) as pool:
         results = list(pool.map(course, learners))

@@ -33,7 +33,7 @@ def main():
         for number in range(20):
             channel.basic_publish("", "hello", str(number))
         lesson.wait_until_idle(60)
-        assert worker.done == 20 and worker.alive, worker
+        assert worker.finished == 20 and worker.alive, worker
         assert program.alive, program
         assert album.folder.is_dir(), "the album's folder has gone"
         assert lesson.virtual_host in lesson.broker.virtual_hosts()

@@ -101,7 +101,7 @@ def test_purge_says_how_many_went(lesson: Lesson) -> None:
 def test_counts_are_the_brokers_own(lesson: Lesson, poll_for: Any) -> None:
     worker = lesson.start_worker(lambda ch, method, properties, body: None, "hello", prefetch_count=2)
     lesson.start_publisher("x", "hello", count=5).wait()
-    poll_for(lambda: worker.done == 2)
+    poll_for(lambda: worker.finished == 2)
     lesson.wait_until_idle()
     counts = lesson.queue_counts()["hello"]
     assert (counts.ready, counts.unacknowledged) == (3, 2)
@@ -114,7 +114,7 @@ def test_idle_means_that_everything_was_worked_on(lesson: Lesson, work_and_ack: 
         for _ in range(30):
             channel.basic_publish(exchange="", routing_key="hello", body="task.")
         lesson.wait_until_idle()
-        assert sum(worker.done for worker in lesson.workers) == 30
+        assert sum(worker.finished for worker in lesson.workers) == 30
 
 
 def test_idle_without_workers_returns_at_once(lesson: Lesson) -> None:

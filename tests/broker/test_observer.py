@@ -364,7 +364,7 @@ def test_acks_and_publishes_go_out_in_the_order_of_the_callback(lesson: Lesson, 
 
     worker = lesson.start_worker(callback, "hello", prefetch_count=10)
     send(lesson, *map(str, range(50)))
-    poll_for(lambda: worker.done == 50)
+    poll_for(lambda: worker.finished == 50)
     lesson.wait_until_idle()
     trace = lesson.trace()
     sent = list(trace[(trace["client"] == worker.name) & (trace["direction"] == "sent")]["method"])

@@ -293,6 +293,17 @@ def test_acks_nacks_and_multiple_are_seen(lesson: Lesson) -> None:
         assert judge.channel().queue_declare("hello", passive=True).method.message_count == 2
 
 
+@pytest.mark.parametrize("tag", ["", "mine"])
+def test_a_consumer_that_asks_for_no_answer_is_seen(lesson: Lesson, poll_for: Poll, tag: str) -> None:
+    publish(lesson, "a", "b")
+    with raw_client(lesson) as client:
+        client.send(frame.Method(1, spec.Basic.Consume(queue="hello", consumer_tag=tag, nowait=True)).marshal())
+        poll_for(lambda: len(events(lesson, "delivered")) == 2)
+        client.send(frame.Method(1, spec.Basic.Ack(0, multiple=True)).marshal())
+        poll_for(lambda: fates(lesson) == {"a": "done", "b": "done"})
+    assert [event.queue for event in events(lesson, "connected")] == ["", "hello"]
+
+
 def test_equal_tasks_are_counted_right(lesson: Lesson) -> None:
     publish(lesson, *["same"] * 5)
     with connected(lesson.address, connection_name="eater") as connection:

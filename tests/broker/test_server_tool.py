@@ -20,7 +20,7 @@ def test_it_counts_what_the_lesson_counts(restartable: Broker, lesson: Lesson) -
 
     worker = lesson.start_worker(forgetful, "hello", prefetch_count=2)
     lesson.start_publisher("Tea.", "hello", count=5).wait()
-    assert lesson.log.wait_for(lambda: worker.done == 2, 30)
+    assert lesson.log.wait_for(lambda: worker.finished == 2, 30)
     printed = rabbitmqctl(lesson, *_COUNTS)
     assert printed.splitlines() == ["name\tmessages_ready\tmessages_unacknowledged", "hello\t3\t2"]
     assert repr(printed) == printed

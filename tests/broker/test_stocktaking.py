@@ -106,6 +106,33 @@ def test_what_others_take_has_the_highest_priority(lesson: Lesson, channel: Any,
     assert {message.task for message in lesson.ledger().missing("ranked", 9)} == {"high", "too high"}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "properties", "theirs", "why"),
+    [
+        ({}, {"expiration": "1"}, 1, "expired: it may wait for 0.001 s"),
+        ({"x-max-length": 2}, {}, 2, "its queue is full, and others publish to it too"),
+    ],
+)
+def test_what_cannot_be_told_from_the_messages_of_others_is_unknown(
+    lesson: Lesson, channel: Any, unseen: Any, arguments: Any, properties: Any, theirs: int, why: str
+) -> None:
+    channel.queue_declare("mixed", arguments=arguments)
+    send(channel, "ours", queue="mixed", **properties)
+    send(unseen, *["theirs"] * theirs, queue="mixed")
+    assert become(lesson, "mixed", {"unknown": 1})
+    assert why in reason(lesson)
+    assert lesson.ledger().unseen("mixed") == ready(unseen, "mixed") == theirs
+
+
+def test_what_others_publish_does_not_bring_back_what_they_took(lesson: Lesson, channel: Any, unseen: Any) -> None:
+    send(channel, "ours")
+    unseen.basic_get("hello", auto_ack=True)
+    assert become(lesson, "hello", {"unknown": 1})
+    send(unseen, "theirs")
+    assert wait_until(lambda: lesson.take_stock() and lesson.ledger().unseen("hello") == 1, 10.0)
+    assert fates(lesson) == {"unknown": 1}
+
+
 def test_what_comes_back_has_no_reason_to_be_gone(lesson: Lesson, channel: Any, unseen: Any) -> None:
     send(channel, "a")
     tag = unseen.basic_get("hello")[0].delivery_tag

@@ -60,7 +60,7 @@ def test_lessons_run_on_it_and_leave_nothing(foreign: Broker, work_and_ack: Any,
         assert "two: " in saved
         assert endpoint.password not in saved
         assert address not in saved
-        assert [worker.done for worker in lesson.workers] == [1, 1]
+        assert [worker.finished for worker in lesson.workers] == [1, 1]
         assert lesson.virtual_host in foreign.virtual_hosts()
     assert lesson.virtual_host not in foreign.virtual_hosts()
 
@@ -185,7 +185,7 @@ def test_without_the_right_to_create_one_the_urls_own_virtual_host_is_used(
         worker = lesson.start_worker(work_and_ack, "hello")
         lesson.start_publisher(["one."], "hello")
         lesson.wait_until_idle()
-        assert worker.done == 1
+        assert worker.finished == 1
 
 
 def test_the_default_virtual_host_of_others_is_never_emptied(broker: Broker, learner: tuple[str, str]) -> None:
@@ -218,7 +218,7 @@ def test_without_management_a_lesson_works_and_says_what_it_can_not_see(
             assert tuple(lesson.queue_counts()["unmanaged"]) == (2, 0, True, "classic")
             worker = lesson.start_worker(work_and_ack, "unmanaged")
             lesson.wait_until_idle()
-            assert worker.done == 2
+            assert worker.finished == 2
             lesson.start_over()
             assert list(lesson.queue_counts()) == ["unmanaged"]
         assert "unmanaged" not in broker.queue_counts(virtual_host)

@@ -135,8 +135,8 @@ def test_a_killed_workers_tasks_are_redelivered_to_the_other(lesson: Lesson, wor
     assert [event.task for event in events(lesson, "requeued")] == ["a", "b", "c"]
     again = [event for event in events(lesson, "delivered") if event.actor == heir.name]
     assert [(event.task, event.redelivered) for event in again] == [("a", True), ("b", True), ("c", True)]
-    assert heir.done == 3
-    assert victim.done == 0
+    assert heir.finished == 3
+    assert victim.finished == 0
 
 
 def test_a_kill_waits_for_nobody_and_is_logged_before_the_redelivery(
@@ -221,7 +221,7 @@ def test_a_frozen_worker_hangs_without_dying(lesson: Lesson, work_and_ack: Any, 
         worker.stop()
     worker.thaw()
     lesson.wait_until_idle()
-    assert worker.done == 2
+    assert worker.finished == 2
     assert [event.kind for event in lesson.log if event.kind in ("frozen", "thawed")] == ["frozen", "thawed"]
 
 
@@ -270,7 +270,7 @@ def test_acks_and_nacks_in_any_order_settle_what_they_name(lesson: Lesson, poll_
 
     worker = lesson.start_worker(callback, "hello")
     lesson.start_publisher([str(number) for number in range(1, 41)], "hello").wait()
-    poll_for(lambda: worker.done == 40)
+    poll_for(lambda: worker.finished == 40)
     generator = random.Random(1)  # noqa: S311 - a shuffle that can be repeated
     generator.shuffle(held)
     # 40 is never settled, every fifth is rejected, the rest is acked: all in a burst, tags in any order.
@@ -340,7 +340,7 @@ def test_a_callback_may_publish_the_next_task(lesson: Lesson, work_and_ack: Any)
 
     worker = lesson.start_worker(callback, "hello")
     lesson.start_publisher(["first"], "hello")
-    assert lesson.log.wait_for(lambda: worker.done == 2, 30)
+    assert lesson.log.wait_for(lambda: worker.finished == 2, 30)
     lesson.wait_until_idle()
     assert [event.task for event in events(lesson, "acked")] == ["first", "second"]
     assert [event.actor for event in events(lesson, "published")] == ["publisher-1", worker.name]
@@ -353,12 +353,12 @@ def test_a_message_published_elsewhere_is_known_again_when_redelivered(lesson: L
     with pika.BlockingConnection(parameters) as outside:
         outside.channel().basic_publish(exchange="", routing_key="hello", body=b"\xff\xfe stray")
     victim = lesson.start_worker(lambda ch, method, properties, body: None, "hello")
-    poll_for(lambda: victim.done == 1)
+    poll_for(lambda: victim.finished == 1)
     victim.kill()
     heir = lesson.start_worker(
         lambda ch, method, properties, body: ch.basic_ack(delivery_tag=method.delivery_tag), "hello"
     )
-    assert lesson.log.wait_for(lambda: heir.done == 1, 30)
+    assert lesson.log.wait_for(lambda: heir.finished == 1, 30)
     first, again = events(lesson, "delivered")
     assert first.mark == again.mark
     assert (first.redelivered, again.redelivered) == (False, True)
@@ -429,7 +429,7 @@ def test_a_kill_at_any_moment_ends_both_threads_quietly(lesson: Lesson, callback
 def test_all_that_was_sent_to_an_auto_ack_worker_that_stops_is_in_the_log(lesson: Lesson, poll_for: Any) -> None:
     worker = lesson.start_worker(lambda *_: None, "hello", auto_ack=True)
     publisher = lesson.start_publisher("task", "hello", count=5_000)
-    assert lesson.log.wait_for(lambda: worker.done > 100, 30)
+    assert lesson.log.wait_for(lambda: worker.finished > 100, 30)
     worker.stop()
     publisher.wait()
     delivered = len(events(lesson, "delivered"))
@@ -494,7 +494,7 @@ def test_what_pika_refuses_is_refused_in_the_callback_by_the_same_exception(
     worker = lesson.start_worker(lambda *delivery: gate.wait(10) and callback(*delivery), "hello", prefetch_count=5)
     gate.set()
     poll_for(lambda: not worker.alive)
-    assert (worker.state, ended, worker.done) == ("crashed", [], 0)
+    assert (worker.state, ended, worker.finished) == ("crashed", [], 0)
     assert (type(caught[0]), str(caught[0])) == (type(pikas), str(pikas))
     assert type(caught[0]).__name__ in worker.console.text
     assert [event.task for event in events(lesson, "failed")] == ["first"]
@@ -564,7 +564,7 @@ def test_a_callback_has_what_pikas_examples_use(lesson: Lesson, poll_for: Any) -
 
     worker = lesson.start_worker(callback, "hello")
     lesson.start_publisher(["task"], "hello").wait()
-    poll_for(lambda: worker.done == 1 or not worker.alive)
+    poll_for(lambda: worker.finished == 1 or not worker.alive)
     assert "Traceback" not in worker.console.text
     poll_for(lambda: any(event.task == "task" for event in events(lesson, "acked")))
     assert told == {
@@ -618,7 +618,7 @@ def test_a_callback_may_stop_its_worker(lesson: Lesson, poll_for: Any) -> None:
     worker = lesson.start_worker(callback, "hello", prefetch_count=1)
     lesson.start_publisher(["first", "second"], "hello").wait()
     poll_for(lambda: not worker.alive)
-    assert (worker.state, worker.done) == ("stopped", 1)
+    assert (worker.state, worker.finished) == ("stopped", 1)
     poll_for(lambda: lesson.queue_counts()["hello"].ready == 1)
 
 

@@ -137,6 +137,19 @@ def test_a_second_cell_that_shows_the_stage_offers_a_view_of_its_own(lab: Lab) -
 WINDOW = (1280, 985)
 
 
+#: Whether workers stand beside their queue, and what sticks out of its column.
+_BESIDE_AND_WHOLE = """root => {
+    const box = element => element.getBoundingClientRect();
+    const columns = [...root.querySelectorAll(".workq-column")];
+    const [queue, workers] = [".workq-queue-column", ".workq-worker-column"].map(name => box(root.querySelector(name)));
+    const out = columns.flatMap(column => [...column.querySelectorAll("*")]
+        .filter(each => box(each).width > 0 && box(each).right > box(column).right + 1).map(each => each.outerHTML));
+    const cut = [...root.querySelectorAll(".workq-worker .workq-name")]
+        .filter(name => name.scrollWidth > name.clientWidth).map(name => name.outerHTML);
+    return [queue.right < workers.left, [...out, ...cut]];
+}"""
+
+
 def start(workers: int, waiting: int) -> str:
     """Busy workers, and a queue with so many more tasks."""
     return (
@@ -167,6 +180,15 @@ def test_two_busy_workers_and_a_queue_of_ten_fit_without_scrolling(lab: Lab, the
     assert max(tops) - min(tops) < 6  # in one row
     expect(stage.root.locator(".workq-console:visible")).to_have_count(0)
     stage.screenshot(f"panel-two-workers-{theme}")
+    stage.notebook.script("() => jupyterapp.shell.expandLeft()")  # the files, as a first visit has them
+    try:
+        stage.notebook.resize(1280, 800)
+        expect(stage.root).to_be_visible()
+        assert stage.root.evaluate("root => root.clientWidth") < 480
+        assert stage.root.evaluate(_BESIDE_AND_WHOLE) == [True, []]
+        stage.screenshot(f"panel-laptop-{theme}")
+    finally:
+        stage.notebook.script("() => jupyterapp.shell.collapseLeft()")
 
 
 @pytest.mark.parametrize("workers", [9, 50])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections import defaultdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
@@ -14,12 +15,16 @@ from tests.browser.test_stage_access import TWO_WORKERS
 from tests.support import need
 from workq_helpers import Broker
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator
+
 #: How long a control may take to act, in seconds.
 ACTS_SECONDS = 0.3
 
-#: Milliseconds from a click on a button to the first frame that shows something else than before it.
-_CLICK_AND_MEASURE = """button => new Promise(resolve => {
-    const root = button.closest(".workq-stage");
+#: Milliseconds from a click on a button, or what else one does to a control, to the first frame that shows something
+#: else than before it.
+_ACT_AND_MEASURE = """control => new Promise(resolve => {
+    const root = control.closest(".workq-stage");
     const shown = () => %s;
     const before = shown();
     const clicked = performance.now();
@@ -29,8 +34,10 @@ _CLICK_AND_MEASURE = """button => new Promise(resolve => {
         resolve(performance.now() - clicked);
     }).observe(root, {subtree: true, childList: true, attributes: true, characterData: true});
     setTimeout(resolve, 60000, Infinity); // nothing was shown
-    button.click();
+    %s;
 })"""
+_CLICK = "control.click()"
+_DRAG_TO_THE_BEGINNING = "control.value = 0, control.dispatchEvent(new Event('input', {bubbles: true}))"
 
 #: What shows that a control has acted.
 _STATE = "root.querySelector(\".workq-worker[data-worker='{worker}']\")?.dataset.state"
@@ -38,6 +45,15 @@ _WORKERS = "root.querySelectorAll('.workq-worker').length"
 _PUBLISHED = "root.querySelector(\"[data-count='published']\").textContent"
 _READY = "root.querySelector(\"[data-count='ready-log']\").textContent"
 _MODE = "root.dataset.mode"
+_FORMS = "root.querySelectorAll('.workq-declare-form').length"
+
+
+#: So that a queue can be declared again.
+_DELETES_THE_QUEUE = """
+if Path({asked!r}).exists():
+    Path({asked!r}).unlink()
+    with lesson.connect() as connection:
+        connection.channel().queue_delete(queue="hello")"""
 
 
 class Measured:
@@ -49,9 +65,13 @@ class Measured:
 
     def press(self, do: str, shows: str, worker: str = "") -> None:
         where = self._stage.worker(worker) if worker else self._stage.root
-        button = where.locator(f"[data-do='{do}']").first
-        took = button.evaluate(_CLICK_AND_MEASURE % shows.format(worker=worker))
-        self.took[do].append(float(took))
+        self._act(do, where.locator(f"[data-do='{do}']").first, shows.format(worker=worker), _CLICK)
+
+    def seek(self) -> None:
+        self._act("seek", self._stage.field("seconds"), _MODE, _DRAG_TO_THE_BEGINNING)
+
+    def _act(self, do: str, control: Locator, shows: str, act: str) -> None:
+        self.took[do].append(float(control.evaluate(_ACT_AND_MEASURE % (shows, act))))
 
 
 def release_of(lab: Lab) -> Path:
@@ -63,10 +83,14 @@ def waits_for(file: Path) -> str:
     return f"import time\nfrom pathlib import Path\nwhile not Path({str(file)!r}).exists():\n    time.sleep(0.05)"
 
 
-def begin_a_cell_that_waits(lab: Lab, stage: Stage) -> Path:
-    """Return the file that it waits for."""
+def begin_a_cell_that_waits(lab: Lab, stage: Stage, meanwhile: str = "") -> Path:
+    """Return the file that it waits for.
+
+    Args:
+        meanwhile: What it does each time that it looks for it.
+    """
     release = release_of(lab)
-    stage.notebook.set_source(2, waits_for(release))
+    stage.notebook.set_source(2, waits_for(release) + textwrap.indent(meanwhile, "    "))
     stage.notebook.begin(2)
     expect(stage.root).to_have_attribute("data-during", "true")
     return release
@@ -98,13 +122,19 @@ def test_a_worker_killed_while_a_cell_waits_has_its_task_redelivered_before_the_
 def test_each_control_acts_within_its_time_while_a_cell_runs(lab: Lab) -> None:
     stage = open_stage(lab, before_stage=TWO_WORKERS)
     notebook = stage.notebook
-    release = begin_a_cell_that_waits(lab, stage)
+    asked = lab.server.root / f"{lab.name}.delete"
+    release = begin_a_cell_that_waits(lab, stage, _DELETES_THE_QUEUE.format(asked=str(asked)))
     measured = Measured(stage)
     for latest in (4, 6, 8):
         press_each_control(stage, measured, latest)
     stage.press("start_over")
     stage.press("start_over")
     expect(stage.root.locator(".workq-worker")).to_have_count(0)
+    for _ in range(3):
+        asked.touch()
+        expect(stage.button("declare")).to_be_visible()
+        measured.press("declare", _FORMS)
+        expect(stage.queue()).to_be_visible()
     expect(stage.root.locator("[data-waiting]")).to_have_count(0)
     assert notebook.runs(2)
     release.touch()
@@ -152,6 +182,8 @@ def press_each_control(stage: Stage, measured: Measured, latest: int) -> None:
         stage.expect_worker(worker, "frozen")
     measured.press("five", _PUBLISHED)
     stage.expect_count("ready-log", 3)
+    measured.press("many", _READY)
+    stage.expect_count("ready-log", 23)
     measured.press("purge", _READY)
     stage.expect_count("ready-log", 0)
     for worker in ("worker-1", "worker-2"):
@@ -168,6 +200,10 @@ def press_each_control(stage: Stage, measured: Measured, latest: int) -> None:
     measured.press("pause", _MODE)
     measured.press("step", "root.querySelector('.workq-events').textContent")
     measured.press("live", _MODE)
+    expect(stage.root).to_have_attribute("data-mode", "live")
+    measured.seek()
+    measured.press("play", _MODE)
+    stage.press("live")
     expect(stage.root).to_have_attribute("data-mode", "live")
 
 

@@ -122,7 +122,7 @@ def test_workers_are_added_from_the_form(lab: Lab) -> None:
     stage.press("five")
     stage.expect_end_count("done", 5)
     expect(stage.console("worker-1")).to_contain_text("[x] Received First message. [x] Done")
-    added = "[[worker.auto_ack, worker.prefetch_count, worker.done] for worker in lesson.workers]"
+    added = "[[worker.auto_ack, worker.prefetch_count, worker.finished] for worker in lesson.workers]"
     assert [row[0] for row in stage.notebook.evaluate(added)] == [False, True]
     assert stage.notebook.evaluate(added)[0][1:] == [3, 3]
     stage.screenshot("stage-two-kinds-of-worker")

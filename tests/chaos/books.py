@@ -31,6 +31,7 @@ class Books:
         sent: How often it was handed to the publisher.
         begun: How often a callback began with it.
         acked: How often a callback acknowledged it, or could have with an ack of several.
+        begun_elsewhere: How often a program got it under auto-ack: what became of it then, nobody here can see.
         found: How often it was in its queue at the end.
         held: How many of a queue's messages RabbitMQ had sent to who read no more, and not taken back by then.
         in_flight: How often it was published, or answered, and nothing shows that this arrived before its channel
@@ -41,6 +42,7 @@ class Books:
     sent: Counter[Task] = field(default_factory=Counter)
     begun: Counter[Task] = field(default_factory=Counter)
     acked: Counter[Task] = field(default_factory=Counter)
+    begun_elsewhere: Counter[Task] = field(default_factory=Counter)
     found: Counter[Task] = field(default_factory=Counter)
     held: Counter[str] = field(default_factory=Counter)
     in_flight: Counter[Task] = field(default_factory=Counter)
@@ -107,18 +109,22 @@ def audit(books: Books, auto_ack: Mapping[str, bool]) -> Iterator[str]:
             yield f"{queue}: {name!r} was found {found} times, and the log says {says}"
         if not books.sent[task]:
             yield f"{queue}: {name!r} was sent by nobody, and the log says {says}"
-        worked = books.begun if auto_ack.get(queue) else books.acked
-        if places["done"] > worked[task]:
-            yield f"{queue}: {name!r} was done {worked[task]} times, and the log says {says}"
+        seen_at_work = books.begun[task] - books.begun_elsewhere[task]
+        worked = seen_at_work if auto_ack.get(queue) else books.acked[task]
+        if places["done"] > worked:
+            yield f"{queue}: {name!r} was done {worked} times, and the log says {says}"
         if places["unknown"] > (most := could_be_unknown(books, task, auto_ack.get(queue, False))):
             yield f"{queue}: {name!r} was in flight {most} times when something broke, and the log says {says}"
 
 
 def could_be_unknown(books: Books, task: Task, auto_ack: bool) -> int:
-    """Return how many copies of a task nobody can know of: those in flight, and what was sent to who read no more."""
+    """Return how many copies of a task nobody can know of.
+
+    They were in flight, were sent to who read no more, or got to a program that need not say what it does with them.
+    """
     worked, most = (books.begun, books.sent[task]) if auto_ack else (books.acked, books.held[task[0]])
     unread = books.sent[task] - worked[task] - books.found[task]
-    return books.in_flight[task] + max(0, min(unread, most))
+    return books.in_flight[task] + books.begun_elsewhere[task] + max(0, min(unread, most))
 
 
 def unknown(books: Books) -> int:

@@ -42,6 +42,8 @@ FAULTS = (
     "memory alarm",
     "disk alarm",
     "publisher blocked",
+    "program killed",
+    "program frozen",
     "broker restarted",
     "broker crashed",
     "kernel killed",

@@ -5,7 +5,17 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
-__all__ = ["Moment", "Plan", "PublisherPlan", "QueuePlan", "Step", "WorkerPlan", "make_plan", "make_restarts_plan"]
+__all__ = [
+    "Moment",
+    "Plan",
+    "ProgramPlan",
+    "PublisherPlan",
+    "QueuePlan",
+    "Step",
+    "WorkerPlan",
+    "make_plan",
+    "make_restarts_plan",
+]
 
 #: Where in a callback a fault can strike its worker.
 POINTS = ("before work", "during work", "before ack", "after ack")
@@ -20,6 +30,10 @@ RESTARTS = ("restart the broker", "crash the broker")
 MACHINE_FAULTS = {"set the clock": 0.2, "disk alarm": 0.06, "fill the disk": 0.06}
 #: In which share the process that runs the lesson is killed.
 _KERNEL_KILLS = 0.12
+#: In which share of the others a program in a process of its own takes part, through the relay.
+_PROGRAMS = 0.4
+#: What may happen to it.
+_PROGRAM_FAULTS = ("kill the program", "kill the program", "freeze the program")
 #: By how much the clock is set.
 _CLOCK_SECONDS = (-86_400.0, -3_600.0, -10.0, 10.0, 3_600.0, 86_400.0)
 
@@ -78,6 +92,17 @@ class PublisherPlan:
 
 
 @dataclass(frozen=True)
+class ProgramPlan:
+    """A program that takes tasks from a queue, and sends `count` to it."""
+
+    name: str
+    queue: str
+    prefetch_count: int
+    ack_every: int
+    count: int
+
+
+@dataclass(frozen=True)
 class Moment:
     """When a step is due: when the target's callback is at `point`, or the log has so many of `point`, a kind of event.
 
@@ -107,6 +132,7 @@ class Plan:
 
     Attributes:
         kernel_kill: When the process that runs the lesson is killed, if it is: then it has a process of its own.
+        program: The program that takes part, if one does.
     """
 
     seed: int
@@ -115,6 +141,7 @@ class Plan:
     publishers: tuple[PublisherPlan, ...]
     steps: tuple[Step, ...]
     kernel_kill: Moment | None = None
+    program: ProgramPlan | None = None
 
     @property
     def restarts(self) -> int:
@@ -139,6 +166,8 @@ class Plan:
         lines = [f"seed {self.seed}"]
         for part in (self.queues, self.workers, self.publishers, self.steps):
             lines += [f"  {member}" for member in part]
+        if self.program:
+            lines.append(f"  {self.program}")
         if self.kernel_kill:
             lines.append(f"  SIGKILL to the process that runs the lesson, at {self.kernel_kill}")
         return "\n".join(lines)
@@ -164,7 +193,7 @@ def make_plan(seed: int) -> Plan:
         deed = rng.choice(RESTARTS)
         place = rng.randint(0, len(steps))
         steps = (*steps[:place], Step(deed, "", _progress(rng)), *steps[place:])
-    return _with_the_machine_s_faults(Plan(seed, queues, workers, publishers, steps))
+    return _with_a_program(_with_the_machine_s_faults(Plan(seed, queues, workers, publishers, steps)))
 
 
 def _with_the_machine_s_faults(plan: Plan) -> Plan:
@@ -176,6 +205,21 @@ def _with_the_machine_s_faults(plan: Plan) -> Plan:
             steps.insert(rng.randint(0, len(steps)), Step(deed, "", _progress(rng), rng.choice(_CLOCK_SECONDS)))
     kill = _progress(rng) if rng.random() < _KERNEL_KILLS else None
     return replace(plan, steps=tuple(steps), kernel_kill=kill)
+
+
+def _with_a_program(plan: Plan) -> Plan:
+    """Add a program that works through the relay; drawn apart, as the machine's faults are."""
+    rng = random.Random(f"program {plan.seed}")  # noqa: S311 - it is to be repeatable, not secret
+    if plan.kernel_kill or rng.random() >= _PROGRAMS:
+        return plan
+    queue, prefetch_count = rng.choice(plan.queues), rng.choice((1, 2, 10, 100))
+    count = rng.choice((0, 5, 30, 100))
+    ack_every = rng.choice((1, 5)) if prefetch_count >= 10 else 1
+    steps = list(plan.steps)
+    for deed in rng.sample(_PROGRAM_FAULTS, rng.choice((0, 1, 1))):
+        steps.insert(rng.randint(0, len(steps)), Step(deed, "", _progress(rng)))
+    program = ProgramPlan("elsewhere", queue.name, prefetch_count, ack_every, count)
+    return replace(plan, steps=tuple(steps), program=program)
 
 
 def make_restarts_plan(seed: int, restarts: int) -> Plan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import signal
 import threading
 import time
 import traceback
@@ -13,6 +14,7 @@ from typing import Any
 
 from tests.chaos import faults
 from tests.chaos.books import Books, told_by
+from tests.chaos.elsewhere import Elsewhere
 from tests.chaos.plan import Moment, Plan, PublisherPlan, QueuePlan, Step, WorkerPlan
 from tests.chaos.proxy import Proxy
 from tests.chaos.unseen import ASKED, CONSUMERS, OBSERVER
@@ -46,6 +48,12 @@ _FAULTS_IN_THE_LOG = {
     "channel closed by an error": "channel closed",
     "callback raised": "failed",
     "publisher blocked": "blocked",
+}
+
+
+_SIGNALS = {
+    "kill the program": ("program killed", signal.SIGKILL),
+    "freeze the program": ("program frozen", signal.SIGSTOP),
 }
 
 
@@ -112,6 +120,7 @@ class _Run:
         self.troubles: list[str] = []
         self.notes: list[str] = []
         self.books = Books()
+        self.elsewhere: Elsewhere | None = None
         self.lesson: Lesson
 
     def execute(self) -> Seen:
@@ -127,6 +136,8 @@ class _Run:
             finally:
                 self.gate.open()
                 self.clock.put_right()
+                if self.elsewhere is not None:
+                    self.elsewhere.close()
                 # A frozen worker can't be ended politely, and a half-open connection is not worth waiting for.
                 for proxy in self.proxies.values():
                     proxy.close()
@@ -153,6 +164,9 @@ class _Run:
     def _begin(self) -> None:
         for worker in self.plan.workers:
             self._start_worker(worker, worker.name)
+        if (program := self.plan.program) is not None:
+            queue = self._queue(program.queue)
+            self.elsewhere = Elsewhere(program, queue, str(self.lesson.address), self.books)
         for publisher in self.plan.publishers:
             with self._way(publisher):
                 self.publishers[publisher.name] = self.lesson.start_publisher(
@@ -328,6 +342,10 @@ class _Run:
             case "crash the broker":
                 self.broker.crash()
                 self._happened("broker crashed")
+            case "kill the program" | "freeze the program":
+                assert self.elsewhere is not None
+                fault, number = _SIGNALS[step.deed]
+                self._happened(fault, self.elsewhere.signal(number))
             case "set the clock":
                 self._happened("clock set", self.clock.set(step.amount))
             case "fill the disk":
@@ -415,6 +433,7 @@ class _Run:
         for worker in self.lesson.workers:
             worker.thaw()
         self._patiently("publishers", self._wait_for_publishers)
+        self._patiently("program", self._wait_for_the_program)
         self._patiently("workers", lambda: self.lesson.wait_until_idle(self.remaining))
         self._ask_for_consumers()
         counts, quiet = self._counts_that_agree()
@@ -464,6 +483,22 @@ class _Run:
             if not ended:
                 self.troubles.append(f"did not come to its end: {publisher!r}")
                 publisher.request_stop()
+
+    def _wait_for_the_program(self) -> None:
+        """Have the program send what it has to send, and leave, and the log see that it has."""
+        if self.elsewhere is None:
+            return
+        self.elsewhere.signal(signal.SIGCONT)
+        self.elsewhere.sent_all.wait(self.remaining)
+        self.elsewhere.leave(self.remaining)
+        self.lesson.log.wait_for(self._has_seen_it_leave, self.remaining)
+        self.wires += self.elsewhere.wires
+
+    def _has_seen_it_leave(self) -> bool:
+        assert self.plan.program is not None
+        ends = {"connected": False, "hung up": True, "stopped": True}
+        rows = [row for row in self.lesson.log.rows() if row[2].startswith(self.plan.program.name) and row[1] in ends]
+        return not rows or ends[rows[-1][1]]
 
     def _counts_that_agree(self) -> tuple[dict[str, Counts], int]:
         """Return the broker's counts, once they are the log's or will not be, and how long the log was then."""

@@ -21,7 +21,8 @@ def test_the_plans_hold_everything_that_can_happen() -> None:
     deeds = {step.deed for plan in PLANS for step in plan.steps}
     assert deeds >= {
         "kill", "freeze", "thaw", "stop", "close a connection", "close all connections", "cut", "delay",
-        "half-open to the client", "half-open to the broker", "memory alarm", *RESTARTS, *MACHINE_FAULTS,
+        "half-open to the client", "half-open to the broker", "memory alarm", "kill the program",
+        "freeze the program", *RESTARTS, *MACHINE_FAULTS,
     }  # fmt: skip
     kills = {step.moment.point for plan in PLANS for step in plan.steps if step.deed == "kill"}
     assert kills >= set(POINTS)
@@ -30,6 +31,8 @@ def test_the_plans_hold_everything_that_can_happen() -> None:
     assert {kind for kind, *_ in queues} == {"classic", "quorum"}
     assert ("quorum", False, False, False) not in queues  # RabbitMQ has none
     assert 0.05 < sum(plan.kernel_kill is not None for plan in PLANS) / len(PLANS) < 0.25
+    programs = [plan for plan in PLANS if plan.program]
+    assert 0.2 < len(programs) / len(PLANS) < 0.5
     assert any(queue.safe for plan in PLANS for queue in plan.queues)
 
 

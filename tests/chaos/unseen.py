@@ -20,7 +20,7 @@ from workq_helpers.log.events import Event
 __all__ = ["ASKED", "BAD_ENDS", "CONSUMERS", "OBSERVER", "Unseen"]
 
 #: The ends of a connection after which nobody knows what of its last words arrived.
-BAD_ENDS = ("disconnected", "killed", "crashed", "channel closed")
+BAD_ENDS = ("disconnected", "hung up", "killed", "crashed", "channel closed")
 #: Who asks the broker for the number of a queue's consumers, and what the log says before and after it.
 OBSERVER, ASKED, CONSUMERS = "observer", "asked", "consumers"
 

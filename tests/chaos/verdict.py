@@ -86,6 +86,8 @@ def tally(plan: Plan, seen: Seen) -> Counter[str]:
             found["deliveries"] += 1
             found["redeliveries, all with their flag"] += event.redelivered
             found["left in a queue and fetched at the end"] += event.actor == DRAIN
+            elsewhere = plan.program is not None and event.actor.startswith(plan.program.name)
+            found["deliveries to a program, seen through the relay"] += elsewhere
         found["messages published"] += event.kind == "published"
         found["confirmed"] += event.kind == "confirmed"
         found["confirmed in a safe queue, none lost"] += event.kind == "confirmed" and event.queue in safe

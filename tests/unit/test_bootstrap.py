@@ -53,6 +53,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Module
         "PYTHON": ".venv/bin/python",
         "MADE": ".venv/made",
         "STAMP": ".venv/installed",
+        "PACKAGES": ".venv/packages",
     }.items():
         monkeypatch.setattr(module, name, tmp_path / path)
     return module
@@ -133,6 +134,43 @@ def test_a_venv_whose_python_is_gone_is_made_anew(checkout: ModuleType) -> None:
     checkout.PYTHON.unlink()
     checkout.PYTHON.symlink_to("/no/such/python")
     assert not checkout.is_usable(exactly_this_python=False)
+
+
+@pytest.mark.parametrize(
+    ("deleted", "gone"),
+    [
+        ("pika/channel.py", "site-packages/pika/channel.py"),
+        ("pika-1.4.0.dist-info/RECORD", "pika-1.4.0.dist-info/RECORD"),
+        ("pika-1.4.0.dist-info", "pika"),
+        ("pika/__pycache__/channel.cpython-313.pyc", ""),  # Python makes it anew
+        ("pika-1.4.0.dist-info -> pika-2.0.0.dist-info", ""),  # the learner's choice
+    ],
+)
+def test_a_venv_of_which_something_was_deleted_is_made_anew(
+    checkout: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    deleted: str,
+    gone: str,
+) -> None:
+    make_venv_by_hand(checkout)
+    packages = checkout.VENV / "lib" / "python3.13" / "site-packages"
+    files = ["pika/channel.py", "pika/__pycache__/channel.cpython-313.pyc", "pika-1.4.0.dist-info/RECORD"]
+    for file in files:
+        (packages / file).parent.mkdir(parents=True, exist_ok=True)
+        (packages / file).write_text("".join(f"{each},,\n" for each in files if "RECORD" not in each))
+    checkout.done(checkout.STAMP)
+    monkeypatch.setattr(sys, "argv", ["setup.py"])
+    monkeypatch.setattr(checkout, "set_up", lambda _exactly: pytest.fail("it set up again"))
+    assert checkout.main() == 0
+    old, _, new = deleted.partition(" -> ")
+    place = packages / old
+    place.rename(packages / new if new else checkout.ROOT / "deleted")
+    made: list[bool] = []
+    monkeypatch.setattr(checkout, "set_up", lambda _exactly: made.append(not checkout.is_usable(False)))
+    assert checkout.main() == 0
+    assert made == ([True] if gone else [])
+    assert (f"{gone} is gone" in capsys.readouterr().out) is bool(gone)
 
 
 def test_another_python_counts_only_if_it_was_asked_for(checkout: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

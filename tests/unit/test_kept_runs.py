@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "scripts"))  # as Python does for a script: they import each other
 
 from kept_runs import changed, differences  # noqa: E402
+from lesson_pictures import BEFORE, moment_before  # noqa: E402
 from lesson_site import Lesson, with_outputs  # noqa: E402
 from recording import KEPT, Recording, cells_of, fingerprint, folder_of  # noqa: E402
 
@@ -70,3 +71,12 @@ def test_the_site_shows_what_this_code_did_and_not_what_other_code_did(same: boo
     recording.cells[name] = recording.cells[name]._replace(code=fingerprint(code[1].source if same else "other()"))
     (shown,) = (cell for cell in with_outputs(Lesson(LESSON, recording)).cells if cell.id == name)
     assert (recording.outputs[name] == shown.outputs) is same
+
+
+def test_each_picture_shows_work_before_what_its_run_tells_next() -> None:
+    for lesson, (experiment, sentence) in BEFORE.items():
+        run = Recording.load(KEPT / lesson).runs[experiment]
+        seconds, events = moment_before(run, sentence)
+        seen = [each for each in run.moments if each.seconds - run.moments[0].seconds <= seconds]
+        assert seen[-1].events == events, lesson
+        assert not any(sentence in line["text"] for each in seen for line in each.shown["story"]), lesson

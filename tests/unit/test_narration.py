@@ -6,7 +6,15 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from workq_helpers.log.details import BrokerChange, ConsumeOptions, Detail, Handback, PublishOptions, QueueOptions
+from workq_helpers.log.details import (
+    BrokerChange,
+    ConsumeOptions,
+    Detail,
+    Handback,
+    Mistake,
+    PublishOptions,
+    QueueOptions,
+)
 from workq_helpers.log.events import KINDS, Row
 from workq_helpers.stage.narration import MOST_LINES, NOTABLE_SECONDS, Narration
 from workq_helpers.stage.scene import BrokerCounts, Scene
@@ -118,6 +126,17 @@ def test_a_restart_says_what_was_lost_by_it() -> None:
 )
 def test_what_happens_to_a_task(kind: str, detail: Detail, text: str) -> None:
     assert Story().add(kind, "worker-1", "Stew..", detail=detail).told() == [text]
+
+
+def test_an_acknowledgment_of_nothing_says_so() -> None:
+    story = Story().add("acked", "w", "Stew")
+    for kind in ("acked", "nacked"):  # of no queue that the log could know
+        story.rows.append((story.seconds, kind, "w", "", None, "", 9, False, Mistake.UNKNOWN_DELIVERY_TAG))
+    assert story.told() == [
+        "w acknowledged Stew",
+        "w acknowledged what it does not hold",
+        "w handed back what it does not hold with basic.nack",
+    ]
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

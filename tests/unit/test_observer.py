@@ -4,6 +4,7 @@ import pytest
 from pika.amqp_object import Method
 from pika.spec import Basic, BasicProperties, Channel, Connection, Queue
 
+from workq_helpers.log.details import Counted
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.ledger import Ledger
 from workq_helpers.log.observer import Book, Observer
@@ -102,6 +103,34 @@ def test_what_was_recovered_is_not_taken_for_acknowledged() -> None:
     assert client.is_cut_off() == "uw"
 
 
+@pytest.mark.parametrize("answered", [True, False])
+def test_an_ack_after_recover_settles_nothing(answered: bool) -> None:
+    """RabbitMQ closes the channel for it, before or after it has answered."""
+    client = Client(prefetch_count=0)
+    client.gets("a", "b")
+    client.sends(Basic.Recover(True))
+    client.gets("c")
+    client.sends(Basic.Ack(2, multiple=True), Basic.Ack(3))
+    if answered:
+        client.observer.received(1, Basic.RecoverOk())
+    client.observer.received(1, Channel.Close(406, "PRECONDITION_FAILED - unknown delivery tag 2", 60, 80))
+    assert client.fates() == "www"
+
+
+def test_a_task_that_bears_no_mark_is_the_same_while_its_first_worker_has_begun_with_it() -> None:
+    log = EventLog()
+    book = Book(log)
+    for name, redelivered in (("first", False), ("second", True)):
+        worker = Observer(name, book)
+        worker.sent(1, Basic.Consume(queue="hello", consumer_tag="tag"))
+        delivery = Basic.Deliver("tag", 1, redelivered, "", "hello")
+        worker.received_message(1, delivery, BasicProperties(), b"Stew.")
+        assert worker.latest is not None
+        for kind in ("started", "finished"):
+            worker.record(kind, worker.latest)
+    assert len({event.mark for event in log}) == 1
+
+
 def test_an_answer_shows_that_what_was_sent_before_has_arrived() -> None:
     client = Client(prefetch_count=0)
     client.gets("a", "b")
@@ -141,6 +170,30 @@ def test_what_was_turned_away_last_is_unknown_too_and_what_was_handed_back_waits
     client.gets("a", "b", "c")
     client.sends(Basic.Reject(1, requeue=False), Basic.Nack(2, requeue=False), Basic.Nack(3, requeue=True))
     assert client.is_cut_off() == "uuw"
+
+
+@pytest.mark.parametrize("count", [1, 5_002])
+def test_a_lost_connection_puts_in_doubt_what_was_under_way_on_it_alone(count: int) -> None:
+    log = EventLog()
+    book = Book(log)
+    lost, other = Observer("notebook", book), Observer("notebook", book)
+
+    def publish(observer: Observer, task: str) -> None:
+        observer.published(1, Basic.Publish(routing_key="hello"), BasicProperties(), task.encode(), task)
+
+    publish(lost, "known")
+    lost.sent(1, Queue.Declare(queue="hello", passive=True))
+    lost.received(1, Queue.DeclareOk("hello", 1, 0))
+    for number in range(count):
+        publish(lost, f"under way {number}")
+    publish(other, "another's")
+    lost.connection_closed("the connection was lost", answered=False)
+    log.record("disconnected", "notebook")
+    log.record("counted", "broker", "hello", detail=Counted(ready=2))
+    ledger = Ledger()
+    ledger.catch_up(log)
+    assert [message.task for message in ledger if message.place == "waiting"] == ["known", "another's"]
+    assert {message.reason.partition(":")[0] for message in ledger if message.place == "unknown"} == {"never confirmed"}
 
 
 def test_a_client_that_says_goodbye_is_believed() -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from workq_helpers.log.details import ConsumeOptions
@@ -43,3 +45,16 @@ def test_it_is_a_picture_with_both_bands(tmp_path: Path) -> None:
         assert image.width > image.height
     labels = [text.get_text() for text in picture.figure.legends[0].get_texts()]
     assert labels == ["unacknowledged", "ready"]
+
+
+def test_time_runs_from_the_first_message_to_the_last_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([0.0, 1.0, 90.0, 90.0, 100.0])  # it was opened, declared, read about for long, and used for ten seconds
+    monkeypatch.setattr(time, "monotonic", lambda: next(now))
+    log = EventLog()
+    log.record("declared", "notebook", "hello")
+    log.record("published", "notebook", "hello", "id-1", "Tea.")
+    log.record("delivered", "worker-1", "hello", "id-1", "Tea.", 1)
+    log.record("finished", "worker-1", "hello", "id-1", "Tea.", 1)
+    monkeypatch.undo()
+    (axes,) = queue_depth(log).figure.axes
+    assert axes.get_xlim() == pytest.approx((0, 10.4))

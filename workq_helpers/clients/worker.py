@@ -75,8 +75,8 @@ class Worker:
         self.auto_ack = options.auto_ack
         self.prefetch_count = options.prefetch_count
         self.console = Console(book.log.seconds)
-        #: Tasks whose callback returned.
-        self.done = 0
+        #: Deliveries whose callback returned, acknowledged or not: the log has "finished" for each.
+        self.finished = 0
         #: What it calls for each delivery.
         self.callback = callback
         self._options = options
@@ -171,7 +171,8 @@ class Worker:
             self._pace.thaw()
 
     def __repr__(self) -> str:
-        return f"<Worker {self.name}: {self.state}, {self.done} done, queue {self.queue!r}, {self._options.logged}>"
+        done = f"{self.finished} finished"
+        return f"<Worker {self.name}: {self.state}, {done}, queue {self.queue!r}, {self._options.logged}>"
 
     # -- for the lesson -------------------------------------------------------------------------------
 
@@ -198,7 +199,7 @@ class Worker:
         Raises:
             WorkqError: The broker refused; the error says why.
         """
-        self._wait_for_start(lambda: self._phase == "consuming" or self.done > 0, timeout)
+        self._wait_for_start(lambda: self._phase == "consuming" or self.finished > 0, timeout)
 
     def request_stop(self) -> None:
         """Ask it to stop and do not wait."""
@@ -371,7 +372,7 @@ class Worker:
                 raise WorkerKilled
             self._consumer.record("finished", delivery)
             self._consumer.done_with(delivery)
-        self.done += 1
+        self.finished += 1
         self._current = None
         self._log.poke()
 

@@ -10,7 +10,7 @@ from pika.spec import Basic, BasicProperties, Exchange, Queue
 from workq_helpers.log.details import Binding, ExchangeOptions, Headers, PublishOptions, QueueOptions
 from workq_helpers.log.messages import is_persistent
 
-__all__ = ["binding_of", "death_of", "exchange_options", "headers_of", "publish_options", "queue_options"]
+__all__ = ["binding_of", "deaths_of", "exchange_options", "headers_of", "publish_options", "queue_options"]
 
 
 def publish_options(method: Basic.Publish, properties: BasicProperties, again: bool) -> PublishOptions:
@@ -95,13 +95,13 @@ def binding_of(asked: Queue.Bind | Queue.Unbind | Exchange.Bind | Exchange.Unbin
     return Binding(str(asked.exchange), key, arguments=arguments)
 
 
-def death_of(properties: BasicProperties) -> tuple[str, str] | None:
-    """Return the queue that a message was dead-lettered from last, and why; ``None`` if it was not."""
+def deaths_of(properties: BasicProperties) -> list[tuple[str, str]]:
+    """Return the queues that a message was dead-lettered from, and why, the last one first."""
     deaths = properties.headers.get("x-death") if isinstance(properties.headers, dict) else None
-    latest = deaths[0] if isinstance(deaths, list) and deaths else None
-    if not isinstance(latest, dict) or "queue" not in latest:
-        return None
-    return str(latest["queue"]), str(latest.get("reason", ""))
+    if not isinstance(deaths, list):
+        return []
+    told = [each for each in deaths if isinstance(each, dict) and "queue" in each]
+    return [(str(each["queue"]), str(each.get("reason", ""))) for each in told]
 
 
 def _seconds(milliseconds: Any) -> float | None:

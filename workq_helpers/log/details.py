@@ -26,6 +26,7 @@ __all__ = [
     "PublishOptions",
     "QueueCopy",
     "QueueOptions",
+    "UnderWay",
 ]
 
 
@@ -224,6 +225,21 @@ class Counted:
         return f"{self.ready} ready, {self.unacknowledged} unacknowledged"
 
 
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """What was published on a channel that was lost, and nothing had shown yet to have arrived; with "under way".
+
+    Attributes:
+        marks: The log's names of the messages.
+    """
+
+    marks: tuple[str, ...]
+
+    def __str__(self) -> str:
+        count = len(self.marks)
+        return f"{count:,} message{'' if count == 1 else 's'}"
+
+
 class Handback(StrEnum):
     """What becomes of a delivery that is handed back; with "nacked" and "rejected"."""
 
@@ -336,6 +352,7 @@ Detail = (
     | BrokerChange
     | CloseReason
     | ClusterSeen
+    | UnderWay
     | int
     | str
 )

@@ -20,6 +20,7 @@ KINDS = {
     "confirmed": "the broker confirmed that it has the message",
     "refused": "the broker answered a publish with basic.nack, or closed the channel for it or before it; detail says",
     "returned": "the broker sent an unroutable mandatory message back",
+    "under way": "a channel was lost, and nothing had shown that these arrived; detail is `UnderWay`",
     "unknown": "what became of the message can't be told, until it is seen again; detail says why",
     "dead-lettered": "it came with an x-death header: the broker had taken it from this queue; detail says why",
     # deliveries to a worker

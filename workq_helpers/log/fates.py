@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from workq_helpers.log.copies import Message
+from workq_helpers.log.copies import Message, Queue
 from workq_helpers.log.details import QueueOptions
 from workq_helpers.text import did_you_mean
 
-__all__ = ["HELD_UP", "UNREAD", "Gone", "Suspicion", "missing_queue", "no_queue", "pick"]
+__all__ = [
+    "HELD_UP",
+    "MIXED",
+    "TAKEN",
+    "UNREAD",
+    "Gone",
+    "Suspicion",
+    "may_be_displaced",
+    "missing_queue",
+    "no_queue",
+    "overdue",
+    "pick",
+]
 
 #: How often a message may come back to a quorum queue that was declared without a limit, from RabbitMQ 4.0 on.
 _USUAL_DELIVERY_LIMIT = 20
@@ -23,7 +36,11 @@ HELD_UP = "RabbitMQ takes no messages now, for want of memory or disk: it is on 
 #: Why a message is nowhere that was settled during an alarm.
 UNREAD = "settled, and RabbitMQ does not know yet: it reads nothing from its client, for want of memory or disk"
 
-_TAKEN = "RabbitMQ has it no more: taken or purged by others, or sent to a consumer that has not read it"
+#: Why a message may be gone from a queue whose count tells nothing of it.
+MIXED = "its queue is full, and others publish to it too: it is still there, or it was dropped for one of theirs"
+
+#: Why a message is gone that nothing else explains.
+TAKEN = "RabbitMQ has it no more: taken or purged by others, or sent to a consumer that has not read it"
 _ELSEWHERE = "RabbitMQ has sent it to a client that has not read it, or that nobody here observes"
 _IN_FLIGHT = "never confirmed: on its way, or not yet written, when the connection was lost"
 
@@ -46,14 +63,14 @@ class Suspicion:
     """Which messages may have been under way when a connection was lost; numbers are of messages, in their order."""
 
     def __init__(self) -> None:
-        self._ends: dict[str, int] = {}
+        self._under_way: set[str | None] = set()
         self._outage = 0
         self._blocked: dict[str, int] = {}
         self._alarm: int | None = None
 
-    def connection_ended(self, client: str, before: int) -> None:
-        """Learn that a client's connection came to a bad end when there were so many messages."""
-        self._ends[client] = before
+    def were_under_way(self, marks: Iterable[str]) -> None:
+        """Learn which messages were under way when their channel was lost, by their marks."""
+        self._under_way.update(marks)
 
     def broker_went(self, before: int) -> None:
         """Learn that the broker went when there were so many messages."""
@@ -86,7 +103,7 @@ class Suspicion:
             return ""
         if message.number < max(self._blocked.get(message.publisher, 0), self._alarm or 0):
             return HELD_UP
-        return _IN_FLIGHT if message.number < max(self._ends.get(message.publisher, 0), self._outage) else ""
+        return _IN_FLIGHT if message.mark in self._under_way or message.number < self._outage else ""
 
 
 def pick(
@@ -112,13 +129,14 @@ def pick(
         suspicion: Which messages may never have arrived.
     """
     limit = _limit(options)
-    dropped = {message: _dropped(message, options, seconds) for message in waiting}
+    ranked = _ranked(waiting, options)
+    dropped = {message: _dropped(message, options, seconds) for message in ranked}
     in_flight = {message: why for message in reversed(waiting) if (why := suspicion.falls_on(message))}
-    order = dict.fromkeys([message for message in waiting if dropped[message]])
+    order = dict.fromkeys([message for message in ranked if dropped[message]])
     refusing = options is not None and options.overflow.startswith("reject-publish") and bool(limit)
     not_taken = dict.fromkeys(m for m in reversed(waiting) if not m.confirmed and m.deliveries == 0) if refusing else {}
     order |= dict.fromkeys([*in_flight, *not_taken])
-    order |= dict.fromkeys(sorted(waiting, key=lambda message: _priority(message, options), reverse=True))
+    order |= dict.fromkeys(ranked)
     gone = []
     for message in list(order)[:count]:
         full = bool(limit) and (not refusing or message in not_taken)
@@ -130,17 +148,62 @@ def pick(
         if not causes and held_elsewhere:
             held_elsewhere -= 1
             causes.append(_ELSEWHERE)
-        gone.append(Gone(message, ", or ".join(causes) or _TAKEN, by_the_queue))
+        gone.append(Gone(message, ", or ".join(causes) or TAKEN, by_the_queue))
     return gone
+
+
+def overdue(queue: Queue, seconds: float) -> int:
+    """Return how many messages at the head of a queue are past their time to live: RabbitMQ keeps none of those.
+
+    Args:
+        queue: What the log has of it.
+        seconds: Now, on the log's clock.
+    """
+
+    def is_over(message: Message) -> bool:
+        return bool(_expired(message, queue.options, seconds))
+
+    if not _ranks(queue.options) and not any(map(is_over, queue.head(1))):
+        return 0
+    return sum(1 for _ in itertools.takewhile(is_over, _ranked(queue.head(queue.ready), queue.options)))
+
+
+def may_be_displaced(options: QueueOptions | None, ready: int, unseen: int) -> bool:
+    """Whether each message in a queue may be gone for one that others published, and the count be the same.
+
+    Args:
+        options: How the queue was declared, where that was seen.
+        ready: How many messages the broker counts in it.
+        unseen: How many of them nobody here has seen.
+    """
+    if options is None or not unseen or options.overflow != "drop-head":
+        return False
+    return options.max_length_bytes is not None or (options.max_length is not None and ready >= options.max_length)
+
+
+def _ranked(waiting: list[Message], options: QueueOptions | None) -> list[Message]:
+    """Return messages in the order in which their queue gives them out."""
+    if not _ranks(options):
+        return waiting
+    return sorted(waiting, key=lambda message: _priority(message, options), reverse=True)
+
+
+def _ranks(options: QueueOptions | None) -> bool:
+    """Whether a queue orders its messages by anything but their arrival."""
+    return options is not None and (options.max_priority is not None or options.type == "quorum")
+
+
+def _expired(message: Message, options: QueueOptions | None, seconds: float) -> str:
+    own = message.options.ttl_seconds if message.options else None
+    times = [ttl for ttl in (own, options.ttl_seconds if options else None) if ttl is not None]
+    if times and message.queued_seconds is not None and seconds - message.queued_seconds >= min(times):
+        return f"expired: it may wait for {min(times):g} s"
+    return ""
 
 
 def _dropped(message: Message, options: QueueOptions | None, seconds: float) -> list[str]:
     """Return why its queue may have dropped a message, by what is known of the message."""
-    causes = []
-    own = message.options.ttl_seconds if message.options else None
-    times = [ttl for ttl in (own, options.ttl_seconds if options else None) if ttl is not None]
-    if times and message.queued_seconds is not None and seconds - message.queued_seconds >= min(times):
-        causes.append(f"expired: it may wait for {min(times):g} s")
+    causes = [expired] if (expired := _expired(message, options, seconds)) else []
     if options is not None and options.type == "quorum":
         limit = _USUAL_DELIVERY_LIMIT if options.delivery_limit is None else options.delivery_limit
         if message.deliveries > limit:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from workq_helpers.log.copies import ENDS, PLACES, Delivery, Message, Place, Queue, Worker
@@ -23,10 +24,21 @@ from workq_helpers.log.details import (
     Handback,
     PublishOptions,
     QueueOptions,
+    UnderWay,
 )
 from workq_helpers.log.events import EventLog, Row
 from workq_helpers.log.exchanges import Exchanges
-from workq_helpers.log.fates import HELD_UP, UNREAD, Suspicion, missing_queue, pick
+from workq_helpers.log.fates import (
+    HELD_UP,
+    MIXED,
+    TAKEN,
+    UNREAD,
+    Suspicion,
+    may_be_displaced,
+    missing_queue,
+    overdue,
+    pick,
+)
 
 __all__ = ["BROKER", "ENDS", "PLACES", "Delivery", "Ledger", "LogCounts", "Message", "Place", "WorkerCounts"]
 
@@ -140,9 +152,10 @@ class Ledger:
             "blocked": self._was_blocked,
             "unblocked": self._was_unblocked,
             "stopped": self._left,
-            "hung up": self._came_to_a_bad_end,
-            "killed": self._came_to_a_bad_end,
-            "crashed": self._came_to_a_bad_end,
+            "hung up": self._left,
+            "killed": self._left,
+            "crashed": self._left,
+            "under way": self._was_under_way,
             "declared": self._declared,
             "purged": self._emptied,
             "deleted": self._emptied,
@@ -220,6 +233,19 @@ class Ledger:
         """Return how many messages of `queue` were settled, and neither client nor counts showed that this arrived."""
         known = self._queues.get(queue)
         return len(known.doubted) if known else 0
+
+    def mixed_up(self, queue: str, ready: int, seconds: float) -> bool:
+        """Whether messages wait in `queue` that RabbitMQ may have no more though it counts as many.
+
+        Args:
+            queue: Which.
+            ready: How many it counts.
+            seconds: Now, on the log's clock.
+        """
+        known = self._queues.get(queue)
+        if known is None or not known.ready:
+            return False
+        return may_be_displaced(known.options, ready, known.unseen) or bool(overdue(known, seconds))
 
     def routes(self) -> list[tuple[str, Binding | ExchangeOptions]]:
         """Return each exchange that is known, and each binding with the queue that it leads to."""
@@ -311,11 +337,14 @@ class Ledger:
     def _published(self, row: Row) -> None:
         options = row[8] if isinstance(row[8], PublishOptions) else None
         if options is None or not (options.exchange or options.further_keys):
-            self._newest = [self._enter(self._new(row[4], row[5], row[3]), row, options)]
+            message = self._enter(self._new(row[4], row[5], row[3]), row, options)
+            self._newest = [message]
+            if options is not None and not row[3]:
+                self._end(message, "unknown", _NAMELESS)
             self._hold_up(row[2])
             return
         named = dict.fromkeys((row[3], *options.further_keys))
-        queues = self._routed(options) if options.exchange else list(named)
+        queues = self._routed(options) if options.exchange else [name for name in named if name]
         first = self._enter(self._new(row[4], row[5], queues[0] if queues else ""), row, options)
         self._newest = [first]
         for queue in queues[1:] if queues else ():
@@ -376,7 +405,7 @@ class Ledger:
             for sibling in first._siblings or ():
                 sibling.confirmed = True
             if self._held_up:
-                self._let_in(self._copies(row[4]))
+                self._let_in(self._copies(row[4]), row[0])
 
     def _went_back(self, row: Row) -> None:
         copies = self._copies(row[4])
@@ -687,6 +716,7 @@ class Ledger:
             targets = [key for key in dict.fromkeys(keys) if key in self._queues and not self._queues[key].absent]
         for target in targets:
             copy = self._copy_of(message, target)
+            copy.options = replace(published, ttl_seconds=None)  # RabbitMQ takes it off, lest it expire again
             copy.queued_seconds = seconds
             self._queues[target].fresh[copy] = None
 
@@ -710,9 +740,9 @@ class Ledger:
         if row[1] == "connected" and row[2] in self._outage.cut_off:
             self._outage.going = False
 
-    def _came_to_a_bad_end(self, row: Row) -> None:
-        self._suspicion.connection_ended(row[2], len(self._all))
-        self._left(row)
+    def _was_under_way(self, row: Row) -> None:
+        if isinstance(row[8], UnderWay):
+            self._suspicion.were_under_way(row[8].marks)
 
     # -- alarms, while which the broker reads nothing from those who publish
 
@@ -724,14 +754,14 @@ class Ledger:
                     self._end(message, "unknown", HELD_UP)
                     self._held_up[message] = None
 
-    def _let_in(self, messages: Iterable[Message]) -> None:
+    def _let_in(self, messages: Iterable[Message], seconds: float) -> None:
         """Let those messages that were held up wait in their queues, unless more is known of them by now."""
         for message in messages:
             if message in self._held_up:
                 del self._held_up[message]
                 if message.place == "unknown":
                     self._leave_its_end(message)
-                    message.place, message.reason = "waiting", ""
+                    message.place, message.reason, message.queued_seconds = "waiting", "", seconds
                     self._queues[message.queue].fresh[message] = None
 
     def _was_blocked(self, row: Row) -> None:
@@ -739,7 +769,7 @@ class Ledger:
 
     def _was_unblocked(self, row: Row) -> None:
         self._suspicion.unblocked(row[2])
-        self._let_in([each for each in self._held_up if each.publisher == row[2]])
+        self._let_in([each for each in self._held_up if each.publisher == row[2]], row[0])
         self._read_on([each for each in self._unread if each.worker == row[2]])
 
     def _left(self, row: Row) -> None:
@@ -755,7 +785,7 @@ class Ledger:
             message.reason = _NEVER_READ
 
     def _disconnected(self, row: Row) -> None:
-        self._came_to_a_bad_end(row)
+        self._left(row)
         if self._outage.going:
             self._outage.cut_off.add(row[2])
             self._outage.before = len(self._all)
@@ -836,10 +866,14 @@ class Ledger:
         for message in back:
             self._leave_its_end(message)
             self._wait_again(message)
-        gone = queue.ready - counted.ready
+        gone = max(queue.ready - counted.ready, overdue(queue, row[0]))
         if gone > 0:
             self._miss(queue, gone, row[0])
         queue.unseen = max(0, counted.ready - queue.ready)
+        if may_be_displaced(queue.options, counted.ready, queue.unseen):
+            queue.gone_for_good.update(queue.head(queue.ready))
+            self._end_all(queue, "unknown", MIXED)
+            queue.unseen = counted.ready
 
     def _clear_doubts(self, queue: Queue, counted: Counted) -> None:
         """Say of what was settled that the broker has it no more; if it has some of it, nobody can tell which."""
@@ -862,7 +896,7 @@ class Ledger:
                 self._dead_letter(message, options, found.reason, seconds)
             else:
                 self._arrive(message, "unknown", found.reason)
-                if found.by_the_queue:
+                if found.by_the_queue or (found.reason == TAKEN and not held):
                     queue.gone_for_good.add(message)
                 if HELD_UP in found.reason:
                     self._held_up[message] = None
@@ -879,7 +913,7 @@ class Ledger:
             else:
                 # Who reads seldom, as a notebook between two cells, has not heard of it yet: it is so all the same.
                 self._suspicion.alarms_are_over()
-                self._let_in(list(self._held_up))
+                self._let_in(list(self._held_up), row[0])
                 self._read_on(list(self._unread))
         elif isinstance(change, BrokerChange) and change.is_outage:
             self._suspicion.alarms_are_over()
@@ -925,6 +959,7 @@ _Key = tuple[str, int | None, str | None, str]
 #: Who counts queues and tells of bindings.
 BROKER = "broker"
 
+_NAMELESS = "it was sent to the default exchange with an empty routing key, and no queue has an empty name"
 _NEVER_READ = "its client's connection ended while RabbitMQ took no messages, for want of memory or disk"
 _NOT_THERE = "; RabbitMQ has the message no more: what settled it had arrived, or it went another way"
 _NOT_KEPT = "it was not persistent, and RabbitMQ was restarted"

@@ -18,7 +18,7 @@ from typing import Any
 from pika.amqp_object import Method
 from pika.spec import Basic, BasicProperties, Channel, Confirm, Connection, Exchange, Queue, Tx
 
-from workq_helpers.log.declarations import binding_of, death_of, exchange_options, publish_options, queue_options
+from workq_helpers.log.declarations import binding_of, deaths_of, exchange_options, publish_options, queue_options
 from workq_helpers.log.details import (
     CloseReason,
     ConsumeOptions,
@@ -29,6 +29,7 @@ from workq_helpers.log.details import (
     ProgramOptions,
     PublishOptions,
     QueueOptions,
+    UnderWay,
 )
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.fates import UNREAD
@@ -73,8 +74,8 @@ class Book:
             self._quorum_queues.discard(queue)
 
     def is_quorum(self, queue: str) -> bool:
-        """Whether a queue was last declared as a quorum queue."""
-        return queue in self._quorum_queues
+        """Whether a queue was last declared as a quorum queue; ``""``, where an exchange routes, may be any."""
+        return queue in self._quorum_queues if queue else bool(self._quorum_queues)
 
     def agreed(self, events: int) -> None:
         """Learn that the broker's counts were those of the log when it had so many events: all had arrived by then."""
@@ -87,7 +88,7 @@ class Book:
 class Held:
     """A delivery that a client got."""
 
-    __slots__ = ("auto_ack", "body", "channel", "consumer_tag", "mark", "queue", "redelivered", "tag", "task")
+    __slots__ = ("auto_ack", "body", "channel", "consumer_tag", "mark", "queue", "redelivered", "tag", "task", "turn")
 
     def __init__(
         self,
@@ -100,7 +101,9 @@ class Held:
         consumer_tag: str,
         channel: _Channel,
         body: bytes | None,
+        turn: object,
     ) -> None:
+        self.turn = turn  # what stands for it where messages bear no marks
         self.channel = channel
         self.body = body  # the fingerprint of one that bears no mark
         self.tag = tag
@@ -160,6 +163,7 @@ class _Channel:
         self.requests: deque[tuple[Method, int]] = deque()  # that wait for their answers, and how many methods it had
         self.closed = False  # by the broker, which ignores what comes after
         self.unsettled: dict[int, Held] = {}
+        self.recovering = 0  # how many basic.recover are not answered: nothing settles what comes before they are
         self.withdrawn: set[int] = set()  # tags of deliveries whose consumer the broker canceled
         self.confirming = False
         self.published = 0
@@ -169,11 +173,14 @@ class _Channel:
         self.committing = False
         self.count = 0  # of methods
         self.sent: deque[_Sent] = deque()  # and not shown to have arrived
+        self.published_before: list[str] = []  # marks of what is not remembered any more, nor shown to have arrived
 
     def remember(self, method: Method, told: _Published | None, settled: tuple[Held, ...]) -> int:
         """Remember a method, and return its number."""
         self.count += 1
         if len(self.sent) == _REMEMBERED:
+            if (first := self.sent[0][2]) is not None:
+                self.published_before.append(first.mark)
             self._forget_first()
         self.sent.append((self.count, method, told, settled))
         return self.count
@@ -181,19 +188,29 @@ class _Channel:
     def forget_up_to(self, number: int) -> None:
         """Forget methods that the broker has shown to have taken: it takes them in their order."""
         while self.sent and self.sent[0][0] <= number:
-            self._forget_first()
+            self._first_arrived()
 
     def delivered_to(self, subscription: _Subscription) -> None:
         """Learn of a delivery: the broker sent it because it knows that enough of those before are settled."""
         subscription.delivered += 1
         if subscription.prefetch_count:
             while self.sent and subscription.delivered - subscription.settled > subscription.prefetch_count:
-                self._forget_first()
+                self._first_arrived()
 
     def went_back(self, held: Held) -> None:
         """Learn that the broker took a delivery back, or knows that it is settled."""
         if (subscription := self.subscriptions.get(held.consumer_tag)) is not None:
             subscription.settled += 1
+
+    def under_way(self) -> list[str]:
+        """Return the marks of what was published and not shown to have arrived; of what has confirms those tell."""
+        if self.confirming:
+            return []
+        return [*self.published_before, *(told.mark for _, _, told, _ in self.sent if told is not None)]
+
+    def _first_arrived(self) -> None:
+        self.published_before.clear()
+        self._forget_first()
 
     def _forget_first(self) -> None:
         for held in self.sent.popleft()[3]:
@@ -251,6 +268,7 @@ class Observer:
             Basic.Reject: self._settled,
             Basic.Consume: self._subscribed,
             Basic.Get: self._fetching,
+            Basic.Recover: self._recovering,
             Basic.Qos: self._limited,
             Confirm.Select: self._confirms_asked_for,
             Tx.Select: self._transaction_begun,
@@ -340,10 +358,15 @@ class Observer:
 
     def _answer_shows(self, channel: _Channel, number: int) -> None:
         """Learn that a channel has come to a method, and so to all before; a quorum queue may not have."""
-        before = (each for each in channel.sent if each[0] <= number and _takes_away(each[1]))
-        held_up = sum(any(self._book.is_quorum(held.queue) for held in settled) for _, _, _, settled in before)
+        held_up = sum(self._commands_a_quorum_queue(each) for each in channel.sent if each[0] <= number)
         if held_up <= _QUORUM_COMMANDS:
             channel.forget_up_to(number)
+
+    def _commands_a_quorum_queue(self, sent: _Sent) -> bool:
+        _, method, told, settled = sent
+        if told is not None:
+            return self._book.is_quorum(told.queue)
+        return _takes_away(method) and any(self._book.is_quorum(held.queue) for held in settled)
 
     def received_message(
         self, number: int, method: Method, properties: BasicProperties, body: bytes, size: int = -1
@@ -356,7 +379,7 @@ class Observer:
         channel = self._channel(number)
         with self.lock:
             if isinstance(method, Basic.Deliver):
-                if (subscription := channel.subscriptions.get(method.consumer_tag)) is None:
+                if (subscription := self._subscription(channel, method.consumer_tag)) is None:
                     self.latest = None  # it came when the channel had ended: the client drops it, the broker keeps it
                     return
                 self._delivered(channel, method, subscription, mark, task, like, properties)
@@ -389,7 +412,7 @@ class Observer:
         for number, channel in list(self._channels.items()):
             if not answered:
                 with self.lock:
-                    self._doubt(channel.sent, "the connection was lost")
+                    self._doubt(channel, "the connection was lost")
             self.channel_closed(number, why)
 
     def agreed(self, events: int) -> None:
@@ -423,7 +446,7 @@ class Observer:
         with self.lock:
             for channel in self._channels.values():
                 if by_a_cut:
-                    self._doubt(channel.sent, why)
+                    self._doubt(channel, why)
                 self._end(channel, why)
 
     def lose_sight(self, why: str) -> None:
@@ -458,10 +481,11 @@ class Observer:
 
     def record(self, kind: str, held: Held, detail: Detail = "") -> None:
         """Record an event about a delivery."""
-        if held.body is not None and kind != "delivered":
+        if held.body is not None and kind not in (_STILL_HELD_AUTO_ACK if held.auto_ack else _STILL_HELD):
             comes_again = kind in _COME_AGAIN or detail is Handback.REQUEUE or (kind == "unknown" and not held.auto_ack)
-            move = self._unmarked.put_back if comes_again else self._unmarked.settled
-            move(held.mark, held.queue, held.body)
+            finally_gone = self._unmarked.turned_away if detail is Handback.DISCARD else self._unmarked.settled
+            move = self._unmarked.put_back if comes_again else finally_gone
+            move(held.mark, held.queue, held.body, held.turn)
         self._log.record(kind, self.client, held.queue, held.mark, held.task, held.tag, held.redelivered, detail)
 
     # -- deliveries -----------------------------------------------------------------------------------
@@ -470,16 +494,29 @@ class Observer:
         asked = _Subscription(method.queue or channel.last_queue, bool(method.no_ack), channel.own_prefetch_count)
         if method.consumer_tag:
             channel.subscriptions[method.consumer_tag] = asked
+            if method.nowait:
+                self._show(channel, asked)
         else:
             channel.asked_for.append(asked)
 
+    def _subscription(self, channel: _Channel, consumer_tag: str) -> _Subscription | None:
+        """Return a consumer by its tag, which the broker may have given to the one that asked first without."""
+        if consumer_tag not in channel.subscriptions and channel.asked_for:
+            channel.subscriptions[consumer_tag] = asked = channel.asked_for.popleft()
+            self._show(channel, asked)
+        return channel.subscriptions.get(consumer_tag)
+
     def _consuming(self, channel: _Channel, answer: Basic.ConsumeOk) -> None:
-        subscription = channel.subscriptions.get(answer.consumer_tag)
-        if subscription is None and channel.asked_for:
-            subscription = channel.subscriptions[answer.consumer_tag] = channel.asked_for.popleft()
+        if answer.consumer_tag in channel.subscriptions:
+            self._show(channel, channel.subscriptions[answer.consumer_tag])
+        else:
+            self._subscription(channel, answer.consumer_tag)
+
+    def _show(self, channel: _Channel, subscription: _Subscription) -> None:
+        """Have a program be shown as the consumer that it is."""
         shown = self._shown
         # A client may have several consumers. It is shown as the one begun last, of those that acknowledge if any do.
-        if self._program and subscription and (shown is None or shown.auto_ack or not subscription.auto_ack):
+        if self._program and (shown is None or shown.auto_ack or not subscription.auto_ack):
             self.queue = subscription.queue
             self._shown = replace(self._program, auto_ack=subscription.auto_ack, prefetch_count=channel.prefetch_count)
             self._log.record("connected", self.client, self.queue, detail=self._shown)
@@ -510,15 +547,17 @@ class Observer:
             self.latest = None  # the dead get nothing, and the broker puts it back
             return
         redelivered = bool(method.redelivered)
+        deaths = deaths_of(properties) if properties.headers else []
+        turn = object() if body is not None else None
         if body is not None:
-            mark = self._unmarked.delivered(queue, body, redelivered)
+            mark = self._unmarked.delivered(queue, body, redelivered, [died_in for died_in, _ in deaths], turn)
         mark = mark or ""
         if redelivered:
             self._came_back(queue, mark)
-        if properties.headers and (death := death_of(properties)) is not None:
-            self._log.record("dead-lettered", self.client, death[0], mark, task, detail=death[1])
+        if deaths:
+            self._log.record("dead-lettered", self.client, deaths[0][0], mark, task, detail=deaths[0][1])
         consumer_tag = method.consumer_tag if isinstance(method, Basic.Deliver) else ""
-        held = Held(method.delivery_tag, queue, mark, task, redelivered, auto_ack, consumer_tag, channel, body)
+        held = Held(method.delivery_tag, queue, mark, task, redelivered, auto_ack, consumer_tag, channel, body, turn)
         self.latest = held
         if not auto_ack:
             channel.delivered_to(subscription)
@@ -554,9 +593,11 @@ class Observer:
             self._log.record("ack dropped", self.client, delivery_tag=tag, detail=_CLOSED_BEFORE)
             return
         multiple = getattr(method, "multiple", False)
-        if not multiple:
+        if channel.recovering:
+            settled: tuple[Held, ...] = ()
+        elif not multiple:
             found = channel.unsettled.pop(tag, None)
-            settled: tuple[Held, ...] = () if found is None else (found,)
+            settled = () if found is None else (found,)
         else:
             tags = list(channel.unsettled) if tag == 0 else _up_to(channel.unsettled, tag)
             settled = tuple(channel.unsettled.pop(known) for known in tags)
@@ -585,7 +626,16 @@ class Observer:
             channel.withdrawn.add(each.tag)
             self.record("unknown", each, "RabbitMQ canceled its consumer: the queue is gone, or an ack was overdue")
 
+    def _recovering(self, channel: _Channel, _method: Method) -> None:
+        """Take back what the channel holds: no answer after this one settles it."""
+        channel.recovering += 1
+        self._take_back(channel)
+
     def _recovered(self, channel: _Channel, _method: Method) -> None:
+        channel.recovering -= 1
+        self._take_back(channel)  # what was on its way meanwhile
+
+    def _take_back(self, channel: _Channel) -> None:
         for held in channel.unsettled.values():
             channel.went_back(held)
             self.record("requeued", held, "basic.recover asked for it")
@@ -743,15 +793,28 @@ class Observer:
                 if (told := sent[at][2]) is not None:
                     self._forget_unconfirmed(channel, told)
                     self._fate("unknown", told, f"RabbitMQ closed the channel for one of {len(guilty)}: {reason}")
-            self._doubt(sent[guilty[0] if guilty else 0 :], "RabbitMQ closed the channel")
+            self._doubt_answers(sent[guilty[0] if guilty else 0 :], "RabbitMQ closed the channel")
+            self._doubt_messages(channel)
             return []
         first = (sure or guilty)[0]
         if (told := sent[first][2]) is not None:
             self._forget_unconfirmed(channel, told)
             self._fate("refused", told, reason)
+        for held in sent[first][3]:
+            self.record("ack dropped", held, reason)
+            channel.unsettled[held.tag] = held
         return sent[first + 1 :]
 
-    def _doubt(self, sent: Iterable[_Sent], what: str) -> None:
+    def _doubt(self, channel: _Channel, what: str) -> None:
+        """Record that what a channel was given last may not have arrived before it was lost."""
+        self._doubt_answers(channel.sent, what)
+        self._doubt_messages(channel)
+
+    def _doubt_messages(self, channel: _Channel) -> None:
+        if marks := channel.under_way():
+            self._log.record("under way", self.client, self.queue, detail=UnderWay(tuple(marks)))
+
+    def _doubt_answers(self, sent: Iterable[_Sent], what: str) -> None:
         """Record that what was settled may not be: nothing has shown that the broker knew of it when this happened."""
         for answer, held in _taken_away(sent):
             self.record("unknown", held, f"its {answer} may not have arrived before {what}")
@@ -784,6 +847,7 @@ class Observer:
         if not self.outlives_connections:
             self.drop(f"{why} before the client came to it", [each for each in self.at_hand if each.channel is channel])
         channel.sent.clear()
+        channel.published_before.clear()
 
     def _channel(self, number: int) -> _Channel:
         channel = self._channels.get(number)
@@ -796,6 +860,10 @@ _CLOSED_BEFORE = "RabbitMQ had closed the channel before it came"
 
 #: What happens to a delivery that will be delivered again, beside a negative acknowledgment that asks for it.
 _COME_AGAIN = frozenset({"requeued", "ack dropped"})
+
+#: What says nothing of where a delivery goes.
+_STILL_HELD_AUTO_ACK = frozenset({"delivered", "started"})
+_STILL_HELD = _STILL_HELD_AUTO_ACK | {"finished", "failed"}
 
 _AUTO_ACK = ConsumeOptions(auto_ack=True)
 _FETCHED = FetchOptions(auto_ack=True)

@@ -75,7 +75,7 @@ class Stocktaking:
         if len(self._log) != events:
             self._before = None
             return False
-        found = _differences(ledger, counts)
+        found = _differences(ledger, counts, self._log.seconds())
         if not found:
             if not any(ledger.held_elsewhere(queue) for queue in counts):  # it may be what is settled and not read
                 self._book.agreed(events)
@@ -90,7 +90,7 @@ class Stocktaking:
             for queue, each in self._new_routes(ledger)
         ]
         for _ in range(_ROUNDS):
-            found = _differences(ledger, counts)
+            found = _differences(ledger, counts, self._log.seconds())
             if not found:
                 break
             rows += [(0.0, "counted", BROKER, queue, None, "", None, False, each) for queue, each in found.items()]
@@ -98,7 +98,7 @@ class Stocktaking:
                 return False
             events, rows = events + len(rows), []
             ledger = self._ledger()
-        return not _differences(ledger, counts)
+        return not _differences(ledger, counts, self._log.seconds())
 
     def _new_routes(self, ledger: Ledger) -> list[tuple[str, Binding | ExchangeOptions]]:
         """Return the exchanges and bindings that nobody saw being made, where a message waits for them.
@@ -129,7 +129,7 @@ def disagreements(ledger: Ledger, counts: Counts) -> list[str]:
     return told
 
 
-def _differences(ledger: Ledger, counts: Counts) -> dict[str, Counted]:
+def _differences(ledger: Ledger, counts: Counts, seconds: float) -> dict[str, Counted]:
     """Return what the broker counts in each queue of which the log can learn something."""
     found = {}
     ours = ledger.queues()
@@ -145,6 +145,7 @@ def _differences(ledger: Ledger, counts: Counts) -> dict[str, Counted]:
             or known.unacknowledged > unacknowledged
             or _fewer_elsewhere(name, ledger, known)
             or _tells_of_doubts(name, ledger, known)
+            or ledger.mixed_up(name, known.ready, seconds)
         ):
             found[name] = Counted(known.ready, known.unacknowledged)
     return found

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 __all__ = ["UnmarkedMessages", "fingerprint"]
 
@@ -22,17 +23,25 @@ def fingerprint(body: bytes, size: int) -> bytes:
 class _Alike:
     """The messages in one queue with equal bodies, by their marks, in their order."""
 
-    __slots__ = ("back", "fresh", "held", "routed")
+    __slots__ = ("back", "dead", "fresh", "held", "routed")
 
     def __init__(self) -> None:
         self.fresh: dict[str, None] = {}  # published, and not delivered yet
-        self.held: dict[str, None] = {}
+        self.held: dict[str, object] = {}  # each with its holder
         self.back: dict[str, None] = {}  # delivered before
+        self.dead: dict[str, None] = {}  # turned away: it may be a dead letter by now
         self.routed = 0  # how many of those that came through an exchange
 
     @property
     def is_empty(self) -> bool:
-        return not (self.fresh or self.held or self.back or self.routed)
+        return not (self.fresh or self.held or self.back or self.dead or self.routed)
+
+    def let_go(self, mark: str, holder: object) -> bool:
+        """Take a message from its holder; return whether that was the last one to get it."""
+        if self.held.get(mark, holder) is not holder:
+            return False
+        self.held.pop(mark, None)
+        return True
 
 
 class UnmarkedMessages:
@@ -66,37 +75,47 @@ class UnmarkedMessages:
             else:
                 self._routed.setdefault(body, []).append(mark)
 
-    def delivered(self, queue: str, body: bytes, redelivered: bool) -> str:
+    def delivered(
+        self, queue: str, body: bytes, redelivered: bool, died_in: Iterable[str] = (), holder: object = None
+    ) -> str:
         """Return the mark of a message that was delivered.
 
         Args:
             queue: The queue it came from.
             body: Its body.
             redelivered: Whether RabbitMQ says that it was delivered before.
+            died_in: The queues that it was dead-lettered from, the last one first.
+            holder: What stands for this delivery; whoever held the message before has no say any more.
         """
         with self._lock:
             alike = self._alike.setdefault((queue, body), _Alike())
             # One that somebody seems to hold may be back, and its connection's end not have been noticed here yet.
-            mark = self._first(alike.back, alike.held, alike.fresh) if redelivered else self._first(alike.fresh)
-            if mark is None:
-                mark = self._next_routed(alike, body) or self._new_mark()
-            alike.held[mark] = None
+            mark = self._first(alike.back, alike.held) if redelivered else None
+            mark = mark or self._dead_letter(died_in, body) or self._first(alike.fresh)
+            mark = mark or self._next_routed(alike, body) or self._new_mark()
+            alike.held[mark] = holder
             return mark
 
-    def settled(self, mark: str, queue: str, body: bytes) -> None:
+    def settled(self, mark: str, queue: str, body: bytes, holder: object = None) -> None:
         """Learn that nobody will get a delivered message again."""
         with self._lock:
             alike = self._alike.get((queue, body))
-            if alike is not None:
-                alike.held.pop(mark, None)
+            if alike is not None and alike.let_go(mark, holder):
                 self._forget_empty(queue, body)
 
-    def put_back(self, mark: str, queue: str, body: bytes) -> None:
+    def turned_away(self, mark: str, queue: str, body: bytes, holder: object = None) -> None:
+        """Learn that a delivered message was turned away, and may come again as a dead letter."""
+        with self._lock:
+            alike = self._alike.setdefault((queue, body), _Alike())
+            if alike.let_go(mark, holder):
+                alike.dead[mark] = None
+
+    def put_back(self, mark: str, queue: str, body: bytes, holder: object = None) -> None:
         """Learn that a delivered message is in its queue again."""
         with self._lock:
             alike = self._alike.setdefault((queue, body), _Alike())
-            alike.held.pop(mark, None)
-            alike.back[mark] = None
+            if alike.let_go(mark, holder):
+                alike.back[mark] = None
 
     def returned(self, queue: str, body: bytes) -> str | None:
         """Return the mark of a message that RabbitMQ sent back to its publisher, and forget it."""
@@ -128,8 +147,17 @@ class UnmarkedMessages:
                     self._alike[name, body].back.clear()
                     self._forget_empty(name, body)
 
+    def _dead_letter(self, died_in: Iterable[str], body: bytes) -> str | None:
+        for queue in died_in:
+            alike = self._alike.get((queue, body))
+            mark = None if alike is None else self._first(alike.dead, alike.back, alike.fresh)
+            self._forget_empty(queue, body)
+            if mark is not None:
+                return mark
+        return None
+
     @staticmethod
-    def _first(*places: dict[str, None]) -> str | None:
+    def _first(*places: dict[str, Any]) -> str | None:
         for marks in places:
             for mark in marks:
                 del marks[mark]

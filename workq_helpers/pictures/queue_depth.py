@@ -39,19 +39,22 @@ def queue_depth(log: EventLog, queue: str = "hello") -> Picture:
         queue: The queue's name.
 
     Returns:
-        The picture; time runs from the queue's first change, in seconds.
+        The picture; time runs from the queue's first message to the log's last event, in seconds.
     """
     counts = tables.queue_counts(log)
-    counts = counts[counts["queue"] == printable(queue)].reset_index(drop=True)
+    counts = counts[counts["queue"] == printable(queue)]
+    held = (counts["ready"] + counts["unacknowledged"]) > 0
+    counts = counts[held.cummax()].reset_index(drop=True)
+    last_seconds = log[-1].seconds if len(log) else 0.0
     with mpl.rc_context(STYLE):
-        return Picture(_draw(counts, log.seconds()), _describe(counts, queue))
+        return Picture(_draw(counts, last_seconds), _describe(counts, queue))
 
 
-def _draw(counts: pd.DataFrame, now_seconds: float) -> Figure:
+def _draw(counts: pd.DataFrame, last_seconds: float) -> Figure:
     figure = Figure(figsize=(WIDTH, _HEIGHT), facecolor=PAPER)
     axes = figure.add_axes((0.085, 0.2, 0.895, 0.68))
-    begin = float(counts["seconds"].min()) if len(counts) else now_seconds
-    end = max((float(counts["seconds"].max()) if len(counts) else now_seconds) - begin, 1e-3)
+    begin = float(counts["seconds"].min()) if len(counts) else 0.0
+    end = max(last_seconds - begin, 1e-3)
     edges = [*(counts["seconds"] - begin), end * 1.04]
     floor: Any = pd.Series(0, index=counts.index)
     for column, look in _BANDS:

@@ -19,6 +19,9 @@ MOST_ACTORS_NAMED = 2
 
 _OUTAGES = frozenset(change for change in BrokerChange if change.is_outage)
 
+#: What is settled by a tag that no open delivery of its channel has: that has no queue either.
+_NO_DELIVERY = "what it does not hold"
+
 _LONGEST_NAME = 32
 _LONGEST_REASON = 90
 
@@ -209,8 +212,14 @@ def _emptied(it: Happening) -> str:
     return f"{_queue(it)} was {it.kind}{gone}"
 
 
+def _acknowledged(it: Happening) -> str:
+    return f"{it.who} acknowledged {it.tasks if it.queue else _NO_DELIVERY}"
+
+
 def _handed_back(it: Happening) -> str:
     method = "basic.nack" if it.kind == "nacked" else "basic.reject"
+    if not it.queue:
+        return f"{it.who} handed back {_NO_DELIVERY} with {method}"
     to_what_end = "to be discarded" if it.detail == "discard" else f"to go back to {_queue(it)}"
     return f"{it.who} handed {it.tasks} back with {method}, {to_what_end}"
 
@@ -233,12 +242,13 @@ _SENTENCES: Final[Mapping[str, Callable[[Happening], str]]] = {
     "published": _published,
     "refused": lambda it: f"RabbitMQ refused {it.tasks} from {it.who}{_because(it)}",
     "returned": lambda it: f"RabbitMQ returned {it.tasks} to {it.who}{_because(it)}",
+    "under way": lambda it: f"What {it.who} sent last may not have arrived{_because(it)}",
     "unknown": lambda it: f"Nobody can tell what became of {it.tasks}{_because(it)}",
     "dead-lettered": lambda it: f"{it.tasks} came from {_queue(it)} as a dead letter{_because(it)}",
     "delivered": _delivered,
     "finished": lambda it: f"{it.who} finished {it.tasks}",
     "failed": lambda it: f"The callback of {it.who} raised at {it.tasks}{_because(it)}",
-    "acked": lambda it: f"{it.who} acknowledged {it.tasks}",
+    "acked": _acknowledged,
     "nacked": _handed_back,
     "rejected": _handed_back,
     "ack dropped": _ack_dropped,

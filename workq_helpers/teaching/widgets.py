@@ -15,11 +15,12 @@ _WIDGET = "application/vnd.jupyter.widget-view+json"
 #: A style for the notebook: what stands in place of a form, and what to do without one, is hidden beside one.
 _NO_BUTTONS = ".jp-OutputArea-child:has(+ .jp-OutputArea-child .workq-form) .workq-without-buttons { display: none; }"
 
-#: A style for the answers of a question: one too long for its line goes on below itself, and covers no other.
+#: A style for the answers of a question, and for what is noted below: one too long for its line goes on below itself.
 _LONG_ANSWERS = (
     ".workq-form .widget-radio-box label "
     "{ display: flex; flex-direction: row-reverse; justify-content: flex-end; height: auto; min-height: 20px; }"
     ".workq-form .widget-radio-box input { flex: none; }"
+    ".workq-form > .widget-label { height: auto; line-height: 1.5; overflow: visible; white-space: normal; }"
 )
 
 

@@ -3697,12 +3697,13 @@
 
   // docs/site/js/scrolling.js
   function reachWhatScrolls() {
-    const wide = () => {
-      for (const box of document.querySelectorAll("article :is(pre, .text_html, .table-wrapper)"))
-        if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
-    };
-    new ResizeObserver(wide).observe(document.body);
-    wide();
+    new ResizeObserver(() => {
+      const boxes = (
+        /** @type {NodeListOf<HTMLElement>} */
+        document.querySelectorAll("article :is(pre, .text_html, .table-wrapper)")
+      );
+      for (const box of [...boxes].filter((each) => each.scrollWidth > each.clientWidth)) box.tabIndex = 0;
+    }).observe(document.body);
   }
 
   // docs/site/js/theme.js

@@ -317,7 +317,7 @@ EXERCISES = (
         "acknowledgments/serve_it_once",
         "callback",
         (
-            "An order may come twice. Before you cook, look whether it stands on a plate already.",
+            "An order may come twice. Before you cook, see whether it stands on a plate already.",
             "How do you recognize an order that comes again? Not by its text, for two guests may want the same, and "
             "not by its delivery tag. Look at properties.",
             "Use properties.message_id as the key in plates: if it is there, only acknowledge; else work, put the "

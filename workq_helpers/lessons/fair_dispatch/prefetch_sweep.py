@@ -137,10 +137,10 @@ def _run(lesson: Session, callback: Callback, count: int, queue: str, task: str,
 
 def _wait_for(worker: Worker, tasks: int) -> None:
     """Look now and then, for waiting on the log would wake this thread for each of its events."""
-    wait_until(lambda: worker.done >= tasks or not worker.alive, _TIMEOUT_SECONDS, interval_seconds=_LOOK_SECONDS)
-    if worker.done < tasks:
+    wait_until(lambda: worker.finished >= tasks or not worker.alive, _TIMEOUT_SECONDS, interval_seconds=_LOOK_SECONDS)
+    if worker.finished < tasks:
         raise WaitTimeoutError(
-            f"{worker.name} is {worker.state} and has done {worker.done} of {tasks} tasks. "
+            f"{worker.name} is {worker.state} and has finished {worker.finished} of {tasks} tasks. "
             f"Does the callback acknowledge each of them?"
         )
 

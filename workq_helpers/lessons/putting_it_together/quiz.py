@@ -97,7 +97,7 @@ QUESTIONS = (
         "by name",
         "Why does the message hold the picture's name, and not the picture?",
         Choice(
-            "A message should be small; large things belong into a store that both sides reach.",
+            "A message should be small; large things belong in a store that both sides reach.",
             "RabbitMQ keeps what waits. A name costs next to nothing, however long the queue gets.",
         ),
         (

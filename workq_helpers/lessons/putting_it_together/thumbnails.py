@@ -1,4 +1,4 @@
-"""`Album`: pictures and their thumbnails, the work of the last lesson's end; `photo` makes a picture to begin with."""
+"""`Album`: pictures and their thumbnails, the work of "Putting it together"; `photo` makes a picture to begin with."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def _newcomer(seen: Evidence) -> Subscription:
     last = max(seen.consumers.values(), key=lambda worker: worker.position)
     if len(seen.consumers) < 2:
         raise CheckFailedError(
-            f"Only {last.name} was started. Start another worker while there is work left, and look who gets what."
+            f"Only {last.name} was started. Start another worker while there is work left, and see who gets what."
         )
     if all(position > last.position for position in seen.published.values()):
         raise CheckFailedError(
