@@ -42,7 +42,7 @@ def measure(bench: Bench) -> None:
     with Lesson("bench-workers", bench.broker) as lesson:
         times = bench.count(KILLS, 1)
         for what, ours, bare, goals in (
-            ("kill to redelivery", _kill_to_redelivery, _bare_kill_to_redelivery, {OURS: Goal("<=", 2.0)}),
+            ("kill to redelivery", _kill_to_redelivery, _bare_kill_to_redelivery, {OURS: Goal("<=", 1.5)}),
             ("stop of an idle worker", _stop, _bare_stop, {}),
         ):
             calls = {OURS: ours, BARE: bare}

@@ -126,6 +126,25 @@ def test_every_method_passes_where_it_is_observed_once_and_in_order(lesson: Less
     ]
 
 
+@pytest.mark.parametrize("body", [b"", b"Soup", b"x" * 300_000])
+def test_a_message_that_has_come_whole_is_delivered_fetched_or_returned_as_ever(lesson: Lesson, body: bytes) -> None:
+    """`ObservedConnection` gives pika messages instead of their frames, of all three kinds."""
+    with lesson.connect() as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        properties = pika.BasicProperties(app_id="till", headers={"table": 4})
+        with pytest.raises(pika.exceptions.UnroutableError) as refused:
+            channel.basic_publish("", "nowhere", body, properties, mandatory=True)
+        (returned,) = refused.value.messages
+        for _ in range(2):
+            channel.basic_publish("", "hello", body, properties)
+        got = channel.basic_get("hello")
+        delivered = next(channel.consume("hello"))
+    for method, found, content in (got, delivered, (returned.method, returned.properties, returned.body)):
+        assert method is not None
+        assert (found.app_id, found.headers, content) == ("till", {"table": 4}, body)
+
+
 def test_the_port_of_a_connection_is_that_of_the_address_that_answered(lesson: Lesson) -> None:
     (closed,) = free_ports(1)
     right = lesson.broker.connection_parameters(lesson.virtual_host)

@@ -11,7 +11,9 @@ from workq_helpers.log.events import EventLog
 from workq_helpers.rabbitmq.endpoint import Endpoint
 
 
-def waited(version: str, *, ours: bool = True, alive: bool = False) -> tuple[str, list[str]]:
+def waited(
+    version: str, *, ours: bool = True, alive: bool = False, kind: str = "channel closed"
+) -> tuple[str, list[str]]:
     """What is said of worker-1, and what RabbitMQ's own tool was told meanwhile."""
     told: list[str] = []
     broker: Any = SimpleNamespace(
@@ -21,8 +23,8 @@ def waited(version: str, *, ours: bool = True, alive: bool = False) -> tuple[str
         rabbitmqctl=lambda *words: told.append(" ".join(words)),
     )
     log = EventLog()
-    log.record("channel closed", "worker-1", detail="406 PRECONDITION_FAILED - delivery acknowledgement timed out")
-    worker: Any = SimpleNamespace(name="worker-1", alive=alive)
+    log.record(kind, "worker-1", detail="406 PRECONDITION_FAILED - delivery acknowledgement timed out")
+    worker: Any = SimpleNamespace(name="worker-1", alive=alive, state="stopped")
     return wait_for_ack_timeout(SimpleNamespace(log=log, broker=broker), worker), told  # type: ignore[arg-type]
 
 
@@ -38,6 +40,11 @@ def test_what_became_of_the_worker_is_said(version: str, monkeypatch: pytest.Mon
     assert waited(version)[0] == said
     monkeypatch.setattr("workq_helpers.lessons.mistakes_and_long_work.ack_timeout._WAIT_SECONDS", 0.0)
     assert waited(version, alive=True)[0] == "worker-1 still holds its delivery: RabbitMQ has not looked yet."
+
+
+def test_a_worker_that_has_ended_by_itself_is_not_said_to_have_tried_anybodys_patience() -> None:
+    assert waited("4.3.0", kind="cancelled")[0] == "RabbitMQ lost its patience with worker-1: it canceled its consumer."
+    assert waited("4.3.0", kind="stopped")[0].startswith("worker-1 is stopped, and RabbitMQ waits for nothing from it.")
 
 
 def test_only_a_broker_whose_queues_have_no_timeout_gets_its_usual_one_back() -> None:

@@ -60,6 +60,19 @@ def send(log: EventLog, *tasks: str) -> None:
         log.record("published", "p", "hello", task, task)
 
 
+def test_an_empty_routing_key_leads_to_no_queue() -> None:
+    log = EventLog()
+    log.record("published", "p", "", "a", "a", detail=PublishOptions())
+    log.record("published", "p", "", "b", "b", detail=PublishOptions(further_keys=("hello",)))
+    log.record("published", "p", "", "c", "c", detail=PublishOptions())
+    log.record("returned", "p", "", "c", "c")
+    ledger = ledger_of(log)
+    assert [(message.queue, message.place) for message in ledger] == [
+        ("", "unknown"), ("hello", "waiting"), ("", "returned"),
+    ]  # fmt: skip
+    assert "empty routing key" in next(iter(ledger)).reason
+
+
 def alarm(log: EventLog, change: BrokerChange) -> None:
     log.record("broker", "lesson", detail=change)
 

@@ -103,6 +103,34 @@ def test_what_was_recovered_is_not_taken_for_acknowledged() -> None:
     assert client.is_cut_off() == "uw"
 
 
+@pytest.mark.parametrize("answered", [True, False])
+def test_an_ack_after_recover_settles_nothing(answered: bool) -> None:
+    """RabbitMQ closes the channel for it, before or after it has answered."""
+    client = Client(prefetch_count=0)
+    client.gets("a", "b")
+    client.sends(Basic.Recover(True))
+    client.gets("c")
+    client.sends(Basic.Ack(2, multiple=True), Basic.Ack(3))
+    if answered:
+        client.observer.received(1, Basic.RecoverOk())
+    client.observer.received(1, Channel.Close(406, "PRECONDITION_FAILED - unknown delivery tag 2", 60, 80))
+    assert client.fates() == "www"
+
+
+def test_a_task_that_bears_no_mark_is_the_same_while_its_first_worker_has_begun_with_it() -> None:
+    log = EventLog()
+    book = Book(log)
+    for name, redelivered in (("first", False), ("second", True)):
+        worker = Observer(name, book)
+        worker.sent(1, Basic.Consume(queue="hello", consumer_tag="tag"))
+        delivery = Basic.Deliver("tag", 1, redelivered, "", "hello")
+        worker.received_message(1, delivery, BasicProperties(), b"Stew.")
+        assert worker.latest is not None
+        for kind in ("started", "finished"):
+            worker.record(kind, worker.latest)
+    assert len({event.mark for event in log}) == 1
+
+
 def test_an_answer_shows_that_what_was_sent_before_has_arrived() -> None:
     client = Client(prefetch_count=0)
     client.gets("a", "b")

@@ -41,6 +41,15 @@ def test_what_was_put_back_is_what_comes_again_and_what_is_settled_never(message
     assert messages.delivered("q", SOUP, False) == "new 1"
 
 
+def test_who_held_a_message_before_has_no_say_any_more(messages: UnmarkedMessages) -> None:
+    messages.published("a", "q", SOUP)
+    for holder in ("first", "second"):
+        assert messages.delivered("q", SOUP, holder == "second", holder=holder) == "a"
+    messages.put_back("a", "q", SOUP, "first")
+    messages.settled("a", "q", SOUP, "second")
+    assert messages.delivered("q", SOUP, True) == "new 1"
+
+
 def test_each_queue_gets_the_copies_of_an_exchange(messages: UnmarkedMessages) -> None:
     messages.published("a", "", SOUP)
     messages.published("b", "", SOUP)

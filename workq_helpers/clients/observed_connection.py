@@ -23,17 +23,17 @@ from workq_helpers.log.observer import Observer
 __all__ = ["ObservedConnection"]
 
 #: Methods that come with a message.
-_WITH_CONTENT = (Basic.Deliver, Basic.GetOk, Basic.Return)
+_WITH_CONTENT = frozenset({Basic.Deliver, Basic.GetOk, Basic.Return})
 
 
 class _PartialMessage:
     """A message that is coming in, frame by frame."""
 
-    __slots__ = ("fragments", "method", "missing", "properties")
+    __slots__ = ("fragments", "header", "method", "missing")
 
-    def __init__(self, method: Method) -> None:
+    def __init__(self, method: Any) -> None:
         self.method = method
-        self.properties: BasicProperties | None = None
+        self.header: Any = None
         self.missing = 0
         self.fragments: list[bytes] = []
 
@@ -77,33 +77,34 @@ class ObservedConnection(pika.SelectConnection):
 
     def _process_frame(self, frame_value: Any) -> None:
         kind = type(frame_value)
-        if kind is frame.Method:
+        if kind is frame.Header or kind is frame.Body:
+            if (message := self._incoming.get(frame_value.channel_number)) is not None:
+                self._read(kind, frame_value, message)
+                return
+        elif kind is frame.Method:
             method = frame_value.method
-            if isinstance(method, _WITH_CONTENT):
-                self._incoming[frame_value.channel_number] = _PartialMessage(method)
-            else:
-                self.observer.received(frame_value.channel_number, method)
-        elif kind is frame.Header or kind is frame.Body:
-            self._read(kind, frame_value)
+            if type(method) in _WITH_CONTENT:
+                self._incoming[frame_value.channel_number] = _PartialMessage(frame_value)
+                return
+            self.observer.received(frame_value.channel_number, method)
         super()._process_frame(frame_value)
         if kind is frame.Method and isinstance(frame_value.method, Channel.CloseOk):
             self.observer.channel_closed(frame_value.channel_number, "the channel was closed")
 
-    def _read(self, kind: type, part: Any) -> None:
-        """Read a part of a message, and tell of the message before pika has its last part."""
-        message = self._incoming.get(part.channel_number)
-        if message is None:
-            return
+    def _read(self, kind: type, part: Any, message: _PartialMessage) -> None:
+        """Read a part of a message; once it is whole, tell of it, and give it to pika, which need not read it again."""
         if kind is frame.Header:
-            message.properties, message.missing = part.properties, part.body_size
+            message.header, message.missing = part, part.body_size
         else:
             message.fragments.append(part.fragment)
             message.missing -= len(part.fragment)
-        if message.missing <= 0 and message.properties is not None:
-            del self._incoming[part.channel_number]
+        if message.missing <= 0 and message.header is not None:
+            number = part.channel_number
+            del self._incoming[number]
             fragments = message.fragments
             body = fragments[0] if len(fragments) == 1 else b"".join(fragments)
-            self.observer.received_message(part.channel_number, message.method, message.properties, body)
+            self.observer.received_message(number, message.method.method, message.header.properties, body)
+            pika_private.pass_on(self, message.method, message.header, body)
 
     def _tell_of_the_end(self, _connection: pika.SelectConnection, reason: BaseException) -> None:
         if isinstance(reason, pika.exceptions.ConnectionClosedByClient):

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pika
+from pika import frame
 from pika.channel import Channel
+from pika.spec import Basic
 
-__all__ = ["abandon", "cancel_and_go_on_receiving", "cut", "port_of", "send_now", "unsent_bytes"]
+__all__ = ["abandon", "cancel_and_go_on_receiving", "cut", "pass_on", "port_of", "send_now", "unsent_bytes"]
 
 
 def cut(connection: pika.SelectConnection) -> None:
@@ -52,6 +54,24 @@ def abandon(connection: pika.SelectConnection) -> None:
     sock: socket.socket | None = getattr(connection._transport, "_sock", None)
     if sock is not None:
         sock.close()
+
+
+def pass_on(connection: pika.SelectConnection, method: frame.Method[Any], header: frame.Header, body: bytes) -> None:
+    """Give a message that has come whole to its channel, as the connection does after the last of its frames.
+
+    Args:
+        connection: The connection it came on; only its owner may call this.
+        method: The frame with basic.deliver, basic.get-ok or basic.return.
+        header: The frame with its properties.
+        body: All of its body.
+    """
+    channel = connection._channels.get(method.channel_number)
+    if channel is not None:  # else it was closed meanwhile, and its number not given to another
+        _TAKES[type(method.method)](channel, method, header, body)
+
+
+#: What takes a whole message in, in pika's channel.
+_TAKES = {Basic.Deliver: Channel._on_deliver, Basic.GetOk: Channel._on_getok, Basic.Return: Channel._on_return}
 
 
 def port_of(connection: pika.BlockingConnection) -> int:

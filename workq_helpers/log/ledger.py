@@ -337,11 +337,14 @@ class Ledger:
     def _published(self, row: Row) -> None:
         options = row[8] if isinstance(row[8], PublishOptions) else None
         if options is None or not (options.exchange or options.further_keys):
-            self._newest = [self._enter(self._new(row[4], row[5], row[3]), row, options)]
+            message = self._enter(self._new(row[4], row[5], row[3]), row, options)
+            self._newest = [message]
+            if options is not None and not row[3]:
+                self._end(message, "unknown", _NAMELESS)
             self._hold_up(row[2])
             return
         named = dict.fromkeys((row[3], *options.further_keys))
-        queues = self._routed(options) if options.exchange else list(named)
+        queues = self._routed(options) if options.exchange else [name for name in named if name]
         first = self._enter(self._new(row[4], row[5], queues[0] if queues else ""), row, options)
         self._newest = [first]
         for queue in queues[1:] if queues else ():
@@ -957,6 +960,7 @@ _Key = tuple[str, int | None, str | None, str]
 #: Who counts queues and tells of bindings.
 BROKER = "broker"
 
+_NAMELESS = "it was sent to the default exchange with an empty routing key, and no queue has an empty name"
 _NEVER_READ = "its client's connection ended while RabbitMQ took no messages, for want of memory or disk"
 _NOT_THERE = "; RabbitMQ has the message no more: what settled it had arrived, or it went another way"
 _NOT_KEPT = "it was not persistent, and RabbitMQ was restarted"

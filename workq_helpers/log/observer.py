@@ -88,7 +88,7 @@ class Book:
 class Held:
     """A delivery that a client got."""
 
-    __slots__ = ("auto_ack", "body", "channel", "consumer_tag", "mark", "queue", "redelivered", "tag", "task")
+    __slots__ = ("auto_ack", "body", "channel", "consumer_tag", "mark", "queue", "redelivered", "tag", "task", "turn")
 
     def __init__(
         self,
@@ -101,7 +101,9 @@ class Held:
         consumer_tag: str,
         channel: _Channel,
         body: bytes | None,
+        turn: object,
     ) -> None:
+        self.turn = turn  # what stands for it where messages bear no marks
         self.channel = channel
         self.body = body  # the fingerprint of one that bears no mark
         self.tag = tag
@@ -161,6 +163,7 @@ class _Channel:
         self.requests: deque[tuple[Method, int]] = deque()  # that wait for their answers, and how many methods it had
         self.closed = False  # by the broker, which ignores what comes after
         self.unsettled: dict[int, Held] = {}
+        self.recovering = 0  # how many basic.recover are not answered: nothing settles what comes before they are
         self.withdrawn: set[int] = set()  # tags of deliveries whose consumer the broker canceled
         self.confirming = False
         self.published = 0
@@ -265,6 +268,7 @@ class Observer:
             Basic.Reject: self._settled,
             Basic.Consume: self._subscribed,
             Basic.Get: self._fetching,
+            Basic.Recover: self._recovering,
             Basic.Qos: self._limited,
             Confirm.Select: self._confirms_asked_for,
             Tx.Select: self._transaction_begun,
@@ -477,11 +481,11 @@ class Observer:
 
     def record(self, kind: str, held: Held, detail: Detail = "") -> None:
         """Record an event about a delivery."""
-        if held.body is not None and kind != "delivered":
+        if held.body is not None and kind not in (_STILL_HELD_AUTO_ACK if held.auto_ack else _STILL_HELD):
             comes_again = kind in _COME_AGAIN or detail is Handback.REQUEUE or (kind == "unknown" and not held.auto_ack)
             finally_gone = self._unmarked.turned_away if detail is Handback.DISCARD else self._unmarked.settled
             move = self._unmarked.put_back if comes_again else finally_gone
-            move(held.mark, held.queue, held.body)
+            move(held.mark, held.queue, held.body, held.turn)
         self._log.record(kind, self.client, held.queue, held.mark, held.task, held.tag, held.redelivered, detail)
 
     # -- deliveries -----------------------------------------------------------------------------------
@@ -544,15 +548,16 @@ class Observer:
             return
         redelivered = bool(method.redelivered)
         deaths = deaths_of(properties) if properties.headers else []
+        turn = object() if body is not None else None
         if body is not None:
-            mark = self._unmarked.delivered(queue, body, redelivered, [died_in for died_in, _ in deaths])
+            mark = self._unmarked.delivered(queue, body, redelivered, [died_in for died_in, _ in deaths], turn)
         mark = mark or ""
         if redelivered:
             self._came_back(queue, mark)
         if deaths:
             self._log.record("dead-lettered", self.client, deaths[0][0], mark, task, detail=deaths[0][1])
         consumer_tag = method.consumer_tag if isinstance(method, Basic.Deliver) else ""
-        held = Held(method.delivery_tag, queue, mark, task, redelivered, auto_ack, consumer_tag, channel, body)
+        held = Held(method.delivery_tag, queue, mark, task, redelivered, auto_ack, consumer_tag, channel, body, turn)
         self.latest = held
         if not auto_ack:
             channel.delivered_to(subscription)
@@ -588,9 +593,11 @@ class Observer:
             self._log.record("ack dropped", self.client, delivery_tag=tag, detail=_CLOSED_BEFORE)
             return
         multiple = getattr(method, "multiple", False)
-        if not multiple:
+        if channel.recovering:
+            settled: tuple[Held, ...] = ()
+        elif not multiple:
             found = channel.unsettled.pop(tag, None)
-            settled: tuple[Held, ...] = () if found is None else (found,)
+            settled = () if found is None else (found,)
         else:
             tags = list(channel.unsettled) if tag == 0 else _up_to(channel.unsettled, tag)
             settled = tuple(channel.unsettled.pop(known) for known in tags)
@@ -619,7 +626,16 @@ class Observer:
             channel.withdrawn.add(each.tag)
             self.record("unknown", each, "RabbitMQ canceled its consumer: the queue is gone, or an ack was overdue")
 
+    def _recovering(self, channel: _Channel, _method: Method) -> None:
+        """Take back what the channel holds: no answer after this one settles it."""
+        channel.recovering += 1
+        self._take_back(channel)
+
     def _recovered(self, channel: _Channel, _method: Method) -> None:
+        channel.recovering -= 1
+        self._take_back(channel)  # what was on its way meanwhile
+
+    def _take_back(self, channel: _Channel) -> None:
         for held in channel.unsettled.values():
             channel.went_back(held)
             self.record("requeued", held, "basic.recover asked for it")
@@ -784,6 +800,9 @@ class Observer:
         if (told := sent[first][2]) is not None:
             self._forget_unconfirmed(channel, told)
             self._fate("refused", told, reason)
+        for held in sent[first][3]:
+            self.record("ack dropped", held, reason)
+            channel.unsettled[held.tag] = held
         return sent[first + 1 :]
 
     def _doubt(self, channel: _Channel, what: str) -> None:
@@ -841,6 +860,10 @@ _CLOSED_BEFORE = "RabbitMQ had closed the channel before it came"
 
 #: What happens to a delivery that will be delivered again, beside a negative acknowledgment that asks for it.
 _COME_AGAIN = frozenset({"requeued", "ack dropped"})
+
+#: What says nothing of where a delivery goes.
+_STILL_HELD_AUTO_ACK = frozenset({"delivered", "started"})
+_STILL_HELD = _STILL_HELD_AUTO_ACK | {"finished", "failed"}
 
 _AUTO_ACK = ConsumeOptions(auto_ack=True)
 _FETCHED = FetchOptions(auto_ack=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterable
+from typing import Any
 
 __all__ = ["UnmarkedMessages", "fingerprint"]
 
@@ -26,7 +27,7 @@ class _Alike:
 
     def __init__(self) -> None:
         self.fresh: dict[str, None] = {}  # published, and not delivered yet
-        self.held: dict[str, None] = {}
+        self.held: dict[str, object] = {}  # each with its holder
         self.back: dict[str, None] = {}  # delivered before
         self.dead: dict[str, None] = {}  # turned away: it may be a dead letter by now
         self.routed = 0  # how many of those that came through an exchange
@@ -34,6 +35,13 @@ class _Alike:
     @property
     def is_empty(self) -> bool:
         return not (self.fresh or self.held or self.back or self.dead or self.routed)
+
+    def let_go(self, mark: str, holder: object) -> bool:
+        """Take a message from its holder; return whether that was the last one to get it."""
+        if self.held.get(mark, holder) is not holder:
+            return False
+        self.held.pop(mark, None)
+        return True
 
 
 class UnmarkedMessages:
@@ -67,7 +75,9 @@ class UnmarkedMessages:
             else:
                 self._routed.setdefault(body, []).append(mark)
 
-    def delivered(self, queue: str, body: bytes, redelivered: bool, died_in: Iterable[str] = ()) -> str:
+    def delivered(
+        self, queue: str, body: bytes, redelivered: bool, died_in: Iterable[str] = (), holder: object = None
+    ) -> str:
         """Return the mark of a message that was delivered.
 
         Args:
@@ -75,6 +85,7 @@ class UnmarkedMessages:
             body: Its body.
             redelivered: Whether RabbitMQ says that it was delivered before.
             died_in: The queues that it was dead-lettered from, the last one first.
+            holder: What stands for this delivery; whoever held the message before has no say any more.
         """
         with self._lock:
             alike = self._alike.setdefault((queue, body), _Alike())
@@ -82,30 +93,29 @@ class UnmarkedMessages:
             mark = self._first(alike.back, alike.held) if redelivered else None
             mark = mark or self._dead_letter(died_in, body) or self._first(alike.fresh)
             mark = mark or self._next_routed(alike, body) or self._new_mark()
-            alike.held[mark] = None
+            alike.held[mark] = holder
             return mark
 
-    def settled(self, mark: str, queue: str, body: bytes) -> None:
+    def settled(self, mark: str, queue: str, body: bytes, holder: object = None) -> None:
         """Learn that nobody will get a delivered message again."""
         with self._lock:
             alike = self._alike.get((queue, body))
-            if alike is not None:
-                alike.held.pop(mark, None)
+            if alike is not None and alike.let_go(mark, holder):
                 self._forget_empty(queue, body)
 
-    def turned_away(self, mark: str, queue: str, body: bytes) -> None:
+    def turned_away(self, mark: str, queue: str, body: bytes, holder: object = None) -> None:
         """Learn that a delivered message was turned away, and may come again as a dead letter."""
         with self._lock:
             alike = self._alike.setdefault((queue, body), _Alike())
-            alike.held.pop(mark, None)
-            alike.dead[mark] = None
+            if alike.let_go(mark, holder):
+                alike.dead[mark] = None
 
-    def put_back(self, mark: str, queue: str, body: bytes) -> None:
+    def put_back(self, mark: str, queue: str, body: bytes, holder: object = None) -> None:
         """Learn that a delivered message is in its queue again."""
         with self._lock:
             alike = self._alike.setdefault((queue, body), _Alike())
-            alike.held.pop(mark, None)
-            alike.back[mark] = None
+            if alike.let_go(mark, holder):
+                alike.back[mark] = None
 
     def returned(self, queue: str, body: bytes) -> str | None:
         """Return the mark of a message that RabbitMQ sent back to its publisher, and forget it."""
@@ -147,7 +157,7 @@ class UnmarkedMessages:
         return None
 
     @staticmethod
-    def _first(*places: dict[str, None]) -> str | None:
+    def _first(*places: dict[str, Any]) -> str | None:
         for marks in places:
             for mark in marks:
                 del marks[mark]

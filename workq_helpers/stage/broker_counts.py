@@ -40,7 +40,8 @@ class BrokerWatch:
         ask: Asks the broker for its queues.
         log: Tells the time, and whether something goes on.
         changed: Called after an answer that differs from the one before.
-        compare: Compares an answer with the log, which had so many events before; returns whether they agree.
+        compare: Compares an answer with the log, which had so many events before; returns whether they agree. Not asked
+            while the log grows from one answer to the next: to read it all the time would cost more than the answers.
         ask_routes: Asks the broker for its exchanges and bindings.
     """
 
@@ -107,7 +108,7 @@ class BrokerWatch:
     def _run(self) -> None:
         events, looks, routes_due = -1, 0, 0.0
         while not self._ending.is_set():
-            answered = self._look()
+            answered = self._look(events)
             if answered and time.monotonic() >= routes_due:
                 self._look_at_routes()
                 routes_due = time.monotonic() + ROUTES_INTERVAL_SECONDS
@@ -116,11 +117,11 @@ class BrokerWatch:
             calm = looks > _EAGER_LOOKS and (answered or self.latest().reachable is None)
             self._ending.wait(IDLE_INTERVAL_SECONDS if calm else BUSY_INTERVAL_SECONDS)
 
-    def _look(self) -> bool:
+    def _look(self, events_before: int) -> bool:
         events = len(self._log)
         try:
             self._queues = self._ask()
-            self._agreed = self._compare(events, self._queues)
+            self._agreed = events == events_before and self._compare(events, self._queues)
         except Exception as error:
             # Whatever went wrong, there was no answer; a fault of ours is worth a line in a debug log.
             if not isinstance(error, WorkqError):

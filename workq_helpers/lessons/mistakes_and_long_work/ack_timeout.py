@@ -72,10 +72,13 @@ def wait_for_ack_timeout(lesson: Session, worker: Worker) -> str:
     _give_the_next_channels(lesson.broker, _USUAL_SECONDS)
     if not lesson.log.wait_for(lambda: not worker.alive, _WAIT_SECONDS):
         return f"{worker.name} still holds its delivery: RabbitMQ has not looked yet."
-    deed = "canceled its consumer"
-    for event in lesson.log:
-        if event.actor == worker.name and event.kind == "channel closed":
-            deed = f"closed its channel, {str(event.detail).partition(' - ')[0]}"
+    deeds = {event.kind: str(event.detail) for event in lesson.log if event.actor == worker.name}
+    if "channel closed" in deeds:
+        deed = f"closed its channel, {deeds['channel closed'].partition(' - ')[0]}"
+    elif "cancelled" in deeds:
+        deed = "canceled its consumer"
+    else:
+        return f"{worker.name} is {worker.state}, and RabbitMQ waits for nothing from it. Run the cell that starts it."
     return f"RabbitMQ lost its patience with {worker.name}: it {deed}."
 
 
