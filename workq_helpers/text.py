@@ -15,7 +15,18 @@ import tokenize
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-__all__ = ["Code", "Sentence", "did_you_mean", "each_once", "marked", "paragraph", "printable", "without_login"]
+__all__ = [
+    "Code",
+    "Sentence",
+    "did_you_mean",
+    "each_once",
+    "marked",
+    "paragraph",
+    "printable",
+    "shown",
+    "without_login",
+    "worded",
+]
 
 #: Marks that a sentence may begin with, and the colors that they get: dark on pale, to be read in any theme.
 _MARKS = {"✔": ("#00402e", "#cdeedd"), "✗": ("#5c1e00", "#f6d5c4"), "Not yet:": ("#4a3000", "#fbe3b3")}
@@ -28,6 +39,9 @@ _REPLACED = dict.fromkeys(
 )
 _ON_A_LINE = _PICTURES | _REPLACED
 _ON_LINES = {code: shown for code, shown in _ON_A_LINE.items() if chr(code) not in "\n\t"}
+
+#: How much of a value is shown in a sentence.
+_MOST_SHOWN = 80
 
 
 def printable(text: str, *, lines: bool = False) -> str:
@@ -42,6 +56,21 @@ def printable(text: str, *, lines: bool = False) -> str:
     if text.isprintable():  # nearly always, and answered at once
         return text
     return text.replace("\r\n", "\n").translate(_ON_LINES) if lines else text.translate(_ON_A_LINE)
+
+
+def shown(value: object) -> str:
+    """Return a value as Python writes it, cut if it is long; what can't be written is named by its type."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - a learner's own, or a number of thousands of digits
+        return f"a value of type {type(value).__name__}"
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."
+
+
+def worded(error: BaseException) -> str:
+    """Return an error's type and what it says, without a point at its end; many say nothing."""
+    said = str(error).rstrip(".")
+    return f"{type(error).__name__}: {said}" if said else f"{type(error).__name__}, without a word"
 
 
 def each_once(names: Iterable[str]) -> list[str]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import linecache
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,9 +68,9 @@ def progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CourseProgress:
     return CourseProgress()
 
 
-def tried(name: str, code: str, broker: Broker) -> Verdict:
-    """Run an exercise's cell and check what it defines."""
-    namespace: dict[str, Any] = {"work": work, "__name__": "__main__"}
+def tried(name: str, code: str, broker: Broker, **names: Any) -> Verdict:
+    """Run an exercise's cell, for which more names may be there, and check what it defines."""
+    namespace: dict[str, Any] = {"work": work, "__name__": "__main__", **names}
     cell = f"<cell {next(_cells)}>"
     linecache.cache[cell] = len(code), None, code.splitlines(keepends=True), cell  # as IPython keeps what was run
     exec(compile(code, cell, "exec"), namespace)  # noqa: S102 - our own files, run as a notebook would
@@ -166,15 +167,17 @@ def test_what_can_never_run_is_named_before_anything_is_tried(name: str, code: s
 NEVER_RETURNS = {
     "while True:\n        pass": "does not come back",
     "while True:\n        try:\n            pass\n        except BaseException:\n            pass": "still runs after",
+    "gate.wait()": "in the line: gate.wait(), and does not come back",
     "import time\n    while True:\n        time.sleep(0.1)": "in the line: time.sleep(0.1), and does not come back",
 }
 
 
 @pytest.mark.parametrize("name", SOME_FUNCTIONS)
-@pytest.mark.parametrize("loop", NEVER_RETURNS, ids=["spins", "catches everything", "sleeps"])
+@pytest.mark.parametrize("loop", NEVER_RETURNS, ids=["spins", "catches everything", "waits", "sleeps"])
 def test_what_never_returns_is_told_and_ended(name: str, loop: str, broker: Broker) -> None:
-    exercise = EXERCISES[name]
-    verdict = tried(name, f"def {exercise.hands_in}({exercise.parameters}):\n    {loop}\n", broker)
+    exercise, gate = EXERCISES[name], threading.Event()
+    verdict = tried(name, f"def {exercise.hands_in}({exercise.parameters}):\n    {loop}\n", broker, gate=gate)
+    gate.set()  # what can't be ended ends now
     assert not verdict.passed
     assert NEVER_RETURNS[loop] in verdict.saw, verdict
 

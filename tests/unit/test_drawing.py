@@ -30,7 +30,7 @@ def chapter() -> Iterator[Chapter]:
 
 
 def test_a_drawing_stands_beside_what_came_of_it(chapter: Chapter) -> None:
-    lesson: Any = SimpleNamespace(run=False)
+    lesson: Any = SimpleNamespace(log=None, run=False)
     chapter.draw(lesson, "evening", answer="121")
     lesson.run = True
     told = chapter.drawn(lesson, "evening")
@@ -47,7 +47,7 @@ def test_a_drawing_stands_beside_what_came_of_it(chapter: Chapter) -> None:
 
 
 def test_before_the_experiment_nothing_is_given_away(chapter: Chapter) -> None:
-    lesson: Any = SimpleNamespace(run=False)
+    lesson: Any = SimpleNamespace(log=None, run=False)
     told = chapter.drawn(lesson, "evening")
     assert told.right is None
     for text in told._repr_mimebundle_().values():
@@ -56,14 +56,14 @@ def test_before_the_experiment_nothing_is_given_away(chapter: Chapter) -> None:
 
 
 def test_what_is_drawn_after_the_experiment_is_late_and_counts_as_not_predicted(chapter: Chapter) -> None:
-    lesson: Any = SimpleNamespace(run=True)
+    lesson: Any = SimpleNamespace(log=None, run=True)
     chapter.draw(lesson, "evening", answer="122")
     assert "3 of 3 came as you drew them (drawn after the experiment)" in repr(chapter.drawn(lesson, "evening"))
     assert chapter.finish(passed=()).not_predicted == ("Here",)
 
 
 def test_buttons_draw(chapter: Chapter) -> None:
-    lesson: Any = SimpleNamespace(run=False)
+    lesson: Any = SimpleNamespace(log=None, run=False)
     form = chapter.draw(lesson, "evening")
     *rows, picture, noted, _, _ = form.widget().children
     assert [row.description for row in rows] == list(TASKS)
@@ -78,10 +78,10 @@ def test_buttons_draw(chapter: Chapter) -> None:
     assert [row.value for row in again[:3]] == ["worker-1", "worker-1", "worker-2"]
 
 
-@pytest.mark.parametrize("answer", ["", "12", "1231", "123", "ab1", 121])
+@pytest.mark.parametrize("answer", ["", "12", "1231", "123", "ab1", 121, ["1"] * 3, pytest.param(10**5000, id="huge")])
 def test_a_text_that_is_no_drawing_is_refused_with_what_would_be_one(chapter: Chapter, answer: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="a text of 3 digits, one for each task in their order: 1 or 2"):
-        chapter.draw(SimpleNamespace(run=False), "evening", answer=answer)  # type: ignore[arg-type]
+        chapter.draw(SimpleNamespace(log=None, run=False), "evening", answer=answer)  # type: ignore[arg-type]
 
 
 def test_each_drawing_of_the_course_can_be_made() -> None:

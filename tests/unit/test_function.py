@@ -71,6 +71,8 @@ def test_what_may_be_meant_is_no_clue(text: str) -> None:
         ("while True:\n        break", False),
         ("while True:\n        return", False),
         ("while ready:\n        pass", False),
+        ("try:\n        while True:\n            next(ready)\n    except StopIteration:\n        pass", False),
+        ("with suppress(IndexError):\n        while True:\n            ready.pop()", False),
     ],
 )
 def test_a_loop_that_nothing_leaves_is_seen(loop: str, endless: bool) -> None:
@@ -121,6 +123,8 @@ def test_a_program_has_what_a_function_needs_and_nothing_that_its_cell_did(text:
     [
         "import functools\ndef go(limit, connection): return limit\nconsume = functools.partial(go, 1)",
         "class Consumer:\n    def __call__(self, connection): return 1\nconsume = Consumer()",
+        "class Consumer:\n    def run(self, connection): return 1\nconsume = Consumer().run",
+        "def go(connection): return 1\nconsume = go",
         "try:\n    import json as j\nexcept ImportError:\n    j = None\nconsume = lambda connection: bool(j) + 0",
     ],
 )

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+import linecache
+import queue
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.teaching import patience
 from workq_helpers.teaching.patience import Effort, Interrupted, call_with_patience, undisturbed
+from workq_helpers.waiting import wait_until
 
 
 def spin_for(seconds: float) -> None:
@@ -66,3 +72,91 @@ def test_what_is_ours_does_not_count_as_the_functions_time() -> None:
 def test_outside_of_a_learners_call_nothing_is_put_off() -> None:
     with undisturbed():
         pass
+
+
+_cells = itertools.count(1)
+
+
+def defined(body: str, **names: Any) -> Callable[[], object]:
+    """Return a function with this body; its text is kept as IPython keeps it."""
+    text, cell = f"def function():\n    {body}\n", f"<cell of test_patience {next(_cells)}>"
+    linecache.cache[cell] = len(text), None, text.splitlines(keepends=True), cell
+    exec(compile(text, cell, "exec"), names)  # noqa: S102 - our own text
+    function: Callable[[], object] = names["function"]
+    return function
+
+
+def called(function: Callable[[], object], progress: Callable[[], object] = lambda: None) -> object:
+    return call_with_patience(function, name="function", give_up=lambda: None, progress=progress)
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["gate.wait()", "gate.wait(None)", "orders.get()", "lock.acquire()", "lock.acquire(True, -1)", "lock.__enter__()"],
+)
+def test_what_waits_by_itself_and_says_no_end_is_told_soon(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "_STILL_SECONDS", 0.3)
+    monkeypatch.setattr(patience, "_STILL_SECONDS_BESIDE_WORK", 0.3)
+    monkeypatch.setattr(patience, "_LAST_SECONDS", 0.1)
+    gate, lock, orders = threading.Event(), threading.Lock(), queue.Queue[int]()
+    lock.acquire()
+    others = set(threading.enumerate())
+    with pytest.raises(CheckFailedError) as told:
+        called(defined(body, gate=gate, lock=lock, orders=orders))
+    assert f"in the line: {body}, and does not come back" in str(told.value)
+    gate.set()
+    lock.release()
+    orders.put(1)
+    for thread in set(threading.enumerate()) - others:
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "body", ["time.sleep(LONG)", "sleep(1 + 1)", "gate.wait(2)", "orders.get(timeout=LONG)", "lock.acquire(timeout=2)"]
+)
+def test_what_says_that_it_waits_for_too_long_is_told_at_once(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "_WAIT_SECONDS", 1.0)
+    monkeypatch.setattr(patience, "_LAST_SECONDS", 0.1)
+    gate, lock, orders = threading.Event(), threading.Lock(), queue.Queue[int]()
+    lock.acquire()
+    names = {"gate": gate, "lock": lock, "orders": orders, "time": time, "sleep": time.sleep, "LONG": 2.0}
+    others = set(threading.enumerate())
+    with pytest.raises(CheckFailedError) as told:
+        called(defined(body, **names))
+    assert f"waits for 2 s in the line: {body}" in str(told.value)
+    gate.set()
+    lock.release()
+    orders.put(1)
+    for thread in set(threading.enumerate()) - others:
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "time.sleep(0.8)",
+        "gate.wait(0.8)",
+        "time.sleep(float('0.8'))",
+        "for _ in range(4): steps.append(time.sleep(0.4))",
+    ],
+)
+def test_who_says_how_long_or_gets_on_is_waited_for(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "_STILL_SECONDS", 0.2)
+    monkeypatch.setattr(patience, "_STILL_SECONDS_BESIDE_WORK", 0.2)
+    monkeypatch.setattr(patience, "_WAIT_SECONDS", 1.2)
+    steps: list[None] = []
+    called(defined(body, gate=threading.Event(), steps=steps, time=time), progress=lambda: len(steps))
+
+
+def test_who_gets_on_for_ever_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "_MOST_SECONDS", 1.0)
+    steps: list[None] = []
+    endless = defined("while len(steps) >= 0: steps.append(time.sleep(0.05))", steps=steps, time=time)
+    with pytest.raises(CheckFailedError, match="does not come back"):
+        called(endless, progress=lambda: len(steps))
+
+
+def test_what_waits_for_rabbitmq_has_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "_STILL_SECONDS", 0.2)
+    monkeypatch.setattr(patience, "_STILL_SECONDS_BESIDE_WORK", 0.2)
+    called(defined("wait_until(lambda: False, 0.8, interval_seconds=0.8)", wait_until=wait_until))

@@ -13,14 +13,15 @@ import ipywidgets
 import pytest
 
 from tests.chapters import PREDICTIONS
-from workq_helpers.errors import CheckFailedError, InvalidArgumentError
+from workq_helpers.errors import BrokerUnreachableError, CheckFailedError, InvalidArgumentError
 from workq_helpers.lessons import CHAPTERS
 from workq_helpers.log.details import ConsumeOptions, Mistake
 from workq_helpers.log.events import EventLog
+from workq_helpers.session import Session
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.evidence import names_of
 from workq_helpers.teaching.form import Form
-from workq_helpers.teaching.prediction import Choice, Prediction, Seen, position
+from workq_helpers.teaching.prediction import Answer, Choice, Prediction, Seen, position
 
 EXPECTED = Path(__file__).parents[1] / "notebooks" / "expected"
 
@@ -28,6 +29,7 @@ EXPECTED = Path(__file__).parents[1] / "notebooks" / "expected"
 class Experiment(SimpleNamespace):
     """A lesson in which something may have happened."""
 
+    log = None
     happened: int | None = None
     run = False
 
@@ -189,7 +191,8 @@ def test_what_to_do_without_buttons_is_hidden_beside_the_buttons() -> None:
     form = predict(Experiment(), "kitchen")
     assert "workq-form" in form.widget()._dom_classes
     shown = form._as_html()
-    assert ":has(+ .jp-OutputArea-child .workq-form) .workq-without-buttons { display: none; }" in shown
+    for output in (".jp-OutputArea-child", ".output_area"):  # JupyterLab's, and nbclassic's
+        assert f"{output}:has(+ {output} .workq-form)" in shown
     assert '<details class="workq-without-buttons"><summary>No buttons below?' in shown
 
 
@@ -221,10 +224,43 @@ def test_a_table_holds_text_not_html() -> None:
     assert '<th scope="row"' in table
 
 
-@pytest.mark.parametrize("answer", ["d", "", "ab", 1])
+@pytest.mark.parametrize("answer", ["d", "", "ab", 1, ["a"], pytest.param(10**5000, id="huge"), "a" * 5000])
 def test_an_answer_that_there_is_not_is_refused(answer: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="Pass one of the letters a, b, c"):
         predict(Experiment(), "kitchen", answer=answer)
+
+
+@pytest.mark.parametrize("why", [None, 5, ""])
+def test_any_reason_is_taken(why: Any) -> None:
+    answer = predict(Experiment(), "kitchen", answer="a", why=why).answer
+    assert answer is not None
+    assert answer.why == ("5" if why else "")
+
+
+def test_an_answer_is_kept_though_its_lesson_is_closed_or_its_broker_down() -> None:
+    def unreachable(_: Any) -> Seen:
+        raise BrokerUnreachableError("Nothing answers.")
+
+    form = Form(replace(KITCHEN, observe=unreachable), Experiment(), CHAPTER._answers)  # type: ignore[arg-type]
+    form.widget().children[0].value = 1
+    assert form.answer == Answer(1)
+
+
+@pytest.mark.parametrize("method", ["predict", "compare", "estimate", "measured", "draw", "drawn", "check"])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "missing a required argument: 'lesson'"),
+        (("kitchen",), r"missing a required argument: 'name'\)\. Call \w+\(lesson, name\)"),
+        (("kitchen", "kitchen"), "was given 'kitchen' in the place of the lesson"),
+        ((None, "kitchen"), "was given None in the place of the lesson"),
+        ((Session, "kitchen"), "in the place of the lesson"),
+        ((Experiment(), "kitchen", 1, 2, 3), "too many positional arguments"),
+    ],
+)
+def test_what_is_called_wrongly_says_how_it_is_called(method: str, arguments: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
+        getattr(CHAPTER, method)(*arguments)
 
 
 @pytest.mark.parametrize("name", ["cellar", None])

@@ -183,7 +183,7 @@ def test_what_was_seen_predicted_and_exercised_is_told_apart(progress: CoursePro
     )
     chapter = Chapter("Any", "01_any.ipynb", predictions=asked, optional=frozenset({"c"}))
     assert repr(chapter.finish(progress)) == "✔ Any: done. Predicted: 0 of 2, not in 'One', 'Two'."
-    lesson: Any = SimpleNamespace(run=False)
+    lesson: Any = SimpleNamespace(log=None, run=False)
     chapter.predict(lesson, "a", answer="a")
     assert repr(chapter.finish(progress)) == "✔ Any: done. Predicted: 1 of 2, not in 'Two'."
     lesson.run = True

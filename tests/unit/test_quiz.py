@@ -212,6 +212,8 @@ def test_answers_may_be_typed(progress: CourseProgress) -> None:
         (["a", "ab"], "question 2 is 'ab'"),
         ([1], "question 1 is 1"),
         ([None], "question 1 is None"),
+        ([["a", "b"]], r"question 1 is \['a', 'b'\]"),
+        ([10**5000], "question 1 is a value of type int"),
         (["a", "b", "c"], "3 answers, and the quiz has 2 questions"),
     ],
 )

@@ -10,7 +10,10 @@ from typing import Any, NamedTuple
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.spec import BasicProperties
 
-__all__ = ["Call", "Calls", "misspelled"]
+from workq_helpers.errors import CheckFailedError
+from workq_helpers.text import shown
+
+__all__ = ["Call", "Calls", "misspelled", "unsendable"]
 
 _HEARD = (
     "basic_ack",
@@ -79,7 +82,7 @@ class Calls(list[Call]):
 
         Args:
             channel: pika's, or one like it.
-            tell: Called with each call before it is made.
+            tell: Called with each call before it is made; False keeps it from being made.
         """
         if _HEARD[0] in vars(channel):
             return
@@ -100,8 +103,8 @@ class Calls(list[Call]):
             bound.apply_defaults()
             known = Call(name, {key: value for key, value in bound.arguments.items() if key != "self"}, channel)
             self.append(known)
-            if tell is not None:
-                tell(known)
+            if tell is not None and tell(known) is False:
+                return None
             return method(*arguments, **named)
 
         return call
@@ -178,6 +181,8 @@ def _odd_properties(mode: object, properties: BasicProperties) -> Iterator[str]:
     if properties.expiration is not None:
         yield f"With expiration={properties.expiration!r} an order is thrown away after so many milliseconds."
     for name in properties.headers or ():
+        if name in vars(properties):
+            yield f"{name} stands in the headers. It is a property of its own: pika.BasicProperties({name}=...)."
         if name in _QUEUE_ARGUMENTS:
             yield f"{name} stands in the headers of a message. It is an argument of a queue, given to queue_declare."
 
@@ -196,6 +201,22 @@ def misspelled(arguments: Mapping[Any, Any]) -> Iterator[str]:
         near = difflib.get_close_matches(name.lower().replace("_", "-"), _QUEUE_ARGUMENTS, 1, 0.75)
         if near:
             yield f"RabbitMQ knows no {name!r} and passes over it without a word. Did you mean {near[0]!r}?"
+
+
+def unsendable(arguments: Mapping[Any, Any]) -> None:
+    """Make sure that pika can send the arguments of a queue, and that numbers are whole.
+
+    Raises:
+        CheckFailedError: It can't; the message names what is odd.
+    """
+    for name, value in arguments.items():
+        if not isinstance(name, str):
+            raise CheckFailedError(
+                f"{shown(name)} is a key of arguments. Their names are texts, such as 'x-max-length'."
+            )
+        if isinstance(value, float):
+            whole = f": write {value:.0f}, without a point" if value.is_integer() else ""
+            raise CheckFailedError(f"{name} is {value!r}, a float, and RabbitMQ takes whole numbers alone{whole}.")
 
 
 def _odd_settling(name: str, arguments: Mapping[str, Any]) -> Iterator[str]:

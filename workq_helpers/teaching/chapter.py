@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from workq_helpers.errors import CheckFailedError, InvalidArgumentError
 from workq_helpers.session import Session
+from workq_helpers.teaching.asked import well_asked
 from workq_helpers.teaching.check import CheckResult, HasLog, NotChecked, observed
 from workq_helpers.teaching.comparison import Comparison
 from workq_helpers.teaching.drawing import Drawing, DrawingComparison, DrawingForm, Drawn
 from workq_helpers.teaching.estimate import Estimate, EstimateComparison, EstimateForm, Number
 from workq_helpers.teaching.exercise import Exercise, OpenExercise
 from workq_helpers.teaching.form import Form
+from workq_helpers.teaching.observation import observe
 from workq_helpers.teaching.prediction import Answer, Prediction, position
 from workq_helpers.teaching.progress import CourseProgress, Finish
 from workq_helpers.teaching.question import Question
 from workq_helpers.teaching.quiz import Asked, Quiz, coming_back
 from workq_helpers.teaching.quiz_form import QuizForm
 from workq_helpers.teaching.reason import Reason
+from workq_helpers.text import shown
 
 if TYPE_CHECKING:
     from workq_helpers.log.events import EventLog
@@ -76,6 +79,7 @@ class Chapter:
 
     # -- predict, run, compare
 
+    @well_asked
     def predict(self, lesson: Session, name: str, answer: str | None = None, why: str = "") -> Form:
         """Ask a question; a notebook shows it as a form.
 
@@ -94,6 +98,7 @@ class Chapter:
             form.choose(position(form.prediction, answer), why)
         return form
 
+    @well_asked
     def compare(self, lesson: Session, name: str) -> Comparison:
         """Put the learner's answer beside what RabbitMQ did.
 
@@ -108,7 +113,7 @@ class Chapter:
             InvalidArgumentError: There is no such question.
         """
         prediction = self._prediction(name)
-        seen, missing = _observe(prediction.observe, lesson)
+        seen, missing = observe(prediction.observe, lesson)
         stage = _end(lesson, name, seen is not None)
         return Comparison(prediction, self._answers.get(name), seen, missing, stage if prediction.on_stage else "")
 
@@ -117,6 +122,7 @@ class Chapter:
 
     # -- the same with a number
 
+    @well_asked
     def estimate(self, lesson: Session, name: str, answer: float | None = None) -> EstimateForm:
         """Ask how much or how many; a notebook shows it as a form.
 
@@ -134,6 +140,7 @@ class Chapter:
             form.take(answer)
         return form
 
+    @well_asked
     def measured(self, lesson: Session, name: str) -> EstimateComparison:
         """Put the learner's number beside what was observed.
 
@@ -145,7 +152,7 @@ class Chapter:
             InvalidArgumentError: There is no such question.
         """
         estimate = self._estimate(name)
-        seen, missing = _observe(estimate.observe, lesson)
+        seen, missing = observe(estimate.observe, lesson)
         stage = _end(lesson, name, seen is not None)
         return EstimateComparison(estimate, self._numbers.get(name), seen, missing, stage)
 
@@ -154,6 +161,7 @@ class Chapter:
 
     # -- the same with a picture
 
+    @well_asked
     def draw(self, lesson: Session, name: str, answer: str | None = None) -> DrawingForm:
         """Ask who does which task; a notebook shows it as a form.
 
@@ -170,6 +178,7 @@ class Chapter:
             form.take(form.drawing.read(answer))
         return form
 
+    @well_asked
     def drawn(self, lesson: Session, name: str) -> DrawingComparison:
         """Put the learner's drawing beside who did what.
 
@@ -181,7 +190,7 @@ class Chapter:
             InvalidArgumentError: There is no such question.
         """
         drawing = self._drawing(name)
-        seen, missing = _observe(drawing.observe, lesson)
+        seen, missing = observe(drawing.observe, lesson)
         return DrawingComparison(drawing, self._drawn.get(name), seen, missing)
 
     def _drawing(self, name: str) -> Drawing:
@@ -189,6 +198,7 @@ class Chapter:
 
     # -- checks
 
+    @well_asked
     def check(self, lesson: HasLog | EventLog, name: str) -> CheckResult | NotChecked:
         """Say whether a claim was observed; where it takes an outage and none can be had, say what is missing.
 
@@ -235,6 +245,7 @@ class Chapter:
 
     # -- exercises
 
+    @well_asked
     def exercise(self, name: str) -> OpenExercise:
         """Return an exercise to work on; its hints go on where they were.
 
@@ -284,8 +295,8 @@ class Chapter:
             What is done and what is left, shown in a notebook as a sentence.
         """
         progress = progress or CourseProgress()
-        shown = self._passed if passed is None else set(passed)
-        missing = tuple(name for name in self.checks if name not in shown and name not in self.optional)
+        seen = self._passed if passed is None else set(passed)
+        missing = tuple(name for name in self.checks if name not in seen and name not in self.optional)
         if not missing:
             progress.mark_lesson(self.notebook)
         trouble, done = progress.trouble, progress.done()
@@ -313,7 +324,7 @@ class Chapter:
         if isinstance(name, str) and name in known:
             return known[name]
         names = f"The {kind}s are: {', '.join(map(repr, known))}" if known else f"It has no {kind}s"
-        raise InvalidArgumentError(f"There is no {kind} named {name!r} in the lesson {self.title!r}. {names}.")
+        raise InvalidArgumentError(f"There is no {kind} named {shown(name)} in the lesson {self.title!r}. {names}.")
 
 
 def _begin(lesson: Session, name: str) -> None:
@@ -330,11 +341,3 @@ def _end(lesson: Session, name: str, seen: bool) -> str:
     if seen:
         experiments.end(name)
     return lesson.name
-
-
-def _observe(observe: Callable[[Session], T], lesson: Session) -> tuple[T | None, str]:
-    """Return what happened in an experiment and ``""``; while it has not been run, ``None`` and what is missing."""
-    try:
-        return observe(lesson), ""
-    except CheckFailedError as error:
-        return None, str(error)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ipywidgets
 
-from workq_helpers.errors import CheckFailedError, InvalidArgumentError
+from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.pictures.palette import BLUE, INK
 from workq_helpers.teaching import widgets
-from workq_helpers.text import marked
+from workq_helpers.teaching.observation import was_run
+from workq_helpers.text import marked, shown
 
 if TYPE_CHECKING:
     from workq_helpers.session import Session
@@ -68,8 +69,8 @@ class Drawing:
         digits = [str(number) for number in range(1, len(self.workers) + 1)]
         if not isinstance(answer, str) or len(answer) != len(self.tasks) or not set(answer) <= set(digits):
             raise InvalidArgumentError(
-                f"The answer is {answer!r}. Pass a text of {len(self.tasks)} digits, one for each task in their order: "
-                f"{' or '.join(digits)}, the number of the worker that does it."
+                f"The answer is {shown(answer)}. Pass a text of {len(self.tasks)} digits, one for each task in their "
+                f"order: {' or '.join(digits)}, the number of the worker that does it."
             )
         return {task: self.workers[int(digit) - 1] for task, digit in zip(self.tasks, answer, strict=True)}
 
@@ -100,15 +101,12 @@ class DrawingForm:
             workers: Who does each task, by its text.
         """
         known = self.answer
-        late = known.late if known is not None and known.workers == workers else self._was_run()
+        late = (
+            known.late
+            if known is not None and known.workers == workers
+            else was_run(self.drawing.observe, self._lesson)
+        )
         self._answers[self.drawing.name] = Drawn(dict(workers), late)
-
-    def _was_run(self) -> bool:
-        try:
-            self.drawing.observe(self._lesson)
-        except CheckFailedError:
-            return False
-        return True
 
     def _noted(self) -> str:
         left = len(self.drawing.tasks) - len(self.answer.workers if self.answer else ())

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ipywidgets
 
-from workq_helpers.errors import CheckFailedError, InvalidArgumentError
+from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.teaching import widgets
 from workq_helpers.teaching.comparison import replay_link
-from workq_helpers.text import marked
+from workq_helpers.teaching.observation import was_run
+from workq_helpers.text import marked, shown
 
 if TYPE_CHECKING:
     from workq_helpers.session import Session
@@ -100,17 +101,12 @@ class EstimateForm:
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            raise InvalidArgumentError(f"The answer is {number!r}. Pass a number, such as 3 or 0.5.")
+            raise InvalidArgumentError(f"The answer is {shown(number)}. Pass a number, such as 3 or 0.5.")
         known = self.answer
-        late = known.late if known is not None and known.number == value else self._was_run()
+        late = (
+            known.late if known is not None and known.number == value else was_run(self.estimate.observe, self._lesson)
+        )
         self._answers[self.estimate.name] = Number(value, late)
-
-    def _was_run(self) -> bool:
-        try:
-            self.estimate.observe(self._lesson)
-        except CheckFailedError:
-            return False
-        return True
 
     def _noted(self) -> str:
         if self.answer is None:

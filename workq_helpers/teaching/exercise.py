@@ -15,7 +15,7 @@ from workq_helpers.teaching.progress import CourseProgress
 from workq_helpers.teaching.reason import Reason
 from workq_helpers.teaching.source import Source, read_source
 from workq_helpers.teaching.trial import Trial
-from workq_helpers.text import Code, paragraph
+from workq_helpers.text import Code, paragraph, worded
 
 if TYPE_CHECKING:
     from workq_helpers.broker import Broker
@@ -154,9 +154,7 @@ class OpenExercise:
                 raise
             except Exception as error:
                 # Nobody knows all that an answer can do, and a learner is not to read a traceback of ours.
-                what = " ".join(
-                    [f"The check could not be finished: {type(error).__name__}: {error}", *trial.clues(answer)]
-                )
+                what = " ".join([f"The check could not be finished: {worded(error)}.", *trial.clues(answer)])
                 raise CheckFailedError(what) from error
 
     def hint(self) -> Hint:

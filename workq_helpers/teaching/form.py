@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from workq_helpers.errors import CheckFailedError
 from workq_helpers.teaching import widgets
+from workq_helpers.teaching.observation import was_run
 from workq_helpers.teaching.prediction import Answer, Prediction
 
 if TYPE_CHECKING:
@@ -44,15 +44,12 @@ class Form:
             why: The reason for it.
         """
         known = self.answer
-        late = known.late if known is not None and known.choice == position else self._was_run()
-        self._answers[self.prediction.name] = Answer(position, why.strip(), late)
-
-    def _was_run(self) -> bool:
-        try:
-            self.prediction.observe(self._lesson)
-        except CheckFailedError:
-            return False
-        return True
+        late = (
+            known.late
+            if known is not None and known.choice == position
+            else was_run(self.prediction.observe, self._lesson)
+        )
+        self._answers[self.prediction.name] = Answer(position, str(why or "").strip(), late)
 
     def _noted(self) -> str:
         if self.answer is None:

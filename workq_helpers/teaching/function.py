@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from workq_helpers.errors import CheckFailedError
+from workq_helpers.text import shown
 
-__all__ = ["clues_in", "definitions_beside", "look_at", "made_by_calling", "name_of", "never_ends"]
+__all__ = ["clues_in", "definitions_beside", "look_at", "made_by_calling", "name_of", "never_ends", "written"]
 
 
 def look_at(answer: object, name: str, parameters: str) -> None:
@@ -29,7 +30,7 @@ def look_at(answer: object, name: str, parameters: str) -> None:
         CheckFailedError: It is not; the message says what it is.
     """
     if not callable(answer):
-        raise CheckFailedError(f"The answer is {_short(answer)}{_made_by(answer)}. Hand in the function {name} itself.")
+        raise CheckFailedError(f"The answer is {shown(answer)}{_made_by(answer)}. Hand in the function {name} itself.")
     if trouble := _never_runs(answer):
         raise CheckFailedError(f"{name} {trouble}")
     try:
@@ -80,11 +81,6 @@ def _plain(answer: object) -> object:
     return inspect.unwrap(answer) if callable(answer) else answer
 
 
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
 # -- clues in its text --------------------------------------------------------------------------------
 
 
@@ -102,10 +98,12 @@ def clues_in(answer: object) -> Iterator[str]:
 
 
 def never_ends(answer: object) -> bool:
-    """Whether a function's text has a ``while True`` that nothing leaves."""
+    """Whether a function's text has a ``while True`` that nothing leaves, not even an error that is caught outside."""
     tree = _tree(answer)
+    caught = {inner for node in (ast.walk(tree) if tree else ()) if _catches(node) for inner in ast.walk(node)}
     return any(
         isinstance(node, ast.While)
+        and node not in caught
         and isinstance(node.test, ast.Constant)
         and bool(node.test.value)
         and not any(isinstance(inner, ast.Break | ast.Return | ast.Raise) for inner in ast.walk(node))
@@ -113,14 +111,20 @@ def never_ends(answer: object) -> bool:
     )
 
 
+def _catches(node: ast.AST) -> bool:
+    if isinstance(node, ast.With):
+        return any("suppress" in ast.unparse(each) for each in node.items)
+    return isinstance(node, ast.Try) and bool(node.handlers)
+
+
 def _tree(answer: object) -> ast.AST | None:
     try:
-        return ast.parse(textwrap.dedent(inspect.getsource(_written(answer))))
+        return ast.parse(textwrap.dedent(inspect.getsource(written(answer))))
     except (OSError, TypeError, SyntaxError):  # typed in somewhere else, or in the middle of something
         return None
 
 
-def _written(answer: object) -> Any:
+def written(answer: object) -> Any:
     """Return what has a text of its own: the function, or an object's own ``__call__``."""
     function: Any = _plain(answer)
     if inspect.isfunction(function) or inspect.ismethod(function):
@@ -141,10 +145,7 @@ def definitions_beside(answer: object, name: str) -> str:
     Raises:
         CheckFailedError: Its text can't be had.
     """
-    try:
-        cell = ast.parse("".join(inspect.findsource(_written(answer))[0]))
-    except (OSError, TypeError, SyntaxError) as error:
-        raise CheckFailedError(f"The text of {_short(answer)} can't be found. Run the cell that defines it.") from error
+    cell = _cell(answer)
     needed, missing = set[ast.stmt](), {name}
     while found := {each for each in cell.body if each not in needed and missing & _names(each, ast.Store)}:
         needed |= found
@@ -152,6 +153,13 @@ def definitions_beside(answer: object, name: str) -> str:
     # What a cell does besides is no part of the program, such as the check itself.
     cell.body = [each for each in cell.body if each in needed]
     return ast.unparse(cell)
+
+
+def _cell(answer: object) -> ast.Module:
+    try:
+        return ast.parse("".join(inspect.findsource(written(answer))[0]))
+    except (OSError, TypeError, SyntaxError) as error:
+        raise CheckFailedError(f"The text of {shown(answer)} can't be found. Run the cell that defines it.") from error
 
 
 def _names(statement: ast.stmt, context: type[ast.expr_context]) -> set[str]:
@@ -167,9 +175,16 @@ def _names(statement: ast.stmt, context: type[ast.expr_context]) -> set[str]:
 
 
 def name_of(answer: object, usual: str) -> str:
-    """Return the name by which a cell defines its answer: the function's own, or the usual one if it has none."""
-    name = getattr(answer, "__name__", usual)
-    return name if name.isidentifier() else usual
+    """Return the name by which a cell defines its answer: the usual one, or else the function's own.
+
+    Raises:
+        CheckFailedError: Its text can't be had.
+    """
+    scopes = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    statements = _cell(answer).body
+    names = {name for each in statements if not isinstance(each, scopes) for name in _names(each, ast.Store)}
+    names |= {each.name for each in statements if isinstance(each, scopes)}
+    return usual if usual in names else getattr(answer, "__name__", usual)
 
 
 def _uncalled(node: ast.AST) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """How long a learner's function may take: `Effort` measures it, `call_with_patience` calls it, `interrupt` ends it.
 
-What never comes back either spins, which its processor time tells whatever else the machine does, or waits.
+What never comes back either spins, which its processor time tells whatever else the machine does, or waits: for
+RabbitMQ, which may be slow, or by itself. Whoever gets something done in between has time again.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 from workq_helpers.errors import CheckFailedError
-from workq_helpers.teaching.function import never_ends
+from workq_helpers.teaching.function import never_ends, written
+from workq_helpers.teaching.step import Step, step_of
 from workq_helpers.waiting import wait_until
 
 __all__ = ["Effort", "Interrupted", "call_with_patience", "interrupt", "undisturbed"]
@@ -29,8 +31,15 @@ _SPIN_SECONDS = 2.0
 #: What waits for so long, beside the work it has, waits for something that never comes. In seconds.
 _WAIT_SECONDS = 12.0
 
+#: The same for what waits by itself and has not moved, when nobody else can be slow; and beside the work it has.
+_STILL_SECONDS = 4.0
+_STILL_SECONDS_BESIDE_WORK = 2.0
+
 #: The same for a function that has a loop which nothing leaves.
 _WAIT_SECONDS_IN_A_LOOP = 2.0
+
+#: What goes on for so long goes on for ever, whatever it gets done. In seconds.
+_MOST_SECONDS = 60.0
 
 #: How long what was interrupted may take to end, in seconds; what takes longer is given up.
 _LAST_SECONDS = 1.0
@@ -46,15 +55,23 @@ class Effort:
     Args:
         function: What is called.
         seconds: How long it may work, beside what it may wait.
+        progress: Says what it has done so far; after any change it may wait again.
     """
 
-    def __init__(self, function: object, seconds: float = 0.0) -> None:
+    def __init__(self, function: object, seconds: float = 0.0, progress: Callable[[], object] = lambda: None) -> None:
         self.thread = threading.get_ident()
-        self._function = function
+        self._code: CodeType | None = getattr(written(function), "__code__", None)
+        self._work = seconds
+        self._progress = progress
+        self._done: object = None
+        #: Where it is, since when, and when it got something done, each in seconds from its beginning.
+        self._step: Step | None = None
+        self._step_began = self._done_at = 0.0
         self._began = time.monotonic()
         self._clock = time.pthread_getcpuclockid(self.thread) if hasattr(time, "pthread_getcpuclockid") else None
         self._spent = self._processor_seconds()
-        self._waits = seconds + (_WAIT_SECONDS_IN_A_LOOP if never_ends(function) else _WAIT_SECONDS)
+        self._in_a_loop = never_ends(function)
+        self._waits = seconds + (_WAIT_SECONDS_IN_A_LOOP if self._in_a_loop else _WAIT_SECONDS)
         self._ending = threading.Lock()
         self._undisturbed = False
         self._put_off: type[BaseException] | None = None
@@ -69,6 +86,7 @@ class Effort:
         """
         with self._ending:
             self.over = True
+        self._step = None  # a frame keeps all that is in it
         _checkpoint()
 
     def interrupt(self, error: type[BaseException]) -> None:
@@ -108,10 +126,33 @@ class Effort:
     @property
     def trouble(self) -> str:
         """Say that it will not come back, and where it is; empty as long as it may."""
-        spent = self._processor_seconds() - self._spent
-        if self.over or self._undisturbed or (spent < _SPIN_SECONDS and self.seconds < self._waits):
+        if self.over or self._undisturbed:
             return ""
-        return f"still runs after {self.seconds:.0f} s{self._where()}, and does not come back"
+        still, lasts = self._still()
+        if lasts is not None and lasts > self._work + _WAIT_SECONDS:
+            return f"waits for {lasts:,.0f} s{self._where()}"
+        spins = self._processor_seconds() - self._spent >= _SPIN_SECONDS
+        stays = lasts is None and still >= max(_STILL_SECONDS, self._work + _STILL_SECONDS_BESIDE_WORK)
+        if spins or stays or self._waited():
+            return f"still runs after {self.seconds:.0f} s{self._where()}, and does not come back"
+        return ""
+
+    def _still(self) -> tuple[float, float | None]:
+        """Return how long it has been waiting by itself where it is, and how long that lasts, as far as it says."""
+        step = step_of(self.thread)
+        if step is None or step != self._step:
+            self._step, self._step_began = step, self.seconds
+            if self.over:  # by now, and then nobody looks again
+                self._step = None
+        elif self._code is not None and step.waits_by_itself(self._code):
+            return self.seconds - self._step_began, step.lasts()
+        return 0.0, None
+
+    def _waited(self) -> bool:
+        """Whether it has waited for long and got nothing done, or goes on for ever."""
+        if (done := self._progress()) != self._done and not self._in_a_loop:
+            self._done, self._done_at = done, self.seconds
+        return self.seconds - self._done_at >= self._waits or self.seconds >= self._work + _MOST_SECONDS
 
     def _processor_seconds(self) -> float:
         if self._clock is None:
@@ -123,7 +164,7 @@ class Effort:
 
     def _where(self) -> str:
         """Name the innermost line of the file that the function is in."""
-        code = getattr(self._function, "__code__", None)
+        code = self._code
         frame: FrameType | None = sys._current_frames().get(self.thread)
         while frame is not None and code is not None:
             if frame.f_code.co_filename == code.co_filename:
@@ -162,6 +203,7 @@ def call_with_patience(
     name: str,
     give_up: Callable[[], object],
     about: object = None,
+    progress: Callable[[], object] = lambda: None,
 ) -> object:
     """Call a learner's function in a thread of its own, and return what it returns.
 
@@ -171,6 +213,7 @@ def call_with_patience(
         name: What it is called.
         give_up: Called when it does not come back and can't be ended, to take away what it waits for.
         about: The learner's own function, if this one only passes on to it.
+        progress: Says what it has done so far, as `Effort` has it.
 
     Raises:
         CheckFailedError: It does not come back.
@@ -182,7 +225,7 @@ def call_with_patience(
     done = threading.Event()
 
     def call() -> None:
-        effort = _here.effort = Effort(about or function)
+        effort = _here.effort = Effort(about or function, progress=progress)
         efforts.append(effort)
         try:
             try:

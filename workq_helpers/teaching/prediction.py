@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from workq_helpers.errors import InvalidArgumentError
+from workq_helpers.text import shown
 
 if TYPE_CHECKING:
     from workq_helpers.session import Session
@@ -100,7 +101,7 @@ def position(prediction: Prediction, answer: str) -> int:
     """
     letters = string.ascii_lowercase[: len(prediction.choices)]
     if not isinstance(answer, str) or len(answer) != 1 or answer.lower() not in letters:
-        raise InvalidArgumentError(f"The answer is {answer!r}. Pass one of the letters {', '.join(letters)}.")
+        raise InvalidArgumentError(f"The answer is {shown(answer)}. Pass one of the letters {', '.join(letters)}.")
     return prediction.order[letters.index(answer.lower())]
 
 

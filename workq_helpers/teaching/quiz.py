@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.teaching.prediction import Choice, letter
 from workq_helpers.teaching.question import Question
+from workq_helpers.text import shown
 
 if TYPE_CHECKING:
     from workq_helpers.teaching.progress import Answered, CourseProgress
@@ -120,7 +121,7 @@ class Quiz:
             return None
         if not isinstance(answer, str) or answer.upper() not in letters:
             raise InvalidArgumentError(
-                f"The answer to question {number + 1} is {answer!r}. Pass one of the letters "
+                f"The answer to question {number + 1} is {shown(answer)}. Pass one of the letters "
                 f'{", ".join(letters).lower()}, or "" to leave it out.'
             )
         return letters.index(answer.upper())

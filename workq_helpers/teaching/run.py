@@ -37,7 +37,8 @@ class Run:
         self.tag = tag
         self.dots = task.count(".")
         # Whoever sleeps in a way of their own sleeps for real seconds.
-        self.effort = Effort(function, self.dots * max(1.0, pace.seconds_per_dot()))
+        self._steps = 0
+        self.effort = Effort(function, self.dots * max(1.0, pace.seconds_per_dot()), lambda: self._steps)
         #: Which method settled it; empty if none has.
         self.settled = ""
         #: Whether `work` was begun at all.
@@ -46,6 +47,7 @@ class Run:
         self.made = ""
         #: Threads that the function has started and left behind: it may work and acknowledge there.
         self.threads: list[threading.Thread] = []
+        self._unfinished = 0
         self._heard_seconds = 0.0
         self._heard_before = 0.0
         self._seconds_before = math.inf
@@ -64,11 +66,14 @@ class Run:
     def hear(self, what: Literal["begins", "over"], seconds: float) -> None:
         """Take note of a pause."""
         self.began = True
+        self._steps += 1
+        self._unfinished += 1 if what == "begins" else -1
         if what == "over":
             self._heard_seconds += seconds
 
     def settle(self, method: str) -> None:
         """Take note that it is settled, the first time."""
+        self._steps += 1
         if not self.settled:
             self.settled, self._heard_before, self._seconds_before = method, self._heard_seconds, self.effort.seconds
 
@@ -88,6 +93,11 @@ class Run:
     def worked(self) -> bool:
         """Whether the work was done, sooner or later."""
         return self._is_enough(self._heard_seconds, self._seconds)
+
+    @property
+    def broken_off(self) -> bool:
+        """Whether `work` was begun and did not come to its end."""
+        return self._unfinished > 0
 
     @property
     def did(self) -> str:

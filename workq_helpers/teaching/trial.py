@@ -20,7 +20,7 @@ from workq_helpers.session import Session
 from workq_helpers.teaching.calls import Calls
 from workq_helpers.teaching.function import clues_in, made_by_calling
 from workq_helpers.teaching.patience import call_with_patience, interrupt, undisturbed
-from workq_helpers.teaching.run import Runs
+from workq_helpers.teaching.run import Run, Runs
 from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ __all__ = ["QUEUE", "Shared", "Trial"]
 
 #: The queue of every trial.
 QUEUE = "hello"
+
+#: The order whose work fails, where one does.
+_BURNED = "Stew.."
 
 #: A message that was delivered so often goes round in circles.
 MANY_DELIVERIES = 9
@@ -48,6 +51,10 @@ _UNWIND_SECONDS = 0.3
 
 #: How far a worker is in the middle of an order, if it can't be heard at work, in seconds.
 _MIDDLE_SECONDS = 0.5
+
+
+class _WorkFailedError(Exception):
+    """What `work` raises where it is to fail."""
 
 
 class Trial:
@@ -157,6 +164,35 @@ class Trial:
             raise CheckFailedError(f"'{orders[0]}' was over before its worker could be killed. Check once more.")
         return killed[0] if killed else ""
 
+    def failed_work_is_not_done(self, callback: Callback, *, function: object = None) -> None:
+        """Have the work on one more order raise an error, and make sure that RabbitMQ is not told that it is done.
+
+        Whoever works in a way of their own, without `work`, is not disturbed.
+
+        Raises:
+            CheckFailedError: It is told so, or nothing.
+        """
+        for worker in self.lesson.workers:
+            if worker.alive:
+                worker.stop()
+        failed: list[Run] = []
+
+        def accident() -> None:
+            if not failed:
+                failed.extend(run for run in [self.runs.current()] if run is not None)
+                raise _WorkFailedError("the pan burned")
+
+        self.start(callback, at_work=accident, function=function)
+        self.send(_BURNED, with_ids=True)
+        self.settle()
+        self.worked_before_it_acknowledged(_BURNED)
+        for run in failed:
+            if self.message(run.task).place == "in hand":
+                raise CheckFailedError(
+                    f"The work on '{run.task}' raised an error, the callback caught that, and RabbitMQ was told "
+                    f"nothing: it waits. Let the error out, or hand the order back."
+                )
+
     def call(self, caller: Callable[..., object], *arguments: Any, name: str, function: object = None) -> object:
         """Call the learner's function, and return what it returns.
 
@@ -170,7 +206,9 @@ class Trial:
             CheckFailedError: It does not come back, or has not run at all.
             BaseException: Whatever it raised.
         """
-        result = call_with_patience(caller, *arguments, name=name, give_up=self.cut, about=function)
+        result = call_with_patience(
+            caller, *arguments, name=name, give_up=self.cut, about=function, progress=lambda: len(self.lesson.log)
+        )
         if made := made_by_calling(result):
             raise CheckFailedError(f"{name} gave back {made}: nothing has run.")
         return result
@@ -251,18 +289,31 @@ class Trial:
         """
         seen, since = -1, time.monotonic()
         while True:
+            wait_until(self._nobody_is_at_it, _LOOK_SECONDS)
             with contextlib.suppress(WaitTimeoutError):
                 self.lesson.wait_until_idle(timeout=_LOOK_SECONDS)
-                if not self._goes_on() and not any(run.goes_on for run in self.runs if not run.settled):
+                if not self._goes_on() and self._nobody_is_at_it():
                     break
             self._nothing_circles()
-            self._nobody_hangs()
             if len(self.lesson.log) != seen:
                 seen, since = len(self.lesson.log), time.monotonic()
             waited = time.monotonic() - since
             if waited >= _PATIENCE_SECONDS and not any(worker.current_task for worker in self.lesson.workers):
                 raise CheckFailedError(f"For {waited:.0f} s nothing happened, and there were still orders to be done.")
         self._everything_ran()
+
+    def _nobody_is_at_it(self) -> bool:
+        """Say whether no callback works on what it has not settled.
+
+        Raises:
+            CheckFailedError: One does not come back.
+        """
+        for run in self.runs:
+            if trouble := run.effort.trouble:
+                raise CheckFailedError(
+                    f"With '{run.task}' the callback {trouble}. It has to return before its worker gets anything else."
+                )
+        return not any(run.goes_on for run in self.runs if not run.settled)
 
     def _goes_on(self) -> bool:
         """Say whether anything is still recorded, as when a message goes round in circles."""
@@ -282,13 +333,6 @@ class Trial:
                 raise CheckFailedError(
                     f"'{message.task}' goes round in circles: the callback published it anew more than "
                     f"{MANY_DELIVERIES} times, and nothing has changed."
-                )
-
-    def _nobody_hangs(self) -> None:
-        for run in self.runs:
-            if trouble := run.effort.trouble:
-                raise CheckFailedError(
-                    f"With '{run.task}' the callback {trouble}. It has to return before its worker gets anything else."
                 )
 
     def _everything_ran(self) -> None:
@@ -359,6 +403,12 @@ class Trial:
                 raise CheckFailedError(
                     f"'{run.task}' was acknowledged before the work. If its worker dies in between, nobody does it. "
                     f"Acknowledge what is done, not what is about to be done."
+                )
+            if run.broken_off:
+                raise CheckFailedError(
+                    f"The work on '{run.task}' was broken off, by an error or its worker's death, and the callback "
+                    f"acknowledged it all the same. What stands below finally, or behind an error that was caught, is "
+                    f"reached then, too. Acknowledge where the work has come to its end."
                 )
             raise CheckFailedError(
                 f"'{run.task}' was acknowledged, and its work was not done: it has {run.dots} "

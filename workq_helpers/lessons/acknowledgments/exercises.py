@@ -10,6 +10,7 @@ from workq_helpers.errors import CheckFailedError
 from workq_helpers.teaching.another_program import Memory, as_another_program
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.trial import Shared, Trial
+from workq_helpers.text import shown
 
 if TYPE_CHECKING:
     from workq_helpers.clients.worker import Callback
@@ -83,6 +84,13 @@ def _nothing_is_forgotten(trial: Trial, oven: _Oven) -> None:
             f"'{oven.settled_too_early[0]}' was acknowledged before it was baked. Who dies or fails after that has an "
             f"order that RabbitMQ has forgotten. First the baking, then the acknowledgment."
         )
+    came = Counter(run.task for run in trial.runs)
+    twice = next((order for order in _ORDERS if oven.baked.count(order) > came[order]), None)
+    if twice is not None:
+        raise CheckFailedError(
+            f"'{twice}' was baked {oven.baked.count(twice)} times, for one guest. What was baked is acknowledged, and "
+            f"baked no more."
+        )
     for order in _ORDERS:
         place = trial.message(order).place
         if order in oven.baked and place == "done":
@@ -149,7 +157,8 @@ def _serve_it_once(trial: Trial, callback: Any) -> str:
     trial.send(*_NAMELESS)
     trial.settle()
     trial.nobody_died()
-    _the_nameless(trial, Counter(_texts(plates)))
+    _the_nameless(trial, plates)
+    trial.failed_work_is_not_done(kitchen.cook(), function=callback)
     return (
         "2 Tea, 1 Soup, 1 Roast, 1 Juice and 1 Salad were ordered and served, though one cook was killed while he "
         "cooked and another between serving and acknowledging. 2 Milk came without a message_id and were served, too: "
@@ -195,9 +204,9 @@ class _Kitchen:
 
 def _texts(plates: Shared) -> list[str]:
     texts = [value.decode(errors="replace") if isinstance(value, bytes) else value for value in plates.values()]
-    strange = next((text for text in texts if not isinstance(text, str)), None)
-    if strange is not None:
-        raise CheckFailedError(f"There is {strange!r} on a plate. Put the order's text there: body.decode().")
+    strange = [text for text in texts if not isinstance(text, str) or text not in (*_SERVED, *_NAMELESS)]
+    if strange:
+        raise CheckFailedError(f"There is {shown(strange[0])} on a plate. Put the order's text there: body.decode().")
     return [str(text) for text in texts]
 
 
@@ -227,8 +236,8 @@ def _first_three(trial: Trial, plates: Shared) -> None:
         )
     if missing:
         raise CheckFailedError(
-            f"'{next(iter(missing))}' was delivered again after its cook's death and never served. The redelivered "
-            f"flag says that it was delivered before, not that it was done."
+            f"'{next(iter(missing))}' was delivered again after its cook's death and never served. That it was "
+            f"delivered before, which the redelivered flag says, does not mean that it was done."
         )
 
 
@@ -254,9 +263,11 @@ def _the_rest(kitchen: _Kitchen, served: Counter[str]) -> None:
         )
     missing = [order for order in ("Roast..", "Juice.", "Salad.") if not served[order]]
     if missing:
+        keys = list(kitchen.plates)
+        tags = " Delivery tags begin at 1 again on every channel." if any(isinstance(key, int) for key in keys) else ""
         raise CheckFailedError(
-            f"'{missing[0]}' was acknowledged and never served: your code took it for another order. Delivery tags "
-            f"begin at 1 again on every channel, so they can't tell messages apart."
+            f"'{missing[0]}' was acknowledged and never served: your code took it for another order. The plates stand "
+            f"under {', '.join(map(shown, keys[:3]))}, which can't tell messages apart.{tags}"
         )
     held = kitchen.trial.held()
     if held:
@@ -268,15 +279,20 @@ def _the_rest(kitchen: _Kitchen, served: Counter[str]) -> None:
         raise CheckFailedError(f"On the plates was: {', '.join(served.elements())}. Serve each order once.")
 
 
-def _the_nameless(trial: Trial, served: Counter[str]) -> None:
+def _the_nameless(trial: Trial, plates: Shared) -> None:
+    served = Counter(_texts(plates))
     if held := trial.held():
         raise CheckFailedError(f"{held[0]} has no message_id, and nobody acknowledged it.")
     missing = len(_NAMELESS) - served[_NAMELESS[0]]
     if missing:
+        why = "your code took the one for the other"
+        if trial.message(_NAMELESS[0]).place == "discarded":
+            why = "they were turned away"
+        elif None in plates:
+            why = "properties.message_id is None there, and None is equal to None"
         raise CheckFailedError(
             f"{len(_NAMELESS)} guests ordered '{_NAMELESS[0]}' through a program that sets no message_id, and "
-            f"{missing} of them got nothing: properties.message_id is None there, and None is equal to None. An order "
-            f"that can't be known again is served, at the risk of twice."
+            f"{missing} of them got nothing: {why}. An order that can't be known again is served, at the risk of twice."
         )
     if served != _SERVED + Counter(_NAMELESS):
         raise CheckFailedError(f"On the plates was: {', '.join(served.elements())}. Serve each order once.")

@@ -14,6 +14,7 @@ from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.lessons.durability.survivors import counts_with, is_persistent, waiting
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.trial import Trial
+from workq_helpers.text import worded
 
 __all__ = ["EXERCISES"]
 
@@ -86,6 +87,8 @@ def _all_are_in_the_queue(trial: Trial) -> None:
         raise CheckFailedError(f"'{twice}' was sent {found[twice]} times. Send each order once, as it is.")
     if missing and not any(event.kind == "published" for event in trial.lesson.log):
         raise CheckFailedError(f"Nothing was published: {_QUEUE} is empty. Does send_order call basic_publish?")
+    if any(event.kind == "purged" and event.queue == _QUEUE for event in trial.lesson.log):
+        raise CheckFailedError(f"{_QUEUE} was emptied by queue_purge. Leave out what empties it.")
     if missing:
         raise CheckFailedError(
             f"Of {len(_ORDERS)} orders {len(_ORDERS) - len(missing)} wait in {_QUEUE}. Where are the others?"
@@ -98,14 +101,21 @@ def _messages_are_persistent(trial: Trial) -> None:
     for properties, _ in waiting(trial.lesson, _QUEUE):
         if properties.delivery_mode is None:
             raise CheckFailedError(
-                "The orders carry no delivery mode, and without one they are transient. Does basic_publish get the "
-                "properties?"
+                f"The orders carry no delivery mode, and without one they are transient. They came with "
+                f"{_carried(properties)}."
             )
         if not is_persistent(properties):
             raise CheckFailedError(
                 f"The queue is durable, but the orders arrive with delivery mode {properties.delivery_mode}, and so "
                 f"they live in memory only. Which number does your code send, and which one means persistent?"
             )
+
+
+def _carried(properties: pika.BasicProperties) -> str:
+    carried = (
+        f"{name}={value!r}" for name, value in vars(properties).items() if value is not None and name != "headers"
+    )
+    return ", ".join(carried) or "no properties at all"
 
 
 def _nothing_else_ends_them(trial: Trial) -> None:
@@ -172,6 +182,7 @@ def _when_the_queue_is_full(trial: Trial, answers: list[tuple[str, bool]]) -> No
     refused = {event.task for event in trial.lesson.log if event.kind == "refused"}
     told_no = next((order for order, answer in answers[:2] if not answer), None)
     if told_no is not None:
+        trial.no_channel_was_closed()
         raise CheckFailedError(f"'{told_no}' could be taken, and your function said False.")
     order, promised = answers[2]
     if not promised:
@@ -223,7 +234,7 @@ def _call(trial: Trial, answer: Callable[..., object], name: str, order: str) ->
                 f"Catch it."
             ) from error
         except BaseException as error:  # whatever it does, it ends there
-            raise CheckFailedError(f"At '{order}' {name} raised {type(error).__name__}: {error}.") from error
+            raise CheckFailedError(f"At '{order}' {name} raised {worded(error)}.") from error
 
 
 def _text(body: bytes) -> str:

@@ -10,9 +10,10 @@ import pika.exceptions
 from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.lessons.fair_dispatch.queue_watch import ready_messages
 from workq_helpers.rabbitmq.errors import QueueNotFoundError
-from workq_helpers.teaching.calls import Calls, misspelled
+from workq_helpers.teaching.calls import Calls, misspelled, unsendable
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.trial import QUEUE, Trial
+from workq_helpers.text import shown, worded
 from workq_helpers.waiting import wait_until
 
 __all__ = ["EXERCISES"]
@@ -31,12 +32,28 @@ _PUMP_SECONDS = 0.05
 class _Cook:
     """A connection and a channel as a program would have them, and what the answer does with the channel."""
 
-    def __init__(self, trial: Trial) -> None:
+    def __init__(self, trial: Trial, consume: Callable[..., object]) -> None:
+        self._trial = trial
+        self._consume = consume
         self.connection, self.channel = trial.open_channel()
         self.done: list[str] = []
         # An instance's own attribute hides the method: it would not come back.
         self.channel.start_consuming = _never_comes_back  # type: ignore[method-assign]
         self.channel.consume = _asks_one_by_one  # type: ignore[method-assign]
+
+    def prepare(self) -> None:
+        """Have the answer prepare the channel.
+
+        Raises:
+            CheckFailedError: It raised something, or does not come back.
+        """
+        try:
+            self._trial.call(self._consume, self.channel, self.cook, name="consume")
+        except CheckFailedError:
+            raise
+        except BaseException as error:  # whatever it does, it ends there
+            raise CheckFailedError(f"consume(channel, callback) failed: {worded(error)}.") from error
+        self._trial.no_channel_was_closed()
 
     def cook(self, ch: Any, method: Any, _properties: Any, body: bytes) -> None:
         self.done.append(body.decode())
@@ -46,7 +63,7 @@ class _Cook:
         """Let the answer's callback have what comes.
 
         Raises:
-            CheckFailedError: It raised something.
+            CheckFailedError: It raised something, or does not come back.
         """
 
         def cooked() -> bool:
@@ -54,13 +71,17 @@ class _Cook:
             return finished()
 
         try:
-            wait_until(cooked, _COOKING_SECONDS, interval_seconds=0.0)
+            self._trial.call(
+                lambda: wait_until(cooked, _COOKING_SECONDS, interval_seconds=0.0),
+                name="What consume gave to basic_consume",
+                function=self._consume,
+            )
+        except CheckFailedError:
+            raise
         except (WorkqError, pika.exceptions.AMQPError):
             return  # RabbitMQ ended it, and the log says why
         except Exception as error:
-            raise CheckFailedError(
-                f"What consume gave to basic_consume raised {type(error).__name__}: {error}"
-            ) from error
+            raise CheckFailedError(f"What consume gave to basic_consume raised {worded(error)}.") from error
 
 
 def _never_comes_back() -> None:
@@ -78,9 +99,9 @@ def _asks_one_by_one(*_: Any, **__: Any) -> NoReturn:
 
 
 def _mend_the_hoarder(trial: Trial, consume: Any) -> str:
-    cooks = [_Cook(trial) for _ in range(_COOKS)]
+    cooks = [_Cook(trial, consume) for _ in range(_COOKS)]
     for cook in cooks:
-        _prepare(trial, consume, cook)
+        cook.prepare()
     trial.send(*_ORDERS)
     ready = ready_messages(trial.lesson, QUEUE, len(_ORDERS) - _COOKS, _COUNTS_SECONDS)
     if ready != len(_ORDERS) - _COOKS:
@@ -115,16 +136,6 @@ def _acknowledged_once(trial: Trial) -> None:
     trial.no_channel_was_closed()
 
 
-def _prepare(trial: Trial, consume: Callable[..., object], cook: _Cook) -> None:
-    try:
-        trial.call(consume, cook.channel, cook.cook, name="consume")
-    except CheckFailedError:
-        raise
-    except BaseException as error:  # whatever it does, it ends there
-        raise CheckFailedError(f"consume(channel, callback) failed: {type(error).__name__}: {error}") from error
-    trial.no_channel_was_closed()
-
-
 def _why(calls: Calls, ready: int) -> str:
     """Say why the cooks do not hold one order each."""
     sent = len(_ORDERS)
@@ -138,6 +149,9 @@ def _why(calls: Calls, ready: int) -> str:
             f"basic_consume."
         )
     consumes = names.index("basic_consume")
+    if ready == sent:
+        queue = calls[consumes].arguments["queue"]
+        return f"All {ready} orders wait in {QUEUE!r}, and consume reads from {queue!r}."
     if calls[consumes].arguments["auto_ack"]:
         return (
             f"{sent - ready} of {sent} orders went out at once: with auto_ack=True nothing is ever unacknowledged, so "
@@ -174,18 +188,25 @@ _EMPTY_SECONDS = 10.0
 _SHORTEST_TTL_MS, _LONGEST_TTL_MS = 500, 5_000
 _RAIL = "rail"
 _EXPIRES = "x-expires ends a queue itself, once nobody uses it; x-message-ttl is for what waits in it."
+_TAKEN_FOR_ANOTHER = {
+    "x-expires": _EXPIRES,
+    "x-max-length-bytes": "x-max-length-bytes counts the bytes of all bodies together; x-max-length counts plates.",
+}
 
 
 def _keep_the_overflow(trial: Trial, arguments: Any) -> str:
     if not isinstance(arguments, Mapping):
-        raise CheckFailedError(f"arguments is {arguments!r}. It must be a dict, with the names of arguments as keys.")
+        raise CheckFailedError(
+            f"arguments is {shown(arguments)}. It must be a dict, with the names of arguments as keys."
+        )
     arguments = dict(arguments)
+    unsendable(arguments)
     try:
         return _what_left_was_kept(trial, arguments)
     except QueueNotFoundError as error:
         raise CheckFailedError(f"The rail is gone, with all that was on it. {_EXPIRES}") from error
     except CheckFailedError as error:
-        clues = [*misspelled(arguments), *([_EXPIRES] if "x-expires" in arguments else [])]
+        clues = [*misspelled(arguments), *(clue for name, clue in _TAKEN_FOR_ANOTHER.items() if name in arguments)]
         raise CheckFailedError(" ".join([str(error), *clues])) from error
 
 
@@ -236,10 +257,8 @@ def _no_whole_number(arguments: dict[str, Any]) -> str:
     """Name the argument that should be a whole number and is none; empty if there is none."""
     for name in ("x-max-length", "x-message-ttl"):
         value = arguments.get(name, 0)
-        if isinstance(value, float) and value.is_integer():
-            return f"{name} is {value!r}, and RabbitMQ takes whole numbers alone: write {value:.0f}, without a point. "
         if isinstance(value, bool) or not isinstance(value, int):
-            return f"{name} is {value!r}, and RabbitMQ takes whole numbers alone, without quotes and without a point. "
+            return f"{name} is {value!r}, and RabbitMQ takes whole numbers alone, without quotes. "
     return ""
 
 

@@ -14,6 +14,7 @@ from workq_helpers.teaching.calls import Call
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.function import made_by_calling
 from workq_helpers.teaching.trial import QUEUE, Trial
+from workq_helpers.text import worded
 from workq_helpers.waiting import wait_until
 
 __all__ = ["EXERCISES"]
@@ -34,6 +35,7 @@ def _mend_the_stalled_cook(trial: Trial, callback: Any) -> str:
     first.stop()
     _is_done_before_it_is_acknowledged(trial, callback)
     trial.worked_before_it_acknowledged(*_GOOD)
+    trial.failed_work_is_not_done(callback)
     gone = sum(trial.message(order).place == "discarded" for order in _BAD)
     how = "rejected" if gone == len(_BAD) else "acknowledged" if not gone else "settled"
     return (
@@ -127,11 +129,11 @@ class _Line:
         with self._trial.connection() as connection, self._overhearing():
             channel = connection.channel()
             self._trial.calls.listen(channel, self._hear)
+            self._count_turns(connection)
             channel.basic_consume(queue=QUEUE, on_message_callback=self._call)
 
             def acknowledged() -> bool:
                 connection.process_data_events(time_limit=_PUMP_SECONDS)
-                self._turns += 1
                 return bool(self.kept or self.waited or self.raised) or len(self.settled) >= len(_LONG)
 
             try:
@@ -143,12 +145,26 @@ class _Line:
             except (WorkqError, pika.exceptions.AMQPError):
                 return  # RabbitMQ ended it, and the log says why
 
+    def _count_turns(self, connection: Any) -> None:
+        """Count whenever the owner comes back to pika, also from inside of the callback."""
+
+        def counted(turn: Callable[..., object]) -> Callable[..., object]:
+            def back(*arguments: Any, **named: Any) -> object:
+                self._turns += threading.get_ident() == self._owner
+                return turn(*arguments, **named)
+
+            return back
+
+        # An instance's own attribute hides the method.
+        connection.process_data_events = counted(connection.process_data_events)
+        connection.sleep = counted(connection.sleep)
+
     def _call(self, ch: Any, method: Any, properties: Any, body: bytes) -> None:
         order = self._orders[method.delivery_tag] = body.decode()
         try:
             result = self._callback(ch, method, properties, body, self.cook)
         except Exception as error:
-            raise CheckFailedError(f"At '{order}' the callback raised {type(error).__name__}: {error}") from error
+            raise CheckFailedError(f"At '{order}' the callback raised {worded(error)}.") from error
         if made := made_by_calling(result):
             raise CheckFailedError(f"For '{order}' the callback gave back {made}: nothing has run.")
 
@@ -159,17 +175,18 @@ class _Line:
             self.kept.append(order)
         else:
             before = self._turns
-            if not wait_until(lambda: self._turns > before, _COOKING_SECONDS, interval_seconds=0.01):
+            if self.waited or not wait_until(lambda: self._turns > before, _COOKING_SECONDS, interval_seconds=0.01):
                 self.waited.append(order)
         self.cooked.append(order)
 
-    def _hear(self, call: Call) -> None:
-        if call.name in ("basic_ack", "basic_nack", "basic_reject"):
-            order = self._orders.get(call.arguments["delivery_tag"], "an order")
-            by_the_owner = threading.get_ident() == self._owner
-            self.settled.append(_Settled(order, by_the_owner, order in self.cooked))
-            if not by_the_owner:
-                raise CheckFailedError("not from this thread")  # or pika's connection might break of it
+    def _hear(self, call: Call) -> bool:
+        """Say whether a call may be made: pika's connection might break of one from another thread."""
+        if call.name not in ("basic_ack", "basic_nack", "basic_reject"):
+            return True
+        order = self._orders.get(call.arguments["delivery_tag"], "an order")
+        by_the_owner = threading.get_ident() == self._owner
+        self.settled.append(_Settled(order, by_the_owner, order in self.cooked))
+        return by_the_owner
 
     @contextlib.contextmanager
     def _overhearing(self) -> Iterator[None]:
@@ -179,7 +196,7 @@ class _Line:
         def hear(args: threading.ExceptHookArgs) -> None:
             if args.thread is None or not args.thread.name.startswith("Thread-"):
                 usual(args)
-            elif args.exc_type is not CheckFailedError:
+            else:
                 self.raised.append(f"{args.exc_type.__name__}: {args.exc_value}")
 
         threading.excepthook = hear
@@ -198,13 +215,13 @@ def _keep_the_line_open(trial: Trial, callback: Any) -> str:
         raise
     except Exception as error:
         raise CheckFailedError(
-            f"What the owner of the connection was asked to call failed: {type(error).__name__}: {error}. "
+            f"What the owner of the connection was asked to call failed: {worded(error)}. "
             f"add_callback_threadsafe takes a function, and nobody calls it before the owner does."
         ) from error
     _the_thread_was_free(line)
+    _the_owner_acknowledged(line)
     if line.raised:
         raise CheckFailedError(f"The thread that the callback started died of it: {line.raised[0]}.")
-    _the_owner_acknowledged(line)
     trial.no_channel_was_closed()
     missing = [order for order in _LONG if order not in line.cooked]
     if missing:

@@ -16,6 +16,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from workq_helpers.errors import CheckFailedError, WaitTimeoutError, WorkqError
 from workq_helpers.teaching.function import definitions_beside, name_of
 from workq_helpers.teaching.trial import MANY_DELIVERIES, Trial
+from workq_helpers.text import worded
 from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -162,8 +163,7 @@ def _it_ran(evening: _Evening) -> None:
     trial.no_channel_was_closed()
     if evening.trouble is not None and not evening.cut:
         raise CheckFailedError(
-            f"consume raised {type(evening.trouble).__name__}: {str(evening.trouble).rstrip('.')}. Before that it had "
-            f"tasted {_orders(len(evening.tasted))}."
+            f"consume raised {worded(evening.trouble)}. Before that it had tasted {_orders(len(evening.tasted))}."
         )
     if not evening.tasted:
         raise CheckFailedError(_why_nothing(evening))

@@ -22,6 +22,7 @@ from workq_helpers.log.events import Event
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.patience import Interrupted
 from workq_helpers.teaching.trial import Trial
+from workq_helpers.text import shown, worded
 
 __all__ = ["EXERCISES"]
 
@@ -45,6 +46,8 @@ class _Album(Album):
         self._kill = kill
         self._asked: Counter[str] = Counter()
         self._files: dict[str, bytes] = {}
+        #: What was given in the place of a name.
+        self.strange: list[object] = []
 
     def keep(self, picture: bytes) -> str:
         name = super().keep(picture)
@@ -55,11 +58,14 @@ class _Album(Album):
         return self._files[name]  # no file that a killed worker could leave open
 
     def make_thumbnails(self, name: str) -> None:
+        if name not in self._files:
+            self.strange.append(name)
         self._asked[name] += 1
         if name == self.first and self._asked[name] == 1:
             self._kill()
             work("")  # where a killed worker's callback comes to its end
         if name == self.last and self._asked[name] <= _FULL_TIMES:
+            work("")  # whoever tries again in the callback gets on
             raise OSError(_FULL)
         super().make_thumbnails(name)
 
@@ -131,6 +137,10 @@ def _the_bad_one(trial: Trial, bad: str) -> None:
 
 def _a_good_one(trial: Trial, album: _Album, name: str) -> None:
     message = trial.message(name)
+    if album.strange:
+        raise CheckFailedError(
+            f"make_thumbnails was given {shown(album.strange[0])}, and wants the picture's name: body.decode()."
+        )
     if message.place == "discarded" or trial.parked(name):
         why = "while the disk was full, which passes" if name == album.last else "without a reason"
         raise CheckFailedError(
@@ -141,8 +151,8 @@ def _a_good_one(trial: Trial, album: _Album, name: str) -> None:
         raise CheckFailedError(f"Nobody made thumbnails of '{name}'. Call album.make_thumbnails with its name.")
     if name in album.missing() and message.place == "done":
         raise CheckFailedError(
-            f"'{name}' has no thumbnails, and RabbitMQ believes that it is done: it was acknowledged before they were "
-            f"there, and then something happened. Acknowledge last."
+            f"'{name}' has no thumbnails, and it was acknowledged, so RabbitMQ believes that it is done. Acknowledge "
+            f"last, and only when make_thumbnails has come back without an error."
         )
     if name in album.missing():
         raise CheckFailedError(
@@ -162,12 +172,12 @@ def _picture() -> bytes:
 # -- outlast the outage -------------------------------------------------------------------------------
 
 _QUEUE = "task_queue"
-#: Two of them are alike: two guests want the same.
+#: Two of them are alike, for two guests want the same, and both meet a break.
 _ORDERS = (
     "Soup.",
-    "Tea.",
-    "Bread.",
     "Juice.",
+    "Bread.",
+    "Tea.",
     "Salad.",
     "Tea.",
     "Roast.",
@@ -242,18 +252,19 @@ def _outlast_the_outage(trial: Trial, send_all: Any) -> str:
             f"{_some(missing)} {where} in {_QUEUE}: the connection broke before RabbitMQ had confirmed that, and it "
             f"was not sent again."
         )
-    too_few = [order for order in wanted if line.confirmed.count(order) < wanted[order]]
-    if too_few:
-        raise CheckFailedError(
-            f"'{too_few[0]}' was ordered {wanted[too_few[0]]} times and confirmed "
-            f"{line.confirmed.count(too_few[0])} time. Equal orders are not the same order: what keeps one of each, as "
-            f"a set or a dict does, loses the others."
-        )
+    if one_of_a_pair := _one_of_a_pair(line):
+        raise CheckFailedError(one_of_a_pair)
     twice = [order for order in wanted if line.confirmed.count(order) > wanted[order]]
     if twice:
         raise CheckFailedError(
             f"{_some(twice)} had been confirmed, and sent again all the same. Go on where you were, not from the "
             f"beginning."
+        )
+    lost = [order for order in wanted if there[order] < wanted[order]]
+    if lost:
+        raise CheckFailedError(
+            f"{_some(lost)} {'was' if len(lost) == 1 else 'were'} confirmed and {_are(lost)} not in {_QUEUE}: RabbitMQ "
+            f"confirms what it can't route, too. Where does send_all publish to?"
         )
     double = [order for order in wanted if there[order] > wanted[order]]
     breaks = len(_BREAKS_BEFORE) + len(_BREAKS_AFTER)
@@ -261,6 +272,18 @@ def _outlast_the_outage(trial: Trial, send_all: Any) -> str:
         f"The connection broke {breaks} times, even while an order was sent again, and all {len(_ORDERS)} orders are "
         f"in {_QUEUE}. {_some(double)} {_are(double)} there more often than ordered, for it was the confirm "
         f"that got lost, and nobody could have known."
+    )
+
+
+def _one_of_a_pair(line: _ShakyLine) -> str:
+    """Say which order was confirmed less often than ordered; nothing if there is none, or one not at all."""
+    confirmed = Counter(line.confirmed)
+    few = next((order for order, times in Counter(_ORDERS).items() if confirmed[order] < times), None)
+    if few is None or not all(confirmed[order] for order in _ORDERS):
+        return ""
+    return (
+        f"'{few}' was ordered {_ORDERS.count(few)} times and confirmed {confirmed[few]} time. Equal orders are not the "
+        f"same order: what keeps one of each, as a set or a dict does, loses the others."
     )
 
 
@@ -272,7 +295,7 @@ def _send(trial: Trial, line: _ShakyLine, send_all: Callable[..., object]) -> No
     except Interrupted:
         raise CheckFailedError(
             f"send_all had tried {len(line.attempts)} times to send {len(_ORDERS)} orders, with {line.opened} "
-            f"connections, and would have gone on. When does its loop end?"
+            f"connection{'' if line.opened == 1 else 's'}, and would have gone on. {_why_it_goes_on(line)}"
         ) from None
     except pika.exceptions.AMQPConnectionError as error:
         again = "again " if line.attempts.count(line.attempts[-1]) > 1 else ""
@@ -287,7 +310,13 @@ def _send(trial: Trial, line: _ShakyLine, send_all: Callable[..., object]) -> No
             f"open_channel for another one."
         ) from error
     except BaseException as error:  # whatever it does, it ends there
-        raise CheckFailedError(f"send_all raised {type(error).__name__}: {error}.") from error
+        raise CheckFailedError(f"send_all raised {worded(error)}.") from error
+
+
+def _why_it_goes_on(line: _ShakyLine) -> str:
+    if line.opened == 1 and len(line.attempts) >= min(_BREAKS_BEFORE):
+        return "A channel whose connection is gone does not come back: ask open_channel for another one."
+    return _one_of_a_pair(line) or "When does its loop end?"
 
 
 def _fetch(trial: Trial) -> Counter[str]:

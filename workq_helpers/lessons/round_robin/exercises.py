@@ -13,6 +13,7 @@ from workq_helpers.errors import CheckFailedError
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.source import read_source
 from workq_helpers.teaching.trial import Trial
+from workq_helpers.text import shown
 
 __all__ = ["EXERCISES"]
 
@@ -43,15 +44,17 @@ def _cook(ch: Any, method: Any, _properties: Any, body: bytes) -> None:
 
 def _listed(answer: object) -> list[str]:
     if isinstance(answer, str | bytes):
-        raise CheckFailedError(f"orders is one text, {answer!r}. It must be a list with a text for each order.")
+        raise CheckFailedError(f"orders is one text, {shown(answer)}. It must be a list with a text for each order.")
     if isinstance(answer, set | frozenset | Mapping) or not isinstance(answer, Iterable):
         why = ", which has no order of its own" if isinstance(answer, set | frozenset | Mapping) else ""
-        raise CheckFailedError(f"orders is {answer!r}, a {type(answer).__name__}{why}. Hand in the list itself.")
+        raise CheckFailedError(f"orders is {shown(answer)}, a {type(answer).__name__}{why}. Hand in the list itself.")
     given = list(itertools.islice(answer, _MOST_ORDERS))  # what is handed in may have no end
-    strange = next((order for order in given if not isinstance(order, str | bytes)), None)
+    strange = next((order for order in given if not isinstance(order, str | bytes | bytearray)), None)
     if strange is not None:
-        raise CheckFailedError(f"orders holds {strange!r}, which is no order. Put the orders' own texts into the list.")
-    return [order.decode(errors="replace") if isinstance(order, bytes) else order for order in given]
+        raise CheckFailedError(
+            f"orders holds {shown(strange)}, which is no order. Put the orders' own texts into the list."
+        )
+    return [order if isinstance(order, str) else order.decode(errors="replace") for order in given]
 
 
 def _same_orders(orders: list[str]) -> None:
@@ -77,7 +80,7 @@ def _quoted(orders: Counter[str]) -> str:
 
 def _mend_the_counter(trial: Trial, callback: Any) -> str:
     trial.start(callback)
-    orders = ("Tea.", "Soup...")
+    orders = ("Tea.", "Soup...", "Water")
     trial.send(*orders)
     trial.settle()
     trial.no_channel_was_closed()
@@ -99,14 +102,17 @@ def _mend_the_counter(trial: Trial, callback: Any) -> str:
             raise CheckFailedError(f"'{order}' ended up {message.place}. Each order should be done.")
         _counted_right(trial, order)
     trial.worked_before_it_acknowledged(*orders)
-    return f"{' and '.join(orders)} were counted right and done, and the worker lives: bytes count bytes."
+    trial.failed_work_is_not_done(callback)
+    return f"{', '.join(orders)} were counted right and done, and the worker lives: bytes count bytes."
 
 
 def _counted_right(trial: Trial, order: str) -> None:
     name = order.rstrip(".")
-    said = trial.said(rf"{name}\.* takes *(.*)")
+    said = trial.said(rf"{re.escape(name)}\.*'? takes *(.*)")
     if not said:
-        raise CheckFailedError(f"No worker printed how long '{order}' takes. Keep that line of the callback.")
+        raise CheckFailedError(
+            f"No worker printed how long '{order}' takes. Keep that line of the callback, and see that it is reached."
+        )
     if not re.match(rf"{order.count('.')}(?!\d|\.[1-9])", said[0][1]):
         raise CheckFailedError(
             f"A worker printed that '{order}' takes {said[0][1]}, and {order.count('.')} was right. "

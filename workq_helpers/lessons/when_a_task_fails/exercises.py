@@ -19,9 +19,10 @@ from workq_helpers.clients import pika_private
 from workq_helpers.clients.pace import WorkerKilled
 from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.lessons.when_a_task_fails.parking import read_death
-from workq_helpers.teaching.calls import misspelled
+from workq_helpers.teaching.calls import misspelled, unsendable
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.trial import QUEUE, Trial
+from workq_helpers.text import shown, worded
 from workq_helpers.waiting import wait_until
 
 __all__ = ["EXERCISES"]
@@ -37,23 +38,15 @@ _KITCHEN_SECONDS = 5.0
 
 def _three_chances(trial: Trial, arguments: Any) -> str:
     if not isinstance(arguments, Mapping):
-        raise CheckFailedError(f"arguments is {arguments!r}. It must be a dict, with the names of arguments as keys.")
+        raise CheckFailedError(
+            f"arguments is {shown(arguments)}. It must be a dict, with the names of arguments as keys."
+        )
     arguments = dict(arguments)
-    _can_be_sent(arguments)
+    unsendable(arguments)
     try:
         return _given_up_in_time(trial, arguments)
     except CheckFailedError as error:
         raise CheckFailedError(" ".join([str(error), *misspelled(arguments)])) from error
-
-
-def _can_be_sent(arguments: dict[Any, Any]) -> None:
-    for name, value in arguments.items():
-        if not isinstance(name, str | bytes):
-            raise CheckFailedError(
-                f"{name!r} is a key of arguments. Their names are texts, such as 'x-delivery-limit'."
-            )
-        if isinstance(value, float):
-            raise CheckFailedError(f"{name!r} is {value!r}, a float. RabbitMQ takes a whole number there.")
 
 
 def _given_up_in_time(trial: Trial, arguments: dict[str, Any]) -> str:
@@ -201,7 +194,8 @@ def _nobody_parked_it(arguments: dict[str, Any]) -> str:
 
 # -- mend the outbox ----------------------------------------------------------------------------------
 
-_ORDERS = ("Soup.", "Tea.", "Bread.", "Tea.")
+#: Between two that are alike the program is killed; the last two, which are alike, nothing disturbs.
+_ORDERS = ("Soup.", "Tea.", "Bread.", "Tea.", "Rice.", "Rice.")
 _LATE = "Cake."
 #: At which attempt to publish the program is killed: before RabbitMQ has the message, and after.
 _KILLED_BEFORE, _KILLED_AFTER = 2, 5
@@ -228,6 +222,8 @@ class _Desk:
         self.killed = False
         #: What the program was to send when its connection was gone, and the name it bore; empty if it was not.
         self.unsent, self.unsent_key = "", ""
+        #: What was in the outbox before a run that nothing disturbed, and after it: keys and tasks.
+        self.passed_over: list[tuple[str, str]] = []
         #: What was ever in the outbox: tasks by key.
         self.rows = {f"order-{number}": order for number, order in enumerate(_ORDERS, start=1)}
         with self.database() as database, database:
@@ -243,8 +239,11 @@ class _Desk:
 
     def left(self) -> list[str]:
         """Return what is still in the outbox."""
+        return [task for _, task in self._rows()]
+
+    def _rows(self) -> list[tuple[str, str]]:
         with self.database() as database:
-            return [task for (task,) in database.execute("SELECT task FROM outbox")]
+            return database.execute("SELECT key, task FROM outbox").fetchall()
 
     def run(self, empty_outbox: Any) -> None:
         """Call the function as one program, which may be killed or lose its connection.
@@ -252,7 +251,7 @@ class _Desk:
         Raises:
             CheckFailedError: It raised something of its own.
         """
-        self.killed, before = False, self.unsent
+        self.killed, before, rows = False, self.unsent, self._rows()
         with self.database() as database, self._trial.channel() as channel:
             channel.confirm_delivery()
             self._watch(channel, database)
@@ -264,7 +263,9 @@ class _Desk:
             except BaseException as error:  # whatever it does, it ends there
                 if not self.killed and self.unsent == before:
                     self._trial.no_channel_was_closed()
-                    raise CheckFailedError(f"empty_outbox raised {type(error).__name__}: {error}") from error
+                    raise CheckFailedError(f"empty_outbox raised {worded(error)}.") from error
+        if not self.killed and self.unsent == before:
+            self.passed_over += [row for row in self._rows() if row in rows]
 
     def _watch(self, channel: Any, database: sqlite3.Connection) -> None:
         publish, signature = channel.basic_publish, inspect.signature(BlockingChannel.basic_publish)
@@ -344,6 +345,12 @@ def _judge(sent: list[_Sent], desk: _Desk, left: list[str]) -> None:
         raise CheckFailedError(
             f"All was sent, and {', '.join(f'{task!r}' for task in left)} is still in the outbox, to be sent again by "
             f"every run to come. Delete what was sent, and commit that."
+        )
+    if desk.passed_over:
+        key, task = desk.passed_over[0]
+        raise CheckFailedError(
+            f"'{task}', the row {key!r}, was in the outbox when a run began that nothing disturbed, and still there "
+            f"when it came back. Each run sends all that it finds; of two rows with the same text it sends both."
         )
     if any(each.key is None for each in sent):
         raise CheckFailedError(

@@ -1,0 +1,31 @@
+"""What came of an experiment, asked before and after it: `observe` says what is missing, `was_run` if it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from workq_helpers.errors import CheckFailedError, WorkqError
+
+if TYPE_CHECKING:
+    from workq_helpers.session import Session
+
+__all__ = ["observe", "was_run"]
+
+T = TypeVar("T")
+
+
+def observe(how: Callable[[Session], T], lesson: Session) -> tuple[T | None, str]:
+    """Return what happened in an experiment and ``""``; while it has not been run, ``None`` and what is missing."""
+    try:
+        return how(lesson), ""
+    except CheckFailedError as error:
+        return None, str(error)
+
+
+def was_run(how: Callable[[Session], object], lesson: Session) -> bool:
+    """Whether an experiment has been run already: an answer that is given then is late."""
+    try:
+        return observe(how, lesson)[0] is not None
+    except WorkqError:  # a form outlives its lesson, and the broker may be down: no answer is lost for that
+        return False

@@ -1,0 +1,97 @@
+"""`Step`: what a thread is at, by which can be told that a learner's function waits for something that never comes.
+
+Where pika or the course wait for RabbitMQ, nobody can know; where the function's own code sits in one call for long, it
+waits by itself. A sleep, and what has a timeout, says how long that is.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import linecache
+import math
+import sys
+from collections.abc import Iterator
+from types import CodeType, FrameType
+from typing import NamedTuple
+
+__all__ = ["Step", "step_of"]
+
+#: Whose code waits for RabbitMQ.
+_PATIENT = ("pika", "workq_helpers")
+
+#: What takes the longest that it waits as its last argument; `threading` and `queue` come down to these.
+_WAITING = ("sleep", "acquire", "join")
+
+#: What a number in a program may be made of, without anything being called.
+_NUMBERS = (ast.Constant, ast.Name, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.expr_context)
+
+
+class Step(NamedTuple):
+    """Where a thread is; equal to another one if it has not moved in between.
+
+    Attributes:
+        frame: The innermost of Python's frames; kept, or the next one might look the same.
+        instruction: The instruction in it.
+    """
+
+    frame: FrameType
+    instruction: int
+
+    def waits_by_itself(self, code: CodeType) -> bool:
+        """Whether the function with this code waits itself, or through a library that is neither pika nor ours."""
+        for frame in _outwards(self.frame):
+            if frame.f_code.co_filename == code.co_filename:
+                return True
+            if frame.f_globals.get("__name__", "").partition(".")[0] in _PATIENT:
+                return False
+        return False
+
+    def lasts(self) -> float | None:
+        """Return for how many seconds it waits there, not a number if it waits for some; ``None`` if it says none."""
+        call = self._call()
+        name = "" if call is None else getattr(call.func, "attr", getattr(call.func, "id", ""))
+        given = [] if call is None else [*call.args, *(each.value for each in call.keywords)]
+        if not given or name not in _WAITING:
+            return None
+        seconds = self._value(given[-1])
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            return math.nan if name == "sleep" else None
+        return float(seconds) if seconds >= 0 else None  # Python's locks wait for -1 seconds where they wait for ever
+
+    def _call(self) -> ast.Call | None:
+        """Return the call that it is at, as its file has it."""
+        code = self.frame.f_code
+        line, last, begin, end = next(itertools.islice(code.co_positions(), self.instruction // 2, None))
+        if line is None or last is None:
+            return None
+        text = "".join(linecache.getline(code.co_filename, number) for number in range(line, last + 1)).encode()
+        beyond = len(linecache.getline(code.co_filename, last).encode()) - (end or 0)
+        try:
+            node = ast.parse(text[begin : len(text) - beyond].decode(), mode="eval").body
+        except (SyntaxError, UnicodeDecodeError):
+            return None
+        return node if isinstance(node, ast.Call) else None
+
+    def _value(self, node: ast.expr) -> object:
+        """Return the value of what calls nothing: a number, a name, or ``module.name``; ``None`` of all else."""
+        plain = node.value if isinstance(node, ast.Attribute) else node
+        if not all(isinstance(each, _NUMBERS) for each in ast.walk(plain)):
+            return None
+        try:
+            text = ast.unparse(node)
+            return eval(text, self.frame.f_globals, self.frame.f_locals)  # noqa: S307 - their own, and nothing is called
+        except Exception:  # noqa: BLE001 - it may be anything, and then it is no number
+            return None
+
+
+def step_of(thread: int) -> Step | None:
+    """Return where a thread is; ``None`` if it has ended."""
+    frame = sys._current_frames().get(thread)
+    return None if frame is None else Step(frame, frame.f_lasti)
+
+
+def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
