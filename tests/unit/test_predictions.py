@@ -140,7 +140,8 @@ def test_what_none_of_the_answers_describes_is_said() -> None:
 
 def test_an_answer_after_the_experiment_is_marked_as_such() -> None:
     lesson = Experiment(run=True, happened=0)
-    predict(lesson, "kitchen", answer=FIRST)
+    form = predict(lesson, "kitchen", answer=FIRST)
+    assert buttons_of(form)[2].value.startswith(f"Noted: {FIRST.upper()}, after the experiment.")
     assert "(given after the experiment)" in compare(lesson, "kitchen").rows()[0][1]
 
 
