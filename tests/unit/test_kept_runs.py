@@ -62,6 +62,16 @@ def test_what_became_of_the_nodes_is_compared(change: Callable[[dict[str, object
     assert found[:1] == told
 
 
+def test_what_was_counted_is_compared_and_a_speed_only_known() -> None:
+    kept = Recording.load(KEPT / "fair_dispatch")
+    again = copy.deepcopy(kept)
+    for name, counted in kept.counted.items():
+        again.counted[name] = counted._replace(number=counted.number + 100)
+    assert [each.what for each in differences(kept, again)] == ["twelve guests", "eight offers"]
+    again.counted.clear()
+    assert [each.what for each in differences(kept, again)] == list(kept.counted)
+
+
 @pytest.mark.parametrize("same", [True, False])
 def test_the_site_shows_what_this_code_did_and_not_what_other_code_did(same: bool) -> None:
     recording = Recording.load(KEPT / folder_of(LESSON))
