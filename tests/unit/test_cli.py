@@ -24,7 +24,7 @@ from click.testing import CliRunner, Result
 from workq_helpers import broker as brokers
 from workq_helpers.anonymity import anonymous
 from workq_helpers.broker import Finding, Status
-from workq_helpers.cli import doctor, kernel_trial, lab
+from workq_helpers.cli import command, doctor, kernel_trial, lab
 from workq_helpers.cli.kernels import START, LessonKernels
 from workq_helpers.cli.main import main
 from workq_helpers.errors import BrokerNotFoundError, BrokerStartError, PortTakenError
@@ -79,6 +79,12 @@ def test_a_mistake_of_the_course_keeps_its_traceback(
 
     monkeypatch.setattr(brokers, "stop", stop)
     assert isinstance(workq("broker", "stop").exception, ZeroDivisionError)
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as where the system does not know the user
+    with pytest.raises(SystemExit, match=rf"user {os.geteuid()} has no home folder: HOME is not set.*HOME=/path"):
+        command.main()
 
 
 def test_status_shows_where_it_is_and_who_uses_it(

@@ -82,7 +82,9 @@ def test_its_experiment_is_replayed_on_the_stage(chapter: Chapter) -> None:
 def test_a_number_after_the_experiment_is_marked_as_such(chapter: Chapter) -> None:
     lesson: Any = SimpleNamespace(log=None, run=True)
     assert "None this time." in repr(chapter.measured(lesson, "within 1"))
-    assert chapter.estimate(lesson, "within 1", answer=4).answer == Number(4, late=True)
+    form = chapter.estimate(lesson, "within 1", answer=4)
+    assert form.answer == Number(4, late=True)
+    assert form.widget().children[1].value.startswith("Noted: 4, after the experiment.")
     assert "4 (given after the experiment)" in repr(chapter.measured(lesson, "within 1"))
 
 

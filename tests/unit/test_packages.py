@@ -8,8 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from packaging.version import Version
 
 from workq_helpers.broker import packages
+from workq_helpers.broker.installations import Installation
 from workq_helpers.broker.packages import find_unpacked, unpacked_installation
 from workq_helpers.broker.server import silent
 from workq_helpers.errors import DiskFullError, PackagesError, UnsupportedBrokerError
@@ -127,6 +129,18 @@ def test_a_folder_where_no_program_may_run_is_named_before_anything_is_fetched(
         unpack(programs, tmp_path / "cache")
     assert str(tmp_path / "cache") in str(caught.value)
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_server_in_a_cache_that_can_only_be_read_is_not_fetched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir(mode=0o700)
+    there = Installation(cache, cache, Version("4.0.5"), "unpacked packages")
+    monkeypatch.setattr(packages, "find_unpacked", {cache: there}.get)
+    monkeypatch.setattr(packages, "_substitute", lambda: tmp_path / "substitute")
+    monkeypatch.setattr(os, "access", lambda folder, _mode: folder != cache)
+    assert unpacked_installation(cache, {"PATH": ""}, silent) is there
 
 
 def test_a_half_unpacked_cache_is_never_used(tmp_path: Path) -> None:

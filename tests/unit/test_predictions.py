@@ -140,7 +140,8 @@ def test_what_none_of_the_answers_describes_is_said() -> None:
 
 def test_an_answer_after_the_experiment_is_marked_as_such() -> None:
     lesson = Experiment(run=True, happened=0)
-    predict(lesson, "kitchen", answer=FIRST)
+    form = predict(lesson, "kitchen", answer=FIRST)
+    assert buttons_of(form)[2].value.startswith(f"Noted: {FIRST.upper()}, after the experiment.")
     assert "(given after the experiment)" in compare(lesson, "kitchen").rows()[0][1]
 
 
@@ -191,7 +192,8 @@ def test_what_to_do_without_buttons_is_hidden_beside_the_buttons() -> None:
     form = predict(Experiment(), "kitchen")
     assert "workq-form" in form.widget()._dom_classes
     shown = form._as_html()
-    assert ":has(+ .jp-OutputArea-child .workq-form) .workq-without-buttons { display: none; }" in shown
+    for output in (".jp-OutputArea-child", ".output_area"):  # JupyterLab's, and nbclassic's
+        assert f"{output}:has(+ {output} .workq-form)" in shown
     assert '<details class="workq-without-buttons"><summary>No buttons below?' in shown
 
 

@@ -151,6 +151,27 @@ def test_a_redelivery_is_a_row_of_its_own(told: str) -> None:
     assert task["done_seconds"] == table["settled_seconds"][1]
 
 
+@pytest.mark.parametrize("before", [True, False], ids=["read before its redelivery's ack", "read after it"])
+def test_a_delivery_that_is_read_after_its_redelivery_is_a_row_of_its_own_too(before: bool) -> None:
+    log = EventLog()
+    log.record("published", "p", "hello", "m", "T")
+    log.record("delivered", "v", "hello", "m", "T", 1, True)
+    if not before:
+        log.record("acked", "v", "hello", "m", "T", 1)
+    log.record("delivered", "w", "hello", "m", "T", 7)
+    log.record("started", "w", "hello", "m", "T", 7)
+    log.record("requeued", "w", "hello", "m", "T", 7)
+    log.record("finished", "w", "hello", "m", "T", 7)
+    if before:
+        log.record("acked", "v", "hello", "m", "T", 1)
+    table = tables.deliveries(log)
+    assert list(table["worker"]) == ["v", "w"]
+    assert list(table["outcome"]) == ["acked", "requeued"]
+    task = tables.tasks(log).iloc[0]
+    assert (task["deliveries"], task["workers"], task["fate"]) == (2, "v, w", "done")
+    assert task["done_seconds"] == table["settled_seconds"][0]
+
+
 def test_a_task_that_waits_has_no_worker() -> None:
     log = EventLog()
     log.record("published", "p", "hello", "m", "T")

@@ -63,6 +63,8 @@ def unpacked_installation(cache: Path, environ: Mapping[str, str], progress: Pro
         UnsupportedBrokerError: The distribution's RabbitMQ is too old.
     """
     folder = _usable(cache)
+    if folder != cache and (there := find_unpacked(cache)):  # where nothing can be written, nobody is changing it
+        return there
     try:
         with filelock.FileLock(lock_path(folder / "lock"), mode=0o600):
             return find_unpacked(folder) or _make(folder, environ, progress)

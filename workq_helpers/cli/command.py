@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from workq_helpers.errors import ImpostorError
@@ -12,6 +13,11 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run `workq`, or say in a sentence why it can't be imported."""
+    if os.path.expanduser("~") == "~":  # noqa: PTH111 - to ask pathlib would raise
+        sys.exit(
+            f"Error: user {os.geteuid()} has no home folder: HOME is not set, and the system does not know this user. "
+            "Set HOME to a folder that you may write to: HOME=/path/to/it make lab"
+        )
     try:
         refuse_impostors()
         try:

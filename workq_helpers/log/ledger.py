@@ -478,7 +478,8 @@ class Ledger:
     def _came_late(self, key: _Key, delivery: Delivery) -> None:
         """Take note of a delivery that was over for the broker when its worker read it."""
         delivery.settled = True
-        self._deliveries[key] = delivery
+        delivery.message.deliveries += 1
+        self._deliveries[key] = self._last_delivery = delivery
         delivery.worker.delivered += 1
         delivery.worker.unfinished += 1
 

@@ -327,14 +327,17 @@ class _Story(Ledger):
         super().update((row,))
         delivery = self._last_delivery
         message = delivery.message
+        told = _Told(row, message)
+        self.deliveries.append(told)
+        self._told[delivery] = told
+        if delivery.settled and not delivery.auto_ack:  # it had been put back before its worker read it
+            told.put_back(row[0])
+            return
         if (previous := self._last.get(id(message))) is not None:
             # Whatever is delivered again had been put back, whether or not that is recorded yet.
             previous.put_back(row[0])
-        told = _Told(row, message)
         if delivery.settled:
             told.outcome, told.settled = "auto-acked", row[0]
-        self.deliveries.append(told)
-        self._told[delivery] = told
         self._last[id(message)] = told
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -26,10 +27,11 @@ class _Alike:
     __slots__ = ("back", "dead", "fresh", "held", "routed")
 
     def __init__(self) -> None:
-        self.fresh: dict[str, None] = {}  # published, and not delivered yet
-        self.held: dict[str, object] = {}  # each with its holder
-        self.back: dict[str, None] = {}  # delivered before
-        self.dead: dict[str, None] = {}  # turned away: it may be a dead letter by now
+        # Ordered dicts: the first of a plain one is the further away the more have gone before it.
+        self.fresh: OrderedDict[str, None] = OrderedDict()  # published, and not delivered yet
+        self.held: OrderedDict[str, object] = OrderedDict()  # each with its holder
+        self.back: OrderedDict[str, None] = OrderedDict()  # delivered before
+        self.dead: OrderedDict[str, None] = OrderedDict()  # turned away: it may be a dead letter by now
         self.routed = 0  # how many of those that came through an exchange
 
     @property
@@ -157,11 +159,10 @@ class UnmarkedMessages:
         return None
 
     @staticmethod
-    def _first(*places: dict[str, Any]) -> str | None:
+    def _first(*places: OrderedDict[str, Any]) -> str | None:
         for marks in places:
-            for mark in marks:
-                del marks[mark]
-                return mark
+            if marks:
+                return marks.popitem(last=False)[0]
         return None
 
     def _next_routed(self, alike: _Alike, body: bytes) -> str | None:

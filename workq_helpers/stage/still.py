@@ -25,8 +25,10 @@ _NO_WIDGET = (
     ".jp-OutputArea-child:has(+ .jp-OutputArea-child .workq-still) .jupyter-widgets:not(:has(*)) { display: none; }"
 )
 
-#: A style for the page: where the stage lives its picture is not needed.
-HIDDEN_BESIDE_A_LIVE_STAGE = ".jp-OutputArea:has(.workq-stage, .workq-elsewhere) .workq-still { display: none; }"
+#: A style for the page, JupyterLab's or nbclassic's: where the stage lives its picture is not needed.
+HIDDEN_BESIDE_A_LIVE_STAGE = (
+    ":is(.jp-OutputArea, .output_wrapper):has(.workq-stage, .workq-elsewhere) .workq-still { display: none; }"
+)
 
 #: Drawn at twice the size it is shown at, for sharp text.
 _SCALE = 2

@@ -111,6 +111,8 @@ class EstimateForm:
     def _noted(self) -> str:
         if self.answer is None:
             return f"Write a number before you run the experiment: {self.estimate.accuracy()}."
+        if self.answer.late:
+            return f"Noted: {self.answer.number:g}, after the experiment. Run its section again to predict it."
         return f"Noted: {self.answer.number:g}. You may still change it; then run the experiment."
 
     def widget(self) -> Any:

@@ -54,7 +54,10 @@ class Form:
     def _noted(self) -> str:
         if self.answer is None:
             return "Choose one before you run the experiment."
-        return f"Noted: {self.prediction.letter(self.answer.choice)}. You may still change it; then run the experiment."
+        letter = self.prediction.letter(self.answer.choice)
+        if self.answer.late:
+            return f"Noted: {letter}, after the experiment. Run its section again to predict it."
+        return f"Noted: {letter}. You may still change it; then run the experiment."
 
     def widget(self) -> Any:
         """Return the form as an ipywidget: radio buttons, a field for the reason, and what has been noted."""

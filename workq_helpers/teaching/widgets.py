@@ -12,8 +12,12 @@ __all__ = ["form", "in_place", "show", "show_alone", "without_buttons"]
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 
-#: A style for the notebook: what stands in place of a form, and what to do without one, is hidden beside one.
-_NO_BUTTONS = ".jp-OutputArea-child:has(+ .jp-OutputArea-child .workq-form) .workq-without-buttons { display: none; }"
+#: A style for the notebook, in JupyterLab or nbclassic: what stands in place of a form, and what to do without one, is
+#: hidden beside one.
+_NO_BUTTONS = (
+    ":is(.jp-OutputArea-child:has(+ .jp-OutputArea-child .workq-form), .output_area:has(+ .output_area .workq-form)) "
+    ".workq-without-buttons { display: none; }"
+)
 
 #: A style for the answers of a question, and for what is noted below: one too long for its line goes on below itself.
 _LONG_ANSWERS = (

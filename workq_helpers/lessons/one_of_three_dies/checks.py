@@ -9,6 +9,7 @@ from workq_helpers.lessons.one_of_three_dies.exercises import EXERCISES
 from workq_helpers.lessons.one_of_three_dies.nodes import opened
 from workq_helpers.lessons.one_of_three_dies.outages import Outage, named
 from workq_helpers.lessons.one_of_three_dies.quiz import QUESTIONS
+from workq_helpers.lessons.one_of_three_dies.strip import is_watched
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.evidence import Evidence
 from workq_helpers.teaching.prediction import Choice, Prediction, Seen
@@ -68,6 +69,8 @@ def _none_missing(kind: str) -> str:
 
 
 def _observe_members(_lesson: Session) -> Seen:
+    if not is_watched():
+        raise CheckFailedError("Show the nodes: run the cell with watch().")
     queues = {each.type: 1 + len(each.followers) for each in opened().picture().queues if each.leader}
     if set(queues) != {"classic", "quorum"}:
         raise CheckFailedError("Declare a quorum queue and a classic one, with all three nodes up.")

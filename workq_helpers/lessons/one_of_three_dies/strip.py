@@ -17,7 +17,7 @@ from workq_helpers.text import paragraph
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ClusterStrip", "watch"]
+__all__ = ["ClusterStrip", "is_watched", "watch"]
 
 #: How often the nodes are looked at, in seconds.
 _LOOK_SECONDS = 1.0
@@ -36,6 +36,11 @@ def watch() -> None:
         strip.hold()
     _shown[:] = [ClusterStrip(opened)]
     _shown[0].show()
+
+
+def is_watched() -> bool:
+    """Say whether the nodes are shown: before that nobody has seen which queues they have."""
+    return bool(_shown)
 
 
 class ClusterStrip:
