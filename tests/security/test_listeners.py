@@ -173,6 +173,7 @@ def test_nobody_else_reads_what_a_kernel_answers(tmp_path: Path) -> None:
         server.ask("POST", "kernels", json={"name": "python3"})
         poll_for(lambda: len(listeners(family_of(server))) >= 6, 90)
         (file,) = (tmp_path / "runtime").glob("kernel-*.json")
+        poll_for(lambda: file.read_text().endswith("}"))  # it may be about to be written
         known = json.loads(file.read_text())
         assert known["curve_secretkey"]
         with zmq.Context() as context, context.socket(zmq.SUB) as stranger:

@@ -256,16 +256,20 @@ class Trial:
         for connection in self._given:
             pika_private.cut(connection._impl)
 
-    def send(self, *orders: str, with_ids: bool = False, queue: str = QUEUE) -> None:
+    def send(self, *orders: str, with_ids: bool = False, queue: str = QUEUE, confirm: bool = False) -> None:
         """Publish orders.
 
         Args:
             *orders: Their texts.
             with_ids: Whether each bears a ``message_id`` of its own, by which its receiver knows it again.
             queue: Where to.
+            confirm: Whether to wait until the queue has each. Else RabbitMQ, when it is busy, may answer a question for
+                the queue's count before it has put in what came.
         """
         with self.lesson.connect() as connection:
             channel = connection.channel()
+            if confirm:
+                channel.confirm_delivery()
             for order in orders:
                 properties = BasicProperties(message_id=str(uuid.uuid4())) if with_ids else None
                 channel.basic_publish(exchange="", routing_key=queue, body=order.encode(), properties=properties)

@@ -123,7 +123,8 @@ class _Evening:
         log = self.trial.lesson.log
         wait_until(lambda: _declared(self.trial) or self._consumes or self._over.is_set(), _SENT_SECONDS)
         if _declared(self.trial) and not self._over.is_set():
-            self.trial.send(*_ORDERS, _LATE, queue=_QUEUE)
+            with contextlib.suppress(pika.exceptions.NackError):  # the learner's queue takes no more
+                self.trial.send(*_ORDERS, _LATE, queue=_QUEUE, confirm=True)
         self._sent.set()
         seen, quiet_looks = -1, 0
         while not self._over.wait(_LOOK_SECONDS):
