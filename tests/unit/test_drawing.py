@@ -57,7 +57,8 @@ def test_before_the_experiment_nothing_is_given_away(chapter: Chapter) -> None:
 
 def test_what_is_drawn_after_the_experiment_is_late_and_counts_as_not_predicted(chapter: Chapter) -> None:
     lesson: Any = SimpleNamespace(log=None, run=True)
-    chapter.draw(lesson, "evening", answer="122")
+    *_, noted, _, _ = chapter.draw(lesson, "evening", answer="122").widget().children
+    assert noted.value == "Noted, after the experiment. Run its section again to predict it."
     assert "3 of 3 came as you drew them (drawn after the experiment)" in repr(chapter.drawn(lesson, "evening"))
     assert chapter.finish(passed=()).not_predicted == ("Here",)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import linecache
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -90,6 +91,22 @@ def called(function: Callable[[], object], progress: Callable[[], object] = lamb
     return call_with_patience(function, name="function", give_up=lambda: None, progress=progress)
 
 
+@contextlib.contextmanager
+def never_ready() -> Iterator[dict[str, Any]]:
+    """Give a function something to wait for, and let whoever still waits go in the end."""
+    gate, lock, orders = threading.Event(), threading.Lock(), queue.Queue[int]()
+    lock.acquire()
+    others = set(threading.enumerate())
+    try:
+        yield {"gate": gate, "lock": lock, "orders": orders}
+    finally:
+        gate.set()
+        lock.release()
+        orders.put(1)
+        for thread in set(threading.enumerate()) - others:
+            thread.join()
+
+
 @pytest.mark.parametrize(
     "body",
     ["gate.wait()", "gate.wait(None)", "orders.get()", "lock.acquire()", "lock.acquire(True, -1)", "lock.__enter__()"],
@@ -98,17 +115,9 @@ def test_what_waits_by_itself_and_says_no_end_is_told_soon(body: str, monkeypatc
     monkeypatch.setattr(patience, "_STILL_SECONDS", 0.3)
     monkeypatch.setattr(patience, "_STILL_SECONDS_BESIDE_WORK", 0.3)
     monkeypatch.setattr(patience, "_LAST_SECONDS", 0.1)
-    gate, lock, orders = threading.Event(), threading.Lock(), queue.Queue[int]()
-    lock.acquire()
-    others = set(threading.enumerate())
-    with pytest.raises(CheckFailedError) as told:
-        called(defined(body, gate=gate, lock=lock, orders=orders))
+    with never_ready() as names, pytest.raises(CheckFailedError) as told:
+        called(defined(body, **names))
     assert f"in the line: {body}, and does not come back" in str(told.value)
-    gate.set()
-    lock.release()
-    orders.put(1)
-    for thread in set(threading.enumerate()) - others:
-        thread.join()
 
 
 @pytest.mark.parametrize(
@@ -117,18 +126,9 @@ def test_what_waits_by_itself_and_says_no_end_is_told_soon(body: str, monkeypatc
 def test_what_says_that_it_waits_for_too_long_is_told_at_once(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "_WAIT_SECONDS", 1.0)
     monkeypatch.setattr(patience, "_LAST_SECONDS", 0.1)
-    gate, lock, orders = threading.Event(), threading.Lock(), queue.Queue[int]()
-    lock.acquire()
-    names = {"gate": gate, "lock": lock, "orders": orders, "time": time, "sleep": time.sleep, "LONG": 2.0}
-    others = set(threading.enumerate())
-    with pytest.raises(CheckFailedError) as told:
-        called(defined(body, **names))
+    with never_ready() as names, pytest.raises(CheckFailedError) as told:
+        called(defined(body, **names, time=time, sleep=time.sleep, LONG=2.0))
     assert f"waits for 2 s in the line: {body}" in str(told.value)
-    gate.set()
-    lock.release()
-    orders.put(1)
-    for thread in set(threading.enumerate()) - others:
-        thread.join()
 
 
 @pytest.mark.parametrize(

@@ -171,8 +171,8 @@ class Worker:
             self._pace.thaw()
 
     def __repr__(self) -> str:
-        done = f"{self.finished} finished"
-        return f"<Worker {self.name}: {self.state}, {done}, queue {self.queue!r}, {self._options.logged}>"
+        told = f"{self.state}, {self.finished} finished, queue {self.queue!r}, {self._options.logged}"
+        return f"<Worker {self.name}: {told}>"
 
     # -- for the lesson -------------------------------------------------------------------------------
 

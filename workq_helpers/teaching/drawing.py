@@ -12,7 +12,7 @@ import ipywidgets
 from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.pictures.palette import BLUE, INK
 from workq_helpers.teaching import widgets
-from workq_helpers.teaching.observation import was_run
+from workq_helpers.teaching.observation import note_of, was_run
 from workq_helpers.text import marked, shown
 
 if TYPE_CHECKING:
@@ -110,9 +110,9 @@ class DrawingForm:
 
     def _noted(self) -> str:
         left = len(self.drawing.tasks) - len(self.answer.workers if self.answer else ())
-        if left:
+        if self.answer is None or left:
             return f"Give each task to a worker before you run the experiment; {left} to go."
-        return "Noted. You may still change it; then run the experiment."
+        return note_of("", late=self.answer.late)
 
     def widget(self) -> Any:
         """Return the form as an ipywidget: radio buttons for each task, the picture, and what has been noted."""

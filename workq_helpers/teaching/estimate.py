@@ -13,7 +13,7 @@ import ipywidgets
 from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.teaching import widgets
 from workq_helpers.teaching.comparison import replay_link
-from workq_helpers.teaching.observation import was_run
+from workq_helpers.teaching.observation import note_of, was_run
 from workq_helpers.text import marked, shown
 
 if TYPE_CHECKING:
@@ -111,9 +111,7 @@ class EstimateForm:
     def _noted(self) -> str:
         if self.answer is None:
             return f"Write a number before you run the experiment: {self.estimate.accuracy()}."
-        if self.answer.late:
-            return f"Noted: {self.answer.number:g}, after the experiment. Run its section again to predict it."
-        return f"Noted: {self.answer.number:g}. You may still change it; then run the experiment."
+        return note_of(f"{self.answer.number:g}", late=self.answer.late)
 
     def widget(self) -> Any:
         """Return the form as an ipywidget: a field for the number, and what has been noted."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from workq_helpers.teaching import widgets
-from workq_helpers.teaching.observation import was_run
+from workq_helpers.teaching.observation import note_of, was_run
 from workq_helpers.teaching.prediction import Answer, Prediction
 
 if TYPE_CHECKING:
@@ -54,10 +54,7 @@ class Form:
     def _noted(self) -> str:
         if self.answer is None:
             return "Choose one before you run the experiment."
-        letter = self.prediction.letter(self.answer.choice)
-        if self.answer.late:
-            return f"Noted: {letter}, after the experiment. Run its section again to predict it."
-        return f"Noted: {letter}. You may still change it; then run the experiment."
+        return note_of(self.prediction.letter(self.answer.choice), late=self.answer.late)
 
     def widget(self) -> Any:
         """Return the form as an ipywidget: radio buttons, a field for the reason, and what has been noted."""

@@ -1,4 +1,7 @@
-"""What came of an experiment, asked before and after it: `observe` says what is missing, `was_run` if it is over."""
+"""What came of an experiment, asked before and after it: `observe` says what is missing, `was_run` if it is over.
+
+`note_of` is a form's word for an answer, by when it was given.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from workq_helpers.errors import CheckFailedError, WorkqError
 if TYPE_CHECKING:
     from workq_helpers.session import Session
 
-__all__ = ["observe", "was_run"]
+__all__ = ["note_of", "observe", "was_run"]
 
 T = TypeVar("T")
 
@@ -29,3 +32,16 @@ def was_run(how: Callable[[Session], object], lesson: Session) -> bool:
         return observe(how, lesson)[0] is not None
     except WorkqError:  # a form outlives its lesson, and the broker may be down: no answer is lost for that
         return False
+
+
+def note_of(answer: str, *, late: bool) -> str:
+    """Return what a form says of an answer that it has taken; one that is given after the experiment predicts nothing.
+
+    Args:
+        answer: In a few letters, ``""`` if the form shows it anyway.
+        late: Whether the experiment had been run already.
+    """
+    told = f"Noted: {answer}" if answer else "Noted"
+    if late:
+        return f"{told}, after the experiment. Run its section again to predict it."
+    return f"{told}. You may still change it; then run the experiment."
