@@ -13,6 +13,8 @@ import pytest
 from workq_helpers.errors import InvalidArgumentError, RunFileError, UnknownWorkerError
 from workq_helpers.stage.calls import FIVE_TASKS, Saving, call_for
 
+pytestmark = pytest.mark.pinned  # of the course alone
+
 
 class FakeLesson:
     """Keeps what was called on it, under its dotted name."""

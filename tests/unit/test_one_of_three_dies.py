@@ -22,6 +22,8 @@ from workq_helpers.lessons.one_of_three_dies.strip import ClusterStrip
 from workq_helpers.log.details import ClusterSeen, NodeSeen, QueueCopy
 from workq_helpers.log.events import EventLog
 
+pytestmark = pytest.mark.pinned  # of the course alone
+
 
 @pytest.fixture
 def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[KeptNodes]:
