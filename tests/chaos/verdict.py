@@ -170,22 +170,19 @@ class QueueVerdict:
                 )
 
     def _lost(self) -> Iterator[str]:
-        """Whatever was confirmed was done in the end, by a worker or by who fetched what was left."""
-        done: set[str | None] = set()
-        last: dict[str | None, tuple[str, int | None]] = {}
+        """Whatever was confirmed was done in the end, by a worker or by who fetched what was left.
+
+        What became of a delivery is looked at for each by itself: who reads slowly may tell of one after the next one.
+        """
+        acked: defaultdict[str | None, set[tuple[str, int | None]]] = defaultdict(set)
         for event in self._events:
             delivery = event.actor, event.delivery_tag
-            if event.kind == "delivered":
-                last[event.mark] = delivery
-                done.discard(event.mark)
-            elif last.get(event.mark) != delivery:
-                continue  # a late report: the message has moved on
-            elif event.kind == "acked" or (event.kind == "rejected" and event.detail is Handback.DISCARD):
-                done.add(event.mark)
-            elif event.kind in ("ack dropped", "requeued"):
-                done.discard(event.mark)
+            if event.kind == "acked" or (event.kind == "rejected" and event.detail is Handback.DISCARD):
+                acked[event.mark].add(delivery)
+            elif event.kind in ("delivered", "ack dropped", "requeued"):
+                acked[event.mark].discard(delivery)
         for mark in self._count("confirmed"):
-            if mark not in done:
+            if not acked[mark]:
                 yield f"message {mark} was confirmed, and is lost"
 
     def _unconfirmed(self) -> Iterator[str]:
