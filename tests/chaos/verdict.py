@@ -159,7 +159,7 @@ class QueueVerdict:
         yield from self._differences()
 
     def _invented(self) -> Iterator[str]:
-        fresh = Counter(event.mark for event in self._events if event.kind == "delivered" and not event.redelivered)
+        fresh = Counter(event.mark for event in self._flagged() if event.kind == "delivered" and not event.redelivered)
         for mark in self._count("delivered"):
             if mark not in self._published:
                 yield f"message {mark} was delivered and never published"
@@ -168,6 +168,16 @@ class QueueVerdict:
                     f"message {mark} was published {self._published[mark]} times and delivered "
                     f"{fresh[mark]} times without the flag of a redelivery"
                 )
+
+    def _flagged(self) -> list[Event]:
+        """Return the events for which RabbitMQ flags redeliveries: after a restart some lack it (4.3.6)."""
+        outages = (
+            number
+            for number, event in enumerate(self._all_events)
+            if isinstance(event.detail, BrokerChange) and event.detail.is_outage
+        )
+        before = self._all_events[: next(outages, len(self._all_events))]
+        return [event for event in before if event.queue == self._plan.name]
 
     def _lost(self) -> Iterator[str]:
         """Whatever was confirmed was done in the end, by a worker or by who fetched what was left.
