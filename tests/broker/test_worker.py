@@ -420,8 +420,17 @@ def _ack_at_once(ch: Any, method: Any, properties: Any, body: bytes) -> None:
     ch.basic_ack(delivery_tag=method.delivery_tag)
 
 
+def _raise_on_the_way_out(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+    try:
+        work("." * 100_000)
+    finally:
+        raise ZeroDivisionError
+
+
 @pytest.mark.pinned
-@pytest.mark.parametrize(("callback", "count"), [(_spin, 5), (_sleep_at_its_pace, 25), (_ack_at_once, 25)])
+@pytest.mark.parametrize(
+    ("callback", "count"), [(_spin, 5), (_sleep_at_its_pace, 25), (_ack_at_once, 25), (_raise_on_the_way_out, 5)]
+)
 def test_a_kill_at_any_moment_ends_both_threads_quietly(lesson: Lesson, callback: Any, count: int) -> None:
     # An error in a worker's thread would be a warning of pytest's, and so fail the test.
     lesson.start_publisher("task", "hello", count=3_000).wait()
@@ -429,6 +438,7 @@ def test_a_kill_at_any_moment_ends_both_threads_quietly(lesson: Lesson, callback
         worker.kill()
         assert worker.join(10)
         assert worker.state == "killed"
+    assert not events(lesson, "failed")
 
 
 def test_all_that_was_sent_to_an_auto_ack_worker_that_stops_is_in_the_log(lesson: Lesson, poll_for: Any) -> None:
