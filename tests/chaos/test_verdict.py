@@ -78,6 +78,14 @@ def test_a_report_that_comes_after_the_redelivery_takes_nothing_back() -> None:
     assert judge(plan_of(), story.record("requeued", "v", "a", delivery_tag=7).seen()) == []
 
 
+def test_a_delivery_that_is_told_after_the_redelivery_takes_nothing_back() -> None:
+    story = Story().publish("a").record("delivered", "w", "a", delivery_tag=1, redelivered=True)
+    story.record("delivered, requeued", "v", "a", delivery_tag=7).record(
+        "started, acked, finished", "w", "a", delivery_tag=1
+    )
+    assert judge(plan_of(), story.seen()) == []
+
+
 def test_an_invented_message_is_found() -> None:
     wrong = judge(plan_of(), Story().publish("a").work("a").work("b").seen())
     assert wrong == ["q1: message b was delivered and never published"]

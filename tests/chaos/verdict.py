@@ -159,7 +159,7 @@ class QueueVerdict:
         yield from self._differences()
 
     def _invented(self) -> Iterator[str]:
-        fresh = Counter(event.mark for event in self._events if event.kind == "delivered" and not event.redelivered)
+        fresh = Counter(event.mark for event in self._flagged() if event.kind == "delivered" and not event.redelivered)
         for mark in self._count("delivered"):
             if mark not in self._published:
                 yield f"message {mark} was delivered and never published"
@@ -169,23 +169,30 @@ class QueueVerdict:
                     f"{fresh[mark]} times without the flag of a redelivery"
                 )
 
+    def _flagged(self) -> list[Event]:
+        """Return the events for which RabbitMQ flags redeliveries: after a restart some lack it (4.3.6)."""
+        outages = (
+            number
+            for number, event in enumerate(self._all_events)
+            if isinstance(event.detail, BrokerChange) and event.detail.is_outage
+        )
+        before = self._all_events[: next(outages, len(self._all_events))]
+        return [event for event in before if event.queue == self._plan.name]
+
     def _lost(self) -> Iterator[str]:
-        """Whatever was confirmed was done in the end, by a worker or by who fetched what was left."""
-        done: set[str | None] = set()
-        last: dict[str | None, tuple[str, int | None]] = {}
+        """Whatever was confirmed was done in the end, by a worker or by who fetched what was left.
+
+        What became of a delivery is looked at for each by itself: who reads slowly may tell of one after the next one.
+        """
+        acked: defaultdict[str | None, set[tuple[str, int | None]]] = defaultdict(set)
         for event in self._events:
             delivery = event.actor, event.delivery_tag
-            if event.kind == "delivered":
-                last[event.mark] = delivery
-                done.discard(event.mark)
-            elif last.get(event.mark) != delivery:
-                continue  # a late report: the message has moved on
-            elif event.kind == "acked" or (event.kind == "rejected" and event.detail is Handback.DISCARD):
-                done.add(event.mark)
-            elif event.kind in ("ack dropped", "requeued"):
-                done.discard(event.mark)
+            if event.kind == "acked" or (event.kind == "rejected" and event.detail is Handback.DISCARD):
+                acked[event.mark].add(delivery)
+            elif event.kind in ("delivered", "ack dropped", "requeued"):
+                acked[event.mark].discard(delivery)
         for mark in self._count("confirmed"):
-            if mark not in done:
+            if not acked[mark]:
                 yield f"message {mark} was confirmed, and is lost"
 
     def _unconfirmed(self) -> Iterator[str]:

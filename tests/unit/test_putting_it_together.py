@@ -15,6 +15,8 @@ from workq_helpers.log.details import BrokerChange, ConsumeOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.rabbitmq.management import QueueCounts
 
+pytestmark = pytest.mark.pinned  # of the course alone
+
 FAIR = ConsumeOptions(prefetch_count=1)
 
 

@@ -6,7 +6,7 @@ import pytest
 from packaging.version import Version
 
 from workq_helpers import errors
-from workq_helpers.broker import docker_engine, docker_socket, doctor, sources
+from workq_helpers.broker import docker_engine, docker_socket, doctor, packages, sources
 from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.installations import Installation, installation_in
@@ -180,6 +180,15 @@ def test_the_doctor_names_what_is_missing(bare_machine: dict[str, str]) -> None:
     assert findings[1].found.startswith("Docker is not installed: ")
     assert findings[1].found.endswith("Install it.")
     assert all(finding.mend for finding in findings[2:])
+
+
+def test_the_doctor_asks_for_nothing_that_another_source_makes_needless(
+    monkeypatch: pytest.MonkeyPatch, bare_machine: dict[str, str]
+) -> None:
+    unpacked = Installation(Path("/x"), Path("/y"), Version("4.3.0"), "unpacked packages")
+    monkeypatch.setattr(packages, "find_unpacked", lambda _: unpacked)
+    (docker,) = [found for found in doctor.diagnose(bare_machine) if found.name == "Docker"]
+    assert docker.mend == "The course does without it: the private node works."
 
 
 @pytest.mark.parametrize(

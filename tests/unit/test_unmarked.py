@@ -42,6 +42,14 @@ def test_what_was_put_back_is_what_comes_again_and_what_is_settled_never(message
     assert messages.delivered("q", SOUP, False) == "new 1"
 
 
+def test_what_comes_again_without_its_flag_is_no_new_one(messages: UnmarkedMessages) -> None:
+    for mark in "ab":
+        messages.published(mark, "q", SOUP)
+    messages.delivered("q", SOUP, False)
+    messages.put_back("a", "q", SOUP)
+    assert [messages.delivered("q", SOUP, False) for _ in range(3)] == ["b", "a", "new 1"]
+
+
 def test_who_held_a_message_before_has_no_say_any_more(messages: UnmarkedMessages) -> None:
     messages.published("a", "q", SOUP)
     for holder in ("first", "second"):

@@ -68,7 +68,7 @@ def diagnose(environ: Mapping[str, str] = ENVIRON) -> list[Finding]:
         return [_url(environ)]
     running, state = _running(folders, environ)
     candidates = [found for found in (_docker(choice, environ), _node(choice, folders, environ)) if found]
-    return [*state, *candidates, _decision(choice, running, candidates)]
+    return [*state, *_unneeded(candidates), _decision(choice, running, candidates)]
 
 
 def try_node(environ: Mapping[str, str] = ENVIRON) -> Finding:
@@ -207,6 +207,15 @@ def _node(choice: BrokerChoice, folders: Folders, environ: Mapping[str, str]) ->
         "Install it, for example with `brew install rabbitmq` or your system's package manager.",
         works=False,
     )
+
+
+def _unneeded(candidates: list[Finding]) -> list[Finding]:
+    """Say of each source that does not work whether another one does, with which nothing need be done."""
+    works = next((found.name for found in candidates if found.works), None)
+    if works is None:
+        return candidates
+    mend = f"The course does without it: the {works} works."
+    return [found if found.works else replace(found, mend=mend) for found in candidates]
 
 
 def _decision(choice: BrokerChoice, running: Status | None, candidates: list[Finding]) -> Finding:

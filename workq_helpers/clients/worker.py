@@ -399,14 +399,21 @@ class Worker:
         return delivery
 
     def _crash(self, delivery: IncomingMessage, error: BaseException) -> None:
-        """Show the traceback and end, as a program would; the message stays unacknowledged."""
-        self._leaving = True
+        """Show the traceback and end, as a program would; the message stays unacknowledged.
+
+        Raises:
+            WorkerKilled: It was killed before: then its process would have been gone by now.
+        """
         # The first two frames are ours; the learner's callback begins at the third.
         shown = error.__traceback__
         for _ in range(2):
             shown = shown.tb_next if shown else None
-        self.console.write("".join(traceback.format_exception(type(error), error, shown)))
-        self._consumer.record("failed", delivery, f"{type(error).__name__}: {error}")
+        with self._consumer.lock:
+            if self._pace.killed:
+                raise WorkerKilled
+            self._leaving = True
+            self.console.write("".join(traceback.format_exception(type(error), error, shown)))
+            self._consumer.record("failed", delivery, f"{type(error).__name__}: {error}")
         self._cut("crashed")
 
     def _cut(self, state: str) -> None:

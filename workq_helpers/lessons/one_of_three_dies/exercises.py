@@ -26,9 +26,30 @@ __all__ = ["EXERCISES"]
 _QUEUE = "task_queue"
 #: Two of them are alike, for two guests want the same.
 _ORDERS = (*(f"Order {number}." for number in range(1, 20)), "Order 9.")
-#: The first node dies before it passes on this order, the third at once, when that is sent again, and the fourth before
-#: it passes on that confirm.
+#: The first node dies before it passes on this order, the third at once, when that is sent again. Nobody is there for a
+#: moment then. The fourth dies before it passes on that confirm.
 _DIES_BEFORE_ORDER, _DIES_BEFORE_CONFIRM = 6, 5
+
+
+class _Seen(NamedTuple):
+    """What became of an answer's call.
+
+    Attributes:
+        trouble: What it raised.
+        asked: Whether it asked for confirms, for each node to which it published.
+        reached: Whether it was let in, for each node.
+        turned_away: Whether it came when no node let anybody in.
+    """
+
+    trouble: BaseException | None
+    asked: Sequence[bool]
+    reached: Sequence[bool]
+    turned_away: bool
+
+    @property
+    def went_away(self) -> bool:
+        """Whether it did not come back to those that had turned it away."""
+        return self.turned_away and not any(self.reached[-2:])
 
 
 def _mend_the_clinging_publisher(trial: Trial, publish_all: Any) -> str:
@@ -37,32 +58,35 @@ def _mend_the_clinging_publisher(trial: Trial, publish_all: Any) -> str:
         connection.channel().queue_declare(queue=_QUEUE, durable=True, arguments={"x-queue-type": "quorum"})
     with _frail_nodes(trial) as (addresses, nodes):
         trouble = _call(publish_all, addresses, nodes)
-        asked = [bool(node.seen.get(ASK_FOR_CONFIRMS)) for node in nodes if node.seen.get(PUBLISH)]
-        reached = [bool(node.clients) for node in nodes]
+        seen = _Seen(
+            trouble,
+            asked=[bool(node.seen.get(ASK_FOR_CONFIRMS)) for node in nodes if node.seen.get(PUBLISH)],
+            reached=[bool(node.clients) for node in nodes],
+            turned_away=any(node.turned_away for node in nodes),
+        )
     found = _fetch_all(trial)
-    _say_what_is_wrong(trouble, asked, reached, found)
+    _say_what_is_wrong(seen, found)
     return (
-        f"Three of five nodes died under your function and one was down all the time, and each of {len(_ORDERS)} "
-        f"orders is in {_QUEUE}. It holds {found.total()}: an order whose confirm got lost is there twice."
+        f"Three of five nodes died under your function, one was down all the time, and for a moment none let it in. "
+        f"Each of {len(_ORDERS)} orders is in {_QUEUE}. It holds {found.total()}: an order whose confirm got lost is "
+        f"there twice."
     )
 
 
-def _say_what_is_wrong(
-    trouble: BaseException | None, asked: Sequence[bool], reached: Sequence[bool], found: Counter[str]
-) -> None:
-    if asked and not any(asked):
+def _say_what_is_wrong(seen: _Seen, found: Counter[str]) -> None:
+    if seen.asked and not any(seen.asked):
         raise CheckFailedError(
             "publish_all never asked for confirms, so it can't know which orders are safe. Call "
             "channel.confirm_delivery() on each new channel."
         )
-    if not all(asked):
+    if not all(seen.asked):
         raise CheckFailedError(
             "publish_all asked for confirms on its first channel, and published on another one where nothing is "
             "confirmed. Call channel.confirm_delivery() on each new channel."
         )
-    if trouble is not None:
-        raise CheckFailedError(_why_it_ended(trouble, reached))
-    if not any(reached):
+    if seen.trouble is not None:
+        raise CheckFailedError(_why_it_ended(seen.trouble, seen))
+    if not any(seen.reached):
         raise CheckFailedError("publish_all connected to none of its addresses. Hand the list to pika.")
     strange = next((body for body in found if body not in _ORDERS), None)
     if strange is not None:
@@ -71,10 +95,21 @@ def _say_what_is_wrong(
     missing = [order for order in wanted if order not in found]
     if not found:
         raise CheckFailedError(f"Nothing has come to {_QUEUE}. To which queue, and which exchange, does it publish?")
+    if missing and seen.went_away:
+        raise CheckFailedError(
+            f"'{missing[0]}' and all after it are missing: publish_all had tried each address and gave up. For a "
+            f"moment no node let it in, as when one is still coming up. Begin with the addresses anew, after a pause, "
+            f"until each order is confirmed."
+        )
     if missing and missing == list(wanted)[-len(missing) :]:
         raise CheckFailedError(
             f"'{missing[0]}' and all after it are missing: publish_all came back when the connection was lost. Go on "
             f"with what is left."
+        )
+    if len(missing) == 1 and seen.turned_away:
+        raise CheckFailedError(
+            f"'{missing[0]}' is missing: for a moment no node let publish_all in, and it went on with the next order. "
+            f"Begin with the addresses anew, after a pause, until this one is confirmed, too."
         )
     if missing:
         raise CheckFailedError(
@@ -95,15 +130,19 @@ def _say_what_is_wrong(
         )
 
 
-def _why_it_ended(trouble: BaseException, reached: Sequence[bool]) -> str:
+def _why_it_ended(trouble: BaseException, seen: _Seen) -> str:
     raised = f"publish_all raised {worded(trouble)}."
     if isinstance(trouble, pika.exceptions.ChannelWrongStateError | pika.exceptions.ConnectionWrongStateError):
         return f"{raised} It used a connection that was gone. Connect anew, and open another channel."
-    if isinstance(trouble, pika.exceptions.AMQPConnectionError):
-        again = sum(reached) > 1
-        where = (
-            "A node died when an order was sent again" if again else "A node died" if reached[0] else "A node was down"
+    if seen.went_away:
+        return (
+            f"For a moment no node let it in, and {raised} One may still be coming up: catch that, too, and begin with "
+            f"the addresses anew, after a pause."
         )
+    if isinstance(trouble, pika.exceptions.AMQPConnectionError):
+        again = sum(seen.reached) > 1
+        died = "A node died when an order was sent again" if again else "A node died"
+        where = died if any(seen.reached) else "A node was down"
         return f"{where}, and {raised} Catch what a lost connection raises{', each time' if again else ''}, and go on."
     if isinstance(trouble, pika.exceptions.AMQPError):
         return f"RabbitMQ had a complaint, and {raised} Another node would have it, too: mend what was asked for."
@@ -112,21 +151,19 @@ def _why_it_ended(trouble: BaseException, reached: Sequence[bool]) -> str:
 
 @contextlib.contextmanager
 def _frail_nodes(trial: Trial) -> Iterator[tuple[list[pika.ConnectionParameters], list[FrailNode]]]:
-    """Give five addresses of the trial's RabbitMQ: three die in the middle, one is down, the last one lives."""
+    """Give five addresses of the trial's RabbitMQ: three die in the middle, one is down, and the last two are late."""
     upstream = pika.URLParameters(str(trial.lesson.address))
     with contextlib.ExitStack() as stack:
-        nodes = []
-        for dies_at, count in (
-            (PUBLISH, _DIES_BEFORE_ORDER),
-            (None, 0),
-            (PUBLISH, 1),
-            (CONFIRM, _DIES_BEFORE_CONFIRM),
-            (None, 0),
-        ):
-            node = FrailNode((upstream.host, upstream.port), dies_at, count)
-            stack.callback(node.close)
-            nodes.append(node)
-        nodes[1].die()
+
+        def node(*dies: Any, comes_after: Sequence[FrailNode] = ()) -> FrailNode:
+            made = FrailNode((upstream.host, upstream.port), *dies, comes_after=comes_after)
+            stack.callback(made.close)
+            return made
+
+        first, down, third = node(PUBLISH, _DIES_BEFORE_ORDER), node(), node(PUBLISH, 1)
+        fourth, fifth = (node(*dies, comes_after=(first, third)) for dies in ((CONFIRM, _DIES_BEFORE_CONFIRM), ()))
+        down.die()
+        nodes = [first, down, third, fourth, fifth]
         yield [_address(upstream, node.port) for node in nodes], nodes
 
 
@@ -156,7 +193,7 @@ def _call(
             list(_ORDERS),
             name="publish_all",
             give_up=give_up,
-            progress=lambda: [node.seen.get(PUBLISH) for node in nodes],
+            progress=lambda: [(node.seen.get(PUBLISH), node.turned_away) for node in nodes],
         )
     except CheckFailedError:
         raise

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from workq_helpers.broker.ports import LOOPBACK
 
@@ -27,20 +27,31 @@ class FrailNode:
         upstream: The address that it leads to.
         dies_at: The method in front of which it dies: that one is not passed on; ``None`` for one that lives.
         count: The how manieth of them.
+        comes_after: It is still coming up, and turns its clients away, until these have died and one client more came.
     """
 
-    def __init__(self, upstream: tuple[str, int], dies_at: tuple[int, int] | None = None, count: int = 0) -> None:
-        #: How often each method was passed on.
+    def __init__(
+        self,
+        upstream: tuple[str, int],
+        dies_at: tuple[int, int] | None = None,
+        count: int = 0,
+        *,
+        comes_after: Sequence[FrailNode] = (),
+    ) -> None:
+        #: How often each method came.
         self.seen: dict[tuple[int, int], int] = {}
-        #: How many clients came.
+        #: How many clients it has let in.
         self.clients = 0
+        #: Whether it has turned one away for the last time.
+        self.turned_away = False
+        self.dead = False
+        self._comes_after = comes_after
         self._upstream = upstream
         self._dies_at = dies_at
         self._count = count
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
-        self._dead = False
         self._listener = socket.create_server((LOOPBACK, 0))
         self.port = int(self._listener.getsockname()[1])
         self._start(self._accept)
@@ -48,7 +59,7 @@ class FrailNode:
     def die(self) -> None:
         """End every connection, and let nobody in any more; any thread may call this."""
         with self._lock:
-            self._dead = True
+            self.dead = True
             for each in (self._listener, *self._sockets):
                 with contextlib.suppress(OSError):
                     each.shutdown(socket.SHUT_RDWR)
@@ -73,9 +84,12 @@ class FrailNode:
                 client, _ = self._listener.accept()
                 with self._lock:
                     self._sockets.append(client)
-                    if self._dead:
+                    if self.dead:
                         client.shutdown(socket.SHUT_RDWR)
                         return
+                    if not self._is_up():
+                        client.shutdown(socket.SHUT_RDWR)
+                        continue
                     self.clients += 1
                 broker = socket.create_connection(self._upstream, timeout=10)
                 broker.settimeout(None)
@@ -83,6 +97,12 @@ class FrailNode:
                     self._sockets.append(broker)
                 self._start(self._pass_on, client, broker, _PROTOCOL_HEADER_LENGTH)
                 self._start(self._pass_on, broker, client, 0)
+
+    def _is_up(self) -> bool:
+        if self.turned_away or not self._comes_after:
+            return True
+        self.turned_away = all(node.dead for node in self._comes_after)
+        return False
 
     def _pass_on(self, source: socket.socket, target: socket.socket, unframed: int) -> None:
         try:
@@ -107,10 +127,10 @@ class FrailNode:
             return True
         method = _METHOD.unpack_from(frame, _HEAD.size)
         with self._lock:
-            if self._dead or (method == self._dies_at and self.seen.get(method, 0) + 1 >= self._count):
+            if self.dead:
                 return False
             self.seen[method] = self.seen.get(method, 0) + 1
-        return True
+            return method != self._dies_at or self.seen[method] < self._count
 
 
 def _frames(read: Callable[[int], bytes]) -> Iterator[bytes]:
