@@ -45,9 +45,9 @@ FOLDERS = "tests/notebooks tests/broker tests/security tests/chaos tests/unit"  
 ALL = "not text and not alone"
 ONCE = "not text and not alone and not nightly"
 DOCKER = f"{ONCE} and (root or not machine)"  # the ordinary user has the others
-LOWEST = "(dependencies or rabbitmq or lessons or smoke) and not nightly"
+LOWEST = "(dependencies or rabbitmq or lessons or smoke) and not nightly and not pinned"
 #: RabbitMQ 4.0 stands between those of the other parts: the gate runs the lessons on it, the night everything.
-USER = "(dependencies or lessons or machine or smoke) and not nightly and not root"
+USER = "(dependencies or lessons or machine or smoke) and not nightly and not pinned and not root"
 
 
 class Part(NamedTuple):

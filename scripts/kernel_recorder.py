@@ -24,6 +24,9 @@ DEEDS = frozenset(
     {"published", "starting", "stopping", "killed", "frozen", "thawed", "purged", "deleted", "broker"} | NODE_DEEDS
 )
 
+#: Where the lesson is about nodes, it is what is done to them that counts.
+SENT = frozenset({"published"} | NODE_DEEDS)
+
 #: How long a learner's play may take, in seconds.
 PLAY_SECONDS = 60.0
 
@@ -93,10 +96,7 @@ class _Recorder:
                 "begin_seconds": round(seconds, 3),
                 "end_seconds": 0.0 if lesson is None else round(lesson.log.seconds(), 3),
                 "deed": not DEEDS.isdisjoint(did),
-                # Where the lesson is about nodes, what is done to them; else what is seen of them once they are open.
-                "sent": "published" in did
-                or not NODE_DEEDS.isdisjoint(did)
-                or ("cluster" in did and experiment == self._experiment),
+                "sent": not SENT.isdisjoint(did),
                 "stage": is_stage,
             }
         )

@@ -7,7 +7,6 @@ what answers a question is there, but folded away: outputs after a prediction, h
 from __future__ import annotations
 
 import html
-import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -128,7 +127,7 @@ def _stages(notebook: nbformat.NotebookNode, recording: Recording) -> dict[str, 
         if cell.id == home:
             opened = True
             run = recording.runs[facts.experiment]
-            below[cell.id] = stage(facts.experiment, run, max(facts.begin_seconds, _seconds_of_nodes(run)))
+            below[cell.id] = stage(facts.experiment, run, facts.begin_seconds)
         elif home is not None and opened and (facts.deed or facts.stage) and _is_after(notebook, cell.id, home):
             below[cell.id] = (
                 f'<p class="course-moment"><a href="#{_place(facts.experiment)}" '
@@ -136,12 +135,6 @@ def _stages(notebook: nbformat.NotebookNode, recording: Recording) -> dict[str, 
                 "</a></p>"
             )
     return below
-
-
-def _seconds_of_nodes(run: SavedRun) -> float:
-    """Return when a run of nodes shows them for the first time, which is when its cell looks at them; else 0."""
-    first = next((moment.seconds for moment in run.moments if moment.shown["cluster"] is not None), 0.0)
-    return math.ceil(first * 1000) / 1000  # not before it
 
 
 def _homes(notebook: nbformat.NotebookNode, recording: Recording) -> dict[str, str]:

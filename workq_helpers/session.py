@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import pika.exceptions
 
@@ -45,7 +45,7 @@ from workq_helpers.waiting import wait_until
 if TYPE_CHECKING:
     from workq_helpers.rabbitmq.management import QueueCounts
 
-__all__ = ["Session"]
+__all__ = ["Nodes", "Session"]
 
 #: How long workers may take to begin to consume, in seconds.
 _START_TIMEOUT_SECONDS = 60.0
@@ -64,6 +64,22 @@ _REQUEUE_SECONDS = 10.0
 
 _open_sessions: dict[str, Session] = {}
 _opening = threading.RLock()
+
+
+class Nodes(Protocol):
+    """The nodes of a cluster beside the broker.
+
+    Attributes:
+        why_not: Why none of them can be killed and started; ``""`` where they can.
+    """
+
+    why_not: str
+
+    def kill(self, name: str) -> None:
+        """Kill a node."""
+
+    def start(self, name: str) -> None:
+        """Start a node that is down."""
 
 
 class Session:
@@ -94,6 +110,10 @@ class Session:
             #: Everything that happened, in order.
             self.log = EventLog()
             self.experiments = Experiments(self.log)
+            #: The nodes of a cluster beside the broker, where the lesson has opened some.
+            self.nodes: Nodes | None = None
+            #: Whether a cell has shown its stage.
+            self.is_shown = False
             self._book = Book(self.log)
             self._ledger = Ledger()
             self._ledger_lock = threading.Lock()

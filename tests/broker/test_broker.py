@@ -115,6 +115,7 @@ def test_an_address_that_does_not_work(broker: Broker, given: dict[str, Any], ki
     assert broker.endpoint.password not in str(raised.value)
 
 
+@pytest.mark.nightly  # in the gate the course's own broker is restarted elsewhere, in test_url_broker.py
 def test_waiting_for_a_restart_that_happens_elsewhere(broker: Broker) -> None:
     with find_broker(quiet, named(broker)) as given:
         restart = threading.Thread(target=broker.restart)

@@ -124,6 +124,7 @@ def test_each_gets_a_user_virtual_hosts_permissions_and_limits(two: tuple[Access
     assert limits["value"] == {"max-connections": 20, "max-channels": 40}
 
 
+@pytest.mark.pinned
 def test_a_second_run_keeps_addresses_and_takes_newcomers_in(
     classroom: Classroom, file: TeachersFile, two: tuple[Access, Access]
 ) -> None:
@@ -137,6 +138,7 @@ def test_a_second_run_keeps_addresses_and_takes_newcomers_in(
             pass
 
 
+@pytest.mark.pinned
 def test_a_run_that_was_interrupted_is_repeated(
     classroom: Classroom, file: TeachersFile, monkeypatch: pytest.MonkeyPatch, api: httpx.Client
 ) -> None:
@@ -153,6 +155,7 @@ def test_a_run_that_was_interrupted_is_repeated(
         pass
 
 
+@pytest.mark.pinned
 def test_users_are_named_after_learners_where_no_other_can_read_it(broker: Broker, classroom: Classroom) -> None:
     users = [access.user for access in classroom.create([ADA, LEI], SMALL).new]
     if broker.features.private_limits:
@@ -161,6 +164,7 @@ def test_users_are_named_after_learners_where_no_other_can_read_it(broker: Broke
         assert all(re.fullmatch(r"learner-[0-9a-f]{8}", user) for user in users)
 
 
+@pytest.mark.pinned
 def test_two_who_would_have_one_name_get_two(classroom: Classroom, named: None) -> None:
     created = classroom.create([Learner("Zoë"), Learner("Zoe")], SMALL)
     assert [access.user for access in created.new] == ["zoe", "zoe-2"]
@@ -188,6 +192,7 @@ def test_what_is_not_of_the_class_is_never_touched(
             api.delete(path)
 
 
+@pytest.mark.pinned
 def test_without_the_file_nobody_is_made_twice(
     two: tuple[Access, Access], broker: Broker, api: httpx.Client, tmp_path: Path
 ) -> None:
@@ -205,12 +210,14 @@ def test_without_the_file_nobody_is_made_twice(
             pass
 
 
+@pytest.mark.pinned
 def test_a_file_of_another_broker_is_refused(classroom: Classroom, file: TeachersFile) -> None:
     file.write([Access("Ada", "ada", "ada", "amqp://ada:made-up@elsewhere:5672/ada", "")])
     with pytest.raises(InvalidArgumentError, match=r"is of a class at elsewhere:5672, and this broker is at"):
         classroom.create([ADA], SMALL)
 
 
+@pytest.mark.pinned
 def test_status_counts_what_is_open_and_says_what_is_missing(
     classroom: Classroom, two: tuple[Access, Access], api: httpx.Client, poll_for: Any
 ) -> None:
@@ -230,6 +237,7 @@ def test_status_counts_what_is_open_and_says_what_is_missing(
     assert [presence.missing for presence in classroom.status()] == ["", ""]
 
 
+@pytest.mark.pinned
 def test_reset_empties_what_one_learner_has(
     classroom: Classroom, two: tuple[Access, Access], api: httpx.Client
 ) -> None:
@@ -381,6 +389,7 @@ def test_lessons_of_one_learner_have_a_virtual_host_each(two: tuple[Access, Acce
             assert set(next_one.queue_counts()) == {"hello"}
 
 
+@pytest.mark.pinned
 def test_a_kernel_that_is_killed_lets_go_of_its_virtual_host(two: tuple[Access, Access], poll_for: Any) -> None:
     ada, _ = two
     program = (
@@ -467,6 +476,7 @@ def what_failed(said: str) -> str:
     return "; ".join(lines[:4]) + f"\n{said}"
 
 
+@pytest.mark.nightly  # in the gate a lesson runs on a broker of others, in tests/anywhere
 @pytest.mark.once
 @pytest.mark.timeout(300)
 def test_notebooks_need_nothing_but_the_address(classroom: Classroom, tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ def test_nothing_is_left_when_make_is_killed(lab: Lab) -> None:
     assert_gone(lab.jupyterlab, lab.kernel)
 
 
+@pytest.mark.nightly
 def test_nothing_is_left_when_jupyterlab_is_killed(lab: Lab) -> None:
     lab.jupyterlab.kill()
     assert_gone(lab.jupyterlab, lab.kernel)

@@ -223,6 +223,7 @@ def test_a_port_that_is_free_again_when_the_node_has_ended_counts_as_a_clash(
     test_one_clash_of_ports_is_survived(installation, home, monkeypatch, DISTRIBUTION)
 
 
+@pytest.mark.nightly
 def test_a_lasting_clash_of_ports_has_its_own_error(
     installation: Installation, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

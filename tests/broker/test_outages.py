@@ -193,6 +193,7 @@ def test_what_is_published_during_an_alarm_is_not_said_to_be_in_its_queue(
         assert [message.task for message in lesson.ledger().waiting("hello", 3)] == ["before", "during", "later"]
 
 
+@pytest.mark.pinned
 def test_a_publisher_with_confirms_waits_for_the_end_of_an_alarm(
     restartable: Broker, lesson: Lesson, poll_for: Callable[..., None]
 ) -> None:
@@ -206,6 +207,7 @@ def test_a_publisher_with_confirms_waits_for_the_end_of_an_alarm(
     assert lesson.ledger().unseen("hello") == 0
 
 
+@pytest.mark.pinned
 def test_a_worker_that_an_alarm_holds_up_can_be_killed_and_knows_nothing_of_its_acks(
     restartable: Broker, lesson: Lesson, poll_for: Callable[..., None]
 ) -> None:
@@ -273,6 +275,7 @@ def test_an_ack_that_an_alarm_holds_up_is_not_said_to_have_arrived(
         assert lesson.queue_counts()["hello"][:2] == (1, 0)
 
 
+@pytest.mark.pinned
 def test_what_an_alarm_holds_up_ends_with_a_sentence(
     restartable: Broker, lesson: Lesson, poll_for: Callable[..., None]
 ) -> None:

@@ -123,7 +123,7 @@ def test_what_a_killed_worker_had_in_hand_goes_to_the_other(lesson: Lesson) -> N
     assert not any("Done" in line for line in first.console.lines)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.nightly), signal.SIGTERM])
 def test_a_worker_that_is_asked_to_leave_does_its_task_first(lesson: Lesson, number: signal.Signals) -> None:
     worker = lesson.start_program(WORKER)
     send(lesson, "Roast" + 20 * ".")

@@ -18,6 +18,10 @@ def test_the_broker_is_asked_again_and_again(lesson: Lesson, poll_for: Callable[
     watch.stop()
     known = len(watch.counted)
     assert known >= 2
+    (axes,) = watch.picture().figure.axes
+    published = next(event.seconds for event in lesson.log if event.kind == "published")
+    dots = axes.lines[0].get_xdata()  # on the time of the bands, however long the queue had been empty before
+    assert dots[-1] == pytest.approx(watch.counted[known - 1].seconds - published)
     words = repr(watch)
     assert "in the end 2 ready and 0 unacknowledged. The broker's own counts: at most 2 ready;" in words
     assert watch._repr_mimebundle_()["text/plain"] == words
@@ -33,6 +37,7 @@ def test_what_the_log_can_not_see_the_dots_show(lesson: Lesson, poll_for: Callab
     watch.stop()
     assert "in the end 6 ready" in repr(watch)
     assert "when it was asked last, 2 ready and 0 unacknowledged." in repr(watch)
+    lesson.take_stock()  # as the stage does in the background
     beside = counts_beside(lesson).loc["rail"]
     assert (beside["ready_broker"], beside["ready_log"]) == (2, 6)
 

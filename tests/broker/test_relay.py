@@ -119,6 +119,7 @@ def test_what_a_killed_program_held_is_seen_to_go_to_another(lesson: Lesson, pol
     assert (message.place, message.worker, message.deliveries) == ("in hand", "worker.py 2", 2)
 
 
+@pytest.mark.pinned
 @pytest.mark.parametrize(("code", "end"), [("os._exit(0)", "stopped"), ("os._exit(3)", "crashed")])
 def test_how_a_program_ended_is_told_by_its_process(
     lesson: Lesson, tmp_path: Path, poll_for: Poll, code: str, end: str
@@ -233,6 +234,7 @@ def test_a_killed_program_is_gone_for_rabbitmq_at_once(lesson: Lesson) -> None:
     assert found[0].redelivered
 
 
+@pytest.mark.pinned
 def test_the_lesson_kills_a_program_by_the_name_on_its_card(lesson: Lesson, poll_for: Poll) -> None:
     worker = lesson.start_program(WORKER)
     worker.wait_for("Waiting")
@@ -253,6 +255,7 @@ def test_the_lesson_kills_a_program_by_the_name_on_its_card(lesson: Lesson, poll
 # -- anybody else's
 
 
+@pytest.mark.pinned
 def test_a_connection_is_called_by_its_name_or_by_its_library(lesson: Lesson) -> None:
     with (
         connected(lesson.address, connection_name="soup kitchen") as named,
@@ -304,6 +307,7 @@ def test_a_consumer_that_asks_for_no_answer_is_seen(lesson: Lesson, poll_for: Po
     assert [event.queue for event in events(lesson, "connected")] == ["", "hello"]
 
 
+@pytest.mark.pinned
 def test_equal_tasks_are_counted_right(lesson: Lesson) -> None:
     publish(lesson, *["same"] * 5)
     with connected(lesson.address, connection_name="eater") as connection:
@@ -320,6 +324,7 @@ def test_equal_tasks_are_counted_right(lesson: Lesson) -> None:
     assert sorted(message.place for message in lesson.ledger()) == ["done", "done", "done", "waiting", "waiting"]
 
 
+@pytest.mark.pinned
 def test_a_program_and_the_lessons_own_worker_share_a_queue(lesson: Lesson, work_and_ack: Any, poll_for: Poll) -> None:
     publish(lesson, "to the worker")
     lesson.start_worker(work_and_ack, "hello")
@@ -389,6 +394,7 @@ def test_a_server_named_consumer_on_a_server_named_queue_is_known(lesson: Lesson
 # -- the wire
 
 
+@pytest.mark.pinned
 def test_twenty_megabytes_pass_unchanged(lesson: Lesson, poll_for: Poll) -> None:
     body = os.urandom(10_000_000) * 2 if lesson.broker.version.major < 4 else os.urandom(15_000_000)
     with connected(lesson.address, connection_name="mover") as connection:
@@ -410,6 +416,7 @@ def test_a_body_that_rabbitmq_refuses_is_refused_through_the_relay_too(lesson: L
     assert [message.place for message in lesson.ledger()] == ["refused"]
 
 
+@pytest.mark.pinned
 def test_a_client_that_does_not_read_is_not_read_for(lesson: Lesson, poll_for: Poll) -> None:
     publish(lesson, *(f"{number} " + "x" * 1_000_000 for number in range(40)))
     with raw_client(lesson, receive_buffer=4096) as client:
@@ -423,6 +430,7 @@ def test_a_client_that_does_not_read_is_not_read_for(lesson: Lesson, poll_for: P
     assert seen < 30
 
 
+@pytest.mark.pinned
 def test_what_is_no_amqp_passes_as_well(lesson: Lesson, poll_for: Poll) -> None:
     parameters = pika.URLParameters(lesson.address)
     with socket.create_connection((parameters.host, parameters.port), 30) as client:
@@ -435,6 +443,7 @@ def test_what_is_no_amqp_passes_as_well(lesson: Lesson, poll_for: Poll) -> None:
     )
 
 
+@pytest.mark.pinned
 def test_bytes_that_can_not_be_read_end_what_is_known_and_nothing_else(lesson: Lesson, poll_for: Poll) -> None:
     publish(lesson, "soup")
     with raw_client(lesson) as client:
@@ -446,6 +455,7 @@ def test_bytes_that_can_not_be_read_end_what_is_known_and_nothing_else(lesson: L
     assert fates(lesson) == {"soup": "unknown"}
 
 
+@pytest.mark.pinned
 def test_heartbeats_are_the_clients_own(lesson: Lesson) -> None:
     with connected(f"{lesson.address}?heartbeat=1", connection_name="sleeper") as connection:
         channel = connection.channel()
@@ -487,10 +497,12 @@ def relay_to_nobody() -> Iterator[Relay]:
     relay.close()
 
 
+@pytest.mark.pinned
 def test_where_there_is_no_broker_a_connection_is_reset(relay_to_nobody: Relay) -> None:
     assert hangs_up(relay_to_nobody.endpoint().port)
 
 
+@pytest.mark.pinned
 def test_where_there_is_no_broker_a_client_can_finish_connecting(relay_to_nobody: Relay) -> None:
     """pika raises a bare ValueError where it is reset before it has looked at its new connection."""
     port = relay_to_nobody.endpoint().port
@@ -505,6 +517,7 @@ def test_where_there_is_no_broker_a_client_can_finish_connecting(relay_to_nobody
             pika.BlockingConnection(pika.ConnectionParameters("127.0.0.1", port))
 
 
+@pytest.mark.pinned
 def test_where_there_is_no_broker_who_says_nothing_can_leave(relay_to_nobody: Relay) -> None:
     with socket.create_connection(("127.0.0.1", relay_to_nobody.endpoint().port), 30) as client:
         client.shutdown(socket.SHUT_WR)
@@ -542,12 +555,14 @@ def reading_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("asyncio.selector_events._SelectorTransport._add_reader", add_reader)
 
 
+@pytest.mark.pinned
 @pytest.mark.usefixtures("reading_at_once")
 def test_what_a_program_says_at_once_reaches_the_broker(lesson: Lesson) -> None:
     with spoken_at_once(lesson._running_relay()) as client:
         assert client.recv(1) == b"\x01"  # Connection.Start
 
 
+@pytest.mark.pinned
 @pytest.mark.usefixtures("reading_at_once")
 def test_who_leaves_at_once_leaves_nothing_behind(lesson: Lesson, poll_for: Poll) -> None:
     relay = lesson._running_relay()
@@ -559,12 +574,14 @@ def test_who_leaves_at_once_leaves_nothing_behind(lesson: Lesson, poll_for: Poll
     poll_for(lambda: not relay._links)
 
 
+@pytest.mark.pinned
 @pytest.mark.usefixtures("reading_at_once")
 def test_what_is_said_at_once_where_there_is_no_broker_ends_in_a_reset(relay_to_nobody: Relay) -> None:
     with spoken_at_once(relay_to_nobody) as client, pytest.raises(ConnectionResetError):
         client.recv(1)
 
 
+@pytest.mark.pinned
 def test_a_broker_with_tls_is_spoken_to_with_tls(endpoint: Endpoint, tmp_path: Path) -> None:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
@@ -599,12 +616,14 @@ def test_a_broker_with_tls_is_spoken_to_with_tls(endpoint: Endpoint, tmp_path: P
     assert [event.kind for event in log if event.kind in ("published", "delivered")] == ["published", "delivered"]
 
 
+@pytest.mark.pinned
 def test_the_address_shows_no_password_by_itself(lesson: Lesson) -> None:
     password = lesson.broker.endpoint.password
     assert password in str(lesson.address)
     assert password not in repr(lesson.address)
 
 
+@pytest.mark.pinned
 def test_nothing_listens_before_it_is_asked_for_and_nothing_after(lesson: Lesson, broker: Broker) -> None:
     assert not any(thread.name == "relay" for thread in threading.enumerate())
     with Lesson("brief", broker) as brief:

@@ -38,6 +38,7 @@ from workq_helpers.rabbitmq.connecting import accepts
 pytestmark = pytest.mark.machine
 
 IN_DOCKER = pytest.param("docker", marks=pytest.mark.root)
+AS_A_NODE_AT_NIGHT = pytest.param("node", marks=pytest.mark.nightly)
 
 PollFor = Callable[..., None]
 
@@ -189,7 +190,7 @@ def test_users_sweep_where_supervisor_and_sweeper_were_killed(environ: dict[str,
         poll_for(is_gone(environ))
 
 
-@pytest.mark.parametrize("source", ["node", IN_DOCKER])
+@pytest.mark.parametrize("source", [AS_A_NODE_AT_NIGHT, IN_DOCKER])
 def test_a_supervisor_that_hangs_costs_seconds_and_a_sentence(
     source: str, poll_for: PollFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,7 +317,7 @@ def test_a_container_that_comes_when_nobody_waits_for_it_any_more_goes(
         poll_for(is_gone(environ))
 
 
-@pytest.mark.parametrize("source", ["node", IN_DOCKER])
+@pytest.mark.parametrize("source", [AS_A_NODE_AT_NIGHT, IN_DOCKER])
 def test_a_broker_whose_runtime_folder_can_not_be_used_any_more_ends_nevertheless(
     source: str, poll_for: PollFor
 ) -> None:

@@ -55,6 +55,7 @@ def test_no_confirmed_message_is_lost_in_a_crash(restartable: Broker, lesson: Le
     assert survivors(lesson).reset_index().to_numpy().tolist() == [["hello", 3_000, 3_000, 3_000, 0]]
 
 
+@pytest.mark.pinned
 @pytest.mark.parametrize(
     ("deed", "first"), [(Broker.restart, "RabbitMQ is told to stop."), (Broker.crash, "RabbitMQ is killed.")]
 )

@@ -131,6 +131,7 @@ def test_it_says_what_to_type_and_waits_for_it(
     assert not typing
 
 
+@pytest.mark.nightly
 @pytest.mark.once
 def test_a_restart_before_it_was_asked_for_does_not_count(
     by_hand: Broker, broker: Broker, monkeypatch: pytest.MonkeyPatch

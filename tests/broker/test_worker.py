@@ -44,6 +44,7 @@ def test_two_workers_take_turns(lesson: Lesson, work_and_ack: Any) -> None:
     assert taken == {"worker-1": ["0", "2", "4"], "worker-2": ["1", "3", "5"]}
 
 
+@pytest.mark.pinned
 def test_what_a_worker_prints_goes_to_its_own_console(
     lesson: Lesson, work_and_ack: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -364,6 +365,7 @@ def test_a_message_published_elsewhere_is_known_again_when_redelivered(lesson: L
     assert (first.redelivered, again.redelivered) == (False, True)
 
 
+@pytest.mark.pinned
 def test_fifty_workers_start_in_the_order_of_their_names(lesson: Lesson, work_and_ack: Any) -> None:
     lesson.start_workers(50, work_and_ack, "hello")
     connected = [event.actor for event in events(lesson, "connected")]
@@ -372,6 +374,7 @@ def test_fifty_workers_start_in_the_order_of_their_names(lesson: Lesson, work_an
     assert {worker.state for worker in lesson.workers} == {"stopped"}
 
 
+@pytest.mark.pinned
 @pytest.mark.parametrize("callback", [lambda ch, method, properties: None, "no function", 5])
 def test_a_callback_with_the_wrong_signature(lesson: Lesson, callback: Any) -> None:
     with pytest.raises(CallbackSignatureError, match=r"def callback\(ch, method, properties, body\)"):
@@ -379,6 +382,7 @@ def test_a_callback_with_the_wrong_signature(lesson: Lesson, callback: Any) -> N
     assert lesson.workers == []
 
 
+@pytest.mark.pinned
 @pytest.mark.parametrize("prefetch_count", [-1, 65_536, 1.5, "one", True])
 def test_a_prefetch_count_that_makes_no_sense(lesson: Lesson, work_and_ack: Any, prefetch_count: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=r"prefetch_count is .* whole number from 1 to 65535"):
@@ -423,6 +427,7 @@ def _raise_on_the_way_out(ch: Any, method: Any, properties: Any, body: bytes) ->
         raise ZeroDivisionError
 
 
+@pytest.mark.pinned
 @pytest.mark.parametrize(
     ("callback", "count"), [(_spin, 5), (_sleep_at_its_pace, 25), (_ack_at_once, 25), (_raise_on_the_way_out, 5)]
 )
@@ -477,6 +482,7 @@ def raised_by(function: Callable[[Any], None], channel: Any) -> Exception:
     raise AssertionError("pika took it")
 
 
+@pytest.mark.pinned
 @pytest.mark.parametrize("slow", [False, True], ids=["quick", "slow"])
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_pika_refuses_is_refused_in_the_callback_by_the_same_exception(
@@ -513,6 +519,7 @@ def test_what_pika_refuses_is_refused_in_the_callback_by_the_same_exception(
     assert {message.task: message.place for message in lesson.ledger()} == {"first": "waiting", "second": "waiting"}
 
 
+@pytest.mark.pinned
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
 def test_what_escapes_the_thread_that_does_the_io_ends_the_worker(
     lesson: Lesson, poll_for: Any, monkeypatch: pytest.MonkeyPatch, busy: bool
@@ -541,6 +548,7 @@ def test_what_escapes_the_thread_that_does_the_io_ends_the_worker(
     gate.set()
 
 
+@pytest.mark.pinned
 def test_kill_waits_for_nobody(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
     worker = lesson.start_worker(lambda *_: None, "hello")
     monkeypatch.setattr(worker._consumer, "connection_closed", lambda reason: None)  # nobody looks after it

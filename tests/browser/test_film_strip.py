@@ -96,6 +96,7 @@ class Learner:
         self.notebook.resize(*WINDOW)
 
 
+@pytest.mark.nightly
 @THEMES
 def test_lesson_00_begins_on_the_stage(lab: Lab, theme: str) -> None:
     learner = Learner(lab, "00_start_here", theme, SLOW_SECONDS_PER_DOT)
@@ -134,6 +135,7 @@ def test_lesson_01_asks_shows_and_compares(lab: Lab, theme: str) -> None:
     learner.photograph("08-a-timeline")
 
 
+@pytest.mark.nightly
 @THEMES
 def test_lesson_02_kills_a_worker_at_work(lab: Lab, theme: str) -> None:
     learner = Learner(lab, "02_acknowledgments", theme)

@@ -93,6 +93,7 @@ class Keyboard:
         assert self.active() == went_on
 
 
+@pytest.mark.nightly  # the gate has the stage, and the forms, by keyboard alone
 @pytest.mark.timeout(300)
 def test_the_keyboard_alone_leads_through_the_experiments(lab: Lab) -> None:
     notebook = lab.open(lab.copy(LESSON))

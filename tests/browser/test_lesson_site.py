@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(330)  # the site is made once, for all of them
 
 
-@pytest.fixture(params=["light", "narrow", pytest.param("dark", marks=pytest.mark.nightly)])
+@pytest.fixture(params=["narrow", *(pytest.param(look, marks=pytest.mark.nightly) for look in ("light", "dark"))])
 def look(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

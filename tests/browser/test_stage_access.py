@@ -153,7 +153,7 @@ def test_the_table_shows_the_counts(lab: Lab) -> None:
     stage.screenshot("stage-table")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.nightly)])
 def test_it_fits_a_narrow_page(lab: Lab, theme: str) -> None:
     stage = open_stage(lab, before_stage=TWO_WORKERS, beside=False)
     stage.notebook.resize(740, 1400)
@@ -200,7 +200,7 @@ def test_tables_break_no_word_on_a_narrow_page(lab: Lab) -> None:
     stage.screenshot("stage-narrow-table")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.nightly)])
 def test_forced_colors_hide_nothing(lab: Lab, scheme: Literal["light", "dark"]) -> None:
     stage = open_stage(lab, before_stage=TWO_WORKERS, beside=False)
     stage.page.emulate_media(forced_colors="active", color_scheme=scheme)
@@ -244,7 +244,7 @@ def colors_across(bar: Locator) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return left, right  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+@pytest.mark.parametrize("motion", ["reduce", pytest.param("no-preference", marks=pytest.mark.nightly)])
 def test_nothing_moves_for_who_wants_no_movement(lab: Lab, motion: Literal["reduce", "no-preference"]) -> None:
     stage = open_stage(lab, seconds_per_dot=0.2, before_stage=TWO_WORKERS)
     stage.page.emulate_media(reduced_motion=motion)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser.lab import Lab
@@ -30,7 +29,6 @@ with lesson.connect() as connection:
 """
 
 
-@pytest.mark.smoke
 def test_a_persistent_message_in_a_durable_queue_outlives_a_restart(lab: Lab, broker: Broker) -> None:
     need(broker.ours, "only a broker of the course's own is restarted")
     stage = open_stage(lab, before_stage=WORKER_AND_STORE)

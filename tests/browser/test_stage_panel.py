@@ -65,6 +65,7 @@ def test_a_panel_that_was_closed_leaves_the_stage_in_its_cell_with_a_way_back(la
     works(stage)
 
 
+@pytest.mark.nightly
 def test_a_reloaded_page_has_the_stage_beside_the_notebook_again(lab: Lab) -> None:
     stage = open_stage(lab)
     stage.notebook.save()
@@ -106,7 +107,9 @@ def saved(stage: Stage) -> str:
     return (stage.notebook.server.root / stage.notebook.path).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("beside", [True, False], ids=["beside", "below"])
+@pytest.mark.parametrize(
+    "beside", [pytest.param(True, id="beside"), pytest.param(False, id="below", marks=pytest.mark.nightly)]
+)
 def test_ctrl_s_on_the_stage_saves_the_notebook(lab: Lab, beside: bool) -> None:
     stage = open_stage(lab, beside=beside)
     stage.notebook.set_source(2, "# to be kept")
@@ -159,7 +162,7 @@ def start(workers: int, waiting: int) -> str:
     )
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.nightly)])
 def test_two_busy_workers_and_a_queue_of_ten_fit_without_scrolling(lab: Lab, theme: str) -> None:
     stage = open_stage(lab, seconds_per_dot=60, before_stage=start(2, 10))
     stage.notebook.resize(*WINDOW)
@@ -191,7 +194,7 @@ def test_two_busy_workers_and_a_queue_of_ten_fit_without_scrolling(lab: Lab, the
         stage.notebook.script("() => jupyterapp.shell.collapseLeft()")
 
 
-@pytest.mark.parametrize("workers", [9, 50])
+@pytest.mark.parametrize("workers", [pytest.param(9, marks=pytest.mark.nightly), 50])
 def test_many_workers_and_their_queue_are_seen_together(lab: Lab, workers: int) -> None:
     stage = open_stage(lab, seconds_per_dot=60, before_stage=start(workers, 10))
     stage.notebook.resize(*WINDOW)

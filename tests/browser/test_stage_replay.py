@@ -95,7 +95,7 @@ def test_a_replay_plays_to_its_end(done: Stage) -> None:
     expect(done.root).to_have_attribute("data-mode", "live")
 
 
-@pytest.mark.parametrize("beside", [True, False])
+@pytest.mark.parametrize("beside", [True, pytest.param(False, marks=pytest.mark.nightly)])
 def test_a_run_is_saved_beside_the_notebook_and_plays_in_a_browser(done: Stage, beside: bool) -> None:
     put(done, beside)
     done.root.locator(".workq-save > summary").click()

@@ -17,7 +17,6 @@ AUTO_ACK_WORKER = 'worker = lesson.start_worker(callback_without_ack, queue="hel
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
-@pytest.mark.smoke
 def test_a_task_is_sent_by_keyboard_and_seen_to_its_end(lab: Lab) -> None:
     stage = open_stage(lab, seconds_per_dot=0.3, before_stage=ONE_WORKER)
     stage.record()

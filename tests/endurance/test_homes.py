@@ -33,7 +33,10 @@ def first_cell(at: Home) -> str:
 
 @pytest.mark.parametrize(
     ("kind", "number", "mend"),
-    [("read-only", errno.EROFS, "workq course copy"), ("full", errno.ENOSPC, "Free some room")],
+    [
+        ("read-only", errno.EROFS, "workq course copy"),
+        pytest.param("full", errno.ENOSPC, "Free some room", marks=pytest.mark.nightly),
+    ],
 )
 def test_the_lessons_open_and_run_where_nothing_can_be_kept(kind: str, number: int, mend: str) -> None:
     with home(kind) as there:

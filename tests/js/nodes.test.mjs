@@ -20,6 +20,28 @@ test("a cluster's nodes are told by word and shape, each with its copies", () =>
   assert.equal(view.text(".workq-nodes-said"), "killed the leader's node · 103 orders confirmed");
 });
 
+test("a node that is up can be killed, one that is down started, unless the frame says why not", () => {
+  const view = openView(frames.nodes());
+  const button = (node) => view.$(`[data-node="${node}"] button`);
+  assert.deepEqual(
+    [button("node-1"), button("node-2")].map((one) => one.textContent),
+    ["Start", "Kill"],
+  );
+  assert.equal(button("node-2").getAttribute("aria-label"), "Kill node-2");
+  button("node-1").click();
+  button("node-2").click();
+  assert.deepEqual(view.model.take(), [
+    { do: "start_node", node: "node-1" },
+    { do: "kill_node", node: "node-2" },
+  ]);
+  const off = { enabled: false, why: "These nodes ran once." };
+  view.show({ ...frames.nodes(), actions: { kill_node: off, start_node: off } });
+  button("node-1").click();
+  button("node-2").click();
+  assert.deepEqual(view.model.take(), []);
+  assert.equal(view.text(".workq-nodes .workq-why"), "These nodes ran once.");
+});
+
 test("where the nodes are all there is, nothing else takes room", () => {
   const view = openView(frames.nodes());
   assert.equal(view.$(".workq-stage").getAttribute("data-nodes-alone"), "true");

@@ -270,6 +270,7 @@ def test_a_name_in_a_call_of_management_reaches_that_name_alone(name: str, broke
         assert api.queue_counts(bystander.virtual_host) == {}
 
 
+@pytest.mark.pinned
 @pytest.mark.parametrize("argument", HOSTILE[:6])
 def test_a_programs_arguments_reach_no_shell(lesson: Lesson, argument: str, tmp_path: Path) -> None:
     script = tmp_path / "said; touch planted.py"

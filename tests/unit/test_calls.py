@@ -13,6 +13,8 @@ import pytest
 from workq_helpers.errors import InvalidArgumentError, RunFileError, UnknownWorkerError
 from workq_helpers.stage.calls import FIVE_TASKS, Saving, call_for
 
+pytestmark = pytest.mark.pinned  # of the course alone
+
 
 class FakeLesson:
     """Keeps what was called on it, under its dotted name."""
@@ -22,6 +24,7 @@ class FakeLesson:
         self.workers = list(workers)
         self.programs = [SimpleNamespace(name="worker.py 1")]
         self.called: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+        self.nodes = SimpleNamespace(kill=self._keep("nodes.kill"), start=self._keep("nodes.start"))
         self.broker = SimpleNamespace(restart=self._keep("broker.restart"), crash=self._keep("broker.crash"))
         self.stage = SimpleNamespace(
             **{name: self._keep(f"stage.{name}") for name in ("pause", "play", "replay", "live", "seek", "step")}
@@ -56,6 +59,8 @@ COMMANDS: list[tuple[dict[str, Any], str]] = [
     ({"do": "kill", "worker": "worker.py 1"}, 'lesson.kill("worker.py 1")'),
     ({"do": "freeze", "worker": "worker-1"}, 'lesson.freeze("worker-1")'),
     ({"do": "thaw", "worker": "worker-1"}, 'lesson.thaw("worker-1")'),
+    ({"do": "kill_node", "node": "node-1"}, 'lesson.nodes.kill("node-1")'),
+    ({"do": "start_node", "node": "node-1"}, 'lesson.nodes.start("node-1")'),
     ({"do": "restart"}, "lesson.broker.restart()"),
     ({"do": "crash"}, "lesson.broker.crash()"),
     ({"do": "purge", "queue": "hello"}, 'lesson.purge("hello")'),

@@ -15,6 +15,8 @@ from workq_helpers.log.details import CloseReason, ConsumeOptions, Counted, Deta
 from workq_helpers.log.events import KINDS, EventLog
 from workq_helpers.rabbitmq.management import QueueCounts
 
+pytestmark = pytest.mark.pinned  # of the course alone
+
 ALL = ("delivered", "started", "acked", "finished")
 
 

@@ -85,6 +85,7 @@ def test_a_test_runs_where_it_can_fail(parts: ModuleType) -> None:
     assert where == {
         "": {"docker-4.3"},
         "once": {"docker-4.3"},
+        "pinned": {"docker-4.3"},
         "dependencies": {"docker-4.3", "docker-3.10", "node"},
         "rabbitmq": {"docker-4.3", "docker-3.10"},
         "lessons": {"docker-4.3", "docker-3.10", "node"},

@@ -23,6 +23,8 @@ from workq_helpers.rabbitmq.administration import Administration
 from workq_helpers.rabbitmq.borrowed_virtual_host import lesson_hosts
 from workq_helpers.rabbitmq.endpoint import Endpoint
 
+pytestmark = pytest.mark.pinned  # names, files and a made-up server
+
 # -- the roster
 
 

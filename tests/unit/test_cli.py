@@ -193,6 +193,7 @@ def test_doctor_starts_the_kernel_that_a_lesson_gets(monkeypatch: pytest.MonkeyP
     assert (finding.verdict, finding.found) == ("bad", "RuntimeError: mine; Cannot read my file")
 
 
+@pytest.mark.pinned
 @pytest.mark.parametrize(
     ("file", "text", "said"),
     [
@@ -212,6 +213,7 @@ def test_doctor_tells_a_kernel_that_ipythons_settings_end(
     assert finding.found.endswith(f"without the settings and startup files in {tmp_path}/ipython it does not fail")
 
 
+@pytest.mark.pinned
 def test_doctor_starts_its_kernel_with_what_make_lab_gives_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MPLBACKEND", "none.that.is.here")
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -20,6 +20,8 @@ from workq_helpers.teaching.check import NotChecked
 from workq_helpers.teaching.outage import Outage, crash, restart
 from workq_helpers.teaching.prediction import Seen
 
+pytestmark = pytest.mark.pinned  # of the course alone
+
 DURABLE = QueueOptions(durable=True)
 
 

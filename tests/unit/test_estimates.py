@@ -14,6 +14,8 @@ from workq_helpers.log.experiments import Experiments
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.estimate import Counted, Estimate, Number
 
+pytestmark = pytest.mark.pinned  # of the course alone
+
 
 def observe(lesson: Any) -> Counted:
     if not lesson.run:

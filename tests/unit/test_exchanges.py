@@ -6,6 +6,8 @@ from workq_helpers.log.declarations import headers_of
 from workq_helpers.log.details import Binding, ExchangeOptions
 from workq_helpers.log.exchanges import Exchanges
 
+pytestmark = pytest.mark.pinned  # of the course alone
+
 
 def exchanges(kind: str, *bindings: tuple[str, str], name: str = "x", alternate: str = "") -> Exchanges:
     known = Exchanges()

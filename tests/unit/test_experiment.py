@@ -15,6 +15,8 @@ from workq_helpers.log.events import Event, EventLog
 from workq_helpers.pictures.timeline import timeline
 from workq_helpers.teaching.experiment import guests, own_events
 
+pytestmark = pytest.mark.pinned  # of the course alone
+
 ROUND_ROBIN = two().give("worker-2", 2, 4).give("worker-1", 1, 3, 5)
 TOLD = SEEN | {
     "round robin": (

@@ -13,6 +13,8 @@ from workq_helpers.log.details import ConsumeOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.teaching.estimate import Counted
 
+pytestmark = pytest.mark.pinned  # of the course alone
+
 ESTIMATES = {each.name: each for each in CHAPTER.estimates}
 ORDERS = ("Roast 1....", "Tea 2.", "Roast 3....", "Tea 4.")
 

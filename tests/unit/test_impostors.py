@@ -11,6 +11,8 @@ import pytest
 
 from workq_helpers.impostors import INSTALLED, find_impostors
 
+pytestmark = pytest.mark.pinned  # of the course alone
+
 LESSON = "import os; from workq_helpers import Lesson, work; print('imported')"
 
 

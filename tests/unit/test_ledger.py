@@ -4,6 +4,7 @@ import time
 from collections import Counter
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -21,6 +22,8 @@ from workq_helpers.log.details import (
 from workq_helpers.log.events import KINDS, EventLog
 from workq_helpers.log.fates import HELD_UP, UNREAD
 from workq_helpers.log.ledger import PLACES, Ledger, LogCounts, WorkerCounts
+
+pytestmark = pytest.mark.pinned  # of the course alone
 
 MANUAL = ConsumeOptions()
 DURABLE = QueueOptions(durable=True)

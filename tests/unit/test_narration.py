@@ -19,6 +19,8 @@ from workq_helpers.log.events import KINDS, Row
 from workq_helpers.stage.narration import MOST_LINES, NOTABLE_SECONDS, Narration
 from workq_helpers.stage.scene import BrokerCounts, Scene
 
+pytestmark = pytest.mark.pinned  # of the course alone
+
 MANUAL = ConsumeOptions(prefetch_count=3)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
@@ -11,34 +12,33 @@ import pytest
 
 from tests.chapters import PREDICTIONS, check
 from workq_helpers.broker.cluster import QueueMembers
-from workq_helpers.errors import BrokerError, CheckFailedError
-from workq_helpers.lessons.one_of_three_dies import CHAPTER
+from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.one_of_three_dies import nodes as nodes_module
 from workq_helpers.lessons.one_of_three_dies.diary import Diary
 from workq_helpers.lessons.one_of_three_dies.nodes import KINDS, KeptNodes, LiveNodes, kept_run
 from workq_helpers.lessons.one_of_three_dies.outages import Count, Outage
 from workq_helpers.lessons.one_of_three_dies.picture import ClusterPicture
-from workq_helpers.lessons.one_of_three_dies.strip import ClusterStrip
 from workq_helpers.log.details import ClusterSeen, NodeSeen, QueueCopy
 from workq_helpers.log.events import EventLog
+
+pytestmark = pytest.mark.pinned  # of the course alone
 
 
 @pytest.fixture
 def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[KeptNodes]:
-    lesson: Any = SimpleNamespace()
+    lesson: Any = SimpleNamespace(log=EventLog())
     kept = KeptNodes(lesson, "there is too little memory.", kept_run())
     monkeypatch.setattr(nodes_module, "_opened", [kept])
     return kept
 
 
-def seen(name: str) -> Any:
-    return PREDICTIONS[name].observe(SimpleNamespace())  # type: ignore[arg-type]
+def seen(name: str, *, shown: bool = True) -> Any:
+    return PREDICTIONS[name].observe(SimpleNamespace(is_shown=shown))  # type: ignore[arg-type]
 
 
-def test_the_kept_run_tells_what_the_lesson_says(kept: KeptNodes, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(CheckFailedError, match="watch"):  # an answer before that is no answer after the experiment
-        seen("members")
-    monkeypatch.setattr("workq_helpers.lessons.one_of_three_dies.strip._shown", [SimpleNamespace()])
+def test_the_kept_run_tells_what_the_lesson_says(kept: KeptNodes) -> None:
+    with pytest.raises(CheckFailedError, match="Show the nodes"):  # an answer before that is in time
+        seen("members", shown=False)
     assert seen("members").choice == 1
     kept.cut_off_leader("orders").count()
     kept.bring_back()
@@ -210,54 +210,56 @@ def test_a_diary_has_what_was_confirmed_while_a_publisher_sent(poll_for: Any) ->
         poll_for(lambda: len(log) >= 2)
     counts = [event.detail.confirmed for event in log if isinstance(event.detail, ClusterSeen)]
     assert counts == list(range(len(counts)))
+    diary.sum_up(1234)  # the last confirms came when nobody looked any more
+    assert log[-1].detail == ClusterSeen((NodeSeen("node-1", "up"),), confirmed=1234)
 
 
-class Three:
-    """Three nodes that do at once what they are told."""
-
-    live = True
-
-    def __init__(self) -> None:
-        self.states = {"node-1": "up", "node-2": "down", "node-3": "up"}
-
-    def picture(self) -> ClusterPicture:
-        return ClusterPicture(dict(self.states), ())
-
-    def kill(self, name: str) -> None:
-        if name == "node-3":
-            raise BrokerError("node-3 is the only node that runs.")
-        self.states[name] = "down"
-
-    def start(self, name: str) -> None:
-        self.states[name] = "up"
-
-
-def test_a_strip_kills_what_is_up_and_starts_what_is_down(poll_for: Any) -> None:
-    three: Any = Three()
-    strip = ClusterStrip(lambda: three)
-    assert [button.description for button in strip.buttons.values()] == ["Kill node-1", "Start node-2", "Kill node-3"]
-    for button in strip.buttons.values():
-        button.click()
-    poll_for(lambda: three.states == {"node-1": "down", "node-2": "up", "node-3": "up"})
-    poll_for(lambda: "the only node that runs" in strip.said.value)
+def test_the_log_hears_of_live_nodes_until_they_are_closed(poll_for: Any) -> None:
+    down: list[str] = []
+    cluster, log = cluster_with(()), EventLog()
+    cluster.nodes = lambda: [
+        SimpleNamespace(name=name, state="down" if name in down else "up") for name in ("node-1", "node-2", "node-3")
+    ]
+    cluster.close = lambda: None
+    nodes = LiveNodes(cluster, log)
+    nodes.keep_looking()
+    try:
+        poll_for(lambda: states_in(log) == {"node-1": "up", "node-2": "up", "node-3": "up"})
+        down.append("node-3")  # by whomever
+        poll_for(lambda: states_in(log).get("node-3") == "down")
+        log.clear()  # as "Start over" does
+        poll_for(lambda: states_in(log).get("node-3") == "down")
+        assert nodes.why_not == ""
+    finally:
+        nodes.close()
+    assert "put away" in nodes.why_not
+    poll_for(lambda: not any(thread.name == "workq nodes" for thread in threading.enumerate()))
 
 
-def test_the_picture_of_a_moment_is_hidden_beside_the_strip_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    three: Any = Three()
-    shown: list[dict[str, str]] = []
-    monkeypatch.setattr("IPython.display.display", lambda data, **_: shown.append(data))
-    strip = ClusterStrip(lambda: three)
-    strip.hold()
-    strip.show()
-    assert "workq-form" in strip.widget()._dom_classes
-    assert '<div class="workq-without-buttons">' in shown[0]["text/html"]
+def states_in(log: EventLog) -> dict[str, str]:
+    """Return how the nodes were when the log heard of them last."""
+    looks = [event.detail for event in log if isinstance(event.detail, ClusterSeen)]
+    return {node.name: node.state for node in looks[-1].nodes} if looks else {}
 
 
-def test_kept_nodes_have_no_buttons(kept: KeptNodes) -> None:
-    strip = ClusterStrip(lambda: kept)
-    assert strip.buttons == {}
-    assert "node-2" in strip.picture.value
+def test_while_a_node_starts_the_log_says_so() -> None:
+    log = EventLog()
+    diary = Diary(log)
+    diary.look(lambda: ClusterPicture({"node-1": "down"}, ()))
+    with diary.doing("node started", ["node-1"], "started node-1", "starting node-1"):
+        assert log[-1].detail == ClusterSeen((NodeSeen("node-1", "down"),), "starting node-1")
 
 
-def test_no_replay_is_offered_of_what_the_stage_has_not_seen() -> None:
-    assert not any(prediction.on_stage for prediction in CHAPTER.predictions)
+def test_a_stage_that_shows_kept_nodes_says_when_they_ran(kept: KeptNodes) -> None:
+    log, day = kept._lesson.log, kept_run()["recorded"]
+    kept.kill_leader("orders")
+    told = log[-1].detail
+    assert isinstance(told, ClusterSeen)
+    assert told.deed == f"killed the leader's node, as on {day}"
+    assert told.confirmed == kept.outages["leader"].count().count.confirmed
+    assert "down" in states_in(log).values()
+    assert {event.kind for event in log} == {"cluster"}  # nobody killed a node now
+    assert day in kept.why_not
+    log.clear()
+    kept.picture()
+    assert log[-1].detail == told

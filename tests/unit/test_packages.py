@@ -16,6 +16,8 @@ from workq_helpers.broker.packages import find_unpacked, unpacked_installation
 from workq_helpers.broker.server import silent
 from workq_helpers.errors import DiskFullError, PackagesError, UnsupportedBrokerError
 
+pytestmark = pytest.mark.pinned  # of the course alone
+
 DOWNLOAD = (
     "'http://packages.invalid/r.deb' rabbitmq-server_{version}_all.deb 1000 SHA256:0\n"
     "'http://packages.invalid/e.deb' erlang-base_1%3a25_amd64.deb 1000 SHA256:0"

@@ -23,6 +23,8 @@ from workq_helpers.teaching.evidence import names_of
 from workq_helpers.teaching.form import Form
 from workq_helpers.teaching.prediction import Answer, Choice, Prediction, Seen, position
 
+pytestmark = pytest.mark.pinned  # of the course alone
+
 EXPECTED = Path(__file__).parents[1] / "notebooks" / "expected"
 
 

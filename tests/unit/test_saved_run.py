@@ -26,6 +26,8 @@ from workq_helpers.stage.saved_run import SavedRun, TaskRow
 from workq_helpers.stage.scene import Scene
 from workq_helpers.text import printable
 
+pytestmark = pytest.mark.pinned  # of the course alone
+
 DOT = 0.2
 ABOUT = {"lesson": "round-robin", "recorded": "2026-01-31", "rabbitmq": "4.3.6"}
 

@@ -29,6 +29,8 @@ from workq_helpers.stage.frame import Chip, Moment
 from workq_helpers.stage.scene import BrokerCounts, Scene
 from workq_helpers.stage.stage import frame_seconds
 
+pytestmark = pytest.mark.pinned  # of the course alone
+
 MANUAL = ConsumeOptions(prefetch_count=2)
 UNSEEN = BrokerCounts()
 

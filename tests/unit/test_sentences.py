@@ -12,6 +12,8 @@ from workq_helpers.teaching.outage import Outage
 from workq_helpers.teaching.progress import Finish
 from workq_helpers.text import Code, paragraph
 
+pytestmark = pytest.mark.pinned  # of the course alone
+
 PROGRAMS = Path(__file__).parents[2] / "notebooks" / "programs"
 
 

@@ -18,6 +18,8 @@ from workq_helpers.lessons.when_a_task_fails.retries import retry_table
 from workq_helpers.log.details import ConsumeOptions, Handback, PublishOptions, QueueOptions
 from workq_helpers.log.events import EventLog
 
+pytestmark = pytest.mark.pinned  # of the course alone
+
 
 class Kitchen:
     """Writes a log; every worker consumes from "hello" unless told otherwise."""

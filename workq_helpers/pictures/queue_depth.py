@@ -18,7 +18,7 @@ from workq_helpers.text import printable
 if TYPE_CHECKING:
     from workq_helpers.log.events import EventLog
 
-__all__ = ["queue_depth"]
+__all__ = ["counts_from_first_message", "queue_depth"]
 
 _HEIGHT = 2.6
 
@@ -41,13 +41,18 @@ def queue_depth(log: EventLog, queue: str = "hello") -> Picture:
     Returns:
         The picture; time runs from the queue's first message to the log's last event, in seconds.
     """
-    counts = tables.queue_counts(log)
-    counts = counts[counts["queue"] == printable(queue)]
-    held = (counts["ready"] + counts["unacknowledged"]) > 0
-    counts = counts[held.cummax()].reset_index(drop=True)
+    counts = counts_from_first_message(log, queue)
     last_seconds = log[-1].seconds if len(log) else 0.0
     with mpl.rc_context(STYLE):
         return Picture(_draw(counts, last_seconds), _describe(counts, queue))
+
+
+def counts_from_first_message(log: EventLog, queue: str) -> pd.DataFrame:
+    """Return a queue's counts over time, as the log sees them, from where it has its first message."""
+    counts = tables.queue_counts(log)
+    counts = counts[counts["queue"] == printable(queue)]
+    held = (counts["ready"] + counts["unacknowledged"]) > 0
+    return counts[held.cummax()].reset_index(drop=True)
 
 
 def _draw(counts: pd.DataFrame, last_seconds: float) -> Figure:

@@ -230,6 +230,13 @@ def _worker_call(command: Command, lesson: Session) -> Call:
     return Call(do, (name,), lane=f"{do} {name}")
 
 
+def _node_call(command: Command, lesson: Session) -> Call:
+    if lesson.nodes is None:
+        raise InvalidArgumentError("The lesson has no nodes. Run the cell that opens them.")
+    name = str(command.get("node", ""))
+    return Call(f"nodes.{str(command['do']).removesuffix('_node')}", (name,), lane=f"node {name}")
+
+
 def _broker_call(command: Command, _: Session) -> Call:
     return Call(f"broker.{command['do']}", lane="broker")
 
@@ -286,6 +293,8 @@ _CALLS: dict[str, Callable[[Command, Any], Call | Declaration | Saving]] = {
     "kill": _worker_call,
     "freeze": _worker_call,
     "thaw": _worker_call,
+    "kill_node": _node_call,
+    "start_node": _node_call,
     "restart": _broker_call,
     "crash": _broker_call,
     "start_over": _start_over,

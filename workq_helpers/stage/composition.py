@@ -43,6 +43,7 @@ def compose(
     during: str = "",
     known_queues: Mapping[str, QueueCounts] | None = None,
     routes: Routes | None = None,
+    nodes_off: str = "",
     last_queue: str = "",
     controls: Iterable[str] = (),
     marks: Iterable[StoryLine] = (),
@@ -62,6 +63,7 @@ def compose(
         during: Names the experiment of the cell that runs.
         known_queues: What the broker says of its queues, for those that the log has not seen declared.
         routes: What the broker says of its exchanges.
+        nodes_off: Why no node of the cluster can be killed and started; ``""`` where each can.
         last_queue: The queue that the stage acted on last.
         controls: The controls that the lesson has introduced; none for all.
         marks: The kills, crashes and losses of the recording.
@@ -99,7 +101,7 @@ def compose(
         "story": moment["story"],
         "summary": moment["summary"],
         "controls": list(controls),
-        "actions": _actions(queues),
+        "actions": _actions(queues, nodes_off),
         "queue": _default_queue(queues, last_queue),
         "python": list(calls),
         "notices": list(notices),
@@ -176,9 +178,11 @@ def _default_queue(queues: list[QueueCard], last_queue: str) -> str:
     return last_queue if last_queue in present else next(iter(present), "")
 
 
-def _actions(queues: list[QueueCard]) -> dict[str, Action]:
+def _actions(queues: list[QueueCard], nodes_off: str) -> dict[str, Action]:
     """Return what can't be done at this moment, and why."""
-    if any(card["name"] and not card["gone"] for card in queues):
-        return {}
-    off = ("send", "five", "many", "add_worker", "purge")
-    return {do: {"enabled": False, "why": _NO_QUEUE} for do in off}
+    off = {}
+    if not any(card["name"] and not card["gone"] for card in queues):
+        off = dict.fromkeys(("send", "five", "many", "add_worker", "purge"), _NO_QUEUE)
+    if nodes_off:
+        off |= dict.fromkeys(("kill_node", "start_node"), nodes_off)
+    return {do: {"enabled": False, "why": why} for do, why in off.items()}

@@ -214,6 +214,8 @@ class Stage:
         return f"<Stage of the lesson {self._name!r}>"
 
     def _ipython_display_(self) -> None:
+        if self._session is not None:
+            self._session.is_shown = True
         # Each place of display has a picture of its own, for when no widget can live there.
         bundle = self._widget._repr_mimebundle_()
         data = bundle[0] if isinstance(bundle, tuple) else bundle or {}
@@ -385,6 +387,7 @@ class Stage:
             during=self._experiment if self._cells.running else "",
             known_queues=self._broker.queues,
             routes=self._broker.routes,
+            nodes_off=self._lesson.nodes.why_not if self._lesson.nodes else "",
             last_queue=self._queue,
             controls=self._controls,
             marks=self._marks.shown(),

@@ -115,7 +115,7 @@ class Chapter:
         prediction = self._prediction(name)
         seen, missing = observe(prediction.observe, lesson)
         stage = _end(lesson, name, seen is not None)
-        return Comparison(prediction, self._answers.get(name), seen, missing, stage if prediction.on_stage else "")
+        return Comparison(prediction, self._answers.get(name), seen, missing, stage)
 
     def _prediction(self, name: str) -> Prediction:
         return self._named(name, {each.name: each for each in self.predictions}, "prediction")

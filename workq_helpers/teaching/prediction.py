@@ -55,7 +55,6 @@ class Prediction:
         choices: The answers to choose from; their order here is not the one that a learner sees.
         observe: Says what happened in a lesson; raises CheckFailedError while the experiment has not been run.
         section: The title of the notebook's section that asks it.
-        on_stage: Whether the lesson's stage saw it, and so can replay it.
     """
 
     name: str
@@ -63,7 +62,6 @@ class Prediction:
     choices: tuple[Choice, ...]
     observe: Callable[[Session], Seen]
     section: str = ""
-    on_stage: bool = True
 
     @property
     def order(self) -> tuple[int, ...]:

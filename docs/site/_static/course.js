@@ -185,7 +185,14 @@
   }
 
   // workq_helpers/stage/js/buttons.js
-  var CONTROL_OF = { pause: "player", live: "player", step: "player", save_run: "details" };
+  var CONTROL_OF = {
+    pause: "player",
+    live: "player",
+    step: "player",
+    save_run: "details",
+    kill_node: "kill",
+    start_node: "kill"
+  };
   function button(ui, text, name, { command = () => ({}), ...attributes } = {}) {
     const element = ui.h(
       "button",
@@ -1034,23 +1041,27 @@
       (node) => node.name,
       (node) => nodeCard(ui, node.name)
     );
+    const why = reasons(ui, ["kill_node"]);
     const said = h("p", { class: "workq-nodes-said" });
     const element = h(
       "section",
       { role: "group", class: "workq-nodes", "aria-label": "Nodes", hidden: true },
       heading(ui, "N", "Nodes"),
       list,
-      said
+      said,
+      why.element
     );
     return {
       element,
       /** @param {Frame} frame */
-      draw({ cluster }) {
+      draw(frame) {
+        const { cluster } = frame;
         setHidden(element, cluster === null);
         if (cluster === null) return;
         cards.draw(cluster.nodes);
         const confirmed = cluster.confirmed === null ? "" : `${cluster.confirmed} orders confirmed`;
         setText(said, [cluster.deed, confirmed].filter(Boolean).join(" · "));
+        why.draw(frame);
       }
     };
   }
@@ -1066,16 +1077,23 @@
       (copy) => copy.queue,
       (copy) => copyLine(ui, copy.queue)
     );
+    const deed = button(ui, "Kill", "kill_node", { command: () => ({ node: name }) });
     const element = h(
       "li",
       { class: "workq-node", "data-node": name },
       h("p", { class: "workq-node-head" }, h("span", { class: "workq-name", title: name }, name), " is ", state),
-      list
+      list,
+      deed
     );
     return {
       element,
       /** @param {NodeCard} node */
       draw(node) {
+        const down = node.state === "down";
+        setText(deed, down ? "Start" : "Kill");
+        setAttribute(deed, "data-danger", down ? null : "true");
+        setAttribute(deed, "data-do", down ? "start_node" : "kill_node");
+        setAttribute(deed, "aria-label", `${down ? "Start" : "Kill"} ${name}`);
         setAttribute(element, "data-state", node.state);
         setText(state, node.state);
         copies.draw(node.copies);

@@ -10,12 +10,11 @@ import pandas as pd
 
 from workq_helpers.clients.pace import seconds_per_dot
 from workq_helpers.errors import WaitTimeoutError, WorkqError
-from workq_helpers.log import tables
+from workq_helpers.log.ledger import Ledger
 from workq_helpers.pictures.palette import INK
 from workq_helpers.pictures.picture import Picture
-from workq_helpers.pictures.queue_depth import queue_depth
+from workq_helpers.pictures.queue_depth import counts_from_first_message, queue_depth
 from workq_helpers.pictures.style import STYLE
-from workq_helpers.text import printable
 from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -83,13 +82,12 @@ class QueueWatch:
     def picture(self) -> Picture:
         """Draw the queue's depth: bands for the log's counts, dots for the broker's."""
         counted = self.counted
-        known = tables.queue_counts(self.lesson.log)
-        known = known[known["queue"] == printable(self.queue)]
+        drawn = counts_from_first_message(self.lesson.log, self.queue)
         picture = queue_depth(self.lesson.log, self.queue)
-        if not counted or known.empty:
+        if not counted or drawn.empty:
             return Picture(picture.figure, f"{picture.alternative_text} The broker itself was not asked.")
         with mpl.rc_context(STYLE):
-            self._draw(picture, counted, float(known["seconds"].min()))
+            self._draw(picture, counted, float(drawn["seconds"].min()))
         return Picture(picture.figure, f"{picture.alternative_text} {self._describe(counted)}")
 
     def _draw(self, picture: Picture, counted: list[Counted], begin: float) -> None:
@@ -136,6 +134,8 @@ def watch_queue(lesson: Session, queue: str = "hello") -> QueueWatch:
 def counts_beside(lesson: Session) -> pd.DataFrame:
     """Return each queue's counts as the broker has them, beside those of the log.
 
+    The log's are of what was seen to come and to go, and not of what the broker's counts have told it since.
+
     Args:
         lesson: Where the queues are.
 
@@ -146,7 +146,9 @@ def counts_beside(lesson: Session) -> pd.DataFrame:
     Raises:
         BrokerError: The broker can't be asked.
     """
-    counts, known = lesson.queue_counts(), lesson.ledger().queues()
+    ledger = Ledger()
+    ledger.update(row for row in lesson.log.rows() if row[1] != "counted")
+    counts, known = lesson.queue_counts(), ledger.queues()
     rows = {
         queue: {
             "ready_broker": counts[queue].ready if queue in counts else None,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from workq_helpers.lessons.one_of_three_dies.checks import CHAPTER
 from workq_helpers.lessons.one_of_three_dies.nodes import open_nodes
-from workq_helpers.lessons.one_of_three_dies.strip import watch
 
-__all__ = ["CHAPTER", "check", "compare", "exercise", "finish", "open_nodes", "predict", "quiz", "watch"]
+__all__ = ["CHAPTER", "check", "compare", "exercise", "finish", "open_nodes", "predict", "quiz"]
 
 check = CHAPTER.check
 compare = CHAPTER.compare

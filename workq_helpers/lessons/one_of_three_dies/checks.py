@@ -9,7 +9,6 @@ from workq_helpers.lessons.one_of_three_dies.exercises import EXERCISES
 from workq_helpers.lessons.one_of_three_dies.nodes import opened
 from workq_helpers.lessons.one_of_three_dies.outages import Outage, named
 from workq_helpers.lessons.one_of_three_dies.quiz import QUESTIONS
-from workq_helpers.lessons.one_of_three_dies.strip import is_watched
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.evidence import Evidence
 from workq_helpers.teaching.prediction import Choice, Prediction, Seen
@@ -68,9 +67,9 @@ def _none_missing(kind: str) -> str:
 # -- predictions --------------------------------------------------------------------------------------
 
 
-def _observe_members(_lesson: Session) -> Seen:
-    if not is_watched():
-        raise CheckFailedError("Show the nodes: run the cell with watch().")
+def _observe_members(lesson: Session) -> Seen:
+    if not lesson.is_shown:  # before that nobody has seen which queues they have
+        raise CheckFailedError("Show the nodes: run the cell with lesson.stage.")
     queues = {each.type: 1 + len(each.followers) for each in opened().picture().queues if each.leader}
     if set(queues) != {"classic", "quorum"}:
         raise CheckFailedError("Declare a quorum queue and a classic one, with all three nodes up.")
@@ -156,7 +155,6 @@ PREDICTIONS = (
         ),
         _observe_members,
         section="Three nodes",
-        on_stage=False,
     ),
     Prediction(
         "pause",
@@ -180,7 +178,6 @@ PREDICTIONS = (
         ),
         _observe_pause,
         section="The leader's node dies",
-        on_stage=False,
     ),
     Prediction(
         "lost",
@@ -203,7 +200,6 @@ PREDICTIONS = (
         ),
         _observe_lost,
         section="The leader's node dies",
-        on_stage=False,
     ),
     Prediction(
         "only copy",
@@ -227,7 +223,6 @@ PREDICTIONS = (
         ),
         _observe_only_copy,
         section="The only copy",
-        on_stage=False,
     ),
     Prediction(
         "two",
@@ -247,7 +242,6 @@ PREDICTIONS = (
         ),
         _observe_two,
         section="Two of three die",
-        on_stage=False,
     ),
     Prediction(
         "cut",
@@ -269,7 +263,6 @@ PREDICTIONS = (
         ),
         _observe_cut,
         section="Cut off",
-        on_stage=False,
     ),
     Prediction(
         "address",
@@ -292,7 +285,6 @@ PREDICTIONS = (
         ),
         _observe_address,
         section="To which address?",
-        on_stage=False,
     ),
 )
 

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workq_helpers.errors import BrokerError
@@ -15,7 +16,7 @@ from workq_helpers.log.details import ClusterSeen, NodeSeen, QueueCopy
 if TYPE_CHECKING:
     from workq_helpers.log.events import EventLog
 
-__all__ = ["Diary"]
+__all__ = ["Diary", "seen_in"]
 
 #: How often the nodes are looked at while a publisher sends, in seconds.
 _LOOK_SECONDS = 0.1
@@ -34,20 +35,24 @@ class Diary:
         self._begun = itertools.count(1)
         self._newest = 0  # when what is written down began, among all looks and deeds
         self._seen: ClusterSeen | None = None
+        self._generation = log.generation  # the log's, when that was written down
         self._deed = ""
         self._confirmed: int | None = None
         self._leaders: dict[str, str] = {}
 
     @contextlib.contextmanager
-    def doing(self, kind: str, names: Sequence[str], deed: str) -> Iterator[None]:
+    def doing(self, kind: str, names: Sequence[str], deed: str, meanwhile: str = "") -> Iterator[None]:
         """Write down a deed once it is done.
 
         Args:
             kind: The event's kind.
             names: The nodes that it is done to.
             deed: What it is, in a few words.
+            meanwhile: What is said of it until it is done, where that takes a while.
         """
         with self._lock:
+            if meanwhile and self._seen:
+                self.write(replace(self._seen, deed=meanwhile))
             yield
             self._newest = next(self._begun)
             self._deed = deed
@@ -90,22 +95,37 @@ class Diary:
         finally:
             ended.set()
             thread.join()
-            self._confirmed = confirmed()
+
+    def sum_up(self, confirmed: int) -> None:
+        """Write down how much was confirmed in all, once the publisher has ended."""
+        with self._lock:
+            self._confirmed = confirmed
+            if self._seen:
+                self.write(replace(self._seen, deed=self._deed, confirmed=confirmed))
 
     def _note(self, picture: ClusterPicture, began: int) -> None:
         if began < self._newest:
             return
         self._newest = began
-        nodes = tuple(
-            NodeSeen(name, state, tuple(QueueCopy(queue, role) for queue, role in picture.copies_of(name)))
-            for name, state in picture.states.items()
-        )
         for queue in picture.queues:
             if queue.type == "quorum" and queue.leader:
                 if self._leaders.setdefault(queue.name, queue.leader) != queue.leader:
                     self._log.record("leader elected", queue.leader, queue.name)
                 self._leaders[queue.name] = queue.leader
-        seen = ClusterSeen(nodes, self._deed, self._confirmed)
-        if seen != self._seen:
-            self._seen = seen
+        self.write(seen_in(picture, self._deed, self._confirmed))
+
+    def write(self, seen: ClusterSeen) -> None:
+        """Write down how the nodes are, unless that is the last that the log has of them."""
+        known = self._seen, self._generation
+        self._seen, self._generation = seen, self._log.generation
+        if known != (self._seen, self._generation):
             self._log.record("cluster", "lesson", detail=seen)
+
+
+def seen_in(picture: ClusterPicture, deed: str = "", confirmed: int | None = None) -> ClusterSeen:
+    """Return what a log says of the nodes in a picture."""
+    nodes = tuple(
+        NodeSeen(name, state, tuple(QueueCopy(queue, role) for queue, role in picture.copies_of(name)))
+        for name, state in picture.states.items()
+    )
+    return ClusterSeen(nodes, deed, confirmed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -20,8 +21,8 @@ import pika.exceptions
 from workq_helpers.broker import Cluster, start_cluster
 from workq_helpers.broker.cluster import QueueMembers
 from workq_helpers.clients import pika_private
-from workq_helpers.errors import BrokerError, CheckFailedError, InvalidArgumentError
-from workq_helpers.lessons.one_of_three_dies.diary import Diary
+from workq_helpers.errors import BrokerError, CheckFailedError, InvalidArgumentError, WorkqError
+from workq_helpers.lessons.one_of_three_dies.diary import Diary, seen_in
 from workq_helpers.lessons.one_of_three_dies.load import Load
 from workq_helpers.lessons.one_of_three_dies.outages import Count, Outage
 from workq_helpers.lessons.one_of_three_dies.picture import ClusterPicture
@@ -46,6 +47,8 @@ _SETTLE_SECONDS = 20.0
 _FETCH_AGAIN_SECONDS = 0.5
 #: How long the election of a leader may take to be told, in seconds.
 _ELECTION_SECONDS = 5.0
+#: How often the nodes are looked at for the stage, in seconds.
+_LOOK_SECONDS = 1.0
 _KEPT = "kept_run.json"
 #: What pictures of it are called beside those of `KINDS`, and of what was back after one of them.
 _AT_FIRST, _KILLED = "at first", "killed"
@@ -54,8 +57,8 @@ _AT_FIRST, _KILLED = "at first", "killed"
 class Nodes:
     """What live and kept nodes have in common: what came of what was done to them."""
 
-    #: Whether these are nodes that run.
-    live = True
+    #: Why none of them can be killed and started; ``""`` where they can.
+    why_not = ""
 
     def __init__(self) -> None:
         self.outages: dict[str, Outage] = {}
@@ -108,6 +111,7 @@ class LiveNodes(Nodes):
         self._cluster = cluster
         self._diary = Diary(EventLog() if log is None else log)
         self._known: dict[str, QueueMembers] = {}
+        self._closed = threading.Event()
 
     # -- what they are
 
@@ -118,6 +122,16 @@ class LiveNodes(Nodes):
     def picture(self) -> ClusterPicture:
         """Return what the nodes are at this moment, for a notebook to draw."""
         return self._diary.look(lambda: self._look(settled=True))
+
+    def keep_looking(self) -> None:
+        """Have the log hear how the nodes are, whatever becomes of them, until they are closed."""
+        threading.Thread(target=self._keep_looking, name="workq nodes", daemon=True).start()
+
+    def _keep_looking(self) -> None:
+        while not self._closed.is_set():
+            with contextlib.suppress(WorkqError):  # nobody answers at this moment, or they are being closed
+                self._diary.look(lambda: self._look(settled=False))
+            self._closed.wait(_LOOK_SECONDS)
 
     def _look(self, *, settled: bool) -> ClusterPicture:
         states = {node.name: node.state for node in self._cluster.nodes()}
@@ -177,14 +191,14 @@ class LiveNodes(Nodes):
 
     def start(self, name: str) -> None:
         """Start a node that is down."""
-        with self._diary.doing("node started", [name], f"started {name}"):
+        with self._diary.doing("node started", [name], f"started {name}", f"starting {name} …"):
             self._cluster.start(name)
         self.picture()
 
     def bring_back(self) -> None:
         """Start what is down, let those meet that are cut off, and return when all is as it was."""
         away = [node.name for node in self._cluster.nodes() if node.state != "up"]
-        with self._diary.doing("node started", away, "brought all back"):
+        with self._diary.doing("node started", away, "brought all back", "bringing all back …"):
             self._cluster.bring_back()
         wait_until(lambda: all(each.leader for each in self._queues()), _SETTLE_SECONDS)
         self.picture()
@@ -236,6 +250,7 @@ class LiveNodes(Nodes):
                 waited = time.monotonic() - since
         finally:
             load.stop()
+        self._diary.sum_up(len(load.confirms))
         after = sum(each.order > sent for each in load.confirms)
         pause = _longest_pause([each.seconds for each in load.confirms[before - 1 :]]) if after else None
         confirmed = frozenset(each.order for each in load.confirms)
@@ -302,6 +317,8 @@ class LiveNodes(Nodes):
 
     def close(self) -> None:
         """Give the nodes back; they are put away some seconds later."""
+        self._closed.set()
+        self.why_not = "The nodes are put away. The first cell of any section opens them again."
         self._cluster.close()
 
     def __repr__(self) -> str:
@@ -333,14 +350,14 @@ class KeptNodes(Nodes):
         kept: What was kept.
     """
 
-    live = False
-
     def __init__(self, lesson: Session, reason: str, kept: Mapping[str, Any]) -> None:
         super().__init__()
         self._lesson = lesson
         self._reason = reason
         self._kept = kept
-        self._picture = _AT_FIRST
+        self.why_not = f"These nodes ran on {kept['recorded']}, and can't be had here: {reason}"
+        self._diary = Diary(lesson.log)
+        self._show(_AT_FIRST)
 
     def describe(self) -> str:
         """Return why these are not live, and what they are instead."""
@@ -352,6 +369,10 @@ class KeptNodes(Nodes):
 
     def picture(self) -> ClusterPicture:
         """Return what the nodes were at this point."""
+        self._diary.write(self._seen)  # again, where the lesson was started over
+        return self._kept_picture()
+
+    def _kept_picture(self) -> ClusterPicture:
         return ClusterPicture.from_json(self._kept["pictures"][self._picture])
 
     def addresses(self, first: str | None = None) -> list[pika.ConnectionParameters]:
@@ -373,18 +394,16 @@ class KeptNodes(Nodes):
 
     def kill(self, name: str) -> None:
         """Kill nothing: the node was killed then."""
-        del name
-        self._picture = _KILLED
+        self._show(_KILLED, f"killed {name}")
 
     def start(self, name: str) -> None:
         """Start nothing: the node was started then."""
-        del name
-        self._picture = _AT_FIRST
+        self._show(_AT_FIRST, f"started {name}")
 
     def bring_back(self) -> None:
         """Bring nothing back: the nodes were brought back then."""
         back = f"{self._picture}, and back"
-        self._picture = back if back in self._kept["pictures"] else _AT_FIRST
+        self._show(back if back in self._kept["pictures"] else _AT_FIRST, "brought all back")
 
     def kill_leader(self, queue: str) -> Outage:
         """Return what came of it when the queue's node was killed."""
@@ -405,8 +424,17 @@ class KeptNodes(Nodes):
         count = Count(**kept.pop("counted"))
         outage = Outage(**kept | {"nodes": tuple(kept["nodes"])})
         outage.count_orders = lambda: count
-        self.outages[kind], self._picture = outage, kind
+        self.outages[kind] = outage
+        self._show(kind, outage.deed, count.confirmed)
         return outage
+
+    def _show(self, picture: str, deed: str = "", confirmed: int | None = None) -> None:
+        """Have the lesson's stage show what was then."""
+        self._picture = picture
+        when = f"as on {self._kept['recorded']}"
+        told = f"{deed}, {when}" if deed else when
+        self._seen = seen_in(self._kept_picture(), told, confirmed)
+        self._diary.write(self._seen)
 
     def close(self) -> None:
         """Close nothing."""
@@ -438,6 +466,9 @@ def open_nodes(lesson: Session) -> LiveNodes | KeptNodes:
         for each in before:
             each.close()
     _opened[:] = [nodes]
+    lesson.nodes = nodes
+    if isinstance(nodes, LiveNodes):
+        nodes.keep_looking()
     return nodes
 
 

@@ -8,7 +8,14 @@ import { setAttribute } from "./dom.js";
 /** @import { Ui } from "./ui.js" */
 
 /** @type {Record<string, string>} Under which name a lesson introduces a command, where that is another. */
-const CONTROL_OF = { pause: "player", live: "player", step: "player", save_run: "details" };
+const CONTROL_OF = {
+  pause: "player",
+  live: "player",
+  step: "player",
+  save_run: "details",
+  kill_node: "kill",
+  start_node: "kill",
+};
 
 /**
  * A button that sends a command.

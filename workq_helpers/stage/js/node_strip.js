@@ -1,6 +1,7 @@
 // @ts-check
 
-import { heading } from "./controls.js";
+import { button } from "./buttons.js";
+import { heading, reasons } from "./controls.js";
 import { setAttribute, setHidden, setText } from "./dom.js";
 import { KeyedList } from "./keyed_list.js";
 
@@ -19,6 +20,7 @@ export function nodeStrip(ui) {
     (/** @type {NodeCard} */ node) => node.name,
     (node) => nodeCard(ui, node.name),
   );
+  const why = reasons(ui, ["kill_node"]);
   const said = h("p", { class: "workq-nodes-said" });
   const element = h(
     "section",
@@ -26,16 +28,19 @@ export function nodeStrip(ui) {
     heading(ui, "N", "Nodes"),
     list,
     said,
+    why.element,
   );
   return {
     element,
     /** @param {Frame} frame */
-    draw({ cluster }) {
+    draw(frame) {
+      const { cluster } = frame;
       setHidden(element, cluster === null);
       if (cluster === null) return;
       cards.draw(cluster.nodes);
       const confirmed = cluster.confirmed === null ? "" : `${cluster.confirmed} orders confirmed`;
       setText(said, [cluster.deed, confirmed].filter(Boolean).join(" · "));
+      why.draw(frame);
     },
   };
 }
@@ -61,16 +66,23 @@ function nodeCard(ui, name) {
     (/** @type {QueueCopyLine} */ copy) => copy.queue,
     (copy) => copyLine(ui, copy.queue),
   );
+  const deed = button(ui, "Kill", "kill_node", { command: () => ({ node: name }) });
   const element = h(
     "li",
     { class: "workq-node", "data-node": name },
     h("p", { class: "workq-node-head" }, h("span", { class: "workq-name", title: name }, name), " is ", state),
     list,
+    deed,
   );
   return {
     element,
     /** @param {NodeCard} node */
     draw(node) {
+      const down = node.state === "down";
+      setText(deed, down ? "Start" : "Kill");
+      setAttribute(deed, "data-danger", down ? null : "true");
+      setAttribute(deed, "data-do", down ? "start_node" : "kill_node");
+      setAttribute(deed, "aria-label", `${down ? "Start" : "Kill"} ${name}`);
       setAttribute(element, "data-state", node.state);
       setText(state, node.state);
       copies.draw(node.copies);
