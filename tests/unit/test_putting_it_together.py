@@ -234,6 +234,8 @@ def test_what_crosses_a_restart_is_recognized() -> None:
     kitchen.counts = (0, 0)
     kitchen.program("running", "Done Toast.", "Done Juice.", "Done Hello World!")
     assert kitchen.seen("crossed") == (0, "worker.py 2 did 'Toast.', 'Juice.' and 'Hello World!'.")
+    kitchen.program("running", "Done Toast.", "Done Toast.", "Done Juice.", "Done Hello World!")
+    assert kitchen.seen("crossed") == (0, "worker.py 3 did 'Toast.', 'Juice.' and 'Hello World!'.")
     assert storm().seen("crossed")[0] == 2
 
 

@@ -177,7 +177,8 @@ def _observe_asked_to_leave(lesson: Session) -> Seen:
 
 def _observe_crossed(lesson: Session) -> Seen:
     told = [each for each in read_program_reports(lesson.programs) if each.deed == "Done"]
-    done = [each.task for each in told if each.program is told[-1].program]
+    # What was done when RabbitMQ went away, and could not be acknowledged, is done again.
+    done = list(dict.fromkeys(each.task for each in told if each.program is told[-1].program))
     restarted = _was_restarted(observed(lesson, outages=True))
     if not restarted and (len(done) < len(_CROSSING) or lesson.broker.restartable):
         raise CheckFailedError("RabbitMQ was not restarted while a worker.py had a task in hand.")
