@@ -24,7 +24,7 @@ from benchmarks.row import Goal, Row
 PART = "set-up"
 GOAL = Goal("<=", 1.5)
 ROOT = Path(__file__).resolve().parent.parent
-NEEDED = ("pyproject.toml", "constraints.txt", "README.md", "LICENSE", "NOTICE")
+NEEDED = ("pyproject.toml", "constraints.txt", "overrides.txt", "README.md", "LICENSE", "NOTICE")
 
 _PHASE = re.compile(r"^==> (?P<what>.+?)\n(?:.*\n)*? +done in (?P<seconds>[\d.]+) s$", re.MULTILINE)
 _WHOLE = re.compile(r"^==> \.venv is ready \((?P<seconds>[\d.]+) s\)$", re.MULTILINE)
@@ -78,7 +78,7 @@ def _uv_alone(folder: Path, caches: dict[str, str]) -> float:
     shutil.rmtree(venv, ignore_errors=True)
     uv = str(Path(sys.executable).with_name("uv"))
     python = str(venv / "bin" / "python")
-    pins = ["--constraint", "constraints.txt", "--build-constraint", "constraints.txt"]
+    pins = ["--constraint", "constraints.txt", "--build-constraint", "constraints.txt", "--override", "overrides.txt"]
     started = time.monotonic()
     for command in (
         [uv, "venv", "--quiet", "--python", sys._base_executable, str(venv)],  # type: ignore[attr-defined]

@@ -118,7 +118,8 @@ def wanted() -> str:
     digest = hashlib.sha256(repr(pins).encode())
     # JupyterLab reads its extension where it was copied to.
     extension = "workq_helpers/stage/bundle/lab_extension/static/extension.js"
-    for name in ("pyproject.toml", "constraints.txt", "scripts/environment.py", extension, *filter(None, [pins])):
+    texts = ("pyproject.toml", "constraints.txt", "overrides.txt", "scripts/environment.py")
+    for name in (*texts, extension, *filter(None, [pins])):
         digest.update((ROOT / name).read_bytes())
     return digest.hexdigest()
 
@@ -384,6 +385,6 @@ def install(*what: str) -> None:
     uv = [program, "pip", "install", *QUIETLY, "--python", str(PYTHON)]
     file = constraints()
     pins = ["--constraint", file] if file else ["--upgrade"]
-    pins += ["--build-constraint", "constraints.txt"]
+    pins += ["--build-constraint", "constraints.txt", "--override", "overrides.txt"]
     environ = index_settings.for_uv(os.environ, VENV / "workq-uv.toml")
     run([*uv, *pins, *what], ROOT, "uv could not install the environment", environ)

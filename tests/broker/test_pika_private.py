@@ -7,6 +7,7 @@ from typing import Any
 
 import pika
 import pytest
+from pika import frame, spec
 from pika.adapters.select_connection import IOLoop
 
 from workq_helpers import Lesson
@@ -63,16 +64,36 @@ def test_cut_requeues_with_the_redelivered_flag_and_says_nothing(
     assert method.redelivered
 
 
-def test_unsent_bytes_counts_what_waits_for_the_socket_and_send_now_sends_it(lesson: Lesson, run_loop: Any) -> None:
+#: No more than RabbitMQ takes in a frame.
+PIECE_BYTES = 64 * 1024
+
+
+def a_message(channel: int, pieces: int) -> bytes:
+    """Return the frames of a message in so many pieces."""
+    head = [
+        frame.Method(channel, spec.Basic.Publish(routing_key="hello")).marshal(),
+        frame.Header(channel, pieces * PIECE_BYTES, pika.BasicProperties()).marshal(),
+    ]
+    return b"".join([*head, pieces * frame.Body(channel, b"x" * PIECE_BYTES).marshal()])
+
+
+def test_unsent_bytes_counts_what_waits_for_the_socket_and_send_now_and_write_send_it(
+    lesson: Lesson, run_loop: Any
+) -> None:
     loop, thread = run_loop
     seen: list[int] = []
 
     def on_channel(channel: Any) -> None:
+        pika_private.read_at_one_go(connection)
         channel.basic_publish("", "hello", b"x" * 1_000)
         seen.append(pika_private.unsent_bytes(connection))
         pika_private.send_now(connection)
         seen.append(pika_private.unsent_bytes(connection))
         pika_private.send_now(connection)  # with nothing to send
+        for pieces in (1, 200):
+            pika_private.write(connection, a_message(channel.channel_number, pieces))
+            seen.append(pika_private.unsent_bytes(connection))
+        channel.basic_publish("", "hello", b"x")  # comes after what the socket has not taken yet
         connection.close()
 
     connection = pika.SelectConnection(
@@ -84,13 +105,17 @@ def test_unsent_bytes_counts_what_waits_for_the_socket_and_send_now_sends_it(les
     thread.start()
     thread.join(30)
     assert seen[0] > 1_000
-    assert seen[1] == 0
+    assert seen[1:3] == [0, 0]
+    assert 0 < seen[3] < 200 * PIECE_BYTES
     assert pika_private.unsent_bytes(connection) == 0
-    assert lesson.queue_counts()["hello"].ready == 1
+    assert lesson.queue_counts()["hello"].ready == 4
 
 
 def test_every_method_passes_where_it_is_observed_once_and_in_order(lesson: Lesson) -> None:
-    """`ObservedConnection` overrides ``_send_method`` and ``_process_frame``; what pika refuses gets to neither."""
+    """`ObservedConnection` overrides ``_send_method``, ``_process_frame`` and what goes round the one for messages.
+
+    What pika refuses gets to none of them.
+    """
     book = Book(lesson.log)
     made = ObservedConnection.told_to(Observer("client", book))
     parameters = lesson.broker.connection_parameters(lesson.virtual_host)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tests.chaos.books import could_be_unknown
 from tests.chaos.plan import Plan
-from tests.chaos.verdict import DRAIN, QueueVerdict, Seen
+from tests.chaos.verdict import DRAIN, QueueVerdict, Seen, flagged
 from workq_helpers.log.events import Event, Row
 
 __all__ = ["FORGERIES", "Forgery", "forge"]
@@ -81,14 +81,14 @@ def _unpublish(case: _Case) -> Forgery | None:
 
 
 def _unflag(case: _Case) -> Forgery | None:
-    flagged = [
+    with_flag = [
         number
         for id_ in case.once
         if case.fresh[id_] == 1
         for number in case.numbers["delivered", id_]
-        if case.events[number].redelivered
+        if case.events[number].redelivered and number < flagged(case.events)
     ]
-    number = case.any_of(flagged)
+    number = case.any_of(with_flag)
     if number is None:
         return None
     bare = case.events[number]._replace(redelivered=False)
@@ -97,7 +97,8 @@ def _unflag(case: _Case) -> Forgery | None:
 
 def _deliver_twice(case: _Case) -> Forgery | None:
     known = [n for id_ in case.once if case.fresh[id_] == 1 for n in case.numbers["delivered", id_]]
-    number = case.any_of([n for n in known if not case.events[n].redelivered])
+    before = flagged(case.events)
+    number = case.any_of([n for n in known if not case.events[n].redelivered and n < before])
     if number is None:
         return None
     return case.edited("a message was delivered twice as if new", insert={number: case.seen.rows[number]})

@@ -25,7 +25,7 @@ from pika.exceptions import AMQPError
 
 from tests.chaos.plan import Moment, Plan, make_plan
 from tests.chaos.verdict import DRAIN, Counts, Seen
-from workq_helpers import Broker, WorkqError, find_broker, lesson
+from workq_helpers import Broker, WorkqError, find_broker, session
 from workq_helpers.clients.recording_connection import RecordingConnection
 from workq_helpers.log.details import BrokerChange, ConsumeOptions
 from workq_helpers.log.events import EventLog, Row
@@ -129,7 +129,10 @@ def _live_and_die(plan: Plan, host: str) -> tuple[Journal, list[str]]:
             reader.join()
             complaints.join()
     journal.happened["kernel killed"] += 1
-    return journal, [f"the process ended by itself: {''.join(errors)[-2000:]}"] if early else []
+    troubles = [f"the process ended by itself: {''.join(errors)[-2000:]}"] if early else []
+    if not len(journal.log):
+        troubles.append("the process told nothing of what it did")
+    return journal, troubles
 
 
 def _look_from_outside(plan: Plan, broker: Broker, host: str, journal: Journal, troubles: list[str]) -> Seen:
@@ -257,7 +260,7 @@ def main(seed: int, host: str) -> None:
     """Do what the plan of `seed` says in the virtual host that the parent made, and wait to be killed."""
     from tests.chaos.run import execute
 
-    lesson.EventLog = _Told  # type: ignore[misc]
+    session.EventLog = _Told  # type: ignore[misc]
     plan = make_plan(seed)
     with find_broker(lambda _: None) as broker:
         if not broker.features.transient_queues:

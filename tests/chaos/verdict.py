@@ -14,7 +14,7 @@ from workq_helpers.log.details import BrokerChange, Handback
 from workq_helpers.log.events import Event, Row
 from workq_helpers.log.ledger import Ledger
 
-__all__ = ["DRAIN", "Counts", "QueueVerdict", "Seen", "judge", "tally"]
+__all__ = ["DRAIN", "Counts", "QueueVerdict", "Seen", "flagged", "judge", "tally"]
 
 #: Who fetches what is left, when all is quiet.
 DRAIN = "notebook"
@@ -116,6 +116,16 @@ def _after_a_kill(events: list[Event]) -> Iterator[str]:
             killed.add(event.actor)
 
 
+def flagged(events: list[Event]) -> int:
+    """Return up to which event RabbitMQ flags each redelivery: after a restart some lack their flag (seen on 4.3.6)."""
+    outages = (
+        number
+        for number, event in enumerate(events)
+        if isinstance(event.detail, BrokerChange) and event.detail.is_outage
+    )
+    return next(outages, len(events))
+
+
 class QueueVerdict:
     """The judgement of one queue."""
 
@@ -170,14 +180,7 @@ class QueueVerdict:
                 )
 
     def _flagged(self) -> list[Event]:
-        """Return the events for which RabbitMQ flags redeliveries: after a restart some lack it (4.3.6)."""
-        outages = (
-            number
-            for number, event in enumerate(self._all_events)
-            if isinstance(event.detail, BrokerChange) and event.detail.is_outage
-        )
-        before = self._all_events[: next(outages, len(self._all_events))]
-        return [event for event in before if event.queue == self._plan.name]
+        return [event for event in self._all_events[: flagged(self._all_events)] if event.queue == self._plan.name]
 
     def _lost(self) -> Iterator[str]:
         """Whatever was confirmed was done in the end, by a worker or by who fetched what was left.

@@ -44,7 +44,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Module
     monkeypatch.delenv("WORKQ_VERSIONS", raising=False)
     monkeypatch.setattr(module, "uv_on_this_machine", lambda: None)
     extension = "workq_helpers/stage/bundle/lab_extension/static/extension.js"
-    for name in ("pyproject.toml", "constraints.txt", "constraints-lowest.txt", "scripts/environment.py", extension):
+    texts = ("pyproject.toml", "constraints.txt", "constraints-lowest.txt", "overrides.txt")
+    for name in (*texts, "scripts/environment.py", extension):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     monkeypatch.setattr(module, "ROOT", tmp_path)
@@ -114,7 +115,7 @@ def test_a_second_run_does_nothing(
     assert ".venv is ready" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt", "scripts/environment.py"])
+@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt", "overrides.txt", "scripts/environment.py"])
 def test_a_changed_file_calls_for_a_new_run(checkout: ModuleType, name: str) -> None:
     make_venv_by_hand(checkout)
     with (checkout.ROOT / name).open("a") as file:

@@ -1,8 +1,8 @@
 """`ObservedConnection`: pika's own connection, which tells an observer of every AMQP method that passes.
 
-All of pika goes through two methods of its connection, which are private and overridden here and nowhere else;
-``tests/broker/test_pika_private.py`` holds them to what is said here. `pika.BlockingConnection` is made of such a
-connection too.
+All of pika goes through two methods of its connection, which are private and overridden here and nowhere else, as is
+the one that gets the bytes; ``tests/broker/test_pika_private.py`` holds them to what is said here.
+`pika.BlockingConnection` is made of such a connection too.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pika.amqp_object import Method
 from pika.spec import Basic, BasicProperties, Channel
 
 from workq_helpers.clients import pika_private
+from workq_helpers.clients.whole_message import whole_message
 from workq_helpers.forks import abandon_in_children
 from workq_helpers.log.messages import Marks
 from workq_helpers.log.observer import Observer
@@ -24,6 +25,12 @@ __all__ = ["ObservedConnection"]
 
 #: Methods that come with a message.
 _WITH_CONTENT = frozenset({Basic.Deliver, Basic.GetOk, Basic.Return})
+
+
+def _first_frame(buffer: bytes, at: int) -> bytes:
+    """Return the frame that begins at `at`, or what there is of it: a copy of all that follows would cost more."""
+    size = int.from_bytes(buffer[at + 3 : at + 7])
+    return buffer[at : at + size + 8]
 
 
 class _PartialMessage:
@@ -53,6 +60,7 @@ class ObservedConnection(pika.SelectConnection):
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         self._incoming: dict[int, _PartialMessage] = {}
+        self._outgoing: list[bytes] | None = None  # the frames of a method that is being sent, until it was told of
         self.observer.opened()
         super().__init__(*arguments, **more)
         abandon_in_children(self)
@@ -65,15 +73,54 @@ class ObservedConnection(pika.SelectConnection):
     def _send_method(
         self, channel_number: int, method: Method, content: tuple[BasicProperties, bytes] | None = None
     ) -> None:
-        if content is None:
-            super()._send_method(channel_number, method)
-            self.observer.sent(channel_number, method)
-            return
-        properties, body = content
+        outgoing: list[bytes] = []
+        self._outgoing = outgoing
+        try:
+            if content is None:
+                super()._send_method(channel_number, method)
+                self.observer.sent(channel_number, method)
+            else:
+                self._publish(channel_number, method, *content)
+        finally:
+            self._outgoing = None
+            if outgoing:
+                pika_private.write(self, b"".join(outgoing))
+
+    def _publish(self, channel_number: int, method: Method, properties: BasicProperties, body: bytes) -> None:
         mark = self.observer.next_mark()
         super()._send_method(channel_number, method, (Marks.put_on(properties, mark), body))
         assert isinstance(method, Basic.Publish)  # noqa: S101 - the only method of a client with content
         self.observer.published(channel_number, method, properties, body, mark)
+
+    def _adapter_emit_data(self, data: bytes) -> None:
+        if self._outgoing is None:
+            super()._adapter_emit_data(data)
+        else:
+            self._outgoing.append(data)
+
+    def _on_stream_connected(self) -> None:
+        pika_private.read_at_one_go(self)
+        super()._on_stream_connected()
+
+    def _on_data_available(self, data_in: bytes) -> None:
+        buffer = self._frame_buffer + data_in if self._frame_buffer else data_in
+        at = 0
+        try:
+            while at < len(buffer):
+                if (found := whole_message(buffer, at)) is not None:
+                    number, method, properties, body, end = found
+                    self.bytes_received += end - at
+                    at = end
+                    self._tell_and_pass_on(number, method, properties, body)
+                    continue
+                used, frame_value = frame.decode_frame(_first_frame(buffer, at))
+                if frame_value is None:
+                    break
+                self.bytes_received += used
+                at += used
+                self._process_frame(frame_value)
+        finally:  # an interrupt may come out of what is told
+            self._frame_buffer = buffer[at:]
 
     def _process_frame(self, frame_value: Any) -> None:
         kind = type(frame_value)
@@ -103,8 +150,11 @@ class ObservedConnection(pika.SelectConnection):
             del self._incoming[number]
             fragments = message.fragments
             body = fragments[0] if len(fragments) == 1 else b"".join(fragments)
-            self.observer.received_message(number, message.method.method, message.header.properties, body)
-            pika_private.pass_on(self, message.method, message.header, body)
+            self._tell_and_pass_on(number, message.method.method, message.header.properties, body)
+
+    def _tell_and_pass_on(self, number: int, method: Any, properties: BasicProperties, body: bytes) -> None:
+        self.observer.received_message(number, method, properties, body)
+        pika_private.pass_on(self, number, method, properties, body)
 
     def _tell_of_the_end(self, _connection: pika.SelectConnection, reason: BaseException) -> None:
         if isinstance(reason, pika.exceptions.ConnectionClosedByClient):

@@ -6,16 +6,29 @@ to what is said here.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Callable
 from typing import Any
 
 import pika
 from pika import frame
+from pika.adapters.utils.io_services_utils import _AsyncPlaintextTransport
+from pika.amqp_object import Method
 from pika.channel import Channel
-from pika.spec import Basic
+from pika.spec import Basic, BasicProperties
 
-__all__ = ["abandon", "cancel_and_go_on_receiving", "cut", "pass_on", "port_of", "send_now", "unsent_bytes"]
+__all__ = [
+    "abandon",
+    "cancel_and_go_on_receiving",
+    "cut",
+    "pass_on",
+    "port_of",
+    "read_at_one_go",
+    "send_now",
+    "unsent_bytes",
+    "write",
+]
 
 
 def cut(connection: pika.SelectConnection) -> None:
@@ -56,18 +69,37 @@ def abandon(connection: pika.SelectConnection) -> None:
         sock.close()
 
 
-def pass_on(connection: pika.SelectConnection, method: frame.Method[Any], header: frame.Header, body: bytes) -> None:
+def read_at_one_go(connection: pika.SelectConnection) -> None:
+    """Have a connection read what has come in one piece, and not ask its socket once more whether that was all.
+
+    Args:
+        connection: One whose socket has just been connected; only its owner may call this.
+    """
+    transport = connection._transport
+    if type(transport) is _AsyncPlaintextTransport:  # TLS has read more than its socket tells of
+        transport._MAX_RECV_BYTES, transport._MAX_CONSUME_BYTES = _PIECE_BYTES, 1
+
+
+#: How much is read at one go, at most.
+_PIECE_BYTES = 64 * 1024
+
+
+def pass_on(
+    connection: pika.SelectConnection, number: int, method: Method, properties: BasicProperties, body: bytes
+) -> None:
     """Give a message that has come whole to its channel, as the connection does after the last of its frames.
 
     Args:
         connection: The connection it came on; only its owner may call this.
-        method: The frame with basic.deliver, basic.get-ok or basic.return.
-        header: The frame with its properties.
+        number: The channel's.
+        method: The basic.deliver, basic.get-ok or basic.return.
+        properties: The message's.
         body: All of its body.
     """
-    channel = connection._channels.get(method.channel_number)
+    channel = connection._channels.get(number)
     if channel is not None:  # else it was closed meanwhile, and its number not given to another
-        _TAKES[type(method.method)](channel, method, header, body)
+        header = frame.Header(number, len(body), properties)
+        _TAKES[type(method)](channel, frame.Method(number, method), header, body)
 
 
 #: What takes a whole message in, in pika's channel.
@@ -87,6 +119,27 @@ def unsent_bytes(connection: pika.SelectConnection) -> int:
     """Return how many bytes pika holds for a connection that the socket has not taken yet."""
     transport = connection._transport
     return 0 if transport is None else int(transport.get_write_buffer_size())
+
+
+def write(connection: pika.SelectConnection, data: bytes) -> None:
+    """Give a connection bytes to send: to its socket at once, if that takes them, and else to pika.
+
+    pika itself would ask the kernel to tell it when the socket can be written to, and then not to tell it any more.
+
+    Args:
+        connection: An open connection; only its owner may call this.
+        data: Whole frames.
+    """
+    transport = connection._transport
+    if (
+        type(transport) is _AsyncPlaintextTransport
+        and transport._state == transport._STATE_ACTIVE
+        and not transport.get_write_buffer_size()
+    ):
+        with contextlib.suppress(OSError):  # it is full, or broken, which pika finds out and tells
+            data = data[transport._sock.send(data) :]
+    if data:
+        connection._adapter_emit_data(data)
 
 
 def send_now(connection: pika.SelectConnection) -> None:

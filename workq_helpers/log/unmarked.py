@@ -6,19 +6,30 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 __all__ = ["UnmarkedMessages", "fingerprint"]
 
 
+#: How long a digest is, and the size beside it.
+_DIGEST_BYTES, _SIZE_BYTES = 16, 8
+
+_NONE: OrderedDict[str, Any] = OrderedDict()
+
+
 def fingerprint(body: bytes, size: int) -> bytes:
-    """Return what bodies are compared by.
+    """Return what bodies are compared by: a digest and the size, or the body itself if that is shorter.
 
     Args:
         body: The body, or its beginning.
         size: How long it is in all.
     """
-    return hashlib.blake2b(body, digest_size=16).digest() + size.to_bytes(8)
+    if size < _DIGEST_BYTES + _SIZE_BYTES:
+        return body
+    return hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() + size.to_bytes(_SIZE_BYTES)
+
+
+_Place = Literal["fresh", "held", "back", "dead"]
 
 
 class _Alike:
@@ -27,16 +38,25 @@ class _Alike:
     __slots__ = ("back", "dead", "fresh", "held", "routed")
 
     def __init__(self) -> None:
-        # Ordered dicts: the first of a plain one is the further away the more have gone before it.
-        self.fresh: OrderedDict[str, None] = OrderedDict()  # published, and not delivered yet
-        self.held: OrderedDict[str, object] = OrderedDict()  # each with its holder
-        self.back: OrderedDict[str, None] = OrderedDict()  # delivered before
-        self.dead: OrderedDict[str, None] = OrderedDict()  # turned away: it may be a dead letter by now
+        # Ordered dicts: the first of a plain one is the further away the more have gone before it. They are made when
+        # they are needed: most messages are the only one of their kind, and three of these are never used.
+        self.fresh = _NONE  # published, and not delivered yet
+        self.held = _NONE  # each with its holder
+        self.back = _NONE  # delivered before
+        self.dead = _NONE  # turned away: it may be a dead letter by now
         self.routed = 0  # how many of those that came through an exchange
 
     @property
     def is_empty(self) -> bool:
         return not (self.fresh or self.held or self.back or self.dead or self.routed)
+
+    def put(self, place: _Place, mark: str, holder: object = None) -> None:
+        """Take in a message."""
+        marks = getattr(self, place)
+        if marks is _NONE:
+            marks = OrderedDict()
+            setattr(self, place, marks)
+        marks[mark] = holder
 
     def let_go(self, mark: str, holder: object) -> bool:
         """Take a message from its holder; return whether that was the last one to get it."""
@@ -73,7 +93,7 @@ class UnmarkedMessages:
         """
         with self._lock:
             if queue:
-                self._alike.setdefault((queue, body), _Alike()).fresh[mark] = None
+                self._those_like(queue, body).put("fresh", mark)
             else:
                 self._routed.setdefault(body, []).append(mark)
 
@@ -90,14 +110,14 @@ class UnmarkedMessages:
             holder: What stands for this delivery; whoever held the message before has no say any more.
         """
         with self._lock:
-            alike = self._alike.setdefault((queue, body), _Alike())
+            alike = self._those_like(queue, body)
             # One that somebody seems to hold may be back, and its connection's end not have been noticed here yet.
             mark = self._first(alike.back, alike.held) if redelivered else None
             mark = mark or self._dead_letter(died_in, body) or self._first(alike.fresh)
             mark = mark or self._next_routed(alike, body)
             # After a restart RabbitMQ may flag as new what comes again (seen with basic.get on 3.10.8 and 4.3.6).
             mark = mark or self._first(alike.back) or self._new_mark()
-            alike.held[mark] = holder
+            alike.put("held", mark, holder)
             return mark
 
     def settled(self, mark: str, queue: str, body: bytes, holder: object = None) -> None:
@@ -110,16 +130,16 @@ class UnmarkedMessages:
     def turned_away(self, mark: str, queue: str, body: bytes, holder: object = None) -> None:
         """Learn that a delivered message was turned away, and may come again as a dead letter."""
         with self._lock:
-            alike = self._alike.setdefault((queue, body), _Alike())
+            alike = self._those_like(queue, body)
             if alike.let_go(mark, holder):
-                alike.dead[mark] = None
+                alike.put("dead", mark)
 
     def put_back(self, mark: str, queue: str, body: bytes, holder: object = None) -> None:
         """Learn that a delivered message is in its queue again."""
         with self._lock:
-            alike = self._alike.setdefault((queue, body), _Alike())
+            alike = self._those_like(queue, body)
             if alike.let_go(mark, holder):
-                alike.back[mark] = None
+                alike.put("back", mark)
 
     def returned(self, queue: str, body: bytes) -> str | None:
         """Return the mark of a message that RabbitMQ sent back to its publisher, and forget it."""
@@ -151,6 +171,12 @@ class UnmarkedMessages:
                     self._alike[name, body].back.clear()
                     self._forget_empty(name, body)
 
+    def _those_like(self, queue: str, body: bytes) -> _Alike:
+        alike = self._alike.get((queue, body))
+        if alike is None:
+            alike = self._alike[queue, body] = _Alike()
+        return alike
+
     def _dead_letter(self, died_in: Iterable[str], body: bytes) -> str | None:
         for queue in died_in:
             alike = self._alike.get((queue, body))
@@ -168,12 +194,13 @@ class UnmarkedMessages:
         return None
 
     def _next_routed(self, alike: _Alike, body: bytes) -> str | None:
-        marks = self._routed.get(body, ())
-        if alike.routed == len(marks):
+        marks = self._routed.get(body)
+        if marks is None or alike.routed == len(marks):
             return None
         alike.routed += 1
         return marks[alike.routed - 1]
 
     def _forget_empty(self, queue: str, body: bytes) -> None:
-        if (queue, body) in self._alike and self._alike[queue, body].is_empty:
+        alike = self._alike.get((queue, body))
+        if alike is not None and alike.is_empty:
             del self._alike[queue, body]
