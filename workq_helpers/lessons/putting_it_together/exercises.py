@@ -6,7 +6,7 @@ import inspect
 import io
 import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pika.exceptions
@@ -32,10 +32,12 @@ __all__ = ["EXERCISES"]
 #: How often the disk is full: whoever gives up after some attempts loses a good picture.
 _FULL_TIMES = 6
 _FULL = "No space left on device"
+#: Which files are pictures. Of the others more than one is sent, so that none is known by its name.
+_GOOD_ONES, _FILES = (0, 2, 3), 5
 
 
 class _Album(Album):
-    """An album with two accidents: a worker is killed over the first picture, and the disk is full at the last.
+    """An album with two accidents: a worker is killed over the first picture, and the disk is full at the last one.
 
     Args:
         kill: Kills the worker that is at work.
@@ -75,7 +77,7 @@ class _Album(Album):
 
     @property
     def last(self) -> str:
-        return self.names[-1]
+        return self.names[_GOOD_ONES[-1]]
 
     def asked(self, name: str) -> int:
         return self._asked[name]
@@ -83,28 +85,31 @@ class _Album(Album):
 
 def _mend_the_picture_worker(trial: Trial, callback: Any) -> str:
     album = _Album(lambda: trial.lesson.workers[-1].request_kill())
-    first, bad, third, last = (album.keep(file) for file in (_picture(), b"no picture", _picture(), _picture()))
+    files = [_picture() if number in _GOOD_ONES else b"no picture" for number in range(_FILES)]
+    first, bad, third, last, worse = map(album.keep, files)
 
     def with_album(ch: Any, method: Any, properties: Any, body: bytes) -> object:
         return callback(ch, method, properties, body, album)
 
     # It is to be killed, so it must be there before the first delivery.
     trial.start(with_album, prefetch_count=1, function=callback)
-    trial.send(first, bad, third, last)
+    trial.send(first, bad, third, worse, last)
     trial.settle()
     for _ in range(_FULL_TIMES + 1):
         if not _died_of_something_else(trial) and not any(worker.alive for worker in trial.lesson.workers):
             trial.start(with_album, prefetch_count=1, function=callback)
             trial.settle()
     trial.no_channel_was_closed()
-    _the_bad_one(trial, bad)
+    _nobody_died_of_it(trial, (bad, worse))
+    for name in (bad, worse):
+        _is_turned_away(trial, name)
     for name in (first, third, last):
         _a_good_one(trial, album, name)
     parked = trial.parked(bad)
     return (
-        f"'{bad}' was {f'parked in {parked}' if parked else 'turned away'}. '{first}', '{third}' and '{last}' have "
-        f"their thumbnails, though a worker was killed over the first and the disk was full {_FULL_TIMES} times at the "
-        f"last."
+        f"'{bad}' and '{worse}' were {f'parked in {parked}' if parked else 'turned away'}. '{first}', '{third}' and "
+        f"'{last}' have their thumbnails, though a worker was killed over the first and the disk was full "
+        f"{_FULL_TIMES} times at the last."
     )
 
 
@@ -113,13 +118,16 @@ def _died_of_something_else(trial: Trial) -> list[Event]:
     return [event for event in trial.lesson.log if event.kind == "failed" and _FULL not in str(event.detail)]
 
 
-def _the_bad_one(trial: Trial, bad: str) -> None:
+def _nobody_died_of_it(trial: Trial, bad: Sequence[str]) -> None:
     for event in _died_of_something_else(trial):
-        what = "no picture" if event.task == bad else "a good one"
+        what = "no picture" if event.task in bad else "a good one"
         raise CheckFailedError(
             f"{event.actor} died at '{event.task}', which is {what}: {event.detail} The task went back to the queue, "
             f"and whoever gets it next dies of it too."
         )
+
+
+def _is_turned_away(trial: Trial, bad: str) -> None:
     place = trial.message(bad).place
     if place == "done" and trial.parked(bad):
         return
@@ -298,6 +306,11 @@ def _send(trial: Trial, line: _ShakyLine, send_all: Callable[..., object]) -> No
             f"connection{'' if line.opened == 1 else 's'}, and would have gone on. {_why_it_goes_on(line)}"
         ) from None
     except pika.exceptions.AMQPConnectionError as error:
+        if not line.attempts:
+            raise CheckFailedError(
+                f"send_all raised {worded(error)}, and had sent nothing by a channel of open_channel. Call that "
+                f"for a channel, and no connection of your own."
+            ) from error
         again = "again " if line.attempts.count(line.attempts[-1]) > 1 else ""
         raise CheckFailedError(
             f"RabbitMQ went away while '{line.attempts[-1]}' was {again}on its way, and send_all ended with "
