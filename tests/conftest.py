@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import filelock
 import pytest
 from _pytest.junitxml import xml_key
 
@@ -145,13 +146,25 @@ def broker(pytestconfig: pytest.Config) -> Iterator[Broker]:
 
 @pytest.fixture(scope="session")
 def lesson_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site of the lessons, made of the outputs that the tests keep."""
-    folder = tmp_path_factory.mktemp("site")
+    """The site of the lessons, made of the outputs that the tests keep: once, whichever worker asks first."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # each worker's own folder is in that of them all
+    site = folder / "lessons" / "site"
+    with filelock.FileLock(folder / "lessons.lock"):
+        if not site.exists():
+            _make_site(site)
+    return site
+
+
+def _make_site(site: Path) -> None:
     script = Path(__file__).parents[1] / "scripts" / "lesson_site.py"
-    command = [sys.executable, str(script), "--folder", str(folder), "--run"]
-    made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    assert made.returncode == 0, made.stdout + made.stderr
-    return folder / "site"
+    with tempfile.TemporaryDirectory(dir=site.parents[1]) as begun:  # so that a site which is there is whole
+        command = [sys.executable, str(script), "--folder", begun, "--run"]
+        made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        assert made.returncode == 0, made.stdout + made.stderr
+        site.parent.mkdir(exist_ok=True)
+        (Path(begun) / "site").rename(site)
 
 
 @pytest.fixture(autouse=True)
