@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -96,11 +97,15 @@ _COOKING_SECONDS = 3.0
 _ACK_SECONDS = 4.0
 _PUMP_SECONDS = 0.05
 
+#: How long the first order cooks on, for the second to be acknowledged before it, where both are cooked at a time.
+_LONGER_SECONDS = 0.5
+
 
 class _Settled(NamedTuple):
-    """An acknowledgment, as the callback asked pika for it."""
+    """An acknowledgment, as the callback asked pika for it: of the order that it names, or of one before that, too."""
 
     order: str
+    named: str
     by_the_owner: bool
     cooked: bool
 
@@ -112,6 +117,7 @@ class _Line:
         self._trial = trial
         self._callback = callback
         self._owner = 0
+        self._over = False
         self._orders: dict[int, str] = {}
         #: How often the owner has been back in pika.
         self._turns = 0
@@ -144,6 +150,8 @@ class _Line:
                 raise
             except (WorkqError, pika.exceptions.AMQPError):
                 return  # RabbitMQ ended it, and the log says why
+            finally:
+                self._over = True
 
     def _count_turns(self, connection: Any) -> None:
         """Count whenever the owner comes back to pika, also from inside of the callback."""
@@ -177,21 +185,31 @@ class _Line:
             before = self._turns
             if self.waited or not wait_until(lambda: self._turns > before, _COOKING_SECONDS, interval_seconds=0.01):
                 self.waited.append(order)
+            elif order == _LONG[0]:
+                self._cook_on()
         self.cooked.append(order)
+
+    def _cook_on(self) -> None:
+        wait_until(lambda: self._over or any(each.order == _LONG[1] for each in self.settled), _LONGER_SECONDS)
 
     def _hear(self, call: Call) -> bool:
         """Say whether a call may be made: pika's connection might break of one from another thread."""
         if call.name not in ("basic_ack", "basic_nack", "basic_reject"):
             return True
-        order = self._orders.get(call.arguments["delivery_tag"], "an order")
         by_the_owner = threading.get_ident() == self._owner
-        self.settled.append(_Settled(order, by_the_owner, order in self.cooked))
+        named = self._orders.get(call.arguments["delivery_tag"], "an order")
+        before = self._held_before(named) if call.arguments.get("multiple") else []
+        self.settled += [_Settled(order, named, by_the_owner, order in self.cooked) for order in (*before, named)]
         return by_the_owner
+
+    def _held_before(self, named: str) -> list[str]:
+        settled = {each.order for each in self.settled}
+        return [order for order in itertools.takewhile(named.__ne__, self._orders.values()) if order not in settled]
 
     @contextlib.contextmanager
     def _overhearing(self) -> Iterator[None]:
         """Note what ends a thread without a name of its own; the others are not the answer's."""
-        usual = threading.excepthook
+        usual, before = threading.excepthook, threading.enumerate()
 
         def hear(args: threading.ExceptHookArgs) -> None:
             if args.thread is None or not args.thread.name.startswith("Thread-"):
@@ -200,9 +218,14 @@ class _Line:
                 self.raised.append(f"{args.exc_type.__name__}: {args.exc_value}")
 
         threading.excepthook = hear
+
+        def are_over() -> bool:
+            return not any(each.name.startswith("Thread-") for each in threading.enumerate() if each not in before)
+
         try:
             yield
         finally:
+            wait_until(are_over, _LONGER_SECONDS)
             threading.excepthook = usual
 
 
@@ -219,10 +242,11 @@ def _keep_the_line_open(trial: Trial, callback: Any) -> str:
             f"add_callback_threadsafe takes a function, and nobody calls it before the owner does."
         ) from error
     _the_thread_was_free(line)
+    _each_was_acknowledged_by_itself(line)
+    trial.no_channel_was_closed()
     _the_owner_acknowledged(line)
     if line.raised:
         raise CheckFailedError(f"The thread that the callback started died of it: {line.raised[0]}.")
-    trial.no_channel_was_closed()
     missing = [order for order in _LONG if order not in line.cooked]
     if missing:
         raise CheckFailedError(f"'{missing[0]}' was never cooked: nobody called cook(body) for it.")
@@ -244,6 +268,15 @@ def _the_thread_was_free(line: _Line) -> None:
             f"'{line.waited[0]}' was cooked in another thread, and the callback did not come back meanwhile: who waits "
             f"for a thread, as join does, is as deaf as who works. Start it, and return."
         )
+
+
+def _each_was_acknowledged_by_itself(line: _Line) -> None:
+    for each in line.settled:
+        if not each.cooked and each.order != each.named:
+            raise CheckFailedError(
+                f"'{each.order}' was not cooked yet when '{each.named}' was acknowledged with multiple=True, which is "
+                f"for all deliveries before it, too. Leave that out."
+            )
 
 
 def _the_owner_acknowledged(line: _Line) -> None:
