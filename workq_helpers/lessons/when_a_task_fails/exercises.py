@@ -68,6 +68,8 @@ def _given_up_in_time(trial: Trial, arguments: dict[str, Any]) -> str:
         )
     if not reason:
         raise CheckFailedError(_nobody_parked_it(arguments))
+    if arguments.get("x-expires", _PAUSE_MILLISECONDS) < _PAUSE_MILLISECONDS:
+        raise CheckFailedError(f"This time all went well. {_expires(arguments)}")
     return (
         f"'{_POISON}' had {chances} chances and lies in {_PARKED!r} with the reason {reason}; "
         f"{' and '.join(f'{order!r}' for order in _GOOD)} were cooked."
@@ -120,6 +122,8 @@ def _cook_all(trial: Trial) -> tuple[Counter[str], int]:
 
 #: How long a queue may take to hand out the next message, in seconds.
 _QUIET_SECONDS = 0.5
+#: How long the cooks may be away, in milliseconds, and find their queue again.
+_PAUSE_MILLISECONDS = 60_000
 
 
 def _found(trial: Trial) -> str:
@@ -136,11 +140,15 @@ def _found(trial: Trial) -> str:
 
 def _broke_off(arguments: dict[str, Any], error: Exception) -> str:
     if "x-expires" in arguments:
-        return (
-            f"The queue was gone before all was cooked. x-expires is {arguments['x-expires']!r}: a queue that nobody "
-            f"consumes from for so many milliseconds is deleted."
-        )
+        return f"The queue was gone before all was cooked. {_expires(arguments)}"
     return f"RabbitMQ did not go on with these arguments: {type(error).__name__} {error}"
+
+
+def _expires(arguments: dict[str, Any]) -> str:
+    return (
+        f"x-expires is {arguments['x-expires']!r}: a queue that nobody consumes from for so many milliseconds is "
+        f"deleted, with all that is in it."
+    )
 
 
 def _is_limited(arguments: dict[str, Any]) -> bool:
