@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from urllib.parse import quote
@@ -11,6 +12,7 @@ import pika
 import pika.exceptions
 import pytest
 
+from tests.chaos import faults
 from workq_helpers import Broker, Lesson
 from workq_helpers.errors import LoginRefusedError, QueueError, VirtualHostRefusedError, WorkqError
 from workq_helpers.rabbitmq.connecting import accepts, open_connection, probe, translate
@@ -139,3 +141,24 @@ def test_a_channel_too_many_is_refused_in_words_and_what_was_held_goes_back(less
     assert lesson.take_stock()
     assert [message.place for message in lesson.ledger()] == ["waiting"]
     assert lesson.ledger().held_elsewhere("hello") == 0
+
+
+@pytest.mark.parametrize("deed", ["publish", "ack"])
+def test_who_sends_on_a_connection_that_the_broker_has_closed_hears_of_it(
+    lesson: Lesson, broker: Broker, poll_for: Callable[..., object], deed: str
+) -> None:
+    connection = lesson.connect()
+    channel = connection.channel()
+    channel.basic_publish(exchange="", routing_key="hello", body="soup")
+    tag = channel.basic_get(queue="hello")[0].delivery_tag
+    said = connection._impl._transport._sock
+    poll_for(lambda: faults.close_connections(broker, lesson.virtual_host))
+    with selectors.DefaultSelector() as selector:
+        selector.register(said, selectors.EVENT_READ)
+        assert selector.select(30), "the broker said nothing"
+    send = {
+        "publish": lambda: channel.basic_publish(exchange="", routing_key="hello", body="tea"),
+        "ack": lambda: channel.basic_ack(delivery_tag=tag),
+    }
+    with pytest.raises(pika.exceptions.ConnectionClosedByBroker):
+        send[deed]()

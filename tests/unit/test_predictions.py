@@ -273,6 +273,10 @@ def test_an_unknown_question_is_answered_with_the_known_ones(name: Any) -> None:
             call(Experiment(), name)
 
 
+def _before_anything() -> Any:
+    return SimpleNamespace(log=EventLog(), workers=[], programs=[], queue_counts=dict, is_shown=False)
+
+
 @pytest.mark.parametrize("prediction", PREDICTIONS.values(), ids=list(PREDICTIONS))
 def test_each_question_of_the_course_is_complete(prediction: Prediction) -> None:
     assert 2 <= len(prediction.choices) <= 5
@@ -280,7 +284,7 @@ def test_each_question_of_the_course_is_complete(prediction: Prediction) -> None
     for text in (prediction.question, *(text for choice in prediction.choices for text in choice)):
         assert text.endswith((".", "?")), text
     with pytest.raises(CheckFailedError):
-        prediction.observe(SimpleNamespace(log=EventLog(), workers=[], programs=[], queue_counts=dict))  # type: ignore[arg-type]
+        prediction.observe(_before_anything())
 
 
 class Kitchen:

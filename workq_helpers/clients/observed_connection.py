@@ -52,11 +52,18 @@ class ObservedConnection(pika.SelectConnection):
     """
 
     observer: Observer
+    hurries: bool
 
     @classmethod
-    def told_to(cls, observer: Observer) -> type[ObservedConnection]:
-        """Return a class of connections that tell `observer`; pika makes connections itself, from a class."""
-        return type(cls.__name__, (cls,), {"observer": observer})
+    def told_to(cls, observer: Observer, *, hurries: bool = True) -> type[ObservedConnection]:
+        """Return a class of connections that tell `observer`; pika makes connections itself, from a class.
+
+        Args:
+            observer: Who is told.
+            hurries: Whether they send at once and read at one go. A `pika.BlockingConnection` must not: it looks at its
+                socket as it sends, and so finds that the broker has closed it.
+        """
+        return type(cls.__name__, (cls,), {"observer": observer, "hurries": hurries})
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         self._incoming: dict[int, _PartialMessage] = {}
@@ -84,7 +91,13 @@ class ObservedConnection(pika.SelectConnection):
         finally:
             self._outgoing = None
             if outgoing:
-                pika_private.write(self, b"".join(outgoing))
+                self._write(b"".join(outgoing))
+
+    def _write(self, data: bytes) -> None:
+        if self.hurries:
+            pika_private.write(self, data)
+        else:
+            self._adapter_emit_data(data)
 
     def _publish(self, channel_number: int, method: Method, properties: BasicProperties, body: bytes) -> None:
         mark = self.observer.next_mark()
@@ -99,7 +112,8 @@ class ObservedConnection(pika.SelectConnection):
             self._outgoing.append(data)
 
     def _on_stream_connected(self) -> None:
-        pika_private.read_at_one_go(self)
+        if self.hurries:
+            pika_private.read_at_one_go(self)
         super()._on_stream_connected()
 
     def _on_data_available(self, data_in: bytes) -> None:

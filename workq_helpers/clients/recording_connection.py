@@ -42,7 +42,8 @@ class RecordingConnection(pika.BlockingConnection):
         self._endpoint = endpoint
         self.observer = Observer(ACTOR, book)
         with quiet_pika(), self.in_plain_words():
-            super().__init__(parameters, _impl_class=ObservedConnection.told_to(self.observer))  # type: ignore[arg-type]  # a class, as pika itself has it
+            made = ObservedConnection.told_to(self.observer, hurries=False)
+            super().__init__(parameters, _impl_class=made)  # type: ignore[arg-type]  # a class, as pika itself has it
         self._log = book.log
         self._impl.add_on_close_callback(self._tell_of_a_loss)
 
