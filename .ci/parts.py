@@ -163,13 +163,15 @@ def anywhere(marks: str) -> list[Part]:
 
 def gate() -> list[Part]:
     """Return the parts of the gate: each test where it can fail; the long ones first."""
+    binder, *elsewhere = anywhere("not nightly")
     return [
         *before(),
+        binder,  # what needs it waits more than it computes, one lesson after the other: it must not be the last
         in_docker("4.3", "browser", tests("tests/browser"), needs=("tools of the stage",), marks=ONCE),
         in_docker("4.3", "docker-4.3", tests(FOLDERS), marks=DOCKER),
+        *elsewhere,
         *in_copy("3.10", "lowest", f"{FOLDERS} tests/browser", LOWEST),
         *users(f"{FOLDERS} tests/browser", USER),
-        *anywhere("not nightly"),
         in_docker("4.3", "endurance", tests("tests/endurance"), marks=ONCE),
         in_docker("4.3", "chaos", ".ci/campaign 25"),
     ]
