@@ -60,8 +60,8 @@ class ObservedConnection(pika.SelectConnection):
 
         Args:
             observer: Who is told.
-            hurries: Whether they send at once and read at one go. A `pika.BlockingConnection` must not: it looks at its
-                socket as it sends, and so finds that the broker has closed it.
+            hurries: Whether they acknowledge at once and read at one go. A `pika.BlockingConnection` must not: it looks
+                at its socket as it sends, and so finds that the broker has closed it.
         """
         return type(cls.__name__, (cls,), {"observer": observer, "hurries": hurries})
 
@@ -91,13 +91,9 @@ class ObservedConnection(pika.SelectConnection):
         finally:
             self._outgoing = None
             if outgoing:
-                self._write(b"".join(outgoing))
-
-    def _write(self, data: bytes) -> None:
-        if self.hurries:
-            pika_private.write(self, data)
-        else:
-            self._adapter_emit_data(data)
+                # Messages go many at a time, as pika sends them; whoever acknowledges waits for the next one.
+                write = pika_private.write if self.hurries and content is None else type(self)._adapter_emit_data
+                write(self, b"".join(outgoing))
 
     def _publish(self, channel_number: int, method: Method, properties: BasicProperties, body: bytes) -> None:
         mark = self.observer.next_mark()
