@@ -30,7 +30,7 @@ from workq_helpers.broker.docker_engine import (
 from workq_helpers.broker.member import ERLANG_ARGUMENTS, Member
 from workq_helpers.broker.ports import LOOPBACK, free_ports
 from workq_helpers.broker.removal import FOLDER_LABEL, SUPERVISOR_LABEL, owner, remove, remove_lost
-from workq_helpers.broker.server import Progress, last_words, printed, silent
+from workq_helpers.broker.server import NO_BUSY_WAIT, Progress, last_words, printed, silent
 from workq_helpers.errors import (
     BrokerError,
     BrokerStartError,
@@ -57,7 +57,7 @@ _LOOKS_PER_STATE = 20
 _ENVIRONMENT = {
     "RABBITMQ_NODENAME": "rabbit@localhost",
     "ERL_EPMD_ADDRESS": LOOPBACK,
-    "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+    "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-kernel inet_dist_use_interface {{127,0,0,1}} {NO_BUSY_WAIT}",
     "RABBITMQ_CTL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",  # rabbitmqctl is an Erlang node, too
     "RABBITMQ_LOGS": "-",
 }

@@ -24,8 +24,8 @@ cluster_formation.discovery_retry_interval = 100
 cluster_partition_handling = autoheal
 """
 
-# A lesson's load is small; a scheduler that looks for work without a pause takes it from the other nodes.
-ERLANG_ARGUMENTS = "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none"
+# A lesson's load is small, and the nodes share the processors.
+ERLANG_ARGUMENTS = "+S 1:1"
 
 
 @dataclass(frozen=True)

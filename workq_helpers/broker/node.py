@@ -19,7 +19,7 @@ from workq_helpers.broker import address_space, open_files, processes
 from workq_helpers.broker.installations import Installation
 from workq_helpers.broker.member import ERLANG_ARGUMENTS, Member, members
 from workq_helpers.broker.ports import LOOPBACK, taken
-from workq_helpers.broker.server import Progress, last_words, printed, silent
+from workq_helpers.broker.server import NO_BUSY_WAIT, Progress, last_words, printed, silent
 from workq_helpers.errors import BrokerError, BrokerStartError, PortTakenError
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.features import ADVANCED_CONFIG
@@ -63,7 +63,7 @@ _PORT_TAKEN = re.compile(r"eaddrinuse|dist_port_already_used|address already in 
 # Erlang's distribution listens everywhere unless told not to. The server script does not add -noinput when it is
 # told to become the server itself instead of waiting for it.
 _LOOPBACK_ALONE = "-kernel inet_dist_use_interface {127,0,0,1}"
-_ERLANG_ARGUMENTS = f"-noinput {_LOOPBACK_ALONE}"
+_ERLANG_ARGUMENTS = f"-noinput {_LOOPBACK_ALONE} {NO_BUSY_WAIT}"
 
 
 class NodeServer:

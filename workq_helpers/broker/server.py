@@ -8,8 +8,10 @@ from typing import Protocol
 from workq_helpers.errors import BrokerError
 from workq_helpers.rabbitmq.endpoint import Endpoint
 
-__all__ = ["Progress", "Server", "last_words", "printed", "silent"]
+__all__ = ["NO_BUSY_WAIT", "Progress", "Server", "last_words", "printed", "silent"]
 
+#: For Erlang: a scheduler that looks for work without a pause takes the processor from the notebook beside it.
+NO_BUSY_WAIT = "+sbwt none +sbwtdcpu none +sbwtdio none"
 #: How many lines of RabbitMQ's log an error shows, and how much of each: Erlang prints whole states in a line.
 _LOG_LINES = 20
 _LINE_LENGTH = 300
