@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import re
 
-import nbconvert
 import nbformat
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.lab import SCREENSHOTS, Lab
+from tests.browser.lab import Lab
 from tests.browser.stage import Stage, open_stage
+
+pytestmark = pytest.mark.usefixtures("calm")
 
 ONE_WORKER = 'worker = lesson.start_worker(callback, queue="hello", prefetch_count=1)\n'
 
 #: What a picture of the stage says to who can't see it.
 ALTERNATIVE_TEXT = re.compile(r"RabbitMQ.*hello.*5 ready.*worker-1.*stopped.*3 done", re.DOTALL)
 
-_PICTURE = ".jp-OutputArea-output img"
+PICTURE = ".jp-OutputArea-output img"
 
 
 @pytest.fixture
 def busy(lab: Lab) -> Stage:
+    return busy_stage(lab)
+
+
+def busy_stage(lab: Lab) -> Stage:
     """A stage that one worker has done three tasks on, and where two more wait."""
     stage = open_stage(lab, before_stage=ONE_WORKER)
     stage.field("task").fill("Task.")
@@ -148,7 +153,7 @@ def test_a_cell_run_many_times_leaves_one_view_and_nothing_else(busy: Stage, run
     for _ in range(runs):
         busy.notebook.run(1)
     expect_busy(busy)
-    expect(busy.page.locator(_PICTURE)).to_have_count(1)
+    expect(busy.page.locator(PICTURE)).to_have_count(1)
     assert busy.notebook.evaluate(HELD_BY_KERNEL) == kernel
     after = held_by_page(busy)
     assert after["comms"] == page["comms"]
@@ -199,7 +204,7 @@ def test_a_closed_lesson_says_so(busy: Stage) -> None:
 
 
 def test_a_notebook_reopened_without_its_kernel_shows_a_picture(lab: Lab, busy: Stage) -> None:
-    picture = busy.page.locator(_PICTURE)
+    picture = busy.page.locator(PICTURE)
     expect(picture).to_have_attribute("alt", ALTERNATIVE_TEXT)
     expect(picture).to_be_hidden()  # while the live view is there
     busy.notebook.close()
@@ -218,7 +223,7 @@ def test_a_notebook_reopened_without_its_kernel_shows_a_picture(lab: Lab, busy: 
 
 
 def test_an_untrusted_notebook_shows_a_picture_and_no_view(lab: Lab, busy: Stage) -> None:
-    expect(busy.page.locator(_PICTURE)).to_have_attribute("alt", ALTERNATIVE_TEXT)
+    expect(busy.page.locator(PICTURE)).to_have_attribute("alt", ALTERNATIVE_TEXT)
     busy.notebook.close()
     lab.server.end_kernels()
     saved = lab.server.root / busy.notebook.path
@@ -229,31 +234,13 @@ def test_an_untrusted_notebook_shows_a_picture_and_no_view(lab: Lab, busy: Stage
     busy.notebook.show(1)
     trusted = "() => [...panel().content.model.cells].map(cell => cell.trusted)"
     assert busy.notebook.script(trusted) == [False, False, False]
-    picture = busy.page.locator(_PICTURE)
+    picture = busy.page.locator(PICTURE)
     expect(picture).to_be_visible()
     expect(picture).to_have_attribute("alt", ALTERNATIVE_TEXT)
     assert picture.evaluate("image => image.naturalWidth") > 300
     expect(busy.root).to_have_count(0)
     expect(busy.page.get_by_text("widget", exact=False)).to_have_count(0)
     busy.screenshot("stage-untrusted")
-
-
-@pytest.mark.smoke
-def test_a_saved_notebook_turned_into_html_shows_a_picture(lab: Lab, busy: Stage) -> None:
-    expect(busy.page.locator(_PICTURE)).to_have_attribute("alt", ALTERNATIVE_TEXT)
-    busy.notebook.save()
-    saved = lab.server.root / busy.notebook.path
-    assert "widgets" not in nbformat.read(saved, 4).metadata
-    html, _ = nbconvert.HTMLExporter(embed_images=True).from_filename(saved)
-    context = busy.page.context.browser.new_context(java_script_enabled=False, viewport={"width": 1100, "height": 1400})
-    page = context.new_page()
-    page.set_content(html)
-    picture = page.locator(_PICTURE)
-    expect(picture).to_be_visible()
-    expect(picture).to_have_attribute("alt", ALTERNATIVE_TEXT)
-    assert (picture.get_attribute("src") or "").startswith("data:image/png;base64,")
-    (SCREENSHOTS / "stage-nbconvert.png").write_bytes(page.screenshot())
-    context.close()
 
 
 #: Nothing that a widget says to the kernel leaves the page, until it is mended again.

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser.lab import Lab
@@ -51,30 +48,6 @@ def test_what_waits_and_what_is_held_is_counted_by_broker_and_log(lab: Lab) -> N
     broker = stage.notebook.evaluate("list(lesson.queue_counts()['hello'][:2])")
     log = stage.notebook.evaluate("list(lesson.ledger().queues()['hello'])")
     assert broker == log == [0, 0]
-
-
-@pytest.mark.smoke
-def test_the_task_of_a_killed_worker_is_redelivered_to_the_other(lab: Lab) -> None:
-    stage = open_stage(lab, seconds_per_dot=0.25, before_stage=TWO_WORKERS)
-    stage.record()
-    stage.send("Long task" + 20 * ".")
-    expect(stage.worker("worker-1").locator(".workq-message[data-place='working']")).to_contain_text("Long task")
-    stage.press("kill", "worker-1")
-    stage.expect_worker("worker-1", "killed")
-    redelivered = stage.worker("worker-2").locator(".workq-message[data-place='working']", has_text="Long task")
-    expect(redelivered.get_by_text("redelivered")).to_be_visible()
-    stage.screenshot("stage-redelivered-light")
-    stage.notebook.set_theme("dark")
-    stage.screenshot("stage-redelivered-dark")
-    done = stage.message("Long task", "done")
-    expect(done).to_be_visible()
-    expect(done.get_by_text(re.compile("worked on 2\\W"))).to_be_visible()
-    assert [stay for stay in stage.journey("Long task") if stay.endswith("working")] == [
-        "worker-1 working",
-        "worker-2 working",
-    ]
-    assert stage.notebook.evaluate("lesson.deliveries()['worker'].tolist()") == ["worker-1", "worker-2"]
-    stage.expect_counts(ready=0, unacknowledged=0)
 
 
 def test_a_task_that_dies_with_its_auto_ack_worker_is_lost_by_name(lab: Lab) -> None:
