@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import psutil
 import pytest
@@ -23,6 +23,17 @@ if TYPE_CHECKING:
 _FAILED = pytest.StashKey[bool]()
 
 
+def _as_long_as_it_can(fixture_name: str, config: pytest.Config) -> Literal["session", "module"]:
+    """Return how long a browser with JupyterLab lives: for the whole run, where that is of browser tests alone.
+
+    An asyncio loop of this thread belongs to Playwright, which tests of other kinds do not stand. Loading JupyterLab
+    takes as much of the processor as a test.
+    """
+    folder = Path(__file__).parent
+    paths = [config.invocation_params.dir / argument.partition("::")[0] for argument in config.args]
+    return "session" if all(path.resolve().is_relative_to(folder) for path in paths) else "module"
+
+
 @pytest.fixture(scope="session")
 def server(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One JupyterLab for the whole run."""
@@ -30,9 +41,9 @@ def server(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope=_as_long_as_it_can)
 def playwright() -> Iterator[Playwright]:
-    """Playwright's own process; not for the whole run, as an asyncio loop of this thread belongs to it."""
+    """Playwright's own process."""
     sync_api = pytest.importorskip("playwright.sync_api")
     reason = chromium.why_not_driven(Path(sync_api.__file__).parents[1] / "driver" / "node")
     need(not reason, reason)
@@ -40,7 +51,7 @@ def playwright() -> Iterator[Playwright]:
         yield started
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope=_as_long_as_it_can)
 def browser(playwright: Playwright, server: Server) -> Iterator[Browser]:
     with chromium.launch(playwright) as launched:
         yield launched
@@ -53,13 +64,19 @@ def reader(playwright: Playwright) -> Iterator[Browser]:
         yield launched
 
 
-@pytest.fixture(scope="module")
-def tab(browser: Browser, server: Server, request: pytest.FixtureRequest) -> Iterator[Tab]:
-    """A tab with JupyterLab, for every test of a module: loading it takes longer than most of them."""
-    opened = Tab(browser, server, request.module.__name__.rpartition(".")[2])
+@pytest.fixture(scope=_as_long_as_it_can)
+def tab(browser: Browser, server: Server) -> Iterator[Tab]:
+    """A tab with JupyterLab, for many tests: loading it takes longer than most of them."""
+    opened = Tab(browser, server, "tests")
     opened.goto()
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def calm(tab: Tab) -> None:
+    """For tests of something else: on the stage nothing moves, which takes a processor."""
+    tab.page.emulate_media(reduced_motion="reduce")
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from tests.browser.test_stage_access import TWO_WORKERS
 from tests.browser.test_stage_life import works
 from workq_helpers.waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("calm")
+
 PANEL = "#workq-stage-panel"
 
 
