@@ -144,7 +144,7 @@ def test_two_views_in_one_notebook_stay_in_step(busy: Stage) -> None:
 
 
 @pytest.mark.timeout(300)  # on a busy machine a run of a cell takes a second
-@pytest.mark.parametrize("runs", [25, pytest.param(100, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("runs", [15, pytest.param(100, marks=pytest.mark.nightly)])
 def test_a_cell_run_many_times_leaves_one_view_and_nothing_else(busy: Stage, runs: int) -> None:
     for _ in range(5):
         busy.notebook.run(1)
