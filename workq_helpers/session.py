@@ -695,6 +695,11 @@ class Session:
 
     def _record_broker(self, change: str) -> None:
         self.log.record("broker", "lesson", detail=BrokerChange(change))
+        with self._relay_lock:
+            if self._relay is not None and change == "up":
+                self._relay.broker_is_back()
+            elif self._relay is not None and change in ("restarting", "crashing", "stopping", "down"):
+                self._relay.broker_goes()
 
     def _release_broker(self) -> None:
         if self._owns_broker:
