@@ -315,6 +315,20 @@ def test_what_its_queue_dropped_is_not_what_the_broker_has_of_others() -> None:
     assert (ledger.unseen("hello"), ledger.missing_count("hello")) == (1, 1)
 
 
+def test_what_a_full_queue_may_have_dropped_for_others_is_unknown() -> None:
+    log = EventLog()
+    log.record("declared", "notebook", "hello", detail=QueueOptions(max_length=2, overflow="drop-head"))
+    send(log, "a")
+    assert not ledger_of(log).may_have_dropped("hello", 1)
+    send(log, "b")
+    ledger = ledger_of(log)
+    assert (ledger.may_have_dropped("hello", 2), ledger.published_to("hello")) == (True, 2)
+    log.record("counted", "broker", "hello", detail=Counted(2, 0, others_publish=True))
+    ledger = ledger_of(log)
+    assert places_of(log) == {"a": "unknown", "b": "unknown"}
+    assert (ledger.unseen("hello"), ledger.may_have_dropped("hello", 2)) == (2, False)
+
+
 def held_up_ack() -> EventLog:
     log = published()
     log.record("blocked", "w", "hello", detail="memory")

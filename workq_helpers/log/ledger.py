@@ -34,6 +34,7 @@ from workq_helpers.log.fates import (
     TAKEN,
     UNREAD,
     Suspicion,
+    is_full,
     may_be_displaced,
     missing_queue,
     overdue,
@@ -248,6 +249,15 @@ class Ledger:
         if known is None or not known.ready:
             return False
         return may_be_displaced(known.options, ready, known.unseen) or bool(overdue(known, seconds))
+
+    def may_have_dropped(self, queue: str, ready: int) -> bool:
+        """Whether what waits in `queue` may be gone if others publish to it too, though RabbitMQ counts as many."""
+        known = self._queues.get(queue)
+        return known is not None and known.ready > 0 and is_full(known.options, ready)
+
+    def published_to(self, queue: str) -> int:
+        """Return how many messages were seen being published that may have come into `queue`."""
+        return sum(message.queue == queue and message.publisher != "" for message in self._all)
 
     def routes(self) -> list[tuple[str, Binding | ExchangeOptions]]:
         """Return each exchange that is known, and each binding with the queue that it leads to."""
@@ -899,7 +909,7 @@ class Ledger:
         if gone > 0:
             self._miss(queue, gone, row[0])
         queue.unseen = max(0, counted.ready - queue.ready)
-        if may_be_displaced(queue.options, counted.ready, queue.unseen):
+        if counted.others_publish or may_be_displaced(queue.options, counted.ready, queue.unseen):
             queue.gone_for_good.update(queue.head(queue.ready))
             self._end_all(queue, "unknown", MIXED)
             queue.unseen = counted.ready
