@@ -610,7 +610,11 @@ class Session:
 
     def _stocktaking(self) -> Stocktaking:
         looks = STEADY_LOOKS if self.broker.ours else _LOOKS_AT_OTHERS
-        return Stocktaking(self._book, self.ledger, self.queue_counts, self._routes, steady_looks=looks)
+        asks = self.queue_counts, self._routes, self._published_to
+        return Stocktaking(self._book, self.ledger, *asks, steady_looks=looks)
+
+    def _published_to(self, queue: str) -> int:
+        return 0 if self.broker.unmanaged else self.broker.published_to(self.virtual_host, queue)
 
     def _routes(self) -> list[tuple[str, Binding | ExchangeOptions]]:
         """Return the exchanges, and the bindings with the queues that they lead to, as the broker has them."""

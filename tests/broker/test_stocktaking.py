@@ -111,6 +111,7 @@ def test_what_others_take_has_the_highest_priority(lesson: Lesson, channel: Any,
     [
         ({}, {"expiration": "1"}, 1, "expired: it may wait for 0.001 s"),
         ({"x-max-length": 2}, {}, 2, "its queue is full, and others publish to it too"),
+        ({"x-max-length": 1}, {}, 1, "its queue is full, and others publish to it too"),  # as many as before
     ],
 )
 def test_what_cannot_be_told_from_the_messages_of_others_is_unknown(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from workq_helpers.log.copies import ENDS, PLACES, Delivery, Message, Place, Queue, Worker
+from workq_helpers.log.copies import ENDS, PLACES, Delivery, Message, Place, Queue, Settled, Worker
 from workq_helpers.log.details import (
     Binding,
     BrokerChange,
@@ -34,6 +34,7 @@ from workq_helpers.log.fates import (
     TAKEN,
     UNREAD,
     Suspicion,
+    is_full,
     may_be_displaced,
     missing_queue,
     overdue,
@@ -90,15 +91,17 @@ class _Outage:
         going: Whether it is asked to go and nobody whom it cut off is back yet.
         before: How many messages were published before it went; those after are the next broker's.
         cut_off: Who lost the connection by it.
+        back: Who of those connected again, to the next broker or to the one that had not gone yet.
         declared: The queues that were declared since, and so are there.
     """
 
-    __slots__ = ("before", "cut_off", "declared", "going")
+    __slots__ = ("back", "before", "cut_off", "declared", "going")
 
     def __init__(self, going: bool = False, before: int = 0) -> None:
         self.going = going
         self.before = before
         self.cut_off: set[str] = set()
+        self.back: set[str] = set()
         self.declared: set[Queue] = set()
 
 
@@ -246,6 +249,15 @@ class Ledger:
         if known is None or not known.ready:
             return False
         return may_be_displaced(known.options, ready, known.unseen) or bool(overdue(known, seconds))
+
+    def may_have_dropped(self, queue: str, ready: int) -> bool:
+        """Whether what waits in `queue` may be gone if others publish to it too, though RabbitMQ counts as many."""
+        known = self._queues.get(queue)
+        return known is not None and known.ready > 0 and is_full(known.options, ready)
+
+    def published_to(self, queue: str) -> int:
+        """Return how many messages were seen being published that may have come into `queue`."""
+        return sum(message.queue == queue and message.publisher != "" for message in self._all)
 
     def routes(self) -> list[tuple[str, Binding | ExchangeOptions]]:
         """Return each exchange that is known, and each binding with the queue that it leads to."""
@@ -441,6 +453,9 @@ class Ledger:
         elif message.place != "in hand":
             if message.place == "unknown":
                 queue.unseen = max(0, queue.unseen - 1)
+            elif message.place in _SETTLED:
+                before = Settled(message.place, message.reason, message.worker, message.delivery_tag)
+                message._settled_before = before
             self._leave_its_end(message)
         elif message._delivery is not None:
             self._settle(message._delivery)
@@ -551,7 +566,7 @@ class Ledger:
         if delivery is not None and not delivery.settled:
             self._settle(delivery)
             if row[8] is not Handback.DISCARD:
-                self._wait_again(delivery.message)
+                self._goes_back(delivery.message)
             elif delivery.queue.options is not None and delivery.queue.options.dead_letter_exchange is not None:
                 self._dead_letter(delivery.message, delivery.queue.options, "rejected", row[0])
             else:
@@ -564,7 +579,26 @@ class Ledger:
             self._over(delivery)
             if not delivery.settled:
                 self._settle(delivery)
-                self._wait_again(delivery.message)
+                self._goes_back(delivery.message)
+
+    def _goes_back(self, message: Message) -> None:
+        """Have a message that was delivered wait again, unless that delivery was of no account."""
+        if not self._was_settled_before(message):
+            self._wait_again(message)
+
+    def _was_settled_before(self, message: Message) -> bool:
+        """Take a message for what it was before its last delivery, if an answer settled it that nothing has taken back.
+
+        Either that answer came to nothing, which its client will hear, or the delivery was read after the one that was
+        answered.
+        """
+        before, message._settled_before = message._settled_before, None
+        if before is None:
+            return False
+        message.worker, message.delivery_tag = before.worker, before.delivery_tag
+        self._arrive(message, before.place, before.reason)
+        self._workers[message.worker].done += message.place == "done"
+        return True
 
     def _lost(self, row: Row) -> None:
         delivery = self._deliveries.pop(_key(row), None)
@@ -580,7 +614,8 @@ class Ledger:
             del self._deliveries[_key(row)]
             self._over(delivery)
             self._settle(delivery)
-            self._arrive(delivery.message, "unknown", str(row[8]))
+            if not self._was_settled_before(delivery.message):
+                self._arrive(delivery.message, "unknown", str(row[8]))
         elif row[6] is not None:
             self._doubt(row)
         else:
@@ -635,13 +670,13 @@ class Ledger:
     def _unsettle(self, row: Row) -> Iterator[Message]:
         """Yield the message that a client settled, and that is not for sure; it needs another place."""
         for message in self._copies(row[4]):
-            if message.place not in _SETTLED or message.deliveries == 0:
-                continue
-            if _is_last_of(message, row):
-                if message.place == "done":
-                    self._workers[row[2]].done -= 1
+            before = message._settled_before
+            if before is not None and (before.worker, before.delivery_tag, message.queue) == (row[2], row[6], row[3]):
+                message._settled_before = None
+            elif message.place in _SETTLED and message.deliveries and _is_last_of(message, row):
                 self._leave_its_end(message)
-                yield message
+                if not self._was_settled_before(message):
+                    yield message
 
     def _complete(self, delivery: Delivery) -> None:
         self._settle(delivery)
@@ -696,6 +731,7 @@ class Ledger:
     def _leave_its_end(self, message: Message) -> None:
         """Take back that a message came to an end."""
         self._ended[message.place] -= 1
+        self._workers[message.worker].done -= message.place == "done"
         self._unread.pop(message, None)
         queue = self._queues[message.queue]
         queue.gone_for_good.discard(message)
@@ -740,6 +776,7 @@ class Ledger:
             self._workers[row[2]].auto_ack = row[8].auto_ack
         if row[1] == "connected" and row[2] in self._outage.cut_off:
             self._outage.going = False
+            self._outage.back.add(row[2])
 
     def _was_under_way(self, row: Row) -> None:
         if isinstance(row[8], UnderWay):
@@ -787,7 +824,8 @@ class Ledger:
 
     def _disconnected(self, row: Row) -> None:
         self._left(row)
-        if self._outage.going:
+        if self._outage.going or row[2] in self._outage.back:
+            self._outage.going = True
             self._outage.cut_off.add(row[2])
             self._outage.before = len(self._all)
 
@@ -871,7 +909,7 @@ class Ledger:
         if gone > 0:
             self._miss(queue, gone, row[0])
         queue.unseen = max(0, counted.ready - queue.ready)
-        if may_be_displaced(queue.options, counted.ready, queue.unseen):
+        if counted.others_publish or may_be_displaced(queue.options, counted.ready, queue.unseen):
             queue.gone_for_good.update(queue.head(queue.ready))
             self._end_all(queue, "unknown", MIXED)
             queue.unseen = counted.ready

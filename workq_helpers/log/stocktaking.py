@@ -38,6 +38,7 @@ class Stocktaking:
         ledger: Returns where the messages are, as the log has it now.
         ask: Asks the broker for its counts.
         ask_routes: Asks it for its exchanges, and for its bindings, each with the queue that it leads to.
+        ask_published: Asks it how many messages were published to a queue; it may have heard of fewer so far.
         steady_looks: How often the counts must be the same; more where they are known to lag.
     """
 
@@ -47,6 +48,7 @@ class Stocktaking:
         ledger: Callable[[], Ledger],
         ask: Callable[[], Counts],
         ask_routes: Callable[[], list[tuple[str, Binding | ExchangeOptions]]],
+        ask_published: Callable[[str], int],
         *,
         steady_looks: int = STEADY_LOOKS,
     ) -> None:
@@ -55,6 +57,7 @@ class Stocktaking:
         self._ledger = ledger
         self._ask = ask
         self._ask_routes = ask_routes
+        self._ask_published = ask_published
         self._steady_looks = steady_looks
         self._before: tuple[int, Counts] | None = None
         self._looks = 0
@@ -75,7 +78,7 @@ class Stocktaking:
         if len(self._log) != events:
             self._before = None
             return False
-        found = _differences(ledger, counts, self._log.seconds())
+        found = self._differences(ledger, counts)
         if not found:
             if not any(ledger.held_elsewhere(queue) for queue in counts):  # it may be what is settled and not read
                 self._book.agreed(events)
@@ -90,7 +93,7 @@ class Stocktaking:
             for queue, each in self._new_routes(ledger)
         ]
         for _ in range(_ROUNDS):
-            found = _differences(ledger, counts, self._log.seconds())
+            found = self._differences(ledger, counts)
             if not found:
                 break
             rows += [(0.0, "counted", BROKER, queue, None, "", None, False, each) for queue, each in found.items()]
@@ -98,7 +101,16 @@ class Stocktaking:
                 return False
             events, rows = events + len(rows), []
             ledger = self._ledger()
-        return not _differences(ledger, counts, self._log.seconds())
+        return not self._differences(ledger, counts)
+
+    def _differences(self, ledger: Ledger, counts: Counts) -> dict[str, Counted]:
+        """Return what the broker counts in each queue of which the log can learn something."""
+        found = _differences(ledger, counts, self._log.seconds())
+        full = [queue for queue in counts.keys() - found if ledger.may_have_dropped(queue, counts[queue].ready)]
+        for queue in full:
+            if self._ask_published(queue) > ledger.published_to(queue):
+                found[queue] = Counted(counts[queue].ready, counts[queue].unacknowledged, others_publish=True)
+        return found
 
     def _new_routes(self, ledger: Ledger) -> list[tuple[str, Binding | ExchangeOptions]]:
         """Return the exchanges and bindings that nobody saw being made, where a message waits for them.
@@ -130,7 +142,7 @@ def disagreements(ledger: Ledger, counts: Counts) -> list[str]:
 
 
 def _differences(ledger: Ledger, counts: Counts, seconds: float) -> dict[str, Counted]:
-    """Return what the broker counts in each queue of which the log can learn something."""
+    """Return what the broker counts in each queue where these counts differ from the log's."""
     found = {}
     ours = ledger.queues()
     for name in {**ours, **counts}:
