@@ -492,6 +492,20 @@ def test_the_head_of_many_messages_put_back_is_sorted_once() -> None:
     assert look()[1] == head
 
 
+def test_a_queue_in_which_nothing_expires_is_not_searched_for_what_has() -> None:
+    def look_seconds(count: int, options: PublishOptions) -> float:
+        ledger = Ledger()
+        quorum = QueueOptions(durable=True, type="quorum")
+        ledger.update([(0.0, "declared", "w", "hello", None, "", None, False, quorum)])
+        names = map(str, range(count))
+        ledger.update((0.0, "published", "p", "hello", name, name, None, False, options) for name in names)
+        began = time.thread_time()
+        assert not ledger.mixed_up("hello", count, 1.0)
+        return time.thread_time() - began
+
+    assert look_seconds(20_000, PublishOptions()) < look_seconds(20_000, PublishOptions(ttl_seconds=60.0)) / 10
+
+
 def assert_counts_agree(ledger: Ledger) -> None:
     at = Counter((message.place, message.queue) for message in ledger)
     held = Counter(message.worker for message in ledger if message.place == "in hand")

@@ -124,6 +124,7 @@ class Ledger:
         self._held_up: dict[Message, None] = {}  # published during an alarm: the broker has not read them
         self._unread: dict[Message, tuple[Place, str]] = {}  # settled during an alarm, and how each would end
         self._adrift: list[Message] = []  # what exchanges took, when no queue was known that gets it
+        self._brief = False  # whether a message was published that may not wait for ever
         self._newest: list[Message] = []
         self._suspicion = Suspicion()
         self._last_delivery: Delivery
@@ -248,7 +249,7 @@ class Ledger:
         known = self._queues.get(queue)
         if known is None or not known.ready:
             return False
-        return may_be_displaced(known.options, ready, known.unseen) or bool(overdue(known, seconds))
+        return may_be_displaced(known.options, ready, known.unseen) or self._overdue(known, seconds) > 0
 
     def may_have_dropped(self, queue: str, ready: int) -> bool:
         """Whether what waits in `queue` may be gone if others publish to it too, though RabbitMQ counts as many."""
@@ -348,6 +349,8 @@ class Ledger:
 
     def _published(self, row: Row) -> None:
         options = row[8] if isinstance(row[8], PublishOptions) else None
+        if options is not None and options.ttl_seconds is not None:
+            self._brief = True
         if options is None or not (options.exchange or options.further_keys):
             message = self._enter(self._new(row[4], row[5], row[3]), row, options)
             self._newest = [message]
@@ -905,7 +908,7 @@ class Ledger:
         for message in back:
             self._leave_its_end(message)
             self._wait_again(message)
-        gone = max(queue.ready - counted.ready, overdue(queue, row[0]))
+        gone = max(queue.ready - counted.ready, self._overdue(queue, row[0]))
         if gone > 0:
             self._miss(queue, gone, row[0])
         queue.unseen = max(0, counted.ready - queue.ready)
@@ -913,6 +916,11 @@ class Ledger:
             queue.gone_for_good.update(queue.head(queue.ready))
             self._end_all(queue, "unknown", MIXED)
             queue.unseen = counted.ready
+
+    def _overdue(self, queue: Queue, seconds: float) -> int:
+        """Return how many messages of `queue` are past their time to live, which is looked for where there is one."""
+        has_one = self._brief or (queue.options is not None and queue.options.ttl_seconds is not None)
+        return overdue(queue, seconds) if has_one else 0
 
     def _clear_doubts(self, queue: Queue, counted: Counted) -> None:
         """Say of what was settled that the broker has it no more; if it has some of it, nobody can tell which."""
