@@ -902,6 +902,7 @@ class Ledger:
             self._end_all(queue, "unknown", reason)
             return
         queue.absent = False
+        queue.options = counted.options or queue.options
         queue.held_elsewhere = max(0, counted.unacknowledged - queue.unacknowledged)
         back = _found_again(queue, counted.ready - queue.ready)
         self._clear_doubts(queue, counted)
