@@ -288,6 +288,7 @@ QUEUES = {
     "dying": {"x-dead-letter-exchange": "dead"},
     "left": {},
     "right": {"x-max-length": 1, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "left"},
+    "theirs": {"x-max-length": 1, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "plain"},
 }
 DEEDS = st.lists(
     st.tuples(
@@ -315,7 +316,7 @@ class Program:
         for name, kind in (("logs", "fanout"), ("dead", "direct")):
             self.seen.exchange_declare(name, kind)
         for queue, arguments in QUEUES.items():
-            self.seen.queue_declare(queue, arguments=arguments)
+            (self.unseen if queue == "theirs" else self.seen).queue_declare(queue, arguments=arguments)
         for queue in ("left", "right"):
             self.seen.queue_bind(queue, "logs")
         self.seen.queue_bind("plain", "dead", "dying")
