@@ -70,8 +70,8 @@ def queue_options(asked: Queue.Declare) -> QueueOptions:
 
 
 def queue_options_told(told: Mapping[str, Any]) -> QueueOptions:
-    """Return how a queue was declared, by the names that AMQP and the management API have for it."""
-    arguments = told["arguments"] if isinstance(told["arguments"], dict) else {}
+    """Return how a queue was declared, by the names that AMQP and the management API have for it, and its policy."""
+    arguments = _with_policy(told["arguments"], told.get("effective_policy_definition"))
     return QueueOptions(
         durable=bool(told["durable"]),
         type=str(arguments.get("x-queue-type", told.get("type", "classic"))),
@@ -87,6 +87,16 @@ def queue_options_told(told: Mapping[str, Any]) -> QueueOptions:
         dead_letter_exchange=_text(arguments.get("x-dead-letter-exchange")),
         dead_letter_routing_key=_text(arguments.get("x-dead-letter-routing-key")),
     )
+
+
+def _with_policy(arguments: object, policy: object) -> dict[str, Any]:
+    """Return a queue's arguments with those that a policy adds: of two numbers the lower one counts."""
+    found = dict(arguments) if isinstance(arguments, dict) else {}
+    for key, value in policy.items() if isinstance(policy, dict) else ():
+        own = found.setdefault(f"x-{key}", value)
+        if isinstance(own, int) and isinstance(value, int):
+            found[f"x-{key}"] = min(own, value)
+    return found
 
 
 def exchange_options(asked: Exchange.Declare | Exchange.Delete) -> ExchangeOptions:
