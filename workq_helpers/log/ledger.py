@@ -456,7 +456,7 @@ class Ledger:
         elif message.place != "in hand":
             if message.place == "unknown":
                 queue.unseen = max(0, queue.unseen - 1)
-            elif message.place in _SETTLED:
+            elif message.place in _SETTLED and message.worker != actor:  # one client's events are in their order
                 before = Settled(message.place, message.reason, message.worker, message.delivery_tag)
                 message._settled_before = before
             self._leave_its_end(message)
@@ -600,7 +600,6 @@ class Ledger:
             return False
         message.worker, message.delivery_tag = before.worker, before.delivery_tag
         self._arrive(message, before.place, before.reason)
-        self._workers[message.worker].done += message.place == "done"
         return True
 
     def _lost(self, row: Row) -> None:
@@ -676,7 +675,9 @@ class Ledger:
             before = message._settled_before
             if before is not None and (before.worker, before.delivery_tag, message.queue) == (row[2], row[6], row[3]):
                 message._settled_before = None
+                self._workers[row[2]].done -= before.place == "done"
             elif message.place in _SETTLED and message.deliveries and _is_last_of(message, row):
+                self._workers[row[2]].done -= message.place == "done"
                 self._leave_its_end(message)
                 if not self._was_settled_before(message):
                     yield message
@@ -734,7 +735,6 @@ class Ledger:
     def _leave_its_end(self, message: Message) -> None:
         """Take back that a message came to an end."""
         self._ended[message.place] -= 1
-        self._workers[message.worker].done -= message.place == "done"
         self._unread.pop(message, None)
         queue = self._queues[message.queue]
         queue.gone_for_good.discard(message)
@@ -902,6 +902,7 @@ class Ledger:
             self._end_all(queue, "unknown", reason)
             return
         queue.absent = False
+        queue.options = counted.options or queue.options
         queue.held_elsewhere = max(0, counted.unacknowledged - queue.unacknowledged)
         back = _found_again(queue, counted.ready - queue.ready)
         self._clear_doubts(queue, counted)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from workq_helpers.log.details import Binding, Counted, ExchangeOptions
+from workq_helpers.log.details import Binding, Counted, ExchangeOptions, QueueOptions
 from workq_helpers.log.events import Row
 from workq_helpers.log.ledger import BROKER, Ledger, LogCounts
 from workq_helpers.log.observer import Book
@@ -39,6 +40,7 @@ class Stocktaking:
         ask: Asks the broker for its counts.
         ask_routes: Asks it for its exchanges, and for its bindings, each with the queue that it leads to.
         ask_published: Asks it how many messages were published to a queue; it may have heard of fewer so far.
+        ask_options: Asks it how a queue was declared.
         steady_looks: How often the counts must be the same; more where they are known to lag.
     """
 
@@ -49,6 +51,7 @@ class Stocktaking:
         ask: Callable[[], Counts],
         ask_routes: Callable[[], list[tuple[str, Binding | ExchangeOptions]]],
         ask_published: Callable[[str], int],
+        ask_options: Callable[[str], QueueOptions | None],
         *,
         steady_looks: int = STEADY_LOOKS,
     ) -> None:
@@ -58,6 +61,7 @@ class Stocktaking:
         self._ask = ask
         self._ask_routes = ask_routes
         self._ask_published = ask_published
+        self._ask_options = ask_options
         self._steady_looks = steady_looks
         self._before: tuple[int, Counts] | None = None
         self._looks = 0
@@ -96,7 +100,9 @@ class Stocktaking:
             found = self._differences(ledger, counts)
             if not found:
                 break
-            rows += [(0.0, "counted", BROKER, queue, None, "", None, False, each) for queue, each in found.items()]
+            for queue, each in found.items():
+                told = replace(each, options=self._ask_options(queue)) if each.present else each
+                rows.append((0.0, "counted", BROKER, queue, None, "", None, False, told))
             if not self._log.record_after(events, rows):
                 return False
             events, rows = events + len(rows), []

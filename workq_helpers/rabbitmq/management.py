@@ -182,6 +182,12 @@ class Management:
         answer = self._send("GET", path_of("queues", virtual_host, queue), virtual_host=virtual_host, absent_ok=True)
         return int(answer.json().get("message_stats", {}).get("publish", 0))
 
+    def queue_declaration(self, virtual_host: str, queue: str) -> Mapping[str, Any]:
+        """Return how a queue was declared, in the API's words as `durable` and `arguments`; nothing if it is gone."""
+        path = path_of("queues", virtual_host, queue)
+        answer = self._send("GET", path, params=_PLAIN, virtual_host=virtual_host, absent_ok=True)
+        return dict(answer.json()) if answer.is_success else {}
+
     def queue_members(self, virtual_host: str) -> list[dict[str, Any]]:
         """Return where each queue of a virtual host is: its `name`, `type`, `leader` and `followers`.
 
