@@ -16,13 +16,15 @@ NODE_MODULES := node_modules/.package-lock.json
 NODE_BIN := node_modules/.bin
 # In the order in which a failure says most: the quick ones first.
 TESTS = $(wildcard tests/unit tests/security tests/chaos tests/broker tests/notebooks tests/browser)
+# What takes hours, or wants the machine for itself, is left to others; pytest takes the last -m that it is given.
+MARKS = not nightly and not alone
 
 .PHONY: help lab setup test chaos endurance bench nightly lint format bundle notebooks pictures runs atlas site badges constraints up clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make lab          open the lessons in JupyterLab, with a RabbitMQ; LAB_ARGS='--no-browser --port 8899'"
-	@echo "make test         run every test; TEST_ARGS='-k round_robin'"
+	@echo "make test         run the tests of a change; TEST_ARGS='-k round_robin', or '-n 2 --dist loadfile' for two at a time"
 	@echo "make chaos        break things at random and see that nothing is lost; SEED=7 RUNS=50 repeats a campaign"
 	@echo "make bench        measure the course beside plain pika and its peers; BENCH_ARGS='engine workers --rounds 9'"
 	@echo "make endurance    a lesson under load for long, and kernels killed by the dozen; MINUTES=30 KERNELS=100"
@@ -49,7 +51,7 @@ setup:
 	@$(SETUP)
 
 test: setup
-	@exec $(BIN)/python -m pytest $(TESTS) $(TEST_ARGS)
+	@exec $(BIN)/python -m pytest -m "$(MARKS)" $(TESTS) $(TEST_ARGS)
 
 chaos: setup
 	@exec $(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(CHAOS_ARGS)

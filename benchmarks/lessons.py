@@ -1,8 +1,10 @@
 """The wall time of each lesson beside the work that it simulates, at a second a dot: `python benchmarks/lessons.py`.
 
 The work is the time during which at least one task is at work, in the kernel or in a program that the lesson started,
-and what the lesson's own code sleeps: a callback that takes six seconds, a quiet spell. Restarts of RabbitMQ are taken
-off, but for what is worked meanwhile; what comes on top of both is starting the kernel, and the course itself.
+pictures among them; what the lesson's own code sleeps, as a callback that takes six seconds; and the waits that an
+experiment is about: an oven that is broken for so long, a time to live, an overdue acknowledgment. Restarts of RabbitMQ
+are taken off, but for what is worked meanwhile, as are starts, failures and recounts of the three nodes; what comes on
+top of both is starting the kernel, and the course itself.
 """
 
 from __future__ import annotations
@@ -27,12 +29,13 @@ NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 #: A kernel's ports are encrypted, as those of `workq lab` are.
 LIKE_THE_LAB = Config({"KernelManager": {"transport_encryption": "auto"}})
 
-#: Tells when a process begins and ends to sleep for a task; every Python that a lesson starts imports it.
+#: Tells when a process begins and ends to sleep for a task. Every Python that a lesson starts imports it, but only a
+#: file is a program of the lesson's: what watches over a cluster is none.
 SITE_CUSTOMIZE = """
 import os, sys, time
 
 _sleep, _file = time.sleep, os.environ["WORKQ_BENCH_NOTES"]
-_is_program = "WORKQ_BENCH_PROGRAM" in os.environ
+_is_program = "WORKQ_BENCH_PROGRAM" in os.environ and any(word.endswith(".py") for word in sys.orig_argv)
 
 def note(what, began):
     with open(_file, "a") as file:
@@ -58,10 +61,10 @@ from workq_helpers.clients import pace
 os.environ["WORKQ_BENCH_PROGRAM"] = "1"
 
 def _noted(method, what):
-    def noted(self, *arguments, **named):
+    def noted(*arguments, **named):
         began = time.monotonic()
         try:
-            return method(self, *arguments, **named)
+            return method(*arguments, **named)
         finally:
             sitecustomize.note(what, began)
     return noted
@@ -71,6 +74,36 @@ Broker.restart = _noted(Broker.restart, "restart")
 Broker.crash = _noted(Broker.crash, "restart")
 """
 
+#: What else is work in a lesson, or no work of its own, by the name of its folder.
+MORE = {
+    "mistakes_and_long_work": """
+from workq_helpers.lessons.mistakes_and_long_work import ack_timeout
+ack_timeout.wait_for_ack_timeout = _noted(ack_timeout.wait_for_ack_timeout, "work")
+""",
+    "putting_it_together": """
+from workq_helpers.lessons.putting_it_together.thumbnails import Album
+Album.make_thumbnails = _noted(Album.make_thumbnails, "work")
+""",
+    "when_a_task_fails": """
+from workq_helpers.lessons.when_a_task_fails import delivered, retries
+delivered.wait_for_deliveries = _noted(delivered.wait_for_deliveries, "work")
+_works = retries._Oven.works
+
+def _works_again(oven):
+    if works := _works(oven):
+        sitecustomize.note("work", oven._first_look)
+    return works
+
+retries._Oven.works = _works_again
+""",
+    "one_of_three_dies": """
+from workq_helpers.lessons.one_of_three_dies import nodes
+nodes.start_cluster = _noted(nodes.start_cluster, "restart")
+for name in ("kill", "start", "bring_back", "_under_load", "_count"):
+    setattr(nodes.LiveNodes, name, _noted(getattr(nodes.LiveNodes, name), "restart"))
+""",
+}
+
 
 class Run(NamedTuple):
     """How long a lesson took, in seconds.
@@ -78,7 +111,7 @@ class Run(NamedTuple):
     Attributes:
         wall: From its kernel's start to its last cell's end.
         work: The work that it simulates.
-        restarts: RabbitMQ's, but for what is worked meanwhile.
+        restarts: RabbitMQ's and its nodes', but for what is worked meanwhile.
     """
 
     wall: float
@@ -89,7 +122,8 @@ class Run(NamedTuple):
 def measure(bench: Bench) -> None:
     """Run every lesson."""
     _ = bench.broker  # found before the first lesson is timed
-    for path in sorted(NOTEBOOKS.glob("*.ipynb"))[: bench.count(100, 1)]:
+    paths = [path for path in sorted(NOTEBOOKS.glob("*.ipynb")) if bench.wants(path.stem)]
+    for path in paths[: bench.count(100, 1)]:
         rounds = [_one_run(path) for _ in range(bench.rounds)]
         work = [each.work for each in rounds]
         bench.report.add(Row(PART, path.stem, "simulated work", "s", work))
@@ -104,7 +138,8 @@ def measure(bench: Bench) -> None:
 
 def _one_run(path: Path) -> Run:
     notebook = nbformat.read(path, as_version=4)
-    notebook.cells.insert(0, nbformat.v4.new_code_cell(FIRST_CELL))
+    first = FIRST_CELL + MORE.get(path.stem.partition("_")[2], "")
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(first))
     with tempfile.TemporaryDirectory(prefix="wq-") as name:
         folder = Path(name)
         (folder / "sitecustomize.py").write_text(SITE_CUSTOMIZE)

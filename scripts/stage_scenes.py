@@ -241,6 +241,26 @@ def _many_queues() -> Frame:
     return it.frame(number=59)
 
 
+def _resting() -> Frame:
+    """Two queues of a part that is over, one of which still holds an order, and the one that came after them."""
+    it = Recording()
+    it.declare("tasting", durable=True)
+    it.publish("tasting", "Soup.")
+    it.declare("hello")
+    it.start("worker-1")
+    it.publish("hello", FIRST)
+    it.deliver("worker-1", "hello", FIRST)
+    it.handle("started finished acked", "worker-1", "hello", FIRST)
+    it.record("stopped", "worker-1", "hello")
+    it.declare("task_queue", durable=True)
+    it.start("worker-2", "task_queue")
+    it.publish("task_queue", SECOND, THIRD)
+    it.deliver("worker-2", "task_queue", SECOND)
+    it.handle("started", "worker-2", "task_queue", SECOND)
+    it.counts, it.reachable = {"tasting": (1, 0), "hello": (0, 0), "task_queue": (1, 1)}, True
+    return it.frame(number=62)
+
+
 def _exchanges() -> Frame:
     """Exchanges besides the default one, and a queue whose dead letters go through one of them."""
     it = _tutorial_recording()
@@ -284,6 +304,7 @@ _SCENES: dict[str, Callable[[], Frame]] = {
     "closed": _closed,
     "hostile": _hostile,
     "manyQueues": _many_queues,
+    "resting": _resting,
     "exchanges": _exchanges,
     "nodes": _nodes,
 }

@@ -173,13 +173,26 @@ def _make_site(site: Path) -> None:
 @pytest.fixture(autouse=True)
 def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves a thread, a socket, a process or a virtual host behind."""
-    before = Leaks(request.getfixturevalue("broker") if "broker" in request.fixturenames else None)
+    before = _before(request.getfixturevalue("broker") if "broker" in request.fixturenames else None)
     yield
     if request.node.stash.get(_FAILED, False):
         return
     for kind, left in before.found().items():
         text = "\n".join(left)
         pytest.fail(f"this test left {kind} behind:\n{text}")
+
+
+def _before(broker: Broker | None) -> Leaks:
+    """Look at what is there, with a broker that runs again if the test before failed and left it down."""
+    from workq_helpers.errors import ManagementUnavailableError
+
+    try:
+        return Leaks(broker)
+    except ManagementUnavailableError:
+        if broker is None or not broker.ours:
+            raise
+        broker.restart()
+        return Leaks(broker)
 
 
 _FAILED = pytest.StashKey[bool]()

@@ -30,8 +30,8 @@ from workq_helpers.errors import (
     WorkqError,
 )
 from workq_helpers.forks import abandon_in_children, unless_forked
-from workq_helpers.log.declarations import headers_of
-from workq_helpers.log.details import Binding, BrokerChange, ExchangeOptions
+from workq_helpers.log.declarations import headers_of, queue_options_told
+from workq_helpers.log.details import Binding, BrokerChange, ExchangeOptions, QueueOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.experiments import Experiments
 from workq_helpers.log.ledger import Ledger
@@ -610,7 +610,15 @@ class Session:
 
     def _stocktaking(self) -> Stocktaking:
         looks = STEADY_LOOKS if self.broker.ours else _LOOKS_AT_OTHERS
-        return Stocktaking(self._book, self.ledger, self.queue_counts, self._routes, steady_looks=looks)
+        asks = self.queue_counts, self._routes, self._published_to, self._queue_options
+        return Stocktaking(self._book, self.ledger, *asks, steady_looks=looks)
+
+    def _queue_options(self, queue: str) -> QueueOptions | None:
+        told = {} if self.broker.unmanaged else self.broker.queue_declaration(self.virtual_host, queue)
+        return queue_options_told(told) if told else None
+
+    def _published_to(self, queue: str) -> int:
+        return 0 if self.broker.unmanaged else self.broker.published_to(self.virtual_host, queue)
 
     def _routes(self) -> list[tuple[str, Binding | ExchangeOptions]]:
         """Return the exchanges, and the bindings with the queues that they lead to, as the broker has them."""
@@ -695,6 +703,11 @@ class Session:
 
     def _record_broker(self, change: str) -> None:
         self.log.record("broker", "lesson", detail=BrokerChange(change))
+        with self._relay_lock:
+            if self._relay is not None and change == "up":
+                self._relay.broker_is_back()
+            elif self._relay is not None and change in ("restarting", "crashing", "stopping", "down"):
+                self._relay.broker_goes()
 
     def _release_broker(self) -> None:
         if self._owns_broker:

@@ -13,7 +13,7 @@ from pika.adapters.select_connection import IOLoop
 from workq_helpers import Lesson
 from workq_helpers.broker.ports import LOOPBACK, free_ports
 from workq_helpers.clients import pika_private
-from workq_helpers.clients.observed_connection import ObservedConnection
+from workq_helpers.clients.observed_connection import HurryingConnection
 from workq_helpers.log.observer import Book, Observer
 
 
@@ -117,7 +117,7 @@ def test_every_method_passes_where_it_is_observed_once_and_in_order(lesson: Less
     What pika refuses gets to none of them.
     """
     book = Book(lesson.log)
-    made = ObservedConnection.told_to(Observer("client", book))
+    made = HurryingConnection.told_to(Observer("client", book))
     parameters = lesson.broker.connection_parameters(lesson.virtual_host)
     with pika.BlockingConnection(parameters, _impl_class=made) as connection:  # type: ignore[arg-type]
         channel = connection.channel()

@@ -39,7 +39,7 @@ def test_what_the_log_can_not_see_the_dots_show(lesson: Lesson, poll_for: Callab
     assert "when it was asked last, 2 ready and 0 unacknowledged." in repr(watch)
     lesson.take_stock()  # as the stage does in the background
     beside = counts_beside(lesson).loc["rail"]
-    assert (beside["ready_broker"], beside["ready_log"]) == (2, 6)
+    assert beside["ready"].to_dict() == {"broker": 2, "log": 6}
 
 
 def test_it_ends_with_its_lesson(lesson: Lesson, poll_for: Callable[..., None]) -> None:

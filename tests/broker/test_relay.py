@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import select
@@ -488,13 +489,45 @@ def test_a_crash_of_the_broker_reaches_the_client_and_a_new_connection_is_refuse
 
 
 @pytest.fixture
-def relay_to_nobody() -> Iterator[Relay]:
+def nobody() -> Iterator[socket.socket]:
+    """Where no broker is: a port that is taken, and nobody listens."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound
+
+
+@pytest.fixture
+def relay_to_nobody(nobody: socket.socket) -> Iterator[Relay]:
     """A relay to where no broker is."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+    port = nobody.getsockname()[1]
     relay = Relay(Endpoint("127.0.0.1", port, "guest", "guest"), Book(EventLog()), lambda _: False)
     yield relay
     relay.close()
+
+
+@pytest.mark.pinned
+@pytest.mark.parametrize("told", [False, True])
+def test_while_there_is_no_broker_a_program_is_refused_and_the_port_stays(
+    relay_to_nobody: Relay, nobody: socket.socket, poll_for: Poll, told: bool
+) -> None:
+    """As by a broker that is away: pika calls a connection that is reset one of an incompatible protocol."""
+    first, second = relay_to_nobody.endpoint().port, relay_to_nobody.endpoint("second").port
+    if told:
+        relay_to_nobody.broker_goes()
+    else:
+        assert hangs_up(first)
+    poll_for(lambda: is_refused(first) and is_refused(second))
+    assert relay_to_nobody.endpoint().port == first
+    late = relay_to_nobody.endpoint("late").port
+    assert is_refused(late)
+    nobody.listen()
+    if told:
+        relay_to_nobody.broker_is_back()
+        assert not is_refused(first)
+    for port in (first, second, late):
+        poll_for(lambda port=port: not is_refused(port))
+    nobody.shutdown(socket.SHUT_RDWR)  # it listens no more
+    poll_for(lambda: is_refused(first))
 
 
 @pytest.mark.pinned
@@ -503,11 +536,11 @@ def test_where_there_is_no_broker_a_connection_is_reset(relay_to_nobody: Relay) 
 
 
 @pytest.mark.pinned
-def test_where_there_is_no_broker_a_client_can_finish_connecting(relay_to_nobody: Relay) -> None:
+def test_where_there_is_no_broker_a_client_can_finish_connecting(relay_to_nobody: Relay, poll_for: Poll) -> None:
     """pika raises a bare ValueError where it is reset before it has looked at its new connection."""
     port = relay_to_nobody.endpoint().port
     with socket.create_connection(("127.0.0.1", port), 30) as client:
-        assert hangs_up(port)  # and so the relay knows of the one before too
+        poll_for(lambda: is_refused(port))  # and so the relay knows of the one before too
         assert client.getpeername()[1] == port
         client.sendall(HEADER)
         with pytest.raises(ConnectionResetError):
@@ -653,6 +686,12 @@ def hangs_up(port: int) -> bool:
         client.recv(1)
         return False
     return True
+
+
+def is_refused(port: int) -> bool:
+    """Whether nobody listens at a port."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
 
 
 class RawClient:

@@ -96,6 +96,13 @@ def test_why_a_message_is_gone_follows_from_its_queue(
         assert [message.task for message in lesson.ledger().missing("narrow", 9)] == ["a"], "its head goes first"
 
 
+def test_a_queue_that_others_declared_has_its_reasons_too(lesson: Lesson, channel: Any, unseen: Any) -> None:
+    unseen.queue_declare("narrow", arguments={"x-max-length": 1})
+    send(channel, "a", "b", queue="narrow")
+    assert become(lesson, "narrow", {"unknown": 1, "waiting": 1})
+    assert reason(lesson) == "over its queue's limit of 1 messages"
+
+
 def test_what_others_take_has_the_highest_priority(lesson: Lesson, channel: Any, unseen: Any) -> None:
     channel.queue_declare("ranked", arguments={"x-max-priority": 3})
     for task, priority in (("low", 1), ("none", None), ("high", 3), ("too high", 9)):
@@ -111,6 +118,7 @@ def test_what_others_take_has_the_highest_priority(lesson: Lesson, channel: Any,
     [
         ({}, {"expiration": "1"}, 1, "expired: it may wait for 0.001 s"),
         ({"x-max-length": 2}, {}, 2, "its queue is full, and others publish to it too"),
+        ({"x-max-length": 1}, {}, 1, "its queue is full, and others publish to it too"),  # as many as before
     ],
 )
 def test_what_cannot_be_told_from_the_messages_of_others_is_unknown(
@@ -280,6 +288,7 @@ QUEUES = {
     "dying": {"x-dead-letter-exchange": "dead"},
     "left": {},
     "right": {"x-max-length": 1, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "left"},
+    "theirs": {"x-max-length": 1, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "plain"},
 }
 DEEDS = st.lists(
     st.tuples(
@@ -307,7 +316,7 @@ class Program:
         for name, kind in (("logs", "fanout"), ("dead", "direct")):
             self.seen.exchange_declare(name, kind)
         for queue, arguments in QUEUES.items():
-            self.seen.queue_declare(queue, arguments=arguments)
+            (self.unseen if queue == "theirs" else self.seen).queue_declare(queue, arguments=arguments)
         for queue in ("left", "right"):
             self.seen.queue_bind(queue, "logs")
         self.seen.queue_bind("plain", "dead", "dying")

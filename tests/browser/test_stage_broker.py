@@ -66,3 +66,46 @@ def test_a_broker_of_somebody_else_is_not_restarted(lab: Lab, broker: Broker) ->
     stage.send("It is still up.")
     expect(stage.message("It is still up.", "waiting")).to_be_visible()
     expect(stage.broker).to_have_attribute("data-state", "up")
+
+
+#: Nodes that only the log knows of, and what was done to them.
+NODES = """
+from workq_helpers.log.details import ClusterSeen, NodeSeen
+
+class Nodes:
+    why_not = ""
+
+    def __init__(self):
+        self.states = {"node-1": "up", "node-2": "up", "node-3": "up"}
+        self.put("node-1", "up")
+
+    def put(self, name, state):
+        self.states[name] = state
+        lesson.log.record("cluster", "lesson", detail=ClusterSeen(tuple(map(NodeSeen, *zip(*self.states.items())))))
+
+    def kill(self, name):
+        lesson.log.record("node killed", name)
+        self.put(name, "down")
+
+    def start(self, name):
+        lesson.log.record("node started", name)
+        self.put(name, "up")
+
+lesson.nodes = Nodes()
+"""
+
+
+def test_a_node_is_killed_and_started_from_the_stage_while_a_cell_runs(lab: Lab) -> None:
+    stage = open_stage(lab, before_stage=NODES)
+    stage.notebook.set_source(2, "lesson.log.wait_for(lambda: lesson.nodes.states['node-1'] == 'down', 60)")
+    stage.notebook.begin(2)
+    node = stage.root.locator("[data-node='node-2']")
+    node.get_by_role("button", name="Kill node-2").click()
+    expect(node).to_have_attribute("data-state", "down")
+    node.get_by_role("button", name="Start node-2").click()
+    expect(node).to_have_attribute("data-state", "up")
+    assert stage.notebook.runs(2)
+    stage.root.get_by_role("button", name="Kill node-1").click()
+    stage.notebook.wait_until_done()
+    expect(stage.root.locator(".workq-story-line[data-mark='kill']")).to_contain_text(["node-2", "node-1"])
+    stage.screenshot("stage-nodes")

@@ -238,6 +238,11 @@ def test_a_long_name_and_much_that_was_dropped_are_not_cut_off(lab: Lab) -> None
         0,
     ]
     expect(card.locator(".workq-state")).to_be_in_viewport(ratio=1)
+    whole = stage.root.locator(".workq-worker .workq-name, .workq-back")
+    expect(whole).to_have_count(5)
+    assert not whole.evaluate_all(
+        "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.outerHTML)"
+    )
     stage.screenshot("panel-long-name")
 
 

@@ -15,6 +15,7 @@ export const down = copyOf("down");
 export const closed = copyOf("closed");
 export const hostile = copyOf("hostile");
 export const manyQueues = copyOf("manyQueues");
+export const resting = copyOf("resting");
 export const exchanges = copyOf("exchanges");
 export const nodes = copyOf("nodes");
 
@@ -32,6 +33,7 @@ export const scenes = {
   closed,
   hostile,
   manyQueues,
+  resting,
   exchanges,
   nodes,
 };

@@ -23,6 +23,18 @@ describe("the picture", () => {
     assert.match(fourth.title, /came back from worker-1/);
   });
 
+  test("a queue of a part that is over has a line, which opens, until somebody turns to it again", () => {
+    const view = openView(frames.resting());
+    const folds = () => view.$$(".workq-queue-fold").map((fold) => fold.open);
+    assert.deepEqual(folds(), [false, false, true]);
+    assert.match(view.text('[data-queue="tasting"] summary'), /^1 ready$/);
+    view.$('[data-queue="tasting"] details').open = true;
+    view.show({ ...frames.resting(), number: 63 });
+    assert.deepEqual(folds(), [true, false, true]);
+    view.show({ ...frames.resting(), number: 64, resting: ["tasting"] });
+    assert.deepEqual(folds(), [true, true, true]);
+  });
+
   test("the card of a worker that ends keeps its place for as long as the eye needs", () => {
     const view = openView(frames.tutorial());
     const card = view.$('[data-worker="worker-2"]');

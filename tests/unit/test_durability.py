@@ -159,7 +159,7 @@ def test_the_lesson_goes_on_where_nobody_restarts_it(deed: Any) -> None:
 def test_without_an_outage_the_lesson_goes_on_where_none_can_be_had() -> None:
     told = check_after_outage(foreign(two_queues().log), "restart")
     assert isinstance(told, NotChecked)
-    assert repr(told) == "Not yet: RabbitMQ has not been restarted since the messages were sent."
+    assert repr(told) == "Not yet: RabbitMQ has not been restarted since the messages were sent. Restart it."
 
 
 def test_where_one_can_be_had_a_failed_check_is_an_error() -> None:

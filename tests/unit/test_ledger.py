@@ -210,6 +210,35 @@ def test_a_delivery_that_is_read_after_its_redelivery_is_no_message_more() -> No
         assert (ledger.in_hand("v"), ledger.unfinished("v"), ledger.pending("hello")) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("end", ["requeued", "acked finished unknown", "acked finished unknown requeued", "unknown"])
+@pytest.mark.parametrize("settled", ["acked", "rejected"])
+def test_a_redelivery_that_is_read_after_the_next_one_was_settled_changes_nothing(settled: str, end: str) -> None:
+    log = published()
+    detail = Handback.DISCARD if settled == "rejected" else ""
+    log.record("delivered", "w", "hello", "m", "T", 2, True)
+    log.record(settled, "w", "hello", "m", "T", 2, detail=detail)
+    log.record("delivered", "v", "hello", "m", "T", 7, True)
+    consume(log, end, "v", tag=7)
+    log.record("counted", "broker", "hello", detail=Counted(0, 0))
+    ledger = ledger_of(log)
+    assert [(each.place, each.worker) for each in ledger] == [("done" if settled == "acked" else "discarded", "w")]
+    done = [counts.done for counts in ledger.workers().values()]
+    assert done == [int(settled == "acked"), 0]
+    log.record("ack dropped", "w", "hello", "m", "T", 2)
+    assert places_of(log) == {"T": "waiting"}
+
+
+@pytest.mark.parametrize("end", ["requeued", "acked unknown", "nacked"])
+def test_what_was_settled_in_vain_goes_back_from_who_got_it_then(end: str) -> None:
+    log = published()
+    consume(log, "delivered acked")
+    log.record("delivered", "v", "hello", "m", "T", 7, True)
+    log.record("ack dropped", "w", "hello", "m", "T", 1)
+    consume(log, end, "v", tag=7)
+    assert places_of(log) == {"T": "unknown" if "unknown" in end else "waiting"}
+    assert [counts.done for counts in ledger_of(log).workers().values()] == [0, 0]
+
+
 def test_a_callback_that_outlives_its_connection_cannot_finish_the_next_message_of_that_tag() -> None:
     log = published()
     log.record("published", "p", "hello", "m2", "T2")
@@ -284,6 +313,20 @@ def test_what_its_queue_dropped_is_not_what_the_broker_has_of_others() -> None:
     ledger = ledger_of(log)
     assert places_of(log) == {"a": "unknown"}
     assert (ledger.unseen("hello"), ledger.missing_count("hello")) == (1, 1)
+
+
+def test_what_a_full_queue_may_have_dropped_for_others_is_unknown() -> None:
+    log = EventLog()
+    log.record("declared", "notebook", "hello", detail=QueueOptions(max_length=2, overflow="drop-head"))
+    send(log, "a")
+    assert not ledger_of(log).may_have_dropped("hello", 1)
+    send(log, "b")
+    ledger = ledger_of(log)
+    assert (ledger.may_have_dropped("hello", 2), ledger.published_to("hello")) == (True, 2)
+    log.record("counted", "broker", "hello", detail=Counted(2, 0, others_publish=True))
+    ledger = ledger_of(log)
+    assert places_of(log) == {"a": "unknown", "b": "unknown"}
+    assert (ledger.unseen("hello"), ledger.may_have_dropped("hello", 2)) == (2, False)
 
 
 def held_up_ack() -> EventLog:
@@ -449,6 +492,20 @@ def test_the_head_of_many_messages_put_back_is_sorted_once() -> None:
     assert look()[1] == head
 
 
+def test_a_queue_in_which_nothing_expires_is_not_searched_for_what_has() -> None:
+    def look_seconds(count: int, options: PublishOptions) -> float:
+        ledger = Ledger()
+        quorum = QueueOptions(durable=True, type="quorum")
+        ledger.update([(0.0, "declared", "w", "hello", None, "", None, False, quorum)])
+        names = map(str, range(count))
+        ledger.update((0.0, "published", "p", "hello", name, name, None, False, options) for name in names)
+        began = time.thread_time()
+        assert not ledger.mixed_up("hello", count, 1.0)
+        return time.thread_time() - began
+
+    assert look_seconds(20_000, PublishOptions()) < look_seconds(20_000, PublishOptions(ttl_seconds=60.0)) / 10
+
+
 def assert_counts_agree(ledger: Ledger) -> None:
     at = Counter((message.place, message.queue) for message in ledger)
     held = Counter(message.worker for message in ledger if message.place == "in hand")
@@ -550,6 +607,18 @@ def test_what_is_published_to_the_restarted_broker_is_not_lost() -> None:
     log.record("disconnected", "v", "hello")  # somebody who notices late
     log.record("broker", "lesson", detail=BrokerChange.UP)
     assert [message.task for message in ledger_of(log) if message.place == "waiting"] == ["new"]
+
+
+def test_who_is_cut_off_again_was_back_at_the_broker_that_went() -> None:
+    """Its connection had been cut a moment before, for another reason."""
+    log = restarted()
+    log.record("connected", "w", "hello", detail=ConsumeOptions(prefetch_count=1))
+    log.record("published", "p", "hello", "late", "late", detail=PublishOptions())
+    log.record("confirmed", "p", "hello", "late", "late")
+    for client in ("v", "w"):
+        log.record("disconnected", client, "hello")
+    log.record("broker", "lesson", detail=BrokerChange.UP)
+    assert places_of(log) == dict.fromkeys(["held", "waits", "late"], "lost")
 
 
 def test_a_transient_queue_that_was_still_used_while_the_broker_went_is_gone_afterwards() -> None:

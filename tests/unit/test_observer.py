@@ -131,6 +131,45 @@ def test_a_task_that_bears_no_mark_is_the_same_while_its_first_worker_has_begun_
     assert len({event.mark for event in log}) == 1
 
 
+@pytest.mark.parametrize("answer", [Basic.Ack(1), Basic.Nack(1, requeue=False)])
+@pytest.mark.parametrize("heard_first", ["redelivery", "end"])
+def test_a_task_that_bears_no_mark_is_the_same_when_it_was_answered_in_vain(answer: Method, heard_first: str) -> None:
+    """RabbitMQ had closed the channel before the answer came, and had given the task to another worker."""
+    book = Book(EventLog())
+    workers = [Observer(name, book) for name in ("first", "second")]
+    for worker in workers:
+        worker.sent(1, Basic.Consume(queue="hello", consumer_tag="tag"))
+    first, second = workers
+    first.received_message(1, Basic.Deliver("tag", 1, False, "", "hello"), BasicProperties(), b"Stew.")
+    for method in (Basic.Ack(7), answer):
+        first.sent(1, method)
+    steps = [
+        lambda: second.received_message(1, Basic.Deliver("tag", 1, True, "", "hello"), BasicProperties(), b"Stew."),
+        lambda: first.received(1, Channel.Close(406, "PRECONDITION_FAILED - unknown delivery tag 7", 60, 80)),
+    ]
+    for step in steps if heard_first == "redelivery" else reversed(steps):
+        step()
+    ledger = Ledger()
+    ledger.catch_up(book.log)
+    assert [(message.place, message.worker) for message in ledger] == [("in hand", "second")]
+    assert ledger.workers()["first"].done == 0
+    second.sent(1, Basic.Ack(1))
+    second.connection_closed("goodbye")
+    assert book.marks.unmarked._alike == {}
+
+
+def test_a_task_that_bears_no_mark_is_settled_when_an_ack_that_an_alarm_held_up_has_arrived() -> None:
+    book = Book(EventLog())
+    worker = Observer("worker", book)
+    worker.sent(1, Basic.Consume(queue="hello", consumer_tag="tag"))
+    worker.received_message(1, Basic.Deliver("tag", 1, False, "", "hello"), BasicProperties(), b"Stew.")
+    worker.received(0, Connection.Blocked("memory"))
+    worker.sent(1, Basic.Ack(1))
+    worker.received(0, Connection.Unblocked())
+    book.agreed(len(book.log))
+    assert book.marks.unmarked._alike == {}
+
+
 def test_an_answer_shows_that_what_was_sent_before_has_arrived() -> None:
     client = Client(prefetch_count=0)
     client.gets("a", "b")

@@ -187,13 +187,15 @@ def test_a_run_has_every_end_that_a_player_shows() -> None:
         SavedRun.parse(json.dumps(file))
 
 
-def test_a_run_that_was_saved_before_there_were_nodes_has_none() -> None:
+@pytest.mark.parametrize(("field", "meaning"), [("cluster", None), ("resting", [])])
+def test_a_run_that_was_saved_before_a_field_was_drawn_has_nothing_of_it(field: str, meaning: object) -> None:
     file = json.loads(saved(MadeUpRun(4)).text)
-    column = file["fields"].index("cluster")
+    column = file["fields"].index(field)
     del file["fields"][column]
     for moment in file["moments"]:
         del moment[2 + column]
-    assert {moment.shown["cluster"] for moment in SavedRun.parse(json.dumps(file)).moments} == {None}
+    shown = [dict(moment.shown)[field] for moment in SavedRun.parse(json.dumps(file)).moments]
+    assert shown == [meaning] * len(shown)
 
 
 @settings(max_examples=examples(100))

@@ -259,6 +259,41 @@ def test_the_largest_frame_goes_out_ten_times_a_second_and_no_text_makes_frames_
         assert len(json.dumps(picture, ensure_ascii=False).encode()) / frame_seconds(picture) < 900_000
 
 
+def resting(log: EventLog) -> list[str]:
+    """Which queues rest, whether the rows come at once or one by one."""
+    scene = Scene(1.0)
+    for row in log.rows():
+        scene.update([row])
+    shown = scene.picture(log.seconds(), UNSEEN, no_console)["resting"]
+    assert shown == picture_of(log)["resting"]
+    return shown
+
+
+def test_a_queue_rests_once_another_one_is_declared_after_its_last_use() -> None:
+    log = lesson_log()
+    log.record("declared", "lesson", "parked", detail=QueueOptions())
+    assert resting(log) == [], "neither was used"
+    publish(log, "a.")
+    log.record("declared", "lesson", "tasting", detail=QueueOptions())
+    assert resting(log) == [], "a worker takes from it"
+    log.record("stopped", "w", "hello")
+    assert resting(log) == ["hello"]
+    log.record("declared", "lesson", "hello", detail=QueueOptions(durable=True))
+    assert resting(log) == [], "a cell that was run again turns to it"
+    publish(log, "b.")
+    for number in range(scene_module.MOST_QUEUES):
+        log.record("declared", "lesson", f"more-{number}", detail=QueueOptions())
+    assert resting(log) == [], "the ones in use have the room"
+    assert [queue["name"] for queue in picture_of(log)["queues"]] == [
+        "parked",
+        "tasting",
+        "more-0",
+        "more-1",
+        "more-2",
+        "more-3",
+    ]
+
+
 def test_workers_that_ended_make_room_for_those_that_work() -> None:
     log = EventLog()
     for number in range(80):

@@ -59,6 +59,20 @@ def test_who_held_a_message_before_has_no_say_any_more(messages: UnmarkedMessage
     assert messages.delivered("q", SOUP, True) == "new 1"
 
 
+def test_what_was_answered_comes_again_until_the_answer_is_known_to_have_arrived(messages: UnmarkedMessages) -> None:
+    for mark, answer in (("a", messages.answered), ("b", messages.turned_away)):
+        messages.published(mark, "q", SOUP)
+        assert messages.delivered("q", SOUP, False, holder="first") == mark
+        answer(mark, "q", SOUP, "first")
+        assert messages.delivered("q", SOUP, True, holder="second") == mark
+        messages.put_back(mark, "q", SOUP, "first")  # who has heard late that it came to nothing
+        messages.answered(mark, "q", SOUP, "second")
+        messages.settled(mark, "q", SOUP, "second")
+        assert messages.delivered("q", SOUP, True) == f"new {1 if mark == 'a' else 2}"
+        messages.settled(f"new {1 if mark == 'a' else 2}", "q", SOUP)
+    assert messages._alike == {}
+
+
 def test_each_queue_gets_the_copies_of_an_exchange(messages: UnmarkedMessages) -> None:
     messages.published("a", "", SOUP)
     messages.published("b", "", SOUP)

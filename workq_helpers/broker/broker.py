@@ -280,6 +280,14 @@ class Broker:
         """Return the queues of `virtual_host` and what is in them at this moment, as the broker says."""
         return self._api().queue_counts(virtual_host)
 
+    def published_to(self, virtual_host: str, queue: str) -> int:
+        """Return how many messages clients published to `queue`, by what they told 5 s ago at most."""
+        return self._api().published_to(virtual_host, queue)
+
+    def queue_declaration(self, virtual_host: str, queue: str) -> Mapping[str, Any]:
+        """Return how `queue` was declared, as the broker says; nothing if it is gone."""
+        return self._api().queue_declaration(virtual_host, queue)
+
     def routes(self, virtual_host: str) -> Routes:
         """Return the exchanges, bindings and dead-letter routes of `virtual_host`, as the broker says."""
         return self._api().routes(virtual_host)

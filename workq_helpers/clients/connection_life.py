@@ -10,7 +10,7 @@ import pika.exceptions
 from pika.adapters.select_connection import IOLoop
 from pika.channel import Channel
 
-from workq_helpers.clients.observed_connection import ObservedConnection
+from workq_helpers.clients.observed_connection import HurryingConnection
 from workq_helpers.log.observer import Observer
 
 __all__ = ["Client", "ConnectionLife"]
@@ -53,7 +53,7 @@ class ConnectionLife:
     def __init__(self, client: Client, parameters: pika.ConnectionParameters, observer: Observer) -> None:
         self._client = client
         self._parameters = parameters
-        self._make = ObservedConnection.told_to(observer)
+        self._make = HurryingConnection.told_to(observer)
         self._loop: IOLoop | None = None
         self._attempts = 0
         #: The connection that is open, opening or closing.

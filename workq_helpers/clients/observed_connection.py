@@ -2,7 +2,7 @@
 
 All of pika goes through two methods of its connection, which are private and overridden here and nowhere else, as is
 the one that gets the bytes; ``tests/broker/test_pika_private.py`` holds them to what is said here.
-`pika.BlockingConnection` is made of such a connection too.
+`pika.BlockingConnection` is made of such a connection too; workers and publishers have one that hurries.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from workq_helpers.forks import abandon_in_children
 from workq_helpers.log.messages import Marks
 from workq_helpers.log.observer import Observer
 
-__all__ = ["ObservedConnection"]
+__all__ = ["HurryingConnection", "ObservedConnection"]
 
 #: Methods that come with a message.
 _WITH_CONTENT = frozenset({Basic.Deliver, Basic.GetOk, Basic.Return})
@@ -52,18 +52,11 @@ class ObservedConnection(pika.SelectConnection):
     """
 
     observer: Observer
-    hurries: bool
 
     @classmethod
-    def told_to(cls, observer: Observer, *, hurries: bool = True) -> type[ObservedConnection]:
-        """Return a class of connections that tell `observer`; pika makes connections itself, from a class.
-
-        Args:
-            observer: Who is told.
-            hurries: Whether they acknowledge at once and read at one go. A `pika.BlockingConnection` must not: it looks
-                at its socket as it sends, and so finds that the broker has closed it.
-        """
-        return type(cls.__name__, (cls,), {"observer": observer, "hurries": hurries})
+    def told_to(cls, observer: Observer) -> type[ObservedConnection]:
+        """Return a class of connections that tell `observer`; pika makes connections itself, from a class."""
+        return type(cls.__name__, (cls,), {"observer": observer})
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         self._incoming: dict[int, _PartialMessage] = {}
@@ -91,9 +84,12 @@ class ObservedConnection(pika.SelectConnection):
         finally:
             self._outgoing = None
             if outgoing:
-                # Messages go many at a time, as pika sends them; whoever acknowledges waits for the next one.
-                write = pika_private.write if self.hurries and content is None else type(self)._adapter_emit_data
-                write(self, b"".join(outgoing))
+                write = self._write if content is None else self._adapter_emit_data
+                write(b"".join(outgoing))
+
+    def _write(self, data: bytes) -> None:
+        """Send a method without content."""
+        self._adapter_emit_data(data)
 
     def _publish(self, channel_number: int, method: Method, properties: BasicProperties, body: bytes) -> None:
         mark = self.observer.next_mark()
@@ -106,11 +102,6 @@ class ObservedConnection(pika.SelectConnection):
             super()._adapter_emit_data(data)
         else:
             self._outgoing.append(data)
-
-    def _on_stream_connected(self) -> None:
-        if self.hurries:
-            pika_private.read_at_one_go(self)
-        super()._on_stream_connected()
 
     def _on_data_available(self, data_in: bytes) -> None:
         buffer = self._frame_buffer + data_in if self._frame_buffer else data_in
@@ -171,3 +162,18 @@ class ObservedConnection(pika.SelectConnection):
             self.observer.connection_closed("the connection was closed")
         else:
             self.observer.connection_closed("the connection was lost", answered=False)
+
+
+class HurryingConnection(ObservedConnection):
+    """A connection that acknowledges at once and reads at one go: who acknowledges waits for the next message.
+
+    Messages go many at a time, as pika sends them. A `pika.BlockingConnection` is not made of one: it looks at its
+    socket as it sends, and so finds that the broker has closed it.
+    """
+
+    def _write(self, data: bytes) -> None:
+        pika_private.write(self, data)
+
+    def _on_stream_connected(self) -> None:
+        pika_private.read_at_one_go(self)
+        super()._on_stream_connected()

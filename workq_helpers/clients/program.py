@@ -151,7 +151,9 @@ class Program:
             WaitTimeoutError: It still runs.
         """
         if not self._join(timeout):
-            raise WaitTimeoutError(f"{self.name} still runs after {timeout} seconds. {self._said()}")
+            raise WaitTimeoutError(
+                f"{self.name} still runs after {timeout} seconds. {self._said()} {self._next_step()}"
+            )
 
     def wait_for(self, text: str, timeout: float = 60.0) -> None:
         """Wait until it has printed a line with some text in it.
@@ -167,7 +169,7 @@ class Program:
             self._changed.wait_for(lambda: self._has_said(text) or self._ended, timeout)
         if not self._has_said(text):
             seen = f"{self.name} is {self.state} and" if self._ended else f"After {timeout:g} seconds {self.name}"
-            raise WaitTimeoutError(f"{seen} has not printed {text!r}. {self._said()}")
+            raise WaitTimeoutError(f"{seen} has not printed {text!r}. {self._said()} {self._next_step()}")
 
     def __repr__(self) -> str:
         return f"<Program {self.name}: {self.state}>"
@@ -220,7 +222,12 @@ class Program:
 
     def _said(self) -> str:
         lines = self.console.tail(_SHOWN_LINES)
-        return f"Its last lines: {' / '.join(lines)}" if lines else "It has printed nothing."
+        return f"Its last lines: {' / '.join(lines)}." if lines else "It has printed nothing."
+
+    def _next_step(self) -> str:
+        if self._ended:
+            return f"Start it anew with lesson.start_program({self.path.name!r})."
+        return "See what it still waits for, and wait again, or end it with stop()."
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:

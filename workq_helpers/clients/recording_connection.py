@@ -42,7 +42,7 @@ class RecordingConnection(pika.BlockingConnection):
         self._endpoint = endpoint
         self.observer = Observer(ACTOR, book)
         with quiet_pika(), self.in_plain_words():
-            made = ObservedConnection.told_to(self.observer, hurries=False)
+            made = ObservedConnection.told_to(self.observer)
             super().__init__(parameters, _impl_class=made)  # type: ignore[arg-type]  # a class, as pika itself has it
         self._log = book.log
         self._impl.add_on_close_callback(self._tell_of_a_loss)

@@ -1,8 +1,9 @@
 """`Relay`: stands between programs and the broker on loopback, passes on what both say, and lets the log read it.
 
 A program that connects here speaks with the broker itself: it logs in with its own words, keeps its own heartbeats,
-and every byte passes as it is. The relay adds nothing, answers nothing and holds no login. A thread of this process
-does it, with one event loop for all connections.
+and every byte passes as it is. The relay adds nothing, answers nothing and holds no login. While the broker is away it
+does not listen, so that a program is refused as it would be by the broker. A thread of this process does it, with one
+event loop for all connections.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
+from workq_helpers.clients.door import LOOPBACK, Door
 from workq_helpers.clients.relayed_client import RelayedClient, Side
 from workq_helpers.log.observer import Book
 from workq_helpers.rabbitmq.connecting import tls_context
@@ -23,13 +25,14 @@ from workq_helpers.rabbitmq.endpoint import Endpoint
 
 __all__ = ["Relay"]
 
-_LOOPBACK = "127.0.0.1"
-
 #: How much is read at once from a connection.
 _PIECE_BYTES = 64 * 1024
 
 #: What is asked of the relay's thread is done at once; this only bounds a fault of our own.
 _ANSWER_SECONDS = 30.0
+
+#: How often a broker that is away is knocked at.
+_KNOCK_SECONDS = 0.1
 
 #: Has a connection end with a reset: what was to be connected to is not there.
 _RESET = struct.pack("ii", 1, 0)
@@ -53,7 +56,9 @@ class Relay:
         self._tls = tls_context(endpoint) if endpoint.tls else None
         self._clients: list[RelayedClient] = []
         self._links: set[_Link] = set()
-        self._listeners: dict[str, asyncio.Server] = {}
+        self._doors: dict[str, Door] = {}
+        self._is_away = False  # the broker, as far as is known
+        self._knocking: asyncio.Task[None] | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
         self._thread.start()
@@ -65,12 +70,22 @@ class Relay:
             program: The lesson's program that is to use it, ``""`` for all others.
         """
         port = self._in_its_thread(self._listen(program))
-        return replace(self._endpoint, host=_LOOPBACK, port=port, tls=False, verify=True, ca_file=None)
+        return replace(self._endpoint, host=LOOPBACK, port=port, tls=False, verify=True, ca_file=None)
 
     def program_ended(self, program: str, status: int | None) -> None:
         """Learn that a program has ended: its address goes with it, connections that its children hold stay."""
         if not self._loop.is_closed():
             self._in_its_thread(self._forget(program, status))
+
+    def broker_goes(self) -> None:
+        """Learn that the broker goes away, or has gone, and that its return will be told."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._knock_from_now_on, True)
+
+    def broker_is_back(self) -> None:
+        """Learn that the broker is there; return when programs reach it again."""
+        if not self._loop.is_closed():
+            self._in_its_thread(self._come_back())
 
     def close(self) -> None:
         """Cut what is open, and listen no more; in a forked child, which has no such thread, do nothing."""
@@ -91,38 +106,70 @@ class Relay:
         return asyncio.run_coroutine_threadsafe(what, self._loop).result(_ANSWER_SECONDS)
 
     async def _listen(self, program: str) -> int:
-        listener = self._listeners.get(program)
-        if listener is None:
-            listener = await self._loop.create_server(lambda: _ProgramSide(self, program), _LOOPBACK, 0)
-            self._listeners[program] = listener
-        return int(listener.sockets[0].getsockname()[1])
+        door = self._doors.get(program)
+        if door is None:
+            door = self._doors[program] = Door(self._loop, lambda: _ProgramSide(self, program))
+            if not self._is_away:
+                await door.open()
+        return door.port
 
     async def _forget(self, program: str, status: int | None) -> None:
-        await self._stop_listening(program)
+        if door := self._doors.pop(program, None):
+            await door.remove()
         for client in self._clients:
             if client.program == program:
                 client.program_ended(_end_of(status))
         self._clients = [client for client in self._clients if not client.is_over or client.program != program]
 
     async def _cut_all(self) -> None:
-        for program in list(self._listeners):
-            await self._stop_listening(program)
+        self._knock_no_more()
+        while self._doors:
+            await self._doors.popitem()[1].remove()
         while self._links or len(asyncio.all_tasks()) > 1:  # those among it that have just been accepted
             for link in list(self._links):
                 link.cut()
             await asyncio.sleep(0)
 
-    async def _stop_listening(self, program: str) -> None:
-        listener = self._listeners.pop(program, None)
-        if listener is not None:
-            for each in listener.sockets:
-                self._loop.remove_reader(each.fileno())
-            # What was accepted in this turn of the loop begins in the next one; asyncio would drop it unclosed if its
-            # listener were closed by then.
-            await asyncio.sleep(0)
-            listener.close()
+    async def _come_back(self) -> None:
+        self._knock_no_more()
+        await self._open_all()
+
+    async def _open_all(self) -> None:
+        self._is_away = False
+        for door in list(self._doors.values()):
+            await door.open()
+
+    def _knock_from_now_on(self, until_told: bool) -> None:
+        self._knock_no_more()
+        self._knocking = self._loop.create_task(self._knock(until_told))
+
+    def _knock_no_more(self) -> None:
+        if self._knocking is not None:
+            self._knocking.cancel()
+
+    async def _knock(self, until_told: bool) -> None:
+        while not await self._answers() or until_told:
+            await asyncio.sleep(_KNOCK_SECONDS)
+
+    async def _answers(self) -> bool:
+        """Knock once, and open the doors or shut them."""
+        try:
+            knocked, _ = await self._loop.create_connection(asyncio.Protocol, self._endpoint.host, self._endpoint.port)
+        except (OSError, UnicodeError):  # a name that is none among it
+            self._is_away = True
+            for door in list(self._doors.values()):
+                await door.shut()
+            return False
+        knocked.abort()
+        await self._open_all()
+        return True
 
     # -- for its connections
+
+    def look(self) -> None:
+        """See whether the broker is there: a connection to it could not be made, or broke."""
+        if self._knocking is None or self._knocking.done():
+            self._knock_from_now_on(until_told=False)
 
     def begin(self, program_side: _ProgramSide) -> None:
         """Connect a program that has come to the broker."""
@@ -130,7 +177,7 @@ class Relay:
         client = RelayedClient(self._book, program_side.program, port, self._free_name)
         self._clients = [known for known in self._clients if not known.is_over or known.awaits_end]
         self._clients.append(client)
-        link = _Link(client, program_side, self._links)
+        link = _Link(client, program_side, self._links, self.look)
         link.task = self._loop.create_task(link.open(self._loop, self._endpoint, self._tls))
 
     def _free_name(self, wanted: str) -> str:
@@ -215,7 +262,9 @@ class _Link:
     What the broker says is passed on at once: whatever the program makes of it comes by here.
     """
 
-    def __init__(self, client: RelayedClient, program_side: _ProgramSide, links: set[_Link]) -> None:
+    def __init__(
+        self, client: RelayedClient, program_side: _ProgramSide, links: set[_Link], broke: Callable[[], None]
+    ) -> None:
         self._client = client
         self._program_side = program_side
         self._broker_side: _BrokerSide | None = None
@@ -224,6 +273,7 @@ class _Link:
         self._silent: set[Side] = set()  # those that say no more
         self._lost: set[Side] = set()
         self._links = links
+        self._broke = broke
         self.task: asyncio.Task[None] | None = None  # a loop forgets tasks that nobody keeps
         program_side.link = self
         links.add(self)
@@ -241,6 +291,7 @@ class _Link:
             )
         except (OSError, UnicodeError):  # TLS that fails, and a name that is none, among it
             self._is_refused = True
+            self._broke()
             if self._early:
                 self._reset()
             else:
@@ -296,6 +347,8 @@ class _Link:
 
     def lost(self, side: _Side) -> None:
         """Learn that a side is gone altogether."""
+        if side is self._broker_side and not self._client.said_goodbye:
+            self._broke()
         self._client.over(side.which)
         self._lost.add(side.which)
         self._close()

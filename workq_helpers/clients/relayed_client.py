@@ -45,13 +45,15 @@ class RelayedClient:
         self._before: list[tuple[Side, Read]] = []  # what passed before the program said who it is
         self._observer: Observer | None = None
         self._is_readable = True
-        self._said_goodbye = self._was_answered = False
+        self._was_answered = False
         self._reason = ""
         self._end = ""
         #: Its name in the log, once it has one.
         self.name = ""
         #: The name of the lesson's program that it is, or ``""``.
         self.program = program
+        #: Whether the program said that it closes the connection.
+        self.said_goodbye = False
         #: Whether the connection is over.
         self.is_over = False
 
@@ -70,7 +72,7 @@ class RelayedClient:
         self.is_over = True
         if self._observer is None:
             return
-        if self._said_goodbye:
+        if self.said_goodbye:
             self._record("stopped")
             self._observer.connection_closed("the connection was closed", answered=self._was_answered)
         else:
@@ -90,7 +92,7 @@ class RelayedClient:
     @property
     def awaits_end(self) -> bool:
         """Whether the end of its process will tell more of it."""
-        return bool(self.program and self.name and not self._said_goodbye)
+        return bool(self.program and self.name and not self.said_goodbye)
 
     # -- reading --------------------------------------------------------------------------------------
 
@@ -142,7 +144,7 @@ class RelayedClient:
         if isinstance(method, Channel.CloseOk) and side == "broker":
             observer.channel_closed(number, "the channel was closed")
         elif isinstance(method, Connection.Close) and side == "program":
-            self._said_goodbye = True
+            self.said_goodbye = True
         elif isinstance(method, Connection.CloseOk) and side == "broker":
             self._was_answered = True
         elif isinstance(method, Connection.Close):

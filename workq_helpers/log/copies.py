@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from workq_helpers.log.details import PublishOptions, QueueOptions
 
-__all__ = ["ENDS", "PLACES", "Delivery", "Message", "Place", "Queue", "Worker"]
+__all__ = ["ENDS", "PLACES", "Delivery", "Message", "Place", "Queue", "Settled", "Worker"]
 
 #: Where a message can be: in its queue, with a worker, at one of six ends, or where nobody can tell.
 Place = Literal["waiting", "in hand", "done", "lost", "returned", "refused", "discarded", "dead-lettered", "unknown"]
@@ -16,6 +16,15 @@ PLACES: tuple[Place, ...] = get_args(Place)
 #: Those where nothing more happens to it, as a rule: an ack may come too late, and then it is delivered again; what is
 #: unknown is known as soon as it is seen again.
 ENDS: tuple[Place, ...] = PLACES[2:]
+
+
+class Settled(NamedTuple):
+    """How a delivery was settled: where its message went by that, and whose it was."""
+
+    place: Place
+    reason: str
+    worker: str
+    delivery_tag: int | None
 
 
 class Message:
@@ -43,6 +52,7 @@ class Message:
 
     __slots__ = (
         "_delivery",
+        "_settled_before",
         "_siblings",
         "confirmed",
         "deliveries",
@@ -82,6 +92,7 @@ class Message:
         self.redelivered = False
         self.worked = 0
         self._delivery: Delivery | None = None
+        self._settled_before: Settled | None = None  # told before its last delivery, and not taken back
         self._siblings: list[Message] | None = None  # further copies of one publishing, with the first of them
 
     @property

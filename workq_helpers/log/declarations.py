@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -10,7 +11,15 @@ from pika.spec import Basic, BasicProperties, Exchange, Queue
 from workq_helpers.log.details import Binding, ExchangeOptions, Headers, PublishOptions, QueueOptions
 from workq_helpers.log.messages import is_persistent
 
-__all__ = ["binding_of", "deaths_of", "exchange_options", "headers_of", "publish_options", "queue_options"]
+__all__ = [
+    "binding_of",
+    "deaths_of",
+    "exchange_options",
+    "headers_of",
+    "publish_options",
+    "queue_options",
+    "queue_options_told",
+]
 
 
 def publish_options(method: Basic.Publish, properties: BasicProperties, again: bool) -> PublishOptions:
@@ -57,12 +66,17 @@ def headers_of(headers: object) -> Headers:
 
 def queue_options(asked: Queue.Declare) -> QueueOptions:
     """Return how a queue is declared."""
-    arguments = asked.arguments if isinstance(asked.arguments, dict) else {}
+    return queue_options_told(vars(asked))
+
+
+def queue_options_told(told: Mapping[str, Any]) -> QueueOptions:
+    """Return how a queue was declared, by the names that AMQP and the management API have for it, and its policy."""
+    arguments = _with_policy(told["arguments"], told.get("effective_policy_definition"))
     return QueueOptions(
-        durable=bool(asked.durable),
-        type=str(arguments.get("x-queue-type", "classic")),
-        exclusive=bool(asked.exclusive),
-        auto_delete=bool(asked.auto_delete),
+        durable=bool(told["durable"]),
+        type=str(arguments.get("x-queue-type", told.get("type", "classic"))),
+        exclusive=bool(told["exclusive"]),
+        auto_delete=bool(told["auto_delete"]),
         expires_seconds=_seconds(arguments.get("x-expires")),
         ttl_seconds=_seconds(arguments.get("x-message-ttl")),
         max_length=_number(arguments.get("x-max-length")),
@@ -73,6 +87,16 @@ def queue_options(asked: Queue.Declare) -> QueueOptions:
         dead_letter_exchange=_text(arguments.get("x-dead-letter-exchange")),
         dead_letter_routing_key=_text(arguments.get("x-dead-letter-routing-key")),
     )
+
+
+def _with_policy(arguments: object, policy: object) -> dict[str, Any]:
+    """Return a queue's arguments with those that a policy adds: of two numbers the lower one counts."""
+    found = dict(arguments) if isinstance(arguments, dict) else {}
+    for key, value in policy.items() if isinstance(policy, dict) else ():
+        own = found.setdefault(f"x-{key}", value)
+        if isinstance(own, int) and isinstance(value, int):
+            found[f"x-{key}"] = min(own, value)
+    return found
 
 
 def exchange_options(asked: Exchange.Declare | Exchange.Delete) -> ExchangeOptions:

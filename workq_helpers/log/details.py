@@ -213,16 +213,21 @@ class Counted:
         ready: Messages that wait.
         unacknowledged: Messages delivered and not acknowledged.
         present: Whether there is such a queue.
+        others_publish: Whether more was published to it than the log knows of.
+        options: How it was declared, by whomever, where the broker tells.
     """
 
     ready: int = 0
     unacknowledged: int = 0
     present: bool = True
+    others_publish: bool = False
+    options: QueueOptions | None = None
 
     def __str__(self) -> str:
         if not self.present:
             return "no such queue"
-        return f"{self.ready} ready, {self.unacknowledged} unacknowledged"
+        others = ", and others publish to it" if self.others_publish else ""
+        return f"{self.ready} ready, {self.unacknowledged} unacknowledged{others}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ __all__ = [
     "UNREAD",
     "Gone",
     "Suspicion",
+    "is_full",
     "may_be_displaced",
     "missing_queue",
     "no_queue",
@@ -178,7 +179,18 @@ def may_be_displaced(options: QueueOptions | None, ready: int, unseen: int) -> b
     """
     if options is None or not unseen or options.overflow != "drop-head":
         return False
-    return options.max_length_bytes is not None or (options.max_length is not None and ready >= options.max_length)
+    return options.max_length_bytes is not None or is_full(options, ready)
+
+
+def is_full(options: QueueOptions | None, ready: int) -> bool:
+    """Whether a queue drops a message for each that comes.
+
+    Args:
+        options: How the queue was declared, where that was seen.
+        ready: How many messages the broker counts in it.
+    """
+    limit = None if options is None or options.overflow != "drop-head" else options.max_length
+    return limit is not None and ready >= limit
 
 
 def _ranked(waiting: list[Message], options: QueueOptions | None) -> list[Message]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from workq_helpers.log.copies import ENDS, PLACES, Delivery, Message, Place, Queue, Worker
+from workq_helpers.log.copies import ENDS, PLACES, Delivery, Message, Place, Queue, Settled, Worker
 from workq_helpers.log.details import (
     Binding,
     BrokerChange,
@@ -34,6 +34,7 @@ from workq_helpers.log.fates import (
     TAKEN,
     UNREAD,
     Suspicion,
+    is_full,
     may_be_displaced,
     missing_queue,
     overdue,
@@ -90,15 +91,17 @@ class _Outage:
         going: Whether it is asked to go and nobody whom it cut off is back yet.
         before: How many messages were published before it went; those after are the next broker's.
         cut_off: Who lost the connection by it.
+        back: Who of those connected again, to the next broker or to the one that had not gone yet.
         declared: The queues that were declared since, and so are there.
     """
 
-    __slots__ = ("before", "cut_off", "declared", "going")
+    __slots__ = ("back", "before", "cut_off", "declared", "going")
 
     def __init__(self, going: bool = False, before: int = 0) -> None:
         self.going = going
         self.before = before
         self.cut_off: set[str] = set()
+        self.back: set[str] = set()
         self.declared: set[Queue] = set()
 
 
@@ -121,6 +124,7 @@ class Ledger:
         self._held_up: dict[Message, None] = {}  # published during an alarm: the broker has not read them
         self._unread: dict[Message, tuple[Place, str]] = {}  # settled during an alarm, and how each would end
         self._adrift: list[Message] = []  # what exchanges took, when no queue was known that gets it
+        self._brief = False  # whether a message was published that may not wait for ever
         self._newest: list[Message] = []
         self._suspicion = Suspicion()
         self._last_delivery: Delivery
@@ -245,7 +249,16 @@ class Ledger:
         known = self._queues.get(queue)
         if known is None or not known.ready:
             return False
-        return may_be_displaced(known.options, ready, known.unseen) or bool(overdue(known, seconds))
+        return may_be_displaced(known.options, ready, known.unseen) or self._overdue(known, seconds) > 0
+
+    def may_have_dropped(self, queue: str, ready: int) -> bool:
+        """Whether what waits in `queue` may be gone if others publish to it too, though RabbitMQ counts as many."""
+        known = self._queues.get(queue)
+        return known is not None and known.ready > 0 and is_full(known.options, ready)
+
+    def published_to(self, queue: str) -> int:
+        """Return how many messages were seen being published that may have come into `queue`."""
+        return sum(message.queue == queue and message.publisher != "" for message in self._all)
 
     def routes(self) -> list[tuple[str, Binding | ExchangeOptions]]:
         """Return each exchange that is known, and each binding with the queue that it leads to."""
@@ -336,6 +349,8 @@ class Ledger:
 
     def _published(self, row: Row) -> None:
         options = row[8] if isinstance(row[8], PublishOptions) else None
+        if options is not None and options.ttl_seconds is not None:
+            self._brief = True
         if options is None or not (options.exchange or options.further_keys):
             message = self._enter(self._new(row[4], row[5], row[3]), row, options)
             self._newest = [message]
@@ -441,6 +456,9 @@ class Ledger:
         elif message.place != "in hand":
             if message.place == "unknown":
                 queue.unseen = max(0, queue.unseen - 1)
+            elif message.place in _SETTLED and message.worker != actor:  # one client's events are in their order
+                before = Settled(message.place, message.reason, message.worker, message.delivery_tag)
+                message._settled_before = before
             self._leave_its_end(message)
         elif message._delivery is not None:
             self._settle(message._delivery)
@@ -551,7 +569,7 @@ class Ledger:
         if delivery is not None and not delivery.settled:
             self._settle(delivery)
             if row[8] is not Handback.DISCARD:
-                self._wait_again(delivery.message)
+                self._goes_back(delivery.message)
             elif delivery.queue.options is not None and delivery.queue.options.dead_letter_exchange is not None:
                 self._dead_letter(delivery.message, delivery.queue.options, "rejected", row[0])
             else:
@@ -564,7 +582,25 @@ class Ledger:
             self._over(delivery)
             if not delivery.settled:
                 self._settle(delivery)
-                self._wait_again(delivery.message)
+                self._goes_back(delivery.message)
+
+    def _goes_back(self, message: Message) -> None:
+        """Have a message that was delivered wait again, unless that delivery was of no account."""
+        if not self._was_settled_before(message):
+            self._wait_again(message)
+
+    def _was_settled_before(self, message: Message) -> bool:
+        """Take a message for what it was before its last delivery, if an answer settled it that nothing has taken back.
+
+        Either that answer came to nothing, which its client will hear, or the delivery was read after the one that was
+        answered.
+        """
+        before, message._settled_before = message._settled_before, None
+        if before is None:
+            return False
+        message.worker, message.delivery_tag = before.worker, before.delivery_tag
+        self._arrive(message, before.place, before.reason)
+        return True
 
     def _lost(self, row: Row) -> None:
         delivery = self._deliveries.pop(_key(row), None)
@@ -580,7 +616,8 @@ class Ledger:
             del self._deliveries[_key(row)]
             self._over(delivery)
             self._settle(delivery)
-            self._arrive(delivery.message, "unknown", str(row[8]))
+            if not self._was_settled_before(delivery.message):
+                self._arrive(delivery.message, "unknown", str(row[8]))
         elif row[6] is not None:
             self._doubt(row)
         else:
@@ -635,13 +672,15 @@ class Ledger:
     def _unsettle(self, row: Row) -> Iterator[Message]:
         """Yield the message that a client settled, and that is not for sure; it needs another place."""
         for message in self._copies(row[4]):
-            if message.place not in _SETTLED or message.deliveries == 0:
-                continue
-            if _is_last_of(message, row):
-                if message.place == "done":
-                    self._workers[row[2]].done -= 1
+            before = message._settled_before
+            if before is not None and (before.worker, before.delivery_tag, message.queue) == (row[2], row[6], row[3]):
+                message._settled_before = None
+                self._workers[row[2]].done -= before.place == "done"
+            elif message.place in _SETTLED and message.deliveries and _is_last_of(message, row):
+                self._workers[row[2]].done -= message.place == "done"
                 self._leave_its_end(message)
-                yield message
+                if not self._was_settled_before(message):
+                    yield message
 
     def _complete(self, delivery: Delivery) -> None:
         self._settle(delivery)
@@ -740,6 +779,7 @@ class Ledger:
             self._workers[row[2]].auto_ack = row[8].auto_ack
         if row[1] == "connected" and row[2] in self._outage.cut_off:
             self._outage.going = False
+            self._outage.back.add(row[2])
 
     def _was_under_way(self, row: Row) -> None:
         if isinstance(row[8], UnderWay):
@@ -787,7 +827,8 @@ class Ledger:
 
     def _disconnected(self, row: Row) -> None:
         self._left(row)
-        if self._outage.going:
+        if self._outage.going or row[2] in self._outage.back:
+            self._outage.going = True
             self._outage.cut_off.add(row[2])
             self._outage.before = len(self._all)
 
@@ -861,20 +902,26 @@ class Ledger:
             self._end_all(queue, "unknown", reason)
             return
         queue.absent = False
+        queue.options = counted.options or queue.options
         queue.held_elsewhere = max(0, counted.unacknowledged - queue.unacknowledged)
         back = _found_again(queue, counted.ready - queue.ready)
         self._clear_doubts(queue, counted)
         for message in back:
             self._leave_its_end(message)
             self._wait_again(message)
-        gone = max(queue.ready - counted.ready, overdue(queue, row[0]))
+        gone = max(queue.ready - counted.ready, self._overdue(queue, row[0]))
         if gone > 0:
             self._miss(queue, gone, row[0])
         queue.unseen = max(0, counted.ready - queue.ready)
-        if may_be_displaced(queue.options, counted.ready, queue.unseen):
+        if counted.others_publish or may_be_displaced(queue.options, counted.ready, queue.unseen):
             queue.gone_for_good.update(queue.head(queue.ready))
             self._end_all(queue, "unknown", MIXED)
             queue.unseen = counted.ready
+
+    def _overdue(self, queue: Queue, seconds: float) -> int:
+        """Return how many messages of `queue` are past their time to live, which is looked for where there is one."""
+        has_one = self._brief or (queue.options is not None and queue.options.ttl_seconds is not None)
+        return overdue(queue, seconds) if has_one else 0
 
     def _clear_doubts(self, queue: Queue, counted: Counted) -> None:
         """Say of what was settled that the broker has it no more; if it has some of it, nobody can tell which."""

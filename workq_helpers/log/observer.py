@@ -151,9 +151,14 @@ _Sent = tuple[int, Method, _Published | None, tuple[Held, ...]]
 
 
 class _Channel:
-    """What is known of one channel."""
+    """What is known of one channel.
 
-    def __init__(self) -> None:
+    Args:
+        on_settled: Called for a delivery that bears no mark and was answered, once that has arrived or came to nothing.
+    """
+
+    def __init__(self, on_settled: Callable[[str, str, bytes, object], None]) -> None:
+        self._on_settled = on_settled
         self.subscriptions: dict[str, _Subscription] = {}
         self.asked_for: deque[_Subscription] = deque()  # without a consumer tag: the broker gives one
         self.prefetch_count = 0
@@ -215,6 +220,8 @@ class _Channel:
     def _forget_first(self) -> None:
         for held in self.sent.popleft()[3]:
             self.went_back(held)
+            if held.body is not None:
+                self._on_settled(held.mark, held.queue, held.body, held.turn)
 
 
 class Observer:
@@ -481,9 +488,11 @@ class Observer:
 
     def record(self, kind: str, held: Held, detail: Detail = "") -> None:
         """Record an event about a delivery."""
-        if held.body is not None and kind not in (_STILL_HELD_AUTO_ACK if held.auto_ack else _STILL_HELD):
+        still_held = _STILL_HELD_AUTO_ACK if held.auto_ack else _STILL_HELD
+        if held.body is not None and kind not in still_held and detail != UNREAD:
             comes_again = kind in _COME_AGAIN or detail is Handback.REQUEUE or (kind == "unknown" and not held.auto_ack)
-            finally_gone = self._unmarked.turned_away if detail is Handback.DISCARD else self._unmarked.settled
+            answered = self._unmarked.turned_away if detail is Handback.DISCARD else self._unmarked.answered
+            finally_gone = self._unmarked.settled if held.auto_ack else answered
             move = self._unmarked.put_back if comes_again else finally_gone
             move(held.mark, held.queue, held.body, held.turn)
         self._log.record(kind, self.client, held.queue, held.mark, held.task, held.tag, held.redelivered, detail)
@@ -846,13 +855,12 @@ class Observer:
         self._never_committed(channel, "its transaction was never committed")
         if not self.outlives_connections:
             self.drop(f"{why} before the client came to it", [each for each in self.at_hand if each.channel is channel])
-        channel.sent.clear()
-        channel.published_before.clear()
+        channel.forget_up_to(channel.count)
 
     def _channel(self, number: int) -> _Channel:
         channel = self._channels.get(number)
         if channel is None:
-            channel = self._channels[number] = _Channel()
+            channel = self._channels[number] = _Channel(self._unmarked.settled)
         return channel
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from workq_helpers.log.details import Binding, Counted, ExchangeOptions
+from workq_helpers.log.details import Binding, Counted, ExchangeOptions, QueueOptions
 from workq_helpers.log.events import Row
 from workq_helpers.log.ledger import BROKER, Ledger, LogCounts
 from workq_helpers.log.observer import Book
@@ -38,6 +39,8 @@ class Stocktaking:
         ledger: Returns where the messages are, as the log has it now.
         ask: Asks the broker for its counts.
         ask_routes: Asks it for its exchanges, and for its bindings, each with the queue that it leads to.
+        ask_published: Asks it how many messages were published to a queue; it may have heard of fewer so far.
+        ask_options: Asks it how a queue was declared.
         steady_looks: How often the counts must be the same; more where they are known to lag.
     """
 
@@ -47,6 +50,8 @@ class Stocktaking:
         ledger: Callable[[], Ledger],
         ask: Callable[[], Counts],
         ask_routes: Callable[[], list[tuple[str, Binding | ExchangeOptions]]],
+        ask_published: Callable[[str], int],
+        ask_options: Callable[[str], QueueOptions | None],
         *,
         steady_looks: int = STEADY_LOOKS,
     ) -> None:
@@ -55,6 +60,8 @@ class Stocktaking:
         self._ledger = ledger
         self._ask = ask
         self._ask_routes = ask_routes
+        self._ask_published = ask_published
+        self._ask_options = ask_options
         self._steady_looks = steady_looks
         self._before: tuple[int, Counts] | None = None
         self._looks = 0
@@ -75,7 +82,7 @@ class Stocktaking:
         if len(self._log) != events:
             self._before = None
             return False
-        found = _differences(ledger, counts, self._log.seconds())
+        found = self._differences(ledger, counts)
         if not found:
             if not any(ledger.held_elsewhere(queue) for queue in counts):  # it may be what is settled and not read
                 self._book.agreed(events)
@@ -90,15 +97,26 @@ class Stocktaking:
             for queue, each in self._new_routes(ledger)
         ]
         for _ in range(_ROUNDS):
-            found = _differences(ledger, counts, self._log.seconds())
+            found = self._differences(ledger, counts)
             if not found:
                 break
-            rows += [(0.0, "counted", BROKER, queue, None, "", None, False, each) for queue, each in found.items()]
+            for queue, each in found.items():
+                told = replace(each, options=self._ask_options(queue)) if each.present else each
+                rows.append((0.0, "counted", BROKER, queue, None, "", None, False, told))
             if not self._log.record_after(events, rows):
                 return False
             events, rows = events + len(rows), []
             ledger = self._ledger()
-        return not _differences(ledger, counts, self._log.seconds())
+        return not self._differences(ledger, counts)
+
+    def _differences(self, ledger: Ledger, counts: Counts) -> dict[str, Counted]:
+        """Return what the broker counts in each queue of which the log can learn something."""
+        found = _differences(ledger, counts, self._log.seconds())
+        full = [queue for queue in counts.keys() - found if ledger.may_have_dropped(queue, counts[queue].ready)]
+        for queue in full:
+            if self._ask_published(queue) > ledger.published_to(queue):
+                found[queue] = Counted(counts[queue].ready, counts[queue].unacknowledged, others_publish=True)
+        return found
 
     def _new_routes(self, ledger: Ledger) -> list[tuple[str, Binding | ExchangeOptions]]:
         """Return the exchanges and bindings that nobody saw being made, where a message waits for them.
@@ -130,7 +148,7 @@ def disagreements(ledger: Ledger, counts: Counts) -> list[str]:
 
 
 def _differences(ledger: Ledger, counts: Counts, seconds: float) -> dict[str, Counted]:
-    """Return what the broker counts in each queue of which the log can learn something."""
+    """Return what the broker counts in each queue where these counts differ from the log's."""
     found = {}
     ours = ledger.queues()
     for name in {**ours, **counts}:

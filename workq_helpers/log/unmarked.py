@@ -15,6 +15,7 @@ __all__ = ["UnmarkedMessages", "fingerprint"]
 _DIGEST_BYTES, _SIZE_BYTES = 16, 8
 
 _NONE: OrderedDict[str, Any] = OrderedDict()
+_NOBODY = object()
 
 
 def fingerprint(body: bytes, size: int) -> bytes:
@@ -29,26 +30,27 @@ def fingerprint(body: bytes, size: int) -> bytes:
     return hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() + size.to_bytes(_SIZE_BYTES)
 
 
-_Place = Literal["fresh", "held", "back", "dead"]
+_Place = Literal["fresh", "held", "answered", "back", "dead"]
 
 
 class _Alike:
     """The messages in one queue with equal bodies, by their marks, in their order."""
 
-    __slots__ = ("back", "dead", "fresh", "held", "routed")
+    __slots__ = ("answered", "back", "dead", "fresh", "held", "routed")
 
     def __init__(self) -> None:
         # Ordered dicts: the first of a plain one is the further away the more have gone before it. They are made when
-        # they are needed: most messages are the only one of their kind, and three of these are never used.
+        # they are needed: most messages are the only one of their kind, and most of these are never used.
         self.fresh = _NONE  # published, and not delivered yet
         self.held = _NONE  # each with its holder
+        self.answered = _NONE  # each with who held it; nothing has shown yet that RabbitMQ knows of the answer
         self.back = _NONE  # delivered before
         self.dead = _NONE  # turned away: it may be a dead letter by now
         self.routed = 0  # how many of those that came through an exchange
 
     @property
     def is_empty(self) -> bool:
-        return not (self.fresh or self.held or self.back or self.dead or self.routed)
+        return not (self.fresh or self.held or self.answered or self.back or self.dead or self.routed)
 
     def put(self, place: _Place, mark: str, holder: object = None) -> None:
         """Take in a message."""
@@ -60,10 +62,11 @@ class _Alike:
 
     def let_go(self, mark: str, holder: object) -> bool:
         """Take a message from its holder; return whether that was the last one to get it."""
-        if self.held.get(mark, holder) is not holder:
-            return False
-        self.held.pop(mark, None)
-        return True
+        for marks in (self.held, self.answered):
+            if marks.get(mark, _NOBODY) is holder:
+                del marks[mark]
+                return True
+        return False
 
 
 class UnmarkedMessages:
@@ -111,14 +114,23 @@ class UnmarkedMessages:
         """
         with self._lock:
             alike = self._those_like(queue, body)
-            # One that somebody seems to hold may be back, and its connection's end not have been noticed here yet.
-            mark = self._first(alike.back, alike.held) if redelivered else None
+            # One that somebody seems to hold may be back, and its connection's end not have been noticed here yet; so
+            # may one that was answered when the channel was closed already.
+            mark = self._first(alike.back, alike.held, alike.answered) if redelivered else None
             mark = mark or self._dead_letter(died_in, body) or self._first(alike.fresh)
             mark = mark or self._next_routed(alike, body)
             # After a restart RabbitMQ may flag as new what comes again (seen with basic.get on 3.10.8 and 4.3.6).
             mark = mark or self._first(alike.back) or self._new_mark()
+            alike.dead.pop(mark, None)
             alike.put("held", mark, holder)
             return mark
+
+    def answered(self, mark: str, queue: str, body: bytes, holder: object = None) -> None:
+        """Learn that a delivered message was acknowledged; nobody gets it again, if that arrives."""
+        with self._lock:
+            alike = self._those_like(queue, body)
+            if alike.let_go(mark, holder):
+                alike.put("answered", mark, holder)
 
     def settled(self, mark: str, queue: str, body: bytes, holder: object = None) -> None:
         """Learn that nobody will get a delivered message again."""
@@ -128,10 +140,11 @@ class UnmarkedMessages:
                 self._forget_empty(queue, body)
 
     def turned_away(self, mark: str, queue: str, body: bytes, holder: object = None) -> None:
-        """Learn that a delivered message was turned away, and may come again as a dead letter."""
+        """Learn that a delivered message was turned away, and may come again as a dead letter, if that arrives."""
         with self._lock:
             alike = self._those_like(queue, body)
             if alike.let_go(mark, holder):
+                alike.put("answered", mark, holder)
                 alike.put("dead", mark)
 
     def put_back(self, mark: str, queue: str, body: bytes, holder: object = None) -> None:
@@ -139,6 +152,7 @@ class UnmarkedMessages:
         with self._lock:
             alike = self._those_like(queue, body)
             if alike.let_go(mark, holder):
+                alike.dead.pop(mark, None)
                 alike.put("back", mark)
 
     def returned(self, queue: str, body: bytes) -> str | None:
@@ -181,6 +195,8 @@ class UnmarkedMessages:
         for queue in died_in:
             alike = self._alike.get((queue, body))
             mark = None if alike is None else self._first(alike.dead, alike.back, alike.fresh)
+            if alike is not None and mark is not None:
+                alike.answered.pop(mark, None)
             self._forget_empty(queue, body)
             if mark is not None:
                 return mark

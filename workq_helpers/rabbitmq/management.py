@@ -177,6 +177,17 @@ class Management:
             rows = self._rows(path, params=_CURRENT, virtual_host=virtual_host)
         return {row["name"]: _counts(row) for row in rows}
 
+    def published_to(self, virtual_host: str, queue: str) -> int:
+        """Return how many messages clients published to a queue, by what they told 5 s ago at most; 0 if it is gone."""
+        answer = self._send("GET", path_of("queues", virtual_host, queue), virtual_host=virtual_host, absent_ok=True)
+        return int(answer.json().get("message_stats", {}).get("publish", 0))
+
+    def queue_declaration(self, virtual_host: str, queue: str) -> Mapping[str, Any]:
+        """Return how a queue was declared, in the API's words as `durable` and `arguments`; nothing if it is gone."""
+        path = path_of("queues", virtual_host, queue)
+        answer = self._send("GET", path, params=_PLAIN, virtual_host=virtual_host, absent_ok=True)
+        return dict(answer.json()) if answer.is_success else {}
+
     def queue_members(self, virtual_host: str) -> list[dict[str, Any]]:
         """Return where each queue of a virtual host is: its `name`, `type`, `leader` and `followers`.
 

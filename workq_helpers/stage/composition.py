@@ -93,6 +93,7 @@ def compose(
         "dead_letters": shown["dead_letters"],
         "publishers": moment["publishers"],
         "queues": queues,
+        "resting": moment["resting"],
         "more_queues": moment["more_queues"],
         "workers": moment["workers"],
         "more_workers": moment["more_workers"],
@@ -102,7 +103,7 @@ def compose(
         "summary": moment["summary"],
         "controls": list(controls),
         "actions": _actions(queues, nodes_off),
-        "queue": _default_queue(queues, last_queue),
+        "queue": _default_queue(queues, moment["resting"], last_queue),
         "python": list(calls),
         "notices": list(notices),
     }
@@ -173,9 +174,10 @@ def amended(card: QueueCard, known_queues: Mapping[str, QueueCounts]) -> QueueCa
     return {**card, "durability": "durable" if known.durable else "transient", "type": known.type}
 
 
-def _default_queue(queues: list[QueueCard], last_queue: str) -> str:
+def _default_queue(queues: list[QueueCard], resting: list[str], last_queue: str) -> str:
     present = [card["name"] for card in queues if card["name"] and not card["gone"]]
-    return last_queue if last_queue in present else next(iter(present), "")
+    in_use = [name for name in present if name not in resting]
+    return last_queue if last_queue in in_use else next(iter([*in_use, *present]), "")
 
 
 def _actions(queues: list[QueueCard], nodes_off: str) -> dict[str, Action]:

@@ -328,6 +328,8 @@ class Contents(TypedDict):
     Attributes:
         publishers: What was published.
         queues: The queues, the first of them.
+        resting: The names of those that were used and then left: since another one was declared, nobody has turned to
+            them, and nobody takes from them.
         more_queues: How many there are besides.
         workers: The workers, the first of them.
         more_workers: How many there are besides.
@@ -339,6 +341,7 @@ class Contents(TypedDict):
 
     publishers: PublisherColumn
     queues: list[QueueCard]
+    resting: list[str]
     more_queues: int
     workers: list[WorkerCard]
     more_workers: int

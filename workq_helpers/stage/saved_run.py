@@ -30,7 +30,7 @@ MOST_BYTES = 200_000_000
 
 _FIELDS = tuple(Recorded.__annotations__)
 #: What files have that were written since it is drawn, and what earlier ones mean.
-_LATER: dict[str, Any] = {"cluster": None}
+_LATER: dict[str, Any] = {"cluster": None, "resting": []}
 
 #: Where a part of a moment stands in the list of parts: one place, or a place for each of its own parts.
 Reference = int | list[int] | dict[str, int]

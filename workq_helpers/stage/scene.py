@@ -26,6 +26,7 @@ from workq_helpers.stage.frame import (
     WorkerState,
 )
 from workq_helpers.stage.narration import ALIKE, Narration
+from workq_helpers.stage.resting import RestingQueues
 from workq_helpers.stage.sentences import name_of
 from workq_helpers.text import each_once
 
@@ -158,6 +159,7 @@ class Scene:
         self._published: Counter[str] = Counter()
         self._ends: dict[str, EndList] | None = None  # as they were drawn last, until there is another row
         self._queues: dict[str, None] = {}
+        self._resting = RestingQueues()
         self._workers: dict[str, _Worker] = {}
         self._publishers: dict[str, _Publisher] = {}
         self._broker = (BrokerChange.UP, 0.0)
@@ -172,6 +174,7 @@ class Scene:
         self._ends = None
         alike = Counter(map(ALIKE, rows))
         kinds = {kind for kind, *_ in alike}
+        self._resting.update(rows, alike)
         if "broker" in kinds:
             self._tell_with_losses(rows)
         else:
@@ -263,7 +266,9 @@ class Scene:
             running: Whether the picture goes on, so that bars of work run.
         """
         logged = self.ledger.queues()
-        queues = self._queue_names(logged, answer)
+        every = self._queue_names(logged, answer)
+        resting = {name for name in every if self._rests(name)}
+        queues = _first(every, resting)
         counts = self.ledger.workers()
         names = self._worker_names(counts)
         crowd = len(names) > CROWD
@@ -278,8 +283,9 @@ class Scene:
         moment: Moment = {
             "broker_state": self._broker_state(answer),
             "publishers": self._publishers_shown(),
-            "queues": [self._queue(name, logged.get(name, _EMPTY), answer) for name in queues[:MOST_QUEUES]],
-            "more_queues": max(0, len(queues) - MOST_QUEUES),
+            "queues": [self._queue(name, logged.get(name, _EMPTY), answer) for name in queues],
+            "resting": [name for name in queues if name in resting],
+            "more_queues": len(every) - len(queues),
             "workers": workers,
             "more_workers": max(0, len(self._workers) - len(workers)),
             "ends": self._ends_shown(),
@@ -328,6 +334,13 @@ class Scene:
         names = dict.fromkeys([*self._queues, *logged, *answer.counts])
         # A message on its way through an exchange has no queue until somebody gets it.
         return [name for name in names if name or logged.get(name, _EMPTY).ready]
+
+    def _rests(self, name: str) -> bool:
+        return (
+            name in self._resting
+            and not self.ledger.missing_count(name)
+            and all(worker.queue != name or worker.state in _ENDED for worker in self._workers.values())
+        )
 
     def _queue(self, name: str, logged: LogCounts, answer: BrokerCounts) -> QueueCard:
         ready, unacknowledged = logged
@@ -433,6 +446,12 @@ class Scene:
             }
             for place in ENDS
         }
+
+
+def _first(queues: list[str], resting: set[str]) -> list[str]:
+    """Return as many as are shown, in their order: those at rest make room for the others."""
+    shown = set(sorted(queues, key=lambda name: name in resting)[:MOST_QUEUES])
+    return [name for name in queues if name in shown]
 
 
 def _chip(message: Message) -> Chip:

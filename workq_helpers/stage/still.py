@@ -41,7 +41,7 @@ _MOST_CARDS = 8
 _MOST_NAMED = 12
 
 #: What of a frame the picture shows.
-_SHOWN: Final = ("lesson", "broker", "publishers", "queues", "more_queues", "more_workers", "ends")
+_SHOWN: Final = ("lesson", "broker", "publishers", "queues", "resting", "more_queues", "more_workers", "ends")
 
 
 class Still:
@@ -129,7 +129,8 @@ def draw(frame: Frame) -> bytes:
     """Return the picture of a frame as PNG."""
     workers = frame["workers"][:_MOST_CARDS]
     queues = frame["queues"]
-    body = max(len(queues) * 6 * _LINE, len(workers) * _card_height(), 4 * _LINE)
+    heights = [(2 if queue["name"] in frame["resting"] else 6) * _LINE for queue in queues]
+    body = max(sum(heights), len(workers) * _card_height(), 4 * _LINE)
     hidden = len(frame["workers"]) + frame["more_workers"] - len(workers)
     ends = [(place, end) for place, end in frame["ends"].items() if end["count"]]
     height = 2 * _MARGIN + 2 * _LINE + body + (bool(hidden) + 2 * len(ends)) * _LINE + _GAP
@@ -138,7 +139,7 @@ def draw(frame: Frame) -> bytes:
     top = _MARGIN + 2 * _LINE
     _draw_publishers(pen, top, frame["publishers"])
     for position, queue in enumerate(queues):
-        _draw_queue(pen, top + position * 6 * _LINE, queue)
+        _draw_queue(pen, top + sum(heights[:position]), queue, resting=queue["name"] in frame["resting"])
     for position, worker in enumerate(workers):
         _draw_worker(pen, top + position * _card_height(), worker)
     y = top + body + _GAP
@@ -162,12 +163,15 @@ def _draw_publishers(pen: _Pen, y: int, publishers: PublisherColumn) -> None:
     pen.text(_MARGIN + 10, y + 8 + _LINE, f"{publishers['published']} sent", MUTED)
 
 
-def _draw_queue(pen: _Pen, y: int, queue: QueueCard) -> None:
+def _draw_queue(pen: _Pen, y: int, queue: QueueCard, resting: bool) -> None:
     x, width = _MARGIN + 130, _WIDTH - 2 * _MARGIN - 130 - _CARD_WIDTH - 20
-    pen.box(x, y, width, 5 * _LINE, PAPER)
-    kind = " · ".join(filter(None, (queue["durability"], queue["type"], "gone" if queue["gone"] else "")))
+    held = f"{queue['ready']['log']} ready" if resting else ""
+    kind = " · ".join(filter(None, (queue["durability"], queue["type"], "gone" if queue["gone"] else "", held)))
+    pen.box(x, y, width, round(1.6 * _LINE) if resting else 5 * _LINE, PAPER)
     pen.text(x + 10, y + 8, queue["name"] or "(on its way)", bold=True)
     pen.text(x + 10 + pen.width(queue["name"], bold=True) + 12, y + 8, kind, MUTED)
+    if resting:
+        return
     counts = [_counted("ready", queue["ready"]), _counted("unacknowledged", queue["unacknowledged"])]
     pen.text(x + 10, y + 8 + _LINE, "    ".join(counts), MUTED)
     pen.chips(x + 10, y + 8 + 2 * _LINE + 6, queue["waiting"], width - 20, BLUE.face, queue["more"])

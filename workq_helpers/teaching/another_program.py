@@ -24,6 +24,7 @@ class Memory:
 
     def __init__(self) -> None:
         self._kept: dict[str, tuple[object, str]] = {}
+        self._bound: list[tuple[dict[str, Any], str, object]] = []
 
     def keep(self, name: str, value: object) -> object:
         """Return a copy of a container or of an object of the notebook's own class; anything else as it is."""
@@ -36,10 +37,15 @@ class Memory:
             return value
         return copied
 
+    def watch(self, names: dict[str, Any], name: str) -> None:
+        """Watch whether a name gets another value, as ``global`` lets it have."""
+        self._bound.append((names, name, names[name]))
+
     @property
     def altered(self) -> list[str]:
         """Names of what has changed since it was copied."""
-        return [name for name, (value, before) in self._kept.items() if _content(value) != before]
+        changed = [name for name, (value, before) in self._kept.items() if _content(value) != before]
+        return changed + [name for names, name, first in self._bound if names.get(name) is not first]
 
 
 def as_another_program(function: Any) -> tuple[Callable[..., object], Memory]:
@@ -108,6 +114,7 @@ class _Names:
         for name in (used & self._original.keys()) - self._seen:
             self._seen.add(name)
             self.own[name] = self._kept(name, self._original[name])
+            self.memory.watch(self.own, name)
 
     def _copied_cell(self, name: str, cell: CellType) -> CellType:
         return CellType(self._kept(name, cell.cell_contents)) if _is_full(cell) else cell

@@ -24,6 +24,7 @@ _HEARD = (
     "basic_reject",
     "consume",
     "queue_declare",
+    "queue_purge",
 )
 _SIGNATURES = {name: inspect.signature(getattr(BlockingChannel, name)) for name in _HEARD}
 
@@ -124,6 +125,7 @@ class Calls(list[Call]):
             queues: The queues that an answer has to do with.
         """
         known = list(queues)
+        yield from self._acknowledged_twice()
         for name, arguments, _ in self:
             if name == "basic_qos":
                 yield from _odd_limit(arguments)
@@ -133,8 +135,18 @@ class Calls(list[Call]):
                 yield from _odd_queue(arguments, known)
             elif name in ("basic_consume", "consume"):
                 yield from _odd_consumer(arguments, known)
+            elif name == "queue_purge":
+                yield f"queue_purge empties {arguments['queue']!r}: what waits there is thrown away. Leave it out."
             else:
                 yield from _odd_settling(name, arguments)
+
+    def _acknowledged_twice(self) -> Iterator[str]:
+        automatic = [call.channel for call in self if call.arguments.get("auto_ack")]
+        if any(call.name == "basic_ack" and call.channel in automatic for call in self):
+            yield (
+                "With auto_ack=True a delivery counts as acknowledged when it is sent, and basic_ack comes too late: "
+                "leave auto_ack out."
+            )
 
 
 def _odd_consumer(arguments: Mapping[str, Any], queues: list[str]) -> Iterator[str]:

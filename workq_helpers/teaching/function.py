@@ -95,6 +95,7 @@ def clues_in(answer: object) -> Iterator[str]:
         yield from _uncalled(node)
         yield from _called_too_early(node)
         yield from _compared_with_text(node)
+        yield from _properties_by_place(node)
 
 
 def never_ends(answer: object) -> bool:
@@ -215,3 +216,11 @@ def _compared_with_text(node: ast.AST) -> Iterator[str]:
         )
         if text:
             yield f"A body is bytes and never equals the text {text!r}: compare it with b{text!r}."
+
+
+def _properties_by_place(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("BasicProperties") and node.args:
+        yield (
+            "BasicProperties takes what it is given by place for the content type and what comes after it: name what "
+            "you mean, as in pika.BasicProperties(delivery_mode=2)."
+        )

@@ -11,6 +11,7 @@ from workq_helpers.clients import pace
 from workq_helpers.teaching.calls import Call, Calls
 from workq_helpers.teaching.function import made_by_calling
 from workq_helpers.teaching.patience import Effort
+from workq_helpers.teaching.threads import is_unnamed
 
 if TYPE_CHECKING:
     from workq_helpers.clients.worker import Callback
@@ -159,12 +160,7 @@ class Runs(list[Run]):
                     result = callback(ch, method, properties, body)
                 return result
             finally:
-                run.threads = [each for each in threading.enumerate() if each not in others and _is_unnamed(each)]
+                run.threads = [each for each in threading.enumerate() if each not in others and is_unnamed(each)]
                 run.end(result)
 
         return watched_callback
-
-
-def _is_unnamed(thread: threading.Thread) -> bool:
-    """Whether a thread has the name that Python gives it; those of the course have names of their own."""
-    return thread.name.startswith("Thread-")

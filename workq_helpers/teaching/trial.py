@@ -21,6 +21,7 @@ from workq_helpers.teaching.calls import Calls
 from workq_helpers.teaching.function import clues_in, made_by_calling
 from workq_helpers.teaching.patience import call_with_patience, interrupt, undisturbed
 from workq_helpers.teaching.run import Run, Runs
+from workq_helpers.teaching.threads import overhear_deaths
 from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -71,8 +72,11 @@ class Trial:
         self.calls = Calls()
         #: What its callback did with each delivery.
         self.runs = Runs()
+        #: What ended threads that it had started.
+        self.raised: list[str] = []
         #: The queues that the answer has to do with.
         self.queues = {QUEUE}
+        self._overhearing = overhear_deaths(self.raised)
         self._given: list[RecordingConnection] = []
         try:
             self.lesson = Session(f"exercise {name}", broker or self._own_broker)
@@ -83,6 +87,7 @@ class Trial:
     def __enter__(self) -> Trial:
         with self.lesson.connect() as connection:
             connection.channel().queue_declare(queue=QUEUE, durable=True)
+        self._overhearing.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -90,6 +95,7 @@ class Trial:
             self._end_callbacks()
             self.lesson.close()
         finally:
+            self._overhearing.__exit__(None, None, None)
             self._release()
 
     def _release(self) -> None:
@@ -392,7 +398,8 @@ class Trial:
 
     def clues(self, answer: object) -> list[str]:
         """Return what can't be meant in an answer's text and in what it asked of pika: a sentence each."""
-        return list(dict.fromkeys([*self.calls.clues(sorted(self.queues)), *clues_in(answer)]))
+        died = [f"The thread that the callback started died of it: {error}." for error in self.raised]
+        return list(dict.fromkeys([*died, *self.calls.clues(sorted(self.queues)), *clues_in(answer)]))
 
     def worked_before_it_acknowledged(self, *tasks: str) -> None:
         """Make sure that whatever was acknowledged had been worked on for as long as its dots say.
@@ -400,6 +407,7 @@ class Trial:
         Raises:
             CheckFailedError: Something had not.
         """
+        self._began_before_it_acknowledged()
         for run in self.runs:
             if run.task not in tasks or run.settled != "basic_ack" or run.worked_before:
                 continue
@@ -418,6 +426,18 @@ class Trial:
                 f"'{run.task}' was acknowledged, and its work was not done: it has {run.dots} "
                 f"dot{'' if run.dots == 1 else 's'}, and {run.did}. Keep the line work(body)."
             )
+
+    def _began_before_it_acknowledged(self) -> None:
+        workers, began = {worker.name for worker in self.lesson.workers}, set()
+        for event in self.lesson.log:
+            delivery = event.actor, event.delivery_tag
+            if event.kind == "started":
+                began.add(delivery)
+            elif event.kind == "acked" and event.task and event.actor in workers and delivery not in began:
+                raise CheckFailedError(
+                    f"'{event.task}' was acknowledged before the callback had begun with it: with multiple=True and "
+                    f"no tag an acknowledgment is for all that a worker holds. Pass delivery_tag=method.delivery_tag."
+                )
 
     def nobody_died(self) -> None:
         """Make sure that no worker ended by its own fault.

@@ -87,7 +87,7 @@ def _sent_before_the_outage(seen: Evidence) -> dict[str, Sent]:
     if not any(event.kind == "published" for event in events[: positions[-1] if positions else None]):
         raise CheckFailedError("No message was sent before RabbitMQ went down. Run the cells from the section's top.")
     if not positions:
-        raise CheckFailedError("RabbitMQ has not been restarted since the messages were sent.")
+        raise CheckFailedError("RabbitMQ has not been restarted since the messages were sent. Restart it.")
     if not any(event.detail is BrokerChange.UP for event in events[positions[-1] :]):
         raise CheckFailedError("RabbitMQ went down and is not back. Wait for it, and look again.")
     taken = next((event for event in events if event.kind == "delivered"), None)
@@ -112,7 +112,7 @@ def _observe_restart(lesson: Session) -> Seen:
     sent = _sent_before_the_outage(observed(lesson, outages=True))
     queue = next((queue for queue, each in sent.items() if each.is_in_a_transient_queue and each.messages), None)
     if queue is None:
-        raise CheckFailedError("This RabbitMQ refuses queues that are not durable, so there was none to lose.")
+        raise CheckFailedError("This RabbitMQ refuses queues that are not durable, so there was none to lose. Go on.")
     counts = lesson.queue_counts()
     if queue not in counts:
         return Seen(2, f"After the restart there is no queue {queue!r}, and nothing of its {sent[queue].messages}.")
@@ -128,7 +128,7 @@ def _observe_declared_otherwise(lesson: Session) -> Seen:
         raise CheckFailedError("No queue was declared yet. Run the cell that declares it in both ways.")
     first = declared[0]
     if first.detail != QueueOptions():
-        raise CheckFailedError("The queue was durable from the start: there was no old one in the way.")
+        raise CheckFailedError("The queue was durable from the start. Run the cells from the section's top.")
     if any(isinstance(event.detail, CloseReason) and event.detail.code == _PRECONDITION_FAILED for event in events):
         return Seen(0, f"RabbitMQ answered the second declaration with 406, and {first.queue} is as it was.")
     if any(event.queue == first.queue and event.detail == _DURABLE for event in declared):

@@ -87,12 +87,16 @@ def _all_are_in_the_queue(trial: Trial) -> None:
         raise CheckFailedError(f"'{twice}' was sent {found[twice]} times. Send each order once, as it is.")
     if missing and not any(event.kind == "published" for event in trial.lesson.log):
         raise CheckFailedError(f"Nothing was published: {_QUEUE} is empty. Does send_order call basic_publish?")
-    if any(event.kind == "purged" and event.queue == _QUEUE for event in trial.lesson.log):
-        raise CheckFailedError(f"{_QUEUE} was emptied by queue_purge. Leave out what empties it.")
+    _nothing_was_emptied(trial)
     if missing:
         raise CheckFailedError(
             f"Of {len(_ORDERS)} orders {len(_ORDERS) - len(missing)} wait in {_QUEUE}. Where are the others?"
         )
+
+
+def _nothing_was_emptied(trial: Trial) -> None:
+    if any(event.kind == "purged" and event.queue == _QUEUE for event in trial.lesson.log):
+        raise CheckFailedError(f"{_QUEUE} was emptied by queue_purge. Leave out what empties it.")
 
 
 def _messages_are_persistent(trial: Trial) -> None:
@@ -123,6 +127,17 @@ def _nothing_else_ends_them(trial: Trial) -> None:
         raise CheckFailedError(
             f"{_QUEUE} was declared with auto_delete=True: it goes with its orders as soon as its last worker does. "
             f"Leave that out."
+        )
+    arguments = {
+        name: value
+        for declared in trial.calls.named("queue_declare")
+        for name, value in (declared["arguments"] or {}).items()
+        if name in ("x-message-ttl", "x-expires")
+    }
+    for name, value in arguments.items():
+        raise CheckFailedError(
+            f"{_QUEUE} was declared with {name}={value!r}: after so many milliseconds "
+            f"{'it' if name == 'x-expires' else 'an order'} is thrown away, restart or not. Leave that out."
         )
     limits = [properties.expiration for properties, _ in waiting(trial.lesson, _QUEUE) if properties.expiration]
     if limits:
@@ -187,6 +202,7 @@ def _when_the_queue_is_full(trial: Trial, answers: list[tuple[str, bool]]) -> No
     order, promised = answers[2]
     if not promised:
         return
+    _nothing_was_emptied(trial)
     if order in refused:
         raise CheckFailedError(
             f"RabbitMQ refused '{order}', for the queue was full, and your function said True all the same. What does "

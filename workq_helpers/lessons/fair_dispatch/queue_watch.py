@@ -140,8 +140,8 @@ def counts_beside(lesson: Session) -> pd.DataFrame:
         lesson: Where the queues are.
 
     Returns:
-        A row a queue, by name: ``ready_broker``, ``ready_log``, ``unacknowledged_broker`` and
-        ``unacknowledged_log``; missing where only one of the two knows the queue.
+        A row a queue, by name: what is ready and what is unacknowledged, each by broker and by log; missing where
+        only one of the two knows the queue.
 
     Raises:
         BrokerError: The broker can't be asked.
@@ -149,16 +149,17 @@ def counts_beside(lesson: Session) -> pd.DataFrame:
     ledger = Ledger()
     ledger.update(row for row in lesson.log.rows() if row[1] != "counted")
     counts, known = lesson.queue_counts(), ledger.queues()
-    rows = {
-        queue: {
-            "ready_broker": counts[queue].ready if queue in counts else None,
-            "ready_log": known[queue].ready if queue in known else None,
-            "unacknowledged_broker": counts[queue].unacknowledged if queue in counts else None,
-            "unacknowledged_log": known[queue].unacknowledged if queue in known else None,
-        }
-        for queue in sorted({*counts, *known} - {""})
-    }
-    return pd.DataFrame.from_dict(rows, orient="index").astype("Int64")
+    names = sorted({*counts, *known} - {""})
+    rows = [
+        [
+            getattr(source[queue], what) if queue in source else None
+            for what in ("ready", "unacknowledged")
+            for source in (counts, known)
+        ]
+        for queue in names
+    ]
+    columns = pd.MultiIndex.from_product([("ready", "unacknowledged"), ("broker", "log")])
+    return pd.DataFrame(rows, names, columns, dtype="Int64")
 
 
 def wait_until_ready(lesson: Session, queue: str, count: int, timeout: float = 30.0) -> None:

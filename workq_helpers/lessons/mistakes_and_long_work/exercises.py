@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pika.exceptions
@@ -14,6 +13,7 @@ from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.teaching.calls import Call
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.function import made_by_calling
+from workq_helpers.teaching.threads import is_unnamed
 from workq_helpers.teaching.trial import QUEUE, Trial
 from workq_helpers.text import worded
 from workq_helpers.waiting import wait_until
@@ -126,13 +126,12 @@ class _Line:
         self.kept: list[str] = []
         self.waited: list[str] = []
         self.settled: list[_Settled] = []
-        #: What ended threads that the callback had started.
-        self.raised: list[str] = []
 
     def serve(self) -> None:
         """Let the callback have what comes, until all is acknowledged or nothing more can be."""
         self._owner = threading.get_ident()
-        with self._trial.connection() as connection, self._overhearing():
+        before = threading.enumerate()
+        with self._trial.connection() as connection:
             channel = connection.channel()
             self._trial.calls.listen(channel, self._hear)
             self._count_turns(connection)
@@ -140,7 +139,7 @@ class _Line:
 
             def acknowledged() -> bool:
                 connection.process_data_events(time_limit=_PUMP_SECONDS)
-                return bool(self.kept or self.waited or self.raised) or len(self.settled) >= len(_LONG)
+                return bool(self.kept or self.waited or self._trial.raised) or len(self.settled) >= len(_LONG)
 
             try:
                 wait_until(acknowledged, _ACK_SECONDS, interval_seconds=0.0)
@@ -152,6 +151,7 @@ class _Line:
                 return  # RabbitMQ ended it, and the log says why
             finally:
                 self._over = True
+                self._end_threads(before)
 
     def _count_turns(self, connection: Any) -> None:
         """Count whenever the owner comes back to pika, also from inside of the callback."""
@@ -206,27 +206,13 @@ class _Line:
         settled = {each.order for each in self.settled}
         return [order for order in itertools.takewhile(named.__ne__, self._orders.values()) if order not in settled]
 
-    @contextlib.contextmanager
-    def _overhearing(self) -> Iterator[None]:
-        """Note what ends a thread without a name of its own; the others are not the answer's."""
-        usual, before = threading.excepthook, threading.enumerate()
-
-        def hear(args: threading.ExceptHookArgs) -> None:
-            if args.thread is None or not args.thread.name.startswith("Thread-"):
-                usual(args)
-            else:
-                self.raised.append(f"{args.exc_type.__name__}: {args.exc_value}")
-
-        threading.excepthook = hear
+    def _end_threads(self, before: list[threading.Thread]) -> None:
+        """Wait for the threads that the answer started: what ends them explains the rest."""
 
         def are_over() -> bool:
-            return not any(each.name.startswith("Thread-") for each in threading.enumerate() if each not in before)
+            return not any(map(is_unnamed, set(threading.enumerate()).difference(before)))
 
-        try:
-            yield
-        finally:
-            wait_until(are_over, _LONGER_SECONDS)
-            threading.excepthook = usual
+        wait_until(are_over, _LONGER_SECONDS)
 
 
 def _keep_the_line_open(trial: Trial, callback: Any) -> str:
@@ -245,8 +231,8 @@ def _keep_the_line_open(trial: Trial, callback: Any) -> str:
     _each_was_acknowledged_by_itself(line)
     trial.no_channel_was_closed()
     _the_owner_acknowledged(line)
-    if line.raised:
-        raise CheckFailedError(f"The thread that the callback started died of it: {line.raised[0]}.")
+    if trial.raised:
+        raise CheckFailedError("Not every order was cooked and acknowledged.")
     missing = [order for order in _LONG if order not in line.cooked]
     if missing:
         raise CheckFailedError(f"'{missing[0]}' was never cooked: nobody called cook(body) for it.")

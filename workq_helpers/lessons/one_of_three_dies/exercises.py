@@ -29,6 +29,8 @@ _ORDERS = (*(f"Order {number}." for number in range(1, 20)), "Order 9.")
 #: The first node dies before it passes on this order, the third at once, when that is sent again. Nobody is there for a
 #: moment then. The fourth dies before it passes on that confirm.
 _DIES_BEFORE_ORDER, _DIES_BEFORE_CONFIRM = 6, 5
+#: Which one is down from the beginning.
+_DOWN = 1
 
 
 class _Seen(NamedTuple):
@@ -39,12 +41,14 @@ class _Seen(NamedTuple):
         asked: Whether it asked for confirms, for each node to which it published.
         reached: Whether it was let in, for each node.
         turned_away: Whether it came when no node let anybody in.
+        passed_over: What to say if it never came to some of the nodes.
     """
 
     trouble: BaseException | None
     asked: Sequence[bool]
     reached: Sequence[bool]
     turned_away: bool
+    passed_over: str
 
     @property
     def went_away(self) -> bool:
@@ -63,6 +67,7 @@ def _mend_the_clinging_publisher(trial: Trial, publish_all: Any) -> str:
             asked=[bool(node.seen.get(ASK_FOR_CONFIRMS)) for node in nodes if node.seen.get(PUBLISH)],
             reached=[bool(node.clients) for node in nodes],
             turned_away=any(node.turned_away for node in nodes),
+            passed_over=_passed_over(nodes),
         )
     found = _fetch_all(trial)
     _say_what_is_wrong(seen, found)
@@ -143,7 +148,8 @@ def _why_it_ended(trouble: BaseException, seen: _Seen) -> str:
         again = sum(seen.reached) > 1
         died = "A node died when an order was sent again" if again else "A node died"
         where = died if any(seen.reached) else "A node was down"
-        return f"{where}, and {raised} Catch what a lost connection raises{', each time' if again else ''}, and go on."
+        catch = f"Catch what a lost connection raises{', each time' if again else ''}, and go on."
+        return f"{where}, and {raised} {'' if any(seen.reached) else seen.passed_over}{catch}"
     if isinstance(trouble, pika.exceptions.AMQPError):
         return f"RabbitMQ had a complaint, and {raised} Another node would have it, too: mend what was asked for."
     return f"{raised} That was no node's doing."
@@ -173,6 +179,12 @@ def _address(upstream: pika.URLParameters, port: int) -> pika.ConnectionParamete
     )
 
 
+def _passed_over(nodes: Sequence[FrailNode]) -> str:
+    """Say which nodes nobody asked; the one that is down all the time can't tell."""
+    never = [str(node.port) for node in nodes if not (node.asked or node is nodes[_DOWN])]
+    return f"Of its {len(nodes)} addresses it never tried {' and '.join(never)}: try each. " if never else ""
+
+
 def _call(
     publish_all: Callable[..., object], addresses: list[pika.ConnectionParameters], nodes: Sequence[FrailNode]
 ) -> BaseException | None:
@@ -195,8 +207,8 @@ def _call(
             give_up=give_up,
             progress=lambda: [(node.seen.get(PUBLISH), node.turned_away) for node in nodes],
         )
-    except CheckFailedError:
-        raise
+    except CheckFailedError as error:
+        raise CheckFailedError(f"{error} {_passed_over(nodes)}".rstrip()) from error
     except BaseException as error:  # noqa: BLE001 - whatever it does, it ends there
         return error
     if made := made_by_calling(result):
@@ -253,14 +265,14 @@ def _count_the_votes(trial: Trial, can_confirm: Any) -> str:
             raise
         except BaseException as error:  # whatever it does, it ends there
             raise CheckFailedError(f"With {told} can_confirm raised {worded(error)}.") from error
-        if not isinstance(answer, bool):
+        if type(answer).__name__ not in ("bool", "bool_"):  # numpy's are as good
             raise CheckFailedError(f"With {told} can_confirm returned {shown(answer)}. Return True or False.")
         if given != (members, down):
             raise CheckFailedError(
                 f"With {told} can_confirm changed what it was given. Leave the arguments as they are."
             )
         if answer != case.confirms:
-            raise CheckFailedError(f"With {told} can_confirm says {answer}. {_why(case, answer)}")
+            raise CheckFailedError(f"With {told} can_confirm says {answer}. {_why(case, bool(answer))}")
     return f"{len(_CASES)} clusters were tried, and your function is right about each."
 
 

@@ -40,7 +40,8 @@ class FrailNode:
     ) -> None:
         #: How often each method came.
         self.seen: dict[tuple[int, int], int] = {}
-        #: How many clients it has let in.
+        #: Whether anybody has come to it, and how many clients it has let in.
+        self.asked = False
         self.clients = 0
         #: Whether it has turned one away for the last time.
         self.turned_away = False
@@ -87,6 +88,7 @@ class FrailNode:
                     if self.dead:
                         client.shutdown(socket.SHUT_RDWR)
                         return
+                    self.asked = True
                     if not self._is_up():
                         client.shutdown(socket.SHUT_RDWR)
                         continue

@@ -59,7 +59,7 @@ def _nothing_lost(seen: Evidence) -> str:
     if not killed:
         raise CheckFailedError("No worker was killed. Call kill() on some of them while they work.")
     if not _was_restarted(seen):
-        raise CheckFailedError("RabbitMQ was not restarted in the middle.")
+        raise CheckFailedError("RabbitMQ was not restarted in the middle. Restart it while orders come in.")
     undone = [each.task for each in told if each.confirmed and not each.acknowledged]
     if undone:
         raise CheckFailedError(
@@ -181,7 +181,9 @@ def _observe_crossed(lesson: Session) -> Seen:
     done = list(dict.fromkeys(each.task for each in told if each.program is told[-1].program))
     restarted = _was_restarted(observed(lesson, outages=True))
     if not restarted and (len(done) < len(_CROSSING) or lesson.broker.restartable):
-        raise CheckFailedError("RabbitMQ was not restarted while a worker.py had a task in hand.")
+        raise CheckFailedError(
+            "RabbitMQ was not restarted while a worker.py had a task in hand. Call restart(lesson) then."
+        )
     left = _left(lesson.queue_counts, _QUEUE)
     if left is None or any(left):
         raise CheckFailedError("There is something left in the queue. Wait until the worker has done the last task.")

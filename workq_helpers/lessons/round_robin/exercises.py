@@ -69,7 +69,10 @@ def _same_orders(orders: list[str]) -> None:
         )
     if missing:
         are, them = ("is", "it") if len(missing) == 1 else ("are", "them")
-        raise CheckFailedError(f"{_quoted(missing)} {are} not in your list: a guest is still waiting for {them}.")
+        strange = f" Nobody ordered {_quoted(added)}: use the texts as they are." if added else ""
+        raise CheckFailedError(
+            f"{_quoted(missing)} {are} not in your list: a guest is still waiting for {them}.{strange}"
+        )
     if added:
         raise CheckFailedError(f"Nobody ordered {_quoted(added)}, at least not so often. Use each order once.")
 

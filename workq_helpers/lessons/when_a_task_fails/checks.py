@@ -113,7 +113,8 @@ def _head_of_line(seen: Evidence) -> str:
     slow, quick = _two_with_ttl(seen)
     order = _delivered_elsewhere(seen)
     if order != [slow, quick]:
-        raise CheckFailedError(f"From the other queue came, in this order: {names_of(order) or 'nothing'}.")
+        came = names_of(order) or "nothing"
+        raise CheckFailedError(f"From the other queue came, in this order: {came}. Wait until both have expired.")
     return f"'{quick}' might wait for the shorter time, and expired only when '{slow}' in front of it had."
 
 

@@ -70,6 +70,8 @@ def _given_up_in_time(trial: Trial, arguments: dict[str, Any]) -> str:
         raise CheckFailedError(_nobody_parked_it(arguments))
     if arguments.get("x-expires", _PAUSE_MILLISECONDS) < _PAUSE_MILLISECONDS:
         raise CheckFailedError(f"This time all went well. {_expires(arguments)}")
+    if arguments.get("x-message-ttl", _PAUSE_MILLISECONDS) < _PAUSE_MILLISECONDS:
+        raise CheckFailedError(f"This time all went well. {_why_it_left(arguments)}")
     return (
         f"'{_POISON}' had {chances} chances and lies in {_PARKED!r} with the reason {reason}; "
         f"{' and '.join(f'{order!r}' for order in _GOOD)} were cooked."
@@ -227,9 +229,13 @@ class _Desk:
         self._trial = trial
         self._path = str(Path(folder) / "shop.db")
         self.attempts = 0
+        #: The tasks that the program had tried to send.
+        self.tried: set[str] = set()
         self.killed = False
-        #: What the program was to send when its connection was gone, and the name it bore; empty if it was not.
-        self.unsent, self.unsent_key = "", ""
+        #: What the program was to send when it was killed, and when its connection was gone.
+        self.killed_at, self.unsent = _Sent("", ""), _Sent("", "")
+        #: Whether the row still stood in the outbox when the program was killed before it was sent.
+        self.stood = False
         #: What was in the outbox before a run that nothing disturbed, and after it: keys and tasks.
         self.passed_over: list[tuple[str, str]] = []
         #: What was ever in the outbox: tasks by key.
@@ -251,13 +257,18 @@ class _Desk:
 
     def _rows(self) -> list[tuple[str, str]]:
         with self.database() as database:
-            return database.execute("SELECT key, task FROM outbox").fetchall()
+            try:
+                return database.execute("SELECT key, task FROM outbox").fetchall()
+            except sqlite3.OperationalError as error:
+                raise CheckFailedError(
+                    f"The outbox can't be read any more: {error}. Delete the rows that were sent, and keep the table."
+                ) from error
 
     def run(self, empty_outbox: Any) -> None:
         """Call the function as one program, which may be killed or lose its connection.
 
         Raises:
-            CheckFailedError: It raised something of its own.
+            CheckFailedError: It raised something of its own, or spoiled the outbox.
         """
         self.killed, before, rows = False, self.unsent, self._rows()
         with self.database() as database, self._trial.channel() as channel:
@@ -284,11 +295,14 @@ class _Desk:
             self.attempts += 1
             if self.attempts > _MOST_ATTEMPTS:
                 self._die(channel, database)
+            task = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
+            this = _Sent(getattr(given.get("properties"), "message_id", None), task)
+            self.tried.add(task)
             if self.attempts == _KILLED_BEFORE:
+                self.killed_at, self.stood = this, this in self._rows()
                 self._die(channel, database)
             if self.attempts == _LOST_BEFORE:
-                self.unsent = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
-                self.unsent_key = getattr(given.get("properties"), "message_id", None) or ""
+                self.unsent = this
                 pika_private.cut(channel.connection._impl)
             publish(*arguments, **named)
             if self.attempts == _KILLED_AFTER + 1:
@@ -351,8 +365,8 @@ def _judge(sent: list[_Sent], desk: _Desk, left: list[str]) -> None:
     _none_is_lost([task for task in wanted if there[task] < wanted[task]], there, left, desk, sent)
     if left:
         raise CheckFailedError(
-            f"All was sent, and {', '.join(f'{task!r}' for task in left)} is still in the outbox, to be sent again by "
-            f"every run to come. Delete what was sent, and commit that."
+            f"All was sent, and {', '.join(f'{task!r}' for task in left)} is still in the outbox, where it stands for "
+            f"what has yet to be sent. Delete what was sent, and commit that."
         )
     if desk.passed_over:
         key, task = desk.passed_over[0]
@@ -390,19 +404,29 @@ def _none_is_lost(missing: list[str], there: Counter[str], left: list[str], desk
             f"'{_LATE}' was ordered while the outbox was being emptied, and it was never sent: it was deleted with the "
             f"others. Delete what you have sent, by its key, and nothing else."
         )
-    known_by_name = desk.unsent_key in desk.rows and desk.unsent_key not in {each.key for each in sent}
-    if missing[0] == desk.unsent and (known_by_name or not there[missing[0]]):
+
+    def is_lost(interrupted: _Sent) -> bool:
+        known_by_name = interrupted.key in desk.rows and interrupted.key not in {each.key for each in sent}
+        return missing[0] == interrupted.task and (known_by_name or not there[missing[0]])
+
+    if is_lost(desk.unsent):
         raise CheckFailedError(
-            f"'{desk.unsent}' is lost: the connection was gone, basic_publish raised an error, and the row left the "
+            f"'{missing[0]}' is lost: the connection was gone, basic_publish raised an error, and the row left the "
             f"outbox all the same. Delete it only when basic_publish has come back without one."
         )
-    if there[missing[0]]:
+    if missing[0] not in desk.tried:
+        raise CheckFailedError(
+            f"'{missing[0]}' left the outbox, and nobody had given it to basic_publish: another row was deleted than "
+            f"the one that had been sent. Delete the row whose key you have sent."
+        )
+    if there[missing[0]] and not is_lost(desk.killed_at):
         raise CheckFailedError(
             f"'{missing[0]}' is lost: another one with the same text was sent, and it was taken for that or left the "
             f"outbox with it. Equal orders are not the same order; their keys tell them apart."
         )
     raise CheckFailedError(
-        f"'{missing[0]}' is lost: it had left the outbox when the program was killed, and RabbitMQ had not got it. "
+        f"'{missing[0]}' is lost: it {'passed for sent' if desk.stood else 'had left the outbox'} when the program was "
+        f"killed, and RabbitMQ had not got it. "
         f"First the publish, then the delete, then the commit."
     )
 

@@ -1933,6 +1933,8 @@ function whyWaiting(frame, queue) {
 // workq_helpers/stage/js/queue_card.js
 var ROOM = [12, 12, 6, 4, 3];
 var QueueCardView = class {
+  /** @type {boolean | null} */
+  #resting = null;
   /**
    * @param {Ui} ui
    * @param {string} name
@@ -1954,16 +1956,13 @@ var QueueCardView = class {
       "aria-label": `Purge ${name}`,
       title: "Drop every ready message of this queue"
     });
+    this.held = h("summary", { title: "Nobody has turned to it since another queue was declared" });
+    this.fold = h("details", { class: "workq-queue-fold" }, this.held, this.#inside());
     this.element = h(
       "section",
       { role: "group", class: "workq-queue", "data-queue": name, "aria-label": `Queue ${name}` },
       this.#title(name),
-      h("p", { class: "workq-facts" }, this.kept, this.kind),
-      this.counts.element,
-      this.#pipe(),
-      this.deadLetters,
-      this.why,
-      this.ghosts.element
+      this.fold
     );
   }
   /** @param {QueueCard} queue */
@@ -1972,10 +1971,12 @@ var QueueCardView = class {
       /** @type {Frame} */
       this.ui.frame
     );
+    const others = frame.queues.length - frame.resting.length;
     setAttribute(this.element, "data-gone", queue.gone ? "true" : "false");
+    this.#drawFold(queue, frame.resting.includes(queue.name));
     this.#drawFacts(queue);
     this.counts.draw(queue);
-    this.#drawWaiting(queue, ROOM[Math.min(frame.queues.length, ROOM.length - 1)]);
+    this.#drawWaiting(queue, ROOM[Math.min(others, ROOM.length - 1)]);
     const deadLetters = deadLettersOf(frame, queue.name);
     setText(this.deadLetters, deadLetters);
     setHidden(this.deadLetters, deadLetters === "");
@@ -2001,11 +2002,29 @@ var QueueCardView = class {
       this.purge
     );
   }
+  #inside() {
+    const { h } = this.ui;
+    const facts = h("p", { class: "workq-facts" }, this.kept, this.kind);
+    const below = [this.deadLetters, this.why, this.ghosts.element];
+    return h("div", { class: "workq-queue-inside" }, facts, this.counts.element, this.#pipe(), ...below);
+  }
   #pipe() {
     const { h } = this.ui;
     const head = h("p", { class: "workq-end-label workq-head" }, "head: next to be delivered");
     const tail = h("p", { class: "workq-end-label workq-tail" }, "tail: new messages enter here");
     return h("div", { class: "workq-pipe" }, head, this.lane, this.more, tail);
+  }
+  /**
+   * @param {QueueCard} queue
+   * @param {boolean} resting
+   */
+  #drawFold({ ready, unacknowledged, gone }, resting) {
+    if (resting !== this.#resting) this.fold.open = !resting;
+    this.#resting = resting;
+    setAttribute(this.element, "data-resting", resting);
+    const held = [`${formatCount(ready.log)} ready`];
+    if (unacknowledged.log > 0) held.push(`${formatCount(unacknowledged.log)} unacknowledged`);
+    setText(this.held, gone ? "gone" : held.join(" · "));
   }
   /** @param {QueueCard} queue */
   #drawFacts({ durability, type, gone }) {
@@ -3124,7 +3143,7 @@ var Run = class _Run {
         references[position]
       )
     ]);
-    return { cluster: null, ...Object.fromEntries(fields) };
+    return { cluster: null, resting: [], ...Object.fromEntries(fields) };
   }
   /**
    * Whether some worker is at work at a moment.

@@ -46,6 +46,7 @@ export interface ClusterCard {
 export interface Contents {
   publishers: PublisherColumn;
   queues: QueueCard[];
+  resting: string[];
   more_queues: number;
   workers: WorkerCard[];
   more_workers: number;
@@ -76,6 +77,7 @@ export interface ExchangeCard {
 export interface Frame {
   publishers: PublisherColumn;
   queues: QueueCard[];
+  resting: string[];
   more_queues: number;
   workers: WorkerCard[];
   more_workers: number;
@@ -112,6 +114,7 @@ export type Mode = "live" | "paused" | "replaying";
 export interface Moment {
   publishers: PublisherColumn;
   queues: QueueCard[];
+  resting: string[];
   more_queues: number;
   workers: WorkerCard[];
   more_workers: number;
@@ -190,6 +193,7 @@ export interface QueueCount {
 export interface Recorded {
   publishers: PublisherColumn;
   queues: QueueCard[];
+  resting: string[];
   more_queues: number;
   workers: WorkerCard[];
   more_workers: number;

@@ -85,7 +85,7 @@ export class Run {
       field,
       this.#part(/** @type {Reference} */ (references[position])),
     ]);
-    return { cluster: null, ...Object.fromEntries(fields) }; // which earlier files do not have
+    return { cluster: null, resting: [], ...Object.fromEntries(fields) }; // which earlier files do not have
   }
 
   /**
