@@ -107,7 +107,7 @@ def measure(bench: Bench) -> None:
         tempfile.TemporaryDirectory(prefix="workq-bench-", ignore_cleanup_errors=True) as folder,
         serving(Path(folder)) as server,
         sync_playwright() as playwright,
-        chromium.launch(playwright) as browser,
+        chromium.launch(playwright, whole=True) as browser,  # the figures are a learner's
     ):
         _ = bench.broker  # found before the lesson looks for it
         tab = Tab(browser, server, "stage-benchmark")

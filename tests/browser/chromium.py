@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["is_helper", "launch", "why_not", "why_not_driven"]
 
-#: The first is Chromium without a window, as Playwright brings it: the same tests take a fifth less of the processor.
-_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+#: Chromium without a window, as Playwright brings it: the same tests take a fifth less of the processor.
+_SHELL = "chromium-headless-shell"
+#: The browsers that people have.
+_WHOLE = ("chromium", "chromium-browser", "google-chrome")
 
 _ARGUMENTS = (
     "--no-sandbox",  # root, as in a container, has none
@@ -34,9 +36,16 @@ _ARGUMENTS = (
 )
 
 
-def launch(playwright: Playwright, **options: Any) -> Browser:
-    """Start a Chromium, or skip the test where there is none, or fail it in CI."""
-    system = next((found for name in _NAMES if (found := shutil.which(name))), None)
+def launch(playwright: Playwright, *, whole: bool = False, **options: Any) -> Browser:
+    """Start a Chromium, or skip the test where there is none, or fail it in CI.
+
+    Args:
+        playwright: What drives it.
+        whole: Whether a browser as a learner has it is asked for first, not the quicker one for tests.
+        options: Playwright's own.
+    """
+    names = (*_WHOLE, _SHELL) if whole else (_SHELL, *_WHOLE)
+    system = next((found for name in names if (found := shutil.which(name))), None)
     path = system or playwright.chromium.executable_path
     need(
         Path(path).exists(),
