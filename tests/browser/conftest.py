@@ -65,12 +65,30 @@ def reader(playwright: Playwright) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope=_as_long_as_it_can)
-def tab(browser: Browser, server: Server) -> Iterator[Tab]:
-    """A tab with JupyterLab, for many tests: loading it takes longer than most of them."""
-    opened = Tab(browser, server, "tests")
-    opened.goto()
-    yield opened
-    opened.close()
+def tabs(browser: Browser) -> Iterator[list[Tab]]:
+    """The tab that tests share in a browser, once one of them has had it."""
+    shared: list[Tab] = []
+    yield shared
+    for each in shared:
+        each.close()
+
+
+@pytest.fixture
+def tab(request: pytest.FixtureRequest, tabs: list[Tab], browser: Browser, server: Server) -> Iterator[Tab]:
+    """A tab with JupyterLab, for many tests: loading it takes longer than most of them.
+
+    Who knows what a test that failed has left there: the next one gets another.
+    """
+    if not tabs:
+        tabs.append(Tab(browser, server, "tests"))
+        try:
+            tabs[0].goto()
+        except BaseException:
+            tabs.pop().close()
+            raise
+    yield tabs[0]
+    if request.node.stash.get(_FAILED, False):
+        tabs.pop().close()
 
 
 @pytest.fixture
