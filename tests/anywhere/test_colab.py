@@ -83,7 +83,7 @@ def play(colab: Path, lesson: str, data: Path) -> str:
     cell.source = cell.source.replace("/content/", f"{colab}/")
     nbformat.write(notebook, data / lesson)
     variables = {
-        "WORKQ_SECONDS_PER_DOT": "0.02",
+        "WORKQ_SECONDS_PER_DOT": "0.05",
         "WORKQ_DATA_DIR": str(data),
         "VIRTUAL_ENV": str(colab / "venv"),
         "PATH": f"{colab}/venv/bin:{os.environ['PATH']}",

@@ -34,7 +34,7 @@ SERVER = [
 ]
 UP_SECONDS = 300.0
 LESSONS_SECONDS = 900.0
-SECONDS_PER_DOT = "0.02"
+SECONDS_PER_DOT = "0.05"
 
 #: What a lesson says where RabbitMQ is to be restarted; a command follows.
 ASKED = "Type this now"
