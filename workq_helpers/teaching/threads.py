@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import weakref
 from collections.abc import Iterator
+
+from workq_helpers.text import worded
 
 __all__ = ["is_unnamed", "overhear_deaths"]
 
@@ -14,6 +17,43 @@ def is_unnamed(thread: threading.Thread) -> bool:
     return thread.name.startswith("Thread-")
 
 
+class _Hook:
+    """What `threading.excepthook` is, from the beginning of a trial to the end of the last thread that it left."""
+
+    def __init__(self, raised: list[str]) -> None:
+        self.usual = threading.excepthook
+        self._raised = raised
+        self._before = weakref.WeakSet(threading.enumerate())
+        self._left: weakref.WeakSet[threading.Thread] | None = None
+
+    def __call__(self, args: threading.ExceptHookArgs) -> None:
+        thread, error = args.thread, args.exc_value
+        if thread is None or error is None or isinstance(error, SystemExit) or not self._is_heard(thread):
+            self.usual(args)
+        else:
+            self._raised.append(worded(error))
+            _take_away_what_is_over()
+
+    def _is_heard(self, thread: threading.Thread) -> bool:
+        return thread in self._left if self._left is not None else is_unnamed(thread) and thread not in self._before
+
+    def end(self) -> None:
+        """Hear of nobody from now on but those that are left."""
+        self._left = weakref.WeakSet(
+            each for each in threading.enumerate() if is_unnamed(each) and each not in self._before
+        )
+
+    def is_over(self) -> bool:
+        """Whether nobody is left, but perhaps the thread that ends just now."""
+        left = self._left
+        return left is not None and not any(each.is_alive() for each in left if each is not threading.current_thread())
+
+
+def _take_away_what_is_over() -> None:
+    while isinstance(hook := threading.excepthook, _Hook) and hook.is_over():
+        threading.excepthook = hook.usual
+
+
 @contextlib.contextmanager
 def overhear_deaths(raised: list[str]) -> Iterator[None]:
     """Note which errors end threads without a name of their own that begin meanwhile, though they may end later.
@@ -21,20 +61,10 @@ def overhear_deaths(raised: list[str]) -> Iterator[None]:
     Args:
         raised: Gets them.
     """
-    usual, before = threading.excepthook, set(threading.enumerate())
-    left: set[threading.Thread] | None = None
-
-    def hear(args: threading.ExceptHookArgs) -> None:
-        thread = args.thread
-        if thread is None or not is_unnamed(thread) or (thread in before if left is None else thread not in left):
-            usual(args)
-        else:
-            raised.append(f"{args.exc_type.__name__}: {args.exc_value}")
-
-    threading.excepthook = hear
+    _take_away_what_is_over()
+    hook = threading.excepthook = _Hook(raised)
     try:
         yield
     finally:
-        left = set(filter(is_unnamed, threading.enumerate())) - before
-        if not left:
-            threading.excepthook = usual
+        hook.end()
+        _take_away_what_is_over()

@@ -398,7 +398,7 @@ class Trial:
 
     def clues(self, answer: object) -> list[str]:
         """Return what can't be meant in an answer's text and in what it asked of pika: a sentence each."""
-        died = [f"The thread that the callback started died of it: {error}." for error in self.raised]
+        died = [f"A thread that your function started died: {error}." for error in self.raised]
         return list(dict.fromkeys([*died, *self.calls.clues(sorted(self.queues)), *clues_in(answer)]))
 
     def worked_before_it_acknowledged(self, *tasks: str) -> None:
@@ -435,9 +435,16 @@ class Trial:
                 began.add(delivery)
             elif event.kind == "acked" and event.task and event.actor in workers and delivery not in began:
                 raise CheckFailedError(
-                    f"'{event.task}' was acknowledged before the callback had begun with it: with multiple=True and "
-                    f"no tag an acknowledgment is for all that a worker holds. Pass delivery_tag=method.delivery_tag."
+                    f"'{event.task}', delivery {event.delivery_tag}, was acknowledged before the callback had begun "
+                    f"with it: {self._acknowledged_by(event.delivery_tag)}. An acknowledgment is for the delivery with "
+                    f"its tag; with multiple=True for all before it, too, and with tag 0 for all that a worker holds. "
+                    f"Pass delivery_tag=method.delivery_tag, and leave multiple out."
                 )
+
+    def _acknowledged_by(self, delivery: int | None) -> str:
+        asked = [(call["delivery_tag"], call["multiple"]) for call in self.calls.named("basic_ack")]
+        fitting = (f"delivery_tag={tag}, multiple={multiple}" for tag, multiple in asked if tag == delivery or multiple)
+        return f"basic_ack got {next(fitting, 'another tag')}"
 
     def nobody_died(self) -> None:
         """Make sure that no worker ended by its own fault.

@@ -266,9 +266,9 @@ def _plate_before_ack(kitchen: _Kitchen) -> None:
 def _the_rest(kitchen: _Kitchen, served: Counter[str]) -> None:
     if served["Roast.."] > 1 and (names := kitchen.remembers):
         raise CheckFailedError(
-            f"'Roast..' was served {served['Roast..']} times: what has been served is remembered in {names[0]!r}, in "
-            f"one program's memory. The next cook is another program and finds it empty. Only plates "
-            f"outlives a cook: look there."
+            f"'Roast..' was served {served['Roast..']} times. Your code keeps {' and '.join(map(repr, names))} in one "
+            f"program's memory. The next cook is another program, and has them as they were at first. Only plates "
+            f"outlives a cook: look there before you cook."
         )
     if served["Roast.."] > 1:
         raise CheckFailedError(
@@ -297,8 +297,8 @@ def _cooked_once(trial: Trial) -> None:
     times = sum(run.worked for run in trial.runs if run.task == "Roast..")
     if times > 1:
         raise CheckFailedError(
-            f"'Roast..' was cooked {times} times: when it came again it stood on a plate, and was put there once more. "
-            f"Does your code look for an order under the key under which it keeps it?"
+            f"'Roast..' was cooked {times} times, though it stood on a plate when it came again. Look there before you "
+            f"cook, under the key under which you keep it."
         )
 
 

@@ -123,18 +123,15 @@ def _carried(properties: pika.BasicProperties) -> str:
 
 
 def _nothing_else_ends_them(trial: Trial) -> None:
-    if any(declared["auto_delete"] for declared in trial.calls.named("queue_declare")):
+    declared = [each for each in trial.calls.named("queue_declare") if each["queue"] == _QUEUE]
+    if any(each["auto_delete"] for each in declared):
         raise CheckFailedError(
             f"{_QUEUE} was declared with auto_delete=True: it goes with its orders as soon as its last worker does. "
             f"Leave that out."
         )
-    arguments = {
-        name: value
-        for declared in trial.calls.named("queue_declare")
-        for name, value in (declared["arguments"] or {}).items()
-        if name in ("x-message-ttl", "x-expires")
-    }
-    for name, value in arguments.items():
+    given = [pair for each in declared for pair in (each["arguments"] or {}).items()]
+    name, value = next((pair for pair in given if pair[0] in ("x-message-ttl", "x-expires")), ("", None))
+    if name:
         raise CheckFailedError(
             f"{_QUEUE} was declared with {name}={value!r}: after so many milliseconds "
             f"{'it' if name == 'x-expires' else 'an order'} is thrown away, restart or not. Leave that out."

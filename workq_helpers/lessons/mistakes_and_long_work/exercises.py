@@ -232,7 +232,10 @@ def _keep_the_line_open(trial: Trial, callback: Any) -> str:
     trial.no_channel_was_closed()
     _the_owner_acknowledged(line)
     if trial.raised:
-        raise CheckFailedError("Not every order was cooked and acknowledged.")
+        settled = len({each.order for each in line.settled})
+        raise CheckFailedError(
+            f"Of {len(_LONG)} orders {settled} were cooked and settled, and a thread ended in an error."
+        )
     missing = [order for order in _LONG if order not in line.cooked]
     if missing:
         raise CheckFailedError(f"'{missing[0]}' was never cooked: nobody called cook(body) for it.")

@@ -299,8 +299,9 @@ class _Desk:
             this = _Sent(getattr(given.get("properties"), "message_id", None), task)
             self.tried.add(task)
             if self.attempts == _KILLED_BEFORE:
-                self.killed_at, self.stood = this, this in self._rows()
-                self._die(channel, database)
+                self._end(channel, database)
+                self.killed_at, self.stood = this, this in self._rows()  # now, for the program may have locked them
+                raise WorkerKilled
             if self.attempts == _LOST_BEFORE:
                 self.unsent = this
                 pika_private.cut(channel.connection._impl)
@@ -314,11 +315,14 @@ class _Desk:
         channel.basic_publish = watched
 
     def _die(self, channel: Any, database: sqlite3.Connection) -> None:
+        self._end(channel, database)
+        raise WorkerKilled
+
+    def _end(self, channel: Any, database: sqlite3.Connection) -> None:
         self.killed = True
         database.rollback()
         database.close()
         pika_private.cut(channel.connection._impl)
-        raise WorkerKilled
 
     def _late_order(self) -> None:
         """Take another order while the outbox is being emptied, if the database lets somebody else write."""
