@@ -833,8 +833,12 @@ class Ledger:
             self._outage.before = len(self._all)
 
     def _declared(self, row: Row) -> None:
+        """Learn how a queue is declared, unless the broker told more of it: no client's declaration has its policy."""
         queue = self._queues[row[3]]
-        queue.options = row[8] if isinstance(row[8], QueueOptions) else None
+        asked = row[8] if isinstance(row[8], QueueOptions) else None
+        if queue.options is None or queue.absent or queue.asked not in (None, asked):
+            queue.options = asked
+        queue.asked = asked
         queue.absent = False
         self._outage.declared.add(queue)
 
