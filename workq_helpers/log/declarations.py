@@ -90,7 +90,7 @@ def queue_options_told(told: Mapping[str, Any]) -> QueueOptions:
 
 
 def _with_policy(arguments: object, policy: object) -> dict[str, Any]:
-    """Return a queue's arguments with those that a policy adds: of two limits the lower one counts; a negative is none."""
+    """Return a queue's arguments with a policy's: of two limits the lower one counts, and a negative one is none."""
     found = dict(arguments) if isinstance(arguments, dict) else {}
     for key, value in policy.items() if isinstance(policy, dict) else ():
         own = found.setdefault(f"x-{key}", value)
