@@ -648,6 +648,20 @@ def test_who_is_cut_off_again_was_back_at_the_broker_that_went() -> None:
     assert places_of(log) == dict.fromkeys(["held", "waits", "late"], "lost")
 
 
+def test_what_a_restart_did_not_take_after_all_is_the_same_message_once_it_is_delivered() -> None:
+    """Its sender was cut off twice: when the broker went, and from the next one, of which nothing tells."""
+    log = restarted()
+    log.record("connected", "w", "hello", detail=ConsumeOptions(prefetch_count=1))
+    log.record("published", "p", "hello", "new", "new", detail=PublishOptions())
+    log.record("disconnected", "w", "hello")
+    log.record("broker", "lesson", detail=BrokerChange.UP)
+    log.record("counted", "broker", "hello", detail=Counted(1, 0))
+    log.record("delivered", "w", "hello", "new", "new", 9)
+    ledger = ledger_of(log)
+    assert [message.place for message in ledger] == ["lost", "lost", "in hand"]
+    assert ledger.unseen("hello") == 0
+
+
 def test_a_transient_queue_that_was_still_used_while_the_broker_went_is_gone_afterwards() -> None:
     log = restarted(queue=QueueOptions())
     consume(log, "delivered", mark="waits", tag=2)  # in the moment between the request and the deed
