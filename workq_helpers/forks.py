@@ -6,13 +6,14 @@ process says here how a child lets go of it; what is to happen at the end of a p
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
-__all__ = ["Inherited", "abandon_in_children", "unless_forked"]
+__all__ = ["Inherited", "abandon_in_children", "let_go", "unless_forked"]
 
 
 class Inherited(Protocol):
@@ -32,6 +33,18 @@ def abandon_in_children(thing: Inherited) -> None:
         thing: It.
     """
     _inherited.add(thing)
+
+
+def let_go(number: int) -> None:
+    """Close a forked child's copy of an open file, and keep its number: whoever has that closes it once more later.
+
+    Args:
+        number: The file's; -1 is none, as of what is closed already.
+    """
+    nothing = os.open(os.devnull, os.O_RDWR)
+    with contextlib.suppress(OSError):
+        os.dup2(nothing, number, inheritable=False)
+    os.close(nothing)
 
 
 def unless_forked(function: Callable[..., Any]) -> Callable[..., None]:

@@ -702,11 +702,12 @@ class Session:
             program.end()
 
     def _record_broker(self, change: str) -> None:
-        self.log.record("broker", "lesson", detail=BrokerChange(change))
+        told = BrokerChange(change)
+        self.log.record("broker", "lesson", detail=told)
         with self._relay_lock:
-            if self._relay is not None and change == "up":
+            if self._relay is not None and told is BrokerChange.UP:
                 self._relay.broker_is_back()
-            elif self._relay is not None and change in ("restarting", "crashing", "stopping", "down"):
+            elif self._relay is not None and (told.is_outage or told is BrokerChange.STOPPING):
                 self._relay.broker_goes()
 
     def _release_broker(self) -> None:

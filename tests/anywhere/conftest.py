@@ -18,6 +18,7 @@ from tests.browser.conftest import (  # noqa: F401 - fixtures and a hook are fou
     playwright,
     pytest_runtest_makereport,
     tab,
+    tabs,
 )
 from tests.support import need
 

@@ -107,6 +107,55 @@ sys.stdin.read()
 """
 
 
+_RELAY_WITH_A_CHILD = """
+import errno, multiprocessing, socket, time
+from workq_helpers.broker.ports import free_ports
+from workq_helpers.clients.relay import Relay
+from workq_helpers.log.events import EventLog
+from workq_helpers.log.observer import Book
+from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.waiting import wait_until
+
+def is_refused():
+    with socket.socket() as client:
+        client.settimeout(1)
+        return client.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
+
+def comes_through():
+    program = socket.create_connection(("127.0.0.1", port), 10)
+    program.sendall(b"AMQP")
+    while True:
+        behind, _ = broker.accept()
+        if behind.recv(4) == b"AMQP":  # nobody who only knocks
+            return program, behind
+
+broker = socket.create_server(("127.0.0.1", free_ports(1)[0]))  # one that was chosen stays through a shutdown
+broker.settimeout(10)
+relay = Relay(Endpoint("127.0.0.1", broker.getsockname()[1], "guest", "guest"), Book(EventLog()), lambda _: False)
+port = relay.endpoint().port
+program, behind = comes_through()
+child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,), daemon=True)
+child.start()
+broker.shutdown(socket.SHUT_RDWR)  # which takes the child's copy with it
+relay.broker_goes()
+wait_until(is_refused, 10)
+broker.listen()
+relay.broker_is_back()
+for _ in range(10):
+    comes_through()
+relay.close()
+assert is_refused()
+assert program.recv(1) == behind.recv(1) == b""
+assert child.is_alive()
+"""
+
+
+@pytest.mark.pinned
+def test_the_relay_is_its_parents_alone_while_a_child_lives() -> None:
+    ended = run(_RELAY_WITH_A_CHILD)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_a_program_ends_with_its_kernel_though_a_child_of_that_lives(tmp_path: Path) -> None:
     program = tmp_path / "sleeper.py"
     program.write_text("import time\nprint('asleep')\ntime.sleep(600)\n")

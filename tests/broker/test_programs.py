@@ -282,8 +282,9 @@ def test_waiting_in_vain_says_what_was_printed(lesson: Lesson) -> None:
     program = send(lesson, "Soup.")
     with pytest.raises(
         WaitTimeoutError, match=r"new_task\.py 1 is ended with status 0 and has not printed 'Served'.*anew"
-    ):
+    ) as told:
         program.wait_for("Served")
+    assert str(told.value).endswith(f"Start it anew with lesson.start_program({str(NEW_TASK)!r}, 'Soup.').")
     worker = lesson.start_program(WORKER)
     with pytest.raises(WaitTimeoutError, match=r"still runs after 0 .* or end it with stop\(\)\.$"):
         worker.wait(0)

@@ -531,6 +531,44 @@ def test_while_there_is_no_broker_a_program_is_refused_and_the_port_stays(
 
 
 @pytest.mark.pinned
+def test_a_relay_ends_whose_broker_has_left_a_program_connected(
+    relay_to_nobody: Relay, nobody: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workq_helpers.clients.relay._ANSWER_SECONDS", 10.0)
+    nobody.listen()
+    with socket.create_connection(("127.0.0.1", relay_to_nobody.endpoint().port), 10) as client:
+        client.sendall(HEADER)
+        with nobody.accept()[0] as behind:
+            assert behind.recv(len(HEADER)) == HEADER
+            nobody.shutdown(socket.SHUT_RDWR)
+            relay_to_nobody.close()
+    assert not relay_to_nobody._thread.is_alive()
+
+
+@pytest.mark.pinned
+def test_a_port_that_can_not_be_opened_at_once_is_opened_later(
+    relay_to_nobody: Relay, nobody: socket.socket, poll_for: Poll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = relay_to_nobody.endpoint().port
+    relay_to_nobody.broker_goes()
+    poll_for(lambda: is_refused(port))
+    too_many = threading.Event()
+
+    def bound(_port: int) -> socket.socket:
+        too_many.set()
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("workq_helpers.clients.door._bound", bound)
+        relay_to_nobody.broker_is_back()
+        nobody.listen()
+        too_many.clear()
+        assert too_many.wait(10)
+        assert is_refused(port)
+    poll_for(lambda: not is_refused(port))
+
+
+@pytest.mark.pinned
 def test_where_there_is_no_broker_a_connection_is_reset(relay_to_nobody: Relay) -> None:
     assert hangs_up(relay_to_nobody.endpoint().port)
 

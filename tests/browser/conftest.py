@@ -137,7 +137,7 @@ def no_leaks(_chromium_may_fork: None, no_leaks: None) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> object:
     report = yield
-    if report.when == "call" and report.failed:
+    if report.failed and report.when != "teardown":
         item.stash[_FAILED] = True
         lab = item.funcargs.get("lab") if isinstance(item, pytest.Function) else None
         if isinstance(lab, Lab):

@@ -22,6 +22,13 @@ def test_a_queue_is_what_its_declaration_and_its_policy_make_it() -> None:
     )
 
 
+@pytest.mark.parametrize(("declared", "by_policy", "counts"), [(5, 3, 3), (5, -1, 5), (-1, 5, 5), (-1, -1, -1)])
+def test_a_negative_delivery_limit_is_none(declared: int, by_policy: int, counts: int) -> None:
+    told = TOLD | {"arguments": {"x-delivery-limit": declared}}
+    told |= {"effective_policy_definition": {"delivery-limit": by_policy}}
+    assert queue_options_told(told).delivery_limit == counts
+
+
 @pytest.mark.parametrize("nothing", [{}, {"effective_policy_definition": None}, {"effective_policy_definition": []}])
 def test_a_queue_without_a_policy_is_what_it_was_declared(nothing: dict[str, object]) -> None:
     assert queue_options_told(TOLD | nothing) == QueueOptions(durable=True, type="quorum")

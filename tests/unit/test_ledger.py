@@ -20,7 +20,7 @@ from workq_helpers.log.details import (
     QueueOptions,
 )
 from workq_helpers.log.events import KINDS, EventLog
-from workq_helpers.log.fates import HELD_UP, UNREAD
+from workq_helpers.log.fates import HELD_UP, TAKEN, UNREAD
 from workq_helpers.log.ledger import PLACES, Ledger, LogCounts, WorkerCounts
 
 pytestmark = pytest.mark.pinned  # of the course alone
@@ -313,6 +313,33 @@ def test_what_its_queue_dropped_is_not_what_the_broker_has_of_others() -> None:
     ledger = ledger_of(log)
     assert places_of(log) == {"a": "unknown"}
     assert (ledger.unseen("hello"), ledger.missing_count("hello")) == (1, 1)
+
+
+def test_a_queue_without_a_delivery_limit_drops_nothing_for_it() -> None:
+    log = EventLog()
+    unlimited = QueueOptions(type="quorum", delivery_limit=-1, dead_letter_exchange="")
+    log.record("declared", "notebook", "hello", detail=unlimited)
+    send(log, "a")
+    log.record("counted", "broker", "hello", detail=Counted(0, 0))
+    assert [(message.place, message.reason) for message in ledger_of(log)] == [("unknown", TAKEN)]
+
+
+@pytest.mark.parametrize("declared", [QueueOptions(), None])
+def test_what_the_broker_tells_of_a_queue_outlives_that_it_is_declared_again(declared: QueueOptions | None) -> None:
+    """A worker's declaration says nothing of a policy."""
+    log = EventLog()
+    if declared:
+        log.record("declared", "notebook", "hello", detail=declared)
+    with_policy = QueueOptions(max_length=2)
+    log.record("counted", "broker", "hello", detail=Counted(0, 0, options=with_policy))
+    log.record("declared", "w", "hello", detail=QueueOptions())
+    assert ledger_of(log).declared("hello") == with_policy
+    log.record("declared", "w", "hello", detail=DURABLE)
+    assert ledger_of(log).declared("hello") == DURABLE
+    log.record("counted", "broker", "hello", detail=Counted(0, 0, options=with_policy))
+    log.record("deleted", "w", "hello")
+    log.record("declared", "w", "hello", detail=DURABLE)
+    assert ledger_of(log).declared("hello") == DURABLE
 
 
 def test_what_a_full_queue_may_have_dropped_for_others_is_unknown() -> None:
@@ -619,6 +646,20 @@ def test_who_is_cut_off_again_was_back_at_the_broker_that_went() -> None:
         log.record("disconnected", client, "hello")
     log.record("broker", "lesson", detail=BrokerChange.UP)
     assert places_of(log) == dict.fromkeys(["held", "waits", "late"], "lost")
+
+
+def test_what_a_restart_did_not_take_after_all_is_the_same_message_once_it_is_delivered() -> None:
+    """Its sender was cut off twice: when the broker went, and from the next one, of which nothing tells."""
+    log = restarted()
+    log.record("connected", "w", "hello", detail=ConsumeOptions(prefetch_count=1))
+    log.record("published", "p", "hello", "new", "new", detail=PublishOptions())
+    log.record("disconnected", "w", "hello")
+    log.record("broker", "lesson", detail=BrokerChange.UP)
+    log.record("counted", "broker", "hello", detail=Counted(1, 0))
+    log.record("delivered", "w", "hello", "new", "new", 9)
+    ledger = ledger_of(log)
+    assert [message.place for message in ledger] == ["lost", "lost", "in hand"]
+    assert ledger.unseen("hello") == 0
 
 
 def test_a_transient_queue_that_was_still_used_while_the_broker_went_is_gone_afterwards() -> None:

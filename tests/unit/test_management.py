@@ -161,6 +161,17 @@ def test_whether_it_has_started(reply: bytes, started: bool) -> None:
         assert api.is_started() is started
 
 
+def test_nothing_is_told_of_one_queue_that_is_gone_whoever_says_so() -> None:
+    with listening(said(answer("404 Not Found", "<html>", "text/html"))) as port, at(port) as api:
+        assert (api.published_to("course", "hello"), api.queue_declaration("course", "hello")) == (0, {})
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_nothing_is_told_of_one_queue_whose_name_can_not_stand_in_a_path(name: str) -> None:
+    with at(1) as api:
+        assert (api.published_to("course", name), api.queue_declaration("course", name)) == (0, {})
+
+
 def test_the_default_virtual_host_is_left_alone() -> None:
     with at(1) as api:
         for deed in (api.delete_virtual_host, api.empty_virtual_host):

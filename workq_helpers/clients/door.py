@@ -6,9 +6,10 @@ import asyncio
 import socket
 from collections.abc import Callable
 
-__all__ = ["LOOPBACK", "Door"]
+from workq_helpers.broker.ports import LOOPBACK
+from workq_helpers.forks import let_go
 
-LOOPBACK = "127.0.0.1"
+__all__ = ["Door"]
 
 
 class Door:
@@ -58,6 +59,11 @@ class Door:
         """Shut it for good, and let go of the port."""
         self._held.close()
         await self.shut()
+
+    def abandon(self) -> None:
+        """Let go of the port in a forked child: it would be listened at for as long as that lives."""
+        for sock in (self._held, *(self._listener.sockets if self._listener else ())):
+            let_go(sock.fileno())
 
 
 def _bound(port: int) -> socket.socket:

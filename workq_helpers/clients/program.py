@@ -90,6 +90,7 @@ class Program:
         self._when_ended = when_ended
         self.path = _existing(path)
         self.arguments = _checked(arguments)
+        self._as_given = ", ".join(map(repr, [str(path), *self.arguments]))
         #: What it printed, errors included.
         self.console = Console(clock)
         #: Its exit status once it has ended; -9 after a SIGKILL.
@@ -226,7 +227,7 @@ class Program:
 
     def _next_step(self) -> str:
         if self._ended:
-            return f"Start it anew with lesson.start_program({self.path.name!r})."
+            return f"Start it anew with lesson.start_program({self._as_given})."
         return "See what it still waits for, and wait again, or end it with stop()."
 
 

@@ -1,8 +1,9 @@
 """`Relay`: stands between programs and the broker on loopback, passes on what both say, and lets the log read it.
 
 A program that connects here speaks with the broker itself: it logs in with its own words, keeps its own heartbeats,
-and every byte passes as it is. The relay adds nothing, answers nothing and holds no login. While the broker is away it
-does not listen, so that a program is refused as it would be by the broker. A thread of this process does it, with one
+and every byte passes as it is. The relay adds nothing, answers nothing and holds no login. Once it knows that the
+broker is away it does not listen, so that a program is refused as it would be by the broker; it knows when it is told,
+when a connection breaks, or by the first program that comes, which is reset. A thread of this process does it, with one
 event loop for all connections.
 """
 
@@ -17,8 +18,10 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
-from workq_helpers.clients.door import LOOPBACK, Door
+from workq_helpers.broker.ports import LOOPBACK
+from workq_helpers.clients.door import Door
 from workq_helpers.clients.relayed_client import RelayedClient, Side
+from workq_helpers.forks import abandon_in_children, let_go
 from workq_helpers.log.observer import Book
 from workq_helpers.rabbitmq.connecting import tls_context
 from workq_helpers.rabbitmq.endpoint import Endpoint
@@ -62,6 +65,7 @@ class Relay:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
         self._thread.start()
+        abandon_in_children(self)
 
     def endpoint(self, program: str = "") -> Endpoint:
         """Return where to connect instead of the broker, with the broker's login; plain AMQP, TLS or not behind it.
@@ -95,6 +99,13 @@ class Relay:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_ANSWER_SECONDS)
 
+    def abandon(self) -> None:
+        """Let go of all ports and connections in a forked child: none would end for the others while that lives."""
+        for door in self._doors.values():
+            door.abandon()
+        for link in self._links:
+            link.abandon()
+
     # -- in its thread --------------------------------------------------------------------------------
 
     def _run(self) -> None:
@@ -122,17 +133,20 @@ class Relay:
         self._clients = [client for client in self._clients if not client.is_over or client.program != program]
 
     async def _cut_all(self) -> None:
-        self._knock_no_more()
         while self._doors:
             await self._doors.popitem()[1].remove()
         while self._links or len(asyncio.all_tasks()) > 1:  # those among it that have just been accepted
+            self._knock_no_more()  # which each connection that breaks begins anew
             for link in list(self._links):
                 link.cut()
             await asyncio.sleep(0)
 
     async def _come_back(self) -> None:
         self._knock_no_more()
-        await self._open_all()
+        try:
+            await self._open_all()
+        except OSError:  # too many open files
+            self._knock_from_now_on(until_told=False)
 
     async def _open_all(self) -> None:
         self._is_away = False
@@ -155,13 +169,13 @@ class Relay:
         """Knock once, and open the doors or shut them."""
         try:
             knocked, _ = await self._loop.create_connection(asyncio.Protocol, self._endpoint.host, self._endpoint.port)
-        except (OSError, UnicodeError):  # a name that is none among it
+            knocked.abort()
+            await self._open_all()
+        except (OSError, UnicodeError):  # a name that is none, and too many open files, among it
             self._is_away = True
             for door in list(self._doors.values()):
                 await door.shut()
             return False
-        knocked.abort()
-        await self._open_all()
         return True
 
     # -- for its connections
@@ -362,6 +376,12 @@ class _Link:
         for side in (self._program_side, self._broker_side):
             if side is not None:
                 side.transport.abort()
+
+    def abandon(self) -> None:
+        """Let go of both sides in a forked child."""
+        for side in (self._program_side, self._broker_side):
+            if side is not None:
+                let_go(side.transport.get_extra_info("socket").fileno())
 
     def _close(self) -> None:
         for side in (self._program_side, self._broker_side):

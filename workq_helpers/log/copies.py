@@ -116,6 +116,7 @@ class Queue:
     __slots__ = (
         "absent",
         "again",
+        "asked",
         "doubted",
         "fresh",
         "gone_for_good",
@@ -137,7 +138,8 @@ class Queue:
         self.again: dict[Message, None] = {}  # put back: RabbitMQ gives them their old places at the head
         self.oldest_last: list[Message] | None = []  # those, and some that have left since; none after an addition
         self.unacknowledged = 0
-        self.options: QueueOptions | None = None
+        self.options: QueueOptions | None = None  # as it was declared, or as the broker told since
+        self.asked: QueueOptions | None = None  # how a client declared it last
         self.absent = False
 
     @property

@@ -90,12 +90,12 @@ def queue_options_told(told: Mapping[str, Any]) -> QueueOptions:
 
 
 def _with_policy(arguments: object, policy: object) -> dict[str, Any]:
-    """Return a queue's arguments with those that a policy adds: of two numbers the lower one counts."""
+    """Return a queue's arguments with a policy's: of two limits the lower one counts, and a negative one is none."""
     found = dict(arguments) if isinstance(arguments, dict) else {}
     for key, value in policy.items() if isinstance(policy, dict) else ():
         own = found.setdefault(f"x-{key}", value)
         if isinstance(own, int) and isinstance(value, int):
-            found[f"x-{key}"] = min(own, value)
+            found[f"x-{key}"] = max(own, value) if min(own, value) < 0 else min(own, value)
     return found
 
 

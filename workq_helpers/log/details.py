@@ -135,7 +135,7 @@ class QueueOptions:
         max_length_bytes: How many bytes of them.
         max_priority: Up to which priority it orders its messages, by ``x-max-priority``.
         overflow: What it drops when it is full, by ``x-overflow``: its head, or what is published to it.
-        delivery_limit: How often a message may come back to it.
+        delivery_limit: How often a message may come back to it; a negative number is no limit.
         dead_letter_exchange: Where what it drops goes, or ``None``; ``""`` is the default exchange.
         dead_letter_routing_key: With which routing key, if not with the message's own.
     """

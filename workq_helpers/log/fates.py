@@ -218,7 +218,7 @@ def _dropped(message: Message, options: QueueOptions | None, seconds: float) -> 
     causes = [expired] if (expired := _expired(message, options, seconds)) else []
     if options is not None and options.type == "quorum":
         limit = _USUAL_DELIVERY_LIMIT if options.delivery_limit is None else options.delivery_limit
-        if message.deliveries > limit:
+        if 0 <= limit < message.deliveries:
             causes.append(f"delivered {message.deliveries} times, more often than its queue allows")
     return causes
 

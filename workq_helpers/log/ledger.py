@@ -454,7 +454,7 @@ class Ledger:
         if message.place == "waiting":
             self._queues[message.queue].remove(message)
         elif message.place != "in hand":
-            if message.place == "unknown":
+            if message.place in ("unknown", "lost"):
                 queue.unseen = max(0, queue.unseen - 1)
             elif message.place in _SETTLED and message.worker != actor:  # one client's events are in their order
                 before = Settled(message.place, message.reason, message.worker, message.delivery_tag)
@@ -513,8 +513,8 @@ class Ledger:
             older.remove(message)
             if message.place in _MAY_BE_IN_A_QUEUE:
                 return message
-        # What was given up when a restart was asked for may still be delivered before the broker goes.
-        if known is not None and known.place == "lost" and self._outage.going:
+        # What was given up for a restart may still be delivered before the broker goes, or was sent to the next one.
+        if known is not None and known.place == "lost" and (self._outage.going or known.reason in _BY_A_RESTART):
             return known
         adrift = next((copy for copy in copies if copy.adrift), None)
         if adrift is not None:
@@ -833,8 +833,12 @@ class Ledger:
             self._outage.before = len(self._all)
 
     def _declared(self, row: Row) -> None:
+        """Learn how a queue is declared, unless the broker told more of it: no client's declaration has its policy."""
         queue = self._queues[row[3]]
-        queue.options = row[8] if isinstance(row[8], QueueOptions) else None
+        asked = row[8] if isinstance(row[8], QueueOptions) else None
+        if queue.options is None or queue.absent or queue.asked not in (None, asked):
+            queue.options = asked
+        queue.asked = asked
         queue.absent = False
         self._outage.declared.add(queue)
 
@@ -1012,6 +1016,7 @@ _NEVER_READ = "its client's connection ended while RabbitMQ took no messages, fo
 _NOT_THERE = "; RabbitMQ has the message no more: what settled it had arrived, or it went another way"
 _NOT_KEPT = "it was not persistent, and RabbitMQ was restarted"
 _NOT_KEPT_QUEUE = "its queue was not durable, and RabbitMQ was restarted"
+_BY_A_RESTART = (_NOT_KEPT, _NOT_KEPT_QUEUE)
 
 
 def _found_again(queue: Queue, count: int) -> list[Message]:

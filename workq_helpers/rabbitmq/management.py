@@ -36,6 +36,9 @@ _LONGEST_REASON = 200  # some are Erlang's whole state
 _CURRENT = {"disable_stats": "true", "enable_queue_totals": "true"}
 _PLAIN = {"disable_stats": "true"}
 
+#: Names that lead elsewhere in a URL, however they are written.
+_NOT_IN_A_PATH = (".", "..")
+
 
 class QueueCounts(NamedTuple):
     """What the broker says about one queue.
@@ -178,15 +181,18 @@ class Management:
         return {row["name"]: _counts(row) for row in rows}
 
     def published_to(self, virtual_host: str, queue: str) -> int:
-        """Return how many messages clients published to a queue, by what they told 5 s ago at most; 0 if it is gone."""
-        answer = self._send("GET", path_of("queues", virtual_host, queue), virtual_host=virtual_host, absent_ok=True)
-        return int(answer.json().get("message_stats", {}).get("publish", 0))
+        """Return how many messages clients published to a queue, by what they told 5 s ago at most; 0 if it is gone.
+
+        Nothing can be asked of a queue named ``"."`` or ``".."``: it counts as gone.
+        """
+        return int(self._queue(virtual_host, queue).get("message_stats", {}).get("publish", 0))
 
     def queue_declaration(self, virtual_host: str, queue: str) -> Mapping[str, Any]:
-        """Return how a queue was declared, in the API's words as `durable` and `arguments`; nothing if it is gone."""
-        path = path_of("queues", virtual_host, queue)
-        answer = self._send("GET", path, params=_PLAIN, virtual_host=virtual_host, absent_ok=True)
-        return dict(answer.json()) if answer.is_success else {}
+        """Return how a queue was declared, in the API's words as `durable` and `arguments`; nothing if it is gone.
+
+        Nothing can be asked of a queue named ``"."`` or ``".."``: it counts as gone.
+        """
+        return self._queue(virtual_host, queue, _PLAIN)
 
     def queue_members(self, virtual_host: str) -> list[dict[str, Any]]:
         """Return where each queue of a virtual host is: its `name`, `type`, `leader` and `followers`.
@@ -210,6 +216,13 @@ class Management:
             for kind in ("exchanges", "bindings", "queues")
         )
         return routes_of(exchanges, bindings, queues)
+
+    def _queue(self, virtual_host: str, queue: str, params: Mapping[str, str] | None = None) -> dict[str, Any]:
+        if queue in _NOT_IN_A_PATH:
+            return {}
+        path = path_of("queues", virtual_host, queue)
+        answer = self._send("GET", path, params=params, virtual_host=virtual_host, absent_ok=True)
+        return dict(answer.json()) if answer.is_success else {}
 
     # -- requests ---------------------------------------------------------------------------------------
 
@@ -357,7 +370,7 @@ def path_of(*parts: str) -> str:
         InvalidArgumentError: A name is ``"."`` or ``".."``: however they are written, another path would be meant.
     """
     for part in parts:
-        if part in (".", ".."):
+        if part in _NOT_IN_A_PATH:
             raise InvalidArgumentError(
                 f"The name {part!r} can't be named in a call of the management API. Choose another, and delete a queue "
                 f"of that name with channel.queue_delete(queue={part!r})."
