@@ -32,7 +32,7 @@ LOOKS = [("light", 1280), ("dark", 1280), ("light", 400), ("dark", 400)]
 _UNFOLD = "() => { for (const fold of document.querySelectorAll('details')) fold.open = true; }"
 
 #: Whether the page has come to its new size: what scrolls there can be reached by keyboard.
-_RESIZED = """() => [...document.querySelectorAll("article pre")]
+_RESIZED = """() => [...document.querySelectorAll("article :is(pre, .text_html, .table-wrapper)")]
     .every(box => box.scrollWidth <= box.clientWidth || box.tabIndex >= 0)"""
 
 
