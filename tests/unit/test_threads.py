@@ -9,9 +9,8 @@ import pytest
 from workq_helpers.teaching.threads import overhear_deaths
 
 
-@pytest.fixture
-def usual(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was told to the hook that was there before."""
+def usual_hook(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Put a hook there, and return what it is told; within a test, for pytest 8.3 puts its own there before each."""
     told: list[str] = []
     monkeypatch.setattr(threading, "excepthook", lambda args: told.append(args.exc_type.__name__))
     return told
@@ -29,7 +28,8 @@ def started(*arguments: object) -> threading.Thread:
     return thread
 
 
-def test_the_hook_goes_with_the_last_thread_that_it_is_for(usual: list[str]) -> None:
+def test_the_hook_goes_with_the_last_thread_that_it_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = usual_hook(monkeypatch)
     before, raised, gate = threading.excepthook, list[str](), threading.Event()
     with overhear_deaths(raised):
         started().join()
@@ -49,7 +49,9 @@ def test_the_hook_goes_with_the_last_thread_that_it_is_for(usual: list[str]) -> 
     assert usual == ["ValueError"]
 
 
-def test_a_hook_that_the_answer_sets_stays(usual: list[str]) -> None:
+def test_a_hook_that_the_answer_sets_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual_hook(monkeypatch)
+
     def own(_: threading.ExceptHookArgs) -> None:
         """Hear of nothing."""
 
@@ -58,7 +60,8 @@ def test_a_hook_that_the_answer_sets_stays(usual: list[str]) -> None:
     assert threading.excepthook is own
 
 
-def test_a_thread_that_exits_has_not_failed(usual: list[str]) -> None:
+def test_a_thread_that_exits_has_not_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual_hook(monkeypatch)
     raised: list[str] = []
     with overhear_deaths(raised):
         started(None, SystemExit()).join()
