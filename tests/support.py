@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import socket
 
 import httpx
 import psutil
 import pytest
 
-__all__ = ["LAB_URL", "command_of", "jupyter_client", "need"]
+__all__ = ["LAB_URL", "command_of", "is_refused", "jupyter_client", "need"]
 
 #: What JupyterLab says once it opens the first lesson: its address and its token.
 LAB_URL = re.compile(r"(http://127\.0\.0\.1:\d+)/lab/tree/notebooks/00_start_here\.ipynb\?token=(\w+)")
@@ -27,6 +29,12 @@ def command_of(process: psutil.Process) -> list[str]:
         return process.cmdline()
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return []
+
+
+def is_refused(port: int) -> bool:
+    """Whether nobody listens at a port."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
 
 
 def need(condition: object, reason: str) -> None:

@@ -21,6 +21,7 @@ import pytest
 import trustme
 from pika import frame, spec
 
+from tests.support import is_refused
 from workq_helpers import Broker, Lesson
 from workq_helpers.clients.relay import Relay
 from workq_helpers.log.details import Handback, ProgramOptions
@@ -724,12 +725,6 @@ def hangs_up(port: int) -> bool:
         client.recv(1)
         return False
     return True
-
-
-def is_refused(port: int) -> bool:
-    """Whether nobody listens at a port."""
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
 
 
 class RawClient:

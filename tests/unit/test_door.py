@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import socket
 
+from tests.support import is_refused
 from workq_helpers.clients.door import Door
-
-
-def is_refused(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
 
 
 def test_a_door_that_is_shut_is_refused_whenever_its_opening_was_given_up() -> None:
