@@ -111,11 +111,7 @@ def _shared(folders: Folders, choice: BrokerChoice, environ: Mapping[str, str], 
 
 
 class Cluster:
-    """Three nodes of one cluster, with a virtual host of this handle's own.
-
-    Args:
-        share: Our share in it.
-    """
+    """Three nodes of one cluster, with a virtual host of this handle's own."""
 
     def __init__(self, share: Share) -> None:
         self._share = share

@@ -14,11 +14,7 @@ _STEPS = 5  # of a download that is told in words
 
 
 def spoken(tell: Callable[[str], None]) -> Progress:
-    """Return a progress that tells everything in words, a download in a few lines.
-
-    Args:
-        tell: Called with each sentence.
-    """
+    """Return a progress that tells everything in words, a download in a few lines."""
     last = ("", -1)
 
     def progress(text: str, done: int = 0, total: int = 0) -> None:

@@ -151,9 +151,6 @@ class SavedRun:
     def parse(cls, text: str) -> SavedRun:
         """Return the run that a file holds, once everything in it is what it must be.
 
-        Args:
-            text: The file's.
-
         Raises:
             RunFileError: It holds no run, or not a whole one.
         """
@@ -300,12 +297,7 @@ class _Conforming:
         self._known: dict[tuple[str, bool, int], str] = {}
 
     def why_unlike(self, field: str, reference: Reference) -> str:
-        """Return in a few words how a field differs from its type, ``""`` if it does not.
-
-        Args:
-            field: Its name.
-            reference: Where it stands in the parts.
-        """
+        """Return in a few words how a field differs from its type, ``""`` if it does not."""
         hint = self._HINTS[field]
         kind = typing.get_origin(hint)
         if isinstance(reference, int):

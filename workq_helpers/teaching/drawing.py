@@ -76,13 +76,7 @@ class Drawing:
 
 
 class DrawingForm:
-    """A drawing to be made in a notebook: a row for each task, a column for each worker, and what that looks like.
-
-    Args:
-        drawing: The question.
-        lesson: The lesson in which the experiment will be run.
-        answers: Where drawings are kept, by the question's name: they outlive a lesson that is opened again.
-    """
+    """A drawing to be made in a notebook: a row for each task, a column for each worker, and what that looks like."""
 
     def __init__(self, drawing: Drawing, lesson: Session, answers: dict[str, Drawn]) -> None:
         self.drawing = drawing
@@ -95,11 +89,7 @@ class DrawingForm:
         return self._answers.get(self.drawing.name)
 
     def take(self, workers: Mapping[str, str]) -> None:
-        """Take a drawing down.
-
-        Args:
-            workers: Who does each task, by its text.
-        """
+        """Take a drawing down."""
         known = self.answer
         late = (
             known.late

@@ -72,13 +72,7 @@ class Estimate:
 
 
 class EstimateForm:
-    """A question with a field for a number, in a notebook.
-
-    Args:
-        estimate: The question.
-        lesson: The lesson in which the experiment will be run.
-        answers: Where answers are kept, by the question's name: they outlive a lesson that is opened again.
-    """
+    """A question with a field for a number, in a notebook."""
 
     def __init__(self, estimate: Estimate, lesson: Session, answers: dict[str, Number]) -> None:
         self.estimate = estimate

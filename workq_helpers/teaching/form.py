@@ -18,13 +18,7 @@ __all__ = ["Form"]
 
 
 class Form:
-    """A question with its answers, as radio buttons in a notebook.
-
-    Args:
-        prediction: The question.
-        lesson: The lesson in which the experiment will be run.
-        answers: Where answers are kept, by the prediction's name: they outlive a lesson that is opened again.
-    """
+    """A question with its answers, as radio buttons in a notebook."""
 
     def __init__(self, prediction: Prediction, lesson: Session, answers: dict[str, Answer]) -> None:
         self.prediction = prediction
@@ -37,12 +31,7 @@ class Form:
         return self._answers.get(self.prediction.name)
 
     def choose(self, position: int, why: str = "") -> None:
-        """Take an answer down.
-
-        Args:
-            position: The position of the choice, from 0.
-            why: The reason for it.
-        """
+        """Take an answer down."""
         known = self.answer
         late = (
             known.late

@@ -33,9 +33,6 @@ class Source(NamedTuple):
 def derive(text: str) -> Source:
     """Derive the exercise and its solution.
 
-    Args:
-        text: The file's text.
-
     Raises:
         InvalidArgumentError: A mark is missing, unknown or out of place.
     """

@@ -44,10 +44,6 @@ class QueueWatch:
     """Asks the broker for one queue's counts again and again, in a thread of its own.
 
     Naming it in a cell draws the queue's depth over time so far.
-
-    Args:
-        lesson: Where the queue is.
-        queue: Its name.
     """
 
     def __init__(self, lesson: Session, queue: str = "hello") -> None:

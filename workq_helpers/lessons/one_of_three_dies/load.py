@@ -72,12 +72,7 @@ class Load:
         self._thread.start()
 
     def wait_for(self, confirms: int, timeout: float) -> bool:
-        """Wait until so many orders have been confirmed in all; return whether they were.
-
-        Args:
-            confirms: How many.
-            timeout: How long to wait, in seconds.
-        """
+        """Wait until so many orders have been confirmed in all; return whether they were."""
         return bool(wait_until(lambda: len(self.confirms) >= confirms, timeout))
 
     def stop(self) -> None:
