@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from workq_helpers.broker.server import Progress
 from workq_helpers.interrupts import deferred
 
-__all__ = ["Shown", "spoken"]
+__all__ = ["Shown", "shown", "spoken"]
 
 _STEPS = 5  # of a download that is told in words
 
@@ -26,6 +27,16 @@ def spoken(tell: Callable[[str], None]) -> Progress:
         tell(f"{text}: {done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else text)
 
     return progress
+
+
+@contextlib.contextmanager
+def shown(tell: Callable[[str], None] | None) -> Iterator[Progress]:
+    """Have steps told in words, or shown as a bar where nobody wants to be told."""
+    if tell is not None:
+        yield spoken(tell)
+        return
+    with Shown() as bar:
+        yield bar
 
 
 class Shown:
