@@ -36,16 +36,10 @@ _TRIAL = "workq-trial"
 
 @dataclass(frozen=True)
 class Node:
-    """One node, as it was when it was asked for.
-
-    Attributes:
-        name: Its name: ``"node-1"``.
-        state: ``"up"``, ``"down"`` or ``"cut off"`` from the others.
-        endpoint: Its address and login.
-    """
+    """One node, as it was when it was asked for."""
 
     name: str
-    state: str
+    state: str  # "up", "down" or "cut off"
     endpoint: Endpoint
 
 

@@ -12,13 +12,7 @@ __all__ = ["Compared", "compare"]
 
 
 class Compared(NamedTuple):
-    """A task in two runs.
-
-    Attributes:
-        task: Its text.
-        first: What became of it in the first run; ``None`` where it was not in it.
-        second: The same of the second.
-    """
+    """A task in two runs."""
 
     task: str
     first: TaskRow | None

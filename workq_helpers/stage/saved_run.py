@@ -84,26 +84,16 @@ class RunFile(TypedDict):
 
 
 class RunMoment(NamedTuple):
-    """One moment of a run.
-
-    Attributes:
-        seconds: When, since the lesson opened.
-        events: How many events had happened by then.
-        shown: What the stage showed.
-    """
+    """One moment of a run."""
 
     seconds: float
-    events: int
+    events: int  # had happened by then
     shown: Recorded
 
 
 @dataclass(frozen=True)
 class SavedRun:
-    """A run as it is kept in a file.
-
-    Attributes:
-        file: What is written.
-    """
+    """A run as it is kept in a file."""
 
     file: RunFile
 

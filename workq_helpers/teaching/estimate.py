@@ -23,12 +23,7 @@ __all__ = ["Counted", "Estimate", "EstimateComparison", "EstimateForm", "Number"
 
 
 class Counted(NamedTuple):
-    """What was observed.
-
-    Attributes:
-        number: The number.
-        saw: What was seen, in a sentence.
-    """
+    """What was observed."""
 
     number: float
     saw: str

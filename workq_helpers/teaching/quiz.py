@@ -23,12 +23,7 @@ COMING_BACK = 3
 
 
 class Asked(NamedTuple):
-    """A question, and the lesson that it is about.
-
-    Attributes:
-        question: The question.
-        lesson: The title of the lesson.
-    """
+    """A question, and the lesson that it is about."""
 
     question: Question
     lesson: str

@@ -19,12 +19,7 @@ _ONLY_EXERCISE = "#|"
 
 
 class Source(NamedTuple):
-    """What is derived from one file.
-
-    Attributes:
-        exercise: The cell as the notebook has it.
-        solution: The cell as it passes its check.
-    """
+    """What is derived from one file."""
 
     exercise: str
     solution: str

@@ -31,15 +31,10 @@ _AGAIN_SECONDS = 0.05
 
 
 class Confirm(NamedTuple):
-    """An order that RabbitMQ answers for.
-
-    Attributes:
-        order: Its number.
-        seconds: When the confirm came, on `time.monotonic`'s clock.
-    """
+    """An order that RabbitMQ answers for."""
 
     order: int
-    seconds: float
+    seconds: float  # on the clock of time.monotonic
 
 
 class Load:

@@ -102,13 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class Response(NamedTuple):
-    """What came back.
-
-    Attributes:
-        status: The status.
-        seconds: How long it took, as the client saw it.
-        text: What it said.
-    """
+    """What came back."""
 
     status: int
     seconds: float
