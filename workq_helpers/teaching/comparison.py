@@ -10,7 +10,7 @@ from workq_helpers.teaching.answer_form import ExperimentQuestion
 from workq_helpers.teaching.prediction import Answer, Prediction, Seen
 from workq_helpers.text import marked
 
-__all__ = ["LATE", "Comparison", "PredictionComparison"]
+__all__ = ["LATE", "Comparison", "Observed", "PredictionComparison"]
 
 #: What is said of an answer that predicts nothing any more.
 LATE = " (given after the experiment)"
