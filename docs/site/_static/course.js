@@ -641,8 +641,8 @@
         setText(count, formatCount(end.count));
         setHidden(element, name !== "done" && end.count === 0);
         chips.draw(end.recent, () => name);
-        const earlier = end.count - end.recent.length;
-        more.draw(earlier > 0 ? `+ ${formatCount(earlier)} earlier` : "");
+        const undrawn = end.count - end.recent.length;
+        more.draw(undrawn > 0 ? `+ ${formatCount(undrawn)} more` : "");
       }
     };
   }
@@ -2198,7 +2198,7 @@
     const more = hint(ui);
     const exchanges = exchangeList(ui);
     const declare = declareForm(ui);
-    const why = reasons(ui, ["purge", "declare"]);
+    const why = reasons(ui, ["declare"]);
     return {
       element: ui.h(
         "section",
