@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -33,6 +34,8 @@ PROGRAMS = ("apt-get", "apt-cache", "dpkg-deb")
 #: How long one of them may take, in seconds: a slow line needs ten minutes for 36 MB.
 _DOWNLOAD_SECONDS = 1800.0
 _POLL_SECONDS = 0.1
+#: How long an unpacking takes to end whose programs were killed; who unpacks for longer is somebody else.
+_CUT_OFF_SECONDS = 2.0
 #: The packages unpack to less than this many times their size.
 _UNPACKED_RATIO = 3.5
 
@@ -84,13 +87,17 @@ def _make(folder: Path, environ: Mapping[str, str], progress: Progress) -> Insta
 
 
 def remove_scratch(cache: Path) -> None:
-    """Delete what an unpacking that was cut off has left; no error if there is nothing.
+    """Delete what an unpacking that was cut off has left, unless somebody unpacks there; no error if there is nothing.
 
     Args:
         cache: The user's cache folder.
     """
     for folder in (cache, _substitute()):
-        _remove_scratch(folder)
+        with (
+            contextlib.suppress(OSError, BrokerStartError, filelock.Timeout),
+            filelock.FileLock(lock_path(folder / "lock"), timeout=_CUT_OFF_SECONDS, mode=0o600),
+        ):
+            _remove_scratch(folder)
 
 
 def _remove_scratch(folder: Path) -> None:
