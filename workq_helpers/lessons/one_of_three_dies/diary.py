@@ -21,6 +21,9 @@ __all__ = ["Diary", "seen_in"]
 #: How often the nodes are looked at while a publisher sends, in seconds.
 _LOOK_SECONDS = 0.1
 
+#: How a node is after a deed.
+_STATES = {"node killed": "down", "node cut off": "cut off", "node started": "up"}
+
 
 class Diary:
     """Writes what is done to the nodes, and how they are whenever that has changed."""
@@ -52,6 +55,8 @@ class Diary:
             yield
             self._newest = next(self._begun)
             self._deed = deed
+            if self._seen:  # before the event, so that the moment at which the time line marks it shows it
+                self.write(_changed(self._seen, names, _STATES[kind], deed))
             for name in names:
                 self._log.record(kind, name)
 
@@ -107,6 +112,17 @@ class Diary:
         self._seen, self._generation = seen, self._log.generation
         if known != (self._seen, self._generation):
             self._log.record("cluster", "lesson", detail=seen)
+
+
+def _changed(seen: ClusterSeen, names: Sequence[str], state: str, deed: str) -> ClusterSeen:
+    """Return how the nodes are once some of them are in another state; what is not up leads nothing."""
+    nodes = (_in(node, state) if node.name in names else node for node in seen.nodes)
+    return replace(seen, nodes=tuple(nodes), deed=deed)
+
+
+def _in(node: NodeSeen, state: str) -> NodeSeen:
+    copies = (replace(copy, role="follower") if copy.role == "leader" else copy for copy in node.copies)
+    return NodeSeen(node.name, state, tuple(copies))
 
 
 def seen_in(picture: ClusterPicture, deed: str = "", confirmed: int | None = None) -> ClusterSeen:
