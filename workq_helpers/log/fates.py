@@ -154,12 +154,7 @@ def pick(
 
 
 def overdue(queue: Queue, seconds: float) -> int:
-    """Return how many messages at the head of a queue are past their time to live: RabbitMQ keeps none of those.
-
-    Args:
-        queue: What the log has of it.
-        seconds: Now, on the log's clock.
-    """
+    """Return how many messages at the head of a queue are past their time to live: RabbitMQ keeps none of those."""
 
     def is_over(message: Message) -> bool:
         return bool(_expired(message, queue.options, seconds))
@@ -247,13 +242,7 @@ def _limit(options: QueueOptions | None) -> str:
 
 
 def missing_queue(name: str, options: QueueOptions | None, present: Iterable[str]) -> str:
-    """Return why messages for a queue are nowhere that the broker does not have.
-
-    Args:
-        name: The queue's.
-        options: How it was declared, or ``None`` if nobody saw that.
-        present: The queues that there are.
-    """
+    """Return why messages for a queue are nowhere that the broker does not have."""
     if options is None:
         return no_queue(name, present)
     if options.exclusive:
