@@ -18,8 +18,8 @@ from workq_helpers import rabbitmq
 from workq_helpers.broker.by_hand import ByHand, not_ours
 from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders
-from workq_helpers.broker.progress import Shown, spoken
-from workq_helpers.broker.server import Progress, silent
+from workq_helpers.broker.progress import Shown, shown
+from workq_helpers.broker.server import silent
 from workq_helpers.broker.share import RESTART_SECONDS, Share, take_share
 from workq_helpers.errors import (
     BrokerError,
@@ -88,14 +88,8 @@ def find_broker(progress: Callable[[str], None] | None = None, environ: Mapping[
         broker._watch()
         return broker
     folders = Folders.from_environ(environ)
-    if progress is not None:
-        return _shared(folders, choice, environ, spoken(progress))
-    with Shown() as shown:
-        return _shared(folders, choice, environ, shown)
-
-
-def _shared(folders: Folders, choice: BrokerChoice, environ: Mapping[str, str], progress: Progress) -> Broker:
-    share = take_share(folders, choice, environ, progress)
+    with shown(progress) as show:
+        share = take_share(folders, choice, environ, show)
     return Broker(share.ready.endpoint, share.ready.version, share)
 
 
@@ -535,7 +529,7 @@ class Broker:
 
         def wait(text: str, condition: Callable[[], bool], seen: str) -> None:
             def look() -> bool:
-                shown(text)
+                show(text)
                 return condition()
 
             if not wait_until(look, timeout, interval_seconds=_LOOK_SECONDS):
@@ -544,7 +538,7 @@ class Broker:
                     "Restart it where it runs, and call wait_for_restart() again."
                 )
 
-        with Shown() as shown:
+        with Shown() as show:
             going = f"Waiting for RabbitMQ at {place} to go down: restart it now"
             wait(going, self._went_away, "it never stopped answering")
             coming = f"RabbitMQ at {place} is down: waiting for it to come back"

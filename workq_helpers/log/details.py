@@ -234,11 +234,7 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class UnderWay:
-    """What was published on a channel that was lost, and nothing had shown yet to have arrived; with "under way".
-
-    Attributes:
-        marks: The log's names of the messages.
-    """
+    """What was published on a channel that was lost, and nothing had shown yet to have arrived; with "under way"."""
 
     marks: tuple[str, ...]
 
@@ -301,29 +297,18 @@ class CloseReason:
 
 @dataclass(frozen=True, slots=True)
 class QueueCopy:
-    """What a node has of a queue.
-
-    Attributes:
-        queue: The queue's name.
-        role: "leader", "follower" or "the only copy".
-    """
+    """What a node has of a queue."""
 
     queue: str
-    role: str
+    role: str  # "leader", "follower" or "the only copy"
 
 
 @dataclass(frozen=True, slots=True)
 class NodeSeen:
-    """A node of a cluster, as it was when it was looked at.
-
-    Attributes:
-        name: Its name.
-        state: "up", "down" or "cut off".
-        copies: What it has of the queues.
-    """
+    """A node of a cluster, as it was when it was looked at."""
 
     name: str
-    state: str
+    state: str  # "up", "down" or "cut off"
     copies: tuple[QueueCopy, ...] = ()
 
 

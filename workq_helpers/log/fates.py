@@ -164,10 +164,6 @@ def overdue(queue: Queue, seconds: float) -> int:
     """Return how many messages at the head of a queue are past their time to live: RabbitMQ keeps none of those.
 
     A classic queue with priorities may: it does not look at the time of what came to its head by overtaking others.
-
-    Args:
-        queue: What the log has of it.
-        seconds: Now, on the log's clock.
     """
 
     def is_over(message: Message) -> bool:
@@ -263,13 +259,7 @@ def _limit(options: QueueOptions | None) -> str:
 
 
 def missing_queue(name: str, options: QueueOptions | None, present: Iterable[str]) -> str:
-    """Return why messages for a queue are nowhere that the broker does not have.
-
-    Args:
-        name: The queue's.
-        options: How it was declared, or ``None`` if nobody saw that.
-        present: The queues that there are.
-    """
+    """Return why messages for a queue are nowhere that the broker does not have."""
     if options is None:
         return no_queue(name, present)
     if options.exclusive:

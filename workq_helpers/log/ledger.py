@@ -247,13 +247,7 @@ class Ledger:
         return len(known.doubted) if known else 0
 
     def mixed_up(self, queue: str, ready: int, seconds: float) -> bool:
-        """Whether messages wait in `queue` that RabbitMQ may have no more though it counts as many.
-
-        Args:
-            queue: Which.
-            ready: How many it counts.
-            seconds: Now, on the log's clock.
-        """
+        """Whether messages wait in `queue` that RabbitMQ may have no more though it counts as many."""
         known = self._queues.get(queue)
         if known is None or not known.ready:
             return False

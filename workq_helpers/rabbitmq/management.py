@@ -59,9 +59,6 @@ class QueueCounts(NamedTuple):
 class Management:
     """The management API of one broker; any thread may use it.
 
-    Args:
-        endpoint: The broker, the login and the API's address.
-
     Raises:
         ManagementUnavailableError: If the endpoint has no address of the API.
     """
