@@ -354,7 +354,7 @@ class Ledger:
         if options is None or not (options.exchange or options.further_keys):
             message = self._enter(self._new(row[4], row[5], row[3]), row, options)
             self._newest = [message]
-            if options is not None and not row[3]:
+            if options is not None and not row[3] and message.place == "waiting":
                 self._end(message, "unknown", _NAMELESS)
             self._hold_up(row[2])
             return
