@@ -72,8 +72,6 @@ class ContainerServer:
 
     Args:
         image: The image, such as ``"rabbitmq:4.3-management"``; pulled if it is not here.
-        username: The administrator to create.
-        password: That user's password.
         runtime: The runtime folder of its supervisor, in which an empty file called like the container lies as long as
             there may be one. Other containers of the same folder are leftovers, and removed.
         settings: More lines for rabbitmq.conf.
@@ -87,8 +85,6 @@ class ContainerServer:
     def __init__(
         self,
         image: str,
-        username: str | None = None,
-        password: str | None = None,
         *,
         runtime: Path | None = None,
         settings: str = "",
@@ -98,8 +94,8 @@ class ContainerServer:
     ) -> None:
         self.image = image
         self.description = f"Docker ({image})"
-        self._username = username or f"workq-{secrets.token_hex(4)}"
-        self._password = password or secrets.token_urlsafe(24)
+        self._username = f"workq-{secrets.token_hex(4)}"
+        self._password = secrets.token_urlsafe(24)
         self._runtime = runtime
         self._owner = "" if runtime is None else owner(runtime)
         self._settings = settings
