@@ -170,11 +170,15 @@ def test_a_diary_has_what_was_done_and_how_the_nodes_were_whenever_that_changed(
     told = [(event.kind, event.actor, event.queue) for event in log]
     assert told == [
         ("cluster", "lesson", ""),
+        ("cluster", "lesson", ""),  # the moment of the kill shows it
         ("node killed", "node-1", ""),
         ("leader elected", "node-2", "orders"),
         ("cluster", "lesson", ""),
     ]
-    seen = log[3].detail
+    without = (QueueCopy("orders", "follower"),)
+    at_once = (NodeSeen(name, "up" if name != "node-1" else "down", without) for name in up)
+    assert log[1].detail == ClusterSeen(tuple(at_once), "killed the leader's node")
+    seen = log[4].detail
     assert isinstance(seen, ClusterSeen)
     assert seen.deed == "killed the leader's node"
     assert seen.nodes[0] == NodeSeen("node-1", "down", (QueueCopy("orders", "follower"),))

@@ -382,14 +382,7 @@ class ContainerServer:
 
 
 class _Container(DockerContainer):
-    """testcontainers' container, with files that are copied in together: each copy takes Docker 50 ms.
-
-    Args:
-        image: The image.
-        files: What is copied in before it starts, by path.
-        cookie: Erlang's, where it is not to have one of its own.
-        **options: As for `DockerContainer`.
-    """
+    """testcontainers' container, with files that are copied in together: each copy takes Docker 50 ms."""
 
     def __init__(self, image: str, files: Mapping[str, str], cookie: str = "", **options: Any) -> None:
         super().__init__(image, **options)

@@ -131,10 +131,6 @@ def open_connection(endpoint: Endpoint, **overrides: Any) -> pika.BlockingConnec
 def probe(endpoint: Endpoint, timeout: float = 5.0) -> Version:
     """Log in once and return the broker's version.
 
-    Args:
-        endpoint: The broker, the login and the virtual host to try.
-        timeout: Seconds to wait for each answer.
-
     Raises:
         BrokerUnreachableError: If nothing answers there.
         UnsupportedBrokerError: If what answers is no RabbitMQ, or one older than `OLDEST_VERSION`.
@@ -148,12 +144,7 @@ def probe(endpoint: Endpoint, timeout: float = 5.0) -> Version:
 
 
 def accepts(endpoint: Endpoint, timeout: float = 2.0) -> bool:
-    """Say whether the broker lets this login in right now; made to be asked many times a second.
-
-    Args:
-        endpoint: The broker, the login and the virtual host to try.
-        timeout: Seconds to wait for each answer.
-    """
+    """Say whether the broker lets this login in right now; made to be asked many times a second."""
     try:
         _greeting(endpoint, timeout)  # costs a broker that is still booting next to nothing
         with quiet_pika():
