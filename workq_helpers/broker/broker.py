@@ -274,9 +274,12 @@ class Broker:
         """Return the queues of `virtual_host` and what is in them at this moment, as the broker says."""
         return self._api().queue_counts(virtual_host)
 
-    def published_to(self, virtual_host: str, queue: str) -> int:
-        """Return how many messages clients published to `queue`, by what they told 5 s ago at most."""
-        return self._api().published_to(virtual_host, queue)
+    def published(self, virtual_host: str) -> dict[str, int]:
+        """Return how many messages clients published to each queue of `virtual_host`, as it tells some seconds late.
+
+        Of a virtual host that others had before nothing is told: the count may be of a queue that they had there.
+        """
+        return self._api().published(virtual_host) if virtual_host in self._virtual_hosts else {}
 
     def queue_declaration(self, virtual_host: str, queue: str) -> Mapping[str, Any]:
         """Return how `queue` was declared, as the broker says; nothing if it is gone."""
