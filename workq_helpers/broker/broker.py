@@ -18,8 +18,8 @@ from workq_helpers import rabbitmq
 from workq_helpers.broker.by_hand import ByHand, not_ours
 from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders
-from workq_helpers.broker.progress import Shown, spoken
-from workq_helpers.broker.server import Progress, silent
+from workq_helpers.broker.progress import Shown, shown
+from workq_helpers.broker.server import silent
 from workq_helpers.broker.share import RESTART_SECONDS, Share, take_share
 from workq_helpers.errors import (
     BrokerError,
@@ -88,14 +88,8 @@ def find_broker(progress: Callable[[str], None] | None = None, environ: Mapping[
         broker._watch()
         return broker
     folders = Folders.from_environ(environ)
-    if progress is not None:
-        return _shared(folders, choice, environ, spoken(progress))
-    with Shown() as shown:
-        return _shared(folders, choice, environ, shown)
-
-
-def _shared(folders: Folders, choice: BrokerChoice, environ: Mapping[str, str], progress: Progress) -> Broker:
-    share = take_share(folders, choice, environ, progress)
+    with shown(progress) as show:
+        share = take_share(folders, choice, environ, show)
     return Broker(share.ready.endpoint, share.ready.version, share)
 
 
@@ -280,9 +274,12 @@ class Broker:
         """Return the queues of `virtual_host` and what is in them at this moment, as the broker says."""
         return self._api().queue_counts(virtual_host)
 
-    def published_to(self, virtual_host: str, queue: str) -> int:
-        """Return how many messages clients published to `queue`, by what they told 5 s ago at most."""
-        return self._api().published_to(virtual_host, queue)
+    def published(self, virtual_host: str) -> dict[str, int]:
+        """Return how many messages clients published to each queue of `virtual_host`, as it tells some seconds late.
+
+        Of a virtual host that others had before nothing is told: the count may be of a queue that they had there.
+        """
+        return self._api().published(virtual_host) if virtual_host in self._virtual_hosts else {}
 
     def queue_declaration(self, virtual_host: str, queue: str) -> Mapping[str, Any]:
         """Return how `queue` was declared, as the broker says; nothing if it is gone."""
@@ -532,7 +529,7 @@ class Broker:
 
         def wait(text: str, condition: Callable[[], bool], seen: str) -> None:
             def look() -> bool:
-                shown(text)
+                show(text)
                 return condition()
 
             if not wait_until(look, timeout, interval_seconds=_LOOK_SECONDS):
@@ -541,7 +538,7 @@ class Broker:
                     "Restart it where it runs, and call wait_for_restart() again."
                 )
 
-        with Shown() as shown:
+        with Shown() as show:
             going = f"Waiting for RabbitMQ at {place} to go down: restart it now"
             wait(going, self._went_away, "it never stopped answering")
             coming = f"RabbitMQ at {place} is down: waiting for it to come back"

@@ -87,11 +87,7 @@ def _make(folder: Path, environ: Mapping[str, str], progress: Progress) -> Insta
 
 
 def remove_scratch(cache: Path) -> None:
-    """Delete what an unpacking that was cut off has left, unless somebody unpacks there; no error if there is nothing.
-
-    Args:
-        cache: The user's cache folder.
-    """
+    """Delete what an unpacking that was cut off has left; what somebody unpacks there at this moment stays."""
     for folder in (cache, _substitute()):
         with (
             contextlib.suppress(OSError, BrokerStartError, filelock.Timeout),
@@ -106,11 +102,7 @@ def _remove_scratch(folder: Path) -> None:
 
 
 def find_unpacked(cache: Path) -> Installation | None:
-    """Return the complete server in the cache, or ``None``; one that others may have changed is none.
-
-    Args:
-        cache: The user's cache folder.
-    """
+    """Return the complete server in the cache, or ``None``; one that others may have changed is none."""
     if not _is_ours(cache):
         return None
     for root in sorted(cache.glob("rabbitmq-*"), reverse=True):

@@ -51,12 +51,7 @@ _log = logging.getLogger("workq.supervisor")
 
 
 class Supervisor:
-    """Owns one server from its start to its end.
-
-    Args:
-        folders: Where socket and data go.
-        environ: The environment variables that say which broker is wanted.
-    """
+    """Owns one server from its start to its end."""
 
     def __init__(self, folders: Folders, environ: dict[str, str]) -> None:
         self._folders = folders

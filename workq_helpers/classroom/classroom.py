@@ -115,11 +115,6 @@ class Classroom:
     def create(self, learners: Iterable[Learner], limits: Limits, each: Each = iter) -> Created:
         """Take learners in; those who are in already keep their address, and get what they miss.
 
-        Args:
-            learners: Who is to be in the class.
-            limits: What each may use.
-            each: Shows the progress.
-
         Raises:
             InvalidArgumentError: The teacher's file is of another broker, or can't be used.
             UnsupportedBrokerError: The broker may not open as many files as that takes.
@@ -171,11 +166,7 @@ class Classroom:
         return rows.get(user)
 
     def remove(self, each: Each = iter) -> list[str]:
-        """Delete every user and virtual host of the class; return the users.
-
-        Args:
-            each: Shows the progress.
-        """
+        """Delete every user and virtual host of the class; return the users."""
         users, hosts = self._users(), self._hosts()
         ours = {host for user in users for host in _own(user, hosts)}
         for user in each(sorted(users)):

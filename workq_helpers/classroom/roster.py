@@ -32,12 +32,7 @@ class Learner(NamedTuple):
 
 
 class Roster(NamedTuple):
-    """Who is in the class.
-
-    Attributes:
-        learners: In the order of the file.
-        complaints: A sentence for each row that could not be used.
-    """
+    """Who is in the class."""
 
     learners: list[Learner]
     complaints: list[str]

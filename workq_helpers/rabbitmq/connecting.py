@@ -42,6 +42,7 @@ from workq_helpers.text import did_you_mean
 
 __all__ = [
     "CERTIFICATE_ADVICE",
+    "PROTOCOL_HEADER",
     "accepts",
     "connection_parameters",
     "open_connection",
@@ -51,6 +52,8 @@ __all__ = [
     "translate",
 ]
 
+#: What a client says first.
+PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 
 #: What to do about a certificate that can't be trusted.
 CERTIFICATE_ADVICE = (
@@ -128,10 +131,6 @@ def open_connection(endpoint: Endpoint, **overrides: Any) -> pika.BlockingConnec
 def probe(endpoint: Endpoint, timeout: float = 5.0) -> Version:
     """Log in once and return the broker's version.
 
-    Args:
-        endpoint: The broker, the login and the virtual host to try.
-        timeout: Seconds to wait for each answer.
-
     Raises:
         BrokerUnreachableError: If nothing answers there.
         UnsupportedBrokerError: If what answers is no RabbitMQ, or one older than `OLDEST_VERSION`.
@@ -145,12 +144,7 @@ def probe(endpoint: Endpoint, timeout: float = 5.0) -> Version:
 
 
 def accepts(endpoint: Endpoint, timeout: float = 2.0) -> bool:
-    """Say whether the broker lets this login in right now; made to be asked many times a second.
-
-    Args:
-        endpoint: The broker, the login and the virtual host to try.
-        timeout: Seconds to wait for each answer.
-    """
+    """Say whether the broker lets this login in right now; made to be asked many times a second."""
     try:
         _greeting(endpoint, timeout)  # costs a broker that is still booting next to nothing
         with quiet_pika():
@@ -190,7 +184,6 @@ _filter_pika_loggers()
 
 # -- the first frame of a broker --------------------------------------------------------------------------
 
-_PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 _FRAME_HEADER_BYTES = 7
 _LARGEST_GREETING_BYTES = 131_072  # RabbitMQ's default frame_max; a greeting has about 500
 
@@ -202,7 +195,7 @@ def _greeting(endpoint: Endpoint, timeout: float) -> Mapping[str, Any]:
             socket.create_connection((endpoint.host, endpoint.port), timeout) as plain,
             _secured(plain, endpoint) as sock,
         ):
-            sock.sendall(_PROTOCOL_HEADER)
+            sock.sendall(PROTOCOL_HEADER)
             frame = _first_frame(sock, endpoint)
     except (OSError, UnicodeError) as error:
         raise translate(error, endpoint=endpoint) from error

@@ -67,11 +67,7 @@ class Address(str):
 
 
 def address_of(endpoint: Endpoint) -> str:
-    """Return an endpoint as an address for `pika.URLParameters`, with its password.
-
-    Args:
-        endpoint: The broker, the login and the virtual host.
-    """
+    """Return an endpoint as an address for `pika.URLParameters`, with its password."""
     user, password = quote(endpoint.username, safe=""), Secret(quote(endpoint.password, safe=""))
     host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
     scheme = "amqps" if endpoint.tls else "amqp"

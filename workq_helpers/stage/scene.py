@@ -145,9 +145,6 @@ class Scene:
     """A fold over the log's rows, and the picture of where it stands.
 
     It never looks at the clock, at a worker or at the broker: equal rows make equal pictures.
-
-    Args:
-        seconds_per_dot: How long a dot of work takes.
     """
 
     def __init__(self, seconds_per_dot: float) -> None:

@@ -26,11 +26,7 @@ _STATES = {"node killed": "down", "node cut off": "cut off", "node started": "up
 
 
 class Diary:
-    """Writes what is done to the nodes, and how they are whenever that has changed.
-
-    Args:
-        log: The lesson's.
-    """
+    """Writes what is done to the nodes, and how they are whenever that has changed."""
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
@@ -69,11 +65,7 @@ class Diary:
                 self._log.record(kind, name)
 
     def look(self, at_nodes: Callable[[], ClusterPicture]) -> ClusterPicture:
-        """Look at the nodes, and write down how they are, unless something newer is known by then.
-
-        Args:
-            at_nodes: Returns how the nodes are; it may take a while, and others look meanwhile.
-        """
+        """Look at the nodes, and write down how they are, unless something newer is known by then."""
         began = next(self._begun)
         picture = at_nodes()
         with self._lock:
@@ -82,12 +74,7 @@ class Diary:
 
     @contextlib.contextmanager
     def watching(self, look: Callable[[], ClusterPicture], confirmed: Callable[[], int]) -> Iterator[None]:
-        """Write down how the nodes are, and how much is confirmed, for as long as a publisher sends.
-
-        Args:
-            look: Returns how the nodes are.
-            confirmed: Returns how many orders are confirmed.
-        """
+        """Write down how the nodes are, and how much is confirmed, for as long as a publisher sends."""
         ended = threading.Event()
         self._counting = True
 
