@@ -147,7 +147,7 @@ def test_leftovers_can_not_be_asked_for_without_docker() -> None:
 
 
 def test_a_server_that_was_not_started() -> None:
-    server = ContainerServer(IMAGE, "anna", "s3cret!pw")
+    server = ContainerServer(IMAGE)
     assert (server.source, server.description) == ("docker", f"Docker ({IMAGE})")
     assert server.name.startswith("workq-rabbitmq-")
     assert not server.is_running()
@@ -156,7 +156,7 @@ def test_a_server_that_was_not_started() -> None:
     for deed in (server.restart, server.crash):
         with pytest.raises(BrokerStartError, match=r"was not started or is removed\. Open the lesson again"):
             deed()
-    assert "s3cret!pw" not in repr(server)
+    assert server._password not in repr(server)
 
 
 def test_logins_are_made_up_and_differ() -> None:

@@ -271,6 +271,16 @@ def test_an_ack_that_may_not_have_arrived_is_unknown_until_the_counts_or_a_deliv
         assert places_of(log) == {"T": "waiting" if told == "counted" else "in hand"}
 
 
+def test_what_comes_back_from_a_queue_that_is_known_to_be_gone_is_returned() -> None:
+    log = EventLog()
+    log.record("counted", "broker", "attic", detail=Counted(present=False))
+    log.record("published", "p", "attic", "m", "T")
+    assert places_of(log) == {"T": "lost"}
+    log.record("returned", "p", "attic", "m", "T", detail="312 NO_ROUTE")
+    log.record("confirmed", "p", "attic", "m", "T")
+    assert places_of(log) == {"T": "returned"}
+
+
 def test_an_ack_that_may_not_have_arrived_stays_unknown_and_counts_tell_that_the_message_is_gone() -> None:
     log = published()
     consume(log, "delivered acked")

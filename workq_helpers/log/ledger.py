@@ -402,7 +402,7 @@ class Ledger:
         if options is None or not (options.exchange or options.further_keys):
             message = self._enter(self._new(row[4], row[5], row[3]), row, options)
             self._newest = [message]
-            if options is not None and not row[3]:
+            if options is not None and not row[3] and message.place == "waiting":
                 self._end(message, "unknown", _NAMELESS)
             self._hold_up(row[2])
             return
@@ -429,7 +429,7 @@ class Ledger:
         queue.published += 1
         queue.fresh[message] = None
         if queue.absent:
-            self._end(message, "lost", f"the queue '{message.queue}' was gone when it was published")
+            self._end(message, "lost", _came_too_late(message))
         return message
 
     def _new(self, mark: str | None, task: str, queue: str) -> Message:
@@ -480,7 +480,7 @@ class Ledger:
         for message in copies:
             if message.place == "waiting":
                 self._end(message, kind, reason)
-            elif message.adrift:
+            elif message.adrift or message.reason == _came_too_late(message):
                 self._leave_its_end(message)
                 self._arrive(message, kind, reason)
 
@@ -1143,6 +1143,10 @@ def _key(row: Row) -> _Key:
 def _is_last_of(message: Message, row: Row) -> bool:
     """Whether an event is about the last delivery of a message."""
     return (message.worker, message.delivery_tag, message.queue) == (row[2], row[6], row[3])
+
+
+def _came_too_late(message: Message) -> str:
+    return f"the queue '{message.queue}' was gone when it was published"
 
 
 def _adrift_reason(exchange: str, queues: list[str] | None) -> str:

@@ -42,6 +42,7 @@ from workq_helpers.text import did_you_mean
 
 __all__ = [
     "CERTIFICATE_ADVICE",
+    "PROTOCOL_HEADER",
     "accepts",
     "connection_parameters",
     "open_connection",
@@ -51,6 +52,8 @@ __all__ = [
     "translate",
 ]
 
+#: What a client says first.
+PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 
 #: What to do about a certificate that can't be trusted.
 CERTIFICATE_ADVICE = (
@@ -181,7 +184,6 @@ _filter_pika_loggers()
 
 # -- the first frame of a broker --------------------------------------------------------------------------
 
-_PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 _FRAME_HEADER_BYTES = 7
 _LARGEST_GREETING_BYTES = 131_072  # RabbitMQ's default frame_max; a greeting has about 500
 
@@ -193,7 +195,7 @@ def _greeting(endpoint: Endpoint, timeout: float) -> Mapping[str, Any]:
             socket.create_connection((endpoint.host, endpoint.port), timeout) as plain,
             _secured(plain, endpoint) as sock,
         ):
-            sock.sendall(_PROTOCOL_HEADER)
+            sock.sendall(PROTOCOL_HEADER)
             frame = _first_frame(sock, endpoint)
     except (OSError, UnicodeError) as error:
         raise translate(error, endpoint=endpoint) from error
