@@ -33,7 +33,6 @@ _KITCHEN, _PARKING, _PARKED = "kitchen", "parking", "parked"
 _POISON, _GOOD = "Dragon.", ("Soup.", "Tea.")
 _CHANCES = 3
 _TOO_OFTEN = 30
-_KITCHEN_SECONDS = 5.0
 
 
 def _three_chances(trial: Trial, arguments: Any) -> str:
