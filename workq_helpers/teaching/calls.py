@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.spec import BasicProperties
 
+from workq_helpers.clients.worker_channel import WorkerChannel
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.text import shown
 
@@ -22,6 +23,7 @@ _HEARD = (
     "basic_publish",
     "basic_qos",
     "basic_reject",
+    "close",
     "consume",
     "queue_declare",
     "queue_purge",
@@ -126,7 +128,7 @@ class Calls(list[Call]):
         """
         known = list(queues)
         yield from self._acknowledged_twice()
-        for name, arguments, _ in self:
+        for name, arguments, channel in self:
             if name == "basic_qos":
                 yield from _odd_limit(arguments)
             elif name == "basic_publish":
@@ -135,6 +137,8 @@ class Calls(list[Call]):
                 yield from _odd_queue(arguments, known)
             elif name in ("basic_consume", "consume"):
                 yield from _odd_consumer(arguments, known)
+            elif name == "close":
+                yield from _ended_worker(channel)
             elif name == "queue_purge":
                 yield f"queue_purge empties {arguments['queue']!r}: what waits there is thrown away. Leave it out."
             else:
@@ -147,6 +151,11 @@ class Calls(list[Call]):
                 "With auto_ack=True a delivery counts as acknowledged when it is sent, and basic_ack comes too late: "
                 "leave auto_ack out."
             )
+
+
+def _ended_worker(channel: object) -> Iterator[str]:
+    if isinstance(channel, WorkerChannel):
+        yield "ch.close() ends a worker: what it holds goes back to the queue, and it gets nothing more."
 
 
 def _odd_consumer(arguments: Mapping[str, Any], queues: list[str]) -> Iterator[str]:

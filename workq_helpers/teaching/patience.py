@@ -16,6 +16,9 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any
 
+import pika
+
+from workq_helpers.clients import pika_private
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.teaching.function import never_ends, written
 from workq_helpers.teaching.step import Step, step_of
@@ -73,7 +76,7 @@ class Effort:
         self._in_a_loop = never_ends(function)
         self._waits = seconds + (_WAIT_SECONDS_IN_A_LOOP if self._in_a_loop else _WAIT_SECONDS)
         self._ending = threading.Lock()
-        self._undisturbed = False
+        self._undisturbed = self._is_ours = False
         self._put_off: type[BaseException] | None = None
         #: Whether the call has come to its end.
         self.over = False
@@ -99,24 +102,35 @@ class Effort:
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(error))
 
     @contextlib.contextmanager
-    def undisturbed(self) -> Iterator[None]:
-        """Put an interrupt off to the end of this block, in the thread that makes the call; its time does not count."""
+    def undisturbed(self, *, ours: bool = True) -> Iterator[None]:
+        """Put an interrupt off to the end of this block, in the thread that makes the call.
+
+        Args:
+            ours: Whether it is the course that is at work there, so that its time does not count.
+        """
         if self._undisturbed:
             yield  # inside another one
             return
         began, spent = time.monotonic(), self._processor_seconds()
         with self._ending:
-            self._undisturbed = True
+            self._undisturbed, self._is_ours = True, ours
         try:
             _checkpoint()
             yield
         finally:
             with self._ending:
-                self._began += time.monotonic() - began
-                self._spent += self._processor_seconds() - spent
-                self._undisturbed, put_off, self._put_off = False, self._put_off, None
+                if ours:
+                    self._began += time.monotonic() - began
+                    self._spent += self._processor_seconds() - spent
+                self._undisturbed, self._is_ours = False, False
+                put_off, self._put_off = self._put_off, None
             if put_off is not None:
                 raise put_off
+
+    @property
+    def is_to_end(self) -> bool:
+        """Whether an interrupt is put off."""
+        return self._put_off is not None
 
     @property
     def seconds(self) -> float:
@@ -126,7 +140,7 @@ class Effort:
     @property
     def trouble(self) -> str:
         """Say that it will not come back, and where it is; empty as long as it may."""
-        if self.over or self._undisturbed:
+        if self.over or self._is_ours:
             return ""
         still, lasts = self._still()
         if lasts is not None and lasts > self._work + _WAIT_SECONDS:
@@ -229,7 +243,8 @@ def call_with_patience(
         efforts.append(effort)
         try:
             try:
-                outcome.append(function(*arguments))
+                with _connections_made_or_not():
+                    outcome.append(function(*arguments))
             finally:
                 effort.end()
         except BaseException as error:  # noqa: BLE001 - it is raised again where it is waited for
@@ -251,6 +266,25 @@ def call_with_patience(
     if raised:
         raise raised[0]
     return outcome[0]
+
+
+@contextlib.contextmanager
+def _connections_made_or_not() -> Iterator[None]:
+    """Keep the interrupt out of the making of a connection: in the middle of it pika would leave sockets open."""
+    make = pika.BlockingConnection.__init__
+
+    def make_undisturbed(connection: pika.BlockingConnection, *arguments: Any, **named: Any) -> None:
+        here: Effort | None = getattr(_here, "effort", None)
+        with contextlib.nullcontext() if here is None else here.undisturbed(ours=False):
+            make(connection, *arguments, **named)
+            if here is not None and here.is_to_end:
+                pika_private.discard(connection)
+
+    pika.BlockingConnection.__init__ = make_undisturbed  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        pika.BlockingConnection.__init__ = make  # type: ignore[method-assign]
 
 
 def _checkpoint() -> None:

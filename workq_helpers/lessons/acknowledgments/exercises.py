@@ -72,7 +72,7 @@ def _mend_the_polite_cook(trial: Trial, callback: Any) -> str:
     trial.send(*_ORDERS)
     trial.settle()
     _only_the_oven_failed(trial)
-    if any(event.kind == "failed" for event in trial.lesson.log):
+    if not any(worker.alive for worker in trial.lesson.workers):
         trial.start(cook, function=callback)
         trial.settle()
         _only_the_oven_failed(trial)

@@ -122,7 +122,7 @@ def _nobody_died_of_it(trial: Trial, bad: Sequence[str]) -> None:
     for event in _died_of_something_else(trial):
         what = "no picture" if event.task in bad else "a good one"
         raise CheckFailedError(
-            f"{event.actor} died at '{event.task}', which is {what}: {event.detail} The task went back to the queue, "
+            f"{event.actor} died at '{event.task}', which is {what}: {event.detail}. The task went back to the queue, "
             f"and whoever gets it next dies of it too."
         )
 
