@@ -446,7 +446,7 @@ def _check_callback(callback: object) -> None:
             f"Define it with plain def: def callback(ch, method, properties, body): ..."
         )
     try:
-        signature = inspect.signature(callback)
+        signature = inspect.signature(callback, follow_wrapped=False)
     except (TypeError, ValueError):
         # Some callables of C code have no signature; calling them will show.
         return

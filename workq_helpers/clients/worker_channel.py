@@ -150,7 +150,7 @@ class WorkerChannel:
     def __getattr__(self, name: str) -> NoReturn:
         raise AttributeError(
             f"A worker's channel has what a callback needs, but no {name!r}. "
-            f"For that open a connection of your own: with lesson.connect() as connection: ..."
+            f"For that open a connection of your own with lesson.connect()."
         )
 
     def __repr__(self) -> str:
@@ -205,7 +205,7 @@ class WorkerConnection:
     def __getattr__(self, name: str) -> NoReturn:
         raise AttributeError(
             f"A worker's connection has what a callback needs, but no {name!r}. "
-            f"For that open a connection of your own: with lesson.connect() as connection: ..."
+            f"For that open a connection of your own with lesson.connect()."
         )
 
     def __repr__(self) -> str:

@@ -26,7 +26,12 @@ _HEARD = (
     "close",
     "consume",
     "queue_declare",
+    "queue_delete",
     "queue_purge",
+    "start_consuming",
+    "stop_consuming",
+    "tx_commit",
+    "tx_select",
 )
 _SIGNATURES = {name: inspect.signature(getattr(BlockingChannel, name)) for name in _HEARD}
 
@@ -128,6 +133,7 @@ class Calls(list[Call]):
         """
         known = list(queues)
         yield from self._acknowledged_twice()
+        yield from self._never_committed()
         for name, arguments, channel in self:
             if name == "basic_qos":
                 yield from _odd_limit(arguments)
@@ -137,12 +143,17 @@ class Calls(list[Call]):
                 yield from _odd_queue(arguments, known)
             elif name in ("basic_consume", "consume"):
                 yield from _odd_consumer(arguments, known)
-            elif name == "close":
-                yield from _ended_worker(channel)
-            elif name == "queue_purge":
-                yield f"queue_purge empties {arguments['queue']!r}: what waits there is thrown away. Leave it out."
-            else:
+            elif name in ("close", "stop_consuming") and isinstance(channel, WorkerChannel):
+                yield f"ch.{name}() ends a worker: what it holds goes back to the queue, and it gets nothing more."
+            elif name in ("queue_delete", "queue_purge"):
+                yield f"{name} empties {arguments['queue']!r}: what waits there is thrown away. Leave it out."
+            elif name in ("basic_ack", "basic_nack", "basic_reject"):
                 yield from _odd_settling(name, arguments)
+
+    def _never_committed(self) -> Iterator[str]:
+        names = [call.name for call in self]
+        if "tx_select" in names and "tx_commit" not in names:
+            yield "After tx_select nothing takes effect before tx_commit, and that was never called."
 
     def _acknowledged_twice(self) -> Iterator[str]:
         automatic = [call.channel for call in self if call.arguments.get("auto_ack")]
@@ -151,11 +162,6 @@ class Calls(list[Call]):
                 "With auto_ack=True a delivery counts as acknowledged when it is sent, and basic_ack comes too late: "
                 "leave auto_ack out."
             )
-
-
-def _ended_worker(channel: object) -> Iterator[str]:
-    if isinstance(channel, WorkerChannel):
-        yield "ch.close() ends a worker: what it holds goes back to the queue, and it gets nothing more."
 
 
 def _odd_consumer(arguments: Mapping[str, Any], queues: list[str]) -> Iterator[str]:

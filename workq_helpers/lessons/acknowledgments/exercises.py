@@ -62,7 +62,7 @@ def _mend_the_polite_cook(trial: Trial, callback: Any) -> str:
     def cook(ch: Any, method: Any, properties: Any, body: bytes) -> object:
         try:
             result: object = callback(ch, method, properties, body, oven.bake)
-        except Exception as error:
+        except BaseException as error:
             if isinstance(error, _MISTAKES) or not isinstance(error.__context__, _ColdOvenError):
                 raise
             raise error.__context__ from None  # an error of the callback's own, which says the same
