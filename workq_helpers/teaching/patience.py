@@ -39,7 +39,6 @@ _IDLE_SECONDS = 2.0
 
 #: The same for what waits again and again, and for what has pika wait for whatever comes.
 _IDLE_SECONDS_IN_PIECES = 4.0
-_PIECES = 3
 
 #: How long nobody may have looked for what it did meanwhile to count as waiting, if it has moved.
 _LOOK_SECONDS = 0.25
@@ -73,10 +72,9 @@ class Effort:
         self._work = seconds
         self._progress = progress
         self._done: object = None
-        #: When it got something done, in seconds from its beginning; since then how long it waited by itself, and how
-        #: often.
+        #: When it got something done, in seconds from its beginning; since then how long it waited by itself, in
+        #: whatever says an end.
         self._done_at = self._idle = 0.0
-        self._pauses = 0
         #: Where it was when somebody looked, since when, and when that was.
         self._step: Step | None = None
         self._step_began = self._looked_at = 0.0
@@ -166,7 +164,7 @@ class Effort:
 
     def got_on(self) -> None:
         """Take note that it has got something done: from now on it may wait again."""
-        self._done_at, self._idle, self._pauses = self.seconds, 0.0, 0
+        self._done_at, self._idle = self.seconds, 0.0
 
     def _look(self) -> Wait | None:
         """Take note of where it is, and return what it waits for there by itself, if it does."""
@@ -177,15 +175,13 @@ class Effort:
             self._step_began = now
         if wait is not None and (wait.is_for_pika or wait.seconds is not None):
             self._idle += passed if stays else min(passed, _LOOK_SECONDS)
-            self._pauses += not stays
         self._step, self._looked_at = None if self.over else step, now  # over by now: nobody looks again
         return wait
 
     def _is_idle(self, wait: Wait) -> bool:
         if wait.seconds is None and not wait.is_for_pika:
             return self._looked_at - self._step_began >= self._work + _IDLE_SECONDS
-        in_pieces = wait.is_for_pika or self._pauses >= _PIECES
-        return in_pieces and self._idle >= self._work + _IDLE_SECONDS_IN_PIECES
+        return self._idle >= self._work + max(_IDLE_SECONDS_IN_PIECES, 2 * (wait.seconds or 0.0))
 
     def _processor_seconds(self) -> float:
         if self._clock is None:

@@ -314,11 +314,12 @@ class Trial:
         """
         seen, since = -1, time.monotonic()
         while True:
-            wait_until(self._nobody_is_at_it, _LOOK_SECONDS)
-            with contextlib.suppress(WaitTimeoutError):
-                self.lesson.wait_until_idle(timeout=_LOOK_SECONDS)
-                if not self._goes_on() and self._nobody_is_at_it():
-                    break
+            # Whoever waits for an idle lesson does not see what a callback does meanwhile.
+            if wait_until(self._nobody_is_at_it, _LOOK_SECONDS):
+                with contextlib.suppress(WaitTimeoutError):
+                    self.lesson.wait_until_idle(timeout=_LOOK_SECONDS)
+                    if not self._goes_on() and self._nobody_is_at_it():
+                        break
             self._nothing_circles()
             if len(self.lesson.log) != seen:
                 seen, since = len(self.lesson.log), time.monotonic()
