@@ -186,7 +186,8 @@ def _odd_message(arguments: Mapping[str, Any], queues: list[str]) -> Iterator[st
     if exchange in queues or (exchange and isinstance(key, str) and not key):
         yield (
             f"basic_publish got exchange={exchange!r} and routing_key={key!r}: the name of the queue is the routing "
-            f"key, and the default exchange has the empty name. They have changed places."
+            f"key, and the default exchange has the empty name."
+            f"{' They have changed places.' if exchange in queues else ''}"
         )
     elif exchange == "":
         yield from _other_queue("basic_publish got the routing key", key, queues)
