@@ -159,6 +159,7 @@ def test_who_says_how_long_or_gets_on_is_waited_for(body: str, monkeypatch: pyte
 )
 def test_who_waits_in_pieces_or_for_whatever_comes_is_told(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "_IDLE_SECONDS_IN_PIECES", 0.6)
+    monkeypatch.setattr(patience, "_IDLE_SECONDS_IN_PIKA", 0.6)
     pikas: dict[str, Any] = {"__name__": "pika.adapters", "wait": threading.Event().wait}
     text = "def process_data_events(time_limit): wait(2)\ndef sleep(seconds): wait(2)"
     exec(compile(text, "pika.py", "exec"), pikas)  # noqa: S102 - our own text

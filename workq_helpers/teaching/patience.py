@@ -38,7 +38,8 @@ _WAIT_SECONDS = 12.0
 _IDLE_SECONDS = 2.0
 
 #: The same for what waits again and again, and for what has pika wait for whatever comes.
-_IDLE_SECONDS_IN_PIECES = 4.0
+_IDLE_SECONDS_IN_PIECES = 3.0
+_IDLE_SECONDS_IN_PIKA = 4.0
 
 #: How long nobody may have looked for what it did meanwhile to count as waiting, if it has moved.
 _LOOK_SECONDS = 0.25
@@ -179,9 +180,11 @@ class Effort:
         return wait
 
     def _is_idle(self, wait: Wait) -> bool:
-        if wait.seconds is None and not wait.is_for_pika:
+        if wait.is_for_pika:
+            return self._idle >= self._work + _IDLE_SECONDS_IN_PIKA
+        if wait.seconds is None:
             return self._looked_at - self._step_began >= self._work + _IDLE_SECONDS
-        return self._idle >= self._work + max(_IDLE_SECONDS_IN_PIECES, 2 * (wait.seconds or 0.0))
+        return self._idle >= self._work + max(_IDLE_SECONDS_IN_PIECES, 2 * wait.seconds)
 
     def _processor_seconds(self) -> float:
         if self._clock is None:
