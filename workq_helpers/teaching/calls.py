@@ -95,8 +95,8 @@ class Calls(list[Call]):
         if _HEARD[0] in vars(channel):
             return
         for name in _HEARD:
-            if not hasattr(type(channel), name):
-                continue  # a worker's channel has not all of them
+            if not hasattr(type(channel), name) or (name == "close" and not isinstance(channel, WorkerChannel)):
+                continue  # a worker's channel has not all of them, and closing any other one is nothing special
             # An instance's own attribute hides the method.
             setattr(channel, name, self._heard(name, channel, getattr(channel, name), tell))
 

@@ -12,7 +12,8 @@ import linecache
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from types import CodeType, FrameType
 from typing import Any
 
@@ -137,11 +138,6 @@ class Effort:
                 raise put_off
 
     @property
-    def is_to_end(self) -> bool:
-        """Whether an interrupt is put off."""
-        return self._put_off is not None
-
-    @property
     def seconds(self) -> float:
         """How long it has taken so far."""
         return time.monotonic() - self._began
@@ -163,9 +159,10 @@ class Effort:
             return f"still runs after {self.seconds:.0f} s{self._where()}, and does not come back"
         return ""
 
-    def got_on(self) -> None:
-        """Take note that it has got something done: from now on it may wait again."""
+    def got_on(self) -> bool:
+        """Take note that it has got something done: from now on it may wait again; return whether it was not ours."""
         self._done_at, self._idle = self.seconds, 0.0
+        return not self._is_ours
 
     def _look(self) -> Wait | None:
         """Take note of where it is, and return what it waits for there by itself, if it does."""
@@ -255,13 +252,14 @@ def call_with_patience(
     raised: list[BaseException] = []
     efforts: list[Effort] = []
     done = threading.Event()
+    made = weakref.WeakSet[pika.BlockingConnection]()
 
     def call() -> None:
         effort = _here.effort = Effort(about or function, progress=progress)
         efforts.append(effort)
         try:
             try:
-                with _connections_made_or_not():
+                with _connections_made_or_not(made):
                     outcome.append(function(*arguments))
             finally:
                 effort.end()
@@ -277,28 +275,40 @@ def call_with_patience(
             if efforts and (trouble := efforts[0].trouble):
                 raise CheckFailedError(f"{name} {trouble}. It has to return before anything else can go on.")
     finally:
-        if not done.is_set() and efforts and not interrupt(efforts[0]):
-            give_up()
-            interrupt(efforts[0])
+        if not done.is_set() and efforts:
+            _end(efforts[0], give_up, made)
     thread.join()
     if raised:
         raise raised[0]
     return outcome[0]
 
 
+def _end(effort: Effort, give_up: Callable[[], object], made: Iterable[pika.BlockingConnection]) -> None:
+    """End a call, and what it leaves open."""
+    if not interrupt(effort):
+        give_up()
+        if not interrupt(effort):
+            return
+    for connection in list(made):
+        if connection.is_open:
+            pika_private.discard(connection)
+
+
 @contextlib.contextmanager
-def _connections_made_or_not() -> Iterator[None]:
-    """Keep the interrupt out of the making of a connection: in the middle of it pika would leave sockets open."""
+def _connections_made_or_not(made: weakref.WeakSet[pika.BlockingConnection]) -> Iterator[None]:
+    """Keep the interrupt out of the making of a connection: in the middle of it pika would leave sockets open.
+
+    Args:
+        made: Gets the connections that the learner's function makes.
+    """
     make = pika.BlockingConnection.__init__
 
     def make_undisturbed(connection: pika.BlockingConnection, *arguments: Any, **named: Any) -> None:
         here: Effort | None = getattr(_here, "effort", None)
         with contextlib.nullcontext() if here is None else here.undisturbed(ours=False):
             make(connection, *arguments, **named)
-            if here is not None:
-                here.got_on()
-                if here.is_to_end:
-                    pika_private.discard(connection)
+            if here is not None and here.got_on():
+                made.add(connection)
 
     theirs: Any = pika.BlockingConnection
     theirs.__init__ = make_undisturbed
