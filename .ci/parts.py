@@ -39,6 +39,7 @@ WORK = Path(os.environ.get("CI_WORK", "/nonexistent"))  # a folder of this run a
 SCREENSHOTS = ROOT / "build" / "screenshots"  # of the browser tests, a folder for each part; they stay
 
 NOTHING_LEFT = "timeout 60 bash -c 'until {0} >/dev/null; do sleep 1; done' || {0}"  # a minute after the last test
+TIDY = "tests/notebooks/test_notebooks_are_tidy.py"  # all of that folder that is about text; the others are cells
 FOLDERS = "tests/notebooks tests/broker tests/security tests/chaos tests/unit"  # the quick ones fill what is left over
 
 #: What a part runs of the tests, as pytest's -m has it; tests/conftest.py and pyproject.toml say what the marks mean.
@@ -150,7 +151,8 @@ def before() -> list[Part]:
         image("4.3"),
         Part("tools of the stage", "make node_modules/.package-lock.json"),  # at once: two parts want them
         Part("make lint", "make lint", needs=ready),
-        Part("text", tests("tests/unit tests/notebooks"), needs=ready, marks="text"),
+        # One process: each reads all tests before it runs its share, which takes as long as half of these.
+        Part("text", tests(f"tests/unit {TIDY}"), needs=ready, marks="text", workers=0),
     ]
 
 

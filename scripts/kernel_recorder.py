@@ -15,7 +15,7 @@ from IPython.core.getipython import get_ipython
 from workq_helpers import Lesson
 from workq_helpers.stage import Stage
 from workq_helpers.stage.calls import call_for
-from workq_helpers.teaching.comparison import Comparison
+from workq_helpers.teaching.comparison import PredictionComparison
 from workq_helpers.teaching.estimate import EstimateComparison
 
 #: What a cell did, or had done, is worth looking at on the stage.
@@ -100,10 +100,10 @@ class _Recorder:
                 "stage": is_stage,
             }
         )
-        if isinstance(result.result, Comparison) and result.result.seen is not None:
-            self._seen[result.result.prediction.name] = result.result.seen._asdict()
+        if isinstance(result.result, PredictionComparison) and result.result.seen is not None:
+            self._seen[result.result.asked.name] = result.result.seen._asdict()
         if isinstance(result.result, EstimateComparison) and result.result.seen is not None:
-            self._counted[result.result.estimate.name] = result.result.seen._asdict()
+            self._counted[result.result.asked.name] = result.result.seen._asdict()
         if is_stage and lesson is not None:
             self._stage_shown = True
             if lesson.name == "start-here":

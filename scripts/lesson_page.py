@@ -18,7 +18,7 @@ from recording import Recording
 from workq_helpers.lessons import CHAPTERS
 from workq_helpers.stage.run_page import packed, run_line
 from workq_helpers.stage.saved_run import SavedRun
-from workq_helpers.teaching.comparison import Comparison
+from workq_helpers.teaching.comparison import PredictionComparison
 from workq_helpers.teaching.drawing import Drawing
 from workq_helpers.teaching.estimate import Counted, Estimate, EstimateComparison, Number
 from workq_helpers.teaching.prediction import Answer, Prediction, Seen
@@ -232,7 +232,7 @@ def _comparison(prediction: Prediction, seen: Seen) -> str:
     """Return what the notebook would show beside each answer, the one without an answer in the open."""
 
     def table(answer: Answer | None) -> str:
-        return Comparison(prediction, answer, seen, "")._repr_mimebundle_()["text/html"]
+        return PredictionComparison(prediction, answer, seen, "")._repr_mimebundle_()["text/html"]
 
     templates = {prediction.letter(at): table(Answer(at)) for at in range(len(prediction.choices))}
     return _compared(prediction.name, table(None), templates)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 import sys
 import threading
 import traceback
@@ -68,23 +70,28 @@ class Leaks:
 
 def _sockets(ignored_ports: set[int | None]) -> set[str]:
     """Return this process's open sockets, but for the pooled connections to these ports and those of the watch."""
-    pooled = _sockets_of_the_watch() | {
-        connection.fd
-        for connection in psutil.Process().net_connections("inet")
-        if connection.raddr and connection.raddr.port in ignored_ports
-    }
     folder = Path("/proc/self/fd")
     if not folder.is_dir():
-        return {str(known.fd) for known in psutil.Process().net_connections("all") if known.fd not in pooled}
-    links = set()
+        known = psutil.Process().net_connections("all")
+        return {str(each.fd) for each in known if not (each.raddr and each.raddr.port in ignored_ports)} - {
+            str(each) for each in _sockets_of_the_watch()
+        }
+    links = {}
     for descriptor in folder.iterdir():
-        try:
+        with contextlib.suppress(OSError):  # the one that lists the folder is gone by now
             target = str(descriptor.readlink())
-        except OSError:
-            continue  # the one that lists the folder is gone by now
-        if target.startswith("socket:") and int(descriptor.name) not in pooled:
-            links.add(target)
-    return links
+            if target.startswith("socket:"):
+                links[int(descriptor.name)] = target
+    ours = _sockets_of_the_watch()
+    return {links[each] for each in links if each not in ours and _peer(each) not in ignored_ports}
+
+
+def _peer(descriptor: int) -> int | None:
+    """Return the port that a socket is connected to; -1 for none."""
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as copy:
+        if copy.family in (socket.AF_INET, socket.AF_INET6):
+            return int(copy.getpeername()[1])
+    return -1
 
 
 def _sockets_of_the_watch() -> set[int]:
@@ -100,7 +107,12 @@ def _sockets_of_the_watch() -> set[int]:
 
 
 def _children() -> set[tuple[int, float]]:
-    found = set()
+    found: set[tuple[int, float]] = set()
+    if hasattr(os, "waitid"):
+        try:
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return found  # psutil would read the state of each process of the machine to say the same
     for child in psutil.Process().children(recursive=True):
         try:
             if child.status() != psutil.STATUS_ZOMBIE:

@@ -18,12 +18,7 @@ _USER_VARIABLES = ("USER", "LOGNAME", "USERNAME", "SUDO_USER", "JUPYTERHUB_USER"
 
 
 def anonymous(text: str, environ: Mapping[str, str] = ENVIRON) -> str:
-    """Return what may be shown to anybody: the home folder as ``~``, no user's name, no password.
-
-    Args:
-        text: What was to be shown.
-        environ: The environment variables.
-    """
+    """Return what may be shown to anybody: the home folder as ``~``, no user's name, no password."""
     for folder in _homes(environ):
         text = re.sub(rf"(?<![\w.~-]){re.escape(folder)}(?=/|\W|$)", "~", text)  # not inside another path
     text = without_login(text)

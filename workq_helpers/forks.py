@@ -27,11 +27,7 @@ _inherited: weakref.WeakSet[Inherited] = weakref.WeakSet()
 
 
 def abandon_in_children(thing: Inherited) -> None:
-    """Have every child that is forked from now on let go of a thing; nothing is to be done when it ends.
-
-    Args:
-        thing: It.
-    """
+    """Have every child that is forked from now on let go of a thing; nothing is to be done when it ends."""
     _inherited.add(thing)
 
 
@@ -48,11 +44,7 @@ def let_go(number: int) -> None:
 
 
 def unless_forked(function: Callable[..., Any]) -> Callable[..., None]:
-    """Return the function as this process alone calls it: in a forked child it does nothing.
-
-    Args:
-        function: What an exit hook calls.
-    """
+    """Return the function as this process alone calls it: in a forked child it does nothing."""
     process = os.getpid()
 
     @functools.wraps(function)

@@ -45,20 +45,12 @@ def find_impostors(names: "Iterable[str] | None" = None, path: "Iterable[str] | 
 
 
 def file_names(file: str) -> str:
-    """Return the name under which a file, or a folder with an ``__init__.py``, is imported.
-
-    Args:
-        file: It.
-    """
+    """Return the name under which a file, or a folder with an ``__init__.py``, is imported."""
     return os.path.basename(file).partition(".")[0]
 
 
 def sentence(file: str) -> str:
-    """Return what is to be said of a file that is in the place of a module.
-
-    Args:
-        file: It.
-    """
+    """Return what is to be said of a file that is in the place of a module."""
     name = file_names(file)
     return (
         f"`import {name}` finds {file} and not the {name} that the course needs, because that folder comes "
@@ -69,9 +61,6 @@ def sentence(file: str) -> str:
 
 def refuse_impostors(names: "Iterable[str] | None" = INSTALLED) -> None:
     """Raise a sentence where a file comes in the place of a module that the course needs.
-
-    Args:
-        names: As for `find_impostors`.
 
     Raises:
         ImpostorError: There is one.

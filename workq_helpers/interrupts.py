@@ -41,11 +41,7 @@ def deferred() -> Iterator[None]:
 
 
 def defer_while_importing(package: str) -> None:
-    """Put interrupts off while a module of a package is imported, and whatever that imports.
-
-    Args:
-        package: Its name.
-    """
+    """Put interrupts off while a module of a package is imported, and whatever that imports."""
     sys.meta_path.insert(0, _Finder(package))
 
 

@@ -82,9 +82,6 @@ def without_login(text: str) -> str:
     """Return a text without the logins of the addresses in it, also where a password has a slash or an @ in it.
 
     An e-mail address has no password, and stays.
-
-    Args:
-        text: An address, or what a program said.
     """
     return re.sub(r"(\w+://|//|^(?!mailto:)(?=[^\s:@]*:))\S*@", r"\1", text)
 

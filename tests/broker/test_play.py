@@ -17,7 +17,7 @@ from workq_helpers import Broker, Lesson
 from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.stage.calls import call_for
 from workq_helpers.teaching.check import CheckResult
-from workq_helpers.teaching.comparison import Comparison
+from workq_helpers.teaching.comparison import PredictionComparison
 
 pytestmark = pytest.mark.once  # the notebooks run each experiment on every version
 
@@ -174,13 +174,13 @@ class Learner:
 
     def is_right(self, cell: Any, said: object) -> bool:
         """Say whether what a cell said is what the lesson expects, but for numbers of tasks and names."""
-        if isinstance(said, Comparison):
+        if isinstance(said, PredictionComparison):
             if cell.id not in self._expected:  # it tells numbers that differ from run to run
                 return said.seen is not None and said.seen.choice is not None
             (told,) = re.findall(r"^So: +[A-H]\. (.*)", self._expected[cell.id][0]["data"]["text/plain"], re.MULTILINE)
             if said.seen is None or said.seen.choice is None:
                 return False
-            return bool(told.startswith(said.prediction.choices[said.seen.choice].text))
+            return bool(told.startswith(said.asked.choices[said.seen.choice].text))
         # Some checks tell numbers that differ from run to run.
         return (
             not isinstance(said, CheckResult)
@@ -249,7 +249,7 @@ def test_play_in_the_middle_is_named_with_the_way_out(learner: Learner, section:
         except CheckFailedError as error:
             said = error
         assert not isinstance(said, CheckFailedError) or said.show_why is not None
-        if isinstance(said, Comparison) and said.seen is None:
+        if isinstance(said, PredictionComparison) and said.seen is None:
             said = CheckFailedError(said.missing)
         told = isinstance(said, CheckFailedError) and "Run the cells again from the one that opens" in str(said)
         assert told or learner.is_right(cell, said), f"{said} after {learner.played}"
@@ -267,7 +267,7 @@ def told(learner: Learner, cell: Any) -> object:
 
 def is_help(said: object) -> bool:
     """Whether something is no verdict, and says what to do."""
-    if isinstance(said, Comparison):
+    if isinstance(said, PredictionComparison):
         return said.seen is None or said.seen.choice is None
     return isinstance(said, Exception)
 
@@ -322,7 +322,7 @@ def test_a_worker_of_the_stage_beside_programs_is_named_with_the_way_out(learner
     for cell in learner.cells_of("A real kill"):
         said = told(learner, cell)
         if cell.source.startswith(("compare(", "check(")):
-            named = said.missing if isinstance(said, Comparison) else str(said)
+            named = said.missing if isinstance(said, PredictionComparison) else str(said)
             assert "worker-1, which was started from the stage, got 'Roast" in named
             assert "Run the cells again from the one that opens the lesson" in named
     learner.run_first_section()

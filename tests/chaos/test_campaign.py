@@ -33,6 +33,7 @@ def test_a_fault_that_never_happened_is_told() -> None:
     assert "worker frozen" not in campaign.missing()
 
 
+@pytest.mark.nightly  # in the gate the part `chaos` runs these two seeds and 23 more
 @pytest.mark.once
 def test_a_campaign_ends_with_a_summary_and_nothing_left(broker: Broker) -> None:
     """Two runs in one process with a broker of its own; in the second the kernel is killed."""

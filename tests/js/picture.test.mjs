@@ -156,8 +156,11 @@ describe("the picture", () => {
 
   test("says of the notebook that it fetched what it holds, and offers nothing to do to it", () => {
     const held = { program: "", queue: "", free: 0, state: "idle" };
-    const card = openView(frames.frame({ workers: [frames.worker("notebook", held)] })).$('[data-worker="notebook"]');
-    assert.equal(card.$(".workq-settings").textContent, "fetched with basic_get");
+    const view = openView(frames.frame({ workers: [frames.worker("notebook", held), frames.worker("w")] }));
+    assert.equal(view.text(".workq-workers-count"), "1 running");
+    const card = view.$('[data-worker="notebook"]');
+    assert.equal(card.$(".workq-settings").textContent, "taken by its own code");
+    assert.ok(card.$(".workq-state").hidden); // a callback may sleep there
     assert.ok(card.$(".workq-worker-actions").hidden);
     assert.equal(card.$$(".workq-slot").length, 0);
   });
@@ -175,6 +178,20 @@ describe("the picture", () => {
     assert.match(own.$(".workq-note").textContent, /1 is not acknowledged: no other worker gets it/);
     assert.equal(card("").$(".workq-worker-actions").hidden, true);
     assert.equal(card(null).$('[data-do="freeze"]').hidden, false);
+  });
+
+  test("says of what it does not draw only what is known", () => {
+    const [sample] = frames.killed().workers.flatMap((worker) => worker.slots);
+    const note = (...phases) => {
+      const slots = phases.map((phase, key) => ({ ...sample, key, phase }));
+      const held = frames.worker("w", { slots, more: 2, prefetch_count: 0, free: null });
+      return openView(frames.frame({ workers: [held] })).text('[data-worker="w"] .workq-note');
+    };
+    assert.equal(
+      note("finished", "working", "dispatched"),
+      "3 wait here: no other worker gets them. 1 finished, not acknowledged.",
+    );
+    assert.equal(note("finished", "finished"), "4 are not acknowledged: no other worker gets them.");
   });
 
   test("says why messages wait", () => {
@@ -209,8 +226,23 @@ describe("the picture", () => {
     assert.match(told, /RabbitMQ counts 0 ready. The log saw 4,997 more come in that are not here: never confirmed\./);
     assert.match(told, /1 message that nobody here has seen/);
     assert.equal(view.$$('.workq-message[data-place="ghost"]').length, 1);
+    const unacknowledged = { broker: 0, log: 1 };
+    view.show(frames.frame({ queues: [frames.queue("hello", { unseen: 1, unacknowledged })] }));
+    assert.equal(
+      view.text(".workq-ghosts .workq-hint"),
+      "RabbitMQ counts 1 as ready again; who took it has not heard of that yet.",
+    );
     view.show(frames.frame({ queues: [frames.queue("hello")] }));
     assert.equal(view.$(".workq-ghosts").hidden, true);
+  });
+
+  test("says of a queue that nobody saw declared that there is none, not that it is gone", () => {
+    const gone = (durability) =>
+      openView(frames.frame({ queues: [frames.queue("attic", { gone: true, durability, type: "" })] })).text(
+        ".workq-queue",
+      );
+    assert.match(gone(""), /no such queue.*RabbitMQ has no such queue\./);
+    assert.match(gone("durable"), /durable · gone.*This queue is gone\./);
   });
 
   test("names lost tasks and hides ends that did not happen", () => {

@@ -68,7 +68,7 @@ def family_of(server: Server) -> list[psutil.Process]:
     return [server._process, *server._process.children(recursive=True)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def node() -> Iterator[tuple[dict[str, str], Broker]]:
     need(node_is_possible(), "there is no RabbitMQ server and no way to unpack one")
     with course() as environ, find_broker(lambda _: None, environ) as broker:

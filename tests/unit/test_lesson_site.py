@@ -16,7 +16,7 @@ from bs4 import BeautifulSoup
 from workq_helpers.lessons import CHAPTERS
 from workq_helpers.stage.saved_run import SavedRun
 from workq_helpers.teaching.chapter import Chapter
-from workq_helpers.teaching.comparison import Comparison
+from workq_helpers.teaching.comparison import PredictionComparison
 from workq_helpers.teaching.estimate import Counted, EstimateComparison, Number
 from workq_helpers.teaching.prediction import Answer, Seen
 
@@ -87,7 +87,7 @@ def test_each_answer_is_compared_by_the_notebooks_texts(lesson_site: Path, lesso
         place = read.find(id="compare-" + re.sub(r"\W+", "-", name))
         assert place is not None, name
         for at, template in enumerate(place.find_all("template")):
-            comparison = Comparison(known[name], Answer(at), Seen(**seen[name]), "")
+            comparison = PredictionComparison(known[name], Answer(at), Seen(**seen[name]), "")
             table = BeautifulSoup(template.decode_contents(), "html.parser")
             rows = [squeezed(cell.get_text()) for cell in table.find_all("td")]
             shown = [squeezed(text).lstrip("✔✗") for text in rows]

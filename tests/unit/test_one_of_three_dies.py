@@ -170,11 +170,15 @@ def test_a_diary_has_what_was_done_and_how_the_nodes_were_whenever_that_changed(
     told = [(event.kind, event.actor, event.queue) for event in log]
     assert told == [
         ("cluster", "lesson", ""),
+        ("cluster", "lesson", ""),  # the moment of the kill shows it
         ("node killed", "node-1", ""),
         ("leader elected", "node-2", "orders"),
         ("cluster", "lesson", ""),
     ]
-    seen = log[3].detail
+    without = (QueueCopy("orders", "follower"),)
+    at_once = (NodeSeen(name, "up" if name != "node-1" else "down", without) for name in up)
+    assert log[1].detail == ClusterSeen(tuple(at_once), "killed the leader's node")
+    seen = log[4].detail
     assert isinstance(seen, ClusterSeen)
     assert seen.deed == "killed the leader's node"
     assert seen.nodes[0] == NodeSeen("node-1", "down", (QueueCopy("orders", "follower"),))
@@ -212,6 +216,9 @@ def test_a_diary_has_what_was_confirmed_while_a_publisher_sent(poll_for: Any) ->
     assert counts == list(range(len(counts)))
     diary.sum_up(1234)  # the last confirms came when nobody looked any more
     assert log[-1].detail == ClusterSeen((NodeSeen("node-1", "up"),), confirmed=1234)
+    with diary.doing("node killed", ["node-1"], "killed node-1"):
+        pass
+    assert log[-2].detail == ClusterSeen((NodeSeen("node-1", "down"),), "killed node-1")  # no order is of this deed
 
 
 def test_the_log_hears_of_live_nodes_until_they_are_closed(poll_for: Any) -> None:

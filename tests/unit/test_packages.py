@@ -7,6 +7,7 @@ from collections import namedtuple
 from pathlib import Path
 from types import SimpleNamespace
 
+import filelock
 import pytest
 from packaging.version import Version
 
@@ -150,6 +151,20 @@ def test_a_half_unpacked_cache_is_never_used(tmp_path: Path) -> None:
     half.mkdir(parents=True)
     shutil.copy(sys.executable, half / "rabbitmq-server")
     assert find_unpacked(tmp_path) is None
+
+
+def test_who_gives_up_leaves_alone_what_another_process_unpacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "_CUT_OFF_SECONDS", 0.0)
+    monkeypatch.setattr(packages, "_substitute", lambda: tmp_path / "substitute")
+    stage = tmp_path / "stage"
+    stage.mkdir()
+    with filelock.FileLock(tmp_path / "lock"):
+        packages.remove_scratch(tmp_path)
+        assert stage.exists()
+    packages.remove_scratch(tmp_path)
+    assert not stage.exists()
 
 
 @pytest.mark.parametrize("folder", ["bin", "erts-15.2.7/bin"])

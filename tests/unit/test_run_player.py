@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.made_up_runs import MadeUpRun
+from tests.properties import examples
 from tests.support import need
 from tests.unit.test_saved_run import DOT, saved
 from tests.unit.test_stage_js import find_node
@@ -31,7 +32,7 @@ def computed(made: MadeUpRun, seconds: float) -> Moment:
     return scene.picture(seconds, answer, made.console, running=False)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(examples(20)))
 def test_the_players_frame_is_pythons(seed: int, tmp_path: Path) -> None:
     node = find_node()
     need(node, "Node, from PATH or from the package playwright, runs the player")

@@ -48,7 +48,7 @@ def saved(made: MadeUpRun, begin_seconds: float = 0.0, end_seconds: float | None
     return SavedRun.of(moments, **{**ABOUT, "marks": [], "tasks": tasks, **more})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(examples(20)))
 def test_a_moment_of_it_is_what_the_stage_computes_then(seed: int) -> None:
     made = MadeUpRun(seed)
     run = SavedRun.parse(saved(made).text)

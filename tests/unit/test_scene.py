@@ -157,6 +157,16 @@ def test_a_worker_that_ended_says_what_it_dropped() -> None:
     assert picture_of(log)["workers"][0]["dropped"] == "gave back b; lost c"
 
 
+def test_a_worker_that_is_stopped_gives_back_what_it_never_acknowledged() -> None:
+    log = lesson_log()
+    publish(log, "a.")
+    consume(log, "delivered started finished", "a.")
+    log.record("stopping", "w", "hello")
+    consume(log, "requeued", "a.")  # its channel closes before it has stopped
+    log.record("stopped", "w", "hello")
+    assert picture_of(log)["workers"][0]["dropped"] == "gave back a"
+
+
 def test_a_finished_task_whose_ack_was_forgotten_stays_in_its_slot() -> None:
     log = lesson_log()
     publish(log, "a.")

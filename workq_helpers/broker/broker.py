@@ -18,8 +18,8 @@ from workq_helpers import rabbitmq
 from workq_helpers.broker.by_hand import ByHand, not_ours
 from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders
-from workq_helpers.broker.progress import Shown, spoken
-from workq_helpers.broker.server import Progress, silent
+from workq_helpers.broker.progress import Shown, shown
+from workq_helpers.broker.server import silent
 from workq_helpers.broker.share import RESTART_SECONDS, Share, take_share
 from workq_helpers.errors import (
     BrokerError,
@@ -88,14 +88,8 @@ def find_broker(progress: Callable[[str], None] | None = None, environ: Mapping[
         broker._watch()
         return broker
     folders = Folders.from_environ(environ)
-    if progress is not None:
-        return _shared(folders, choice, environ, spoken(progress))
-    with Shown() as shown:
-        return _shared(folders, choice, environ, shown)
-
-
-def _shared(folders: Folders, choice: BrokerChoice, environ: Mapping[str, str], progress: Progress) -> Broker:
-    share = take_share(folders, choice, environ, progress)
+    with shown(progress) as show:
+        share = take_share(folders, choice, environ, show)
     return Broker(share.ready.endpoint, share.ready.version, share)
 
 
@@ -158,7 +152,7 @@ class Broker:
     @property
     def where(self) -> str:
         """How it was found and where it runs, for people to read."""
-        return self._share.ready.description if self._share else f"{self.endpoint.host}:{self.endpoint.port}"
+        return self._share.ready.description if self._share else self.endpoint.place
 
     @property
     def features(self) -> Features:
@@ -181,8 +175,7 @@ class Broker:
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"
-        address = f"{self.endpoint.host}:{self.endpoint.port}"
-        return f"<Broker RabbitMQ {self.version} from {self.source} at {address}, {state}>"
+        return f"<Broker RabbitMQ {self.version} from {self.source} at {self.endpoint.place}, {state}>"
 
     # -- virtual hosts and queues
 
@@ -280,9 +273,12 @@ class Broker:
         """Return the queues of `virtual_host` and what is in them at this moment, as the broker says."""
         return self._api().queue_counts(virtual_host)
 
-    def published_to(self, virtual_host: str, queue: str) -> int:
-        """Return how many messages clients published to `queue`, by what they told 5 s ago at most."""
-        return self._api().published_to(virtual_host, queue)
+    def published(self, virtual_host: str) -> dict[str, int]:
+        """Return how many messages clients published to each queue of `virtual_host`, as it tells some seconds late.
+
+        Of a virtual host that others had before nothing is told: the count may be of a queue that they had there.
+        """
+        return self._api().published(virtual_host) if virtual_host in self._virtual_hosts else {}
 
     def queue_declaration(self, virtual_host: str, queue: str) -> Mapping[str, Any]:
         """Return how `queue` was declared, as the broker says; nothing if it is gone."""
@@ -307,7 +303,7 @@ class Broker:
         if name == "/":
             raise VirtualHostRefusedError(
                 f"User {self.endpoint.username!r} may not create virtual hosts on "
-                f"{self.endpoint.host}:{self.endpoint.port}, and WORKQ_BROKER_URL names none of its own; the course "
+                f"{self.endpoint.place}, and WORKQ_BROKER_URL names none of its own; the course "
                 "never uses '/', where others' queues may be. Ask for the tag 'administrator', or put a virtual "
                 "host that may be emptied at the end of the URL, such as amqp://user:password@host:5672/lessons."
             )
@@ -528,11 +524,11 @@ class Broker:
         Raises:
             WaitTimeoutError: It did not go away, or did not come back, in time.
         """
-        place = f"{self.endpoint.host}:{self.endpoint.port}"
+        place = self.endpoint.place
 
         def wait(text: str, condition: Callable[[], bool], seen: str) -> None:
             def look() -> bool:
-                shown(text)
+                show(text)
                 return condition()
 
             if not wait_until(look, timeout, interval_seconds=_LOOK_SECONDS):
@@ -541,7 +537,7 @@ class Broker:
                     "Restart it where it runs, and call wait_for_restart() again."
                 )
 
-        with Shown() as shown:
+        with Shown() as show:
             going = f"Waiting for RabbitMQ at {place} to go down: restart it now"
             wait(going, self._went_away, "it never stopped answering")
             coming = f"RabbitMQ at {place} is down: waiting for it to come back"

@@ -32,10 +32,5 @@ class ByHand(NamedTuple):
 
 
 def not_ours(endpoint: Endpoint, so: str) -> str:
-    """Return the sentence for whatever the course does to its own broker alone.
-
-    Args:
-        endpoint: The broker that somebody else runs.
-        so: What follows.
-    """
-    return f"The RabbitMQ at {endpoint.host}:{endpoint.port} is not the course's own, so {so}."
+    """Return the sentence for whatever the course does to its own broker alone."""
+    return f"The RabbitMQ at {endpoint.place} is not the course's own, so {so}."

@@ -74,13 +74,7 @@ class BrokerChoice:
         return self.forced in (None, source)
 
     def refuse(self, source: str, description: str, image: str | None) -> BrokerStartError | None:
-        """Return why a course broker that runs already is not what was asked for, or ``None`` if it is.
-
-        Args:
-            source: Where the running one comes from.
-            description: The running one in a few words.
-            image: The running one's image, where it has one.
-        """
+        """Return why a course broker that runs already is not what was asked for, or ``None`` if it is."""
         wanted = ""
         if not self.allows(source):
             wanted = f"WORKQ_BROKER={self.forced}"

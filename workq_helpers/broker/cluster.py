@@ -17,8 +17,7 @@ from workq_helpers.broker import memory
 from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.cluster_server import NODES
 from workq_helpers.broker.folders import Folders
-from workq_helpers.broker.progress import Shown, spoken
-from workq_helpers.broker.server import Progress
+from workq_helpers.broker.progress import shown
 from workq_helpers.broker.share import RESTART_SECONDS, Share, ask, take_share
 from workq_helpers.errors import BrokerError, BrokerNotOursError, BrokerStartError, InvalidArgumentError
 from workq_helpers.hidden import ENVIRON
@@ -37,16 +36,10 @@ _TRIAL = "workq-trial"
 
 @dataclass(frozen=True)
 class Node:
-    """One node, as it was when it was asked for.
-
-    Attributes:
-        name: Its name: ``"node-1"``.
-        state: ``"up"``, ``"down"`` or ``"cut off"`` from the others.
-        endpoint: Its address and login.
-    """
+    """One node, as it was when it was asked for."""
 
     name: str
-    state: str
+    state: str  # "up", "down" or "cut off"
     endpoint: Endpoint
 
 
@@ -95,27 +88,17 @@ def start_cluster(progress: Callable[[str], None] | None = None, environ: Mappin
             f"{free / 1e6:.0f} MB of memory are free here, and {NODES} nodes of RabbitMQ need "
             f"{NEEDED_BYTES / 1e6:.0f} MB. Nothing was started. Close what you can spare, and try again."
         )
-    if progress is not None:
-        return _shared(folders, choice, environ, spoken(progress))
-    with Shown() as shown:
-        return _shared(folders, choice, environ, shown)
-
-
-def _shared(folders: Folders, choice: BrokerChoice, environ: Mapping[str, str], progress: Progress) -> Cluster:
-    share = take_share(folders, choice, environ, progress)
-    with contextlib.ExitStack() as unless_open:
-        unless_open.callback(share.close)
-        cluster = Cluster(share)
-        unless_open.pop_all()
+    with shown(progress) as show:
+        share = take_share(folders, choice, environ, show)
+        with contextlib.ExitStack() as unless_open:
+            unless_open.callback(share.close)
+            cluster = Cluster(share)
+            unless_open.pop_all()
     return cluster
 
 
 class Cluster:
-    """Three nodes of one cluster, with a virtual host of this handle's own.
-
-    Args:
-        share: Our share in it.
-    """
+    """Three nodes of one cluster, with a virtual host of this handle's own."""
 
     def __init__(self, share: Share) -> None:
         self._share = share

@@ -171,10 +171,6 @@ class ClusterServer:
     def do(self, deed: str, name: str) -> None:
         """Do something to a node, and return when it is done; a start returns when the node accepts AMQP.
 
-        Args:
-            deed: One of `DEEDS`.
-            name: The node's name.
-
         Raises:
             InvalidArgumentError: There is no such node or no such deed.
             BrokerError: It could not be done.

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders
-from workq_helpers.broker.progress import Shown, spoken
+from workq_helpers.broker.progress import shown
 from workq_helpers.broker.protocol import Ready, Status
 from workq_helpers.broker.share import ask, take_share
 from workq_helpers.broker.share import stop as stop_supervisor
@@ -42,11 +42,9 @@ def start(progress: Callable[[str], None] | None = None, environ: Mapping[str, s
         BrokerError: As `find_broker` has them.
     """
     folders, choice = Folders.from_environ(environ), BrokerChoice.from_environ(environ)
-    with contextlib.ExitStack() as stack:
-        show = spoken(progress) if progress is not None else stack.enter_context(Shown())
-        with contextlib.closing(take_share(folders, choice, environ, show)) as share:
-            share.request("pin")
-            found = Status(**share.request("status"))
+    with shown(progress) as show, contextlib.closing(take_share(folders, choice, environ, show)) as share:
+        share.request("pin")
+        found = Status(**share.request("status"))
     return replace(found, shares=found.shares - 1)  # who starts it does not use it
 
 

@@ -167,9 +167,6 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def has_image(image: str) -> bool:
     """Return whether an image is on this machine, so that nothing need be downloaded.
 
-    Args:
-        image: Its name.
-
     Raises:
         DockerUnavailableError: Docker can't be asked.
     """
@@ -192,11 +189,6 @@ def _is_here(found: docker.DockerClient, image: str) -> bool:
 
 def pull_if_missing(found: docker.DockerClient, image: str, progress: Progress) -> None:
     """Pull an image that is not here.
-
-    Args:
-        found: Whom to ask.
-        image: Its full name.
-        progress: Told how far it is.
 
     Raises:
         ImageUnavailableError: It can't be pulled.

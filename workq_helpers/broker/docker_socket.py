@@ -62,9 +62,6 @@ _adopted: DockerPlace | None = None
 def docker_place(environ: Mapping[str, str]) -> DockerPlace:
     """Return where `docker` would look: DOCKER_HOST, else DOCKER_CONTEXT, else what `docker context use` chose.
 
-    Args:
-        environ: The environment variables.
-
     Raises:
         DockerUnavailableError: The context does not exist, or names no Docker.
     """
@@ -85,9 +82,6 @@ def docker_place(environ: Mapping[str, str]) -> DockerPlace:
 def adopt(environ: MutableMapping[str, str]) -> None:
     """Tell Docker's library in its own words where `docker` would look, for it knows less of contexts.
 
-    Args:
-        environ: The environment variables of this process, which it reads.
-
     Raises:
         DockerUnavailableError: As for `docker_place`.
     """
@@ -100,11 +94,7 @@ def adopt(environ: MutableMapping[str, str]) -> None:
 
 
 def why_unavailable(environ: Mapping[str, str]) -> str:
-    """Return in a sentence why Docker can't be there, or ``""`` if it may be.
-
-    Args:
-        environ: The environment variables.
-    """
+    """Return in a sentence why Docker can't be there, or ``""`` if it may be."""
     try:
         place = docker_place(environ)
     except DockerUnavailableError as error:

@@ -53,9 +53,6 @@ class Finding:
 def diagnose(environ: Mapping[str, str] = ENVIRON) -> list[Finding]:
     """Look at every source of a broker without starting anything, and go to one that runs as a lesson goes.
 
-    Args:
-        environ: As for `find_broker`.
-
     Returns:
         The findings in the order of the sources; the last says which will be used, and why.
     """
@@ -73,9 +70,6 @@ def diagnose(environ: Mapping[str, str] = ENVIRON) -> list[Finding]:
 
 def try_node(environ: Mapping[str, str] = ENVIRON) -> Finding:
     """Start a private node of this user's and end it, and say how long that took.
-
-    Args:
-        environ: As for `find_broker`.
 
     Raises:
         BrokerError: It did not start; the message says why.
@@ -105,7 +99,7 @@ def _url(environ: Mapping[str, str]) -> Finding:
         told = _walked(endpoint)
     except (BrokerError, InvalidArgumentError) as error:
         return Finding("broker", "bad", str(error))
-    found = f"WORKQ_BROKER_URL names it, at {endpoint.host}:{endpoint.port}, and it will be used. {told.found}"
+    found = f"WORKQ_BROKER_URL names it, at {endpoint.place}, and it will be used. {told.found}"
     return Finding("broker", told.verdict, found, told.mend)
 
 

@@ -68,9 +68,6 @@ class Folders:
     def from_environ(cls, environ: Mapping[str, str]) -> Folders:
         """Return the folders that ``WORKQ_RUNTIME_DIR`` and ``WORKQ_CACHE_DIR`` name, or the system's usual ones.
 
-        Args:
-            environ: The environment variables.
-
         Raises:
             InvalidArgumentError: One of the variables holds a relative path.
             BrokerStartError: There is no runtime folder, and no temporary one either.
@@ -253,11 +250,7 @@ def make_private(folder: Path, *, keep_mode: bool = False) -> None:
 
 
 def why_not_writable(folder: Path) -> str:
-    """Return why nothing can be kept in a folder, there or yet to be made; ``""`` if something can.
-
-    Args:
-        folder: Which.
-    """
+    """Return why nothing can be kept in a folder, there or yet to be made; ``""`` if something can."""
     there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
     try:
         with tempfile.TemporaryFile(dir=there) as file:
@@ -271,12 +264,7 @@ def why_not_writable(folder: Path) -> str:
 
 
 def unusable(folder: Path, error: OSError) -> BrokerStartError:
-    """Return what to raise where nothing can be kept in a runtime folder.
-
-    Args:
-        folder: Which, or the file in it.
-        error: What the system said.
-    """
+    """Return what to raise where nothing can be kept in a runtime folder."""
     reason = error.strerror or type(error).__name__
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return BrokerStartError(
@@ -320,11 +308,7 @@ def refuse_foreign(folder: Path) -> os.stat_result | None:
 
 
 def is_private(found: os.stat_result) -> bool:
-    """Return whether something belongs to this user, and nobody else may write to it.
-
-    Args:
-        found: What `os.lstat` said of it.
-    """
+    """Return whether something belongs to this user, and nobody else may write to it."""
     writable = not stat.S_ISLNK(found.st_mode) and found.st_mode & 0o022  # a link's own mode means nothing
     return found.st_uid == os.geteuid() and not writable
 

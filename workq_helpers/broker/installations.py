@@ -59,11 +59,7 @@ class Installation:
 
 
 def find_installations(environ: Mapping[str, str]) -> list[Installation]:
-    """Return the servers installed on this machine, those on ``PATH`` first, each once.
-
-    Args:
-        environ: The environment variables, for ``PATH``.
-    """
+    """Return the servers installed on this machine, those on ``PATH`` first, each once."""
     erlang = _find_erlang(environ)
     if erlang is None:
         return []

@@ -28,9 +28,6 @@ def lock_path(wanted: Path) -> Path:
 
     Without them one would wait for ever. All processes of one user on one machine are told the same place.
 
-    Args:
-        wanted: The file to lock, in a folder that exists.
-
     Raises:
         BrokerStartError: There is no place for a lock.
         OSError: The folder can't be written to.
@@ -48,10 +45,6 @@ def lock_path(wanted: Path) -> Path:
 @contextlib.contextmanager
 def locked(folders: Folders, timeout: float = LOCK_SECONDS) -> Iterator[None]:
     """Hold the lock of the user's runtime folder, which is made if need be.
-
-    Args:
-        folders: Whose lock.
-        timeout: How long to wait for it, in seconds.
 
     Raises:
         BrokerStartError: Somebody else holds it for longer than that, or the folder can't be used.

@@ -68,11 +68,7 @@ class Member:
 
 
 def members(count: int) -> Sequence[Member]:
-    """Return the nodes of a new cluster, with ports that are free now, a login and a cookie of its own.
-
-    Args:
-        count: How many.
-    """
+    """Return the nodes of a new cluster, with ports that are free now, a login and a cookie of its own."""
     epmd, *ports = free_ports(1 + 3 * count)
     names = [f"node-{number}" for number in range(1, count + 1)]
     peers, cookie = tuple(map(_node_name, names)), secrets.token_hex(20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -33,6 +34,8 @@ PROGRAMS = ("apt-get", "apt-cache", "dpkg-deb")
 #: How long one of them may take, in seconds: a slow line needs ten minutes for 36 MB.
 _DOWNLOAD_SECONDS = 1800.0
 _POLL_SECONDS = 0.1
+#: How long an unpacking takes to end whose programs were killed; who unpacks for longer is somebody else.
+_CUT_OFF_SECONDS = 2.0
 #: The packages unpack to less than this many times their size.
 _UNPACKED_RATIO = 3.5
 
@@ -84,13 +87,13 @@ def _make(folder: Path, environ: Mapping[str, str], progress: Progress) -> Insta
 
 
 def remove_scratch(cache: Path) -> None:
-    """Delete what an unpacking that was cut off has left; no error if there is nothing.
-
-    Args:
-        cache: The user's cache folder.
-    """
+    """Delete what an unpacking that was cut off has left; what somebody unpacks there at this moment stays."""
     for folder in (cache, _substitute()):
-        _remove_scratch(folder)
+        with (
+            contextlib.suppress(OSError, BrokerStartError, filelock.Timeout),
+            filelock.FileLock(lock_path(folder / "lock"), timeout=_CUT_OFF_SECONDS, mode=0o600),
+        ):
+            _remove_scratch(folder)
 
 
 def _remove_scratch(folder: Path) -> None:
@@ -99,11 +102,7 @@ def _remove_scratch(folder: Path) -> None:
 
 
 def find_unpacked(cache: Path) -> Installation | None:
-    """Return the complete server in the cache, or ``None``; one that others may have changed is none.
-
-    Args:
-        cache: The user's cache folder.
-    """
+    """Return the complete server in the cache, or ``None``; one that others may have changed is none."""
     if not _is_ours(cache):
         return None
     for root in sorted(cache.glob("rabbitmq-*"), reverse=True):

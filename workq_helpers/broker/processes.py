@@ -31,9 +31,6 @@ def bare(environ: Mapping[str, str]) -> dict[str, str]:
     """Return those of the user's variables that Erlang gets: the few that a program needs to run at all.
 
     RabbitMQ takes `X` where `RABBITMQ_X` is not set, whatever `X` is there for, and Erlang listens to many of its own.
-
-    Args:
-        environ: The environment variables.
     """
     return {name: value for name, value in environ.items() if name in _NEEDED}
 
@@ -73,11 +70,7 @@ def at_home_in(folder: Path) -> list[psutil.Process]:
 
 
 def supervisors(runtime: Path) -> list[psutil.Process]:
-    """Return the supervisor of a runtime folder, whether it answers or hangs, and the process that sweeps after it.
-
-    Args:
-        runtime: The folder.
-    """
+    """Return the supervisor of a runtime folder, whether it answers or hangs, and the process that sweeps after it."""
     return [each for each in psutil.process_iter() if {_SUPERVISOR, str(runtime)} <= set(_command(each))]
 
 
@@ -108,12 +101,7 @@ def why_unseen() -> str:
 
 
 def kill(processes: Iterable[psutil.Process], timeout: float = 10.0) -> None:
-    """Kill processes with all their descendants, and wait until they are gone; no error if they are.
-
-    Args:
-        processes: Which.
-        timeout: How long to wait, in seconds.
-    """
+    """Kill processes with all their descendants, and wait until they are gone; no error if they are."""
     doomed: list[psutil.Process] = []
     for process in processes:
         try:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from workq_helpers.broker.server import Progress
 from workq_helpers.interrupts import deferred
 
-__all__ = ["Shown", "spoken"]
+__all__ = ["Shown", "shown", "spoken"]
 
 _STEPS = 5  # of a download that is told in words
 
 
 def spoken(tell: Callable[[str], None]) -> Progress:
-    """Return a progress that tells everything in words, a download in a few lines.
-
-    Args:
-        tell: Called with each sentence.
-    """
+    """Return a progress that tells everything in words, a download in a few lines."""
     last = ("", -1)
 
     def progress(text: str, done: int = 0, total: int = 0) -> None:
@@ -30,6 +27,16 @@ def spoken(tell: Callable[[str], None]) -> Progress:
         tell(f"{text}: {done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else text)
 
     return progress
+
+
+@contextlib.contextmanager
+def shown(tell: Callable[[str], None] | None) -> Iterator[Progress]:
+    """Have steps told in words, or shown as a bar where nobody wants to be told."""
+    if tell is not None:
+        yield spoken(tell)
+        return
+    with Shown() as bar:
+        yield bar
 
 
 class Shown:

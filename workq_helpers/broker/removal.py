@@ -75,11 +75,7 @@ def _insist(removal: Callable[[], None]) -> None:
 
 
 def owner(runtime: Path) -> str:
-    """Return what tells the containers of one runtime folder from those of others, on any machine.
-
-    Args:
-        runtime: The folder, in which there is one supervisor at a time.
-    """
+    """Return what tells the containers of one runtime folder from those of others, on any machine."""
     return f"{socket.gethostname()}:{runtime}"
 
 

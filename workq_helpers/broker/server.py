@@ -46,11 +46,6 @@ def last_words(logged: str) -> list[str]:
 def printed(arguments: Sequence[str], status: int, output: bytes) -> str:
     """Return what rabbitmqctl printed.
 
-    Args:
-        arguments: Its command line.
-        status: Its exit status.
-        output: What it printed, errors included.
-
     Raises:
         BrokerError: The status is not 0.
     """

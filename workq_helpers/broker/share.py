@@ -45,13 +45,7 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 class Share:
-    """A share in the running course broker: an open connection to its supervisor.
-
-    Args:
-        link: The connection, on which the supervisor has just said that the broker is ready.
-        ready: What it said.
-        folders: Whose broker it is.
-    """
+    """A share in the running course broker: an open connection to its supervisor."""
 
     def __init__(self, link: Link, ready: Ready, folders: Folders) -> None:
         self.ready = ready
@@ -139,12 +133,6 @@ def take_share(
     folders: Folders, choice: BrokerChoice, environ: Mapping[str, str], progress: Progress = silent
 ) -> Share:
     """Attach to the course broker that runs, or start one, and return once it accepts AMQP.
-
-    Args:
-        folders: Whose broker.
-        choice: Which broker is wanted.
-        environ: The environment variables for the supervisor.
-        progress: Told what is being waited for.
 
     Raises:
         BrokerNotFoundError: None runs and none could be started.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from workq_helpers.broker import docker_socket
 from workq_helpers.broker.choice import DEFAULT_IMAGE, BrokerChoice
@@ -87,9 +88,14 @@ def _makers(choice: BrokerChoice, folders: Folders, environ: Mapping[str, str]) 
     def unpacked(progress: Progress) -> Server:
         from workq_helpers.broker import packages  # noqa: PLC0415 - psutil
 
-        return node(packages.unpacked_installation(folders.cache, environ, progress))
+        return node(packages.unpacked_installation(folders.cache, environ, progress), progress)
 
-    def node(installation: Installation) -> Server:
+    def node(installation: Installation, _progress: Progress) -> Server:
+        if not installation.supported:
+            raise UnsupportedBrokerError(
+                f"RabbitMQ {installation.version} in {installation.home} is too old: "
+                f"the course needs {OLDEST_VERSION} or later. Upgrade it or remove it."
+            )
         from workq_helpers.broker.node import NodeServer  # noqa: PLC0415 - psutil
 
         if not folders.cluster:
@@ -104,31 +110,11 @@ def _makers(choice: BrokerChoice, folders: Folders, environ: Mapping[str, str]) 
         yield "Docker", container
     if choice.allows("node"):
         installed = find_installations(environ)
-        for installation in installed:
-            if installation.supported:
-                yield f"The server in {installation.home}", _giver(node(installation))
-                return
-        for installation in installed:
-            too_old = UnsupportedBrokerError(
-                f"RabbitMQ {installation.version} in {installation.home} is too old: "
-                f"the course needs {OLDEST_VERSION} or later. Upgrade it or remove it."
-            )
-            yield f"The server in {installation.home}", _raiser(too_old)
-        yield "RabbitMQ's packages", unpacked
-
-
-def _giver(server: Server) -> Maker:
-    def make(_progress: Progress) -> Server:
-        return server
-
-    return make
-
-
-def _raiser(error: UnsupportedBrokerError) -> Maker:
-    def make(_progress: Progress) -> Server:
-        raise error
-
-    return make
+        first = [each for each in installed if each.supported][:1]
+        for installation in first or installed:
+            yield f"The server in {installation.home}", partial(node, installation)
+        if not first:
+            yield "RabbitMQ's packages", unpacked
 
 
 def _not_found(failures: list[tuple[str, BrokerStartError | UnsupportedBrokerError]]) -> BrokerNotFoundError:

@@ -51,12 +51,7 @@ _log = logging.getLogger("workq.supervisor")
 
 
 class Supervisor:
-    """Owns one server from its start to its end.
-
-    Args:
-        folders: Where socket and data go.
-        environ: The environment variables that say which broker is wanted.
-    """
+    """Owns one server from its start to its end."""
 
     def __init__(self, folders: Folders, environ: dict[str, str]) -> None:
         self._folders = folders
@@ -367,7 +362,7 @@ class Supervisor:
             phase="starting" if ready is None else "up" if up else "down",
             description=self._server.description if self._server else "",
             version=str(ready.version) if ready else "",
-            address=f"{endpoint.host}:{endpoint.port}" if endpoint else "",
+            address=endpoint.place if endpoint else "",
             management_url=(endpoint.management_url or "") if endpoint else "",
             shares=len(self._shares),
             pinned=self._pinned,

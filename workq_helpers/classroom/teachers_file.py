@@ -36,11 +36,7 @@ class Access(NamedTuple):
 
 
 class TeachersFile:
-    """The file.
-
-    Args:
-        path: Where it is, or is to be.
-    """
+    """The file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -20,10 +20,6 @@ def user_name(name: str, taken: Container[str]) -> str:
     """Return a short name in plain letters that nobody has yet: ``"ada-lovelace"``, or ``"ada-lovelace-2"``.
 
     It has no dot in it, so that the virtual hosts for lessons, which have one, never meet those of another learner.
-
-    Args:
-        name: The learner's name, in any script.
-        taken: The names of users and virtual hosts that there are.
     """
     plain = slugify(name, max_length=_LONGEST, word_boundary=True) or "learner"
     numbered = (f"{plain}-{number}" for number in itertools.count(2))
@@ -31,10 +27,6 @@ def user_name(name: str, taken: Container[str]) -> str:
 
 
 def random_user_name(taken: Container[str]) -> str:
-    """Return a name that nobody has yet and that says nothing about who has it: ``"learner-3f09a1c7"``.
-
-    Args:
-        taken: The names of users and virtual hosts that there are.
-    """
+    """Return a name that nobody has yet and that says nothing about who has it: ``"learner-3f09a1c7"``."""
     names = (f"learner-{secrets.token_hex(4)}" for _ in itertools.count())
     return next(name for name in names if name not in taken)

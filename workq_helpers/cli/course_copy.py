@@ -33,12 +33,7 @@ _NOT_LESSONS = {".ipynb_checkpoints", "__pycache__"}
 
 
 class Copied(NamedTuple):
-    """What was done about one file.
-
-    Attributes:
-        path: The file, from the learner's folder.
-        done: What was done, in words.
-    """
+    """What was done about one file."""
 
     path: str
     done: str

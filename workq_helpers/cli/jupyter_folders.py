@@ -21,11 +21,7 @@ _SEARCHED_TOO = {"JUPYTER_DATA_DIR": "JUPYTER_PATH", "JUPYTER_CONFIG_DIR": "JUPY
 
 
 def without_saving(lessons: Path) -> str:
-    """Return a sentence for who can't save in the folder of the lessons, ``""`` for who can.
-
-    Args:
-        lessons: The folder.
-    """
+    """Return a sentence for who can't save in the folder of the lessons, ``""`` for who can."""
     reason = why_not_writable(lessons)
     if not reason:
         return ""
@@ -38,9 +34,6 @@ def without_saving(lessons: Path) -> str:
 
 def unwritable(environ: Mapping[str, str]) -> dict[str, tuple[Path, str]]:
     """Return the folders that JupyterLab and its kernels would write to and can't, and why not.
-
-    Args:
-        environ: The environment variables.
 
     Returns:
         By the variables that name them.

@@ -137,9 +137,6 @@ def _knows_localhost() -> bool:
 def end_with_process(process_id: int) -> None:
     """End this process when another one has ended, however that went: no JupyterLab survives its `make`.
 
-    Args:
-        process_id: The process to follow.
-
     Raises:
         BrokerStartError: No process can be followed here.
     """

@@ -42,13 +42,7 @@ class Client(Protocol):
 
 
 class ConnectionLife:
-    """Opens a connection and a channel, and opens both again as often as its client wants.
-
-    Args:
-        client: Whose connection it is.
-        parameters: Where to connect.
-        observer: Is told of every method that passes.
-    """
+    """Opens a connection and a channel, and opens both again as often as its client wants."""
 
     def __init__(self, client: Client, parameters: pika.ConnectionParameters, observer: Observer) -> None:
         self._client = client

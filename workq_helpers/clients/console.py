@@ -31,9 +31,6 @@ class Console:
     """The last lines of what a worker printed.
 
     Shown, they steer no terminal, whatever was in a message; `text` and `lines` are what was printed.
-
-    Args:
-        clock: Tells when a line was written, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -60,12 +57,7 @@ class Console:
         return [line for _, line in self.written]
 
     def tail(self, count: int, until_seconds: float = math.inf) -> list[str]:
-        """Return the last lines, `count` at most, of those written by a moment.
-
-        Args:
-            count: How many.
-            until_seconds: The moment, on the console's clock.
-        """
+        """Return the last lines, `count` at most, of those written by a moment."""
         with self._lock:
             newest_first = itertools.chain([self._unfinished] if self._unfinished[1] else [], reversed(self._lines))
             written = (line for seconds, line in newest_first if seconds <= until_seconds)

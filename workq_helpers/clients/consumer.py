@@ -116,14 +116,7 @@ class _Question:
 
 
 class Consumer:
-    """One consumer on one channel of one connection, opened again when the broker comes back.
-
-    Args:
-        host: The worker it belongs to.
-        options: What to consume, and how.
-        parameters: Where to connect.
-        book: Where events go.
-    """
+    """One consumer on one channel of one connection, opened again when the broker comes back."""
 
     def __init__(self, host: Host, options: ConsumerOptions, parameters: pika.ConnectionParameters, book: Book) -> None:
         self._host = host
@@ -315,10 +308,6 @@ class Consumer:
     def cut_at_once(self, state: str, error: BaseException | None = None) -> bool:
         """Cut the TCP connection here and now, if nothing waits to be sent on it, and all that was sent has arrived.
 
-        Args:
-            state: "killed" or "crashed".
-            error: The error that ended it.
-
         Returns:
             Whether it is cut. If not, `cut` must do it, when that is so.
         """
@@ -485,10 +474,6 @@ class Consumer:
 
         RabbitMQ drops what a channel has not come to when its connection ends: of a hundred acknowledgments in the
         socket some are lost. What the learner saw acknowledged would come again, so the broker is asked first.
-
-        Args:
-            state: "killed" or "crashed".
-            error: The error that ended it.
         """
         if self.gone or self._is_cut() or self._waits_for_an_answer():
             return

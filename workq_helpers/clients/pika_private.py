@@ -40,9 +40,6 @@ def cut(connection: pika.SelectConnection) -> None:
     like a crash to both sides.
 
     Any thread may call this: the owner of the connection learns of it as of any end of the stream.
-
-    Args:
-        connection: An open connection.
     """
     transport = connection._transport
     sock: socket.socket | None = getattr(transport, "_sock", None)
@@ -118,11 +115,7 @@ _TAKES = {Basic.Deliver: Channel._on_deliver, Basic.GetOk: Channel._on_getok, Ba
 
 
 def port_of(connection: pika.BlockingConnection) -> int:
-    """Return the port that a connection was made to: that of the address that answered, of several.
-
-    Args:
-        connection: An open connection.
-    """
+    """Return the port that a connection was made to: that of the address that answered, of several."""
     return int(connection._impl.params.port)
 
 

@@ -24,11 +24,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(command: list[str]) -> None:
-    """Run a program to its end.
-
-    Args:
-        command: The program and its arguments.
-    """
+    """Run a program to its end."""
     guard = os.getpid()
 
     def tie() -> None:

@@ -58,12 +58,7 @@ class Job(Protocol):
 
 
 class Pump:
-    """Runs a job's connection in the background.
-
-    Args:
-        name: Names the threads.
-        job: What to do.
-    """
+    """Runs a job's connection in the background."""
 
     def __init__(self, name: str, job: Job) -> None:
         self._job = job

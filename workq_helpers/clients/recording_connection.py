@@ -30,11 +30,6 @@ ACTOR = "notebook"
 class RecordingConnection(pika.BlockingConnection):
     """A `pika.BlockingConnection` whose observer sees every method that passes.
 
-    Args:
-        parameters: Where to connect, as for pika.
-        endpoint: Named in error messages.
-        book: Where the observer writes.
-
     Raises:
         BrokerError: The connection can't be opened; the message says why.
     """

@@ -71,10 +71,6 @@ class WorkerChannel:
     """What a callback needs of pika's channel, with pika's own signatures, safe to call from any thread.
 
     What is called is sent at once and in that order, and what pika would raise is raised here.
-
-    Args:
-        consumer: Sends what is asked for.
-        channel_number: The channel's number on its connection.
     """
 
     basic_qos = _request("basic_qos")
@@ -158,12 +154,7 @@ class WorkerChannel:
 
 
 class WorkerConnection:
-    """What a callback needs of pika's connection.
-
-    Args:
-        consumer: Looks after the connection.
-        channel: The channel on it.
-    """
+    """What a callback needs of pika's connection."""
 
     def __init__(self, consumer: Sender, channel: WorkerChannel) -> None:
         self._consumer = consumer

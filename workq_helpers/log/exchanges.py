@@ -84,13 +84,7 @@ class Exchanges:
         return [*(("", options) for options in self._known.values()), *bindings, *further]
 
     def route(self, exchange: str, routing_keys: Iterable[str], headers: Headers = ()) -> list[str] | None:
-        """Return the queues that a message goes to, or ``None`` where that can't be told.
-
-        Args:
-            exchange: Any but the default exchange.
-            routing_keys: The message's.
-            headers: The message's.
-        """
+        """Return the queues that a message goes to, or ``None`` where that can't be told."""
         return self._route(exchange, tuple(routing_keys), headers, frozenset())
 
     def _route(

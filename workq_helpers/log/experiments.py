@@ -21,11 +21,7 @@ class Span(NamedTuple):
 
 
 class Experiments:
-    """Each begins with its question and ends with the comparison; a log that is cleared has had none.
-
-    Args:
-        log: Where they are recorded.
-    """
+    """Each begins with its question and ends with the comparison; a log that is cleared has had none."""
 
     def __init__(self, log: EventLog) -> None:
         self._log = log

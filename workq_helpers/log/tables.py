@@ -54,9 +54,6 @@ _TEXT = pd.Series(["text"]).dtype  # str from pandas 3 on, object before
 def events(log: EventLog) -> pd.DataFrame:
     """Return the whole log, one row an event in order of recording.
 
-    Args:
-        log: The log to read.
-
     Returns:
         The fields of `workq_helpers.log.events.Event` as columns: ``seconds`` (float), ``kind``, ``actor`` and
         ``queue`` (categories), ``mark`` and ``task`` (text), ``delivery_tag`` (Int64), ``redelivered``
@@ -81,10 +78,6 @@ def events(log: EventLog) -> pd.DataFrame:
 def trace(kept: Trace, methods: Collection[str] = ()) -> pd.DataFrame:
     """Return the AMQP methods that passed last, one row a method, in order.
 
-    Args:
-        kept: The trace to read.
-        methods: The names of those to return; all of them if there are none.
-
     Returns:
         ``seconds`` (float), ``client``, ``direction`` ("sent" by the client or "received" by it), ``method``, such as
         "basic.ack", and ``about``, what it was about in AMQP's own words (all text).
@@ -103,9 +96,6 @@ def trace(kept: Trace, methods: Collection[str] = ()) -> pd.DataFrame:
 
 def deliveries(log: EventLog) -> pd.DataFrame:
     """Return one row a delivery, in the order in which the broker's deliveries were recorded.
-
-    Args:
-        log: The log to read.
 
     Returns:
         ``order`` (1 for the first), ``task``, ``worker``, ``delivery_tag``, ``redelivered``,
@@ -134,9 +124,6 @@ def deliveries(log: EventLog) -> pd.DataFrame:
 
 def tasks(log: EventLog) -> pd.DataFrame:
     """Return one row a task, in the order in which the log first mentions them.
-
-    Args:
-        log: The log to read.
 
     Returns:
         ``task``, ``published_seconds`` (missing for a program outside), ``deliveries`` (how many),
@@ -170,9 +157,6 @@ def tasks(log: EventLog) -> pd.DataFrame:
 
 def workers(log: EventLog) -> pd.DataFrame:
     """Return one row a worker, in the order in which they connected.
-
-    Args:
-        log: The log to read.
 
     Returns:
         ``worker``, ``queue``, ``auto_ack`` (bool), ``prefetch_count`` (Int64; 0 is no limit, missing with
@@ -216,9 +200,6 @@ def workers(log: EventLog) -> pd.DataFrame:
 
 def queue_counts(log: EventLog) -> pd.DataFrame:
     """Return how each queue's counts went, as the log sees them: one row a change.
-
-    Args:
-        log: The log to read.
 
     Returns:
         ``seconds``, ``queue``, ``ready`` and ``unacknowledged`` (counts).

@@ -39,11 +39,7 @@ class Passed(NamedTuple):
 
 
 class Trace:
-    """Remembers methods as they pass, and puts them into words when asked.
-
-    Args:
-        log: Whose clock it goes by.
-    """
+    """Remembers methods as they pass, and puts them into words when asked."""
 
     def __init__(self, log: EventLog) -> None:
         self._log = log

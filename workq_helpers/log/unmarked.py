@@ -19,12 +19,7 @@ _NOBODY = object()
 
 
 def fingerprint(body: bytes, size: int) -> bytes:
-    """Return what bodies are compared by: a digest and the size, or the body itself if that is shorter.
-
-    Args:
-        body: The body, or its beginning.
-        size: How long it is in all.
-    """
+    """Return what bodies are compared by: a digest and the size, or the body itself if that is shorter."""
     if size < _DIGEST_BYTES + _SIZE_BYTES:
         return body
     return hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() + size.to_bytes(_SIZE_BYTES)

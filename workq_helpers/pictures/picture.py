@@ -52,11 +52,7 @@ class Picture:
             self.figure.savefig(Path(path), dpi=_DOTS_PER_INCH)
 
     def html(self, width: int | None = None) -> str:
-        """Return it as HTML.
-
-        Args:
-            width: In pixels; as it was drawn by default.
-        """
+        """Return it as HTML."""
         width = width or round(self.figure.get_figwidth() * 96)
         return (
             f'<img alt="{html.escape(self.alternative_text)}" class="{DRAWN}" width="{width}" '

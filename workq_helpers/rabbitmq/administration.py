@@ -19,13 +19,7 @@ _EVERYTHING = {"configure": ".*", "write": ".*", "read": ".*"}
 
 
 class Named(NamedTuple):
-    """A user or a virtual host.
-
-    Attributes:
-        name: Its name.
-        tags: Its tags.
-        description: What it is for, in words; users have none.
-    """
+    """A user or a virtual host."""
 
     name: str
     tags: frozenset[str]
@@ -33,13 +27,7 @@ class Named(NamedTuple):
 
 
 class Use(NamedTuple):
-    """What goes on in a virtual host, as RabbitMQ's statistics have it, which are some seconds old.
-
-    Attributes:
-        connections: How many are open.
-        queues: How many there are.
-        messages: How many are in them.
-    """
+    """What goes on in a virtual host, as RabbitMQ's statistics have it, which are some seconds old."""
 
     connections: int = 0
     queues: int = 0

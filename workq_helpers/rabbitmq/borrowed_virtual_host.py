@@ -34,22 +34,13 @@ _RESOURCE_LOCKED = 405
 
 
 def lesson_hosts(home: str, known: Iterable[str]) -> list[str]:
-    """Return those of the `known` virtual hosts that are for lessons of the learner with that `home`, in order.
-
-    Args:
-        home: The virtual host that the learner's address names.
-        known: Names of virtual hosts.
-    """
+    """Return those of the `known` virtual hosts that are for lessons of the learner with that `home`, in order."""
     numbers = (re.fullmatch(rf"{re.escape(home)}\.([1-9][0-9]*)", name) for name in known)
     return [f"{home}.{number}" for number in sorted(int(found[1]) for found in numbers if found)]
 
 
 class Claim:
     """A hold on the first virtual host that no other lesson holds; one thread at a time uses it.
-
-    Args:
-        endpoint: The broker and the login, on the learner's home.
-        virtual_hosts: Which there are.
 
     Raises:
         VirtualHostRefusedError: All of them are held.

@@ -54,10 +54,6 @@ class Features:
     def ask(cls, version: Version, management: Management | None) -> Features:
         """Ask a broker what it can do.
 
-        Args:
-            version: Its version.
-            management: Its management API, or ``None`` where there is none.
-
         Raises:
             BrokerError: If the API can't be asked.
         """

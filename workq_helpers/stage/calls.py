@@ -147,10 +147,6 @@ class Saving(NamedTuple):
 def call_for(command: Command, lesson: Session) -> Call | Declaration | Saving:
     """Return the call that does what a control asks for.
 
-    Args:
-        command: What the control sent.
-        lesson: Whose stage it is on.
-
     Raises:
         InvalidArgumentError: It asks for something that there is not, or with nonsense for an argument.
     """

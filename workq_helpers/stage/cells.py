@@ -10,11 +10,7 @@ __all__ = ["Cells"]
 
 
 class Cells:
-    """Counts the cells that were begun, from now on.
-
-    Args:
-        changed: Called when one begins or ends.
-    """
+    """Counts the cells that were begun, from now on."""
 
     def __init__(self, changed: Callable[[], None]) -> None:
         self._changed = changed

@@ -110,11 +110,7 @@ def compose(
 
 
 def shown_routes(routes: Routes) -> Topology:
-    """Return what is drawn of the broker's exchanges.
-
-    Args:
-        routes: What the broker says of them.
-    """
+    """Return what is drawn of the broker's exchanges."""
     exchanges, dead_letters = routes
     return {
         "exchanges": [_exchange_card(each) for each in exchanges[:MOST_EXCHANGES]],
@@ -127,15 +123,7 @@ def shown_routes(routes: Routes) -> Topology:
 
 
 def broker_bar(version: str, where: str, state: BrokerState, *, ours: bool, by_hand: str = "") -> BrokerBar:
-    """Return what is told of the broker.
-
-    Args:
-        version: RabbitMQ's.
-        where: Where it comes from.
-        state: What it does.
-        ours: Whether the course started it.
-        by_hand: The command that restarts one that is not ours, where it is known.
-    """
+    """Return what is told of the broker."""
     return {
         "name": f"RabbitMQ {version}",
         "found": where,

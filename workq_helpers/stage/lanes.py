@@ -21,12 +21,7 @@ class Lanes:
         self._threads: dict[str, threading.Thread] = {}
 
     def run(self, lane: str, job: Callable[[], None]) -> None:
-        """Do `job` after those that the lane holds already, and return at once.
-
-        Args:
-            lane: Its name.
-            job: What to do; it must not raise.
-        """
+        """Do `job` after those that the lane holds already, and return at once."""
         with self._lock:
             if lane in self._jobs:
                 self._jobs[lane].append(job)

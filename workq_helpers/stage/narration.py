@@ -174,12 +174,7 @@ class Narration:
         return happening
 
     def lose(self, tasks: Sequence[str], count: int) -> None:
-        """Say in the last sentence on the broker that messages went with it.
-
-        Args:
-            tasks: Some of them.
-            count: How many there were.
-        """
+        """Say in the last sentence on the broker that messages went with it."""
         told = [each for each in self._beat.told.values() if each.kind == "broker"]
         if told:
             told[-1].lost.add(count, tasks)

@@ -43,11 +43,7 @@ class Position(NamedTuple):
 
 
 class Playhead:
-    """Moves over a log; the log itself goes on growing meanwhile.
-
-    Args:
-        log: What is played.
-    """
+    """Moves over a log; the log itself goes on growing meanwhile."""
 
     def __init__(self, log: EventLog) -> None:
         self._log = log

@@ -85,11 +85,7 @@ def moments_of(
 
 
 def lines_by(written: Mapping[str, Sequence[tuple[float, str]]]) -> ConsoleTail:
-    """Return what tells the last lines of a console by a moment, however many moments ask.
-
-    Args:
-        written: For each console its lines, with their seconds.
-    """
+    """Return what tells the last lines of a console by a moment, however many moments ask."""
 
     def tail(name: str, count: int, until_seconds: float) -> list[str]:
         lines = written.get(name, ())
@@ -100,13 +96,7 @@ def lines_by(written: Mapping[str, Sequence[tuple[float, str]]]) -> ConsoleTail:
 
 
 def task_rows(log: EventLog, begin_seconds: float = 0.0, end_seconds: float | None = None) -> list[TaskRow]:
-    """Return what became of each task to which something happened in a stretch.
-
-    Args:
-        log: What happened.
-        begin_seconds: Where it begins, in seconds since the lesson opened.
-        end_seconds: Where it ends; at the log's end by default.
-    """
+    """Return what became of each task to which something happened in a stretch."""
     stretch = log.copy(math.inf if end_seconds is None else end_seconds)
     tasks = logs.tables.tasks(stretch)
     if begin_seconds > 0:
@@ -120,11 +110,7 @@ def task_rows(log: EventLog, begin_seconds: float = 0.0, end_seconds: float | No
 
 
 def without_address(endpoint: Endpoint) -> Callable[[str], str]:
-    """Return what takes out of a text whatever tells who recorded it, and where.
-
-    Args:
-        endpoint: The broker's.
-    """
+    """Return what takes out of a text whatever tells who recorded it, and where."""
     address = re.compile(rf"{re.escape(endpoint.host)}:{endpoint.port}\b|{_named(endpoint.host)}")
     host = re.compile(_named(socket.gethostname()))
     secrets = re.compile("|".join(map(re.escape, _secrets(endpoint.password))) or r"(?!)")

@@ -12,13 +12,7 @@ __all__ = ["Compared", "compare"]
 
 
 class Compared(NamedTuple):
-    """A task in two runs.
-
-    Attributes:
-        task: Its text.
-        first: What became of it in the first run; ``None`` where it was not in it.
-        second: The same of the second.
-    """
+    """A task in two runs."""
 
     task: str
     first: TaskRow | None
@@ -36,12 +30,7 @@ class Compared(NamedTuple):
 
 
 def compare(first: Sequence[TaskRow], second: Sequence[TaskRow]) -> list[Compared]:
-    """Return each task of two runs, in the order of the first; tasks of one text are told apart by their order.
-
-    Args:
-        first: What became of the first run's tasks.
-        second: The same of the second.
-    """
+    """Return each task of two runs, in the order of the first; tasks of one text are told apart by their order."""
     befores, afters = dict(_numbered(first)), dict(_numbered(second))
     return [Compared(key[0], befores.get(key), afters.get(key)) for key in {**befores, **afters}]
 

@@ -29,19 +29,12 @@ _PACKED = re.compile(r'<script type="application/gzip" data-workq-run[^>]*>([A-Z
 
 
 def packed(run: SavedRun) -> str:
-    """Return a run as the player takes it: gzip in base64.
-
-    Args:
-        run: The run.
-    """
+    """Return a run as the player takes it: gzip in base64."""
     return base64.b64encode(gzip.compress(run.text.encode(), 9, mtime=0)).decode("ascii")
 
 
 def unpacked(text: str) -> str:
     """Return the text of the run in a page; of the first one, where there are several.
-
-    Args:
-        text: The page's.
 
     Raises:
         RunFileError: There is none in it.
@@ -74,11 +67,7 @@ def player_element(run: SavedRun, at_seconds: float | None = None) -> str:
 
 
 def run_line(run: SavedRun) -> str:
-    """Return in a sentence what a run is.
-
-    Args:
-        run: The run.
-    """
+    """Return in a sentence what a run is."""
     file = run.file
     return (
         f"A run of the lesson {file['lesson']}, recorded on {file['recorded']} with RabbitMQ {file['rabbitmq']}: "
@@ -112,22 +101,13 @@ def page(*runs: SavedRun, table: str = "") -> str:
 
 
 def _tasks_table(tasks: list[TaskRow]) -> str:
-    """Return what became of each task, as HTML that is folded until it is asked for.
-
-    Args:
-        tasks: The tasks.
-    """
+    """Return what became of each task, as HTML that is folded until it is asked for."""
     table = html_table(TaskRow.__annotations__, ([str(cell) for cell in task.values()] for task in tasks))
     return f"<details><summary>What became of {len(tasks)} tasks</summary>\n{table}</details>\n"
 
 
 def html_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return a table of texts as HTML, which can be scrolled where it is too wide.
-
-    Args:
-        head: What the columns hold.
-        rows: A text for each column.
-    """
+    """Return a table of texts as HTML, which can be scrolled where it is too wide."""
     names = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in head)
     body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return (

@@ -12,14 +12,7 @@ __all__ = ["RunPlayer"]
 
 
 class RunPlayer(anywidget.AnyWidget):
-    """Plays a run in the browser; once it is shown it needs no kernel.
-
-    Args:
-        run: The run.
-
-    Attributes:
-        packed: The run, as the player takes it.
-    """
+    """Plays a run in the browser; once it is shown it needs no kernel."""
 
     _esm = PLAYER_JS
     _css = PLAYER_CSS

@@ -84,26 +84,16 @@ class RunFile(TypedDict):
 
 
 class RunMoment(NamedTuple):
-    """One moment of a run.
-
-    Attributes:
-        seconds: When, since the lesson opened.
-        events: How many events had happened by then.
-        shown: What the stage showed.
-    """
+    """One moment of a run."""
 
     seconds: float
-    events: int
+    events: int  # had happened by then
     shown: Recorded
 
 
 @dataclass(frozen=True)
 class SavedRun:
-    """A run as it is kept in a file.
-
-    Attributes:
-        file: What is written.
-    """
+    """A run as it is kept in a file."""
 
     file: RunFile
 
@@ -150,9 +140,6 @@ class SavedRun:
     @classmethod
     def parse(cls, text: str) -> SavedRun:
         """Return the run that a file holds, once everything in it is what it must be.
-
-        Args:
-            text: The file's.
 
         Raises:
             RunFileError: It holds no run, or not a whole one.
@@ -300,12 +287,7 @@ class _Conforming:
         self._known: dict[tuple[str, bool, int], str] = {}
 
     def why_unlike(self, field: str, reference: Reference) -> str:
-        """Return in a few words how a field differs from its type, ``""`` if it does not.
-
-        Args:
-            field: Its name.
-            reference: Where it stands in the parts.
-        """
+        """Return in a few words how a field differs from its type, ``""`` if it does not."""
         hint = self._HINTS[field]
         kind = typing.get_origin(hint)
         if isinstance(reference, int):

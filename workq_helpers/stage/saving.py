@@ -33,10 +33,6 @@ def save(run: SavedRun, path: str | Path) -> Path:
 def write(file: Path, text: str) -> Path:
     """Write a text, and return the file.
 
-    Args:
-        file: Where.
-        text: What.
-
     Raises:
         RunFileError: It can't be written.
     """
@@ -50,9 +46,6 @@ def write(file: Path, text: str) -> Path:
 
 def load(path: str | Path) -> SavedRun:
     """Return the run in a file of either kind.
-
-    Args:
-        path: The file's.
 
     Raises:
         RunFileError: It can't be read, or holds no run.

@@ -70,6 +70,7 @@ _STATES: Final[Mapping[str, WorkerState]] = {
     "crashed": "crashed",
 }
 _ENDED = ("stopped", "killed", "crashed")
+_ENDING = ("stopping", *_ENDED)  # who is stopped closes its channel first
 
 #: Kinds that only a broker which is there brings about.
 _ANSWERS = frozenset({"connected", "delivered", "confirmed", "returned"})
@@ -144,9 +145,6 @@ class Scene:
     """A fold over the log's rows, and the picture of where it stands.
 
     It never looks at the clock, at a worker or at the broker: equal rows make equal pictures.
-
-    Args:
-        seconds_per_dot: How long a dot of work takes.
     """
 
     def __init__(self, seconds_per_dot: float) -> None:
@@ -178,7 +176,7 @@ class Scene:
         if "broker" in kinds:
             self._tell_with_losses(rows)
         else:
-            self.ledger.update(rows)
+            self.ledger.update_at_once(rows)
             self.narration.update(rows, alike)
         for (kind, actor, *_), count in alike.items():
             self._counted[kind] += count
@@ -236,7 +234,7 @@ class Scene:
             self._queues.setdefault(queue)
         elif kind == "frozen":
             worker.frozen_since = seconds
-        elif kind in ("requeued", "lost") and worker.state in _ENDED:
+        elif kind in ("requeued", "lost") and worker.state in _ENDING:
             (worker.back if kind == "requeued" else worker.lost).append(row[5])
         if worker.frozen_since is not None and (kind == "thawed" or kind in _ENDED):
             worker.hung.append((worker.frozen_since, seconds))
@@ -507,7 +505,7 @@ def _summary(moment: Moment) -> str:
     if cluster := moment["cluster"]:
         nodes = ", ".join(f"{node['name']} is {node['state']}" for node in cluster["nodes"])
         parts.append(f"Nodes: {nodes}.")
-    states = Counter(worker["state"] for worker in moment["workers"])
+    states = Counter(worker["state"] for worker in moment["workers"] if worker["queue"])
     if states:
         workers = ", ".join(f"{count} {state}" for state, count in states.items())
         parts.append(f"Workers: {workers}.")

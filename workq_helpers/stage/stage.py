@@ -77,9 +77,6 @@ class Stage:
 
     `Lesson.stage` makes it. Its views, in one page or in several, all show the same moment. It outlives its
     lesson: when a lesson of the same name is opened, what is on the screen goes on with that one.
-
-    Args:
-        lesson: The lesson to show.
     """
 
     _session: Session | None

@@ -126,11 +126,7 @@ class Calls(list[Call]):
         return Calls(call for call in self if call.channel is channel)
 
     def clues(self, queues: Iterable[str]) -> Iterator[str]:
-        """Yield a sentence for each thing that can't be meant.
-
-        Args:
-            queues: The queues that an answer has to do with.
-        """
+        """Yield a sentence for each thing that can't be meant."""
         known = list(queues)
         yield from self._acknowledged_twice()
         yield from self._never_committed()

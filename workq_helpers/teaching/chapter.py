@@ -5,19 +5,20 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from workq_helpers.errors import CheckFailedError, InvalidArgumentError
 from workq_helpers.session import Session
+from workq_helpers.teaching.answer_form import ExperimentQuestion
 from workq_helpers.teaching.asked import well_asked
 from workq_helpers.teaching.check import CheckResult, HasLog, NotChecked, observed
-from workq_helpers.teaching.comparison import Comparison
-from workq_helpers.teaching.drawing import Drawing, DrawingComparison, DrawingForm, Drawn
-from workq_helpers.teaching.estimate import Estimate, EstimateComparison, EstimateForm, Number
+from workq_helpers.teaching.comparison import PredictionComparison
+from workq_helpers.teaching.drawing import Drawing, DrawingComparison, DrawingForm
+from workq_helpers.teaching.estimate import Estimate, EstimateComparison, EstimateForm
 from workq_helpers.teaching.exercise import Exercise, OpenExercise
 from workq_helpers.teaching.form import Form
 from workq_helpers.teaching.observation import observe
-from workq_helpers.teaching.prediction import Answer, Prediction, position
+from workq_helpers.teaching.prediction import Prediction, position
 from workq_helpers.teaching.progress import CourseProgress, Finish
 from workq_helpers.teaching.question import Question
 from workq_helpers.teaching.quiz import Asked, Quiz, coming_back
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Chapter"]
 
 T = TypeVar("T")
+N = TypeVar("N", Prediction, Estimate, Drawing, Exercise)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +74,8 @@ class Chapter:
     exercises: tuple[Exercise, ...] = ()
     questions: tuple[Question, ...] = ()
     _passed: set[str] = field(default_factory=set, init=False, repr=False)
-    _answers: dict[str, Answer] = field(default_factory=dict, init=False, repr=False)
-    _numbers: dict[str, Number] = field(default_factory=dict, init=False, repr=False)
-    _drawn: dict[str, Drawn] = field(default_factory=dict, init=False, repr=False)
+    #: To all questions; no two of a lesson have one name.
+    _answers: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
     _open: dict[str, OpenExercise] = field(default_factory=dict, init=False, repr=False)
 
     # -- predict, run, compare
@@ -95,11 +96,11 @@ class Chapter:
         form = Form(self._prediction(name), lesson, self._answers)
         _begin(lesson, name)
         if answer is not None:
-            form.choose(position(form.prediction, answer), why)
+            form.choose(position(form.asked, answer), why)
         return form
 
     @well_asked
-    def compare(self, lesson: Session, name: str) -> Comparison:
+    def compare(self, lesson: Session, name: str) -> PredictionComparison:
         """Put the learner's answer beside what RabbitMQ did.
 
         Args:
@@ -113,12 +114,10 @@ class Chapter:
             InvalidArgumentError: There is no such question.
         """
         prediction = self._prediction(name)
-        seen, missing = observe(prediction.observe, lesson)
-        stage = _end(lesson, name, seen is not None)
-        return Comparison(prediction, self._answers.get(name), seen, missing, stage)
+        return PredictionComparison(prediction, self._answers.get(name), *_seen(prediction, lesson))
 
     def _prediction(self, name: str) -> Prediction:
-        return self._named(name, {each.name: each for each in self.predictions}, "prediction")
+        return self._named(name, _by_name(self.predictions), "prediction")
 
     # -- the same with a number
 
@@ -134,7 +133,7 @@ class Chapter:
         Raises:
             InvalidArgumentError: There is no such question, or the answer is no number.
         """
-        form = EstimateForm(self._estimate(name), lesson, self._numbers)
+        form = EstimateForm(self._estimate(name), lesson, self._answers)
         _begin(lesson, name)
         if answer is not None:
             form.take(answer)
@@ -152,12 +151,10 @@ class Chapter:
             InvalidArgumentError: There is no such question.
         """
         estimate = self._estimate(name)
-        seen, missing = observe(estimate.observe, lesson)
-        stage = _end(lesson, name, seen is not None)
-        return EstimateComparison(estimate, self._numbers.get(name), seen, missing, stage)
+        return EstimateComparison(estimate, self._answers.get(name), *_seen(estimate, lesson))
 
     def _estimate(self, name: str) -> Estimate:
-        return self._named(name, {each.name: each for each in self.estimates}, "estimate")
+        return self._named(name, _by_name(self.estimates), "estimate")
 
     # -- the same with a picture
 
@@ -173,9 +170,9 @@ class Chapter:
         Raises:
             InvalidArgumentError: There is no such question, or the answer is no such text.
         """
-        form = DrawingForm(self._drawing(name), lesson, self._drawn)
+        form = DrawingForm(self._drawing(name), lesson, self._answers)
         if answer is not None:
-            form.take(form.drawing.read(answer))
+            form.take(form.asked.read(answer))
         return form
 
     @well_asked
@@ -191,10 +188,10 @@ class Chapter:
         """
         drawing = self._drawing(name)
         seen, missing = observe(drawing.observe, lesson)
-        return DrawingComparison(drawing, self._drawn.get(name), seen, missing)
+        return DrawingComparison(drawing, self._answers.get(name), seen, missing)
 
     def _drawing(self, name: str) -> Drawing:
-        return self._named(name, {each.name: each for each in self.drawings}, "drawing")
+        return self._named(name, _by_name(self.drawings), "drawing")
 
     # -- checks
 
@@ -255,7 +252,7 @@ class Chapter:
         Raises:
             InvalidArgumentError: There is no exercise of that name.
         """
-        known = self._named(name, {each.name: each for each in self.exercises}, "exercise")
+        known = self._named(name, _by_name(self.exercises), "exercise")
         return self._open.setdefault(name, OpenExercise(known))
 
     # -- the end
@@ -317,7 +314,7 @@ class Chapter:
         )
 
     def _was_predicted(self, name: str) -> bool:
-        answer = self._answers.get(name) or self._numbers.get(name) or self._drawn.get(name)
+        answer = self._answers.get(name)
         return answer is not None and not answer.late
 
     def _named(self, name: str, known: Mapping[str, T], kind: str) -> T:
@@ -333,11 +330,14 @@ def _begin(lesson: Session, name: str) -> None:
         experiments.begin(name)
 
 
-def _end(lesson: Session, name: str, seen: bool) -> str:
-    """Note that an experiment is over, if it was seen; return the name of the lesson whose stage can replay it."""
+def _seen(asked: ExperimentQuestion, lesson: Session) -> tuple[Any, str, str]:
+    """Return what happened, what has to be run first, and the name of the lesson whose stage can replay it."""
+    seen, missing = observe(asked.observe, lesson)
     experiments = getattr(lesson, "experiments", None)
-    if experiments is None:
-        return ""
-    if seen:
-        experiments.end(name)
-    return lesson.name
+    if experiments is not None and seen is not None:
+        experiments.end(asked.name)
+    return seen, missing, "" if experiments is None else lesson.name
+
+
+def _by_name(all_of_them: Iterable[N]) -> dict[str, N]:
+    return {each.name: each for each in all_of_them}

@@ -26,12 +26,7 @@ class HasLog(Protocol):
 
 
 class CheckResult(NamedTuple):
-    """A claim that was observed.
-
-    Attributes:
-        name: The check's name.
-        saw: A sentence that says what was seen.
-    """
+    """A claim that was observed."""
 
     name: str
     saw: str
@@ -44,12 +39,7 @@ class CheckResult(NamedTuple):
 
 
 class NotChecked(NamedTuple):
-    """A claim that could not be observed, for want of an outage.
-
-    Attributes:
-        name: The check's name.
-        missing: What is missing.
-    """
+    """A claim that could not be observed, for want of an outage."""
 
     name: str
     missing: str

@@ -1,36 +1,96 @@
-"""`Comparison`: a learner's answer beside what RabbitMQ did."""
+"""`Comparison`: a learner's answer beside what RabbitMQ did; `PredictionComparison` for one of several choices."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote
 
+from workq_helpers.teaching.answer_form import ExperimentQuestion
 from workq_helpers.teaching.prediction import Answer, Prediction, Seen
 from workq_helpers.text import marked
 
-__all__ = ["Comparison", "replay_link"]
+__all__ = ["LATE", "Comparison", "Observed", "PredictionComparison"]
+
+#: What is said of an answer that predicts nothing any more.
+LATE = " (given after the experiment)"
 
 
-class Comparison:
+class Observed(Protocol):
+    """What happened."""
+
+    @property
+    def saw(self) -> str:
+        """What was seen, in a sentence."""
+
+
+Q = TypeVar("Q", bound=ExperimentQuestion)
+A = TypeVar("A")
+S = TypeVar("S", bound=Observed)
+
+
+class Comparison(Generic[Q, A, S]):
     """A learner's answer beside what happened.
 
     Attributes:
-        prediction: The question.
+        asked: The question.
         answer: The learner's answer, or ``None``.
         seen: What happened, or ``None`` while the experiment has not been run.
         missing: What has to be run first; ``""`` if nothing.
         lesson: The lesson's name, whose stage can replay the experiment; ``""`` where none can.
     """
 
-    def __init__(
-        self, prediction: Prediction, answer: Answer | None, seen: Seen | None, missing: str, lesson: str = ""
-    ) -> None:
-        self.prediction = prediction
+    def __init__(self, asked: Q, answer: A | None, seen: S | None, missing: str, lesson: str = "") -> None:
+        self.asked = asked
         self.answer = answer
         self.seen = seen
         self.missing = missing
         self.lesson = lesson
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return what the table says: a heading and a sentence for each row."""
+        answered = "None this time." if self.answer is None else self._answered(self.answer)
+        saw = f"Nothing to compare with yet. {self.missing}" if self.seen is None else self.seen.saw
+        so = [] if self.seen is None else self._so(self.seen)
+        return [("Your answer", answered), ("RabbitMQ", saw), *so]
+
+    def _answered(self, answer: A) -> str:
+        """Say what the learner answered."""
+        raise NotImplementedError
+
+    def _so(self, seen: S) -> list[tuple[str, str]]:
+        """Return the rows that say what follows."""
+        raise NotImplementedError
+
+    def _marked_rows(self) -> list[tuple[str, str]]:
+        """Return the rows, with a mark before the verdict."""
+        return self.rows()
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        rows = "".join(
+            f'<tr><th scope="row" style="text-align: left; vertical-align: top">{html.escape(head)}</th>'
+            f'<td style="text-align: left">{marked(text)}</td></tr>'
+            for head, text in self._marked_rows()
+        )
+        caption = html.escape(self.asked.question)
+        table = f'<table><caption style="text-align: left">{caption}</caption><tbody>{rows}</tbody></table>'
+        return {"text/plain": repr(self), "text/html": table + self._replay_link()}
+
+    def _replay_link(self) -> str:
+        """Return a link that the lesson's stage listens for, wherever in the page it is."""
+        if self.seen is None or not self.lesson:
+            return ""
+        address = f"#workq-replay/{quote(self.lesson, safe='')}/{quote(self.asked.name, safe='')}"
+        return f'<p><a href="{address}">Replay this experiment on the stage</a></p>'
+
+    def __repr__(self) -> str:
+        rows = self._marked_rows()
+        width = max(len(head) for head, _ in rows) + 2
+        return "\n".join(f"{head + ':':<{width}}{text}" for head, text in rows)
+
+
+class PredictionComparison(Comparison[Prediction, Answer, Seen]):
+    """The choice of a learner beside the one that came true."""
 
     @property
     def right(self) -> bool | None:
@@ -39,70 +99,27 @@ class Comparison:
             return None
         return self.answer.choice == self.seen.choice
 
-    def rows(self) -> list[tuple[str, str]]:
-        """Return what the table says: a heading and a sentence for each row."""
-        if self.seen is None:
-            return [("Your answer", self._answered()), ("RabbitMQ", f"Nothing to compare with yet. {self.missing}")]
-        rows = [("Your answer", self._answered()), ("RabbitMQ", self.seen.saw)]
-        if self.seen.choice is None:
-            return [
-                *rows,
-                (
-                    "So",
-                    "None of the answers describes that. Was the experiment changed? "
-                    "Run the cells again from the one that opens the lesson.",
-                ),
-            ]
-        rows.append(("So", f"{self._verdict()}{self._what(self.seen.choice)}"))
-        others = [at for at in self.prediction.order if at != self.seen.choice]
-        if self.answer is not None and not self.right:
-            others.sort(key=lambda at: at != self.answer.choice)  # type: ignore[union-attr]  # the line above
-        rows += [(f"Not {self.prediction.letter(at)}", self.prediction.choices[at].why) for at in others]
-        return rows
+    def _so(self, seen: Seen) -> list[tuple[str, str]]:
+        if seen.choice is None:
+            changed = "Was the experiment changed? Run the cells again from the one that opens the lesson."
+            return [("So", f"None of the answers describes that. {changed}")]
+        verdict = "" if self.right is None else "You predicted it. " if self.right else "It came out differently. "
+        others = [at for at in self.asked.order if at != seen.choice]
+        if self.answer is not None and self.answer.choice in others:
+            others.remove(self.answer.choice)
+            others.insert(0, self.answer.choice)
+        return [
+            ("So", f"{verdict}{self._choice(seen.choice)} {self.asked.choices[seen.choice].why}"),
+            *((f"Not {self.asked.letter(at)}", self.asked.choices[at].why) for at in others),
+        ]
 
     def _marked_rows(self) -> list[tuple[str, str]]:
-        """Return the rows, with a mark before the verdict."""
         mark = "" if self.right is None else "✔ " if self.right else "✗ "
         return [(head, f"{mark}{text}" if head == "So" else text) for head, text in self.rows()]
 
-    def _answered(self) -> str:
-        if self.answer is None:
-            return "None this time."
-        reason = f" Your reason: {self.answer.why}" if self.answer.why else ""
-        late = " (given after the experiment)" if self.answer.late else ""
-        return f"{self._choice(self.answer.choice)}{late}{reason}"
-
-    def _verdict(self) -> str:
-        return "" if self.right is None else "You predicted it. " if self.right else "It came out differently. "
-
-    def _what(self, position: int) -> str:
-        return f"{self._choice(position)} {self.prediction.choices[position].why}"
+    def _answered(self, answer: Answer) -> str:
+        reason = f" Your reason: {answer.why}" if answer.why else ""
+        return f"{self._choice(answer.choice)}{LATE if answer.late else ''}{reason}"
 
     def _choice(self, position: int) -> str:
-        return f"{self.prediction.letter(position)}. {self.prediction.choices[position].text}"
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        rows = "".join(
-            f'<tr><th scope="row" style="text-align: left; vertical-align: top">{html.escape(head)}</th>'
-            f'<td style="text-align: left">{marked(text)}</td></tr>'
-            for head, text in self._marked_rows()
-        )
-        caption = html.escape(self.prediction.question)
-        table = f'<table><caption style="text-align: left">{caption}</caption><tbody>{rows}</tbody></table>'
-        return {"text/plain": repr(self), "text/html": table + self._replay_link()}
-
-    def _replay_link(self) -> str:
-        return "" if self.seen is None else replay_link(self.lesson, self.prediction.name)
-
-    def __repr__(self) -> str:
-        rows: Sequence[tuple[str, str]] = self._marked_rows()
-        width = max(len(head) for head, _ in rows) + 2
-        return "\n".join(f"{head + ':':<{width}}{text}" for head, text in rows)
-
-
-def replay_link(lesson: str, experiment: str) -> str:
-    """Return a link that a lesson's stage listens for, wherever in the page it is; ``""`` without a lesson."""
-    if not lesson:
-        return ""
-    address = f"#workq-replay/{quote(lesson, safe='')}/{quote(experiment, safe='')}"
-    return f'<p><a href="{address}">Replay this experiment on the stage</a></p>'
+        return f"{self.asked.letter(position)}. {self.asked.choices[position].text}"

@@ -13,12 +13,7 @@ __all__ = ["Course"]
 
 
 class Course(Sequence["Chapter"]):
-    """The chapters of a package, a folder a lesson.
-
-    Args:
-        package: The package's name.
-        folders: The names of its lessons; each exports its ``CHAPTER``.
-    """
+    """The chapters of a package, a folder a lesson."""
 
     def __init__(self, package: str, *folders: str) -> None:
         self._package = package

@@ -12,7 +12,8 @@ import ipywidgets
 from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.pictures.palette import BLUE, INK
 from workq_helpers.teaching import widgets
-from workq_helpers.teaching.observation import note_of, was_run
+from workq_helpers.teaching.answer_form import AnswerForm
+from workq_helpers.teaching.observation import note_of
 from workq_helpers.text import marked, shown
 
 if TYPE_CHECKING:
@@ -75,41 +76,18 @@ class Drawing:
         return {task: self.workers[int(digit) - 1] for task, digit in zip(self.tasks, answer, strict=True)}
 
 
-class DrawingForm:
-    """A drawing to be made in a notebook: a row for each task, a column for each worker, and what that looks like.
+class DrawingForm(AnswerForm[Drawing, Drawn]):
+    """A drawing to be made in a notebook: a row for each task, a column for each worker, and what that looks like."""
 
-    Args:
-        drawing: The question.
-        lesson: The lesson in which the experiment will be run.
-        answers: Where drawings are kept, by the question's name: they outlive a lesson that is opened again.
-    """
-
-    def __init__(self, drawing: Drawing, lesson: Session, answers: dict[str, Drawn]) -> None:
-        self.drawing = drawing
-        self._lesson = lesson
-        self._answers = answers
-
-    @property
-    def answer(self) -> Drawn | None:
-        """The learner's drawing so far."""
-        return self._answers.get(self.drawing.name)
+    _deed = "Draw"
 
     def take(self, workers: Mapping[str, str]) -> None:
-        """Take a drawing down.
-
-        Args:
-            workers: Who does each task, by its text.
-        """
-        known = self.answer
-        late = (
-            known.late
-            if known is not None and known.workers == workers
-            else was_run(self.drawing.observe, self._lesson)
-        )
-        self._answers[self.drawing.name] = Drawn(dict(workers), late)
+        """Take a drawing down."""
+        late = self._is_late(unchanged=self.answer is not None and self.answer.workers == workers)
+        self._answers[self.asked.name] = Drawn(dict(workers), late)
 
     def _noted(self) -> str:
-        left = len(self.drawing.tasks) - len(self.answer.workers if self.answer else ())
+        left = len(self.asked.tasks) - len(self.answer.workers if self.answer else ())
         if self.answer is None or left:
             return f"Give each task to a worker before you run the experiment; {left} to go."
         return note_of("", late=self.answer.late)
@@ -118,16 +96,16 @@ class DrawingForm:
         """Return the form as an ipywidget: radio buttons for each task, the picture, and what has been noted."""
         given = self.answer.workers if self.answer else {}
         rows = [
-            ipywidgets.RadioButtons(options=self.drawing.workers, value=given.get(task), description=task)
-            for task in self.drawing.tasks
+            ipywidgets.RadioButtons(options=self.asked.workers, value=given.get(task), description=task)
+            for task in self.asked.tasks
         ]
-        picture = ipywidgets.HTML(_lanes(self.drawing, given))
+        picture = ipywidgets.HTML(_lanes(self.asked, given))
         noted = ipywidgets.Label(self._noted())
 
         def take(_change: object) -> None:
-            drawn = zip(self.drawing.tasks, (row.value for row in rows), strict=True)
+            drawn = zip(self.asked.tasks, (row.value for row in rows), strict=True)
             self.take({task: worker for task, worker in drawn if worker is not None})
-            picture.value = _lanes(self.drawing, self.answer.workers if self.answer else {})
+            picture.value = _lanes(self.asked, self.answer.workers if self.answer else {})
             noted.value = self._noted()
 
         for row in rows:
@@ -137,26 +115,20 @@ class DrawingForm:
         made.add_class("workq-drawing")
         return made
 
-    def _ipython_display_(self) -> None:
-        widgets.show(repr(self), self._as_html(), self.widget())
-
-    def _as_html(self) -> str:
-        return (
-            f"<p><strong>Draw:</strong> {html.escape(self.drawing.question)}</p>"
-            f"{widgets.without_buttons(f'<p>{html.escape(self._without_buttons())}</p>')}"
-        )
-
     def _without_buttons(self) -> str:
-        example = "1" * len(self.drawing.tasks)
-        tasks = ", ".join(self.drawing.tasks)
+        return f"<p>{html.escape(self._digits())}</p>"
+
+    def _digits(self) -> str:
+        example = "1" * len(self.asked.tasks)
+        tasks = ", ".join(self.asked.tasks)
         return (
             f"Without buttons, write a digit for each task into the cell, the number of its worker, and run it: "
-            f'draw(lesson, "{self.drawing.name}", answer="{example}") gives all of them to {self.drawing.workers[0]}. '
+            f'draw(lesson, "{self.asked.name}", answer="{example}") gives all of them to {self.asked.workers[0]}. '
             f"The tasks are: {tasks}"
         )
 
     def __repr__(self) -> str:
-        return f"Draw: {self.drawing.question}\n  {self._without_buttons()}"
+        return f"Draw: {self.asked.question}\n  {self._digits()}"
 
 
 class DrawingComparison:

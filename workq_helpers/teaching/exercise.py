@@ -82,13 +82,7 @@ class Verdict(NamedTuple):
 
 
 class Hint(NamedTuple):
-    """One hint.
-
-    Attributes:
-        number: Which, from 1.
-        of: How many there are.
-        text: The hint.
-    """
+    """One hint."""
 
     number: int
     of: int

@@ -23,13 +23,7 @@ _OPEN = ("waiting", "in hand")
 
 
 class Guests(NamedTuple):
-    """What came from the stage beside an experiment.
-
-    Attributes:
-        workers: Names of workers.
-        publishers: Names of publishers.
-        messages: Marks of messages.
-    """
+    """What came from the stage beside an experiment."""
 
     workers: frozenset[str]
     publishers: frozenset[str]

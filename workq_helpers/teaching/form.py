@@ -3,63 +3,35 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets
 
 from workq_helpers.teaching import widgets
-from workq_helpers.teaching.observation import note_of, was_run
+from workq_helpers.teaching.answer_form import AnswerForm
+from workq_helpers.teaching.observation import note_of
 from workq_helpers.teaching.prediction import Answer, Prediction
-
-if TYPE_CHECKING:
-    from workq_helpers.session import Session
 
 __all__ = ["Form"]
 
 
-class Form:
-    """A question with its answers, as radio buttons in a notebook.
-
-    Args:
-        prediction: The question.
-        lesson: The lesson in which the experiment will be run.
-        answers: Where answers are kept, by the prediction's name: they outlive a lesson that is opened again.
-    """
-
-    def __init__(self, prediction: Prediction, lesson: Session, answers: dict[str, Answer]) -> None:
-        self.prediction = prediction
-        self._lesson = lesson
-        self._answers = answers
-
-    @property
-    def answer(self) -> Answer | None:
-        """The learner's answer so far."""
-        return self._answers.get(self.prediction.name)
+class Form(AnswerForm[Prediction, Answer]):
+    """A question with its answers, as radio buttons in a notebook."""
 
     def choose(self, position: int, why: str = "") -> None:
-        """Take an answer down.
-
-        Args:
-            position: The position of the choice, from 0.
-            why: The reason for it.
-        """
-        known = self.answer
-        late = (
-            known.late
-            if known is not None and known.choice == position
-            else was_run(self.prediction.observe, self._lesson)
-        )
-        self._answers[self.prediction.name] = Answer(position, str(why or "").strip(), late)
+        """Take an answer down."""
+        late = self._is_late(unchanged=self.answer is not None and self.answer.choice == position)
+        self._answers[self.asked.name] = Answer(position, str(why or "").strip(), late)
 
     def _noted(self) -> str:
         if self.answer is None:
             return "Choose one before you run the experiment."
-        return note_of(self.prediction.letter(self.answer.choice), late=self.answer.late)
+        return note_of(self.asked.letter(self.answer.choice), late=self.answer.late)
 
     def widget(self) -> Any:
         """Return the form as an ipywidget: radio buttons, a field for the reason, and what has been noted."""
         wide = ipywidgets.Layout(width="auto", max_width="60em")
-        answers = list(zip(self.prediction.labels(), self.prediction.order, strict=True))
+        answers = list(zip(self.asked.labels(), self.asked.order, strict=True))
         given = self.answer
         buttons = ipywidgets.RadioButtons(
             options=answers, value=None if given is None else given.choice, layout=ipywidgets.Layout(width="auto")
@@ -81,20 +53,13 @@ class Form:
         reason.observe(take, names="value")
         return widgets.form([buttons, reason, noted])
 
-    def _ipython_display_(self) -> None:
-        # The question stands outside the widget: a notebook that is opened again has no widgets, but this.
-        widgets.show(repr(self), self._as_html(), self.widget())
-
-    def _as_html(self) -> str:
-        name = html.escape(self.prediction.name)
-        items = "<br>".join(map(html.escape, self.prediction.labels()))
-        how = (
-            f"<p>Without buttons, write your answer into the cell and run it: "
-            f'<code>predict(lesson, "{name}", answer="a")</code></p>'
+    def _without_buttons(self) -> str:
+        items = "<br>".join(map(html.escape, self.asked.labels()))
+        return (
+            f"<p>{items}</p><p>Without buttons, write your answer into the cell and run it: "
+            f'<code>predict(lesson, "{html.escape(self.asked.name)}", answer="a")</code></p>'
         )
-        question = f"<p><strong>Predict:</strong> {html.escape(self.prediction.question)}</p>"
-        return f"{question}{widgets.without_buttons(f'<p>{items}</p>{how}')}"
 
     def __repr__(self) -> str:
-        choices = [f"  {label}" for label in self.prediction.labels()]
-        return "\n".join([f"Predict: {self.prediction.question}", *choices])
+        choices = [f"  {label}" for label in self.asked.labels()]
+        return "\n".join([f"Predict: {self.asked.question}", *choices])

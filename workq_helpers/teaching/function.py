@@ -92,11 +92,7 @@ def _plain(answer: object) -> object:
 
 
 def clues_in(answer: object) -> Iterator[str]:
-    """Yield a sentence for each thing in a function's text that can't be meant.
-
-    Args:
-        answer: The function; one whose text can't be had has no clues.
-    """
+    """Yield a sentence for each thing in a function's text that can't be meant."""
     tree = _tree(answer)
     if tree is None:
         return
@@ -150,10 +146,6 @@ def written(answer: object) -> Any:
 
 def definitions_beside(answer: object, name: str) -> str:
     """Return what a function needs of the cell that it stands in, itself included, as the text of a program.
-
-    Args:
-        answer: The function.
-        name: What it is called there.
 
     Raises:
         CheckFailedError: Its text can't be had.

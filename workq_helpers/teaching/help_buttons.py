@@ -22,10 +22,6 @@ class HelpButtons:
     """Two buttons and what they showed.
 
     They do what the lesson's text says how to type, so where there are no widgets nothing is missing.
-
-    Args:
-        hint: Returns the next hint.
-        solution: Returns the solution.
     """
 
     def __init__(self, hint: Callable[[], _Shown], solution: Callable[[], _Shown]) -> None:

@@ -89,9 +89,6 @@ class Done(NamedTuple):
 def data_folder(environ: Mapping[str, str] = ENVIRON) -> Path:
     """Return the folder that ``WORKQ_DATA_DIR`` names, or the user's data folder.
 
-    Args:
-        environ: The environment variables.
-
     Raises:
         InvalidArgumentError: The variable holds a relative path.
     """
@@ -141,13 +138,7 @@ class CourseProgress:
         return self._change(lambda done: done._replace(exercises=done.exercises | {name}))
 
     def mark_answer(self, lesson: str, question: str, answer: str) -> bool:
-        """Note an answer in a quiz; return whether that could be kept.
-
-        Args:
-            lesson: The title of the lesson in whose quiz it was asked.
-            question: The question's name.
-            answer: The text of the choice.
-        """
+        """Note an answer in a quiz; return whether that could be kept."""
         return self._change(lambda done: done._replace(answered=_with_answer(done, lesson, question, answer)))
 
     def shuffle_key(self) -> str:

@@ -23,12 +23,7 @@ COMING_BACK = 3
 
 
 class Asked(NamedTuple):
-    """A question, and the lesson that it is about.
-
-    Attributes:
-        question: The question.
-        lesson: The title of the lesson.
-    """
+    """A question, and the lesson that it is about."""
 
     question: Question
     lesson: str
@@ -57,13 +52,7 @@ def coming_back(earlier: Sequence[Asked], answered: Sequence[Answered], lesson: 
 
 
 class Quiz:
-    """A quiz that a learner works on.
-
-    Args:
-        lesson: The title of the lesson whose quiz it is.
-        asked: The questions.
-        progress: Where answers are kept.
-    """
+    """A quiz that a learner works on."""
 
     def __init__(self, lesson: str, asked: Sequence[Asked], progress: CourseProgress) -> None:
         self.asked = tuple(asked)
@@ -75,11 +64,7 @@ class Quiz:
         self._given = [here.get(each.question.name) for each in self.asked]
 
     def choices(self, number: int) -> tuple[Choice, ...]:
-        """Return the choices of a question in the learner's order.
-
-        Args:
-            number: The position of the question, from 0.
-        """
+        """Return the choices of a question in the learner's order."""
         return self._choices[number]
 
     def given(self, number: int) -> int | None:
@@ -89,12 +74,7 @@ class Quiz:
         return texts.index(given) if given in texts else None
 
     def answer(self, number: int, choice: int) -> None:
-        """Take an answer down.
-
-        Args:
-            number: The position of the question, from 0.
-            choice: The position of the choice, from 0.
-        """
+        """Take an answer down."""
         text = self._choices[number][choice].text
         self._given[number] = text
         self._progress.mark_answer(self._lesson, self.asked[number].question.name, text)

@@ -20,9 +20,6 @@ class QuizForm:
     """A quiz with its choices, as radio buttons in a notebook.
 
     An answer counts when the button below it is pressed: the arrow keys go through radio buttons one by one.
-
-    Args:
-        quiz: The quiz.
     """
 
     def __init__(self, quiz: Quiz) -> None:

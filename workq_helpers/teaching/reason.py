@@ -16,12 +16,7 @@ _WIDTH = 520
 
 
 class Reason(NamedTuple):
-    """What the workers did, as a small timeline.
-
-    Attributes:
-        log: Where it is recorded.
-        since_seconds: From when on it matters, in seconds of the log.
-    """
+    """What the workers did, as a small timeline."""
 
     log: EventLog
     since_seconds: float = 0.0

@@ -19,12 +19,7 @@ _ONLY_EXERCISE = "#|"
 
 
 class Source(NamedTuple):
-    """What is derived from one file.
-
-    Attributes:
-        exercise: The cell as the notebook has it.
-        solution: The cell as it passes its check.
-    """
+    """What is derived from one file."""
 
     exercise: str
     solution: str
@@ -32,9 +27,6 @@ class Source(NamedTuple):
 
 def derive(text: str) -> Source:
     """Derive the exercise and its solution.
-
-    Args:
-        text: The file's text.
 
     Raises:
         InvalidArgumentError: A mark is missing, unknown or out of place.

@@ -56,11 +56,7 @@ def _take_away_what_is_over() -> None:
 
 @contextlib.contextmanager
 def overhear_deaths(raised: list[str]) -> Iterator[None]:
-    """Note which errors end threads without a name of their own that begin meanwhile, though they may end later.
-
-    Args:
-        raised: Gets them.
-    """
+    """Note which errors end threads without a name of their own that begin meanwhile, though they may end later."""
     _take_away_what_is_over()
     hook = threading.excepthook = _Hook(raised)
     try:

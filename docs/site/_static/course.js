@@ -641,8 +641,8 @@
         setText(count, formatCount(end.count));
         setHidden(element, name !== "done" && end.count === 0);
         chips.draw(end.recent, () => name);
-        const earlier = end.count - end.recent.length;
-        more.draw(earlier > 0 ? `+ ${formatCount(earlier)} earlier` : "");
+        const undrawn = end.count - end.recent.length;
+        more.draw(undrawn > 0 ? `+ ${formatCount(undrawn)} more` : "");
       }
     };
   }
@@ -1998,8 +1998,14 @@
     const seen = `The log saw ${formatCount(ghosts.count)} more come in that are not here`;
     return `${counted}${seen}${ghosts.why ? `: ${ghosts.why}.` : "."}`;
   }
-  function unseenIn({ unseen }) {
-    return unseen === 0 ? "" : `RabbitMQ counts ${plural(unseen, "message")} that nobody here has seen.`;
+  function unseenIn({ unseen, unacknowledged }) {
+    const { log, broker } = unacknowledged;
+    const back = Math.min(unseen, Math.max(0, log - (broker ?? log)));
+    const told = [];
+    if (back > 0)
+      told.push(`RabbitMQ counts ${formatCount(back)} as ready again; who took it has not heard of that yet.`);
+    if (unseen > back) told.push(`RabbitMQ counts ${plural(unseen - back, "message")} that nobody here has seen.`);
+    return told.join(" ");
   }
 
   // workq_helpers/stage/js/queue_counts.js
@@ -2046,7 +2052,7 @@
   // workq_helpers/stage/js/why_waiting.js
   var NOT_CONNECTED = /* @__PURE__ */ new Set(["starting", "reconnecting", "disconnected", "stopping"]);
   function whyWaiting(frame, queue) {
-    if (queue.gone) return "This queue is gone.";
+    if (queue.gone) return queue.durability === "" ? "RabbitMQ has no such queue." : "This queue is gone.";
     const { state } = frame.broker;
     if (state !== "up" && state !== "coming back") return `RabbitMQ is ${state}: nothing moves.`;
     if (queue.ready.log === 0) {
@@ -2166,7 +2172,8 @@
     #drawFacts({ durability, type, gone }) {
       setHidden(this.kept, durability === "");
       setAttribute(this.kept, "data-kept", durability === "durable" ? "persistent" : "transient");
-      setText(this.kind, [durability, type, gone ? "gone" : ""].filter(Boolean).join(" · "));
+      const missing = gone && (durability === "" ? "no such queue" : "gone");
+      setText(this.kind, [durability, type, missing].filter(Boolean).join(" · "));
     }
     /**
      * @param {QueueCard} queue
@@ -2192,7 +2199,7 @@
     const more = hint(ui);
     const exchanges = exchangeList(ui);
     const declare = declareForm(ui);
-    const why = reasons(ui, ["purge", "declare"]);
+    const why = reasons(ui, ["declare"]);
     return {
       element: ui.h(
         "section",
@@ -2881,11 +2888,12 @@
   function noteOn({ slots, more, state, ack, program }) {
     const waiting = slots.filter((message) => message.phase === "dispatched").length + more;
     const finished = slots.filter((message) => message.phase === "finished").length;
+    const seen = program === null && (more === 0 || slots.at(-1)?.phase === "dispatched");
     const said = [];
     if (state === "frozen" && slots.length > 0) said.push("Hangs, and keeps what it holds.");
     if (state === "reconnecting") said.push("Lost its connection and tries again.");
-    if (waiting > 0) said.push(program === null ? noteOnWaiting(waiting, ack) : noteOnHeld(waiting));
-    if (finished > 0) said.push(`${formatCount(finished)} finished, not acknowledged.`);
+    if (waiting > 0) said.push(seen ? noteOnWaiting(waiting, ack) : noteOnHeld(slots.length + more));
+    if (finished > 0 && seen) said.push(`${formatCount(finished)} finished, not acknowledged.`);
     return said.join(" ");
   }
   function noteOnHeld(held) {
@@ -2911,6 +2919,7 @@
       this.name = name;
       this.icon = h("span", { class: "workq-icon", "aria-hidden": "true" });
       this.word = h("span");
+      this.state = h("span", { class: "workq-state" }, this.icon, this.word);
       this.done = h("span", { "data-count": "done" });
       this.settings = h("span", { class: "workq-settings" });
       this.room = h("span", { class: "workq-room" });
@@ -2925,7 +2934,7 @@
           "div",
           { class: "workq-worker-head" },
           h("span", { class: "workq-name", title: name }, name),
-          h("span", { class: "workq-state" }, this.icon, this.word),
+          this.state,
           h("span", { class: "workq-done" }, "done ", this.done)
         ),
         this.room,
@@ -2959,7 +2968,8 @@
      */
     #drawHead(worker, ended) {
       setAttribute(this.element, "data-state", worker.state);
-      setAttribute(this.element, "aria-label", `${this.name}, ${worker.state}`);
+      setAttribute(this.element, "aria-label", takesItself(worker) ? this.name : `${this.name}, ${worker.state}`);
+      setHidden(this.state, takesItself(worker));
       setAttribute(this.element, "data-ended", ended);
       setText(this.icon, STATE_ICONS[worker.state]);
       setText(this.word, worker.state);
@@ -2977,8 +2987,10 @@
       setHidden(this.dropped, worker.dropped === "");
     }
   };
-  function settingsOf({ ack, prefetch_count, program, queue }, frame) {
-    if (program === "" && queue === "") return "fetched with basic_get";
+  var takesItself = ({ program, queue }) => program === "" && queue === "";
+  function settingsOf(worker, frame) {
+    if (takesItself(worker)) return "taken by its own code";
+    const { ack, prefetch_count, queue } = worker;
     const settings = [`${ack} ack`, prefetch_count ? `prefetch ${prefetch_count}` : "no limit"];
     if (frame.queues.length > 1 || frame.more_queues > 0) settings.push(`from ${queue}`);
     return settings.join(" · ");
@@ -3035,7 +3047,8 @@
       setHidden(this.none, workers.length > 0);
       setText(this.none, invitation(frame));
       this.more.draw(andMore(more_workers, "worker"));
-      const running = formatCount(workers.filter((worker) => !hasEnded(worker)).length);
+      const consumers = workers.filter((worker) => worker.queue);
+      const running = formatCount(consumers.filter((worker) => !hasEnded(worker)).length);
       setText(this.count, workers.length > 0 ? `${running}${more_workers ? "+" : ""} running` : "");
       this.add.draw(frame);
       this.why.draw(frame);

@@ -86,10 +86,6 @@ def waiting(lesson: Session, queue: str) -> list[Waiting]:
     """Return the messages that wait in a queue; they stay there.
 
     The log sees nothing of this. It takes a round trip a message, so it is meant for a few.
-
-    Args:
-        lesson: Whose queue.
-        queue: Its name; it must exist.
     """
     found: list[Waiting] = []
     with open_connection(lesson.broker.endpoint.on(lesson.virtual_host)) as connection:

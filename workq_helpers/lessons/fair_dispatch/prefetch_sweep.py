@@ -146,13 +146,7 @@ def _wait_for(worker: Worker, tasks: int) -> None:
 
 
 def read_run(count: int, tasks: int, rows: Sequence[Row]) -> Run:
-    """Read from a worker's events what it held, and when it began and ended.
-
-    Args:
-        count: Its prefetch count.
-        tasks: How many tasks there were for it.
-        rows: Its events, or more of the log.
-    """
+    """Read from a worker's events what it held, and when it began and ended."""
     held = most = delivered = empty = 0
     first = last = 0.0
     for row in rows:

@@ -27,15 +27,9 @@ _SHORTEST_SECONDS, _LONGEST_SECONDS = 0.02, 0.25
 
 
 class Counted(NamedTuple):
-    """What the broker said of a queue.
+    """What the broker said of a queue."""
 
-    Attributes:
-        seconds: When, in the log's seconds.
-        ready: Messages that wait in the queue.
-        unacknowledged: Messages with workers, not acknowledged.
-    """
-
-    seconds: float
+    seconds: float  # on the log's clock
     ready: int
     unacknowledged: int
 
@@ -44,10 +38,6 @@ class QueueWatch:
     """Asks the broker for one queue's counts again and again, in a thread of its own.
 
     Naming it in a cell draws the queue's depth over time so far.
-
-    Args:
-        lesson: Where the queue is.
-        queue: Its name.
     """
 
     def __init__(self, lesson: Session, queue: str = "hello") -> None:

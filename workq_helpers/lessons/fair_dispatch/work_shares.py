@@ -13,9 +13,6 @@ __all__ = ["makespan_seconds", "work_shares"]
 def work_shares(log: EventLog) -> pd.DataFrame:
     """Return a row for each worker: what it did, and how long it was busy and idle.
 
-    Args:
-        log: The log to read.
-
     Returns:
         By worker: ``tasks`` (how many it finished), ``dots`` (of work in them), ``busy_seconds`` (in its
         callback) and ``idle_seconds`` (the rest of the time from the first delivery to the last finished task).
@@ -35,9 +32,6 @@ def work_shares(log: EventLog) -> pd.DataFrame:
 
 def makespan_seconds(log: EventLog) -> float:
     """Return how long all the work took: from the first delivery to the last finished task, in seconds.
-
-    Args:
-        log: The log to read.
 
     Returns:
         The seconds; 0.0 if nothing was finished.

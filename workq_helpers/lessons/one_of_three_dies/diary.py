@@ -21,13 +21,12 @@ __all__ = ["Diary", "seen_in"]
 #: How often the nodes are looked at while a publisher sends, in seconds.
 _LOOK_SECONDS = 0.1
 
+#: How a node is after a deed.
+_STATES = {"node killed": "down", "node cut off": "cut off", "node started": "up"}
+
 
 class Diary:
-    """Writes what is done to the nodes, and how they are whenever that has changed.
-
-    Args:
-        log: The lesson's.
-    """
+    """Writes what is done to the nodes, and how they are whenever that has changed."""
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
@@ -38,6 +37,7 @@ class Diary:
         self._generation = log.generation  # the log's, when that was written down
         self._deed = ""
         self._confirmed: int | None = None
+        self._counting = False  # whether a publisher sends
         self._leaders: dict[str, str] = {}
 
     @contextlib.contextmanager
@@ -56,15 +56,16 @@ class Diary:
             yield
             self._newest = next(self._begun)
             self._deed = deed
+            if not self._counting:
+                self._confirmed = None  # that was of an earlier deed
+            if self._seen:  # before the event, so that the moment at which the time line marks it shows it
+                nodes = _changed(self._seen.nodes, names, _STATES[kind])
+                self.write(ClusterSeen(nodes, deed, self._confirmed))
             for name in names:
                 self._log.record(kind, name)
 
     def look(self, at_nodes: Callable[[], ClusterPicture]) -> ClusterPicture:
-        """Look at the nodes, and write down how they are, unless something newer is known by then.
-
-        Args:
-            at_nodes: Returns how the nodes are; it may take a while, and others look meanwhile.
-        """
+        """Look at the nodes, and write down how they are, unless something newer is known by then."""
         began = next(self._begun)
         picture = at_nodes()
         with self._lock:
@@ -73,13 +74,9 @@ class Diary:
 
     @contextlib.contextmanager
     def watching(self, look: Callable[[], ClusterPicture], confirmed: Callable[[], int]) -> Iterator[None]:
-        """Write down how the nodes are, and how much is confirmed, for as long as a publisher sends.
-
-        Args:
-            look: Returns how the nodes are.
-            confirmed: Returns how many orders are confirmed.
-        """
+        """Write down how the nodes are, and how much is confirmed, for as long as a publisher sends."""
         ended = threading.Event()
+        self._counting = True
 
         def watch() -> None:
             while not ended.wait(_LOOK_SECONDS):
@@ -95,6 +92,7 @@ class Diary:
         finally:
             ended.set()
             thread.join()
+            self._counting = False
 
     def sum_up(self, confirmed: int) -> None:
         """Write down how much was confirmed in all, once the publisher has ended."""
@@ -120,6 +118,16 @@ class Diary:
         self._seen, self._generation = seen, self._log.generation
         if known != (self._seen, self._generation):
             self._log.record("cluster", "lesson", detail=seen)
+
+
+def _changed(nodes: Sequence[NodeSeen], names: Sequence[str], state: str) -> tuple[NodeSeen, ...]:
+    """Return how the nodes are once some of them are in another state; what is not up leads nothing."""
+    return tuple(_in(node, state) if node.name in names else node for node in nodes)
+
+
+def _in(node: NodeSeen, state: str) -> NodeSeen:
+    copies = (replace(copy, role="follower") if copy.role == "leader" else copy for copy in node.copies)
+    return NodeSeen(node.name, state, tuple(copies))
 
 
 def seen_in(picture: ClusterPicture, deed: str = "", confirmed: int | None = None) -> ClusterSeen:

@@ -31,15 +31,10 @@ _AGAIN_SECONDS = 0.05
 
 
 class Confirm(NamedTuple):
-    """An order that RabbitMQ answers for.
-
-    Attributes:
-        order: Its number.
-        seconds: When the confirm came, on `time.monotonic`'s clock.
-    """
+    """An order that RabbitMQ answers for."""
 
     order: int
-    seconds: float
+    seconds: float  # on the clock of time.monotonic
 
 
 class Load:
@@ -72,12 +67,7 @@ class Load:
         self._thread.start()
 
     def wait_for(self, confirms: int, timeout: float) -> bool:
-        """Wait until so many orders have been confirmed in all; return whether they were.
-
-        Args:
-            confirms: How many.
-            timeout: How long to wait, in seconds.
-        """
+        """Wait until so many orders have been confirmed in all; return whether they were."""
         return bool(wait_until(lambda: len(self.confirms) >= confirms, timeout))
 
     def stop(self) -> None:

@@ -109,12 +109,7 @@ class Outage(_Table):
 
 @dataclass(repr=False)
 class CountTable(_Table):
-    """A count, as a notebook shows it.
-
-    Attributes:
-        queue: Which queue.
-        count: The count.
-    """
+    """A count, as a notebook shows it."""
 
     queue: str
     count: Count

@@ -35,11 +35,7 @@ class ProgramReport(NamedTuple):
 
 
 def read_program_reports(programs: Iterable[Program]) -> list[ProgramReport]:
-    """Return what programs have told of their tasks, one program after another.
-
-    Args:
-        programs: Which.
-    """
+    """Return what programs have told of their tasks, one program after another."""
     found = []
     for program in programs:
         for line in program.console.lines:
@@ -53,9 +49,6 @@ def read_program_reports(programs: Iterable[Program]) -> list[ProgramReport]:
 
 def program_reports(lesson: Session) -> pd.DataFrame:
     """Return who received and who did each task, by the lesson's programs' own words.
-
-    Args:
-        lesson: The lesson.
 
     Returns:
         By ``task``: ``received by`` and ``done by``, names joined with commas.

@@ -79,11 +79,7 @@ class TaskStory:
 
 
 def read_task_stories(events: Iterable[Event]) -> list[TaskStory]:
-    """Return the story of each task, in the order of publishing.
-
-    Args:
-        events: A log.
-    """
+    """Return the story of each task, in the order of publishing."""
     known: dict[str | None, TaskStory] = {}
     attempts: dict[tuple[str, int | None, str | None], list[Attempt]] = {}
     for event in events:
@@ -122,11 +118,7 @@ def _tell(event: Event, attempts: list[Attempt]) -> None:
 
 
 class TaskStories:
-    """What became of several tasks, as a table.
-
-    Args:
-        told: Their stories.
-    """
+    """What became of several tasks, as a table."""
 
     def __init__(self, told: Sequence[TaskStory]) -> None:
         self.told = list(told)

@@ -68,11 +68,7 @@ class Album:
         self._lock = threading.Lock()
 
     def keep(self, picture: bytes) -> str:
-        """Store a picture as it came, without looking at it, and return the name it got.
-
-        Args:
-            picture: The file.
-        """
+        """Store a picture as it came, without looking at it, and return the name it got."""
         with self._lock:
             name = f"picture-{next(self._numbers)}"
             self._kept.append(name)
@@ -81,9 +77,6 @@ class Album:
 
     def make_thumbnails(self, name: str) -> None:
         """Make all thumbnails of a picture.
-
-        Args:
-            name: As `keep` returned it.
 
         Raises:
             InvalidArgumentError: There is no such picture, or the file is none.

@@ -102,13 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class Response(NamedTuple):
-    """What came back.
-
-    Attributes:
-        status: The status.
-        seconds: How long it took, as the client saw it.
-        text: What it said.
-    """
+    """What came back."""
 
     status: int
     seconds: float
@@ -116,12 +110,7 @@ class Response(NamedTuple):
 
 
 def send_pictures(address: str, pictures: Sequence[bytes]) -> list[Response]:
-    """Send pictures one after another, each when the answer to the one before is there.
-
-    Args:
-        address: The endpoint.
-        pictures: The files.
-    """
+    """Send pictures one after another, each when the answer to the one before is there."""
     answers = []
     with httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
         for picture in pictures:

@@ -54,8 +54,8 @@ function endList(ui, { name, icon, title, note }) {
       setText(count, formatCount(end.count));
       setHidden(element, name !== "done" && end.count === 0);
       chips.draw(end.recent, () => name);
-      const earlier = end.count - end.recent.length;
-      more.draw(earlier > 0 ? `+ ${formatCount(earlier)} earlier` : "");
+      const undrawn = end.count - end.recent.length;
+      more.draw(undrawn > 0 ? `+ ${formatCount(undrawn)} more` : "");
     },
   };
 }

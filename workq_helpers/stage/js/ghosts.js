@@ -46,6 +46,12 @@ function ghostsOf({ ghosts, ready }) {
 }
 
 /** @param {QueueCard} queue */
-function unseenIn({ unseen }) {
-  return unseen === 0 ? "" : `RabbitMQ counts ${plural(unseen, "message")} that nobody here has seen.`;
+function unseenIn({ unseen, unacknowledged }) {
+  const { log, broker } = unacknowledged;
+  const back = Math.min(unseen, Math.max(0, log - (broker ?? log)));
+  const told = [];
+  if (back > 0)
+    told.push(`RabbitMQ counts ${formatCount(back)} as ready again; who took it has not heard of that yet.`);
+  if (unseen > back) told.push(`RabbitMQ counts ${plural(unseen - back, "message")} that nobody here has seen.`);
+  return told.join(" ");
 }

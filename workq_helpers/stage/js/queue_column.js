@@ -23,7 +23,7 @@ export function queueColumn(ui) {
   const more = hint(ui);
   const exchanges = exchangeList(ui);
   const declare = declareForm(ui);
-  const why = reasons(ui, ["purge", "declare"]);
+  const why = reasons(ui, ["declare"]);
   return {
     element: ui.h(
       "section",

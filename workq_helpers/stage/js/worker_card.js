@@ -26,6 +26,7 @@ export class WorkerCardView {
     this.name = name;
     this.icon = h("span", { class: "workq-icon", "aria-hidden": "true" });
     this.word = h("span");
+    this.state = h("span", { class: "workq-state" }, this.icon, this.word);
     this.done = h("span", { "data-count": "done" });
     this.settings = h("span", { class: "workq-settings" });
     this.room = h("span", { class: "workq-room" }); // what small cards say instead of drawing free slots
@@ -40,7 +41,7 @@ export class WorkerCardView {
         "div",
         { class: "workq-worker-head" },
         h("span", { class: "workq-name", title: name }, name),
-        h("span", { class: "workq-state" }, this.icon, this.word),
+        this.state,
         h("span", { class: "workq-done" }, "done ", this.done),
       ),
       this.room,
@@ -77,7 +78,8 @@ export class WorkerCardView {
    */
   #drawHead(worker, ended) {
     setAttribute(this.element, "data-state", worker.state);
-    setAttribute(this.element, "aria-label", `${this.name}, ${worker.state}`);
+    setAttribute(this.element, "aria-label", takesItself(worker) ? this.name : `${this.name}, ${worker.state}`);
+    setHidden(this.state, takesItself(worker));
     setAttribute(this.element, "data-ended", ended);
     setText(this.icon, STATE_ICONS[worker.state]);
     setText(this.word, worker.state);
@@ -93,12 +95,19 @@ export class WorkerCardView {
 }
 
 /**
+ * Whether it is no worker: a cell took it, with basic_get or a consumer of its own, and what it does nobody sees.
+ * @param {WorkerCard} worker
+ */
+const takesItself = ({ program, queue }) => program === "" && queue === "";
+
+/**
  * How the worker consumes; from which queue only where there are several.
  * @param {WorkerCard} worker
  * @param {Frame} frame
  */
-function settingsOf({ ack, prefetch_count, program, queue }, frame) {
-  if (program === "" && queue === "") return "fetched with basic_get";
+function settingsOf(worker, frame) {
+  if (takesItself(worker)) return "taken by its own code";
+  const { ack, prefetch_count, queue } = worker;
   const settings = [`${ack} ack`, prefetch_count ? `prefetch ${prefetch_count}` : "no limit"];
   if (frame.queues.length > 1 || frame.more_queues > 0) settings.push(`from ${queue}`);
   return settings.join(" · ");

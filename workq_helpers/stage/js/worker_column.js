@@ -68,7 +68,8 @@ export class WorkerColumn {
     setHidden(this.none, workers.length > 0);
     setText(this.none, invitation(frame));
     this.more.draw(andMore(more_workers, "worker"));
-    const running = formatCount(workers.filter((worker) => !hasEnded(worker)).length);
+    const consumers = workers.filter((worker) => worker.queue); // who fetches is none
+    const running = formatCount(consumers.filter((worker) => !hasEnded(worker)).length);
     setText(this.count, workers.length > 0 ? `${running}${more_workers ? "+" : ""} running` : "");
     this.add.draw(frame);
     this.why.draw(frame);

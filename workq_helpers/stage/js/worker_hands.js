@@ -64,11 +64,13 @@ const isWorkedOn = (message) => message.phase === "working";
 function noteOn({ slots, more, state, ack, program }) {
   const waiting = slots.filter((message) => message.phase === "dispatched").length + more;
   const finished = slots.filter((message) => message.phase === "finished").length;
+  // It takes them in turn, so behind one that waits all do; else nobody sees here which of the rest are finished.
+  const seen = program === null && (more === 0 || slots.at(-1)?.phase === "dispatched");
   const said = [];
   if (state === "frozen" && slots.length > 0) said.push("Hangs, and keeps what it holds.");
   if (state === "reconnecting") said.push("Lost its connection and tries again.");
-  if (waiting > 0) said.push(program === null ? noteOnWaiting(waiting, ack) : noteOnHeld(waiting));
-  if (finished > 0) said.push(`${formatCount(finished)} finished, not acknowledged.`);
+  if (waiting > 0) said.push(seen ? noteOnWaiting(waiting, ack) : noteOnHeld(slots.length + more));
+  if (finished > 0 && seen) said.push(`${formatCount(finished)} finished, not acknowledged.`);
   return said.join(" ");
 }
 
