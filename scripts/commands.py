@@ -45,6 +45,10 @@ _REASONS = (
         "one of its own, name its authorities' file: SSL_CERT_FILE=/path/to/ca.pem make lab",
     ),
     (
+        r"InvalidURL|InvalidProxyURL|Port could not be cast to integer",
+        "the address of a proxy or of the package index is none ({addresses}); correct that, or unset it",
+    ),
+    (
         r"ProxyError|Cannot connect to proxy|Tunnel connection failed|proxy connect|dependencies for SOCKS|"
         r"Unable to determine SOCKS|error trying to connect: (?:unsuccessful )?tunnel|tunnel error",
         "the proxy did not let it through to the package index ({proxies}); correct that, or unset it",
@@ -55,7 +59,7 @@ _REASONS = (
         r"No route to host|Connection refused|ConnectTimeout|connect timeout|Connection timed out|tcp connect error|"
         r"error sending request|Could not resolve|Could not connect|"
         r"Network connectivity is disabled|Temporary failure|operation timed out|ReadTimeout",
-        "the network, or the package index, can't be reached, which the first setup needs; connect this machine "
+        "the network, or the package index{index}, can't be reached, which the first setup needs; connect this machine "
         "and try again",
     ),
     (
@@ -69,12 +73,13 @@ _REASONS = (
     ),
     (
         r"ResolutionImpossible|No matching distribution|no version of|unsatisfiable|not found in the package registry",
-        "no place where pip and uv are configured to look has such a version; see index-url, find-links and no-index "
-        "in their configuration",
+        "no place where pip and uv are configured to look has such a version{index}; see index-url, find-links and "
+        "no-index in their configuration",
     ),
 )
 
 _CERTIFICATES = ("PIP_CERT", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
+_INDEXES = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
 _PROXIES = ("PIP_PROXY", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
 
@@ -102,7 +107,10 @@ def run(command: list[str], folder: Path, failed: str, environ: Mapping[str, str
 
 
 def _sentence(failed: str, code: int, words: str, environ: Mapping[str, str]) -> str:
-    own = [line.rstrip() for line in _without_escapes(words).splitlines() if line.strip()][-LAST_LINES:]
+    lines = [line.rstrip() for line in _without_escapes(words).splitlines() if line.strip()]
+    if any(line.startswith("Traceback ") for line in lines):  # what it was doing helps nobody here
+        lines = [line for line in lines if not re.match(r"Traceback |\s", line)]
+    own = lines[-LAST_LINES:]
     quoted = "".join(f"\n    {line}" for line in own)
     reason = _reason(words, environ)
     if reason is None:
@@ -117,6 +125,8 @@ def _reason(words: str, environ: Mapping[str, str]) -> str | None:
             return reason.format(
                 certificates=_settings(_CERTIFICATES, environ) or "no variable names its authorities",
                 proxies=_settings(_PROXIES, environ) or "as pip is configured",
+                addresses=_settings((*_PROXIES, *_INDEXES), environ) or "as pip is configured",
+                index=f" ({named})" if (named := _settings(_INDEXES, environ)) else "",
                 value=_without_login(next(filter(None, match.groups()), "")),
             )
     return None

@@ -28,6 +28,7 @@ from pathlib import Path
 
 import index_settings
 import installed_files
+import simple_index
 from commands import ON_A_TERMINAL, SetupError, run, runs
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -246,22 +247,31 @@ def make_venv() -> None:
 
 
 def get_uv() -> None:
-    """Get uv with this Python's pip, with the one that it brings along, or with the distribution's wheel of pip."""
+    """Get uv from where pip would, or with this Python's pip, the one it brings along, or the distribution's wheel."""
     if uv_on_this_machine():
         return  # it installs the pinned one with everything else
+    environ = index_settings.for_pip(os.environ)
+    wheel = None if has_pip() else bundled_pip()
+    if simple_index.download_wheel("uv", pinned("uv"), VENV, environ, wheel):
+        return
     # What pip would do more than download, uv does in less time.
     get = ["download", "--no-deps", "--only-binary", ":all:", "--no-input", *QUIETLY, "--dest", str(VENV)]
     get += ["--constraint", "constraints.txt", "uv"]
-    environ = index_settings.for_pip(os.environ)
     environ.setdefault("PIP_RETRIES", "1")  # one without a network is told so in seconds
     failed = "pip could not install uv"
-    if has_pip():
-        run([sys.executable, "-I", "-m", "pip", *get], ROOT, failed, environ)
-    elif wheel := bundled_pip():  # nothing of it is compiled, which takes it another second or two
+    if wheel:  # nothing of it is compiled, which takes it another second or two
         run([str(PYTHON), f"{wheel}/pip", *get], ROOT, failed, environ)
+    elif has_pip():
+        run([sys.executable, "-I", "-m", "pip", *get], ROOT, failed, environ)
     else:
         with tempfile.TemporaryDirectory() as folder:
             run([str(PYTHON), f"{pip_wheel(Path(folder))}/pip", *get], ROOT, failed, environ)
+
+
+def pinned(name: str) -> str:
+    """The version of a package in constraints.txt."""
+    (line,) = (line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.startswith(f"{name}=="))
+    return line.removeprefix(f"{name}==").split()[0]
 
 
 def unpack_uv() -> str:

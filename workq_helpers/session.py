@@ -30,6 +30,7 @@ from workq_helpers.errors import (
     WorkqError,
 )
 from workq_helpers.forks import abandon_in_children, unless_forked
+from workq_helpers.log.arrivals import Arrivals
 from workq_helpers.log.declarations import headers_of, queue_options_told
 from workq_helpers.log.details import Binding, BrokerChange, ExchangeOptions, QueueOptions
 from workq_helpers.log.events import EventLog
@@ -116,6 +117,7 @@ class Session:
             self.is_shown = False
             self._book = Book(self.log)
             self._ledger = Ledger()
+            self._arrivals = Arrivals(lambda: self.broker.published(self.virtual_host))
             self._ledger_lock = threading.Lock()
             self._connections: list[RecordingConnection] = []
             self._workers: list[Worker] = []
@@ -484,7 +486,8 @@ class Session:
         self._empty_queues(declared)
         with self._ledger_lock:
             self.log.clear()
-            self._book.trace.clear()
+            self._book.begin_again()
+            self._arrivals.begin_again(self._ledger)
             self._ledger = Ledger()
         for queue, options in declared.items():
             self.log.record("declared", "lesson", queue, detail=options)
@@ -610,15 +613,12 @@ class Session:
 
     def _stocktaking(self) -> Stocktaking:
         looks = STEADY_LOOKS if self.broker.ours else _LOOKS_AT_OTHERS
-        asks = self.queue_counts, self._routes, self._published_to, self._queue_options
+        asks = self.queue_counts, self._routes, self._arrivals, self._queue_options
         return Stocktaking(self._book, self.ledger, *asks, steady_looks=looks)
 
     def _queue_options(self, queue: str) -> QueueOptions | None:
         told = {} if self.broker.unmanaged else self.broker.queue_declaration(self.virtual_host, queue)
         return queue_options_told(told) if told else None
-
-    def _published_to(self, queue: str) -> int:
-        return 0 if self.broker.unmanaged else self.broker.published_to(self.virtual_host, queue)
 
     def _routes(self) -> list[tuple[str, Binding | ExchangeOptions]]:
         """Return the exchanges, and the bindings with the queues that they lead to, as the broker has them."""

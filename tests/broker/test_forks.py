@@ -123,11 +123,12 @@ def is_refused():
 
 def comes_through():
     program = socket.create_connection(("127.0.0.1", port), 10)
-    program.sendall(b"AMQP")
+    program.sendall(b"soup")
     while True:
         behind, _ = broker.accept()
-        if behind.recv(4) == b"AMQP":  # nobody who only knocks
+        if behind.recv(4) == b"soup":
             return program, behind
+        behind.sendall(b"\x01")  # to one who only knocks
 
 broker = socket.create_server(("127.0.0.1", free_ports(1)[0]))  # one that was chosen stays through a shutdown
 broker.settimeout(10)

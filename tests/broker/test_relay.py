@@ -23,6 +23,7 @@ from pika import frame, spec
 
 from tests.support import is_refused
 from workq_helpers import Broker, Lesson
+from workq_helpers.broker.ports import free_ports
 from workq_helpers.clients.relay import Relay
 from workq_helpers.log.details import Handback, ProgramOptions
 from workq_helpers.log.events import Event, EventLog
@@ -493,8 +494,35 @@ def test_a_crash_of_the_broker_reaches_the_client_and_a_new_connection_is_refuse
 def nobody() -> Iterator[socket.socket]:
     """Where no broker is: a port that is taken, and nobody listens."""
     with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("127.0.0.1", free_ports(1)[0]))  # one that was chosen stays through a shutdown
         yield bound
+
+
+@contextlib.contextmanager
+def served(listener: socket.socket, greeting: bytes) -> Iterator[threading.Event]:
+    """Listen, and say one greeting to each who comes, then hang up; the event is set once somebody has come."""
+    has_come = threading.Event()
+
+    def serve() -> None:
+        while True:
+            try:
+                behind, _ = listener.accept()
+            except OSError:
+                return
+            with behind, contextlib.suppress(OSError):  # who comes only to see whether somebody listens
+                behind.recv(len(HEADER))
+                behind.sendall(greeting)
+            has_come.set()
+
+    listener.listen()
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield has_come
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)  # it listens no more
+        thread.join()
 
 
 @pytest.fixture
@@ -521,13 +549,17 @@ def test_while_there_is_no_broker_a_program_is_refused_and_the_port_stays(
     assert relay_to_nobody.endpoint().port == first
     late = relay_to_nobody.endpoint("late").port
     assert is_refused(late)
-    nobody.listen()
-    if told:
-        relay_to_nobody.broker_is_back()
-        assert not is_refused(first)
-    for port in (first, second, late):
-        poll_for(lambda port=port: not is_refused(port))
-    nobody.shutdown(socket.SHUT_RDWR)  # it listens no more
+    with served(nobody, b"") as has_come:  # a port of Docker's, with nobody behind it
+        for _ in range(2):
+            has_come.clear()
+            assert has_come.wait(10)
+        assert is_refused(first)
+    with served(nobody, b"\x01"):
+        if told:
+            relay_to_nobody.broker_is_back()
+            assert not is_refused(first)
+        for port in (first, second, late):
+            poll_for(lambda port=port: not is_refused(port))
     poll_for(lambda: is_refused(first))
 
 
@@ -562,11 +594,12 @@ def test_a_port_that_can_not_be_opened_at_once_is_opened_later(
     with monkeypatch.context() as patch:
         patch.setattr("workq_helpers.clients.door._bound", bound)
         relay_to_nobody.broker_is_back()
-        nobody.listen()
-        too_many.clear()
-        assert too_many.wait(10)
-        assert is_refused(port)
-    poll_for(lambda: not is_refused(port))
+        with served(nobody, b"\x01"):
+            too_many.clear()
+            assert too_many.wait(10)
+            assert is_refused(port)
+            patch.undo()
+            poll_for(lambda: not is_refused(port))
 
 
 @pytest.mark.pinned

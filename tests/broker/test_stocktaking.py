@@ -132,6 +132,55 @@ def test_what_cannot_be_told_from_the_messages_of_others_is_unknown(
     assert lesson.ledger().unseen("mixed") == ready(unseen, "mixed") == theirs
 
 
+def test_what_others_put_in_its_place_is_not_taken_for_ours(lesson: Lesson, channel: Any, unseen: Any) -> None:
+    """RabbitMQ's statistics tell of it, some seconds later."""
+    lesson.start_over()
+    for queue in ("purged", "taken", "ours"):
+        channel.queue_declare(queue)
+        send(channel, "a", "b", queue=queue)
+    assert fates(lesson, "purged") == fates(lesson, "taken") == {"waiting": 2}
+    unseen.queue_purge("purged")
+    send(unseen, "x", "y", queue="purged")
+    unseen.basic_get("taken", auto_ack=True)
+    send(unseen, "x", queue="taken")
+    channel.queue_purge("ours")
+    send(channel, "c", "d", queue="ours")
+    assert wait_until(lambda: lesson.broker.published(lesson.virtual_host).get("ours") == 4, 20.0)
+    assert become(lesson, "purged", {"unknown": 2})
+    assert become(lesson, "taken", {"unknown": 1, "waiting": 1})
+    assert fates(lesson, "ours") == {"discarded": 2, "waiting": 2}
+    assert "more was published to its queue" in reason(lesson)
+    for queue, left in (("purged", ["x", "y"]), ("taken", ["b", "x"]), ("ours", ["c", "d"])):
+        waiting = [message.task for message in lesson.ledger().waiting(queue, 9)]
+        assert [unseen.basic_get(queue, auto_ack=True)[2].decode() for _ in left] == left
+        assert set(waiting) <= set(left)
+        assert len(waiting) + lesson.ledger().unseen(queue) == len(left)
+    lesson.start_over()
+    send(channel, "e", queue="ours")
+    assert wait_until(lambda: lesson.broker.published(lesson.virtual_host).get("ours") == 5, 20.0)
+    assert fates(lesson, "ours") == {"waiting": 1}
+
+
+def test_an_ack_after_others_deleted_the_queue_settles_nothing(lesson: Lesson, channel: Any, unseen: Any) -> None:
+    send(channel, "a", "b", "c")
+    tags = [channel.basic_get("hello")[0].delivery_tag for _ in range(3)]
+    channel.basic_ack(tags[0])
+    assert become(lesson, "hello", {"done": 1, "in hand": 2})
+    unseen.queue_delete("hello")
+    channel.basic_ack(tags[1])
+    channel.queue_declare("other")  # RabbitMQ took the ack, and told nothing
+    assert fates(lesson) == {"done": 1, "unknown": 2}
+    assert {message.task: message.reason for message in lesson.ledger() if message.place == "unknown"} == {
+        "b": "acknowledged, before or after the queue 'hello' was gone",
+        "c": "the queue 'hello' is gone, and it with it: no answer settles it any more",
+    }
+    channel.basic_ack(tags[2])
+    channel.queue_declare("other")
+    assert fates(lesson) == {"done": 1, "unknown": 2}
+    channel.queue_declare("hello")
+    assert ready(unseen, "hello") == 0, "nobody gets those again"
+
+
 def test_what_others_publish_does_not_bring_back_what_they_took(lesson: Lesson, channel: Any, unseen: Any) -> None:
     send(channel, "ours")
     unseen.basic_get("hello", auto_ack=True)
@@ -310,8 +359,9 @@ class Program:
         self.seen = self.connection.channel()
         self.other = pika.BlockingConnection(lesson.broker.connection_parameters(lesson.virtual_host))
         self.unseen = self.other.channel()
-        self.held: list[tuple[Any, str]] = []
-        self.acked: Counter[str] = Counter()
+        self.held: list[tuple[Any, str, str]] = []
+        self.acked: Counter[tuple[str, str]] = Counter()  # while their queue was there
+        self.deleted: set[str] = set()
         self.count = 0
         for name, kind in (("logs", "fanout"), ("dead", "direct")):
             self.seen.exchange_declare(name, kind)
@@ -351,18 +401,19 @@ class Program:
             return
         method, _, body = channel.basic_get(queue)
         if method is not None:
-            self.held.append((method, body.decode()))
+            self.held.append((method, queue, body.decode()))
 
-    def _settle(self, how: Callable[[int], object]) -> str:
+    def _settle(self, how: Callable[[int], object]) -> tuple[str, str]:
         if not self.held:
-            return ""
-        method, task = self.held.pop(0)
+            return "", ""
+        method, *settled = self.held.pop(0)
         how(method.delivery_tag)
-        return task
+        return settled[0], settled[1]
 
     def _ack(self, channel: Any, _queue: str) -> None:
-        if task := self._settle(channel.basic_ack):
-            self.acked[task] += 1
+        queue, task = self._settle(channel.basic_ack)
+        if queue and queue not in self.deleted:
+            self.acked[queue, task] += 1
 
     def _nack(self, channel: Any, _queue: str) -> None:
         self._settle(channel.basic_nack)
@@ -389,6 +440,7 @@ class Program:
 
     def _delete(self, channel: Any, queue: str) -> None:
         channel.queue_delete(queue)
+        self.deleted.add(queue)
 
     def _is_there(self, queue: str) -> bool:
         return self.ready(queue) is not None
@@ -401,13 +453,17 @@ class Program:
             return None
 
     def differences(self) -> dict[str, tuple[int | None, int | None]]:
-        """What the broker and the log count in each queue in which they differ; ``None`` where there is no queue."""
+        """What the broker and the log count in each queue in which they differ; ``None`` where there is no queue.
+
+        Of one that others made and deleted the log may never have heard.
+        """
         ledger = self.lesson.ledger()
-        counted = {queue: self.ready(queue) for queue in QUEUES}
+        known = [queue for queue in QUEUES if queue in ledger.queues() or self.ready(queue)]
+        counted = {queue: self.ready(queue) for queue in known}
         logged = {
-            queue: None if ledger.absent(queue) else ledger.pending(queue) + ledger.unseen(queue) for queue in QUEUES
+            queue: None if ledger.absent(queue) else ledger.pending(queue) + ledger.unseen(queue) for queue in known
         }
-        return {queue: (counted[queue], logged[queue]) for queue in QUEUES if counted[queue] != logged[queue]}
+        return {queue: (counted[queue], logged[queue]) for queue in known if counted[queue] != logged[queue]}
 
     def close(self) -> None:
         self.connection.close()
@@ -424,7 +480,8 @@ def test_at_rest_what_waits_is_what_the_broker_counts(broker: Broker, deeds: lis
         assert wait_until(lambda: lesson.take_stock() and not program.differences(), 10.0), program.differences()
         ledger = lesson.ledger()
         assert not any(ledger.pending(name) for name in ledger.queues().keys() - QUEUES.keys())
-        done = Counter(message.task for message in ledger if message.place == "done")
-        assert done == program.acked, "counts never make a message done"
-        in_hand = Counter(message.task for message in ledger if message.place == "in hand")
-        assert in_hand == Counter(task for _, task in program.held)
+        done = Counter((message.queue, message.task) for message in ledger if message.place == "done")
+        assert done <= program.acked, "counts never make a message done"
+        assert {queue for queue, _ in program.acked - done} <= program.deleted, "what came first can't be told then"
+        in_hand = Counter((message.queue, message.task) for message in ledger if message.place == "in hand")
+        assert in_hand == Counter((queue, task) for _, queue, task in program.held if queue not in program.deleted)

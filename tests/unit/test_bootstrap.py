@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import errno
+import hashlib
+import http.server
 import importlib.util
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import psutil
 import pytest
+import trustme
+from packaging.tags import sys_tags
 
 from tests.conftest import poll_for
 from workq_helpers.cli.kernels import START
@@ -216,10 +223,77 @@ def test_uv_comes_with_whichever_pip_there_is(
     monkeypatch.setattr(checkout, "has_pip", lambda: there == "system")
     wheel = Path("/usr/share/python-wheels/pip-25-py3-none-any.whl")
     monkeypatch.setattr(checkout, "pip_wheel", lambda folder: wheel)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")  # pip is to look elsewhere
     checkout.get_uv()
     expected = [part.format(python=checkout.PYTHON, this=sys.executable) for part in used]
     assert ran[0][: len(expected)] == expected
     assert ran[0][-3:] == ["--constraint", "constraints.txt", "uv"]
+
+
+@contextlib.contextmanager
+def index(files: dict[str, bytes], folder: Path) -> Iterator[dict[str, str]]:
+    """An index that has these files of uv, and pip's settings for it."""
+    listed = [
+        {"filename": name, "url": f"../../files/{name}", "hashes": {"sha256": hashlib.sha256(b"wheel").hexdigest()}}
+        for name in files
+    ]
+    answers = {f"/files/{name}": content for name, content in files.items()}
+    answers["/simple/uv/"] = json.dumps({"files": listed}).encode()
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path in answers else 404)
+            self.end_headers()
+            self.wfile.write(answers.get(self.path, b""))
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        address = f"https://127.0.0.1:{server.server_port}/simple/"
+        yield {"PIP_INDEX_URL": address, "PIP_CERT": str(folder / "ca.pem")}
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("files", "settings", "found"),
+    [
+        ({"uv-{v}-{this}.whl": b"wheel", "uv-{v}-py3-none-win32.whl": b"wheel", "uv-{v}.tar.gz": b""}, {}, True),
+        ({"uv-{v}-{this}.whl": b"something else"}, {}, False),
+        ({"uv-0.1-{this}.whl": b"wheel"}, {}, False),
+        ({"uv-{v}-py3-none-win32.whl": b"wheel"}, {}, False),
+        ({"uv-{v}-{this}.whl": b"wheel"}, {"PIP_NO_INDEX": "1"}, False),
+        ({"uv-{v}-{this}.whl": b"wheel"}, {"all_proxy": "socks5://127.0.0.1:1"}, False),
+        ({"uv-{v}-{this}.whl": b"wheel"}, {"PIP_PROXY": "http://127.0.0.1:1"}, False),
+        ({"uv-{v}-{this}.whl": b"wheel"}, {"PIP_CERT": "/missing"}, False),
+        ({"uv-{v}-{this}.whl": b"wheel"}, {"PIP_INDEX_URL": "http://127.0.0.1:1/simple"}, False),
+    ],
+)
+def test_uv_is_downloaded_from_the_index_or_left_to_pip(
+    checkout: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    files: dict[str, bytes],
+    settings: dict[str, str],
+    found: bool,
+) -> None:
+    version, this = checkout.pinned("uv"), next(sys_tags())
+    checkout.VENV.mkdir()
+    ran = commands_of(checkout, monkeypatch)
+    named = {name.format(v=version, this=this): content for name, content in files.items()}
+    with index(named, tmp_path) as where:
+        monkeypatch.setattr(checkout.index_settings, "for_pip", lambda _environ: where | settings)
+        checkout.get_uv()
+    assert [wheel.name for wheel in checkout.VENV.glob("*.whl")] == [f"uv-{version}-{this}.whl"] * found
+    assert bool(ran) is not found
 
 
 @pytest.mark.parametrize(
@@ -455,7 +529,7 @@ def test_a_file_system_without_locks_is_no_reason_to_stop(
             "WARNING: Retrying: NewConnectionError: [Errno -3] Temporary failure in name resolution\n"
             "ERROR: Could not find a version that satisfies the requirement uv (from versions: none)\n"
             "ERROR: No matching distribution found for uv",
-            "the network, or the package index, can't be reached",
+            "the network, or the package index (UV_INDEX_URL=https://mirror/simple), can't be reached",
         ),
         (
             "ERROR: Cannot install uv because these package versions have conflicting dependencies.\n"
@@ -490,6 +564,15 @@ def test_a_file_system_without_locks_is_no_reason_to_stop(
             "UV_HTTP_TIMEOUT is set to what uv can't use",
         ),
         ("error: invalid value 'bogus' for '--link-mode <LINK_MODE>'", "--link-mode is set to what uv can't use"),
+        (
+            "Traceback (most recent call last):\n  File 'x.py', line 1\n    ^^\nInvalidURL: Failed to parse: http://a:b",
+            "the address of a proxy or of the package index is none (PIP_PROXY=http://other:3128, "
+            "HTTPS_PROXY=socks5://proxy:1080, UV_INDEX_URL=https://mirror/simple); correct that",
+        ),
+        (
+            "tcp connect error",
+            "the network, or the package index (UV_INDEX_URL=https://mirror/simple), can't be reached",
+        ),
     ],
 )
 def test_each_failure_of_an_installer_has_its_own_reason_first(
@@ -500,14 +583,17 @@ def test_each_failure_of_an_installer_has_its_own_reason_first(
         "HTTPS_PROXY": "socks5://anna:s3cret@proxy:1080",
         "PIP_PROXY": "http://anna:s3cret@other:3128",
         "SSL_CERT_FILE": "/no/such.pem",
+        "UV_INDEX_URL": "https://anna:s3cret@mirror/simple",
     }
     with pytest.raises(commands.SetupError) as caught:
         commands.run([sys.executable, "-c", f"import sys; sys.exit({words!r})"], tmp_path, "uv failed", environ)
     first, *rest = str(caught.value).splitlines()
-    assert first.startswith(f"uv failed: {reason}" if "PROXY" not in reason else "uv failed: the proxy did not")
+    is_a_proxy = reason.startswith(("PIP_PROXY", "HTTPS_PROXY"))
+    assert first.startswith("uv failed: the proxy did not" if is_a_proxy else f"uv failed: {reason}")
     assert reason in first
     assert "s3cret" not in str(caught.value)
     assert words.splitlines()[-1] in rest[-1]
+    assert not any("File" in line for line in rest)
 
 
 def test_what_an_installer_says_of_a_login_is_not_shown(tmp_path: Path) -> None:

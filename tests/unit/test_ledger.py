@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from random import Random
+from unittest import mock
 
 import hypothesis.strategies as st
 import pytest
@@ -21,7 +23,7 @@ from workq_helpers.log.details import (
 )
 from workq_helpers.log.events import KINDS, EventLog
 from workq_helpers.log.fates import HELD_UP, TAKEN, UNREAD
-from workq_helpers.log.ledger import PLACES, Ledger, LogCounts, WorkerCounts
+from workq_helpers.log.ledger import PLACES, Ledger, LogCounts, Message, WorkerCounts
 
 pytestmark = pytest.mark.pinned  # of the course alone
 
@@ -58,9 +60,9 @@ def test_a_published_message_waits_in_its_queue() -> None:
     assert ledger.queues() == {"hello": LogCounts(ready=1, unacknowledged=0)}
 
 
-def send(log: EventLog, *tasks: str) -> None:
+def send(log: EventLog, *tasks: str, options: Detail = "") -> None:
     for task in tasks:
-        log.record("published", "p", "hello", task, task)
+        log.record("published", "p", "hello", task, task, detail=options)
 
 
 def test_an_empty_routing_key_leads_to_no_queue() -> None:
@@ -269,6 +271,16 @@ def test_an_ack_that_may_not_have_arrived_is_unknown_until_the_counts_or_a_deliv
         assert places_of(log) == {"T": "waiting" if told == "counted" else "in hand"}
 
 
+def test_what_comes_back_from_a_queue_that_is_known_to_be_gone_is_returned() -> None:
+    log = EventLog()
+    log.record("counted", "broker", "attic", detail=Counted(present=False))
+    log.record("published", "p", "attic", "m", "T")
+    assert places_of(log) == {"T": "lost"}
+    log.record("returned", "p", "attic", "m", "T", detail="312 NO_ROUTE")
+    log.record("confirmed", "p", "attic", "m", "T")
+    assert places_of(log) == {"T": "returned"}
+
+
 def test_an_ack_that_may_not_have_arrived_stays_unknown_and_counts_tell_that_the_message_is_gone() -> None:
     log = published()
     consume(log, "delivered acked")
@@ -346,14 +358,52 @@ def test_what_a_full_queue_may_have_dropped_for_others_is_unknown() -> None:
     log = EventLog()
     log.record("declared", "notebook", "hello", detail=QueueOptions(max_length=2, overflow="drop-head"))
     send(log, "a")
-    assert not ledger_of(log).may_have_dropped("hello", 1)
     send(log, "b")
+    log.record("counted", "broker", "hello", detail=Counted(2, 0, unaccounted=1))
     ledger = ledger_of(log)
-    assert (ledger.may_have_dropped("hello", 2), ledger.published_to("hello")) == (True, 2)
-    log.record("counted", "broker", "hello", detail=Counted(2, 0, others_publish=True))
+    assert places_of(log) == {"a": "unknown", "b": "waiting"}
+    assert (ledger.unseen("hello"), ledger.published_to("hello")) == (1, 3)
+    assert "its queue is full" in ledger.missing("hello", 1)[0].reason
+
+
+def test_a_classic_queue_with_priorities_may_keep_what_is_past_its_time() -> None:
+    """RabbitMQ does not look at the time of what came to the head by overtaking others."""
+    log = EventLog()
+    log.record("declared", "notebook", "hello", detail=QueueOptions(max_priority=9))
+    for task, options in (("low", PublishOptions()), ("high", PublishOptions(priority=5, ttl_seconds=0.5))):
+        send(log, task, options=options)
+    assert not ledger_of(log).mixed_up("hello", 2, 60.0)
+
+
+def test_of_a_queue_that_is_gone_nothing_is_done_that_was_fetched_and_answered_since_it_was_there() -> None:
+    log = EventLog()
+    for tag, task in enumerate(("early", "late", "held"), 1):
+        send(log, task)
+        log.record("delivered", "notebook", "hello", task, task, tag, detail=FetchOptions())
+    log.record("acked", "notebook", "hello", "early", "early", 1)
+    agreed_seconds = log.seconds()
+    log.record("acked", "notebook", "hello", "late", "late", 2)
+    log.record("counted", "broker", "hello", detail=Counted(present=False, agreed_seconds=agreed_seconds))
+    log.record("acked", "notebook", "hello", "held", "held", 3)
+    assert places_of(log) == {"early": "done", "late": "unknown", "held": "unknown"}
     ledger = ledger_of(log)
-    assert places_of(log) == {"a": "unknown", "b": "unknown"}
-    assert (ledger.unseen("hello"), ledger.may_have_dropped("hello", 2)) == (2, False)
+    assert ledger.workers()["notebook"] == (3, 0, 0, 1)
+    assert ledger.queues()["hello"] == LogCounts(0, 0)
+
+
+def test_what_came_to_a_queue_unseen_stands_for_what_would_have_gone_first() -> None:
+    log = EventLog()
+    log.record("declared", "notebook", "hello", detail=QueueOptions(max_priority=9))
+    for task, priority in (("low", 0), ("high", 5)):
+        log.record("published", "p", "hello", task, task, detail=PublishOptions(priority=priority))
+    log.record("counted", "broker", "hello", detail=Counted(2, 0, unaccounted=1))
+    assert places_of(log) == {"low": "waiting", "high": "unknown"}
+    log.record("counted", "broker", "hello", detail=Counted(3, 0))
+    assert places_of(log) == {"low": "waiting", "high": "unknown"}, "more that others sent brings nothing back"
+    log.record("delivered", "w", "hello", "high", "high", 1)
+    log.record("delivered", "w", "hello", "theirs", "theirs", 2)
+    ledger = ledger_of(log)
+    assert (ledger.unseen("hello"), ledger.published_to("hello")) == (0, 4)
 
 
 def held_up_ack() -> EventLog:
@@ -533,6 +583,56 @@ def test_a_queue_in_which_nothing_expires_is_not_searched_for_what_has() -> None
     assert look_seconds(20_000, PublishOptions()) < look_seconds(20_000, PublishOptions(ttl_seconds=60.0)) / 10
 
 
+LIVES = [
+    *["published delivered started acked finished"] * 4,
+    "published confirmed delivered started finished acked",
+    "published delivered started confirmed acked finished",
+    "published",
+    "published delivered started",
+    "published delivered acked",
+    "published delivered started failed requeued delivered started acked finished",
+    "published delivered started acked finished acked",
+    "published delivered started nacked finished",
+    "published published delivered started acked finished",
+]
+HOW = [*[("a", "hello", None)] * 4, ("b", "next", None), ("b", "hello", 9.0), ("auto", "hello", None)]
+
+
+@settings(max_examples=examples(60))
+@given(lives=st.lists(st.sampled_from(LIVES), max_size=30), random=st.randoms(use_true_random=False))
+def test_what_is_taken_in_at_once_is_what_is_taken_in_one_by_one(lives: list[str], random: Random) -> None:
+    log, ledgers = EventLog(), (Ledger(), Ledger())
+    for ledger in ledgers:
+        ledger.update([(0.0, "connected", "auto", "hello", None, "", None, False, ConsumeOptions(auto_ack=True))])
+    left = {f"m{number}": life.split() for number, life in enumerate(lives)}
+    while left:
+        mark = random.choice(list(left)[:4])  # the others come later: most lives are whole
+        kind = left[mark].pop(0)
+        worker, queue, ttl_seconds = random.choice(HOW) if random.random() < 0.1 else HOW[int(mark[1:]) % len(HOW)]
+        detail: Detail = PublishOptions(ttl_seconds=ttl_seconds) if kind == "published" else ""
+        log.record(kind, worker, queue, mark, mark, int(mark[1:]), detail=detail)
+        if not left[mark]:
+            del left[mark]
+    one_by_one, at_once = ledgers
+    with mock.patch("workq_helpers.log.ledger._FLOOD", 0):
+        for begin in range(0, len(log), 16):
+            part = log.rows(begin, begin + 16)
+            one_by_one.update(part)
+            at_once.update_at_once(part)
+            for ask in (Ledger.queues, Ledger.workers, Ledger.places, Ledger.declarations):
+                assert ask(at_once) == ask(one_by_one)
+            assert [_told(each) for each in at_once] == [_told(each) for each in one_by_one]
+            assert [_told(each) for each in at_once.recent("done")] == [
+                _told(each) for each in one_by_one.recent("done")
+            ]
+            assert at_once.published_to("hello") == one_by_one.published_to("hello")
+            assert at_once.events == one_by_one.events
+
+
+def _told(message: Message) -> list[object]:
+    return [getattr(message, name) for name in Message.__slots__ if name not in ("_delivery", "_siblings")]
+
+
 def assert_counts_agree(ledger: Ledger) -> None:
     at = Counter((message.place, message.queue) for message in ledger)
     held = Counter(message.worker for message in ledger if message.place == "in hand")
@@ -645,7 +745,21 @@ def test_who_is_cut_off_again_was_back_at_the_broker_that_went() -> None:
     for client in ("v", "w"):
         log.record("disconnected", client, "hello")
     log.record("broker", "lesson", detail=BrokerChange.UP)
+    assert places_of(log) == {"held": "lost", "waits": "lost", "late": "unknown"}
+    log.record("counted", "broker", "hello", detail=Counted(0, 0))
     assert places_of(log) == dict.fromkeys(["held", "waits", "late"], "lost")
+
+
+def test_what_was_sent_between_a_clients_return_and_the_brokers_is_unknown_until_counts_tell() -> None:
+    """Of several the last are there, if any: they arrive in their order."""
+    for there, places in ((0, ["lost", "lost"]), (1, ["lost", "waiting"]), (2, ["waiting", "waiting"])):
+        log = restarted()
+        send(log, "new", "newer", options=PublishOptions())  # by somebody who was not cut off
+        log.record("disconnected", "v", "hello")
+        log.record("broker", "lesson", detail=BrokerChange.UP)
+        assert [places_of(log)[task] for task in ("waits", "new", "newer")] == ["lost", "unknown", "unknown"]
+        log.record("counted", "broker", "hello", detail=Counted(there, 0))
+        assert [places_of(log)[task] for task in ("new", "newer")] == places
 
 
 def test_what_a_restart_did_not_take_after_all_is_the_same_message_once_it_is_delivered() -> None:

@@ -163,13 +163,13 @@ def test_whether_it_has_started(reply: bytes, started: bool) -> None:
 
 def test_nothing_is_told_of_one_queue_that_is_gone_whoever_says_so() -> None:
     with listening(said(answer("404 Not Found", "<html>", "text/html"))) as port, at(port) as api:
-        assert (api.published_to("course", "hello"), api.queue_declaration("course", "hello")) == (0, {})
+        assert api.queue_declaration("course", "hello") == {}
 
 
 @pytest.mark.parametrize("name", [".", ".."])
 def test_nothing_is_told_of_one_queue_whose_name_can_not_stand_in_a_path(name: str) -> None:
     with at(1) as api:
-        assert (api.published_to("course", name), api.queue_declaration("course", name)) == (0, {})
+        assert api.queue_declaration("course", name) == {}
 
 
 def test_the_default_virtual_host_is_left_alone() -> None:
@@ -184,3 +184,9 @@ def test_what_goes_while_it_is_listed_is_left_out() -> None:
     rows = [{"name": "/"}, [], {"messages": 0}, {"name": "course"}]
     with listening(said(answer("200 OK", rows))) as port, at(port) as api:
         assert api.virtual_hosts() == ["/", "course"]
+
+
+def test_what_was_published_to_a_queue_is_told_late_and_of_nothing_an_empty_list() -> None:
+    rows = [{"name": "told", "message_stats": {"publish": 3}}, {"name": "taken", "message_stats": []}, {"name": "new"}]
+    with listening(said(answer("200 OK", rows))) as port, at(port) as api:
+        assert api.published("course") == {"told": 3, "taken": 0, "new": 0}

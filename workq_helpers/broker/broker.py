@@ -152,7 +152,7 @@ class Broker:
     @property
     def where(self) -> str:
         """How it was found and where it runs, for people to read."""
-        return self._share.ready.description if self._share else f"{self.endpoint.host}:{self.endpoint.port}"
+        return self._share.ready.description if self._share else self.endpoint.place
 
     @property
     def features(self) -> Features:
@@ -175,8 +175,7 @@ class Broker:
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"
-        address = f"{self.endpoint.host}:{self.endpoint.port}"
-        return f"<Broker RabbitMQ {self.version} from {self.source} at {address}, {state}>"
+        return f"<Broker RabbitMQ {self.version} from {self.source} at {self.endpoint.place}, {state}>"
 
     # -- virtual hosts and queues
 
@@ -274,9 +273,12 @@ class Broker:
         """Return the queues of `virtual_host` and what is in them at this moment, as the broker says."""
         return self._api().queue_counts(virtual_host)
 
-    def published_to(self, virtual_host: str, queue: str) -> int:
-        """Return how many messages clients published to `queue`, by what they told 5 s ago at most."""
-        return self._api().published_to(virtual_host, queue)
+    def published(self, virtual_host: str) -> dict[str, int]:
+        """Return how many messages clients published to each queue of `virtual_host`, as it tells some seconds late.
+
+        Of a virtual host that others had before nothing is told: the count may be of a queue that they had there.
+        """
+        return self._api().published(virtual_host) if virtual_host in self._virtual_hosts else {}
 
     def queue_declaration(self, virtual_host: str, queue: str) -> Mapping[str, Any]:
         """Return how `queue` was declared, as the broker says; nothing if it is gone."""
@@ -301,7 +303,7 @@ class Broker:
         if name == "/":
             raise VirtualHostRefusedError(
                 f"User {self.endpoint.username!r} may not create virtual hosts on "
-                f"{self.endpoint.host}:{self.endpoint.port}, and WORKQ_BROKER_URL names none of its own; the course "
+                f"{self.endpoint.place}, and WORKQ_BROKER_URL names none of its own; the course "
                 "never uses '/', where others' queues may be. Ask for the tag 'administrator', or put a virtual "
                 "host that may be emptied at the end of the URL, such as amqp://user:password@host:5672/lessons."
             )
@@ -522,7 +524,7 @@ class Broker:
         Raises:
             WaitTimeoutError: It did not go away, or did not come back, in time.
         """
-        place = f"{self.endpoint.host}:{self.endpoint.port}"
+        place = self.endpoint.place
 
         def wait(text: str, condition: Callable[[], bool], seen: str) -> None:
             def look() -> bool:

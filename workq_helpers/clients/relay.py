@@ -1,10 +1,11 @@
 """`Relay`: stands between programs and the broker on loopback, passes on what both say, and lets the log read it.
 
-A program that connects here speaks with the broker itself: it logs in with its own words, keeps its own heartbeats,
-and every byte passes as it is. The relay adds nothing, answers nothing and holds no login. Once it knows that the
-broker is away it does not listen, so that a program is refused as it would be by the broker; it knows when it is told,
-when a connection breaks, or by the first program that comes, which is reset. A thread of this process does it, with one
-event loop for all connections.
+A program that connects here speaks with the broker itself: it logs in with its own words, keeps its own heartbeats, and
+every byte passes as it is. The relay adds nothing, answers nothing and holds no login. Once it knows that the broker is
+away it does not listen, so that a program is refused as it would be by the broker; it knows when it is told, when a
+connection breaks, or by the first program that comes, which is reset. It listens again once the broker answers as one
+does: to accept connections is not enough, as Docker does so for a container in which nobody listens. A thread of this
+process does it, with one event loop for all connections.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from workq_helpers.clients.door import Door
 from workq_helpers.clients.relayed_client import RelayedClient, Side
 from workq_helpers.forks import abandon_in_children, let_go
 from workq_helpers.log.observer import Book
-from workq_helpers.rabbitmq.connecting import tls_context
+from workq_helpers.rabbitmq.connecting import PROTOCOL_HEADER, tls_context
 from workq_helpers.rabbitmq.endpoint import Endpoint
 
 __all__ = ["Relay"]
@@ -36,6 +37,8 @@ _ANSWER_SECONDS = 30.0
 
 #: How often a broker that is away is knocked at.
 _KNOCK_SECONDS = 0.1
+#: How long it may take to answer.
+_GREETING_SECONDS = 5.0
 
 #: Has a connection end with a reset: what was to be connected to is not there.
 _RESET = struct.pack("ii", 1, 0)
@@ -168,15 +171,27 @@ class Relay:
     async def _answers(self) -> bool:
         """Knock once, and open the doors or shut them."""
         try:
-            knocked, _ = await self._loop.create_connection(asyncio.Protocol, self._endpoint.host, self._endpoint.port)
-            knocked.abort()
+            await self._greet()
             await self._open_all()
-        except (OSError, UnicodeError):  # a name that is none, and too many open files, among it
+        except (OSError, EOFError, UnicodeError):  # a name that is none, and too many open files, among it
             self._is_away = True
             for door in list(self._doors.values()):
                 await door.shut()
             return False
         return True
+
+    async def _greet(self) -> None:
+        """Return when the broker has begun to answer: a port of Docker's is open while nobody is behind it."""
+        async with asyncio.timeout(_GREETING_SECONDS):
+            host, port = self._endpoint.host, self._endpoint.port
+            reader, writer = await asyncio.open_connection(
+                host, port, ssl=self._tls, server_hostname=host if self._tls else None
+            )
+            try:
+                writer.write(PROTOCOL_HEADER)
+                await reader.readexactly(1)
+            finally:
+                writer.transport.abort()
 
     # -- for its connections
 

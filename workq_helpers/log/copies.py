@@ -116,14 +116,17 @@ class Queue:
     __slots__ = (
         "absent",
         "again",
+        "answered",
         "asked",
         "doubted",
+        "fetched",
         "fresh",
         "gone_for_good",
         "held_elsewhere",
         "missing",
         "oldest_last",
         "options",
+        "published",
         "unacknowledged",
         "unseen",
     )
@@ -133,7 +136,10 @@ class Queue:
         self.doubted: dict[Message, None] = {}  # those of them that were settled, and the counts have not told of
         self.gone_for_good: set[Message] = set()  # those of them that it dropped, or that were settled by the counts
         self.unseen = 0  # that the broker counts as ready and nobody here has seen
+        self.published = 0  # that may have been published to it, as far as was seen or counted
         self.held_elsewhere = 0  # that the broker counts as unacknowledged and nobody here has
+        self.fetched: dict[Delivery, None] = {}  # with basic.get, and not settled
+        self.answered: dict[Message, float] = {}  # those acknowledged since it was last seen to be there, and when
         self.fresh: dict[Message, None] = {}
         self.again: dict[Message, None] = {}  # put back: RabbitMQ gives them their old places at the head
         self.oldest_last: list[Message] | None = []  # those, and some that have left since; none after an addition

@@ -213,21 +213,23 @@ class Counted:
         ready: Messages that wait.
         unacknowledged: Messages delivered and not acknowledged.
         present: Whether there is such a queue.
-        others_publish: Whether more was published to it than the log knows of.
+        agreed_seconds: When the log last had of all queues what the broker counted; 0 if it never had.
+        unaccounted: How many more messages were published to it than the log knows of.
         options: How it was declared, by whomever, where the broker tells.
     """
 
     ready: int = 0
     unacknowledged: int = 0
     present: bool = True
-    others_publish: bool = False
+    agreed_seconds: float = 0.0
+    unaccounted: int = 0
     options: QueueOptions | None = None
 
     def __str__(self) -> str:
         if not self.present:
             return "no such queue"
-        others = ", and others publish to it" if self.others_publish else ""
-        return f"{self.ready} ready, {self.unacknowledged} unacknowledged{others}"
+        more = f", and {self.unaccounted} more published to it than were seen here" if self.unaccounted else ""
+        return f"{self.ready} ready, {self.unacknowledged} unacknowledged{more}"
 
 
 @dataclass(frozen=True, slots=True)

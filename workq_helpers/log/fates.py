@@ -13,10 +13,12 @@ from workq_helpers.text import did_you_mean
 __all__ = [
     "HELD_UP",
     "MIXED",
+    "REPLACED",
     "TAKEN",
     "UNREAD",
     "Gone",
     "Suspicion",
+    "first_out",
     "is_full",
     "may_be_displaced",
     "missing_queue",
@@ -39,6 +41,11 @@ UNREAD = "settled, and RabbitMQ does not know yet: it reads nothing from its cli
 
 #: Why a message may be gone from a queue whose count tells nothing of it.
 MIXED = "its queue is full, and others publish to it too: it is still there, or it was dropped for one of theirs"
+
+#: Why a message may be gone though its queue has as many as before.
+REPLACED = (
+    "more was published to its queue than was seen here, and as much is gone: it is still there, or was taken or purged"
+)
 
 #: Why a message is gone that nothing else explains.
 TAKEN = "RabbitMQ has it no more: taken or purged by others, or sent to a consumer that has not read it"
@@ -154,11 +161,16 @@ def pick(
 
 
 def overdue(queue: Queue, seconds: float) -> int:
-    """Return how many messages at the head of a queue are past their time to live: RabbitMQ keeps none of those."""
+    """Return how many messages at the head of a queue are past their time to live: RabbitMQ keeps none of those.
+
+    A classic queue with priorities may: it does not look at the time of what came to its head by overtaking others.
+    """
 
     def is_over(message: Message) -> bool:
         return bool(_expired(message, queue.options, seconds))
 
+    if queue.options is not None and queue.options.max_priority is not None:
+        return 0
     if not _ranks(queue.options) and not any(map(is_over, queue.head(1))):
         return 0
     return sum(1 for _ in itertools.takewhile(is_over, _ranked(queue.head(queue.ready), queue.options)))
@@ -186,6 +198,11 @@ def is_full(options: QueueOptions | None, ready: int) -> bool:
     """
     limit = None if options is None or options.overflow != "drop-head" else options.max_length
     return limit is not None and ready >= limit
+
+
+def first_out(queue: Queue, count: int) -> list[Message]:
+    """Return the messages that leave a queue first, `count` at most."""
+    return _ranked(queue.head(queue.ready), queue.options)[:count]
 
 
 def _ranked(waiting: list[Message], options: QueueOptions | None) -> list[Message]:

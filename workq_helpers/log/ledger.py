@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -31,15 +31,18 @@ from workq_helpers.log.exchanges import Exchanges
 from workq_helpers.log.fates import (
     HELD_UP,
     MIXED,
+    REPLACED,
     TAKEN,
     UNREAD,
     Suspicion,
+    first_out,
     is_full,
     may_be_displaced,
     missing_queue,
     overdue,
     pick,
 )
+from workq_helpers.log.whole_lives import Life, whole_lives
 
 __all__ = ["BROKER", "ENDS", "PLACES", "Delivery", "Ledger", "LogCounts", "Message", "Place", "WorkerCounts"]
 
@@ -51,6 +54,9 @@ _SETTLED = ("done", "discarded", "dead-lettered")
 
 #: Where a message is, as far as was seen, that turns out to be dead-lettered.
 _MAY_BE_DEAD = ("waiting", "unknown", "discarded")
+
+#: So many events at once are a flood, in which most messages come and go.
+_FLOOD = 500
 
 #: How many of the messages that came to an end last are remembered for each end.
 KEPT_ENDS = 24
@@ -89,20 +95,25 @@ class _Outage:
 
     Attributes:
         going: Whether it is asked to go and nobody whom it cut off is back yet.
-        before: How many messages were published before it went; those after are the next broker's.
-        cut_off: Who lost the connection by it.
+        asked: How many messages were published before it was asked to go; it had those.
+        before: How many were before it went, perhaps; those after are the next broker's.
+        cut_off: Who lost the connection by it, and how many messages were published before they first did.
         back: Who of those connected again, to the next broker or to the one that had not gone yet.
         declared: The queues that were declared since, and so are there.
     """
 
-    __slots__ = ("back", "before", "cut_off", "declared", "going")
+    __slots__ = ("asked", "back", "before", "cut_off", "declared", "going")
 
-    def __init__(self, going: bool = False, before: int = 0) -> None:
+    def __init__(self, going: bool = False, asked: int = 0) -> None:
         self.going = going
-        self.before = before
-        self.cut_off: set[str] = set()
+        self.asked = self.before = asked
+        self.cut_off: dict[str, int] = {}
         self.back: set[str] = set()
         self.declared: set[Queue] = set()
+
+    def had(self, message: Message) -> bool:
+        """Whether a message was sent to the broker that went, for sure."""
+        return message.number < max(self.asked, self.cut_off.get(message.publisher, 0))
 
 
 class Ledger:
@@ -114,7 +125,8 @@ class Ledger:
     """
 
     def __init__(self) -> None:
-        self._read = 0
+        #: How many rows it has taken in.
+        self.events = 0
         self._all: list[Message] = []
         self._by_id: dict[str, Message] = {}
         self._twins: dict[str, deque[Message]] = {}
@@ -182,11 +194,57 @@ class Ledger:
             handler = handlers.get(row[1])
             if handler is not None:
                 handler(row)
-        self._read += read
+        self.events += read
+
+    def update_at_once(self, rows: Sequence[Row]) -> None:
+        """Take in rows as `update` does, and at once what came, was worked on and went within them.
+
+        `newest` and `last_delivered` pass over those.
+        """
+        lives = whole_lives(rows) if len(rows) >= _FLOOD else {}
+        lives = {mark: life for mark, life in lives.items() if self._is_as_ever(life)}
+        if not lives:
+            self.update(rows)
+            return
+        handlers, ended, by_mark = self._handlers, self._recent["done"], self._by_id
+        for row in rows:
+            kind, mark = row[1], row[4]
+            if mark is None or mark not in lives:
+                handlers[kind](row)
+            elif kind == "published":
+                self._lived(mark, lives[mark])
+            elif kind == "acked":
+                ended.append(by_mark[mark])
+        self._ended["done"] += len(lives)
+        self.events += len(rows)
+
+    def _is_as_ever(self, life: Life) -> bool:
+        """Whether nothing is known of a message's mark, queue and worker that would make its life another."""
+        published, _, delivered, _ = life
+        known = published[4] in self._by_id or self._queues[published[3]].absent
+        return not known and not self._workers[delivered[2]].auto_ack
+
+    def _lived(self, mark: str, life: Life) -> None:
+        """Take in a message that was published, delivered, worked on and acknowledged."""
+        (seconds, _, publisher, name, _, task, *_), options, delivered, confirmed = life
+        message = self._by_id[mark] = Message(len(self._all), mark, task, name)
+        self._all.append(message)
+        message.publisher, message.options = publisher, options
+        message.published_seconds = message.queued_seconds = seconds
+        message.confirmed = confirmed
+        message.worker, message.delivery_tag = delivered[2], delivered[6]
+        message.place, message.started = "done", True
+        message.deliveries = message.worked = 1
+        queue, worker = self._queues[name], self._workers[delivered[2]]
+        queue.published += 1
+        worker.delivered += 1
+        worker.done += 1
+        if queue.answered:
+            queue.answered.clear()
 
     def catch_up(self, log: EventLog) -> None:
         """Take in what `log` recorded since the last call."""
-        self.update(log.rows(self._read))
+        self.update(log.rows(self.events))
 
     # -- asking
 
@@ -245,14 +303,10 @@ class Ledger:
             return False
         return may_be_displaced(known.options, ready, known.unseen) or self._overdue(known, seconds) > 0
 
-    def may_have_dropped(self, queue: str, ready: int) -> bool:
-        """Whether what waits in `queue` may be gone if others publish to it too, though RabbitMQ counts as many."""
-        known = self._queues.get(queue)
-        return known is not None and known.ready > 0 and is_full(known.options, ready)
-
     def published_to(self, queue: str) -> int:
-        """Return how many messages were seen being published that may have come into `queue`."""
-        return sum(message.queue == queue and message.publisher != "" for message in self._all)
+        """Return how many messages may have been published to `queue`, as far as was seen, or counted by the broker."""
+        known = self._queues.get(queue)
+        return len(self._adrift) + (known.published if known else 0)
 
     def routes(self) -> list[tuple[str, Binding | ExchangeOptions]]:
         """Return each exchange that is known, and each binding with the queue that it leads to."""
@@ -348,7 +402,7 @@ class Ledger:
         if options is None or not (options.exchange or options.further_keys):
             message = self._enter(self._new(row[4], row[5], row[3]), row, options)
             self._newest = [message]
-            if options is not None and not row[3]:
+            if options is not None and not row[3] and message.place == "waiting":
                 self._end(message, "unknown", _NAMELESS)
             self._hold_up(row[2])
             return
@@ -372,9 +426,10 @@ class Ledger:
         message.publisher, message.options = row[2], options
         message.published_seconds = message.queued_seconds = row[0]
         queue = self._queues[message.queue]
+        queue.published += 1
         queue.fresh[message] = None
         if queue.absent:
-            self._end(message, "lost", f"the queue '{message.queue}' was gone when it was published")
+            self._end(message, "lost", _came_too_late(message))
         return message
 
     def _new(self, mark: str | None, task: str, queue: str) -> Message:
@@ -425,7 +480,7 @@ class Ledger:
         for message in copies:
             if message.place == "waiting":
                 self._end(message, kind, reason)
-            elif message.adrift:
+            elif message.adrift or message.reason == _came_too_late(message):
                 self._leave_its_end(message)
                 self._arrive(message, kind, reason)
 
@@ -470,11 +525,16 @@ class Ledger:
         worker.delivered += 1
         worker.slots[delivery] = None
         worker.unfinished += 1
-        fetched = isinstance(detail, FetchOptions) and detail.auto_ack  # nobody else has it, and no callback follows
-        delivery.auto_ack = delivery.auto_ack or fetched or (isinstance(detail, ConsumeOptions) and detail.auto_ack)
+        if queue.answered:
+            queue.answered.clear()  # it is there, and what came before has arrived
+        fetched = isinstance(detail, FetchOptions)
+        if isinstance(detail, ConsumeOptions | FetchOptions) and detail.auto_ack:
+            delivery.auto_ack = True
         if not delivery.auto_ack:
             queue.unacknowledged += 1
-        if fetched:
+            if fetched:
+                queue.fetched[delivery] = None
+        if fetched and delivery.auto_ack:  # nobody else has it, and no callback follows
             self._complete(delivery)
             self._forget_settled(row, delivery)
 
@@ -514,7 +574,10 @@ class Ledger:
         if adrift is not None:
             return adrift
         counted = self._queues[queue]
-        counted.unseen = max(0, counted.unseen - 1)
+        if counted.unseen:
+            counted.unseen -= 1
+        else:
+            counted.published += 1
         message = self._copy_of(copies[0], queue) if copies and known is None else self._new(mark, task, queue)
         counted.fresh[message] = None
         return message
@@ -554,9 +617,13 @@ class Ledger:
 
     def _acked(self, row: Row) -> None:
         delivery = self._delivery_of(row)
-        if delivery is not None and not delivery.settled:
+        if delivery is None:
+            return
+        if not delivery.settled:
+            if delivery in delivery.queue.fetched:
+                delivery.queue.answered[delivery.message] = row[0]
             self._complete(delivery)
-            self._forget_settled(row, delivery)
+        self._forget_settled(row, delivery)
 
     def _nacked(self, row: Row) -> None:
         delivery = self._delivery_of(row)
@@ -631,10 +698,13 @@ class Ledger:
             if row[8] == UNREAD:
                 self._unread[message] = message.place, message.reason
             self._arrive(message, "unknown", str(row[8]))
-            # If any of those that nobody knows of turns up again, it is this: the last answers arrive last.
-            queue = self._queues[message.queue]
-            queue.missing = {message: None, **queue.missing}
-            queue.doubted[message] = None
+            self._may_come_back(message)
+
+    def _may_come_back(self, message: Message) -> None:
+        """Take note that of those that nobody knows of this one turns up again, if any does: the last come last."""
+        queue = self._queues[message.queue]
+        queue.missing = {message: None, **queue.missing}
+        queue.doubted[message] = None
 
     def _hand_back_later(self, row: Row) -> None:
         """Take note that what a client handed back is not in its queue again before the broker reads of that."""
@@ -686,6 +756,7 @@ class Ledger:
         delivery.worker.slots.pop(delivery, None)
         if not delivery.auto_ack:
             delivery.queue.unacknowledged -= 1
+            delivery.queue.fetched.pop(delivery, None)
 
     def _over(self, delivery: Delivery) -> None:
         if not delivery.over:
@@ -823,7 +894,7 @@ class Ledger:
         self._left(row)
         if self._outage.going or row[2] in self._outage.back:
             self._outage.going = True
-            self._outage.cut_off.add(row[2])
+            self._outage.cut_off.setdefault(row[2], len(self._all))
             self._outage.before = len(self._all)
 
     def _declared(self, row: Row) -> None:
@@ -841,12 +912,32 @@ class Ledger:
         queue.unseen = 0
         if row[1] == "deleted":
             self._goes(row[3], queue)
+            self._hands_let_go(queue, _gone_in_hand(row[3]))
         self._end_all(queue, "discarded")
 
     def _goes(self, name: str, queue: Queue) -> None:
         queue.absent = True
         queue.unseen = queue.held_elsewhere = 0
         self._exchanges.forget_queue(name)
+
+    def _hands_let_go(self, queue: Queue, reason: str) -> None:
+        """Take note that nothing settles any more what clients hold of a queue that is gone."""
+        for delivery in [slot for worker in self._workers.values() for slot in worker.slots]:
+            if delivery.queue is queue and not delivery.auto_ack:
+                self._settle(delivery)
+                self._arrive(delivery.message, "unknown", reason)
+
+    def _doubt_what_was_answered(self, name: str, queue: Queue, agreed_seconds: float) -> None:
+        """Doubt acks of which nothing shows that they came before a queue was gone: RabbitMQ takes any in silence.
+
+        A consumer is told that its queue is gone; who fetched is not.
+        """
+        for message, seconds in queue.answered.items():
+            if message.place == "done" and seconds > agreed_seconds:
+                self._workers[message.worker].done -= 1
+                self._leave_its_end(message)
+                self._arrive(message, "unknown", f"acknowledged, before or after the queue '{name}' was gone")
+        queue.answered.clear()
 
     def _exchange_declared(self, row: Row) -> None:
         if isinstance(row[8], ExchangeOptions):
@@ -898,23 +989,30 @@ class Ledger:
             reason = missing_queue(row[3], queue.options, self._present())
             self._goes(row[3], queue)
             self._end_all(queue, "unknown", reason)
+            self._hands_let_go(queue, _gone_in_hand(row[3]))
+            self._doubt_what_was_answered(row[3], queue, counted.agreed_seconds)
             return
         queue.absent = False
         queue.options = counted.options or queue.options
         queue.held_elsewhere = max(0, counted.unacknowledged - queue.unacknowledged)
         back = _found_again(queue, counted.ready - queue.ready)
-        self._clear_doubts(queue, counted)
         for message in back:
             self._leave_its_end(message)
             self._wait_again(message)
+        self._clear_doubts(queue, counted)
         gone = max(queue.ready - counted.ready, self._overdue(queue, row[0]))
         if gone > 0:
             self._miss(queue, gone, row[0])
-        queue.unseen = max(0, counted.ready - queue.ready)
-        if counted.others_publish or may_be_displaced(queue.options, counted.ready, queue.unseen):
+        unseen = max(0, counted.ready - queue.ready)
+        queue.published += max(0, unseen - queue.unseen) + counted.unaccounted
+        full = is_full(queue.options, counted.ready)
+        for message in first_out(queue, counted.unaccounted):
+            self._end(message, "unknown", MIXED if full else REPLACED)
+            queue.gone_for_good.add(message)
+        if may_be_displaced(queue.options, counted.ready, unseen):
             queue.gone_for_good.update(queue.head(queue.ready))
             self._end_all(queue, "unknown", MIXED)
-            queue.unseen = counted.ready
+        queue.unseen = max(0, counted.ready - queue.ready)
 
     def _overdue(self, queue: Queue, seconds: float) -> int:
         """Return how many messages of `queue` are past their time to live, which is looked for where there is one."""
@@ -927,8 +1025,12 @@ class Ledger:
             return
         if counted.ready <= queue.ready and not queue.unseen:
             self._read_on([message for message in queue.doubted if message in self._unread])
-            for message in queue.doubted:
-                message.reason += _NOT_THERE
+            for message in list(queue.doubted):
+                if message.reason == _MAY_BE_KEPT:
+                    self._leave_its_end(message)
+                    self._arrive(message, "lost", _NOT_KEPT)
+                else:
+                    message.reason += _NOT_THERE
             queue.gone_for_good.update(queue.doubted)
         queue.doubted.clear()
 
@@ -965,7 +1067,7 @@ class Ledger:
             self._suspicion.alarms_are_over()
             self._comes_back_anyway(list(self._unread))
             self._unread.clear()
-            self._outage = _Outage(going=True, before=len(self._all))
+            self._outage = _Outage(going=True, asked=len(self._all))
             self._suspicion.broker_went(len(self._all))
             self._exchanges.forget_transient()
             for name, queue in self._queues.items():
@@ -973,6 +1075,8 @@ class Ledger:
                     self._goes(name, queue)
                     self._end_all(queue, "lost", _NOT_KEPT_QUEUE)
         elif change is BrokerChange.UP:
+            if self._outage.going:  # nobody whom it cut off has told since which of them it is
+                self._outage.before = len(self._all)
             for name, queue in self._queues.items():
                 if queue.keeps_some or (queue.transient and queue not in self._outage.declared):
                     self._forget_what_was_not_kept(name, queue)
@@ -988,11 +1092,14 @@ class Ledger:
         for message in [*queue.again, *queue.fresh]:
             if self._was_not_kept(message, queue):
                 self._end(message, "lost", _NOT_KEPT_QUEUE if queue.transient else _NOT_KEPT)
+            elif message.persistent is False and message.number < self._outage.before:
+                self._end(message, "unknown", _MAY_BE_KEPT)
+                self._may_come_back(message)
         if queue.transient:
             self._goes(name, queue)
 
     def _was_not_kept(self, message: Message, queue: Queue) -> bool:
-        return queue.transient or (message.persistent is False and message.number < self._outage.before)
+        return queue.transient or (message.persistent is False and self._outage.had(message))
 
     def _end_all(self, queue: Queue, place: Place, reason: str = "") -> None:
         for message in [*queue.again, *queue.fresh]:
@@ -1010,17 +1117,23 @@ _NEVER_READ = "its client's connection ended while RabbitMQ took no messages, fo
 _NOT_THERE = "; RabbitMQ has the message no more: what settled it had arrived, or it went another way"
 _NOT_KEPT = "it was not persistent, and RabbitMQ was restarted"
 _NOT_KEPT_QUEUE = "its queue was not durable, and RabbitMQ was restarted"
+_MAY_BE_KEPT = "it was not persistent, and sent while RabbitMQ was restarted: before, and it is lost, or after"
 _BY_A_RESTART = (_NOT_KEPT, _NOT_KEPT_QUEUE)
 
 
 def _found_again(queue: Queue, count: int) -> list[Message]:
     """Return which messages that nobody knows of are among so many more that the broker has; none if many answers fit.
 
-    All that may be are, or of one client's answers the last: they arrive in their order.
+    All that may be are, or of what one client sent the last: it arrives in its order.
     """
     may_be = [message for message in queue.missing if message not in queue.gone_for_good]
-    in_order = all(message in queue.doubted for message in may_be) and len({each.worker for each in may_be}) == 1
+    clients = {each.worker or each.publisher for each in may_be}
+    in_order = all(message in queue.doubted for message in may_be) and len(clients) == 1
     return may_be[: max(0, count)] if count >= len(may_be) or in_order else []
+
+
+def _gone_in_hand(name: str) -> str:
+    return f"the queue '{name}' is gone, and it with it: no answer settles it any more"
 
 
 def _key(row: Row) -> _Key:
@@ -1030,6 +1143,10 @@ def _key(row: Row) -> _Key:
 def _is_last_of(message: Message, row: Row) -> bool:
     """Whether an event is about the last delivery of a message."""
     return (message.worker, message.delivery_tag, message.queue) == (row[2], row[6], row[3])
+
+
+def _came_too_late(message: Message) -> str:
+    return f"the queue '{message.queue}' was gone when it was published"
 
 
 def _adrift_reason(exchange: str, queues: list[str] | None) -> str:

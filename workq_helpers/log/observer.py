@@ -56,6 +56,8 @@ class Book:
         self.log = log
         self.trace = Trace(log)
         self.marks = Marks()
+        #: When the broker's counts were last those of the log, on its clock.
+        self.agreed_seconds = 0.0
         self._quorum_queues: set[str] = set()
         self._observers: weakref.WeakSet[Observer] = weakref.WeakSet()
         self._lock = threading.Lock()
@@ -73,6 +75,11 @@ class Book:
         else:
             self._quorum_queues.discard(queue)
 
+    def begin_again(self) -> None:
+        """Learn that the log was cleared."""
+        self.trace.clear()
+        self.agreed_seconds = 0.0
+
     def is_quorum(self, queue: str) -> bool:
         """Whether a queue was last declared as a quorum queue; ``""``, where an exchange routes, may be any."""
         return queue in self._quorum_queues if queue else bool(self._quorum_queues)
@@ -81,6 +88,7 @@ class Book:
         """Learn that the broker's counts were those of the log when it had so many events: all had arrived by then."""
         with self._lock:
             observers = list(self._observers)
+        self.agreed_seconds = self.log.seconds()
         for observer in observers:
             observer.agreed(events)
 
@@ -571,7 +579,7 @@ class Observer:
         if not auto_ack:
             channel.delivered_to(subscription)
             channel.unsettled[held.tag] = held
-            self.record("delivered", held)
+            self.record("delivered", held, "" if consumer_tag else FetchOptions())
         elif self._program is not None:
             self.record("delivered", held, _AUTO_ACK)
             self.record("unknown", held, "sent under auto-ack: what a program does with it nobody sees")

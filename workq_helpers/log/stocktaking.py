@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from workq_helpers.log.arrivals import Arrivals
 from workq_helpers.log.details import Binding, Counted, ExchangeOptions, QueueOptions
 from workq_helpers.log.events import Row
 from workq_helpers.log.ledger import BROKER, Ledger, LogCounts
@@ -39,7 +40,7 @@ class Stocktaking:
         ledger: Returns where the messages are, as the log has it now.
         ask: Asks the broker for its counts.
         ask_routes: Asks it for its exchanges, and for its bindings, each with the queue that it leads to.
-        ask_published: Asks it how many messages were published to a queue; it may have heard of fewer so far.
+        arrivals: What came into its queues, by its statistics.
         ask_options: Asks it how a queue was declared.
         steady_looks: How often the counts must be the same; more where they are known to lag.
     """
@@ -50,7 +51,7 @@ class Stocktaking:
         ledger: Callable[[], Ledger],
         ask: Callable[[], Counts],
         ask_routes: Callable[[], list[tuple[str, Binding | ExchangeOptions]]],
-        ask_published: Callable[[str], int],
+        arrivals: Arrivals,
         ask_options: Callable[[str], QueueOptions | None],
         *,
         steady_looks: int = STEADY_LOOKS,
@@ -60,7 +61,7 @@ class Stocktaking:
         self._ledger = ledger
         self._ask = ask
         self._ask_routes = ask_routes
-        self._ask_published = ask_published
+        self._arrivals = arrivals
         self._ask_options = ask_options
         self._steady_looks = steady_looks
         self._before: tuple[int, Counts] | None = None
@@ -111,12 +112,10 @@ class Stocktaking:
 
     def _differences(self, ledger: Ledger, counts: Counts) -> dict[str, Counted]:
         """Return what the broker counts in each queue of which the log can learn something."""
-        found = _differences(ledger, counts, self._log.seconds())
-        full = [queue for queue in counts.keys() - found if ledger.may_have_dropped(queue, counts[queue].ready)]
-        for queue in full:
-            if self._ask_published(queue) > ledger.published_to(queue):
-                found[queue] = Counted(counts[queue].ready, counts[queue].unacknowledged, others_publish=True)
-        return found
+        return _differences(ledger, counts, self._log.seconds(), self._book.agreed_seconds) or {
+            queue: Counted(counts[queue].ready, counts[queue].unacknowledged, unaccounted=more)
+            for queue, more in self._arrivals.beyond(ledger, counts).items()
+        }
 
     def _new_routes(self, ledger: Ledger) -> list[tuple[str, Binding | ExchangeOptions]]:
         """Return the exchanges and bindings that nobody saw being made, where a message waits for them.
@@ -147,7 +146,7 @@ def disagreements(ledger: Ledger, counts: Counts) -> list[str]:
     return told
 
 
-def _differences(ledger: Ledger, counts: Counts, seconds: float) -> dict[str, Counted]:
+def _differences(ledger: Ledger, counts: Counts, seconds: float, agreed_seconds: float) -> dict[str, Counted]:
     """Return what the broker counts in each queue where these counts differ from the log's."""
     found = {}
     ours = ledger.queues()
@@ -156,7 +155,7 @@ def _differences(ledger: Ledger, counts: Counts, seconds: float) -> dict[str, Co
         known = counts.get(name)
         if known is None:
             if name and (ready or not ledger.absent(name)):
-                found[name] = Counted(present=False)
+                found[name] = Counted(present=False, agreed_seconds=agreed_seconds)
         elif known.type != "stream" and (
             ledger.absent(name)
             or known.ready != ready

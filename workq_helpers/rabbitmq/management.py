@@ -66,7 +66,7 @@ class Management:
     def __init__(self, endpoint: Endpoint) -> None:
         if not endpoint.management_url:
             raise ManagementUnavailableError(
-                f"There is no management API for the broker at {endpoint.host}:{endpoint.port}. {_WITHOUT_IT}"
+                f"There is no management API for the broker at {endpoint.place}. {_WITHOUT_IT}"
             )
         self._endpoint = endpoint
         self._url = endpoint.management_url
@@ -177,19 +177,28 @@ class Management:
             rows = self._rows(path, params=_CURRENT, virtual_host=virtual_host)
         return {row["name"]: _counts(row) for row in rows}
 
-    def published_to(self, virtual_host: str, queue: str) -> int:
-        """Return how many messages clients published to a queue, by what they told 5 s ago at most; 0 if it is gone.
+    def published(self, virtual_host: str) -> dict[str, int]:
+        """Return how many messages clients published to each queue of a virtual host, as it tells some seconds late.
 
-        Nothing can be asked of a queue named ``"."`` or ``".."``: it counts as gone.
+        A restart of the broker takes the count back to 0; dead letters are not in it.
+
+        Raises:
+            VirtualHostRefusedError: If there is no such virtual host, or not for this user.
         """
-        return int(self._queue(virtual_host, queue).get("message_stats", {}).get("publish", 0))
+        columns = {"columns": "name,message_stats.publish"}
+        rows = self._rows(path_of("queues", virtual_host), params=columns, virtual_host=virtual_host)
+        return {row["name"]: (row.get("message_stats") or {}).get("publish", 0) for row in rows}  # [] for nothing
 
     def queue_declaration(self, virtual_host: str, queue: str) -> Mapping[str, Any]:
         """Return how a queue was declared, in the API's words as `durable` and `arguments`; nothing if it is gone.
 
         Nothing can be asked of a queue named ``"."`` or ``".."``: it counts as gone.
         """
-        return self._queue(virtual_host, queue, _PLAIN)
+        if queue in _NOT_IN_A_PATH:
+            return {}
+        path = path_of("queues", virtual_host, queue)
+        answer = self._send("GET", path, params=_PLAIN, virtual_host=virtual_host, absent_ok=True)
+        return dict(answer.json()) if answer.is_success else {}
 
     def queue_members(self, virtual_host: str) -> list[dict[str, Any]]:
         """Return where each queue of a virtual host is: its `name`, `type`, `leader` and `followers`.
@@ -213,13 +222,6 @@ class Management:
             for kind in ("exchanges", "bindings", "queues")
         )
         return routes_of(exchanges, bindings, queues)
-
-    def _queue(self, virtual_host: str, queue: str, params: Mapping[str, str] | None = None) -> dict[str, Any]:
-        if queue in _NOT_IN_A_PATH:
-            return {}
-        path = path_of("queues", virtual_host, queue)
-        answer = self._send("GET", path, params=params, virtual_host=virtual_host, absent_ok=True)
-        return dict(answer.json()) if answer.is_success else {}
 
     # -- requests ---------------------------------------------------------------------------------------
 
