@@ -70,26 +70,29 @@ def test_a_broker_of_somebody_else_is_not_restarted(lab: Lab, broker: Broker) ->
 
 #: Nodes that only the log knows of, and what was done to them.
 NODES = """
-from workq_helpers.log.details import ClusterSeen, NodeSeen
+from workq_helpers.lessons.one_of_three_dies.diary import Diary
+from workq_helpers.lessons.one_of_three_dies.picture import ClusterPicture
 
 class Nodes:
     why_not = ""
 
     def __init__(self):
         self.states = {"node-1": "up", "node-2": "up", "node-3": "up"}
-        self.put("node-1", "up")
+        self.diary = Diary(lesson.log)
+        self.look()
 
-    def put(self, name, state):
-        self.states[name] = state
-        lesson.log.record("cluster", "lesson", detail=ClusterSeen(tuple(map(NodeSeen, *zip(*self.states.items())))))
+    def look(self):
+        self.diary.look(lambda: ClusterPicture(dict(self.states), ()))
 
     def kill(self, name):
-        lesson.log.record("node killed", name)
-        self.put(name, "down")
+        with self.diary.doing("node killed", [name], f"killed {name}"):
+            self.states[name] = "down"
+        self.look()
 
     def start(self, name):
-        lesson.log.record("node started", name)
-        self.put(name, "up")
+        with self.diary.doing("node started", [name], f"started {name}"):
+            self.states[name] = "up"
+        self.look()
 
 lesson.nodes = Nodes()
 """
@@ -109,3 +112,6 @@ def test_a_node_is_killed_and_started_from_the_stage_while_a_cell_runs(lab: Lab)
     stage.notebook.wait_until_done()
     expect(stage.root.locator(".workq-story-line[data-mark='kill']")).to_contain_text(["node-2", "node-1"])
     stage.screenshot("stage-nodes")
+    stage.root.get_by_role("button", name="node-2 was killed").click()
+    expect(node).to_have_attribute("data-state", "down")
+    expect(stage.root).to_have_attribute("data-mode", "paused")

@@ -236,6 +236,15 @@ describe("the picture", () => {
     assert.equal(view.$(".workq-ghosts").hidden, true);
   });
 
+  test("says of a queue that nobody saw declared that there is none, not that it is gone", () => {
+    const gone = (durability) =>
+      openView(frames.frame({ queues: [frames.queue("attic", { gone: true, durability, type: "" })] })).text(
+        ".workq-queue",
+      );
+    assert.match(gone(""), /no such queue.*RabbitMQ has no such queue\./);
+    assert.match(gone("durable"), /durable · gone.*This queue is gone\./);
+  });
+
   test("names lost tasks and hides ends that did not happen", () => {
     const view = openView(frames.tutorial());
     assert.equal(view.$('.workq-end[data-end="lost"]').hidden, true);

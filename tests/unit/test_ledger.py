@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from random import Random
+from unittest import mock
 
 import hypothesis.strategies as st
 import pytest
@@ -21,7 +23,7 @@ from workq_helpers.log.details import (
 )
 from workq_helpers.log.events import KINDS, EventLog
 from workq_helpers.log.fates import HELD_UP, TAKEN, UNREAD
-from workq_helpers.log.ledger import PLACES, Ledger, LogCounts, WorkerCounts
+from workq_helpers.log.ledger import PLACES, Ledger, LogCounts, Message, WorkerCounts
 
 pytestmark = pytest.mark.pinned  # of the course alone
 
@@ -267,6 +269,16 @@ def test_an_ack_that_may_not_have_arrived_is_unknown_until_the_counts_or_a_deliv
         else:
             log.record("delivered", "w2", "hello", "m", "T", 1, True)
         assert places_of(log) == {"T": "waiting" if told == "counted" else "in hand"}
+
+
+def test_what_comes_back_from_a_queue_that_is_known_to_be_gone_is_returned() -> None:
+    log = EventLog()
+    log.record("counted", "broker", "attic", detail=Counted(present=False))
+    log.record("published", "p", "attic", "m", "T")
+    assert places_of(log) == {"T": "lost"}
+    log.record("returned", "p", "attic", "m", "T", detail="312 NO_ROUTE")
+    log.record("confirmed", "p", "attic", "m", "T")
+    assert places_of(log) == {"T": "returned"}
 
 
 def test_an_ack_that_may_not_have_arrived_stays_unknown_and_counts_tell_that_the_message_is_gone() -> None:
@@ -569,6 +581,56 @@ def test_a_queue_in_which_nothing_expires_is_not_searched_for_what_has() -> None
         return time.thread_time() - began
 
     assert look_seconds(20_000, PublishOptions()) < look_seconds(20_000, PublishOptions(ttl_seconds=60.0)) / 10
+
+
+LIVES = [
+    *["published delivered started acked finished"] * 4,
+    "published confirmed delivered started finished acked",
+    "published delivered started confirmed acked finished",
+    "published",
+    "published delivered started",
+    "published delivered acked",
+    "published delivered started failed requeued delivered started acked finished",
+    "published delivered started acked finished acked",
+    "published delivered started nacked finished",
+    "published published delivered started acked finished",
+]
+HOW = [*[("a", "hello", None)] * 4, ("b", "next", None), ("b", "hello", 9.0), ("auto", "hello", None)]
+
+
+@settings(max_examples=examples(60))
+@given(lives=st.lists(st.sampled_from(LIVES), max_size=30), random=st.randoms(use_true_random=False))
+def test_what_is_taken_in_at_once_is_what_is_taken_in_one_by_one(lives: list[str], random: Random) -> None:
+    log, ledgers = EventLog(), (Ledger(), Ledger())
+    for ledger in ledgers:
+        ledger.update([(0.0, "connected", "auto", "hello", None, "", None, False, ConsumeOptions(auto_ack=True))])
+    left = {f"m{number}": life.split() for number, life in enumerate(lives)}
+    while left:
+        mark = random.choice(list(left)[:4])  # the others come later: most lives are whole
+        kind = left[mark].pop(0)
+        worker, queue, ttl_seconds = random.choice(HOW) if random.random() < 0.1 else HOW[int(mark[1:]) % len(HOW)]
+        detail: Detail = PublishOptions(ttl_seconds=ttl_seconds) if kind == "published" else ""
+        log.record(kind, worker, queue, mark, mark, int(mark[1:]), detail=detail)
+        if not left[mark]:
+            del left[mark]
+    one_by_one, at_once = ledgers
+    with mock.patch("workq_helpers.log.ledger._FLOOD", 0):
+        for begin in range(0, len(log), 16):
+            part = log.rows(begin, begin + 16)
+            one_by_one.update(part)
+            at_once.update_at_once(part)
+            for ask in (Ledger.queues, Ledger.workers, Ledger.places, Ledger.declarations):
+                assert ask(at_once) == ask(one_by_one)
+            assert [_told(each) for each in at_once] == [_told(each) for each in one_by_one]
+            assert [_told(each) for each in at_once.recent("done")] == [
+                _told(each) for each in one_by_one.recent("done")
+            ]
+            assert at_once.published_to("hello") == one_by_one.published_to("hello")
+            assert at_once.events == one_by_one.events
+
+
+def _told(message: Message) -> list[object]:
+    return [getattr(message, name) for name in Message.__slots__ if name not in ("_delivery", "_siblings")]
 
 
 def assert_counts_agree(ledger: Ledger) -> None:

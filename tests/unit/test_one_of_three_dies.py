@@ -216,6 +216,9 @@ def test_a_diary_has_what_was_confirmed_while_a_publisher_sent(poll_for: Any) ->
     assert counts == list(range(len(counts)))
     diary.sum_up(1234)  # the last confirms came when nobody looked any more
     assert log[-1].detail == ClusterSeen((NodeSeen("node-1", "up"),), confirmed=1234)
+    with diary.doing("node killed", ["node-1"], "killed node-1"):
+        pass
+    assert log[-2].detail == ClusterSeen((NodeSeen("node-1", "down"),), "killed node-1")  # no order is of this deed
 
 
 def test_the_log_hears_of_live_nodes_until_they_are_closed(poll_for: Any) -> None:

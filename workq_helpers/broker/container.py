@@ -72,8 +72,6 @@ class ContainerServer:
 
     Args:
         image: The image, such as ``"rabbitmq:4.3-management"``; pulled if it is not here.
-        username: The administrator to create.
-        password: That user's password.
         runtime: The runtime folder of its supervisor, in which an empty file called like the container lies as long as
             there may be one. Other containers of the same folder are leftovers, and removed.
         settings: More lines for rabbitmq.conf.
@@ -87,8 +85,6 @@ class ContainerServer:
     def __init__(
         self,
         image: str,
-        username: str | None = None,
-        password: str | None = None,
         *,
         runtime: Path | None = None,
         settings: str = "",
@@ -98,8 +94,8 @@ class ContainerServer:
     ) -> None:
         self.image = image
         self.description = f"Docker ({image})"
-        self._username = username or f"workq-{secrets.token_hex(4)}"
-        self._password = password or secrets.token_urlsafe(24)
+        self._username = f"workq-{secrets.token_hex(4)}"
+        self._password = secrets.token_urlsafe(24)
         self._runtime = runtime
         self._owner = "" if runtime is None else owner(runtime)
         self._settings = settings
@@ -235,10 +231,7 @@ class ContainerServer:
     # -- how it does it ---------------------------------------------------------------------------------
 
     def _start(self, progress: Progress) -> Endpoint:
-        # Ryuk would listen beyond loopback; removing what is left behind is the supervisor's job, and its heirs'.
-        testcontainers_config.ryuk_disabled = True
-        with client() as docker_client:
-            pull_if_missing(docker_client, full_name(self.image), progress)
+        self._pull(progress)
         progress(f"Starting RabbitMQ in Docker ({self.image})")
         try:
             endpoint = self._create()
@@ -248,6 +241,12 @@ class ContainerServer:
             remove_lost(self._owner, but=self.name)  # RabbitMQ boots meanwhile
         self._wait_until_it_accepts(endpoint)
         return endpoint
+
+    def _pull(self, progress: Progress) -> None:
+        # Ryuk would listen beyond loopback; removing what is left behind is the supervisor's job, and its heirs'.
+        testcontainers_config.ryuk_disabled = True
+        with client() as docker_client:
+            pull_if_missing(docker_client, full_name(self.image), progress)
 
     def _create(self) -> Endpoint:
         self.stop()
@@ -259,48 +258,40 @@ class ContainerServer:
             "enabled_plugins": "[rabbitmq_management].\n",
             "conf.d/90-workq.conf": login + self._settings + (_member_settings(self._member) if self._member else ""),
         }
-        container = self._container = _Container(
-            self.image,
-            {f"/etc/rabbitmq/{name}": text for name, text in files.items()},
+        management = int((endpoint.management_url or "").rpartition(":")[2])
+        self._run(
+            endpoint,
+            # Fixed ports, because those that Docker chooses change when a container is started again.
+            {} if self._network else {_AMQP: endpoint.port, _MANAGEMENT: management},
+            files={f"/etc/rabbitmq/{name}": text for name, text in files.items()},
             cookie=self._member.cookie if self._member else "",
             env=_ENVIRONMENT | (_member_environment(self._member) if self._member else {}),
-            name=self.name,
-            labels={SUPERVISOR_LABEL: str(os.getpid()), FOLDER_LABEL: self._owner},
             **({"network_mode": f"container:{self._network.name}"} if self._network else {"hostname": "workq"}),
         )
-        if self._network is None:
-            # Fixed ports, because those that Docker chooses change when a container is started again. Docker's
-            # own library takes the address too, which testcontainers' annotation doesn't know.
-            management = int((endpoint.management_url or "").rpartition(":")[2])
-            published = {_AMQP: (LOOPBACK, endpoint.port), _MANAGEMENT: (LOOPBACK, management)}
-            container.ports = published  # type: ignore[assignment]
+        self._endpoint = endpoint
+        return endpoint
+
+    def _run(self, endpoint: Endpoint, ports: Mapping[str, int], **options: Any) -> None:
+        """Have Docker make the container, with these of its ports on those of the machine, and start it."""
+        labels = {SUPERVISOR_LABEL: str(os.getpid()), FOLDER_LABEL: self._owner}
+        container = self._container = _Container(self.image, name=self.name, labels=labels, **options)
+        # Docker's own library takes the address too, which testcontainers' annotation doesn't know.
+        container.ports = {inside: (LOOPBACK, port) for inside, port in ports.items()}  # type: ignore[misc]
         with self._answer_awaited():
             container.create()
         with _port_clash_translated(endpoint):
             container.start()
-        self._endpoint = endpoint
-        return endpoint
 
     def start_network(self, members: Sequence[Member], progress: Progress) -> None:
         """Start the container with an epmd in the place of RabbitMQ, and the ports of these nodes."""
-        testcontainers_config.ryuk_disabled = True
-        with client() as docker_client:
-            pull_if_missing(docker_client, full_name(self.image), progress)
-        container = self._container = _Container(
-            self.image,
-            {},
+        self._pull(progress)
+        self._run(
+            members[0].endpoint,
+            {f"{port}/tcp": port for each in members for port in (each.endpoint.port, each.management)},
             env=_ENVIRONMENT | {"ERL_EPMD_PORT": str(members[0].epmd)},
-            name=self.name,
+            command="epmd",
             hostname="workq",
-            labels={SUPERVISOR_LABEL: str(os.getpid()), FOLDER_LABEL: self._owner},
         )
-        container.with_command("epmd")
-        ports = [port for each in members for port in (each.endpoint.port, each.management)]
-        container.ports = {f"{port}/tcp": (LOOPBACK, port) for port in ports}  # type: ignore[misc]
-        with self._answer_awaited():
-            container.create()
-        with _port_clash_translated(members[0].endpoint):
-            container.start()
         if self._owner:
             remove_lost(self._owner, but=self.name)
 
@@ -384,9 +375,9 @@ class ContainerServer:
 class _Container(DockerContainer):
     """testcontainers' container, with files that are copied in together: each copy takes Docker 50 ms."""
 
-    def __init__(self, image: str, files: Mapping[str, str], cookie: str = "", **options: Any) -> None:
+    def __init__(self, image: str, files: Mapping[str, str] | None = None, cookie: str = "", **options: Any) -> None:
         super().__init__(image, **options)
-        self._files = files
+        self._files = files or {}
         self._cookie = cookie
 
     def create(self) -> Any:
@@ -407,37 +398,30 @@ class _Container(DockerContainer):
     def start(self) -> Self:
         """Start it with its files in it, made before or now."""
         made = self._container or self.create()
-        made.put_archive("/", _archive(self._files))
+        if self._files:
+            made.put_archive("/", _archive(self._files))
         if self._cookie:
-            made.put_archive("/", _cookie_archive(self._cookie, of=_owner_in(made, _HOME)))
+            home = _folder_in(made, _HOME)  # nobody but its owner may read the cookie: Erlang insists
+            cookie = {f"{_HOME}/.erlang.cookie": self._cookie}
+            made.put_archive("/", _archive(cookie, uid=home.uid, gid=home.gid, mode=0o400))
         self.get_docker_client().start(made)
         return self
 
 
-def _archive(files: Mapping[str, str]) -> bytes:
-    """Return a tar archive of these files, readable for everyone."""
+def _archive(files: Mapping[str, str], uid: int = 0, gid: int = 0, mode: int = 0o644) -> bytes:
+    """Return a tar archive of these files, by default readable for everyone."""
     written = io.BytesIO()
     with tarfile.open(fileobj=written, mode="w") as archive:
         for path, text in files.items():
-            member = tarfile.TarInfo(path.lstrip("/"))
             content = text.encode()
-            member.size = len(content)
+            member = tarfile.TarInfo(path.lstrip("/"))
+            member.uid, member.gid, member.mode, member.size = uid, gid, mode, len(content)
             archive.addfile(member, io.BytesIO(content))
     return written.getvalue()
 
 
-def _cookie_archive(cookie: str, of: tarfile.TarInfo) -> bytes:
-    """Return a tar archive of Erlang's cookie, which nobody but its owner may read: Erlang insists."""
-    written = io.BytesIO()
-    with tarfile.open(fileobj=written, mode="w") as archive:
-        member = tarfile.TarInfo(f"{_HOME}/.erlang.cookie".lstrip("/"))
-        member.uid, member.gid, member.mode, member.size = of.uid, of.gid, 0o400, len(cookie)
-        archive.addfile(member, io.BytesIO(cookie.encode()))
-    return written.getvalue()
-
-
-def _owner_in(container: Any, folder: str) -> tarfile.TarInfo:
-    """Return whose a folder in a container is."""
+def _folder_in(container: Any, folder: str) -> tarfile.TarInfo:
+    """Return what a folder in a container is like."""
     stream, _ = container.get_archive(folder)
     with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
         return archive.getmembers()[0]

@@ -104,14 +104,11 @@ class NodeServer:
         """
         progress(f"Starting RabbitMQ {self._installation.version} as a private node")
         try:
-            return self._first_boot()
-        except PortTakenError:
-            self.stop()  # another program was quicker: once more with other ports
-        except BaseException:
-            self.stop()
-            raise
-        try:
-            return self._first_boot()
+            try:
+                return self._first_boot()
+            except PortTakenError:
+                self.stop()  # another program was quicker: once more with other ports
+                return self._first_boot()
         except BaseException:
             self.stop()
             raise

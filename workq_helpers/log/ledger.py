@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -42,6 +42,7 @@ from workq_helpers.log.fates import (
     overdue,
     pick,
 )
+from workq_helpers.log.whole_lives import Life, whole_lives
 
 __all__ = ["BROKER", "ENDS", "PLACES", "Delivery", "Ledger", "LogCounts", "Message", "Place", "WorkerCounts"]
 
@@ -53,6 +54,9 @@ _SETTLED = ("done", "discarded", "dead-lettered")
 
 #: Where a message is, as far as was seen, that turns out to be dead-lettered.
 _MAY_BE_DEAD = ("waiting", "unknown", "discarded")
+
+#: So many events at once are a flood, in which most messages come and go.
+_FLOOD = 500
 
 #: How many of the messages that came to an end last are remembered for each end.
 KEPT_ENDS = 24
@@ -191,6 +195,52 @@ class Ledger:
             if handler is not None:
                 handler(row)
         self.events += read
+
+    def update_at_once(self, rows: Sequence[Row]) -> None:
+        """Take in rows as `update` does, and at once what came, was worked on and went within them.
+
+        `newest` and `last_delivered` pass over those.
+        """
+        lives = whole_lives(rows) if len(rows) >= _FLOOD else {}
+        lives = {mark: life for mark, life in lives.items() if self._is_as_ever(life)}
+        if not lives:
+            self.update(rows)
+            return
+        handlers, ended, by_mark = self._handlers, self._recent["done"], self._by_id
+        for row in rows:
+            kind, mark = row[1], row[4]
+            if mark is None or mark not in lives:
+                handlers[kind](row)
+            elif kind == "published":
+                self._lived(mark, lives[mark])
+            elif kind == "acked":
+                ended.append(by_mark[mark])
+        self._ended["done"] += len(lives)
+        self.events += len(rows)
+
+    def _is_as_ever(self, life: Life) -> bool:
+        """Whether nothing is known of a message's mark, queue and worker that would make its life another."""
+        published, _, delivered, _ = life
+        known = published[4] in self._by_id or self._queues[published[3]].absent
+        return not known and not self._workers[delivered[2]].auto_ack
+
+    def _lived(self, mark: str, life: Life) -> None:
+        """Take in a message that was published, delivered, worked on and acknowledged."""
+        (seconds, _, publisher, name, _, task, *_), options, delivered, confirmed = life
+        message = self._by_id[mark] = Message(len(self._all), mark, task, name)
+        self._all.append(message)
+        message.publisher, message.options = publisher, options
+        message.published_seconds = message.queued_seconds = seconds
+        message.confirmed = confirmed
+        message.worker, message.delivery_tag = delivered[2], delivered[6]
+        message.place, message.started = "done", True
+        message.deliveries = message.worked = 1
+        queue, worker = self._queues[name], self._workers[delivered[2]]
+        queue.published += 1
+        worker.delivered += 1
+        worker.done += 1
+        if queue.answered:
+            queue.answered.clear()
 
     def catch_up(self, log: EventLog) -> None:
         """Take in what `log` recorded since the last call."""
@@ -352,7 +402,7 @@ class Ledger:
         if options is None or not (options.exchange or options.further_keys):
             message = self._enter(self._new(row[4], row[5], row[3]), row, options)
             self._newest = [message]
-            if options is not None and not row[3]:
+            if options is not None and not row[3] and message.place == "waiting":
                 self._end(message, "unknown", _NAMELESS)
             self._hold_up(row[2])
             return
@@ -379,7 +429,7 @@ class Ledger:
         queue.published += 1
         queue.fresh[message] = None
         if queue.absent:
-            self._end(message, "lost", f"the queue '{message.queue}' was gone when it was published")
+            self._end(message, "lost", _came_too_late(message))
         return message
 
     def _new(self, mark: str | None, task: str, queue: str) -> Message:
@@ -430,7 +480,7 @@ class Ledger:
         for message in copies:
             if message.place == "waiting":
                 self._end(message, kind, reason)
-            elif message.adrift:
+            elif message.adrift or message.reason == _came_too_late(message):
                 self._leave_its_end(message)
                 self._arrive(message, kind, reason)
 
@@ -1093,6 +1143,10 @@ def _key(row: Row) -> _Key:
 def _is_last_of(message: Message, row: Row) -> bool:
     """Whether an event is about the last delivery of a message."""
     return (message.worker, message.delivery_tag, message.queue) == (row[2], row[6], row[3])
+
+
+def _came_too_late(message: Message) -> str:
+    return f"the queue '{message.queue}' was gone when it was published"
 
 
 def _adrift_reason(exchange: str, queues: list[str] | None) -> str:

@@ -19,11 +19,13 @@ _NO_BUTTONS = (
     ".workq-without-buttons { display: none; }"
 )
 
-#: A style for the answers of a question, and for what is noted below: one too long for its line goes on below itself.
+#: A style for the answers of a question, and for what is noted below, hints among it: one too long for its line goes on
+#: below itself.
 _LONG_ANSWERS = (
     ".workq-form .widget-radio-box label "
     "{ display: flex; flex-direction: row-reverse; justify-content: flex-end; height: auto; min-height: 20px; }"
     ".workq-form .widget-radio-box input { flex: none; }"
+    ".workq-form > .widget-html > .widget-html-content { line-height: 1.5; }"
     ".workq-form > .widget-label { height: auto; line-height: 1.5; overflow: visible; white-space: normal; }"
 )
 

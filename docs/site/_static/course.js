@@ -2052,7 +2052,7 @@
   // workq_helpers/stage/js/why_waiting.js
   var NOT_CONNECTED = /* @__PURE__ */ new Set(["starting", "reconnecting", "disconnected", "stopping"]);
   function whyWaiting(frame, queue) {
-    if (queue.gone) return "This queue is gone.";
+    if (queue.gone) return queue.durability === "" ? "RabbitMQ has no such queue." : "This queue is gone.";
     const { state } = frame.broker;
     if (state !== "up" && state !== "coming back") return `RabbitMQ is ${state}: nothing moves.`;
     if (queue.ready.log === 0) {
@@ -2172,7 +2172,8 @@
     #drawFacts({ durability, type, gone }) {
       setHidden(this.kept, durability === "");
       setAttribute(this.kept, "data-kept", durability === "durable" ? "persistent" : "transient");
-      setText(this.kind, [durability, type, gone ? "gone" : ""].filter(Boolean).join(" · "));
+      const missing = gone && (durability === "" ? "no such queue" : "gone");
+      setText(this.kind, [durability, type, missing].filter(Boolean).join(" · "));
     }
     /**
      * @param {QueueCard} queue

@@ -293,7 +293,7 @@ PREDICTIONS = (
             ),
             Choice(
                 "It closes the channel with an error.",
-                "So it does where the *exchange* is missing. The default exchange is always there; it only found no "
+                "So it does where the exchange is missing. The default exchange is always there; it only found no "
                 "queue of that name.",
             ),
         ),

@@ -37,6 +37,7 @@ class Diary:
         self._generation = log.generation  # the log's, when that was written down
         self._deed = ""
         self._confirmed: int | None = None
+        self._counting = False  # whether a publisher sends
         self._leaders: dict[str, str] = {}
 
     @contextlib.contextmanager
@@ -55,8 +56,11 @@ class Diary:
             yield
             self._newest = next(self._begun)
             self._deed = deed
+            if not self._counting:
+                self._confirmed = None  # that was of an earlier deed
             if self._seen:  # before the event, so that the moment at which the time line marks it shows it
-                self.write(_changed(self._seen, names, _STATES[kind], deed))
+                nodes = _changed(self._seen.nodes, names, _STATES[kind])
+                self.write(ClusterSeen(nodes, deed, self._confirmed))
             for name in names:
                 self._log.record(kind, name)
 
@@ -72,6 +76,7 @@ class Diary:
     def watching(self, look: Callable[[], ClusterPicture], confirmed: Callable[[], int]) -> Iterator[None]:
         """Write down how the nodes are, and how much is confirmed, for as long as a publisher sends."""
         ended = threading.Event()
+        self._counting = True
 
         def watch() -> None:
             while not ended.wait(_LOOK_SECONDS):
@@ -87,6 +92,7 @@ class Diary:
         finally:
             ended.set()
             thread.join()
+            self._counting = False
 
     def sum_up(self, confirmed: int) -> None:
         """Write down how much was confirmed in all, once the publisher has ended."""
@@ -114,10 +120,9 @@ class Diary:
             self._log.record("cluster", "lesson", detail=seen)
 
 
-def _changed(seen: ClusterSeen, names: Sequence[str], state: str, deed: str) -> ClusterSeen:
+def _changed(nodes: Sequence[NodeSeen], names: Sequence[str], state: str) -> tuple[NodeSeen, ...]:
     """Return how the nodes are once some of them are in another state; what is not up leads nothing."""
-    nodes = (_in(node, state) if node.name in names else node for node in seen.nodes)
-    return replace(seen, nodes=tuple(nodes), deed=deed)
+    return tuple(_in(node, state) if node.name in names else node for node in nodes)
 
 
 def _in(node: NodeSeen, state: str) -> NodeSeen:

@@ -89,6 +89,16 @@ class Nodes:
             raise CheckFailedError("The orders have not been counted yet. Bring the nodes back, and call count().")
         return count
 
+    def describe(self) -> str:
+        """Return what they are."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return self.describe()
+
+    def _repr_html_(self) -> str:
+        return paragraph(self.describe())
+
 
 _DEEDS = {
     "leader": "No leader's node was killed",
@@ -321,12 +331,6 @@ class LiveNodes(Nodes):
         self.why_not = "The nodes are put away. The first cell of any section opens them again."
         self._cluster.close()
 
-    def __repr__(self) -> str:
-        return self.describe()
-
-    def _repr_html_(self) -> str:
-        return paragraph(self.describe())
-
 
 def _led(queue: QueueMembers, states: Mapping[str, str]) -> QueueMembers:
     """Return a queue without its leader where that can't be one: it is not up, or no majority of the members is."""
@@ -438,12 +442,6 @@ class KeptNodes(Nodes):
 
     def close(self) -> None:
         """Close nothing."""
-
-    def __repr__(self) -> str:
-        return self.describe()
-
-    def _repr_html_(self) -> str:
-        return paragraph(self.describe())
 
 
 _opened: list[LiveNodes | KeptNodes] = []

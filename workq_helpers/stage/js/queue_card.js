@@ -119,7 +119,8 @@ export class QueueCardView {
   #drawFacts({ durability, type, gone }) {
     setHidden(this.kept, durability === "");
     setAttribute(this.kept, "data-kept", durability === "durable" ? "persistent" : "transient");
-    setText(this.kind, [durability, type, gone ? "gone" : ""].filter(Boolean).join(" · "));
+    const missing = gone && (durability === "" ? "no such queue" : "gone"); // of one never declared nobody saw it go
+    setText(this.kind, [durability, type, missing].filter(Boolean).join(" · "));
   }
 
   /**

@@ -13,7 +13,7 @@ const NOT_CONNECTED = new Set(["starting", "reconnecting", "disconnected", "stop
  * @param {QueueCard} queue
  */
 export function whyWaiting(frame, queue) {
-  if (queue.gone) return "This queue is gone.";
+  if (queue.gone) return queue.durability === "" ? "RabbitMQ has no such queue." : "This queue is gone.";
   const { state } = frame.broker;
   if (state !== "up" && state !== "coming back") return `RabbitMQ is ${state}: nothing moves.`;
   if (queue.ready.log === 0) {
