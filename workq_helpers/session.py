@@ -538,7 +538,7 @@ class Session:
 
     def _seems_idle(self) -> bool:
         return not any(publisher.alive for publisher in self._publishers) and not any(
-            worker.in_hand or worker.state in ("starting", "reconnecting")
+            worker.in_hand or worker.leaving or worker.state in ("starting", "reconnecting")
             for worker in self._workers
             if worker.alive and worker.state != "frozen"
         )
@@ -569,7 +569,7 @@ class Session:
         busy += [
             f"{worker.name} is {worker.state} with {worker.in_hand} in hand"
             for worker in self._workers
-            if worker.alive and (worker.in_hand or worker.state == "reconnecting")
+            if worker.alive and (worker.in_hand or worker.leaving or worker.state == "reconnecting")
         ]
         ledger = self.ledger()
         again = max(ledger, key=lambda message: message.deliveries, default=None)

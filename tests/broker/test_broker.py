@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,11 +10,9 @@ from tests.broker.course import course, node_is_possible
 from tests.support import need
 from workq_helpers.broker import Broker, commands, find_broker
 from workq_helpers.errors import (
-    BrokerNotOursError,
     BrokerUnreachableError,
     LoginRefusedError,
     VirtualHostRefusedError,
-    WaitTimeoutError,
 )
 
 pytestmark = pytest.mark.once  # on a broker of its own, whichever version the machine has
@@ -62,15 +59,6 @@ def declare(broker: Broker, virtual_host: str, queue: str) -> None:
         connection.channel().queue_declare(queue, durable=True)
 
 
-def test_a_broker_that_is_not_ours_is_not_restarted(broker: Broker) -> None:
-    with find_broker(quiet, named(broker)) as given:
-        assert (given.ours, given.source) == (False, "url")
-        assert given.version == broker.version
-        for deed in (given.restart, given.crash, given.stop):
-            with pytest.raises(BrokerNotOursError, match=r"wait_for_restart\(\)"):
-                deed()
-
-
 def test_an_administrator_gets_virtual_hosts_that_go_with_the_handle(broker: Broker) -> None:
     with find_broker(quiet, named(broker)) as given:
         host = given.create_virtual_host("Round robin!")
@@ -113,24 +101,6 @@ def test_an_address_that_does_not_work(broker: Broker, given: dict[str, Any], ki
         find_broker(quiet, named(broker, **given))
     assert "wrong-secret" not in str(raised.value)
     assert broker.endpoint.password not in str(raised.value)
-
-
-@pytest.mark.nightly  # in the gate the course's own broker is restarted elsewhere, in test_url_broker.py
-def test_waiting_for_a_restart_that_happens_elsewhere(broker: Broker) -> None:
-    with find_broker(quiet, named(broker)) as given:
-        restart = threading.Thread(target=broker.restart)
-        restart.start()
-        given.wait_for_restart(timeout=60)
-        restart.join()
-        assert given.describe().endswith("· up")
-
-
-def test_a_restart_that_does_not_happen(broker: Broker) -> None:
-    with (
-        find_broker(quiet, named(broker)) as given,
-        pytest.raises(WaitTimeoutError, match="it never stopped answering"),
-    ):
-        given.wait_for_restart(timeout=0.1)
 
 
 def test_an_open_handle_that_is_dropped_warns_and_closes(broker: Broker) -> None:

@@ -65,19 +65,24 @@ def lab(broker: Broker, tmp_path: Path) -> Iterator[Lab]:
                     process.kill()
 
 
-def test_it_opens_the_first_lesson_for_who_has_the_token(lab: Lab) -> None:
+def test_it_opens_the_first_lesson_for_who_has_the_token_and_nothing_is_left_when_it_is_asked_to_end(lab: Lab) -> None:
     first = f"{lab.address}/api/contents/notebooks/00_start_here.ipynb"
     assert httpx.get(first).status_code == 403
     answer = httpx.get(first, headers={"Authorization": f"token {lab.token}"})
     assert answer.json()["type"] == "notebook"
+    lab.make.terminate()
+    assert_gone(lab.jupyterlab, lab.kernel)
 
 
-def test_it_holds_the_broker_while_it_runs(lab: Lab, broker: Broker, poll_for: Callable[..., None]) -> None:
+def test_it_holds_the_broker_while_it_runs_and_nothing_is_left_when_make_is_killed(
+    lab: Lab, broker: Broker, poll_for: Callable[..., None]
+) -> None:
     need(broker.ours, "only a broker of the course's own is held")
     assert shares() >= 2  # the tests' own, and the lab's
     held = shares()
     lab.make.send_signal(signal.SIGKILL)
     poll_for(lambda: shares() < held)
+    assert_gone(lab.jupyterlab, lab.kernel)
 
 
 def shares() -> int:
@@ -85,21 +90,11 @@ def shares() -> int:
     return status.shares if status else 0
 
 
-def test_nothing_is_left_when_make_is_killed(lab: Lab) -> None:
-    lab.make.kill()
-    assert_gone(lab.jupyterlab, lab.kernel)
-
-
 @pytest.mark.nightly
 def test_nothing_is_left_when_jupyterlab_is_killed(lab: Lab) -> None:
     lab.jupyterlab.kill()
     assert_gone(lab.jupyterlab, lab.kernel)
     assert lab.make.wait(30) != 0
-
-
-def test_nothing_is_left_when_it_is_asked_to_end(lab: Lab) -> None:
-    lab.make.terminate()
-    assert_gone(lab.jupyterlab, lab.kernel)
 
 
 def assert_gone(*processes: psutil.Process) -> None:

@@ -105,8 +105,32 @@ _OF_ANOTHER_PROGRAM = {
 }
 
 
-def test_what_the_users_shell_sets_does_not_reach_the_node(installation: Installation, home: Path) -> None:
-    server = NodeServer(installation, home / "node", os.environ | _OF_ANOTHER_PROGRAM)
+@pytest.fixture
+def brewed(installation: Installation, home: Path) -> Installation:
+    """The server as Homebrew would have put it there."""
+    cellar = home / "Cellar" / "rabbitmq" / str(installation.version)
+    cellar.parent.mkdir(parents=True)
+    cellar.symlink_to(installation.home)
+    for link in (home / "opt" / "rabbitmq", home / "sbin" / "rabbitmq-server", home / "bin" / "erl"):
+        link.parent.mkdir()
+    (home / "opt" / "rabbitmq").symlink_to(cellar)
+    (home / "sbin" / "rabbitmq-server").symlink_to(cellar / "sbin" / "rabbitmq-server")
+    for program in ("erl", "epmd"):
+        (home / "bin" / program).symlink_to(installation.erlang / program)
+    found = installation_in(home / "opt" / "rabbitmq", home / "bin", "installed")
+    assert found is not None
+    return found
+
+
+def test_homebrews_layout_is_found(brewed: Installation, home: Path) -> None:
+    found = find_installations({"PATH": f"{home}/bin:{home}/sbin"})
+    assert found[0].version == brewed.version
+
+
+def test_what_the_users_shell_sets_does_not_reach_the_node_not_even_homebrews(
+    installation: Installation, brewed: Installation, home: Path
+) -> None:
+    server = NodeServer(brewed, home / "node", os.environ | _OF_ANOTHER_PROGRAM)
     endpoint = server.start()
     try:
         assert probe(endpoint) == installation.version
@@ -164,27 +188,6 @@ def test_doctor_starts_a_node_and_ends_it(
     assert re.search(r"up in [\d.]+ s, ended in [\d.]+ s", finding.found)
     assert "the broker's own counts: yes" in finding.found
     assert not list(home.iterdir())
-
-
-def test_homebrews_layout(installation: Installation, home: Path) -> None:
-    cellar = home / "Cellar" / "rabbitmq" / str(installation.version)
-    cellar.parent.mkdir(parents=True)
-    cellar.symlink_to(installation.home)
-    for link in (home / "opt" / "rabbitmq", home / "sbin" / "rabbitmq-server", home / "bin" / "erl"):
-        link.parent.mkdir()
-    (home / "opt" / "rabbitmq").symlink_to(cellar)
-    (home / "sbin" / "rabbitmq-server").symlink_to(cellar / "sbin" / "rabbitmq-server")
-    for program in ("erl", "epmd"):
-        (home / "bin" / program).symlink_to(installation.erlang / program)
-    found = find_installations({"PATH": f"{home}/bin:{home}/sbin"})
-    assert found[0].version == installation.version
-    brewed = installation_in(home / "opt" / "rabbitmq", home / "bin", "installed")
-    assert brewed is not None
-    server = start(brewed, home)
-    try:
-        assert server.is_running()
-    finally:
-        server.stop()
 
 
 #: Where a port is in what `free_ports` offers for a node.

@@ -62,6 +62,9 @@ PATIENT = [each for each in EXPERIMENTS if each[0] in ("00_start_here", "01_roun
 #: Lessons whose experiments take a minute, with RabbitMQ restarted in the middle: each night.
 STORMY = {"06_putting_it_together"}
 CALM = [each for each in EXPERIMENTS if each[0] not in STORMY]
+#: Those in which RabbitMQ loses its patience, or is restarted: in the gate each is run once after play.
+SLOW = ("03_mistakes_and_long_work", "04_durability")
+QUICK = [each for each in EXPERIMENTS if each[0] not in SLOW]
 #: Sections that go on with the one before: their cells belong to its experiment.
 GOES_ON = {"Fetch it"}
 #: Where it is not what stands before the first question: the cells that make what is played with.
@@ -272,7 +275,7 @@ def is_help(said: object) -> bool:
     return isinstance(said, Exception)
 
 
-@experiments(EXPERIMENTS, 1)
+@experiments(EXPERIMENTS, 1, gate=QUICK)
 def test_each_cell_run_twice_gives_a_right_verdict_or_a_sentence_that_helps(
     learner: Learner, section: str, queue: str
 ) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from tests.support import need
 from workq_helpers import Broker, Lesson
 
 
@@ -71,16 +70,3 @@ def test_a_confirming_publisher_sends_again_what_was_not_confirmed(settled: None
     crash.join()
     assert publisher.confirmed == 3_000
     assert lesson.queue_counts()["hello"].ready >= 3_000
-
-
-def test_a_transient_queue_is_gone_after_a_restart_and_its_worker_says_so(
-    restartable: Broker, lesson: Lesson, work_and_ack: Any
-) -> None:
-    need(lesson.broker.features.transient_queues, "this broker refuses transient queues")
-    with lesson.connect() as connection:
-        connection.channel().queue_declare("transient")
-    worker = lesson.start_worker(work_and_ack, "transient")
-    lesson.broker.restart()
-    assert lesson.log.wait_for(lambda: not worker.alive, 30)
-    assert worker.state == "crashed"
-    assert "no queue 'transient'" in worker.console.text

@@ -67,7 +67,7 @@ def environ() -> Iterator[dict[str, str]]:
 
 
 def is_gone(environ: dict[str, str]) -> Callable[[], bool]:
-    return lambda: not processes_in(environ) and not Path(environ["WORKQ_RUNTIME_DIR"]).exists()
+    return lambda: not Path(environ["WORKQ_RUNTIME_DIR"]).exists() and not processes_in(environ)
 
 
 # -- one broker that several tests use
@@ -171,14 +171,6 @@ def test_one_supervisor_for_all_who_start_at_once_and_nothing_after_they_are_kil
     for holder in holders:
         holder.kill()
     poll_for(is_gone(environ))
-
-
-def test_what_a_killed_supervisor_left_goes_while_others_live(environ: dict[str, str], poll_for: PollFor) -> None:
-    with find_broker(quiet, environ) as broker:
-        os.kill(supervisor_of(environ), signal.SIGKILL)
-        poll_for(is_gone(environ))
-        with pytest.raises(BrokerUnreachableError, match="call find_broker"):
-            broker.restart()
 
 
 @pytest.mark.nightly
@@ -351,33 +343,33 @@ def test_a_container_that_can_not_be_removed_stays_named(environ: dict[str, str]
     assert folders.containers == [named]
 
 
-def test_stop_ends_it_for_everyone(environ: dict[str, str], poll_for: PollFor) -> None:
+def test_a_pinned_broker_stays_until_it_is_stopped_which_ends_it_for_everyone(
+    environ: dict[str, str], poll_for: PollFor
+) -> None:
+    started = commands.start(quiet, environ | {"WORKQ_LINGER_SECONDS": "0"})
+    assert (started.pinned, started.shares) == (True, 0)  # who starts it does not use it
+    assert commands.status(environ) is not None
     holder = Holder(environ)
     holder.ready()
     with find_broker(quiet, environ) as broker:
         broker.stop()
         poll_for(lambda: is_gone_but_for(holder, environ))
         broker.stop()  # once more is no error
+        assert commands.stop(environ) is False
         with pytest.raises(BrokerNotFoundError, match="No course broker runs"):
             commands.url(environ)
     holder.kill()
 
 
 def is_gone_but_for(holder: Holder, environ: dict[str, str]) -> bool:
-    others = [process for process in processes_in(environ) if process.pid != holder.pid]
-    return not others and not Path(environ["WORKQ_RUNTIME_DIR"]).exists()
+    if Path(environ["WORKQ_RUNTIME_DIR"]).exists():
+        return False
+    return not [process for process in processes_in(environ) if process.pid != holder.pid]
 
 
-def test_a_pinned_broker_stays_until_it_is_stopped(environ: dict[str, str], poll_for: PollFor) -> None:
-    started = commands.start(quiet, environ | {"WORKQ_LINGER_SECONDS": "0"})
-    assert (started.pinned, started.shares) == (True, 0)  # who starts it does not use it
-    assert commands.status(environ) is not None
-    assert commands.stop(environ) is True
-    poll_for(is_gone(environ))
-    assert commands.stop(environ) is False
-
-
-def test_the_supervisor_holds_no_descriptor_of_who_started_it(environ: dict[str, str]) -> None:
+def test_the_supervisor_holds_no_descriptor_of_who_started_it_and_what_it_leaves_goes_while_others_live(
+    environ: dict[str, str], poll_for: PollFor
+) -> None:
     reading, writing = os.pipe()
     holder = Holder(environ | {"WORKQ_LINGER_SECONDS": "60"}, pass_fds=[writing])
     os.close(writing)
@@ -386,6 +378,11 @@ def test_the_supervisor_holds_no_descriptor_of_who_started_it(environ: dict[str,
     assert commands.status(environ) is not None
     with open(reading, "rb") as pipe:  # noqa: PTH123 - a descriptor
         assert pipe.read() == b""  # would wait for ever if the supervisor held the other end
+    with find_broker(quiet, environ) as broker:
+        os.kill(supervisor_of(environ), signal.SIGKILL)
+        poll_for(is_gone(environ))
+        with pytest.raises(BrokerUnreachableError, match="call find_broker"):
+            broker.restart()
 
 
 @pytest.mark.nightly

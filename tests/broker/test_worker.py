@@ -640,6 +640,32 @@ def test_a_callback_may_stop_its_worker(lesson: Lesson, poll_for: Any) -> None:
     poll_for(lambda: lesson.queue_counts()["hello"].ready == 1)
 
 
+@pytest.mark.parametrize(
+    ("close", "is_connected"), [(lambda ch: ch.close(320, "tired"), True), (lambda ch: ch.connection.close(), False)]
+)
+def test_a_callback_may_close_its_channel_or_connection_as_pikas(
+    lesson: Lesson, poll_for: Any, close: Callable[[Any], None], is_connected: bool
+) -> None:
+    seen: list[Any] = []
+
+    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        close(ch)
+        poll_for(lambda: lesson.queue_counts()["hello"].ready == 2)  # before the callback is over
+        seen.extend([ch.is_closed, ch.connection.is_open])
+        seen.extend([raised_by(lambda ch: ch.basic_ack(method.delivery_tag), ch), raised_by(close, ch)])
+
+    worker = lesson.start_worker(callback, "hello")
+    lesson.start_publisher(["first", "second"], "hello").wait()
+    lesson.wait_until_idle()
+    assert (worker.state, worker.finished) == ("stopped", 1)
+    assert seen[:2] == [True, is_connected]
+    assert isinstance(seen[2], pika.exceptions.ChannelWrongStateError)
+    assert isinstance(seen[3], pika.exceptions.ChannelWrongStateError | pika.exceptions.ConnectionWrongStateError)
+    assert {message.place for message in lesson.ledger()} == {"waiting"}
+    assert kinds(lesson, worker.name)[-4:] == ["requeued", "stopping", "finished", "stopped"]
+    assert {event.detail for event in events(lesson, "requeued")} == {"the channel was closed"}
+
+
 # -- what a kill does to acknowledgments that were sent just before
 
 

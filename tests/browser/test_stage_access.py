@@ -88,8 +88,14 @@ def test_the_keyboard_alone_is_enough(lab: Lab) -> None:
     stage.expect_worker("worker-2", "stopped")
 
 
-def test_keys_typed_on_the_stage_are_no_commands_of_the_notebook(lab: Lab) -> None:
-    stage = open_stage(lab)
+def test_controls_have_names_keep_their_keys_and_news_is_told_politely(lab: Lab) -> None:
+    stage = open_stage(lab, seconds_per_dot=0.1, before_stage=TWO_WORKERS)
+    keys_are_no_commands_of_the_notebook(stage)
+    every_control_has_a_name(stage)
+    news_is_told_politely(stage)
+
+
+def keys_are_no_commands_of_the_notebook(stage: Stage) -> None:
     sources = "() => [...panel().content.model.cells].map(cell => cell.type + cell.sharedModel.getSource())"
     before = stage.notebook.script(sources)
     summary = stage.root.locator(".workq-python > summary")
@@ -102,8 +108,7 @@ def test_keys_typed_on_the_stage_are_no_commands_of_the_notebook(lab: Lab) -> No
     stage.expect_alive()
 
 
-def test_every_control_has_a_name(lab: Lab) -> None:
-    stage = open_stage(lab, before_stage=TWO_WORKERS)
+def every_control_has_a_name(stage: Stage) -> None:
     for folded in stage.root.locator("details").all():
         folded.evaluate("details => { details.open = true; }")
     session = stage.page.context.new_cdp_session(stage.page)
@@ -121,8 +126,7 @@ def test_every_control_has_a_name(lab: Lab) -> None:
     assert killing == ["Kill worker-1", "Kill worker-2"]
 
 
-def test_news_is_told_politely(lab: Lab) -> None:
-    stage = open_stage(lab, seconds_per_dot=0.1, before_stage=TWO_WORKERS)
+def news_is_told_politely(stage: Stage) -> None:
     region = stage.root.locator(".workq-summary")
     expect(region).to_have_attribute("aria-live", "polite")
     expect(region).to_contain_text("0 ready")

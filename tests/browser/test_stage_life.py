@@ -49,11 +49,11 @@ def expect_busy(stage: Stage) -> None:
     expect(stage.message(place="waiting")).to_have_count(5)
 
 
-def works(stage: Stage) -> None:
+def works(stage: Stage, task: str = "It works.") -> None:
     """A task that is sent now is seen to its end."""
     stage.press("add_worker")
-    stage.send("It works.")
-    expect(stage.message("It works.", "done")).to_be_visible()
+    stage.send(task)
+    expect(stage.message(task, "done")).to_be_visible()
 
 
 def test_a_restarted_kernel_leaves_a_view_that_says_so(lab: Lab, busy: Stage) -> None:

@@ -23,7 +23,9 @@ def closes(stage: Stage) -> None:
     expect(stage.page.locator(PANEL)).to_have_count(0)
 
 
-def test_it_stands_beside_the_notebook_and_stays_while_one_scrolls(lab: Lab) -> None:
+def test_it_stands_beside_the_notebook_stays_while_one_scrolls_and_leaves_jupyterlab_with_the_notebook(
+    lab: Lab,
+) -> None:
     stage = open_stage(lab, before_stage=TWO_WORKERS)
     expect(stage.page.locator(f"{PANEL} .workq-stage")).to_have_count(1)
     notebook, panel = (stage.page.locator(where).bounding_box() for where in (".jp-NotebookPanel", PANEL))
@@ -38,9 +40,14 @@ def test_it_stands_beside_the_notebook_and_stays_while_one_scrolls(lab: Lab) -> 
     expect(stage.root).to_be_in_viewport()
     works(stage)
     stage.screenshot("panel-beside")
+    stage.field("task").click()
+    stage.page.locator(PANEL).click(position={"x": 3, "y": 3})
+    assert stage.page.evaluate("() => jupyterapp.shell.currentWidget.context?.path") == stage.notebook.path
 
 
-def test_a_cell_run_again_and_a_lesson_opened_again_keep_the_panel(lab: Lab) -> None:
+def test_a_cell_run_again_keeps_the_panel_and_one_that_was_closed_leaves_the_stage_in_its_cell_with_a_way_back(
+    lab: Lab,
+) -> None:
     stage = open_stage(lab)
     panel = stage.page.locator(PANEL)
     panel.evaluate("panel => { panel.isTheFirst = true; }")
@@ -51,10 +58,6 @@ def test_a_cell_run_again_and_a_lesson_opened_again_keep_the_panel(lab: Lab) -> 
     expect(stage.page.locator(f"{PANEL} .workq-stage")).to_have_count(1)
     assert panel.evaluate("panel => panel.isTheFirst")
     works(stage)
-
-
-def test_a_panel_that_was_closed_leaves_the_stage_in_its_cell_with_a_way_back(lab: Lab) -> None:
-    stage = open_stage(lab)
     closes(stage)
     stage.notebook.show(1)
     expect(stage.page.locator(".jp-NotebookPanel .workq-stage")).to_be_visible()
@@ -64,7 +67,7 @@ def test_a_panel_that_was_closed_leaves_the_stage_in_its_cell_with_a_way_back(la
     expect(stage.page.locator(".jp-NotebookPanel .workq-stage")).to_be_visible()
     stage.page.get_by_role("button", name="Show the stage beside the notebook").click()
     expect(stage.page.locator(f"{PANEL} .workq-stage")).to_have_count(1)
-    works(stage)
+    works(stage, "It works beside it again.")
 
 
 @pytest.mark.nightly
@@ -87,12 +90,6 @@ def test_a_panel_that_is_closed_after_a_reload_without_saving_has_a_way_back(lab
     expect(stage.page.locator(f"{PANEL} .workq-stage")).to_have_count(1)
     expect(stage.page.get_by_role("button", name="Show the stage beside the notebook")).to_have_count(0)
     works(stage)
-
-
-def test_a_notebook_that_is_closed_takes_the_panel_along(lab: Lab) -> None:
-    stage = open_stage(lab)
-    stage.notebook.close()
-    expect(stage.page.locator(PANEL)).to_have_count(0)
 
 
 def test_before_anything_ran_the_panel_says_what_to_do(lab: Lab) -> None:
@@ -121,14 +118,7 @@ def test_ctrl_s_on_the_stage_saves_the_notebook(lab: Lab, beside: bool) -> None:
     expect(stage.field("task")).to_be_focused()
 
 
-def test_what_was_pressed_on_the_stage_leaves_jupyterlab_with_the_notebook(lab: Lab) -> None:
-    stage = open_stage(lab)
-    stage.field("task").click()
-    stage.page.locator(PANEL).click(position={"x": 3, "y": 3})
-    assert stage.page.evaluate("() => jupyterapp.shell.currentWidget.context?.path") == stage.notebook.path
-
-
-def test_a_second_cell_that_shows_the_stage_offers_a_view_of_its_own(lab: Lab) -> None:
+def test_a_second_cell_offers_a_view_of_its_own_and_a_notebook_that_is_closed_takes_the_panel_along(lab: Lab) -> None:
     stage = open_stage(lab)
     stage.notebook.set_source(2, "lesson.stage")
     stage.notebook.run(2)
@@ -136,6 +126,8 @@ def test_a_second_cell_that_shows_the_stage_offers_a_view_of_its_own(lab: Lab) -
     expect(stage.root).to_have_count(1)
     stage.page.get_by_role("button", name="Show it here").last.click()
     expect(stage.root).to_have_count(2)
+    stage.notebook.close()
+    expect(stage.page.locator(PANEL)).to_have_count(0)
 
 
 #: A window in which the panel is a little less than 600 pixels wide and 900 high.

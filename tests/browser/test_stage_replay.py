@@ -30,29 +30,13 @@ def events_shown(stage: Stage) -> tuple[int, int]:
     return int(found[1].replace(",", "")), int(found[2].replace(",", ""))
 
 
-def test_a_paused_picture_holds_and_says_so_while_the_broker_goes_on(done: Stage) -> None:
-    done.press("pause")
-    expect(done.root).to_have_attribute("data-mode", "paused")
-    expect(done.root).to_contain_text(re.compile(r"Paused at \d+\.\d+ s.*RabbitMQ goes on\."))
-    shown, _ = events_shown(done)
-    done.send("Behind the picture.")
-    done.page.wait_for_function(
-        "shown => Number(document.querySelector('.workq-events').textContent.match(/of ([0-9,]+)/)[1]) > shown",
-        arg=shown,
-    )
-    assert done.notebook.evaluate("lesson.wait_until_idle(timeout=30)") is None
-    done.watch_frames(2)
-    expect(done.message("Behind the picture.")).to_have_count(0)
-    done.expect_end_count("done", 5)
-    assert events_shown(done)[0] == shown
-    done.screenshot("stage-paused")
-    done.press("live")
-    expect(done.root).to_have_attribute("data-mode", "live")
-    expect(done.message("Behind the picture.", "done")).to_be_visible()
-    done.expect_end_count("done", 6)
+def test_the_recording_is_scrubbed_stepped_through_and_played_and_a_paused_picture_holds(done: Stage) -> None:
+    is_scrubbed_and_stepped_through(done)
+    plays_to_its_end(done)
+    holds_while_the_broker_goes_on(done)
 
 
-def test_the_recording_is_scrubbed_and_stepped_through(done: Stage) -> None:
+def is_scrubbed_and_stepped_through(done: Stage) -> None:
     done.field("seconds").focus()
     done.page.keyboard.press("Home")
     expect(done.root).to_have_attribute("data-mode", "paused")
@@ -82,7 +66,7 @@ def test_the_recording_is_scrubbed_and_stepped_through(done: Stage) -> None:
     done.expect_end_count("done", 5)
 
 
-def test_a_replay_plays_to_its_end(done: Stage) -> None:
+def plays_to_its_end(done: Stage) -> None:
     done.record()
     done.field("seconds").focus()
     done.page.keyboard.press("Home")
@@ -93,6 +77,28 @@ def test_a_replay_plays_to_its_end(done: Stage) -> None:
     done.expect_end_count("done", 5)
     done.press("live")
     expect(done.root).to_have_attribute("data-mode", "live")
+
+
+def holds_while_the_broker_goes_on(done: Stage) -> None:
+    done.press("pause")
+    expect(done.root).to_have_attribute("data-mode", "paused")
+    expect(done.root).to_contain_text(re.compile(r"Paused at \d+\.\d+ s.*RabbitMQ goes on\."))
+    shown, _ = events_shown(done)
+    done.send("Behind the picture.")
+    done.page.wait_for_function(
+        "shown => Number(document.querySelector('.workq-events').textContent.match(/of ([0-9,]+)/)[1]) > shown",
+        arg=shown,
+    )
+    assert done.notebook.evaluate("lesson.wait_until_idle(timeout=30)") is None
+    done.watch_frames(2)
+    expect(done.message("Behind the picture.")).to_have_count(0)
+    done.expect_end_count("done", 5)
+    assert events_shown(done)[0] == shown
+    done.screenshot("stage-paused")
+    done.press("live")
+    expect(done.root).to_have_attribute("data-mode", "live")
+    expect(done.message("Behind the picture.", "done")).to_be_visible()
+    done.expect_end_count("done", 6)
 
 
 @pytest.mark.parametrize("beside", [True, pytest.param(False, marks=pytest.mark.nightly)])
@@ -131,27 +137,12 @@ def test_a_saved_run_is_replayed_on_a_stage_without_levers(done: Stage) -> None:
     done.screenshot("stage-replays-a-run")
 
 
-def test_each_control_shows_the_python_that_does_the_same(done: Stage) -> None:
-    done.root.locator(".workq-python > summary").click()
-    calls = done.root.locator(".workq-python code")
-    expect(calls.filter(has_text='lesson.start_publisher(["First message."')).to_be_visible()
-    done.worker("worker-2").locator("[data-do='kill']").hover()
-    explained = calls.filter(has_text='lesson.kill("worker-2")')
-    expect(explained).to_be_visible()
-    done.screenshot("stage-python")
-    assert done.notebook.evaluate("lesson.worker('worker-2').state") == "idle"  # shown, not done
-    # Copied into a cell, it does what the button does.
-    done.notebook.set_source(2, explained.inner_text())
-    done.notebook.run(2)
-    assert done.notebook.errors() == []
-    done.expect_worker("worker-2", "killed")
-    # And what the button does is listed.
-    done.press("freeze", "worker-1")
-    done.expect_worker("worker-1", "frozen")
-    expect(calls.filter(has_text='lesson.freeze("worker-1")').first).to_be_visible()
+def test_every_control_has_its_python_which_does_the_same(done: Stage) -> None:
+    have_their_python(done)
+    show_what_does_the_same(done)
 
 
-def test_every_control_has_its_python(done: Stage) -> None:
+def have_their_python(done: Stage) -> None:
     done.root.locator(".workq-python > summary").click()
     done.root.locator(".workq-many > summary").click()
     done.root.locator(".workq-save > summary").click()
@@ -176,3 +167,22 @@ def test_every_control_has_its_python(done: Stage) -> None:
         expect(explained).to_have_text(f'lesson.{do}("worker-1")')
     expect(done.broker).to_have_attribute("data-state", "up")
     done.expect_end_count("done", 5)
+
+
+def show_what_does_the_same(done: Stage) -> None:
+    calls = done.root.locator(".workq-python code")
+    expect(calls.filter(has_text='lesson.start_publisher(["First message."')).to_be_visible()
+    done.worker("worker-2").locator("[data-do='kill']").hover()
+    explained = calls.filter(has_text='lesson.kill("worker-2")')
+    expect(explained).to_be_visible()
+    done.screenshot("stage-python")
+    assert done.notebook.evaluate("lesson.worker('worker-2').state") == "idle"  # shown, not done
+    # Copied into a cell, it does what the button does.
+    done.notebook.set_source(2, explained.inner_text())
+    done.notebook.run(2)
+    assert done.notebook.errors() == []
+    done.expect_worker("worker-2", "killed")
+    # And what the button does is listed.
+    done.press("freeze", "worker-1")
+    done.expect_worker("worker-1", "frozen")
+    expect(calls.filter(has_text='lesson.freeze("worker-1")').first).to_be_visible()

@@ -32,7 +32,9 @@ def test_a_task_is_sent_by_keyboard_and_seen_to_its_end(lab: Lab) -> None:
     stage.screenshot("stage-dark")
 
 
-def test_what_waits_and_what_is_held_is_counted_by_broker_and_log(lab: Lab) -> None:
+def test_what_waits_and_what_is_held_is_counted_by_broker_and_log_and_a_worker_freezes_thaws_and_stops(
+    lab: Lab,
+) -> None:
     stage = open_stage(lab, before_stage=TWO_WORKERS)
     for worker in ("worker-1", "worker-2"):
         stage.press("freeze", worker)
@@ -48,22 +50,8 @@ def test_what_waits_and_what_is_held_is_counted_by_broker_and_log(lab: Lab) -> N
     broker = stage.notebook.evaluate("list(lesson.queue_counts()['hello'][:2])")
     log = stage.notebook.evaluate("list(lesson.ledger().queues()['hello'])")
     assert broker == log == [0, 0]
-
-
-def test_a_task_that_dies_with_its_auto_ack_worker_is_lost_by_name(lab: Lab) -> None:
-    stage = open_stage(lab, seconds_per_dot=1.0, before_stage=AUTO_ACK_WORKER)
-    stage.send("Precious task" + 60 * ".")
-    expect(stage.message("Precious task", "working")).to_be_visible()
-    stage.expect_counts(ready=0, unacknowledged=0)
-    stage.press("kill", "worker-1")
-    expect(stage.message("Precious task", "lost")).to_be_visible()
-    stage.expect_end_count("lost", 1)
-    stage.expect_worker("worker-1", "killed")
-    stage.screenshot("stage-lost")
-
-
-def test_a_worker_freezes_thaws_and_stops(lab: Lab) -> None:
-    stage = open_stage(lab, before_stage=ONE_WORKER)
+    stage.press("stop", "worker-2")
+    stage.expect_worker("worker-2", "stopped")
     stage.press("freeze", "worker-1")
     stage.expect_worker("worker-1", "frozen")
     stage.send("Stuck...")
@@ -80,7 +68,19 @@ def test_a_worker_freezes_thaws_and_stops(lab: Lab) -> None:
     assert stage.notebook.evaluate("lesson.worker('worker-1').state") == "stopped"
 
 
-def test_workers_are_added_from_the_form(lab: Lab) -> None:
+def test_a_task_that_dies_with_its_auto_ack_worker_is_lost_by_name(lab: Lab) -> None:
+    stage = open_stage(lab, seconds_per_dot=1.0, before_stage=AUTO_ACK_WORKER)
+    stage.send("Precious task" + 60 * ".")
+    expect(stage.message("Precious task", "working")).to_be_visible()
+    stage.expect_counts(ready=0, unacknowledged=0)
+    stage.press("kill", "worker-1")
+    expect(stage.message("Precious task", "lost")).to_be_visible()
+    stage.expect_end_count("lost", 1)
+    stage.expect_worker("worker-1", "killed")
+    stage.screenshot("stage-lost")
+
+
+def test_workers_are_added_from_the_form_and_start_over_begins_with_nothing(lab: Lab) -> None:
     stage = open_stage(lab)
     stage.field("auto_ack").select_option("false")
     stage.field("prefetch_count").fill("3")
@@ -98,40 +98,6 @@ def test_workers_are_added_from_the_form(lab: Lab) -> None:
     assert [row[0] for row in stage.notebook.evaluate(added)] == [False, True]
     assert stage.notebook.evaluate(added)[0][1:] == [3, 3]
     stage.screenshot("stage-two-kinds-of-worker")
-
-
-def test_many_tasks_are_sent_with_their_dots_and_rate(lab: Lab) -> None:
-    stage = open_stage(lab)
-    stage.root.locator(".workq-many > summary").click()
-    stage.field("count").fill("40")
-    stage.field("dots").fill("2")
-    stage.field("rate").fill("100")
-    stage.press("many")
-    stage.expect_counts(ready=40, unacknowledged=0)
-    waiting = stage.message(place="waiting")
-    assert 0 < waiting.count() <= 12
-    expect(waiting.first).to_contain_text("..")
-    expect(stage.queue()).to_contain_text(f"+ {40 - waiting.count()} more")
-    sent = "[event.task for event in lesson.log if event.kind == 'published']"
-    assert [task.count(".") for task in stage.notebook.evaluate(sent)] == 40 * [2]
-    stage.screenshot("stage-backlog")
-
-
-def test_a_queue_is_purged(lab: Lab) -> None:
-    stage = open_stage(lab)
-    stage.press("five")
-    stage.expect_counts(ready=5, unacknowledged=0)
-    stage.press("purge")
-    stage.expect_counts(ready=0, unacknowledged=0)
-    stage.expect_end_count("discarded", 5)
-    expect(stage.message(place="waiting")).to_have_count(0)
-    expect(stage.root.locator(".workq-notice[data-level='info']")).to_contain_text("5")
-
-
-def test_start_over_begins_with_nothing(lab: Lab) -> None:
-    stage = open_stage(lab, before_stage=TWO_WORKERS)
-    stage.press("five")
-    stage.expect_end_count("done", 5)
     stage.press("start_over")
     expect(stage.button("start_over")).to_contain_text("again")
     assert stage.notebook.evaluate("len(lesson.workers)") == 2
@@ -145,6 +111,30 @@ def test_start_over_begins_with_nothing(lab: Lab) -> None:
     stage.expect_worker("worker-1", "idle")
     stage.send("After the start.")
     expect(stage.message("After the start.", "done")).to_be_visible()
+
+
+def test_a_queue_is_purged_and_many_tasks_are_sent_with_their_dots_and_rate(lab: Lab) -> None:
+    stage = open_stage(lab)
+    stage.press("five")
+    stage.expect_counts(ready=5, unacknowledged=0)
+    stage.press("purge")
+    stage.expect_counts(ready=0, unacknowledged=0)
+    stage.expect_end_count("discarded", 5)
+    expect(stage.message(place="waiting")).to_have_count(0)
+    expect(stage.root.locator(".workq-notice[data-level='info']")).to_contain_text("5")
+    stage.root.locator(".workq-many > summary").click()
+    stage.field("count").fill("40")
+    stage.field("dots").fill("2")
+    stage.field("rate").fill("100")
+    stage.press("many")
+    stage.expect_counts(ready=40, unacknowledged=0)
+    waiting = stage.message(place="waiting")
+    assert 0 < waiting.count() <= 12
+    expect(waiting.first).to_contain_text("..")
+    expect(stage.queue()).to_contain_text(f"+ {40 - waiting.count()} more")
+    sent = "[event.task for event in lesson.log if event.kind == 'published']"
+    assert [task.count(".") for task in stage.notebook.evaluate(sent)[5:]] == 40 * [2]
+    stage.screenshot("stage-backlog")
 
 
 def test_a_queue_is_declared_where_there_is_none(lab: Lab) -> None:

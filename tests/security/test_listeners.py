@@ -147,45 +147,48 @@ def listening_in(tables: str) -> set[tuple[bool, int]]:
     return {(address in loopback, int(port, 16)) for address, port in rows}
 
 
-@pytest.mark.once
-def test_jupyterlab_its_kernels_and_a_lessons_programs(broker: Broker, tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
+@pytest.fixture(scope="module")
+def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
+    """A JupyterLab with a kernel, and the folder of its runtime files."""
+    folder = tmp_path_factory.mktemp("lab")
+    with serving(folder) as server:
         server.ask("POST", "kernels", json={"name": "python3"})
         poll_for(lambda: len(listeners(family_of(server))) >= 6, 90)  # JupyterLab's own port, and a kernel's five
-        family = family_of(server)
-        found = listeners(family)
-        assert beyond_loopback(found) == []
-        assert httpx.get(f"{server.address}/api/contents").status_code == 403  # without the token
-        assert httpx.get(f"{server.address}/api/contents?token=").status_code == 403
-        token = server._token
-        assert not [each for each in family if token in " ".join(command_of(each))]
-        # Its files hold the token, and each kernel's keys.
-        assert (tmp_path / "runtime").stat().st_mode & 0o077 == 0
-        assert [path for path in (tmp_path / "runtime").glob("kernel-*.json") if path.stat().st_mode & 0o077] == []
+        yield server, folder / "runtime"
         server.end_kernels()
 
 
 @pytest.mark.once
-def test_nobody_else_reads_what_a_kernel_answers(tmp_path: Path) -> None:
+def test_jupyterlab_its_kernels_and_a_lessons_programs(broker: Broker, jupyter: tuple[Server, Path]) -> None:
+    server, folder = jupyter
+    family = family_of(server)
+    assert beyond_loopback(listeners(family)) == []
+    assert httpx.get(f"{server.address}/api/contents").status_code == 403  # without the token
+    assert httpx.get(f"{server.address}/api/contents?token=").status_code == 403
+    token = server._token
+    assert not [each for each in family if token in " ".join(command_of(each))]
+    # Its files hold the token, and each kernel's keys.
+    assert folder.stat().st_mode & 0o077 == 0
+    assert [path for path in folder.glob("kernel-*.json") if path.stat().st_mode & 0o077] == []
+
+
+@pytest.mark.once
+def test_nobody_else_reads_what_a_kernel_answers(jupyter: tuple[Server, Path]) -> None:
     """A kernel's ports take all comers of this machine; what it says there is encrypted, where Jupyter can."""
     need(zmq.has("curve") and KernelManager.class_traits().get("transport_encryption"), "this Jupyter can't encrypt")
-    with serving(tmp_path) as server:
-        server.ask("POST", "kernels", json={"name": "python3"})
-        poll_for(lambda: len(listeners(family_of(server))) >= 6, 90)
-        (file,) = (tmp_path / "runtime").glob("kernel-*.json")
-        poll_for(lambda: file.read_text().endswith("}"))  # it may be about to be written
-        known = json.loads(file.read_text())
-        assert known["curve_secretkey"]
-        with zmq.Context() as context, context.socket(zmq.SUB) as stranger:
-            stranger.connect(f"tcp://{known['ip']}:{known['iopub_port']}")
-            stranger.subscribe("")
-            program = "from jupyter_client import BlockingKernelClient as Client\nimport sys\n"
-            program += "client = Client()\nclient.load_connection_file(sys.argv[1])\nclient.start_channels(hb=False)\n"
-            program += "client.wait_for_ready(60)\nclient.execute_interactive('print(6 * 7)', timeout=60)\n"
-            ran = subprocess.run([sys.executable, "-c", program, file], capture_output=True, text=True, timeout=110)
-            assert "42" in ran.stdout, ran.stderr
-            assert stranger.poll(200) == 0
-        server.end_kernels()
+    (file,) = jupyter[1].glob("kernel-*.json")
+    poll_for(lambda: file.read_text().endswith("}"))  # it may be about to be written
+    known = json.loads(file.read_text())
+    assert known["curve_secretkey"]
+    with zmq.Context() as context, context.socket(zmq.SUB) as stranger:
+        stranger.connect(f"tcp://{known['ip']}:{known['iopub_port']}")
+        stranger.subscribe("")
+        program = "from jupyter_client import BlockingKernelClient as Client\nimport sys\n"
+        program += "client = Client()\nclient.load_connection_file(sys.argv[1])\nclient.start_channels(hb=False)\n"
+        program += "client.wait_for_ready(60)\nclient.execute_interactive('print(6 * 7)', timeout=60)\n"
+        ran = subprocess.run([sys.executable, "-c", program, file], capture_output=True, text=True, timeout=110)
+        assert "42" in ran.stdout, ran.stderr
+        assert stranger.poll(200) == 0
 
 
 def test_the_endpoint_of_the_last_lesson(lesson: Lesson) -> None:

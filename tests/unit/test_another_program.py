@@ -117,3 +117,25 @@ def test_what_a_function_below_a_decorator_remembers_is_another_programs_own() -
     other, _ = as_another_program(names["decorated"])
     assert (one("soup"), one("tea"), other("bread")) == (1, 2, 1)
     assert memory.altered == ["seen"]
+
+
+def test_what_a_class_keeps_and_what_its_methods_use_is_copied_too() -> None:
+    names = cell(
+        "served = set()\n\nclass Cook:\n    seen = []\n    def __call__(self, order):\n        served.add(order)\n"
+        "        self.seen.append(order)\n        return len(served), len(self.seen)\n\ncook = Cook()\n"
+    )
+    one, memory = as_another_program(names["cook"])
+    other, _ = as_another_program(names["cook"])
+    assert (one("soup"), one("tea"), other("tea")) == ((1, 1), (2, 2), (1, 1))
+    assert set(memory.altered) == {"seen", "served"}
+    assert (names["served"], names["Cook"].seen) == (set(), [])
+
+
+def test_what_a_cache_remembers_is_not_known_to_another_program() -> None:
+    names = cell(
+        "import functools\nlog = []\n\n@functools.lru_cache\ndef once(order):\n    log.append(order)\n"
+        "    return len(log)\n\ndef callback(order):\n    return once(order)\n"
+    )
+    one, _ = as_another_program(names["callback"])
+    assert (one("soup"), one("soup"), one("tea")) == (1, 1, 2)
+    assert names["once"].cache_info().currsize == 0

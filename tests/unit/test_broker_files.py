@@ -5,7 +5,6 @@ import errno
 import os
 import shutil
 import socket
-import stat
 import subprocess
 import sys
 import threading
@@ -132,13 +131,6 @@ def test_a_runtime_folder_in_which_nothing_can_be_kept_is_a_sentence(
         take_share(folders, BrokerChoice(), {})
     assert not folders.runtime.exists()
     assert list((tmp_path / "tmp").iterdir()) == []
-
-
-def test_folders_are_made_private(tmp_path: Path) -> None:
-    (tmp_path / "open").mkdir(mode=0o755)
-    for name in ("open", "new/one"):
-        make_private(tmp_path / name)
-        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o700
 
 
 def test_a_folder_that_is_not_ours_or_no_folder_is_refused(tmp_path: Path) -> None:

@@ -131,13 +131,6 @@ def test_docker_is_not_for_this_user(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "usermod -aG docker" in text
 
 
-def test_docker_fails_in_another_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "nonsense://x")
-    text = why_not_started()
-    assert "nonsense" in text
-    assert "DOCKER_HOST" in text
-
-
 @pytest.mark.usefixtures("no_socket")
 def test_leftovers_can_not_be_asked_for_without_docker() -> None:
     with pytest.raises(DockerUnavailableError):

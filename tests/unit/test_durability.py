@@ -15,6 +15,7 @@ from workq_helpers.lessons.durability import survivors as survivors_module
 from workq_helpers.lessons.durability.survivors import Sent, Waiting, sent_to, survivors
 from workq_helpers.log.details import BrokerChange, CloseReason, PublishOptions, QueueOptions
 from workq_helpers.log.events import EventLog
+from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.management import QueueCounts
 from workq_helpers.teaching.check import NotChecked
 from workq_helpers.teaching.outage import Outage, crash, restart
@@ -107,7 +108,7 @@ def foreign(log: EventLog) -> Any:
     def refuse(_progress: object) -> None:
         raise BrokerNotOursError("not ours")
 
-    endpoint = SimpleNamespace(host="rabbit.example", port=5672)
+    endpoint = Endpoint("rabbit.example", 5672, "anna", "secret")
     broker = SimpleNamespace(restart=refuse, crash=refuse, ours=False, endpoint=endpoint)
     return SimpleNamespace(broker=broker, log=log)
 

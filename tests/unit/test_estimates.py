@@ -60,14 +60,6 @@ def test_a_number_is_right_within_the_tolerance_that_is_said(
     assert "worker-1 did &lt;4&gt;." in told._repr_mimebundle_()["text/html"]
 
 
-def test_before_the_experiment_nothing_is_given_away(chapter: Chapter) -> None:
-    lesson: Any = SimpleNamespace(log=None, run=False)
-    chapter.estimate(lesson, "within 1", answer=3)
-    told = chapter.measured(lesson, "within 1")
-    assert told.right is None
-    assert repr(told) == "Your answer: 3\nRabbitMQ:    Nothing to compare with yet. Run the experiment first."
-
-
 def test_its_experiment_is_replayed_on_the_stage(chapter: Chapter) -> None:
     log = EventLog()
     lesson: Any = SimpleNamespace(log=None, run=False, name="the kitchen", experiments=Experiments(log))

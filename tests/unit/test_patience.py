@@ -8,9 +8,11 @@ import linecache
 import queue
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pika
 import pytest
 
 from workq_helpers.errors import CheckFailedError
@@ -112,8 +114,7 @@ def never_ready() -> Iterator[dict[str, Any]]:
     ["gate.wait()", "gate.wait(None)", "orders.get()", "lock.acquire()", "lock.acquire(True, -1)", "lock.__enter__()"],
 )
 def test_what_waits_by_itself_and_says_no_end_is_told_soon(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "_STILL_SECONDS", 0.3)
-    monkeypatch.setattr(patience, "_STILL_SECONDS_BESIDE_WORK", 0.3)
+    monkeypatch.setattr(patience, "_IDLE_SECONDS", 0.3)
     monkeypatch.setattr(patience, "_LAST_SECONDS", 0.1)
     with never_ready() as names, pytest.raises(CheckFailedError) as told:
         called(defined(body, **names))
@@ -141,11 +142,49 @@ def test_what_says_that_it_waits_for_too_long_is_told_at_once(body: str, monkeyp
     ],
 )
 def test_who_says_how_long_or_gets_on_is_waited_for(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "_STILL_SECONDS", 0.2)
-    monkeypatch.setattr(patience, "_STILL_SECONDS_BESIDE_WORK", 0.2)
+    monkeypatch.setattr(patience, "_IDLE_SECONDS", 0.2)
     monkeypatch.setattr(patience, "_WAIT_SECONDS", 1.2)
     steps: list[None] = []
     called(defined(body, gate=threading.Event(), steps=steps, time=time), progress=lambda: len(steps))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "for _ in range(20): time.sleep(0.15)",
+        "for _ in range(20): gate.wait(0.15)",
+        "connection.process_data_events(time_limit=None)",
+        "connection.sleep(60)",
+    ],
+)
+def test_who_waits_in_pieces_or_for_whatever_comes_is_told(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "_IDLE_SECONDS_IN_PIECES", 0.6)
+    monkeypatch.setattr(patience, "_IDLE_SECONDS_IN_PIKA", 0.6)
+    pikas: dict[str, Any] = {"__name__": "pika.adapters", "wait": threading.Event().wait}
+    text = "def process_data_events(time_limit): wait(2)\ndef sleep(seconds): wait(2)"
+    exec(compile(text, "pika.py", "exec"), pikas)  # noqa: S102 - our own text
+    connection = types.SimpleNamespace(**pikas)
+    with pytest.raises(CheckFailedError, match="and does not come back"):
+        called(defined(body, gate=threading.Event(), connection=connection, time=time))
+
+
+def test_no_interrupt_comes_while_a_connection_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the middle of it pika would leave its sockets open; what is made is let go of in the end."""
+    monkeypatch.setattr(patience, "_SPIN_SECONDS", 0.1)
+    made: list[object] = []
+    discarded: list[object] = []
+
+    def make(connection: pika.BlockingConnection, *_: object) -> None:
+        spin_for(0.3)
+        made.append(connection)
+
+    monkeypatch.setattr(pika.BlockingConnection, "__init__", make)
+    monkeypatch.setattr(pika.BlockingConnection, "is_open", True)
+    monkeypatch.setattr(patience.pika_private, "discard", discarded.append)
+    with pytest.raises(CheckFailedError, match="does not come back"):
+        called(defined("while True: pika.BlockingConnection()", pika=pika))
+    assert made
+    assert sorted(map(id, discarded)) == sorted(map(id, made))
 
 
 def test_who_gets_on_for_ever_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,6 +196,5 @@ def test_who_gets_on_for_ever_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_waits_for_rabbitmq_has_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "_STILL_SECONDS", 0.2)
-    monkeypatch.setattr(patience, "_STILL_SECONDS_BESIDE_WORK", 0.2)
+    monkeypatch.setattr(patience, "_IDLE_SECONDS", 0.2)
     called(defined("wait_until(lambda: False, 0.8, interval_seconds=0.8)", wait_until=wait_until))

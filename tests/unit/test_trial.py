@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ class QuickTrial(Trial):
     def __init__(self, threads: list[threading.Thread]) -> None:
         self.runs = Runs()
         self.threads = threads
+        self.lesson: Any = SimpleNamespace(log=[], workers=[])
 
     def start(self, *_: object, **__: object) -> Any:
         """Start nobody."""

@@ -152,7 +152,7 @@ class Broker:
     @property
     def where(self) -> str:
         """How it was found and where it runs, for people to read."""
-        return self._share.ready.description if self._share else f"{self.endpoint.host}:{self.endpoint.port}"
+        return self._share.ready.description if self._share else self.endpoint.place
 
     @property
     def features(self) -> Features:
@@ -175,8 +175,7 @@ class Broker:
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"
-        address = f"{self.endpoint.host}:{self.endpoint.port}"
-        return f"<Broker RabbitMQ {self.version} from {self.source} at {address}, {state}>"
+        return f"<Broker RabbitMQ {self.version} from {self.source} at {self.endpoint.place}, {state}>"
 
     # -- virtual hosts and queues
 
@@ -304,7 +303,7 @@ class Broker:
         if name == "/":
             raise VirtualHostRefusedError(
                 f"User {self.endpoint.username!r} may not create virtual hosts on "
-                f"{self.endpoint.host}:{self.endpoint.port}, and WORKQ_BROKER_URL names none of its own; the course "
+                f"{self.endpoint.place}, and WORKQ_BROKER_URL names none of its own; the course "
                 "never uses '/', where others' queues may be. Ask for the tag 'administrator', or put a virtual "
                 "host that may be emptied at the end of the URL, such as amqp://user:password@host:5672/lessons."
             )
@@ -525,7 +524,7 @@ class Broker:
         Raises:
             WaitTimeoutError: It did not go away, or did not come back, in time.
         """
-        place = f"{self.endpoint.host}:{self.endpoint.port}"
+        place = self.endpoint.place
 
         def wait(text: str, condition: Callable[[], bool], seen: str) -> None:
             def look() -> bool:

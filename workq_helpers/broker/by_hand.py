@@ -33,4 +33,4 @@ class ByHand(NamedTuple):
 
 def not_ours(endpoint: Endpoint, so: str) -> str:
     """Return the sentence for whatever the course does to its own broker alone."""
-    return f"The RabbitMQ at {endpoint.host}:{endpoint.port} is not the course's own, so {so}."
+    return f"The RabbitMQ at {endpoint.place} is not the course's own, so {so}."

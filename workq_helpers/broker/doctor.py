@@ -99,7 +99,7 @@ def _url(environ: Mapping[str, str]) -> Finding:
         told = _walked(endpoint)
     except (BrokerError, InvalidArgumentError) as error:
         return Finding("broker", "bad", str(error))
-    found = f"WORKQ_BROKER_URL names it, at {endpoint.host}:{endpoint.port}, and it will be used. {told.found}"
+    found = f"WORKQ_BROKER_URL names it, at {endpoint.place}, and it will be used. {told.found}"
     return Finding("broker", told.verdict, found, told.mend)
 
 

@@ -362,7 +362,7 @@ class Supervisor:
             phase="starting" if ready is None else "up" if up else "down",
             description=self._server.description if self._server else "",
             version=str(ready.version) if ready else "",
-            address=f"{endpoint.host}:{endpoint.port}" if endpoint else "",
+            address=endpoint.place if endpoint else "",
             management_url=(endpoint.management_url or "") if endpoint else "",
             shares=len(self._shares),
             pinned=self._pinned,

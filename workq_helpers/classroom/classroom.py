@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import NamedTuple
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from workq_helpers.classroom.limits import Limits
-from workq_helpers.classroom.roster import Learner
+from workq_helpers.classroom.roster import Learner, spelling
 from workq_helpers.classroom.teachers_file import Access, TeachersFile
 from workq_helpers.classroom.user_names import random_user_name, user_name
 from workq_helpers.errors import (
@@ -23,7 +23,7 @@ from workq_helpers.rabbitmq.administration import Administration, Named, Use
 from workq_helpers.rabbitmq.borrowed_virtual_host import lesson_hosts
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.features import Features
-from workq_helpers.rabbitmq.url import BROKER_URL, endpoint_from_url
+from workq_helpers.rabbitmq.url import BROKER_URL, address_of, endpoint_from_url
 from workq_helpers.rabbitmq.versions import OLDEST_VERSION
 
 __all__ = ["Classroom", "Created", "Each", "Presence"]
@@ -136,7 +136,7 @@ class Classroom:
         hosts = self._hosts()
         owners = {host.partition(".")[0] for host in hosts}  # a user's name has no dot
         found = [self._presence(user, users, hosts, uses) for user in users | owners]
-        return sorted(found, key=lambda presence: (_key(presence.name), presence.user))
+        return sorted(found, key=lambda presence: (spelling(presence.name), presence.user))
 
     def reset(self, learner: str, new_password: bool = False) -> Access | None:
         """Give a learner empty virtual hosts; what was open in them ends.
@@ -182,16 +182,16 @@ class Classroom:
 
     def _planned(self, learners: Iterable[Learner], known: Iterable[Access]) -> Created:
         """Return what is to become of the learners, before anything is done."""
-        rows = {_key(access.name): access for access in known}
+        rows = {spelling(access.name): access for access in known}
         users, every_host = self._api.users(), self._api.described_virtual_hosts()
         foreign = {found.name for found in [*users, *every_host] if not _is_ours(found.tags)}
         taken = {found.name.partition(".")[0] for found in [*users, *every_host]}
         taken |= {found.name for found in users} | {access.user for access in rows.values()}
         members = {user.name for user in users} - foreign
-        homes = {_key(_learner_of(host)): host.name for host in every_host if host.name in members - foreign}
+        homes = {spelling(_learner_of(host)): host.name for host in every_host if host.name in members - foreign}
         created = Created([], [], [], [])
         for learner in learners:
-            row = rows.pop(_key(learner.name), None)
+            row = rows.pop(spelling(learner.name), None)
             if row is not None and foreign & {row.user, *lesson_hosts(row.user, foreign)}:
                 created.complaints.append(
                     f"{learner.name} is left out: {self._file.path} names the user {row.user!r}, and the broker has "
@@ -199,8 +199,8 @@ class Classroom:
                 )
             elif row is not None:
                 created.kept.append(row._replace(login=learner.login or row.login))
-            elif _key(learner.name) in homes:
-                user = homes[_key(learner.name)]
+            elif spelling(learner.name) in homes:
+                user = homes[spelling(learner.name)]
                 created.complaints.append(
                     f"{learner.name} is in the class already, as user {user!r}, and {self._file.path} does not have "
                     f"the password. Name the file that has it with --output, or give a new one: "
@@ -238,7 +238,7 @@ class Classroom:
 
     def _known(self, learner: str, hosts: Mapping[str, str]) -> str:
         users = self._users()
-        named = [user for user in users if learner == user or _key(hosts.get(user, user)) == _key(learner)]
+        named = [user for user in users if learner == user or spelling(hosts.get(user, user)) == spelling(learner)]
         if not named:
             known = ", ".join(sorted(users)[:20]) or "nobody"
             raise InvalidArgumentError(
@@ -288,10 +288,9 @@ class Classroom:
         return Access(learner.name, learner.login or user, user, address, management)
 
     def _address(self, user: str, password: str) -> str:
-        host = f"[{self._endpoint.host}]" if ":" in self._endpoint.host else self._endpoint.host
-        scheme = "amqps" if self._endpoint.tls else "amqp"
-        login = f"{quote(user, safe='')}:{quote(password, safe='')}"
-        return f"{scheme}://{login}@{host}:{self._endpoint.port}/{quote(user, safe='')}"
+        # How the teacher's own machine verifies a certificate is no part of it.
+        plain = replace(self._endpoint, verify=True, ca_file=None)
+        return address_of(replace(plain, username=user, password=password, virtual_host=user))
 
     # -- whether the broker does for a class
 
@@ -345,11 +344,6 @@ class Classroom:
             f"User {user!r} is no administrator of RabbitMQ at {self._endpoint.management_url}, and only one can make "
             f"a class. Use another user, or have this one become one: rabbitmqctl set_user_tags {user} administrator"
         )
-
-
-def _key(name: str) -> str:
-    """Return what two spellings of one name have in common."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def _is_ours(tags: frozenset[str]) -> bool:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from workq_helpers.errors import InvalidArgumentError
 
-__all__ = ["Learner", "Roster", "read_roster"]
+__all__ = ["Learner", "Roster", "read_roster", "spelling"]
 
 LONGEST_NAME = 100
 
@@ -95,7 +95,7 @@ def _read(rows: Iterator[tuple[int, list[str]]], columns: list[str], separator: 
         if not any(cells):
             continue
         learner = Learner(_cell(cells, columns, "name"), _cell(cells, columns, "login"))
-        name, login = _key(learner.name), _key(learner.login)
+        name, login = spelling(learner.name), spelling(learner.login)
         trouble = _trouble(learner, cells, columns, separator)
         if not trouble and name in names:
             trouble = (
@@ -114,9 +114,9 @@ def _read(rows: Iterator[tuple[int, list[str]]], columns: list[str], separator: 
     return Roster(learners, complaints)
 
 
-def _key(text: str) -> str:
+def spelling(name: str) -> str:
     """Return what two spellings of one name have in common."""
-    return unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def _cell(cells: list[str], columns: list[str], column: str) -> str:

@@ -134,6 +134,7 @@ class Consumer:
         self._question: _Question | None = None
         self._end_recorded = False
         self._cancelling = False
+        self._closed = False  # by the callback
         self._acks: dict[int, None] = {}
         self._fetched: list[tuple[Any, Any, Any]] = []
         self._confirming = False
@@ -156,7 +157,29 @@ class Consumer:
 
     def is_open(self, channel: WorkerChannel) -> bool:
         """Whether that channel can be used."""
-        return channel is self._channel and self._life.is_open and not self.gone and not self._is_cut()
+        return self._life.is_open and self.is_connected(channel)
+
+    def is_connected(self, channel: WorkerChannel) -> bool:
+        """Whether that channel's connection can be used."""
+        connection = self._life.connection
+        if connection is None or channel is not self._channel:
+            return False
+        return bool(connection.is_open) and not self.gone and not self._is_cut()
+
+    def close(self, channel: WorkerChannel, *reply: Any) -> None:
+        """Close the channel and wait for the answer; then take leave, as a program whose start_consuming returns."""
+        self._host.hold()
+
+        def send() -> Channel:
+            raw = self._raw_of(channel)
+            raw.close(*reply)
+            self._closed = True
+            self._send_now()
+            return raw
+
+        raw = self._host.run(send)
+        self._host.run(lambda: self._host.poll_until(lambda: raw.is_closed))
+        self._host.request_stop()
 
     def ack(self, channel: WorkerChannel, tag: int, multiple: bool) -> None:
         """Send basic.ack; while more deliveries wait for the callback it may go with theirs, in one frame.
@@ -173,11 +196,15 @@ class Consumer:
         self.settle(channel, "basic_ack", tag, multiple)
 
     def settle(self, channel: WorkerChannel, name: str, tag: int, *arguments: Any) -> None:
-        """Send basic.ack, basic.nack or basic.reject; on a channel that is gone it comes too late."""
+        """Send basic.ack, basic.nack or basic.reject; on a channel that was lost it comes too late.
+
+        Raises:
+            ChannelWrongStateError: The callback itself has closed it.
+        """
         self._host.hold()
 
         def send() -> None:
-            if not self.is_open(channel):
+            if not (self._closed or self.is_open(channel)):
                 self._record("ack dropped", delivery_tag=_number(tag), detail="its channel is gone")
                 return
             getattr(self._raw_of(channel), name)(tag, *arguments)
@@ -424,8 +451,10 @@ class Consumer:
             return
         self._end_as("stopped")
         channel = self._life.channel
-        if channel is None or not channel.is_open:
+        if channel is None or not (channel.is_open or self._closed):
             self._life.abandon()
+        elif self._closed:
+            return  # goodbye is said when the callback is done
         elif self._options.auto_ack and self._host.name in channel.consumer_tags:
             # What is on its way is nobody else's: the log must see it before the goodbye.
             self._cancelling = True

@@ -22,6 +22,7 @@ __all__ = [
     "abandon",
     "cancel_and_go_on_receiving",
     "cut",
+    "discard",
     "pass_on",
     "port_of",
     "read_at_one_go",
@@ -64,6 +65,16 @@ def abandon(connection: pika.SelectConnection) -> None:
     sock: socket.socket | None = getattr(connection._transport, "_sock", None)
     if sock is not None:
         sock.close()
+
+
+def discard(connection: pika.BlockingConnection) -> None:
+    """Let go of a connection that nobody will use, with its sockets, without a word to anybody.
+
+    Args:
+        connection: An open connection; only its owner may call this.
+    """
+    abandon(connection._impl)
+    connection._impl.ioloop.close()
 
 
 def read_at_one_go(connection: pika.SelectConnection) -> None:

@@ -16,6 +16,7 @@ from workq_helpers.clients import pika_private
 from workq_helpers.clients.observed_connection import ObservedConnection
 from workq_helpers.log.observer import Book, Observer
 from workq_helpers.rabbitmq.connecting import quiet_pika, translate
+from workq_helpers.text import worded
 
 if TYPE_CHECKING:
     from workq_helpers.rabbitmq.endpoint import Endpoint
@@ -188,7 +189,7 @@ class RecordingChannel(BlockingChannel):
         try:
             yield
         except BaseException as error:
-            observer.record("failed", held, f"{type(error).__name__}: {error}")
+            observer.record("failed", held, worded(error))
             raise
         observer.record("finished", held)
 

@@ -25,6 +25,7 @@ from workq_helpers.errors import (
     WorkqError,
 )
 from workq_helpers.log.observer import Book
+from workq_helpers.text import worded
 
 __all__ = ["Callback", "Worker"]
 
@@ -110,6 +111,11 @@ class Worker:
     def alive(self) -> bool:
         """Whether it consumes, or will again."""
         return self._phase in ("starting", "consuming", "reconnecting")
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it was asked to end, or ends by itself, and has not ended yet."""
+        return self._leaving and self.alive
 
     @property
     def in_hand(self) -> int:
@@ -413,7 +419,7 @@ class Worker:
                 raise WorkerKilled
             self._leaving = True
             self.console.write("".join(traceback.format_exception(type(error), error, shown)))
-            self._consumer.record("failed", delivery, f"{type(error).__name__}: {error}")
+            self._consumer.record("failed", delivery, worded(error))
         self._cut("crashed")
 
     def _cut(self, state: str) -> None:
@@ -440,7 +446,7 @@ def _check_callback(callback: object) -> None:
             f"Define it with plain def: def callback(ch, method, properties, body): ..."
         )
     try:
-        signature = inspect.signature(callback)
+        signature = inspect.signature(callback, follow_wrapped=False)
     except (TypeError, ValueError):
         # Some callables of C code have no signature; calling them will show.
         return

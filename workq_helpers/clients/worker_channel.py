@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
+import pika.exceptions
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.spec import BasicProperties
 
@@ -20,6 +21,12 @@ class Sender(Protocol):
 
     def is_open(self, channel: WorkerChannel) -> bool:
         """Whether the channel can be used."""
+
+    def is_connected(self, channel: WorkerChannel) -> bool:
+        """Whether the channel's connection can be used."""
+
+    def close(self, channel: WorkerChannel, *reply: Any) -> None:
+        """Close the channel, and have the worker stop when the callback returns."""
 
     def ack(self, channel: WorkerChannel, tag: int, multiple: bool) -> None:
         """Acknowledge one delivery or several."""
@@ -132,10 +139,14 @@ class WorkerChannel:
         """Have the worker stop when the callback returns."""
         self._consumer.stop_consuming()
 
+    def close(self, reply_code: int = 0, reply_text: str = "Normal shutdown") -> None:
+        """Close it: what it holds goes back to the queue at once, and the worker stops when the callback returns."""
+        self._consumer.close(self, reply_code, reply_text)
+
     def __getattr__(self, name: str) -> NoReturn:
         raise AttributeError(
             f"A worker's channel has what a callback needs, but no {name!r}. "
-            f"For that open a connection of your own: with lesson.connect() as connection: ..."
+            f"For that open a connection of your own with lesson.connect()."
         )
 
     def __repr__(self) -> str:
@@ -148,16 +159,27 @@ class WorkerConnection:
     def __init__(self, consumer: Sender, channel: WorkerChannel) -> None:
         self._consumer = consumer
         self._channel = channel
+        self._closed = False
 
     @property
     def is_open(self) -> bool:
         """Whether it can be used."""
-        return self._channel.is_open
+        return not self._closed and self._consumer.is_connected(self._channel)
 
     @property
     def is_closed(self) -> bool:
         """Whether it can't be used any more."""
         return not self.is_open
+
+    def close(self, reply_code: int = 200, reply_text: str = "Normal shutdown") -> None:
+        """Close the channel at once, and the connection, which has no other, when the callback returns."""
+        if not self.is_open:
+            raise pika.exceptions.ConnectionWrongStateError(
+                f"BlockingConnection.close({reply_code}, {reply_text!r}) called on closed connection."
+            )
+        if self._channel.is_open:
+            self._channel.close(reply_code, reply_text)
+        self._closed = True
 
     def add_callback_threadsafe(self, callback: Callable[[], object]) -> None:
         """Have the thread that looks after the connection call `callback` soon; any thread may call this."""
@@ -174,7 +196,7 @@ class WorkerConnection:
     def __getattr__(self, name: str) -> NoReturn:
         raise AttributeError(
             f"A worker's connection has what a callback needs, but no {name!r}. "
-            f"For that open a connection of your own: with lesson.connect() as connection: ..."
+            f"For that open a connection of your own with lesson.connect()."
         )
 
     def __repr__(self) -> str:

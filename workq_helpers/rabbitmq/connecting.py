@@ -240,7 +240,7 @@ def _first_frame(sock: socket.socket, endpoint: Endpoint) -> bytes:
 
 def _mute(endpoint: Endpoint) -> BrokerUnreachableError:
     return BrokerUnreachableError(
-        f"Something at {_place(endpoint)} accepts connections and does not say that it is a broker. One that "
+        f"Something at {endpoint.place} accepts connections and does not say that it is a broker. One that "
         f"is still starting does so: try again in some seconds. Otherwise that port is not AMQP's, which is "
         f"usually 5672, or 5671 with amqps://. {_look(endpoint)}"
     )
@@ -256,14 +256,14 @@ def _not_amqp(received: bytes, endpoint: Endpoint) -> UnsupportedBrokerError:
         hint = "That is AMQP, but not version 0-9-1, which RabbitMQ and this course speak."
     else:
         hint = _look(endpoint)
-    return UnsupportedBrokerError(f"What listens at {_place(endpoint)} is no RabbitMQ: it answered {seen!r}. {hint}")
+    return UnsupportedBrokerError(f"What listens at {endpoint.place} is no RabbitMQ: it answered {seen!r}. {hint}")
 
 
 def _supported_version(properties: Mapping[str, Any], endpoint: Endpoint) -> Version:
     product, version = _text(properties.get("product")), _text(properties.get("version"))
     if product != "RabbitMQ":
         raise UnsupportedBrokerError(
-            f"The AMQP server at {_place(endpoint)} says that it is {product or 'nameless'!r} {version}, "
+            f"The AMQP server at {endpoint.place} says that it is {product or 'nameless'!r} {version}, "
             f"not RabbitMQ. The course needs RabbitMQ {OLDEST_VERSION} or later. "
             f"{_instead(endpoint)}"
         )
@@ -272,13 +272,13 @@ def _supported_version(properties: Mapping[str, Any], endpoint: Endpoint) -> Ver
         number = Version(version.partition("+")[0])
     except InvalidVersion as error:
         raise UnsupportedBrokerError(
-            f"RabbitMQ at {_place(endpoint)} announces the version {version!r}, which can't be compared. "
+            f"RabbitMQ at {endpoint.place} announces the version {version!r}, which can't be compared. "
             f"The course needs RabbitMQ {OLDEST_VERSION} or later. "
             f"{_instead(endpoint)}"
         ) from error
     if number.release < OLDEST_VERSION.release:
         raise UnsupportedBrokerError(
-            f"RabbitMQ at {_place(endpoint)} is {version}, and the course needs {OLDEST_VERSION} or later. "
+            f"RabbitMQ at {endpoint.place} is {version}, and the course needs {OLDEST_VERSION} or later. "
             f"Upgrade it. {_instead(endpoint)}"
         )
     return number
@@ -535,13 +535,8 @@ def _instead(endpoint: Endpoint) -> str:
     return f"To have one started, unset {endpoint.named_by}." if endpoint.named_by else "See what `workq doctor` says."
 
 
-def _place(endpoint: Endpoint) -> str:
-    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
-    return f"{host}:{endpoint.port}"
-
-
 def _at(endpoint: Endpoint | None) -> str:
-    return f" at {_place(endpoint)}" if endpoint else ""
+    return f" at {endpoint.place}" if endpoint else ""
 
 
 def _reason(error: BaseException) -> str:

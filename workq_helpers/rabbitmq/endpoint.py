@@ -41,6 +41,11 @@ class Endpoint:
     def __post_init__(self) -> None:
         object.__setattr__(self, "password", Secret(self.password))  # hidden where it is handed on, too
 
+    @property
+    def place(self) -> str:
+        """Its host and port, as an address has them."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
     def on(self, virtual_host: str) -> Endpoint:
         """Return the same endpoint with another virtual host."""
         return replace(self, virtual_host=virtual_host)

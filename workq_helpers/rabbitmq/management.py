@@ -66,7 +66,7 @@ class Management:
     def __init__(self, endpoint: Endpoint) -> None:
         if not endpoint.management_url:
             raise ManagementUnavailableError(
-                f"There is no management API for the broker at {endpoint.host}:{endpoint.port}. {_WITHOUT_IT}"
+                f"There is no management API for the broker at {endpoint.place}. {_WITHOUT_IT}"
             )
         self._endpoint = endpoint
         self._url = endpoint.management_url

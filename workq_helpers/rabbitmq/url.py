@@ -69,10 +69,8 @@ class Address(str):
 def address_of(endpoint: Endpoint) -> str:
     """Return an endpoint as an address for `pika.URLParameters`, with its password."""
     user, password = quote(endpoint.username, safe=""), Secret(quote(endpoint.password, safe=""))
-    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
     scheme = "amqps" if endpoint.tls else "amqp"
-    place = f"{host}:{endpoint.port}/{quote(endpoint.virtual_host, safe='')}"
-    address = Secret(f"{scheme}://{user}:{password}@{place}")
+    address = Secret(f"{scheme}://{user}:{password}@{endpoint.place}/{quote(endpoint.virtual_host, safe='')}")
     options = _tls_options(endpoint)
     return Secret(f"{address}?ssl_options={quote(repr(options), safe='')}" if options else address)
 

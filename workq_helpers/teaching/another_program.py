@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import inspect
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
@@ -62,11 +63,22 @@ def as_another_program(function: Any) -> tuple[Callable[..., object], Memory]:
         return _partial(function)
     memory = Memory()
     if isinstance(function, MethodType):
-        return MethodType(function.__func__, memory.keep("self", function.__self__)), memory
+        owner = _copied_object(function.__self__, memory)
+        return getattr(owner, function.__name__, MethodType(function.__func__, owner)), memory
     if isinstance(function, FunctionType):
         return _Names(function.__globals__, memory).copied(function), memory
-    kept: Any = memory.keep("self", function)
-    return kept, memory
+    return _copied_object(function, memory), memory
+
+
+def _copied_object(value: Any, memory: Memory) -> Any:
+    """Return a copy of an object of the notebook's own class, with a class of its own."""
+    copied: Any = memory.keep("self", value)
+    call = getattr(type(value), "__call__", None)  # noqa: B004 - the names that its code knows
+    if copied is not value and isinstance(call, FunctionType):
+        own = _Names(call.__globals__, memory).copied_class(type(value))
+        with contextlib.suppress(TypeError):  # with slots it can't change its class
+            copied.__class__ = own
+    return copied
 
 
 def _partial(function: functools.partial[Any]) -> tuple[Callable[..., object], Memory]:
@@ -108,10 +120,17 @@ class _Names:
             setattr(copied, name, self.memory.keep(f"{function.__name__}.{name}", value))
         return copied
 
+    def copied_class(self, original: type) -> type:
+        """Return a class that does the same, and shares neither what it keeps itself nor what its methods use."""
+        own = {
+            name: self.copied(value) if isinstance(value, FunctionType) else self.memory.keep(name, value)
+            for name, value in vars(original).items()
+            if isinstance(value, (FunctionType, *_CONTAINERS))
+        }
+        return type(original.__name__, (original,), own)
+
     def _copy_what_is_used(self, code: CodeType) -> None:
-        used = set(code.co_names)
-        used.update(*(inner.co_names for inner in code.co_consts if isinstance(inner, CodeType)))
-        for name in (used & self._original.keys()) - self._seen:
+        for name in (set(_names_in(code)) & self._original.keys()) - self._seen:
             self._seen.add(name)
             self.own[name] = self._kept(name, self._original[name])
             self.memory.watch(self.own, name)
@@ -122,7 +141,16 @@ class _Names:
     def _kept(self, name: str, value: Any) -> object:
         if isinstance(value, FunctionType) and value.__globals__ is self._original:
             return self.copied(value)  # such as the function below a decorator
+        if isinstance(value, functools._lru_cache_wrapper):
+            return functools.lru_cache(**value.cache_parameters())(self._kept(name, value.__wrapped__))  # type: ignore[arg-type]  # a function
         return self.memory.keep(name, value)
+
+
+def _names_in(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _names_in(inner)
 
 
 def _is_full(cell: CellType) -> bool:

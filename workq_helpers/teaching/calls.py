@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.spec import BasicProperties
 
+from workq_helpers.clients.worker_channel import WorkerChannel
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.text import shown
 
@@ -22,9 +23,15 @@ _HEARD = (
     "basic_publish",
     "basic_qos",
     "basic_reject",
+    "close",
     "consume",
     "queue_declare",
+    "queue_delete",
     "queue_purge",
+    "start_consuming",
+    "stop_consuming",
+    "tx_commit",
+    "tx_select",
 )
 _SIGNATURES = {name: inspect.signature(getattr(BlockingChannel, name)) for name in _HEARD}
 
@@ -88,8 +95,8 @@ class Calls(list[Call]):
         if _HEARD[0] in vars(channel):
             return
         for name in _HEARD:
-            if not hasattr(type(channel), name):
-                continue  # a worker's channel has not all of them
+            if not hasattr(type(channel), name) or (name == "close" and not isinstance(channel, WorkerChannel)):
+                continue  # a worker's channel has not all of them, and closing any other one is nothing special
             # An instance's own attribute hides the method.
             setattr(channel, name, self._heard(name, channel, getattr(channel, name), tell))
 
@@ -122,7 +129,8 @@ class Calls(list[Call]):
         """Yield a sentence for each thing that can't be meant."""
         known = list(queues)
         yield from self._acknowledged_twice()
-        for name, arguments, _ in self:
+        yield from self._never_committed()
+        for name, arguments, channel in self:
             if name == "basic_qos":
                 yield from _odd_limit(arguments)
             elif name == "basic_publish":
@@ -131,10 +139,17 @@ class Calls(list[Call]):
                 yield from _odd_queue(arguments, known)
             elif name in ("basic_consume", "consume"):
                 yield from _odd_consumer(arguments, known)
-            elif name == "queue_purge":
-                yield f"queue_purge empties {arguments['queue']!r}: what waits there is thrown away. Leave it out."
-            else:
+            elif name in ("close", "stop_consuming") and isinstance(channel, WorkerChannel):
+                yield f"ch.{name}() ends a worker: what it holds goes back to the queue, and it gets nothing more."
+            elif name in ("queue_delete", "queue_purge"):
+                yield f"{name} empties {arguments['queue']!r}: what waits there is thrown away. Leave it out."
+            elif name in ("basic_ack", "basic_nack", "basic_reject"):
                 yield from _odd_settling(name, arguments)
+
+    def _never_committed(self) -> Iterator[str]:
+        names = [call.name for call in self]
+        if "tx_select" in names and "tx_commit" not in names:
+            yield "After tx_select nothing takes effect before tx_commit, and that was never called."
 
     def _acknowledged_twice(self) -> Iterator[str]:
         automatic = [call.channel for call in self if call.arguments.get("auto_ack")]
@@ -167,7 +182,8 @@ def _odd_message(arguments: Mapping[str, Any], queues: list[str]) -> Iterator[st
     if exchange in queues or (exchange and isinstance(key, str) and not key):
         yield (
             f"basic_publish got exchange={exchange!r} and routing_key={key!r}: the name of the queue is the routing "
-            f"key, and the default exchange has the empty name. They have changed places."
+            f"key, and the default exchange has the empty name."
+            f"{' They have changed places.' if exchange in queues else ''}"
         )
     elif exchange == "":
         yield from _other_queue("basic_publish got the routing key", key, queues)

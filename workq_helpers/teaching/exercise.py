@@ -140,7 +140,8 @@ class OpenExercise:
             look_at(answer, known.hands_in, known.parameters)
         with Trial(known.name, self._broker) as trial:
             try:
-                return known.judge(trial, answer)
+                saw = known.judge(trial, answer)
+                trial.nothing_was_emptied()
             except CheckFailedError as diagnosis:
                 self._reason = Reason(trial.lesson.log.copy())
                 raise CheckFailedError(" ".join([str(diagnosis), *trial.clues(answer)[:_CLUES]])) from diagnosis
@@ -150,6 +151,7 @@ class OpenExercise:
                 # Nobody knows all that an answer can do, and a learner is not to read a traceback of ours.
                 what = " ".join([f"The check could not be finished: {worded(error)}.", *trial.clues(answer)])
                 raise CheckFailedError(what) from error
+        return saw
 
     def hint(self) -> Hint:
         """Return the next hint, and the last one again when there are no more."""

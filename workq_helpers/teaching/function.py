@@ -34,8 +34,13 @@ def look_at(answer: object, name: str, parameters: str) -> None:
     if trouble := _never_runs(answer):
         raise CheckFailedError(f"{name} {trouble}")
     try:
-        inspect.signature(answer).bind(*parameters.split(", "))
+        # What a decorator has wrapped is its own business.
+        inspect.signature(answer, follow_wrapped=False).bind(*parameters.split(", "))
     except TypeError as error:
+        if inspect.isclass(answer):
+            raise CheckFailedError(
+                f"{name} is a class, and calling it makes an object, which does not run. Hand in a function."
+            ) from error
         raise CheckFailedError(
             f"{name} can't be called ({error}). Keep its {_COUNTS[len(parameters.split(', '))]} parameters: "
             f"{name}({parameters})."
@@ -66,7 +71,9 @@ def made_by_calling(result: object) -> str:
 
 
 def _never_runs(answer: Callable[..., object]) -> str:
-    for function in (_plain(answer), getattr(answer, "__call__", None)):  # noqa: B004 - an object's own, to be looked at
+    while isinstance(answer, functools.partial):
+        answer = answer.func
+    for function in (answer, getattr(answer, "__call__", None)):  # noqa: B004 - an object's own, to be looked at
         if inspect.iscoroutinefunction(function):
             return "is an async function, which nobody awaits: calling it runs nothing. Define it without async."
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
@@ -87,11 +94,16 @@ def _plain(answer: object) -> object:
 def clues_in(answer: object) -> Iterator[str]:
     """Yield a sentence for each thing in a function's text that can't be meant."""
     tree = _tree(answer)
-    for node in ast.walk(tree) if tree else ():
+    if tree is None:
+        return
+    for node in ast.walk(tree):
         yield from _uncalled(node)
         yield from _called_too_early(node)
         yield from _compared_with_text(node)
         yield from _properties_by_place(node)
+        yield from _asked_for_a_result(node)
+        if node is not tree and isinstance(node, ast.AsyncFunctionDef) and "asyncio" not in ast.unparse(tree):
+            yield f"{node.name} is an async function: calling it runs nothing, unless somebody awaits it."
 
 
 def never_ends(answer: object) -> bool:
@@ -216,3 +228,10 @@ def _properties_by_place(node: ast.AST) -> Iterator[str]:
             "BasicProperties takes what it is given by place for the content type and what comes after it: name what "
             "you mean, as in pika.BasicProperties(delivery_mode=2)."
         )
+
+
+def _asked_for_a_result(node: ast.AST) -> Iterator[str]:
+    asked = node.test if isinstance(node, ast.If | ast.IfExp | ast.While | ast.Assert) else None
+    for inner in ast.walk(asked) if asked else ():
+        if isinstance(inner, ast.Call) and ast.unparse(inner.func).endswith(".basic_publish"):
+            yield "basic_publish gives nothing back, which counts as False. It raises an error where it fails."

@@ -12,13 +12,17 @@ import linecache
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from types import CodeType, FrameType
 from typing import Any
 
+import pika
+
+from workq_helpers.clients import pika_private
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.teaching.function import never_ends, written
-from workq_helpers.teaching.step import Step, step_of
+from workq_helpers.teaching.step import Step, Wait, step_of
 from workq_helpers.waiting import wait_until
 
 __all__ = ["Effort", "Interrupted", "call_with_patience", "interrupt", "undisturbed"]
@@ -26,14 +30,20 @@ __all__ = ["Effort", "Interrupted", "call_with_patience", "interrupt", "undistur
 _here = threading.local()
 
 #: What spins for so long at one order does not come back; right answers need a hundredth of it. In seconds.
-_SPIN_SECONDS = 2.0
+_SPIN_SECONDS = 1.0
 
 #: What waits for so long, beside the work it has, waits for something that never comes. In seconds.
 _WAIT_SECONDS = 12.0
 
-#: The same for what waits by itself and has not moved, when nobody else can be slow; and beside the work it has.
-_STILL_SECONDS = 4.0
-_STILL_SECONDS_BESIDE_WORK = 2.0
+#: The same for what waits by itself and says no end, when nobody else can be slow.
+_IDLE_SECONDS = 2.0
+
+#: The same for what waits again and again, and for what has pika wait for whatever comes.
+_IDLE_SECONDS_IN_PIECES = 3.0
+_IDLE_SECONDS_IN_PIKA = 4.0
+
+#: How long nobody may have looked for what it did meanwhile to count as waiting, if it has moved.
+_LOOK_SECONDS = 0.25
 
 #: The same for a function that has a loop which nothing leaves.
 _WAIT_SECONDS_IN_A_LOOP = 2.0
@@ -42,7 +52,7 @@ _WAIT_SECONDS_IN_A_LOOP = 2.0
 _MOST_SECONDS = 60.0
 
 #: How long what was interrupted may take to end, in seconds; what takes longer is given up.
-_LAST_SECONDS = 1.0
+_LAST_SECONDS = 0.3
 
 
 class Interrupted(BaseException):
@@ -64,16 +74,19 @@ class Effort:
         self._work = seconds
         self._progress = progress
         self._done: object = None
-        #: Where it is, since when, and when it got something done, each in seconds from its beginning.
+        #: When it got something done, in seconds from its beginning; since then how long it waited by itself, in
+        #: whatever says an end.
+        self._done_at = self._idle = 0.0
+        #: Where it was when somebody looked, since when, and when that was.
         self._step: Step | None = None
-        self._step_began = self._done_at = 0.0
+        self._step_began = self._looked_at = 0.0
         self._began = time.monotonic()
         self._clock = time.pthread_getcpuclockid(self.thread) if hasattr(time, "pthread_getcpuclockid") else None
         self._spent = self._processor_seconds()
         self._in_a_loop = never_ends(function)
         self._waits = seconds + (_WAIT_SECONDS_IN_A_LOOP if self._in_a_loop else _WAIT_SECONDS)
         self._ending = threading.Lock()
-        self._undisturbed = False
+        self._undisturbed = self._is_ours = False
         self._put_off: type[BaseException] | None = None
         #: Whether the call has come to its end.
         self.over = False
@@ -99,22 +112,28 @@ class Effort:
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(error))
 
     @contextlib.contextmanager
-    def undisturbed(self) -> Iterator[None]:
-        """Put an interrupt off to the end of this block, in the thread that makes the call; its time does not count."""
+    def undisturbed(self, *, ours: bool = True) -> Iterator[None]:
+        """Put an interrupt off to the end of this block, in the thread that makes the call.
+
+        Args:
+            ours: Whether it is the course that is at work there, so that its time does not count.
+        """
         if self._undisturbed:
             yield  # inside another one
             return
         began, spent = time.monotonic(), self._processor_seconds()
         with self._ending:
-            self._undisturbed = True
+            self._undisturbed, self._is_ours = True, ours
         try:
             _checkpoint()
             yield
         finally:
             with self._ending:
-                self._began += time.monotonic() - began
-                self._spent += self._processor_seconds() - spent
-                self._undisturbed, put_off, self._put_off = False, self._put_off, None
+                if ours:
+                    self._began += time.monotonic() - began
+                    self._spent += self._processor_seconds() - spent
+                self._undisturbed, self._is_ours = False, False
+                put_off, self._put_off = self._put_off, None
             if put_off is not None:
                 raise put_off
 
@@ -126,33 +145,43 @@ class Effort:
     @property
     def trouble(self) -> str:
         """Say that it will not come back, and where it is; empty as long as it may."""
-        if self.over or self._undisturbed:
+        if self.over or self._is_ours:
             return ""
-        still, lasts = self._still()
-        if lasts is not None and lasts > self._work + _WAIT_SECONDS:
-            return f"waits for {lasts:,.0f} s{self._where()}"
+        if (done := self._progress()) != self._done and not self._in_a_loop:
+            self._done = done
+            self.got_on()
+        wait = self._look()
+        if wait is not None and (wait.seconds or 0.0) > self._work + _WAIT_SECONDS:
+            return f"waits for {wait.seconds:,.0f} s{self._where()}"
         spins = self._processor_seconds() - self._spent >= _SPIN_SECONDS
-        stays = lasts is None and still >= max(_STILL_SECONDS, self._work + _STILL_SECONDS_BESIDE_WORK)
-        if spins or stays or self._waited():
+        waited = self.seconds - self._done_at >= self._waits or self.seconds >= self._work + _MOST_SECONDS
+        if spins or waited or (wait is not None and self._is_idle(wait)):
             return f"still runs after {self.seconds:.0f} s{self._where()}, and does not come back"
         return ""
 
-    def _still(self) -> tuple[float, float | None]:
-        """Return how long it has been waiting by itself where it is, and how long that lasts, as far as it says."""
-        step = step_of(self.thread)
-        if step is None or step != self._step:
-            self._step, self._step_began = step, self.seconds
-            if self.over:  # by now, and then nobody looks again
-                self._step = None
-        elif self._code is not None and step.waits_by_itself(self._code):
-            return self.seconds - self._step_began, step.lasts()
-        return 0.0, None
+    def got_on(self) -> bool:
+        """Take note that it has got something done: from now on it may wait again; return whether it was not ours."""
+        self._done_at, self._idle = self.seconds, 0.0
+        return not self._is_ours
 
-    def _waited(self) -> bool:
-        """Whether it has waited for long and got nothing done, or goes on for ever."""
-        if (done := self._progress()) != self._done and not self._in_a_loop:
-            self._done, self._done_at = done, self.seconds
-        return self.seconds - self._done_at >= self._waits or self.seconds >= self._work + _MOST_SECONDS
+    def _look(self) -> Wait | None:
+        """Take note of where it is, and return what it waits for there by itself, if it does."""
+        step, now = step_of(self.thread), self.seconds
+        wait = None if step is None or self._code is None else step.wait(self._code)
+        passed, stays = now - self._looked_at, step == self._step
+        if not stays:
+            self._step_began = now
+        if wait is not None and (wait.is_for_pika or wait.seconds is not None):
+            self._idle += passed if stays else min(passed, _LOOK_SECONDS)
+        self._step, self._looked_at = None if self.over else step, now  # over by now: nobody looks again
+        return wait
+
+    def _is_idle(self, wait: Wait) -> bool:
+        if wait.is_for_pika:
+            return self._idle >= self._work + _IDLE_SECONDS_IN_PIKA
+        if wait.seconds is None:
+            return self._looked_at - self._step_began >= self._work + _IDLE_SECONDS
+        return self._idle >= self._work + max(_IDLE_SECONDS_IN_PIECES, 2 * wait.seconds)
 
     def _processor_seconds(self) -> float:
         if self._clock is None:
@@ -223,13 +252,15 @@ def call_with_patience(
     raised: list[BaseException] = []
     efforts: list[Effort] = []
     done = threading.Event()
+    made = weakref.WeakSet[pika.BlockingConnection]()
 
     def call() -> None:
         effort = _here.effort = Effort(about or function, progress=progress)
         efforts.append(effort)
         try:
             try:
-                outcome.append(function(*arguments))
+                with _connections_made_or_not(made):
+                    outcome.append(function(*arguments))
             finally:
                 effort.end()
         except BaseException as error:  # noqa: BLE001 - it is raised again where it is waited for
@@ -244,13 +275,47 @@ def call_with_patience(
             if efforts and (trouble := efforts[0].trouble):
                 raise CheckFailedError(f"{name} {trouble}. It has to return before anything else can go on.")
     finally:
-        if not done.is_set() and efforts and not interrupt(efforts[0]):
-            give_up()
-            interrupt(efforts[0])
+        if not done.is_set() and efforts:
+            _end(efforts[0], give_up, made)
     thread.join()
     if raised:
         raise raised[0]
     return outcome[0]
+
+
+def _end(effort: Effort, give_up: Callable[[], object], made: Iterable[pika.BlockingConnection]) -> None:
+    """End a call, and what it leaves open."""
+    if not interrupt(effort):
+        give_up()
+        if not interrupt(effort):
+            return
+    for connection in list(made):
+        if connection.is_open:
+            pika_private.discard(connection)
+
+
+@contextlib.contextmanager
+def _connections_made_or_not(made: weakref.WeakSet[pika.BlockingConnection]) -> Iterator[None]:
+    """Keep the interrupt out of the making of a connection: in the middle of it pika would leave sockets open.
+
+    Args:
+        made: Gets the connections that the learner's function makes.
+    """
+    make = pika.BlockingConnection.__init__
+
+    def make_undisturbed(connection: pika.BlockingConnection, *arguments: Any, **named: Any) -> None:
+        here: Effort | None = getattr(_here, "effort", None)
+        with contextlib.nullcontext() if here is None else here.undisturbed(ours=False):
+            make(connection, *arguments, **named)
+            if here is not None and here.got_on():
+                made.add(connection)
+
+    theirs: Any = pika.BlockingConnection
+    theirs.__init__ = make_undisturbed
+    try:
+        yield
+    finally:
+        theirs.__init__ = make
 
 
 def _checkpoint() -> None:

@@ -15,16 +15,31 @@ from collections.abc import Iterator
 from types import CodeType, FrameType
 from typing import NamedTuple
 
-__all__ = ["Step", "step_of"]
+__all__ = ["Step", "Wait", "step_of"]
 
 #: Whose code waits for RabbitMQ.
 _PATIENT = ("pika", "workq_helpers")
+
+#: What of pika's waits for whatever comes, and not for an answer.
+_LISTENING = ("consume", "process_data_events", "sleep", "start_consuming")
 
 #: What takes the longest that it waits as its last argument; `threading` and `queue` come down to these.
 _WAITING = ("sleep", "acquire", "join")
 
 #: What a number in a program may be made of, without anything being called.
 _NUMBERS = (ast.Constant, ast.Name, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.expr_context)
+
+
+class Wait(NamedTuple):
+    """What a function waits for by itself.
+
+    Attributes:
+        seconds: How long, not a number if it waits for some time; ``None`` if it says no end.
+        is_for_pika: Whether it has pika wait for whatever comes.
+    """
+
+    seconds: float | None
+    is_for_pika: bool
 
 
 class Step(NamedTuple):
@@ -38,16 +53,21 @@ class Step(NamedTuple):
     frame: FrameType
     instruction: int
 
-    def waits_by_itself(self, code: CodeType) -> bool:
-        """Whether the function with this code waits itself, or through a library that is neither pika nor ours."""
+    def wait(self, code: CodeType) -> Wait | None:
+        """Return what the function with this code waits for by itself; ``None`` where it waits for RabbitMQ's answer.
+
+        By itself it waits in its own code and through libraries, and where it has pika wait for whatever comes.
+        """
+        patient = listens = False
         for frame in _outwards(self.frame):
             if frame.f_code.co_filename == code.co_filename:
-                return True
+                return Wait(None, True) if listens else None if patient else Wait(self._seconds(), False)
             if frame.f_globals.get("__name__", "").partition(".")[0] in _PATIENT:
-                return False
-        return False
+                patient = True
+                listens = listens or frame.f_code.co_name in _LISTENING
+        return None
 
-    def lasts(self) -> float | None:
+    def _seconds(self) -> float | None:
         """Return for how many seconds it waits there, not a number if it waits for some; ``None`` if it says none."""
         call = self._call()
         name = "" if call is None else getattr(call.func, "attr", getattr(call.func, "id", ""))

@@ -41,6 +41,12 @@ _BURNED = "Stew.."
 #: A message that was delivered so often goes round in circles.
 MANY_DELIVERIES = 9
 
+#: An order on which the work was done so often goes round in circles.
+_MANY_WORKS = 3
+
+#: Who has called pika's methods so often does not come to an end; right answers need a tenth of it.
+_MANY_CALLS = 300
+
 #: How long nothing may happen while orders wait, in seconds.
 _PATIENCE_SECONDS = 8.0
 _QUIET_SECONDS = 0.1
@@ -167,6 +173,7 @@ class Trial:
             accident()  # it works in a way of its own
         self.settle()
         if not killed and any(run.threads for run in self.runs[before:][:1]):
+            self.worked_before_it_acknowledged(orders[0])
             raise CheckFailedError(f"'{orders[0]}' was over before its worker could be killed. Check once more.")
         return killed[0] if killed else ""
 
@@ -212,9 +219,17 @@ class Trial:
             CheckFailedError: It does not come back, or has not run at all.
             BaseException: Whatever it raised.
         """
-        result = call_with_patience(
-            caller, *arguments, name=name, give_up=self.cut, about=function, progress=lambda: len(self.lesson.log)
-        )
+        before = len(self.calls)
+
+        def progress() -> int:
+            if len(self.calls) - before > _MANY_CALLS:
+                often = Counter(call.name for call in self.calls[before:]).most_common(1)[0]
+                raise CheckFailedError(
+                    f"{name} had called {often[0]} {often[1]} times, and would have gone on. When does its loop end?"
+                )
+            return len(self.lesson.log)
+
+        result = call_with_patience(caller, *arguments, name=name, give_up=self.cut, about=function, progress=progress)
         if made := made_by_calling(result):
             raise CheckFailedError(f"{name} gave back {made}: nothing has run.")
         return result
@@ -299,11 +314,12 @@ class Trial:
         """
         seen, since = -1, time.monotonic()
         while True:
-            wait_until(self._nobody_is_at_it, _LOOK_SECONDS)
-            with contextlib.suppress(WaitTimeoutError):
-                self.lesson.wait_until_idle(timeout=_LOOK_SECONDS)
-                if not self._goes_on() and self._nobody_is_at_it():
-                    break
+            # Whoever waits for an idle lesson does not see what a callback does meanwhile.
+            if wait_until(self._nobody_is_at_it, _LOOK_SECONDS):
+                with contextlib.suppress(WaitTimeoutError):
+                    self.lesson.wait_until_idle(timeout=_LOOK_SECONDS)
+                    if not self._goes_on() and self._nobody_is_at_it():
+                        break
             self._nothing_circles()
             if len(self.lesson.log) != seen:
                 seen, since = len(self.lesson.log), time.monotonic()
@@ -331,6 +347,14 @@ class Trial:
         return log.wait_for(lambda: len(log) > length, _QUIET_SECONDS)
 
     def _nothing_circles(self) -> None:
+        back = ("basic_nack", "basic_reject")
+        worked = Counter(run.task for run in self.runs if run.dots and run.worked and run.settled in back)
+        for task, times in worked.items():
+            if times > _MANY_WORKS:
+                raise CheckFailedError(
+                    f"'{task}' goes round in circles: the work on it was done {times} times, and it was handed back "
+                    f"each time. What is done is acknowledged."
+                )
         sent: Counter[str] = Counter()
         for message in self.lesson.ledger():
             sent[message.task] += 1
@@ -351,6 +375,16 @@ class Trial:
                 raise CheckFailedError(f"For '{run.task}' the callback gave back {run.made}: nothing has run.")
 
     # -- what is seen
+
+    def nothing_was_emptied(self) -> None:
+        """Make sure that the answer has thrown away nothing that waited.
+
+        Raises:
+            CheckFailedError: It has.
+        """
+        for event in self.lesson.log:
+            if event.kind == "purged" and event.queue in self.queues:
+                raise CheckFailedError(f"{event.queue} was emptied by queue_purge. Leave out what empties it.")
 
     def message(self, task: str) -> Message:
         """Return the message with that task, as it was sent to the workers.
@@ -415,6 +449,11 @@ class Trial:
                 raise CheckFailedError(
                     f"'{run.task}' was acknowledged before the work. If its worker dies in between, nobody does it. "
                     f"Acknowledge what is done, not what is about to be done."
+                )
+            if run.threads:
+                raise CheckFailedError(
+                    f"'{run.task}' was acknowledged before the work, which was left to a thread. If its worker dies in "
+                    f"between, nobody does it. Acknowledge where the work has come to its end."
                 )
             if run.broken_off:
                 raise CheckFailedError(

@@ -62,7 +62,7 @@ def _mend_the_polite_cook(trial: Trial, callback: Any) -> str:
     def cook(ch: Any, method: Any, properties: Any, body: bytes) -> object:
         try:
             result: object = callback(ch, method, properties, body, oven.bake)
-        except Exception as error:
+        except BaseException as error:
             if isinstance(error, _MISTAKES) or not isinstance(error.__context__, _ColdOvenError):
                 raise
             raise error.__context__ from None  # an error of the callback's own, which says the same
@@ -72,7 +72,7 @@ def _mend_the_polite_cook(trial: Trial, callback: Any) -> str:
     trial.send(*_ORDERS)
     trial.settle()
     _only_the_oven_failed(trial)
-    if any(event.kind == "failed" for event in trial.lesson.log):
+    if not any(worker.alive for worker in trial.lesson.workers):
         trial.start(cook, function=callback)
         trial.settle()
         _only_the_oven_failed(trial)

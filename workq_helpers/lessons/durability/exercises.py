@@ -87,16 +87,11 @@ def _all_are_in_the_queue(trial: Trial) -> None:
         raise CheckFailedError(f"'{twice}' was sent {found[twice]} times. Send each order once, as it is.")
     if missing and not any(event.kind == "published" for event in trial.lesson.log):
         raise CheckFailedError(f"Nothing was published: {_QUEUE} is empty. Does send_order call basic_publish?")
-    _nothing_was_emptied(trial)
+    trial.nothing_was_emptied()
     if missing:
         raise CheckFailedError(
             f"Of {len(_ORDERS)} orders {len(_ORDERS) - len(missing)} wait in {_QUEUE}. Where are the others?"
         )
-
-
-def _nothing_was_emptied(trial: Trial) -> None:
-    if any(event.kind == "purged" and event.queue == _QUEUE for event in trial.lesson.log):
-        raise CheckFailedError(f"{_QUEUE} was emptied by queue_purge. Leave out what empties it.")
 
 
 def _messages_are_persistent(trial: Trial) -> None:
@@ -199,7 +194,7 @@ def _when_the_queue_is_full(trial: Trial, answers: list[tuple[str, bool]]) -> No
     order, promised = answers[2]
     if not promised:
         return
-    _nothing_was_emptied(trial)
+    trial.nothing_was_emptied()
     if order in refused:
         raise CheckFailedError(
             f"RabbitMQ refused '{order}', for the queue was full, and your function said True all the same. What does "

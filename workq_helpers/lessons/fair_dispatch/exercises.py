@@ -109,8 +109,11 @@ def _mend_the_hoarder(trial: Trial, consume: Any) -> str:
     # The first cook stands over its order, so all that waits is for the second.
     first, second = cooks
     second.work_until(lambda: _done(trial) >= len(_ORDERS) - 1)
-    first.work_until(lambda: _done(trial) >= len(_ORDERS))
+    if second.done:
+        first.work_until(lambda: _done(trial) >= len(_ORDERS))
     _acknowledged_once(trial)
+    if trial.raised:
+        raise CheckFailedError("consume started a thread, and that ended in an error.")
     if len(second.done) != len(_ORDERS) - 1 or len(first.done) != 1:
         raise CheckFailedError(
             f"One cook did {len(first.done)} of {len(_ORDERS)} orders and the other {len(second.done)}. Does consume "
@@ -151,6 +154,10 @@ def _why(calls: Calls, ready: int) -> str:
     consumes = names.index("basic_consume")
     if ready == sent:
         queue = calls[consumes].arguments["queue"]
+        if queue == QUEUE:
+            return (
+                f"All {ready} orders wait in {QUEUE!r}: what basic_consume had begun is over. Leave out what ends it."
+            )
         return f"All {ready} orders wait in {QUEUE!r}, and consume reads from {queue!r}."
     if calls[consumes].arguments["auto_ack"]:
         return (
@@ -187,6 +194,8 @@ _PUSHED_OUT = len(_PLATES) - _ROOM
 _EMPTY_SECONDS = 10.0
 _SHORTEST_TTL_MS, _LONGEST_TTL_MS = 500, 5_000
 _RAIL = "rail"
+#: How long the cooks may be away, and find their rail again.
+_PAUSE_MILLISECONDS = 60_000
 _EXPIRES = "x-expires ends a queue itself, once nobody uses it; x-message-ttl is for what waits in it."
 _TAKEN_FOR_ANOTHER = {
     "x-expires": _EXPIRES,
@@ -230,6 +239,8 @@ def _what_left_was_kept(trial: Trial, arguments: dict[str, Any]) -> str:
     if not kept:
         raise CheckFailedError(_nobody_kept_them(arguments, len(_PLATES) - left))
     _the_right_ones_went(kept, left, ttl)
+    if arguments.get("x-expires", _PAUSE_MILLISECONDS) < _PAUSE_MILLISECONDS:
+        raise CheckFailedError("This time all went well. Without a cook the rail is gone soon, with all that is on it.")
     return (
         f"{_PUSHED_OUT} plates were pushed out by later ones, the other {_ROOM} waited for longer than a second, and "
         f"all {len(kept)} are in {_LEFTOVERS!r}: {kept[0][0]} as {kept[0][1]}, {kept[-1][0]} as {kept[-1][1]}."
@@ -294,6 +305,12 @@ def _nobody_kept_them(arguments: dict[str, Any], gone: int) -> str:
         return (
             f"{gone} plates left the rail, and nobody kept them: {_LEFTOVERS!r} is empty. A queue needs to be told "
             f"where its dead letters go."
+        )
+    if not exchange:
+        key = arguments.get("x-dead-letter-routing-key", _RAIL)
+        return (
+            f"{gone} plates left the rail, and {_LEFTOVERS!r} is empty. With the routing key {key!r} the default "
+            f"exchange leads to the queue of that name."
         )
     return (
         f"{gone} plates left the rail for the exchange {exchange!r} and came nowhere: {_LEFTOVERS!r} is empty. An "

@@ -65,8 +65,8 @@ def _only_the_menu_is_cooked(trial: Trial) -> None:
     for order in _GOOD:
         if trial.message(order).place != "done":
             raise CheckFailedError(
-                f"'{order}' is on the menu, and it was {trial.message(order).place}. Only what is off the menu is "
-                f"turned away."
+                f"'{order}' is on the menu, and it ended up {trial.message(order).place}. Only what is off the menu is "
+                f"turned away, and everything else is done."
             )
     cooked = next((run.task for run in trial.runs if run.task in _BAD and run.began), None)
     if cooked is not None:
@@ -288,6 +288,8 @@ def _each_is_done(trial: Trial) -> None:
         message = trial.message(order)
         if message.place == "discarded":
             raise CheckFailedError(f"'{order}' was cooked and turned away. Acknowledge what is done.")
+        if any(call.name == "basic_nack" or call.name == "basic_reject" for call in trial.calls):
+            raise CheckFailedError(f"'{order}' was cooked and handed back. Acknowledge what is done.")
         if message.place != "done":
             raise CheckFailedError(
                 f"'{order}' was cooked, and no acknowledgment of it came within {_ACK_SECONDS:.0f} s: who asks the "

@@ -31,6 +31,8 @@ _ORDERS = (*(f"Order {number}." for number in range(1, 20)), "Order 9.")
 _DIES_BEFORE_ORDER, _DIES_BEFORE_CONFIRM = 6, 5
 #: Which one is down from the beginning.
 _DOWN = 1
+#: Who publishes so often does not come to an end.
+_MOST_SENT = 200
 
 
 class _Seen(NamedTuple):
@@ -205,7 +207,7 @@ def _call(
             list(_ORDERS),
             name="publish_all",
             give_up=give_up,
-            progress=lambda: [(node.seen.get(PUBLISH), node.turned_away) for node in nodes],
+            progress=lambda: _progress(nodes),
         )
     except CheckFailedError as error:
         raise CheckFailedError(f"{error} {_passed_over(nodes)}".rstrip()) from error
@@ -214,6 +216,21 @@ def _call(
     if made := made_by_calling(result):
         raise CheckFailedError(f"publish_all gave back {made}: nothing has run.")
     return None
+
+
+def _progress(nodes: Sequence[FrailNode]) -> list[object]:
+    """Say how far it is.
+
+    Raises:
+        CheckFailedError: It goes on for ever.
+    """
+    sent = sum(node.seen.get(PUBLISH, 0) for node in nodes)
+    if sent > _MOST_SENT:
+        raise CheckFailedError(
+            f"publish_all had published {sent} times, for {len(_ORDERS)} orders, and would have gone on. When does its "
+            f"loop end?"
+        )
+    return [sent, *(node.turned_away for node in nodes)]
 
 
 def _fetch_all(trial: Trial) -> Counter[str]:

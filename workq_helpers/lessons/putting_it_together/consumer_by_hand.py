@@ -33,6 +33,7 @@ _QUIET_SECONDS = 2.0
 _LOOK_SECONDS = 0.25
 _SENT_SECONDS = 5.0
 _PROGRAM_SECONDS = 10.0
+_ENDING_SECONDS = 2.0
 
 _CONSUMING = ("basic_consume", "consume")
 
@@ -151,6 +152,10 @@ class _Evening:
 def _it_ran(evening: _Evening) -> None:
     trial = evening.trial
     declared = _declared(trial)
+    if not trial.calls and not declared and evening.trouble is not None:
+        raise CheckFailedError(
+            f"consume raised {worded(evening.trouble)}, and had asked nothing by the connection that it is given."
+        )
     if not trial.calls and not declared:
         raise CheckFailedError(
             f"consume asked RabbitMQ for nothing: no queue was declared, and nobody consumed. The five steps stand "
@@ -181,6 +186,11 @@ def _why_nothing(evening: _Evening) -> str:
         return (
             "The queue was declared, and nobody consumed: basic_consume tells RabbitMQ from which queue, and what to "
             "call for each message."
+        )
+    if calls.named("start_consuming") and not evening.cut:
+        return (
+            "consume came back before anything was tasted, though somebody had called start_consuming, as in a thread. "
+            "A connection belongs to the thread that made it: call it in consume itself."
         )
     if evening.cut or calls.named("basic_ack"):
         return f"RabbitMQ had {_orders(len(_ORDERS))}, and taste was never called. Your callback is to call taste(...)."
@@ -284,13 +294,15 @@ def _as_a_program(trial: Trial, consume: Any) -> None:
         file.write_text(text, encoding="utf-8")
         trial.send(_LATE, _LAST, queue=_QUEUE)
         program = trial.lesson.start_program(file)
+        wait_until(lambda: not program.alive or f"tasted {_LAST}" in program.console.lines, _PROGRAM_SECONDS)
         try:
-            program.wait(_PROGRAM_SECONDS)
+            program.wait(_ENDING_SECONDS)
         except WaitTimeoutError as error:
             program.kill()
+            tasted = [line for line in program.console.lines if line.startswith("tasted ")]
             raise CheckFailedError(
-                f"As a program of its own it still ran after {_PROGRAM_SECONDS:.0f} s, and had printed "
-                f"{len(program.console.lines)} lines."
+                f"As a program of its own it had printed {', '.join(tasted) or 'nothing'}, and went on. Its evening "
+                f"brings other orders than the one before, and ends after '{_LAST}', too."
             ) from error
     said = program.console.tail(1)
     if program.status:

@@ -122,7 +122,7 @@ def _nobody_died_of_it(trial: Trial, bad: Sequence[str]) -> None:
     for event in _died_of_something_else(trial):
         what = "no picture" if event.task in bad else "a good one"
         raise CheckFailedError(
-            f"{event.actor} died at '{event.task}', which is {what}: {event.detail} The task went back to the queue, "
+            f"{event.actor} died at '{event.task}', which is {what}: {event.detail}. The task went back to the queue, "
             f"and whoever gets it next dies of it too."
         )
 
@@ -209,6 +209,9 @@ class _ShakyLine:
         self._trial = trial
         self.attempts: list[str] = []
         self.confirmed: list[str] = []
+        #: Orders that were not confirmed when the next one was sent.
+        self.given_up: set[str] = set()
+        self._unconfirmed = ""
         self.opened = 0
 
     def open_channel(self) -> BlockingChannel:
@@ -223,6 +226,9 @@ class _ShakyLine:
         def shaky(*arguments: Any, **named: Any) -> None:
             body = signature.bind(channel, *arguments, **named).arguments["body"]
             order = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
+            if self._unconfirmed not in ("", order):
+                self.given_up.add(self._unconfirmed)
+            self._unconfirmed = order
             self.attempts.append(order)
             if len(self.attempts) > _MOST_ATTEMPTS:
                 raise Interrupted
@@ -233,6 +239,7 @@ class _ShakyLine:
                 pika_private.cut(connection._impl)
                 connection.process_data_events(time_limit=None)  # raises: it is lost
             self.confirmed.append(order)
+            self._unconfirmed = ""
 
         # An instance's own attribute hides the method.
         channel.basic_publish = shaky  # type: ignore[method-assign]
@@ -289,6 +296,11 @@ def _one_of_a_pair(line: _ShakyLine) -> str:
     few = next((order for order, times in Counter(_ORDERS).items() if confirmed[order] < times), None)
     if few is None or not all(confirmed[order] for order in _ORDERS):
         return ""
+    if few in line.given_up:
+        return (
+            f"'{few}' was ordered {_ORDERS.count(few)} times and confirmed {confirmed[few]} time: the connection "
+            f"broke, and the next order was sent in place of that one. Send it until it is confirmed."
+        )
     return (
         f"'{few}' was ordered {_ORDERS.count(few)} times and confirmed {confirmed[few]} time. Equal orders are not the "
         f"same order: what keeps one of each, as a set or a dict does, loses the others."

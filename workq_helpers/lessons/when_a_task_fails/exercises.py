@@ -33,7 +33,6 @@ _KITCHEN, _PARKING, _PARKED = "kitchen", "parking", "parked"
 _POISON, _GOOD = "Dragon.", ("Soup.", "Tea.")
 _CHANCES = 3
 _TOO_OFTEN = 30
-_KITCHEN_SECONDS = 5.0
 
 
 def _three_chances(trial: Trial, arguments: Any) -> str:
@@ -61,6 +60,11 @@ def _given_up_in_time(trial: Trial, arguments: dict[str, Any]) -> str:
         if not cooked[order]:
             raise CheckFailedError(f"'{order}' never came to the cook. {_why_it_left(arguments)}")
     reason = _found(trial)
+    if chances < _CHANCES and "x-delayed-retry-min" in arguments:
+        raise CheckFailedError(
+            f"'{_POISON}' was delivered {chances} times, and then had to wait: x-delayed-retry-min is "
+            f"{arguments['x-delayed-retry-min']!r}, in milliseconds."
+        )
     if chances != _CHANCES:
         raise CheckFailedError(
             f"'{_POISON}' was delivered {chances} time{'' if chances == 1 else 's'}, not {_CHANCES}. The limit says "
