@@ -8,6 +8,7 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -618,7 +619,10 @@ class Session:
 
     def _queue_options(self, queue: str) -> QueueOptions | None:
         told = {} if self.broker.unmanaged else self.broker.queue_declaration(self.virtual_host, queue)
-        return queue_options_told(told) if told else None
+        if not told:
+            return None
+        options = queue_options_told(told)
+        return replace(options, in_order=options.type == "quorum" and not self.broker.features.quorum_priorities)
 
     def _routes(self) -> list[tuple[str, Binding | ExchangeOptions]]:
         """Return the exchanges, and the bindings with the queues that they lead to, as the broker has them."""

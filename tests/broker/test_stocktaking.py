@@ -113,6 +113,15 @@ def test_what_others_take_has_the_highest_priority(lesson: Lesson, channel: Any,
     assert {message.task for message in lesson.ledger().missing("ranked", 9)} == {"high", "too high"}
 
 
+def test_what_others_take_from_a_quorum_queue_goes_by_its_version(lesson: Lesson, channel: Any, unseen: Any) -> None:
+    channel.queue_declare("quorum", durable=True, arguments={"x-queue-type": "quorum"})
+    for task, priority in (("low", 0), ("high", 9)):
+        send(channel, task, queue="quorum", priority=priority)
+    taken = unseen.basic_get("quorum", auto_ack=True)[2].decode()
+    assert become(lesson, "quorum", {"unknown": 1, "waiting": 1})
+    assert [message.task for message in lesson.ledger().missing("quorum", 9)] == [taken]
+
+
 @pytest.mark.parametrize(
     ("arguments", "properties", "theirs", "why"),
     [

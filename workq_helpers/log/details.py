@@ -134,6 +134,7 @@ class QueueOptions:
         max_length: How many messages it holds at most.
         max_length_bytes: How many bytes of them.
         max_priority: Up to which priority it orders its messages, by ``x-max-priority``.
+        in_order: Whether it is known to give out its messages in their order, whatever their priorities.
         overflow: What it drops when it is full, by ``x-overflow``: its head, or what is published to it.
         delivery_limit: How often a message may come back to it; a negative number is no limit.
         dead_letter_exchange: Where what it drops goes, or ``None``; ``""`` is the default exchange.
@@ -149,6 +150,7 @@ class QueueOptions:
     max_length: int | None = None
     max_length_bytes: int | None = None
     max_priority: int | None = None
+    in_order: bool = False
     overflow: str = "drop-head"
     delivery_limit: int | None = None
     dead_letter_exchange: str | None = None

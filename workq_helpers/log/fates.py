@@ -214,7 +214,9 @@ def _ranked(waiting: list[Message], options: QueueOptions | None) -> list[Messag
 
 def _ranks(options: QueueOptions | None) -> bool:
     """Whether a queue orders its messages by anything but their arrival."""
-    return options is not None and (options.max_priority is not None or options.type == "quorum")
+    if options is None or options.in_order:
+        return False
+    return options.max_priority is not None or options.type == "quorum"
 
 
 def _expired(message: Message, options: QueueOptions | None, seconds: float) -> str:

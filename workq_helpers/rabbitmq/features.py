@@ -83,6 +83,11 @@ class Features:
         return 20 if has(self.version, "a quorum queue's delivery limit") else None
 
     @property
+    def quorum_priorities(self) -> bool:
+        """Whether a quorum queue orders its messages by their priorities."""
+        return has(self.version, "a quorum queue's priorities")
+
+    @property
     def nack_counts_as_return(self) -> bool:
         """Whether what ``basic_nack`` requeues counts toward that limit, as with ``basic_reject`` (before 4.3)."""
         return not has(self.version, "basic.nack does not count as a return")

@@ -14,6 +14,7 @@ SINCE = {
     "a queue's own ack timeout": Version("3.12"),
     "transient queues can be denied": Version("3.12"),
     "a quorum queue's delivery limit": Version("4.0"),
+    "a quorum queue's priorities": Version("4.0"),
     "no ack timeout of classic queues": Version("4.3"),
     "an ack timeout cancels a quorum queue's consumer": Version("4.3"),
     "basic.nack does not count as a return": Version("4.3"),
