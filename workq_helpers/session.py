@@ -663,8 +663,10 @@ class Session:
         self._end()
 
     def abandon(self) -> None:
-        """Leave everything to the parent in a forked child."""
+        """Leave everything to the parent in a forked child, the relay's thread too: it gets one of its own."""
         self._inherited = True
+        self._relay = None
+        self._relay_lock = threading.Lock()  # another thread of the parent may have held it
         _open_sessions.pop(self.name, None)
 
     def _end(self) -> None:

@@ -19,6 +19,7 @@ WORKER = Path(__file__).parents[2] / "notebooks" / "programs" / "worker.py"
 #: A kernel with a bit of everything in it, which a child inherits.
 _PARENT = f"""
 import gc, multiprocessing, os, sys
+import pika
 from workq_helpers import Lesson, print_work_and_ack
 from workq_helpers.lessons.putting_it_together.thumbnails import Album
 
@@ -53,6 +54,10 @@ main()
 _FORK = "end(os.fork())"
 _WAYS = {
     "exit": (_FORK, "sys.exit(0)"),
+    "exit after a program reached RabbitMQ": (
+        "child = os.fork(); child or pika.BlockingConnection(pika.URLParameters(lesson.address)).close(); end(child)",
+        "sys.exit(0)",
+    ),
     "exit, where there is nothing around it": (_FORK, "import atexit; atexit._run_exitfuncs(); os._exit(0)"),
     "exit after everything was dropped": (_FORK, "globals().clear(); import gc, sys; gc.collect(); sys.exit(0)"),
     "exit after the lesson was opened again and closed": (
@@ -66,8 +71,8 @@ _WAYS = {
         "",
     ),
 }
-#: The plainest end, and the one that Python does not see to.
-_IN_THE_GATE = ("exit", "exit after everything was dropped")
+#: One that has had a relay of its own, and one that Python does not see to.
+_IN_THE_GATE = ("exit after a program reached RabbitMQ", "exit after everything was dropped")
 
 
 def run(program: str) -> subprocess.CompletedProcess[str]:
