@@ -366,6 +366,15 @@ def test_what_a_full_queue_may_have_dropped_for_others_is_unknown() -> None:
     assert "its queue is full" in ledger.missing("hello", 1)[0].reason
 
 
+def test_what_a_full_queue_refused_from_others_took_no_place() -> None:
+    log = EventLog()
+    log.record("declared", "notebook", "hello", detail=QueueOptions(max_length=1, overflow="reject-publish"))
+    send(log, "a")
+    log.record("counted", "broker", "hello", detail=Counted(1, 0, unaccounted=1))
+    assert places_of(log) == {"a": "waiting"}
+    assert ledger_of(log).published_to("hello") == 2
+
+
 def test_a_classic_queue_with_priorities_may_keep_what_is_past_its_time() -> None:
     """RabbitMQ does not look at the time of what came to the head by overtaking others."""
     log = EventLog()

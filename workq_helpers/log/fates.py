@@ -25,6 +25,7 @@ __all__ = [
     "no_queue",
     "overdue",
     "pick",
+    "refuses_new",
 ]
 
 #: How often a message may come back to a quorum queue that was declared without a limit, from RabbitMQ 4.0 on.
@@ -198,6 +199,13 @@ def is_full(options: QueueOptions | None, ready: int) -> bool:
     """
     limit = None if options is None or options.overflow != "drop-head" else options.max_length
     return limit is not None and ready >= limit
+
+
+def refuses_new(options: QueueOptions | None) -> bool:
+    """Whether a queue refuses what comes when it is full; RabbitMQ counts that as published to it all the same."""
+    if options is None or options.overflow == "drop-head":
+        return False
+    return options.max_length is not None or options.max_length_bytes is not None
 
 
 def first_out(queue: Queue, count: int) -> list[Message]:

@@ -41,6 +41,7 @@ from workq_helpers.log.fates import (
     missing_queue,
     overdue,
     pick,
+    refuses_new,
 )
 from workq_helpers.log.whole_lives import Life, whole_lives
 
@@ -1006,7 +1007,7 @@ class Ledger:
         unseen = max(0, counted.ready - queue.ready)
         queue.published += max(0, unseen - queue.unseen) + counted.unaccounted
         full = is_full(queue.options, counted.ready)
-        for message in first_out(queue, counted.unaccounted):
+        for message in first_out(queue, 0 if refuses_new(queue.options) else counted.unaccounted):
             self._end(message, "unknown", MIXED if full else REPLACED)
             queue.gone_for_good.add(message)
         if may_be_displaced(queue.options, counted.ready, unseen):

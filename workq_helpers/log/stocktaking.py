@@ -112,9 +112,10 @@ class Stocktaking:
 
     def _differences(self, ledger: Ledger, counts: Counts) -> dict[str, Counted]:
         """Return what the broker counts in each queue of which the log can learn something."""
+        losing = [queue for queue, known in counts.items() if known.type != "stream"]
         return _differences(ledger, counts, self._log.seconds(), self._book.agreed_seconds) or {
             queue: Counted(counts[queue].ready, counts[queue].unacknowledged, unaccounted=more)
-            for queue, more in self._arrivals.beyond(ledger, counts).items()
+            for queue, more in self._arrivals.beyond(ledger, losing).items()
         }
 
     def _new_routes(self, ledger: Ledger) -> list[tuple[str, Binding | ExchangeOptions]]:
