@@ -564,6 +564,26 @@ def test_while_there_is_no_broker_a_program_is_refused_and_the_port_stays(
 
 
 @pytest.mark.pinned
+def test_a_broker_that_is_about_to_go_is_looked_at_on_one_connection_until_that_ends(
+    relay_to_nobody: Relay, nobody: socket.socket, poll_for: Poll
+) -> None:
+    """RabbitMQ writes three lines of each into its log, and nobody knows how long it takes to go."""
+    port = relay_to_nobody.endpoint().port
+    relay_to_nobody.broker_goes()
+    poll_for(lambda: is_refused(port))
+    nobody.listen()
+    nobody.settimeout(10)
+    with nobody.accept()[0] as behind:
+        behind.sendall(b"\x01")
+        nobody.settimeout(1)
+        with pytest.raises(TimeoutError):
+            nobody.accept()
+        assert not is_refused(port)
+        nobody.shutdown(socket.SHUT_RDWR)
+    poll_for(lambda: is_refused(port))
+
+
+@pytest.mark.pinned
 def test_a_relay_ends_whose_broker_has_left_a_program_connected(
     relay_to_nobody: Relay, nobody: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:

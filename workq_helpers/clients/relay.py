@@ -11,11 +11,12 @@ process does it, with one event loop for all connections.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
@@ -39,6 +40,8 @@ _ANSWER_SECONDS = 30.0
 _KNOCK_SECONDS = 0.1
 #: How long it may take to answer.
 _GREETING_SECONDS = 5.0
+#: How long a connection is kept only to see it end; RabbitMQ's log has three lines of each.
+_STAY_SECONDS = 5.0
 
 #: Has a connection end with a reset: what was to be connected to is not there.
 _RESET = struct.pack("ii", 1, 0)
@@ -165,14 +168,19 @@ class Relay:
             self._knocking.cancel()
 
     async def _knock(self, until_told: bool) -> None:
-        while not await self._answers() or until_told:
+        while not await self._answers(until_told) or until_told:
             await asyncio.sleep(_KNOCK_SECONDS)
 
-    async def _answers(self) -> bool:
-        """Knock once, and open the doors or shut them."""
+    async def _answers(self, stay: bool) -> bool:
+        """Knock once, and open the doors or shut them; where it is to stay, do so for a while or as long as it may."""
         try:
-            await self._greet()
-            await self._open_all()
+            async with self._greeted() as broker:
+                await self._open_all()
+                if stay:
+                    # Not wait_for, which drops a cancellation in Python 3.11 where the broker has gone as well.
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(_STAY_SECONDS):
+                            await broker.read()
         except (OSError, EOFError, UnicodeError):  # a name that is none, and too many open files, among it
             self._is_away = True
             for door in list(self._doors.values()):
@@ -180,17 +188,21 @@ class Relay:
             return False
         return True
 
-    async def _greet(self) -> None:
-        """Return when the broker has begun to answer: a port of Docker's is open while nobody is behind it."""
-        async with asyncio.timeout(_GREETING_SECONDS):
-            host, port = self._endpoint.host, self._endpoint.port
-            reader, writer = await asyncio.open_connection(
-                host, port, ssl=self._tls, server_hostname=host if self._tls else None
-            )
-            try:
+    @contextlib.asynccontextmanager
+    async def _greeted(self) -> AsyncIterator[asyncio.StreamReader]:
+        """Give a connection on which the broker has begun to answer: Docker alone only accepts it."""
+        host, port = self._endpoint.host, self._endpoint.port
+        writer: asyncio.StreamWriter | None = None
+        try:
+            async with asyncio.timeout(_GREETING_SECONDS):
+                reader, writer = await asyncio.open_connection(
+                    host, port, ssl=self._tls, server_hostname=host if self._tls else None
+                )
                 writer.write(PROTOCOL_HEADER)
                 await reader.readexactly(1)
-            finally:
+            yield reader
+        finally:
+            if writer is not None:
                 writer.transport.abort()
 
     # -- for its connections
