@@ -168,6 +168,21 @@ def test_who_waits_in_pieces_or_for_whatever_comes_is_told(body: str, monkeypatc
         called(defined(body, gate=threading.Event(), connection=connection, time=time))
 
 
+def test_who_tries_to_connect_again_and_again_may_pause_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "_IDLE_SECONDS_IN_PIECES", 0.6)
+
+    def refuse(*_: object) -> None:
+        raise pika.exceptions.AMQPConnectionError
+
+    monkeypatch.setattr(pika.BlockingConnection, "__init__", refuse)
+
+    def connect() -> None:
+        with contextlib.suppress(pika.exceptions.AMQPConnectionError):
+            pika.BlockingConnection()
+
+    called(defined("for _ in range(8): connect(); time.sleep(0.2)", connect=connect, time=time))
+
+
 def test_no_interrupt_comes_while_a_connection_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the middle of it pika would leave its sockets open; what is made is let go of in the end."""
     monkeypatch.setattr(patience, "_SPIN_SECONDS", 0.1)

@@ -29,8 +29,9 @@ __all__ = ["Effort", "Interrupted", "call_with_patience", "interrupt", "undistur
 
 _here = threading.local()
 
-#: What spins for so long at one order does not come back; right answers need a hundredth of it. In seconds.
-_SPIN_SECONDS = 1.0
+#: What spins for so long does not come back; a right answer that opens twenty connections needs a tenth of it, and slow
+#: machines take several times as long. In seconds.
+_SPIN_SECONDS = 2.0
 
 #: What waits for so long, beside the work it has, waits for something that never comes. In seconds.
 _WAIT_SECONDS = 12.0
@@ -161,8 +162,13 @@ class Effort:
 
     def got_on(self) -> bool:
         """Take note that it has got something done: from now on it may wait again; return whether it was not ours."""
-        self._done_at, self._idle = self.seconds, 0.0
+        self._done_at = self.seconds
+        self.try_something()
         return not self._is_ours
+
+    def try_something(self) -> None:
+        """Take note that it does not only wait: who tries again and again in vain pauses in between."""
+        self._idle = 0.0
 
     def _look(self) -> Wait | None:
         """Take note of where it is, and return what it waits for there by itself, if it does."""
@@ -305,9 +311,13 @@ def _connections_made_or_not(made: weakref.WeakSet[pika.BlockingConnection]) -> 
 
     def make_undisturbed(connection: pika.BlockingConnection, *arguments: Any, **named: Any) -> None:
         here: Effort | None = getattr(_here, "effort", None)
-        with contextlib.nullcontext() if here is None else here.undisturbed(ours=False):
+        if here is None:
             make(connection, *arguments, **named)
-            if here is not None and here.got_on():
+            return
+        with here.undisturbed(ours=False):
+            here.try_something()
+            make(connection, *arguments, **named)
+            if here.got_on():
                 made.add(connection)
 
     theirs: Any = pika.BlockingConnection
