@@ -48,6 +48,8 @@ lab: setup
 	@exec $(BIN)/workq lab --end-with-process $$PPID -- $(LAB_ARGS)
 
 setup:
+	@[ "$$($(PYTHON) -Ic 'print("runs")')" = runs ] || { echo "make setup: $(PYTHON) does not run what a Python runs;" \
+	    "name one that does, 3.11 or newer: make setup PYTHON=python3.12" >&2; exit 1; }
 	@$(SETUP)
 
 test: setup

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import ssl
 import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -32,6 +31,8 @@ def download_wheel(name: str, version: str, folder: Path, environ: Mapping[str, 
         pip: The wheel of a pip, where Python has none; of pip come the index's address and what fits this machine.
     """
     if environ.get("PIP_NO_INDEX") or any(variable.lower() == "all_proxy" for variable in environ):
+        return False
+    if "@" in environ.get("PIP_INDEX_URL", ""):  # urllib takes a login for the name of a host, and asks others for that
         return False
     try:
         with _importable(pip):
@@ -70,21 +71,31 @@ def _best(files: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _opener(environ: Mapping[str, str]) -> urllib.request.OpenerDirector:
+    """Return what speaks TLS and nothing else, wherever an index or its redirects point to."""
+    import ssl  # noqa: PLC0415 - there are Pythons without it, of which pip says so
+
     authorities = environ.get("PIP_CERT") or environ.get("REQUESTS_CA_BUNDLE") or None
     proxy = environ.get("PIP_PROXY")
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({"http": proxy, "https": proxy} if proxy else None),
+    proxies = {"https": proxy} if proxy else urllib.request.getproxies()
+    if proxies.get("https", "").startswith("https:"):
+        raise ValueError("urllib would tell such a proxy its login without TLS")
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(proxies),
         urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=authorities)),
-    )
+        urllib.request.HTTPRedirectHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.UnknownHandler(),
+    ):
+        opener.add_handler(handler)
     opener.addheaders = [("Accept", "application/vnd.pypi.simple.v1+json, */*;q=0.1")]
     return opener
 
 
 def _get(opener: urllib.request.OpenerDirector, address: str) -> bytes:
-    """Return what an index answers in JSON, or a file of it; never over a connection that others can write to."""
+    """Return what an index answers in JSON, or a file of it."""
     with opener.open(address, timeout=SECONDS) as answer:
-        if not answer.url.startswith("https://"):
-            raise ValueError(f"{address} is not asked over TLS")
         return bytes(answer.read())
 
 

@@ -231,10 +231,14 @@ def test_uv_comes_with_whichever_pip_there_is(
 
 
 @contextlib.contextmanager
-def index(files: dict[str, bytes], folder: Path) -> Iterator[dict[str, str]]:
-    """An index that has these files of uv, and pip's settings for it."""
+def index(files: dict[str, bytes], folder: Path, elsewhere: str = "../..") -> Iterator[dict[str, str]]:
+    """An index that has these files of uv, and pip's settings for it; below /moved it sends all who ask elsewhere."""
     listed = [
-        {"filename": name, "url": f"../../files/{name}", "hashes": {"sha256": hashlib.sha256(b"wheel").hexdigest()}}
+        {
+            "filename": name,
+            "url": f"{elsewhere}/files/{name}",
+            "hashes": {"sha256": hashlib.sha256(b"wheel").hexdigest()},
+        }
         for name in files
     ]
     answers = {f"/files/{name}": content for name, content in files.items()}
@@ -242,7 +246,9 @@ def index(files: dict[str, bytes], folder: Path) -> Iterator[dict[str, str]]:
 
     class Answer(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200 if self.path in answers else 404)
+            moved = self.path.startswith("/moved/")
+            self.send_response(302 if moved else 200 if self.path in answers else 404)
+            self.send_header("Location", f"{elsewhere}/simple/uv/")
             self.end_headers()
             self.wfile.write(answers.get(self.path, b""))
 
@@ -294,6 +300,39 @@ def test_uv_is_downloaded_from_the_index_or_left_to_pip(
         checkout.get_uv()
     assert [wheel.name for wheel in checkout.VENV.glob("*.whl")] == [f"uv-{version}-{this}.whl"] * found
     assert bool(ran) is not found
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},  # the index's file lies there
+        {"PIP_INDEX_URL": "{index}/moved/"},
+        {"PIP_INDEX_URL": "{other}/simple/"},
+        {"PIP_INDEX_URL": "https://anna:s3cret@127.0.0.1:1/simple/", "PIP_PROXY": "{other}"},
+        {"PIP_INDEX_URL": "https://s3cret@127.0.0.1:1/simple/", "PIP_PROXY": "{other}"},
+        {"PIP_PROXY": "https://anna:s3cret@{other_address}"},
+    ],
+)
+def test_nothing_is_asked_or_told_without_tls(checkout: ModuleType, tmp_path: Path, settings: dict[str, str]) -> None:
+    heard = threading.Event()
+
+    class Listener(http.server.BaseHTTPRequestHandler):
+        def handle(self) -> None:
+            if self.rfile.peek(1)[:1] != b"\x16":  # how TLS begins
+                heard.set()
+
+    files = {f"uv-{checkout.pinned('uv')}-{next(sys_tags())}.whl": b"wheel"}
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Listener) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        address = f"127.0.0.1:{server.server_port}"
+        with index(files, tmp_path, f"http://{address}") as where:
+            named = {"index": where["PIP_INDEX_URL"].removesuffix("/simple/"), "other": f"http://{address}"}
+            told = {name: text.format(**named, other_address=address) for name, text in settings.items()}
+            assert not checkout.simple_index.download_wheel("uv", checkout.pinned("uv"), tmp_path, where | told)
+        server.shutdown()
+        thread.join()
+    assert not heard.is_set()
 
 
 @pytest.mark.parametrize(
@@ -633,6 +672,15 @@ def test_ctrl_c_is_one_line_and_ends_what_was_begun(checkout: ModuleType, tmp_pa
     assert not psutil.pid_exists(int(begun.read_text()))
 
 
+@pytest.mark.parametrize("program", ["true", "echo", "false", "/missing"])
+def test_what_is_no_python_gets_a_sentence(program: str) -> None:
+    done = subprocess.run(
+        ["make", "setup", f"PYTHON={program}"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert f"make setup: {program} does not run what a Python runs; name one" in done.stderr
+    assert done.returncode == 2
+
+
 # ---- files and variables that are meant for other Pythons
 
 
@@ -659,7 +707,7 @@ def test_setup_imports_its_own_files_and_none_in_the_folder_where_it_starts(tmp_
 def test_no_recipe_of_make_sees_pythons_variables(tmp_path: Path) -> None:
     variables = {"PYTHONPATH": "/a", "PYTHONHOME": "/b", "PYTHONOPTIMIZE": "2", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        ["make", "--file", str(ROOT / "Makefile"), "setup", "PYTHON=env;:"],
+        ["make", "--file", str(ROOT / "Makefile"), "up", "PYTHON=:", "COMPOSE=env;:"],
         cwd=tmp_path,
         env={"PATH": os.environ["PATH"]} | variables,
         capture_output=True,
