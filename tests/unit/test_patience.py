@@ -155,17 +155,23 @@ def test_what_says_that_it_waits_for_too_long_is_told_at_once(body: str, monkeyp
         "gate.wait(0.8)",
         "time.sleep(float('0.8'))",
         "for _ in range(4): steps.append(time.sleep(0.4))",
+        "helper = threading.Thread(target=get_on); helper.start(); helper.join()",
         "connection.sleep(0.8)",
         "pace.enter(); pause(0.8)",
     ],
 )
 def test_who_says_how_long_or_gets_on_is_waited_for(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "_IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(patience, "_IDLE_SECONDS", 0.6)
     monkeypatch.setattr(patience, "_IDLE_SECONDS_IN_PIKA", 0.2)
     monkeypatch.setattr(patience, "_WAIT_SECONDS", 1.2)
     steps: list[None] = []
     names = {"connection": like_pikas_connection(), "gate": threading.Event(), "pace": Pace(), "pause": pause}
-    called(defined(body, **names, steps=steps, time=time), progress=lambda: len(steps))
+
+    def get_on() -> None:
+        steps.extend(time.sleep(0.1) for _ in range(10))
+
+    function = defined(body, **names, get_on=get_on, steps=steps, threading=threading, time=time)
+    called(function, progress=lambda: len(steps))
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ class Effort:
 
     def try_something(self) -> None:
         """Take note that it does not only wait: who tries again and again in vain pauses in between."""
-        self._idle = 0.0
+        self._step_began, self._idle = self.seconds, 0.0
 
     def _look(self) -> Wait | None:
         """Take note of where it is, and return what it waits for there by itself, if it does."""
