@@ -638,6 +638,22 @@ def test_what_is_taken_in_at_once_is_what_is_taken_in_one_by_one(lives: list[str
             assert at_once.events == one_by_one.events
 
 
+def test_a_delivery_that_is_taken_in_at_once_shows_too_that_its_queue_was_there() -> None:
+    log = EventLog()
+    log.record("published", "p", "hello", "life", "life", detail=PublishOptions())
+    send(log, "fetched")
+    log.record("delivered", "notebook", "hello", "fetched", "fetched", 1, detail=FetchOptions())
+    log.record("acked", "notebook", "hello", "fetched", "fetched", 1)
+    for kind in ("delivered", "started", "finished", "acked"):
+        log.record(kind, "w", "hello", "life", "life", 1)
+    ledger = Ledger()
+    with mock.patch("workq_helpers.log.ledger._FLOOD", 0):
+        ledger.update_at_once(log.rows())
+    log.record("counted", "broker", "hello", detail=Counted(present=False))
+    ledger.catch_up(log)
+    assert {each.task: each.place for each in ledger} == {"life": "done", "fetched": "done"}
+
+
 def _told(message: Message) -> list[object]:
     return [getattr(message, name) for name in Message.__slots__ if name not in ("_delivery", "_siblings")]
 

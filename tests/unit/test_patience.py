@@ -15,6 +15,7 @@ from typing import Any
 import pika
 import pytest
 
+from workq_helpers.clients.pace import Pace, pause
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.teaching import patience
 from workq_helpers.teaching.patience import Effort, Interrupted, call_with_patience, undisturbed
@@ -89,6 +90,13 @@ def defined(body: str, **names: Any) -> Callable[[], object]:
     return function
 
 
+def like_pikas_connection() -> Any:
+    pikas: dict[str, Any] = {"__name__": "pika.adapters", "wait": threading.Event().wait}
+    text = "def process_data_events(time_limit): wait(2)\ndef sleep(seconds): wait(seconds)"
+    exec(compile(text, "pika.py", "exec"), pikas)  # noqa: S102 - our own text
+    return types.SimpleNamespace(**pikas)
+
+
 def called(function: Callable[[], object], progress: Callable[[], object] = lambda: None) -> object:
     return call_with_patience(function, name="function", give_up=lambda: None, progress=progress)
 
@@ -122,13 +130,21 @@ def test_what_waits_by_itself_and_says_no_end_is_told_soon(body: str, monkeypatc
 
 
 @pytest.mark.parametrize(
-    "body", ["time.sleep(LONG)", "sleep(1 + 1)", "gate.wait(2)", "orders.get(timeout=LONG)", "lock.acquire(timeout=2)"]
+    "body",
+    [
+        "time.sleep(LONG)",
+        "connection.sleep(2)",
+        "sleep(1 + 1)",
+        "gate.wait(2)",
+        "orders.get(timeout=LONG)",
+        "lock.acquire(timeout=2)",
+    ],
 )
 def test_what_says_that_it_waits_for_too_long_is_told_at_once(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "_WAIT_SECONDS", 1.0)
     monkeypatch.setattr(patience, "_LAST_SECONDS", 0.1)
     with never_ready() as names, pytest.raises(CheckFailedError) as told:
-        called(defined(body, **names, time=time, sleep=time.sleep, LONG=2.0))
+        called(defined(body, **names, connection=like_pikas_connection(), time=time, sleep=time.sleep, LONG=2.0))
     assert f"waits for 2 s in the line: {body}" in str(told.value)
 
 
@@ -139,13 +155,23 @@ def test_what_says_that_it_waits_for_too_long_is_told_at_once(body: str, monkeyp
         "gate.wait(0.8)",
         "time.sleep(float('0.8'))",
         "for _ in range(4): steps.append(time.sleep(0.4))",
+        "helper = threading.Thread(target=get_on); helper.start(); helper.join()",
+        "connection.sleep(0.8)",
+        "pace.enter(); pause(0.8)",
     ],
 )
 def test_who_says_how_long_or_gets_on_is_waited_for(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "_IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(patience, "_IDLE_SECONDS", 0.6)
+    monkeypatch.setattr(patience, "_IDLE_SECONDS_IN_PIKA", 0.2)
     monkeypatch.setattr(patience, "_WAIT_SECONDS", 1.2)
     steps: list[None] = []
-    called(defined(body, gate=threading.Event(), steps=steps, time=time), progress=lambda: len(steps))
+    names = {"connection": like_pikas_connection(), "gate": threading.Event(), "pace": Pace(), "pause": pause}
+
+    def get_on() -> None:
+        steps.extend(time.sleep(0.1) for _ in range(10))
+
+    function = defined(body, **names, get_on=get_on, steps=steps, threading=threading, time=time)
+    called(function, progress=lambda: len(steps))
 
 
 @pytest.mark.parametrize(
@@ -154,18 +180,14 @@ def test_who_says_how_long_or_gets_on_is_waited_for(body: str, monkeypatch: pyte
         "for _ in range(20): time.sleep(0.15)",
         "for _ in range(20): gate.wait(0.15)",
         "connection.process_data_events(time_limit=None)",
-        "connection.sleep(60)",
+        "while True: connection.sleep(0.5)",
     ],
 )
 def test_who_waits_in_pieces_or_for_whatever_comes_is_told(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "_IDLE_SECONDS_IN_PIECES", 0.6)
     monkeypatch.setattr(patience, "_IDLE_SECONDS_IN_PIKA", 0.6)
-    pikas: dict[str, Any] = {"__name__": "pika.adapters", "wait": threading.Event().wait}
-    text = "def process_data_events(time_limit): wait(2)\ndef sleep(seconds): wait(2)"
-    exec(compile(text, "pika.py", "exec"), pikas)  # noqa: S102 - our own text
-    connection = types.SimpleNamespace(**pikas)
     with pytest.raises(CheckFailedError, match="and does not come back"):
-        called(defined(body, gate=threading.Event(), connection=connection, time=time))
+        called(defined(body, gate=threading.Event(), connection=like_pikas_connection(), time=time))
 
 
 def test_who_tries_to_connect_again_and_again_may_pause_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,11 +217,27 @@ def test_no_interrupt_comes_while_a_connection_is_made(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(pika.BlockingConnection, "__init__", make)
     monkeypatch.setattr(pika.BlockingConnection, "is_open", True)
+    monkeypatch.setattr(pika.BlockingConnection, "_impl", None, raising=False)
+    monkeypatch.setattr(patience.pika_private, "cut", lambda _: None)
     monkeypatch.setattr(patience.pika_private, "discard", discarded.append)
     with pytest.raises(CheckFailedError, match="does not come back"):
         called(defined("while True: pika.BlockingConnection()", pika=pika))
     assert made
     assert sorted(map(id, discarded)) == sorted(map(id, made))
+
+
+def test_who_waits_at_a_connection_of_its_own_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "_IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(patience, "_LAST_SECONDS", 0.1)
+    gate, discarded = threading.Event(), list[object]()
+    monkeypatch.setattr(pika.BlockingConnection, "__init__", lambda _: None)
+    monkeypatch.setattr(pika.BlockingConnection, "is_open", True)
+    monkeypatch.setattr(pika.BlockingConnection, "_impl", None, raising=False)
+    monkeypatch.setattr(patience.pika_private, "cut", lambda _: gate.set())
+    monkeypatch.setattr(patience.pika_private, "discard", discarded.append)
+    with pytest.raises(CheckFailedError, match="does not come back"):
+        called(defined("connection = pika.BlockingConnection(); gate.wait()", pika=pika, gate=gate))
+    assert len(discarded) == 1
 
 
 def test_who_gets_on_for_ever_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,7 @@ def pause(seconds: float) -> None:
     if pace is None:
         time.sleep(seconds)
     else:
-        pace.sleep(seconds)
+        pace.rest(seconds)
     tell("over", seconds)
 
 
@@ -118,9 +118,9 @@ class Pace:
             WorkerKilled: The worker was killed.
         """
         if self._frozen or self._killed:
-            self.sleep(0)
+            self.rest(0)
 
-    def sleep(self, seconds: float) -> None:
+    def rest(self, seconds: float) -> None:
         """Sleep; time spent frozen does not count.
 
         Raises:

@@ -214,6 +214,8 @@ class Ledger:
                 handlers[kind](row)
             elif kind == "published":
                 self._lived(mark, lives[mark])
+            elif kind == "delivered":
+                self._queues[row[3]].answered.clear()
             elif kind == "acked":
                 ended.append(by_mark[mark])
         self._ended["done"] += len(lives)
@@ -240,8 +242,6 @@ class Ledger:
         queue.published += 1
         worker.delivered += 1
         worker.done += 1
-        if queue.answered:
-            queue.answered.clear()
 
     def catch_up(self, log: EventLog) -> None:
         """Take in what `log` recorded since the last call."""

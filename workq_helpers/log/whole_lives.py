@@ -42,7 +42,10 @@ def whole_lives(rows: Iterable[Row]) -> dict[str, Life]:
         worker, tag = delivered[2], delivered[6]
         if not (worker == started[2] == settled[2] == over[2] and tag == started[6] == settled[6] == over[6]):
             continue
-        if (settled[1], over[1]) not in _ENDS or not published[3] == delivered[3] == settled[3] or not published[3]:
+        queue = published[3]
+        if (settled[1], over[1]) not in _ENDS or not queue:
+            continue
+        if not queue == delivered[3] == started[3] == settled[3] == over[3]:
             continue
         redelivered, how, options = delivered[7], delivered[8], published[8]
         if not redelivered and how == "" and isinstance(options, PublishOptions) and _is_plain(options):

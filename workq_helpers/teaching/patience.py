@@ -168,7 +168,7 @@ class Effort:
 
     def try_something(self) -> None:
         """Take note that it does not only wait: who tries again and again in vain pauses in between."""
-        self._idle = 0.0
+        self._step_began, self._idle = self.seconds, 0.0
 
     def _look(self) -> Wait | None:
         """Take note of where it is, and return what it waits for there by itself, if it does."""
@@ -184,7 +184,7 @@ class Effort:
 
     def _is_idle(self, wait: Wait) -> bool:
         if wait.is_for_pika:
-            return self._idle >= self._work + _IDLE_SECONDS_IN_PIKA
+            return self._idle >= self._work + max(_IDLE_SECONDS_IN_PIKA, 2 * (wait.seconds or 0.0))
         if wait.seconds is None:
             return self._looked_at - self._step_began >= self._work + _IDLE_SECONDS
         return self._idle >= self._work + max(_IDLE_SECONDS_IN_PIECES, 2 * wait.seconds)
@@ -293,6 +293,8 @@ def _end(effort: Effort, give_up: Callable[[], object], made: Iterable[pika.Bloc
     """End a call, and what it leaves open."""
     if not interrupt(effort):
         give_up()
+        for connection in list(made):
+            pika_private.cut(connection._impl)
         if not interrupt(effort):
             return
     for connection in list(made):

@@ -61,7 +61,9 @@ class Step(NamedTuple):
         patient = listens = False
         for frame in _outwards(self.frame):
             if frame.f_code.co_filename == code.co_filename:
-                return Wait(None, True) if listens else None if patient else Wait(self._seconds(), False)
+                if listens:
+                    return Wait(Step(frame, frame.f_lasti)._seconds(), True)
+                return None if patient else Wait(self._seconds(), False)
             if frame.f_globals.get("__name__", "").partition(".")[0] in _PATIENT:
                 patient = True
                 listens = listens or frame.f_code.co_name in _LISTENING

@@ -1998,9 +1998,10 @@
     const seen = `The log saw ${formatCount(ghosts.count)} more come in that are not here`;
     return `${counted}${seen}${ghosts.why ? `: ${ghosts.why}.` : "."}`;
   }
-  function unseenIn({ unseen, unacknowledged }) {
+  function unseenIn({ unseen, ready, unacknowledged }) {
     const { log, broker } = unacknowledged;
-    const back = Math.min(unseen, Math.max(0, log - (broker ?? log)));
+    const twice = ready.log + unseen + log - (ready.broker ?? 0) - (broker ?? 0);
+    const back = Math.min(unseen, Math.max(0, Math.min(log - (broker ?? log), twice)));
     const told = [];
     if (back > 0)
       told.push(`RabbitMQ counts ${formatCount(back)} as ready again; who took it has not heard of that yet.`);
