@@ -475,10 +475,12 @@ class Session:
     def start_over(self) -> None:
         """End every worker, publisher and program, empty every queue and begin a new log; the queues stay declared.
 
-        Connections that the notebook itself holds stay open, and keep what they have not acknowledged.
+        A stream, which RabbitMQ can't empty, is deleted. Connections that the notebook itself holds stay open, and keep
+        what they have not acknowledged.
         """
         self._check_open()
         self._end_everybody()
+        self._delete_streams()
         declared = self.ledger().declarations()
         self._publishers.clear()
         self._programs.clear()
@@ -492,6 +494,14 @@ class Session:
             self._ledger = Ledger()
         for queue, options in declared.items():
             self.log.record("declared", "lesson", queue, detail=options)
+
+    def _delete_streams(self) -> None:
+        streams = [queue for queue, options in self.ledger().declarations().items() if options.type == "stream"]
+        if streams:
+            with self.connect() as connection:
+                channel = connection.channel()
+                for queue in streams:
+                    channel.queue_delete(queue)
 
     def _empty_queues(self, declared: Iterable[str]) -> None:
         """Purge until nothing is left: what a worker held comes back a moment after it has gone."""

@@ -171,8 +171,8 @@ def test_what_others_put_in_its_place_is_not_taken_for_ours(lesson: Lesson, chan
         assert [unseen.basic_get(queue, auto_ack=True)[2].decode() for _ in left] == left
         assert set(waiting) <= set(left)
         assert len(waiting) + lesson.ledger().unseen(queue) == len(left)
-    channel.queue_delete("stream")  # nobody can purge it
     lesson.start_over()
+    assert "stream" not in lesson.ledger().declarations()  # nobody can empty it
     send(channel, "e", queue="ours")
     assert wait_until(lambda: lesson.broker.published(lesson.virtual_host).get("ours") == 5, 20.0)
     assert fates(lesson, "ours") == {"waiting": 1}
