@@ -115,7 +115,7 @@ def brewed(installation: Installation, home: Path) -> Installation:
         link.parent.mkdir()
     (home / "opt" / "rabbitmq").symlink_to(cellar)
     (home / "sbin" / "rabbitmq-server").symlink_to(cellar / "sbin" / "rabbitmq-server")
-    for program in ("erl", "epmd"):
+    for program in ("erl", "epmd", "escript"):
         (home / "bin" / program).symlink_to(installation.erlang / program)
     found = installation_in(home / "opt" / "rabbitmq", home / "bin", "installed")
     assert found is not None
