@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from random import Random
-from unittest import mock
 
 import hypothesis.strategies as st
 import pytest
@@ -23,7 +21,7 @@ from workq_helpers.log.details import (
 )
 from workq_helpers.log.events import KINDS, EventLog
 from workq_helpers.log.fates import HELD_UP, TAKEN, UNREAD
-from workq_helpers.log.ledger import PLACES, Ledger, LogCounts, Message, WorkerCounts
+from workq_helpers.log.ledger import PLACES, Ledger, LogCounts, WorkerCounts
 
 pytestmark = pytest.mark.pinned  # of the course alone
 
@@ -590,72 +588,6 @@ def test_a_queue_in_which_nothing_expires_is_not_searched_for_what_has() -> None
         return time.thread_time() - began
 
     assert look_seconds(20_000, PublishOptions()) < look_seconds(20_000, PublishOptions(ttl_seconds=60.0)) / 10
-
-
-LIVES = [
-    *["published delivered started acked finished"] * 4,
-    "published confirmed delivered started finished acked",
-    "published delivered started confirmed acked finished",
-    "published",
-    "published delivered started",
-    "published delivered acked",
-    "published delivered started failed requeued delivered started acked finished",
-    "published delivered started acked finished acked",
-    "published delivered started nacked finished",
-    "published published delivered started acked finished",
-]
-HOW = [*[("a", "hello", None)] * 4, ("b", "next", None), ("b", "hello", 9.0), ("auto", "hello", None)]
-
-
-@settings(max_examples=examples(60))
-@given(lives=st.lists(st.sampled_from(LIVES), max_size=30), random=st.randoms(use_true_random=False))
-def test_what_is_taken_in_at_once_is_what_is_taken_in_one_by_one(lives: list[str], random: Random) -> None:
-    log, ledgers = EventLog(), (Ledger(), Ledger())
-    for ledger in ledgers:
-        ledger.update([(0.0, "connected", "auto", "hello", None, "", None, False, ConsumeOptions(auto_ack=True))])
-    left = {f"m{number}": life.split() for number, life in enumerate(lives)}
-    while left:
-        mark = random.choice(list(left)[:4])  # the others come later: most lives are whole
-        kind = left[mark].pop(0)
-        worker, queue, ttl_seconds = random.choice(HOW) if random.random() < 0.1 else HOW[int(mark[1:]) % len(HOW)]
-        detail: Detail = PublishOptions(ttl_seconds=ttl_seconds) if kind == "published" else ""
-        log.record(kind, worker, queue, mark, mark, int(mark[1:]), detail=detail)
-        if not left[mark]:
-            del left[mark]
-    one_by_one, at_once = ledgers
-    with mock.patch("workq_helpers.log.ledger._FLOOD", 0):
-        for begin in range(0, len(log), 16):
-            part = log.rows(begin, begin + 16)
-            one_by_one.update(part)
-            at_once.update_at_once(part)
-            for ask in (Ledger.queues, Ledger.workers, Ledger.places, Ledger.declarations):
-                assert ask(at_once) == ask(one_by_one)
-            assert [_told(each) for each in at_once] == [_told(each) for each in one_by_one]
-            assert [_told(each) for each in at_once.recent("done")] == [
-                _told(each) for each in one_by_one.recent("done")
-            ]
-            assert at_once.published_to("hello") == one_by_one.published_to("hello")
-            assert at_once.events == one_by_one.events
-
-
-def test_a_delivery_that_is_taken_in_at_once_shows_too_that_its_queue_was_there() -> None:
-    log = EventLog()
-    log.record("published", "p", "hello", "life", "life", detail=PublishOptions())
-    send(log, "fetched")
-    log.record("delivered", "notebook", "hello", "fetched", "fetched", 1, detail=FetchOptions())
-    log.record("acked", "notebook", "hello", "fetched", "fetched", 1)
-    for kind in ("delivered", "started", "finished", "acked"):
-        log.record(kind, "w", "hello", "life", "life", 1)
-    ledger = Ledger()
-    with mock.patch("workq_helpers.log.ledger._FLOOD", 0):
-        ledger.update_at_once(log.rows())
-    log.record("counted", "broker", "hello", detail=Counted(present=False))
-    ledger.catch_up(log)
-    assert {each.task: each.place for each in ledger} == {"life": "done", "fetched": "done"}
-
-
-def _told(message: Message) -> list[object]:
-    return [getattr(message, name) for name in Message.__slots__ if name not in ("_delivery", "_siblings")]
 
 
 def assert_counts_agree(ledger: Ledger) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -43,7 +43,6 @@ from workq_helpers.log.fates import (
     pick,
     refuses_new,
 )
-from workq_helpers.log.whole_lives import Life, whole_lives
 
 __all__ = ["BROKER", "ENDS", "PLACES", "Delivery", "Ledger", "LogCounts", "Message", "Place", "WorkerCounts"]
 
@@ -55,9 +54,6 @@ _SETTLED = ("done", "discarded", "dead-lettered")
 
 #: Where a message is, as far as was seen, that turns out to be dead-lettered.
 _MAY_BE_DEAD = ("waiting", "unknown", "discarded")
-
-#: So many events at once are a flood, in which most messages come and go.
-_FLOOD = 500
 
 #: How many of the messages that came to an end last are remembered for each end.
 KEPT_ENDS = 24
@@ -196,52 +192,6 @@ class Ledger:
             if handler is not None:
                 handler(row)
         self.events += read
-
-    def update_at_once(self, rows: Sequence[Row]) -> None:
-        """Take in rows as `update` does, and at once what came, was worked on and went within them.
-
-        `newest` and `last_delivered` pass over those.
-        """
-        lives = whole_lives(rows) if len(rows) >= _FLOOD else {}
-        lives = {mark: life for mark, life in lives.items() if self._is_as_ever(life)}
-        if not lives:
-            self.update(rows)
-            return
-        handlers, ended, by_mark = self._handlers, self._recent["done"], self._by_id
-        for row in rows:
-            kind, mark = row[1], row[4]
-            if mark is None or mark not in lives:
-                handlers[kind](row)
-            elif kind == "published":
-                self._lived(mark, lives[mark])
-            elif kind == "delivered":
-                self._queues[row[3]].answered.clear()
-            elif kind == "acked":
-                ended.append(by_mark[mark])
-        self._ended["done"] += len(lives)
-        self.events += len(rows)
-
-    def _is_as_ever(self, life: Life) -> bool:
-        """Whether nothing is known of a message's mark, queue and worker that would make its life another."""
-        published, _, delivered, _ = life
-        known = published[4] in self._by_id or self._queues[published[3]].absent
-        return not known and not self._workers[delivered[2]].auto_ack
-
-    def _lived(self, mark: str, life: Life) -> None:
-        """Take in a message that was published, delivered, worked on and acknowledged."""
-        (seconds, _, publisher, name, _, task, *_), options, delivered, confirmed = life
-        message = self._by_id[mark] = Message(len(self._all), mark, task, name)
-        self._all.append(message)
-        message.publisher, message.options = publisher, options
-        message.published_seconds = message.queued_seconds = seconds
-        message.confirmed = confirmed
-        message.worker, message.delivery_tag = delivered[2], delivered[6]
-        message.place, message.started = "done", True
-        message.deliveries = message.worked = 1
-        queue, worker = self._queues[name], self._workers[delivered[2]]
-        queue.published += 1
-        worker.delivered += 1
-        worker.done += 1
 
     def catch_up(self, log: EventLog) -> None:
         """Take in what `log` recorded since the last call."""

@@ -176,7 +176,7 @@ class Scene:
         if "broker" in kinds:
             self._tell_with_losses(rows)
         else:
-            self.ledger.update_at_once(rows)
+            self.ledger.update(rows)
             self.narration.update(rows, alike)
         for (kind, actor, *_), count in alike.items():
             self._counted[kind] += count
