@@ -873,10 +873,14 @@ class Ledger:
 
     def _hands_let_go(self, queue: Queue, reason: str) -> None:
         """Take note that nothing settles any more what clients hold of a queue that is gone."""
-        for delivery in [slot for worker in self._workers.values() for slot in worker.slots]:
-            if delivery.queue is queue and not delivery.auto_ack:
-                self._settle(delivery)
-                self._arrive(delivery.message, "unknown", reason)
+        for delivery in self._held_of(queue):
+            self._settle(delivery)
+            self._arrive(delivery.message, "unknown", reason)
+
+    def _held_of(self, queue: Queue) -> list[Delivery]:
+        """Return the deliveries of a queue that clients hold and have to acknowledge."""
+        held = (slot for worker in self._workers.values() for slot in worker.slots)
+        return [delivery for delivery in held if delivery.queue is queue and not delivery.auto_ack]
 
     def _doubt_what_was_answered(self, name: str, queue: Queue, agreed_seconds: float) -> None:
         """Doubt acks of which nothing shows that they came before a queue was gone: RabbitMQ takes any in silence.
@@ -1035,9 +1039,8 @@ class Ledger:
 
     def _forget_what_was_not_kept(self, name: str, queue: Queue) -> None:
         """Forget what `queue` had in memory alone when the broker went, what workers held of it included."""
-        held = [slot for worker in self._workers.values() for slot in worker.slots]
-        for delivery in held:
-            if delivery.queue is queue and not delivery.auto_ack and self._was_not_kept(delivery.message, queue):
+        for delivery in self._held_of(queue):
+            if self._was_not_kept(delivery.message, queue):
                 self._settle(delivery)
                 self._arrive(delivery.message, "lost", _NOT_KEPT_QUEUE if queue.transient else _NOT_KEPT)
         for message in [*queue.again, *queue.fresh]:
