@@ -31,8 +31,8 @@ _ORDERS = (*(f"Order {number}." for number in range(1, 20)), "Order 9.")
 _DIES_BEFORE_ORDER, _DIES_BEFORE_CONFIRM = 6, 5
 #: Which one is down from the beginning.
 _DOWN = 1
-#: Who publishes so often does not come to an end.
-_MOST_SENT = 200
+#: Who publishes so often, or connects so many times more than that, does not come to an end.
+_MOST_SENT, _MOST_IN_VAIN = 40, 12
 
 
 class _Seen(NamedTuple):
@@ -229,6 +229,12 @@ def _progress(nodes: Sequence[FrailNode]) -> list[object]:
         raise CheckFailedError(
             f"publish_all had published {sent} times, for {len(_ORDERS)} orders, and would have gone on. When does its "
             f"loop end?"
+        )
+    clients = sum(node.clients for node in nodes)
+    if clients - sent > _MOST_IN_VAIN:
+        raise CheckFailedError(
+            f"publish_all had connected {clients} times and published {sent} times, and would have gone on. When does "
+            f"its loop end?"
         )
     return [sent, *(node.turned_away for node in nodes)]
 

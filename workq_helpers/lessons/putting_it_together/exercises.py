@@ -199,7 +199,10 @@ _ORDERS = (
 #: At which attempts the connection breaks: before RabbitMQ has the message, and before its confirm is back. Whoever
 #: tries once more without looking meets the next break.
 _BREAKS_BEFORE, _BREAKS_AFTER = (4, 5, 6, 10), (12, 13)
-_MOST_ATTEMPTS = 100
+
+#: More than so many of these tell that its loop does not end: attempts, confirms of one order beyond those that are
+#: wanted, attempts with a channel whose connection is gone, and channels that were opened and not used.
+_MOST_ATTEMPTS, _MOST_CONFIRMS, _MOST_DEAD, _MOST_UNUSED = 100, 5, 5, 8
 
 
 class _ShakyLine:
@@ -213,15 +216,20 @@ class _ShakyLine:
         self.given_up: set[str] = set()
         self._unconfirmed = ""
         self.opened = 0
+        self._unused = 0
+        #: Whether it clings to a channel whose connection is gone.
+        self.clings = False
 
     def open_channel(self) -> BlockingChannel:
         """Connect, and return a channel in confirm mode."""
         self.opened += 1
-        if self.opened > _MOST_ATTEMPTS:
+        self._unused += 1
+        if self._unused > _MOST_UNUSED:
             raise Interrupted
         connection, channel = self._trial.open_channel()
         channel.confirm_delivery()
         publish, signature = channel.basic_publish, inspect.signature(BlockingChannel.basic_publish)
+        dead = itertools.count(1)
 
         def shaky(*arguments: Any, **named: Any) -> None:
             body = signature.bind(channel, *arguments, **named).arguments["body"]
@@ -230,7 +238,9 @@ class _ShakyLine:
                 self.given_up.add(self._unconfirmed)
             self._unconfirmed = order
             self.attempts.append(order)
-            if len(self.attempts) > _MOST_ATTEMPTS:
+            self._unused = 0
+            self.clings = not connection.is_open and next(dead) > _MOST_DEAD
+            if self.clings or len(self.attempts) > _MOST_ATTEMPTS or self._goes_round:
                 raise Interrupted
             if len(self.attempts) in _BREAKS_BEFORE:
                 pika_private.cut(connection._impl)
@@ -244,6 +254,12 @@ class _ShakyLine:
         # An instance's own attribute hides the method.
         channel.basic_publish = shaky  # type: ignore[method-assign]
         return channel
+
+    @property
+    def _goes_round(self) -> bool:
+        """Whether an order was confirmed again and again."""
+        confirmed = Counter(self.confirmed)
+        return any(times - _ORDERS.count(order) > _MOST_CONFIRMS for order, times in confirmed.items())
 
 
 def _outlast_the_outage(trial: Trial, send_all: Any) -> str:
@@ -339,7 +355,7 @@ def _send(trial: Trial, line: _ShakyLine, send_all: Callable[..., object]) -> No
 
 
 def _why_it_goes_on(line: _ShakyLine) -> str:
-    if line.opened == 1 and len(line.attempts) >= min(_BREAKS_BEFORE):
+    if line.clings:
         return "A channel whose connection is gone does not come back: ask open_channel for another one."
     return _one_of_a_pair(line) or "When does its loop end?"
 

@@ -216,7 +216,7 @@ _KILLED_BEFORE, _KILLED_AFTER = 2, 5
 #: At which attempt the connection is gone.
 _LOST_BEFORE = 3
 _RUNS = 5
-_MOST_ATTEMPTS = 50
+_MOST_ATTEMPTS = 24
 
 
 class _Sent(NamedTuple):
