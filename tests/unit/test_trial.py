@@ -50,7 +50,7 @@ class IdleTrial(Trial):
     """One in which all has happened that its log tells."""
 
     def __init__(self, log: EventLog) -> None:
-        self.runs, self.calls = Runs(), Calls()
+        self.runs, self.calls, self._given = Runs(), Calls(), []
         workers = [SimpleNamespace(name="worker-1", current_task=None)]
         self.lesson: Any = SimpleNamespace(log=log, workers=workers, wait_until_idle=lambda timeout: None)
 
@@ -64,3 +64,25 @@ def test_whose_acknowledgment_is_for_another_delivery_is_told_it_whether_that_ha
     trial.calls.append(Call("basic_ack", {"delivery_tag": 2, "multiple": False}, None))
     with pytest.raises(CheckFailedError, match=r"elivery 2.* basic_ack got delivery_tag=2, multiple=False"):
         trial.settle()
+
+
+def test_whose_work_goes_on_and_on_is_told_though_it_gets_on() -> None:
+    trial = IdleTrial(EventLog())
+    run = Run("Tea.", 1, None)
+    trial.runs.append(run)
+    for what in ("begins", "over"):
+        run.hear(what, 20.0)
+    with pytest.raises(CheckFailedError, match=r"'Tea\.' has 1 dot, and the callback .* for 20 s over it and goes on"):
+        trial.settle()
+
+
+def test_who_sends_again_and_again_what_is_not_taken_is_told() -> None:
+    log = EventLog()
+
+    def take_order() -> None:
+        while True:
+            log.record("refused", "notebook", "hello", "id-1", "Tea.")
+            threading.Event().wait(0.01)
+
+    with pytest.raises(CheckFailedError, match=r"^RabbitMQ had not taken 'Tea\.' \d+ times, and take_order sent it"):
+        IdleTrial(log).call(take_order, name="take_order")
