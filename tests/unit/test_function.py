@@ -74,6 +74,7 @@ def test_what_may_be_meant_is_no_clue(text: str) -> None:
         ("while True:\n        return", False),
         ("while ready:\n        pass", False),
         ("try:\n        while True:\n            next(ready)\n    except StopIteration:\n        pass", False),
+        ("try:\n        next(ready)\n    except StopIteration:\n        while True:\n            pass", True),
         ("with suppress(IndexError):\n        while True:\n            ready.pop()", False),
     ],
 )
@@ -81,7 +82,7 @@ def test_a_loop_that_nothing_leaves_is_seen(loop: str, endless: bool) -> None:
     callback = defined(f"import functools\n\n@functools.cache\ndef callback(ready):\n    {loop}\n")
     loops = endless_loops(callback)
     assert bool(loops) is endless
-    assert all(each.function == 3 and each.lines.start == 5 for each in loops)
+    assert all(each.function == 3 and each.lines.start >= 5 for each in loops)
 
 
 def test_a_loop_of_a_function_inside_is_that_ones() -> None:

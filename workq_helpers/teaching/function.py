@@ -9,7 +9,7 @@ import ast
 import functools
 import inspect
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 from typing import Any, NamedTuple, TypeGuard
 
@@ -146,9 +146,8 @@ def endless_loops(answer: object) -> list[Loop]:
         if _is_endless(node):
             last = node.end_lineno or node.lineno
             loops.append(Loop(above + function, range(above + node.lineno, above + last + 1)))
-        if not _catches(node):
-            for each in ast.iter_child_nodes(node):
-                look(each, function)
+        for each in _uncaught_in(node):
+            look(each, function)
 
     look(tree, 1)
     return loops
@@ -163,10 +162,13 @@ def _is_endless(node: ast.AST) -> TypeGuard[ast.While]:
     )
 
 
-def _catches(node: ast.AST) -> bool:
-    if isinstance(node, ast.With):
-        return any("suppress" in ast.unparse(each) for each in node.items)
-    return isinstance(node, ast.Try) and bool(node.handlers)
+def _uncaught_in(node: ast.AST) -> Iterable[ast.AST]:
+    """Return the parts of a statement of which no error is caught there."""
+    if isinstance(node, ast.With) and any("suppress" in ast.unparse(each) for each in node.items):
+        return ()
+    if isinstance(node, ast.Try) and node.handlers:
+        return (*node.handlers, *node.orelse, *node.finalbody)
+    return ast.iter_child_nodes(node)
 
 
 def _tree(answer: object) -> ast.AST | None:

@@ -11,7 +11,7 @@ from workq_helpers.clients import pace
 from workq_helpers.teaching.calls import Call, Calls
 from workq_helpers.teaching.function import made_by_calling
 from workq_helpers.teaching.patience import Effort
-from workq_helpers.teaching.threads import is_unnamed
+from workq_helpers.teaching.threads import begun_since
 
 if TYPE_CHECKING:
     from workq_helpers.clients.worker import Callback
@@ -172,13 +172,13 @@ class Runs(list[Run]):
                     at_work()
 
             result: object = None
-            others = set(threading.enumerate())
+            others = threading.enumerate()
             try:
                 with pace.overhear(hear):
                     result = callback(ch, method, properties, body)
                 return result
             finally:
-                run.threads = [each for each in threading.enumerate() if each not in others and is_unnamed(each)]
+                run.threads = begun_since(others)
                 run.end(result)
 
         return watched_callback

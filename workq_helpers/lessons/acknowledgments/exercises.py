@@ -156,6 +156,7 @@ def _serve_it_once(trial: Trial, callback: Any) -> str:
     trial.start(kitchen.cook(), function=callback)
     trial.settle()
     trial.nobody_died()
+    _nothing_is_cleared(kitchen)
     _first_three(kitchen)
     _plate_before_ack(kitchen)
     trial.worked_before_it_acknowledged("Soup..", "Tea.")
@@ -239,6 +240,15 @@ def _texts(plates: Shared) -> list[str]:
     return [str(text) for text in texts]
 
 
+def _nothing_is_cleared(kitchen: _Kitchen) -> None:
+    gone = [plate for plate in kitchen.served if plate.key not in kitchen.plates]
+    if gone:
+        raise CheckFailedError(
+            f"'{gone[0].delivery.body.decode(errors='replace')}' stood on a plate, and your code took it away. Leave "
+            f"in plates what stands there: it is how the next cook knows what has been served."
+        )
+
+
 def _first_three(kitchen: _Kitchen) -> None:
     trial, plates = kitchen.trial, kitchen.plates
     served = Counter(_texts(plates))
@@ -296,15 +306,12 @@ def _the_rest(kitchen: _Kitchen, served: Counter[str]) -> None:
             f"program's memory. The next cook is another program, and has them as they were at first. Only plates "
             f"outlives a cook: look there before you cook."
         )
-    if served["Roast.."] > 1 and (known_by := kitchen.known_by):
+    if served["Roast.."] > 1:
         keys = [shown(key) for key, order in kitchen.plates.items() if order in ("Roast..", b"Roast..")]
         raise CheckFailedError(
-            f"'Roast..' was served {served['Roast..']} times, under {' and '.join(keys)}: {known_by}. {_CARRIED}"
-        )
-    if served["Roast.."] > 1:
-        raise CheckFailedError(
             f"'Roast..' was served {served['Roast..']} times: its cook was killed after serving and before the "
-            f"acknowledgment, so it came again. Look whether an order has been served before you cook it."
+            f"acknowledgment, so it came again. Its plates stand under {' and '.join(keys)}: "
+            f"{kitchen.known_by or 'another key when it came again'}. {_CARRIED}"
         )
     missing = [order for order in ("Roast..", "Juice.", "Salad.") if not served[order]]
     if missing:

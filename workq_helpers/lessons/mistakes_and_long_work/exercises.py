@@ -13,7 +13,7 @@ from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.teaching.calls import Call
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.function import made_by_calling
-from workq_helpers.teaching.threads import is_unnamed
+from workq_helpers.teaching.threads import begun_since
 from workq_helpers.teaching.trial import QUEUE, Trial
 from workq_helpers.text import worded
 from workq_helpers.waiting import wait_until
@@ -208,11 +208,7 @@ class _Line:
 
     def _end_threads(self, before: list[threading.Thread]) -> None:
         """Wait for the threads that the answer started: what ends them explains the rest."""
-
-        def are_over() -> bool:
-            return not any(map(is_unnamed, set(threading.enumerate()).difference(before)))
-
-        wait_until(are_over, _LONGER_SECONDS)
+        wait_until(lambda: not begun_since(before), _LONGER_SECONDS)
 
 
 def _keep_the_line_open(trial: Trial, callback: Any) -> str:

@@ -15,7 +15,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from workq_helpers.errors import CheckFailedError, WaitTimeoutError, WorkqError
 from workq_helpers.teaching.function import definitions_beside, name_of
-from workq_helpers.teaching.trial import MANY_DELIVERIES, Trial
+from workq_helpers.teaching.trial import Trial
 from workq_helpers.text import worded
 from workq_helpers.waiting import wait_until
 
@@ -27,6 +27,9 @@ __all__ = ["judge_consumer"]
 _QUEUE = "tasting"
 _LAST, _LATE = "Last.", "Too late."
 _ORDERS = ("Soup.", "Tea.", "Tea.", _LAST)
+
+#: Whoever tastes so often, and more, does not come to an end.
+_MANY_TASTED = 2 * len(_ORDERS)
 
 #: How long nothing may happen before the line is cut, in seconds: what waits then waits for ever.
 _QUIET_SECONDS = 2.0
@@ -132,7 +135,7 @@ class _Evening:
             now = len(log) + len(self.tasted)
             quiet_looks = quiet_looks + 1 if now == seen else 0
             seen = now
-            if quiet_looks * _LOOK_SECONDS >= _QUIET_SECONDS or len(self.tasted) > MANY_DELIVERIES:
+            if quiet_looks * _LOOK_SECONDS >= _QUIET_SECONDS or len(self.tasted) > _MANY_TASTED:
                 self.cut = True
                 self.trial.cut()
                 return

@@ -84,6 +84,7 @@ class _Album(Album):
 
 
 def _mend_the_picture_worker(trial: Trial, callback: Any) -> str:
+    trial.most_deliveries = _FULL_TIMES + 3
     album = _Album(lambda: trial.lesson.workers[-1].request_kill())
     files = [_picture() if number in _GOOD_ONES else b"no picture" for number in range(_FILES)]
     first, bad, third, last, worse = map(album.keep, files)
@@ -203,6 +204,7 @@ _BREAKS_BEFORE, _BREAKS_AFTER = (4, 5, 6, 10), (12, 13)
 #: More than so many of these tell that its loop does not end: attempts, confirms of one order beyond those that are
 #: wanted, attempts with a channel whose connection is gone, and channels that were opened and not used.
 _MOST_ATTEMPTS, _MOST_CONFIRMS, _MOST_DEAD, _MOST_UNUSED = 100, 5, 5, 8
+_CLINGS = "A channel whose connection is gone does not come back: ask open_channel for another one."
 
 
 class _ShakyLine:
@@ -239,8 +241,8 @@ class _ShakyLine:
             self._unconfirmed = order
             self.attempts.append(order)
             self._unused = 0
-            self.clings = not connection.is_open and next(dead) > _MOST_DEAD
-            if self.clings or len(self.attempts) > _MOST_ATTEMPTS or self._goes_round:
+            self.clings = not connection.is_open
+            if (self.clings and next(dead) > _MOST_DEAD) or len(self.attempts) > _MOST_ATTEMPTS or self._goes_round:
                 raise Interrupted
             if len(self.attempts) in _BREAKS_BEFORE:
                 pika_private.cut(connection._impl)
@@ -326,8 +328,8 @@ def _one_of_a_pair(line: _ShakyLine) -> str:
 def _send(trial: Trial, line: _ShakyLine, send_all: Callable[..., object]) -> None:
     try:
         trial.call(send_all, line.open_channel, list(_ORDERS), name="send_all")
-    except CheckFailedError:
-        raise
+    except CheckFailedError as error:
+        raise CheckFailedError(f"{error} {_CLINGS if line.clings else ''}".rstrip()) from error
     except Interrupted:
         raise CheckFailedError(
             f"send_all had tried {len(line.attempts)} times to send {len(_ORDERS)} orders, with {line.opened} "
@@ -356,7 +358,7 @@ def _send(trial: Trial, line: _ShakyLine, send_all: Callable[..., object]) -> No
 
 def _why_it_goes_on(line: _ShakyLine) -> str:
     if line.clings:
-        return "A channel whose connection is gone does not come back: ask open_channel for another one."
+        return _CLINGS
     return _one_of_a_pair(line) or "When does its loop end?"
 
 
