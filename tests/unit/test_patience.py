@@ -216,7 +216,7 @@ def test_no_interrupt_comes_while_a_connection_is_made(monkeypatch: pytest.Monke
         made.append(connection)
 
     monkeypatch.setattr(pika.BlockingConnection, "__init__", make)
-    monkeypatch.setattr(pika.BlockingConnection, "is_open", True)
+    monkeypatch.setattr(pika.BlockingConnection, "is_closed", False)
     monkeypatch.setattr(pika.BlockingConnection, "_impl", None, raising=False)
     monkeypatch.setattr(patience.pika_private, "cut", lambda _: None)
     monkeypatch.setattr(patience.pika_private, "discard", discarded.append)
@@ -231,7 +231,7 @@ def test_who_waits_at_a_connection_of_its_own_is_let_go(monkeypatch: pytest.Monk
     monkeypatch.setattr(patience, "_LAST_SECONDS", 0.1)
     gate, discarded = threading.Event(), list[object]()
     monkeypatch.setattr(pika.BlockingConnection, "__init__", lambda _: None)
-    monkeypatch.setattr(pika.BlockingConnection, "is_open", True)
+    monkeypatch.setattr(pika.BlockingConnection, "is_closed", False)
     monkeypatch.setattr(pika.BlockingConnection, "_impl", None, raising=False)
     monkeypatch.setattr(patience.pika_private, "cut", lambda _: gate.set())
     monkeypatch.setattr(patience.pika_private, "discard", discarded.append)

@@ -320,7 +320,7 @@ def _end(effort: Effort, give_up: Callable[[], object], made: Iterable[pika.Bloc
         if not interrupt(effort):
             return
     for connection in list(made):
-        if connection.is_open:
+        if not connection.is_closed:  # it may be in the middle of closing
             pika_private.discard(connection)
 
 

@@ -101,6 +101,7 @@ class _Evening:
         try:
             self.trial.call(consume, connection, self._taste, name="consume")
         except CheckFailedError:
+            _it_handed_nothing_back(self.trial)
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it does, it ends there
             self.trouble = error
@@ -190,7 +191,7 @@ def _why_nothing(evening: _Evening) -> str:
             "The queue was declared, and nobody consumed: basic_consume tells RabbitMQ from which queue, and what to "
             "call for each message."
         )
-    if calls.named("start_consuming") and not evening.cut:
+    if calls.named("start_consuming") and not evening.cut and not calls.named("basic_ack"):
         return (
             "consume came back before anything was tasted, though somebody had called start_consuming, as in a thread. "
             "A connection belongs to the thread that made it: call it in consume itself."
@@ -251,14 +252,18 @@ def _it_tasted_first(evening: _Evening) -> None:
 
 
 def _it_acknowledged(evening: _Evening) -> None:
-    if evening.trial.calls.named("basic_nack") or evening.trial.calls.named("basic_reject"):
-        raise CheckFailedError(
-            "An order was tasted and handed back or turned away. What was tasted is done: basic_ack."
-        )
+    _it_handed_nothing_back(evening.trial)
     if not evening.trial.calls.named("basic_ack"):
         raise CheckFailedError(
             f"'{evening.tasted[0]}' was tasted and never acknowledged, so with a limit of one nothing more came. Call "
             f"ch.basic_ack(delivery_tag=method.delivery_tag)."
+        )
+
+
+def _it_handed_nothing_back(trial: Trial) -> None:
+    if trial.calls.named("basic_nack") or trial.calls.named("basic_reject"):
+        raise CheckFailedError(
+            "An order was tasted and handed back or turned away. What was tasted is done: basic_ack."
         )
 
 
