@@ -18,6 +18,7 @@ from workq_helpers.log.details import (
     Handback,
     PublishOptions,
     QueueOptions,
+    UnderWay,
 )
 from workq_helpers.log.events import KINDS, EventLog
 from workq_helpers.log.fates import HELD_UP, TAKEN, UNREAD
@@ -411,6 +412,62 @@ def test_what_came_to_a_queue_unseen_stands_for_what_would_have_gone_first() -> 
     log.record("delivered", "w", "hello", "theirs", "theirs", 2)
     ledger = ledger_of(log)
     assert (ledger.unseen("hello"), ledger.published_to("hello")) == (0, 4)
+
+
+def send_by_turns(log: EventLog, *tasks: str) -> None:
+    """Publish tasks, each by the client that its first letter names."""
+    for task in tasks:
+        log.record("published", task[0], "hello", task, task)
+
+
+def test_the_order_of_several_clients_messages_in_a_queue_is_not_known() -> None:
+    """Which are gone from its head, only deliveries tell: RabbitMQ may have had both of b's first."""
+    log = EventLog()
+    send_by_turns(log, "a1", "b1", "a2", "b2", "a3", "b3")
+    log.record("counted", "broker", "hello", detail=Counted(4, 0))
+    gone_or_there = dict.fromkeys(("a1", "a2", "b1", "b2"), "unknown")
+    assert places_of(log) == gone_or_there | {"a3": "waiting", "b3": "waiting"}
+    assert "2 of 4 such messages are gone" in ledger_of(log).missing("hello", 1)[0].reason
+    assert ledger_of(log).unseen("hello") == 2
+    log.record("counted", "broker", "hello", detail=Counted(6, 0))
+    assert places_of(log) == gone_or_there | {"a3": "waiting", "b3": "waiting"}, "others sent some"
+    for tag, task in enumerate(("a1", "a2"), 1):
+        log.record("delivered", "w", "hello", task, task, tag)
+    assert ledger_of(log).unseen("hello") == 2
+    assert Counter(places_of(log).values()) == {"in hand": 2, "unknown": 2, "waiting": 2}
+
+
+@pytest.mark.parametrize("known_by", ["confirmed", "stopped"])
+def test_what_was_there_before_another_client_sent_anything_goes_first(known_by: str) -> None:
+    log = EventLog()
+    send_by_turns(log, "a1", "a2")
+    if known_by == "stopped":
+        log.record("stopped", "a", "hello")
+    else:
+        log.record("confirmed", "a", "hello", "a1", "a1", 1)
+        log.record("confirmed", "a", "hello", "a2", "a2", 2)
+    send_by_turns(log, "b1")
+    log.record("counted", "broker", "hello", detail=Counted(2, 0))
+    assert places_of(log) == {"a1": "unknown", "a2": "waiting", "b1": "waiting"}
+
+
+def test_under_auto_ack_what_is_gone_was_sent_and_not_read_or_never_arrived() -> None:
+    for auto_ack, unknown in ((True, {"a2", "a4"}), (False, {"a4"})):
+        log = EventLog()
+        log.record("connected", "w", "hello", detail=ConsumeOptions(auto_ack=auto_ack))
+        send_by_turns(log, "a1", "a2", "a3", "a4")
+        log.record("delivered", "w", "hello", "a1", "a1", 1)
+        log.record("under way", "a", detail=UnderWay(("a3", "a4")))
+        log.record("counted", "broker", "hello", detail=Counted(2, 0 if auto_ack else 1))
+        assert {task for task, place in places_of(log).items() if place == "unknown"} == unknown
+
+
+def test_what_others_hold_was_at_the_head_though_something_was_under_way() -> None:
+    log = EventLog()
+    send_by_turns(log, "a1", "a2", "a3")
+    log.record("under way", "a", detail=UnderWay(("a2", "a3")))
+    log.record("counted", "broker", "hello", detail=Counted(2, 1))
+    assert places_of(log) == {"a1": "unknown", "a2": "waiting", "a3": "waiting"}
 
 
 def held_up_ack() -> EventLog:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Literal, NamedTuple, get_args
 
 from workq_helpers.log.details import PublishOptions, QueueOptions
@@ -46,6 +47,7 @@ class Message:
         published_seconds: When, in the log's seconds.
         queued_seconds: When it came into its queue.
         confirmed: Whether the broker confirmed it.
+        arrived: How many messages there were when it was known to be in its queue; infinite before that.
         redelivered: Whether the broker marked its last delivery as not the first.
         worked: How often a callback began with it.
     """
@@ -54,6 +56,7 @@ class Message:
         "_delivery",
         "_settled_before",
         "_siblings",
+        "arrived",
         "confirmed",
         "deliveries",
         "delivery_tag",
@@ -89,6 +92,7 @@ class Message:
         self.published_seconds: float | None = None
         self.queued_seconds: float | None = None
         self.confirmed = False
+        self.arrived = math.inf
         self.redelivered = False
         self.worked = 0
         self._delivery: Delivery | None = None
@@ -118,6 +122,7 @@ class Queue:
         "again",
         "answered",
         "asked",
+        "auto_acked",
         "doubted",
         "fetched",
         "fresh",
@@ -147,6 +152,7 @@ class Queue:
         self.options: QueueOptions | None = None  # as it was declared, or as the broker told since
         self.asked: QueueOptions | None = None  # how a client declared it last
         self.absent = False
+        self.auto_acked = False  # whether it sent messages that were settled by that, read or not
 
     @property
     def ready(self) -> int:

@@ -32,7 +32,6 @@ from workq_helpers.log.fates import (
     HELD_UP,
     MIXED,
     REPLACED,
-    TAKEN,
     UNREAD,
     Suspicion,
     first_out,
@@ -164,7 +163,7 @@ class Ledger:
             "disconnected": self._disconnected,
             "blocked": self._was_blocked,
             "unblocked": self._was_unblocked,
-            "stopped": self._left,
+            "stopped": self._said_goodbye,
             "hung up": self._left,
             "killed": self._left,
             "crashed": self._left,
@@ -416,9 +415,8 @@ class Ledger:
     def _confirmed(self, row: Row) -> None:
         first = self._by_id.get(row[4] or "")
         if first is not None:
-            first.confirmed = True
-            for sibling in first._siblings or ():
-                sibling.confirmed = True
+            for copy in (first, *(first._siblings or ())):
+                copy.confirmed, copy.arrived = True, len(self._all)
             if self._held_up:
                 self._let_in(self._copies(row[4]), row[0])
 
@@ -471,6 +469,7 @@ class Ledger:
         message.started = False
         message.redelivered = redelivered
         message.deliveries += 1
+        message.arrived = -1  # before all that was not delivered yet
         message._delivery = delivery
         self._deliveries[key] = self._last_delivery = delivery
         worker.delivered += 1
@@ -481,6 +480,7 @@ class Ledger:
         fetched = isinstance(detail, FetchOptions)
         if isinstance(detail, ConsumeOptions | FetchOptions) and detail.auto_ack:
             delivery.auto_ack = True
+        queue.auto_acked |= delivery.auto_ack
         if not delivery.auto_ack:
             queue.unacknowledged += 1
             if fetched:
@@ -793,6 +793,7 @@ class Ledger:
     def _connected(self, row: Row) -> None:
         if isinstance(row[8], ConsumeOptions):  # publishers connect too
             self._workers[row[2]].auto_ack = row[8].auto_ack
+            self._queues[row[3]].auto_acked |= row[8].auto_ack
         if row[1] == "connected" and row[2] in self._outage.cut_off:
             self._outage.going = False
             self._outage.back.add(row[2])
@@ -828,6 +829,14 @@ class Ledger:
         self._suspicion.unblocked(row[2])
         self._let_in([each for each in self._held_up if each.publisher == row[2]], row[0])
         self._read_on([each for each in self._unread if each.worker == row[2]])
+
+    def _said_goodbye(self, row: Row) -> None:
+        """Take note that what a client has sent is where it belongs: it was answered, in that order."""
+        for queue in self._queues.values():
+            for message in queue.fresh:
+                if message.publisher == row[2]:
+                    message.arrived = min(message.arrived, len(self._all))
+        self._left(row)
 
     def _left(self, row: Row) -> None:
         """Take note that what a client has sent and the broker had not read will hardly be."""
@@ -991,15 +1000,15 @@ class Ledger:
 
     def _miss(self, queue: Queue, count: int, seconds: float) -> None:
         """Find out which messages of `queue` are gone, as far as its arguments and its order tell, and why."""
-        held, options = queue.held_elsewhere, queue.options
-        for found in pick(queue.head(queue.ready), count, options, held, seconds, self._suspicion):
+        options = queue.options
+        for found in pick(queue, count, seconds, self._suspicion):
             message: Message = found.message
             queue.remove(message)
             if options is not None and options.dead_letter_exchange is not None and found.by_the_queue:
                 self._dead_letter(message, options, found.reason, seconds)
             else:
                 self._arrive(message, "unknown", found.reason)
-                if found.by_the_queue or (found.reason == TAKEN and not held):
+                if found.for_good:
                     queue.gone_for_good.add(message)
                 if HELD_UP in found.reason:
                     self._held_up[message] = None
