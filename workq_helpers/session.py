@@ -629,10 +629,16 @@ class Session:
 
     def _queue_options(self, queue: str) -> QueueOptions | None:
         told = {} if self.broker.unmanaged else self.broker.queue_declaration(self.virtual_host, queue)
-        if not told:
-            return None
-        options = queue_options_told(told)
-        return replace(options, in_order=options.type == "quorum" and not self.broker.features.quorum_priorities)
+        options = queue_options_told(told) if told else self.ledger().declared(queue)
+        if options is None or options.type != "quorum":
+            return options
+        features = self.broker.features
+        return replace(
+            options,
+            in_order=not features.quorum_priorities,
+            unlimited=features.quorum_delivery_limit is None,
+            free_nacks=not features.nack_counts_as_return,
+        )
 
     def _routes(self) -> list[tuple[str, Binding | ExchangeOptions]]:
         """Return the exchanges, and the bindings with the queues that they lead to, as the broker has them."""

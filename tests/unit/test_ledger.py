@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import replace
 
 import hypothesis.strategies as st
 import pytest
@@ -326,13 +327,32 @@ def test_what_its_queue_dropped_is_not_what_the_broker_has_of_others() -> None:
     assert (ledger.unseen("hello"), ledger.missing_count("hello")) == (1, 1)
 
 
-def test_a_queue_without_a_delivery_limit_drops_nothing_for_it() -> None:
+QUORUM = QueueOptions(type="quorum", dead_letter_exchange="attic")
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "reason"),
+    [
+        (replace(QUORUM, delivery_limit=-1), "rejected", TAKEN),
+        (replace(QUORUM, unlimited=True), "rejected", TAKEN),
+        (replace(QUORUM, free_nacks=True), "nacked", TAKEN),
+        (replace(QUORUM, free_nacks=True), "rejected", "delivered 21 times, more often than its queue allows"),
+        (QUORUM, "nacked", "delivered 21 times, more often than its queue allows"),
+        (replace(QUORUM, delivery_limit=21), "rejected", TAKEN),
+    ],
+)
+def test_a_queue_drops_for_its_delivery_limit_only_what_came_back_more_often(
+    options: QueueOptions, kind: str, reason: str
+) -> None:
     log = EventLog()
-    unlimited = QueueOptions(type="quorum", delivery_limit=-1, dead_letter_exchange="")
-    log.record("declared", "notebook", "hello", detail=unlimited)
+    log.record("declared", "notebook", "hello", detail=options)
     send(log, "a")
+    for tag in range(1, 22):
+        log.record("delivered", "w", "hello", "a", "a", tag, tag > 1)
+        log.record(kind, "w", "hello", "a", "a", tag, detail=Handback.REQUEUE)
     log.record("counted", "broker", "hello", detail=Counted(0, 0))
-    assert [(message.place, message.reason) for message in ledger_of(log)] == [("unknown", TAKEN)]
+    place = "unknown" if reason == TAKEN else "dead-lettered"
+    assert [(message.place, message.reason) for message in ledger_of(log)] == [(place, reason)]
 
 
 @pytest.mark.parametrize("declared", [QueueOptions(), None])

@@ -41,6 +41,7 @@ class Message:
         delivery_tag: That delivery's tag, or ``None``.
         started: Whether the callback has begun with that delivery.
         deliveries: How often it was delivered.
+        nacks: How often it was handed back with ``basic_nack``.
         number: Its place in the order in which the log first mentions messages, from 0.
         publisher: Who published it, ``""`` where that was not seen.
         options: How it was published, or ``None`` where that was not seen.
@@ -61,6 +62,7 @@ class Message:
         "deliveries",
         "delivery_tag",
         "mark",
+        "nacks",
         "number",
         "options",
         "place",
@@ -87,6 +89,7 @@ class Message:
         self.delivery_tag: int | None = None
         self.started = False
         self.deliveries = 0
+        self.nacks = 0
         self.publisher = ""
         self.options: PublishOptions | None = None
         self.published_seconds: float | None = None

@@ -274,8 +274,10 @@ def _dropped(message: Message, options: QueueOptions | None, seconds: float) -> 
     """Return why its queue may have dropped a message, by what is known of the message."""
     causes = [expired] if (expired := _expired(message, options, seconds)) else []
     if options is not None and options.type == "quorum":
-        limit = _USUAL_DELIVERY_LIMIT if options.delivery_limit is None else options.delivery_limit
-        if 0 <= limit < message.deliveries:
+        usual = None if options.unlimited else _USUAL_DELIVERY_LIMIT
+        limit = usual if options.delivery_limit is None else options.delivery_limit
+        counted = message.deliveries - (message.nacks if options.free_nacks else 0)
+        if limit is not None and 0 <= limit < counted:
             causes.append(f"delivered {message.deliveries} times, more often than its queue allows")
     return causes
 

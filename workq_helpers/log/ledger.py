@@ -581,6 +581,7 @@ class Ledger:
         if delivery is not None and not delivery.settled:
             self._settle(delivery)
             if row[8] is not Handback.DISCARD:
+                delivery.message.nacks += row[1] == "nacked"
                 self._goes_back(delivery.message)
             elif delivery.queue.options is not None and delivery.queue.options.dead_letter_exchange is not None:
                 self._dead_letter(delivery.message, delivery.queue.options, "rejected", row[0])
