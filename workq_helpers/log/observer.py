@@ -18,7 +18,14 @@ from typing import Any
 from pika.amqp_object import Method
 from pika.spec import Basic, BasicProperties, Channel, Confirm, Connection, Exchange, Queue, Tx
 
-from workq_helpers.log.declarations import binding_of, deaths_of, exchange_options, publish_options, queue_options
+from workq_helpers.log.declarations import (
+    DEATHS_HEADER,
+    binding_of,
+    deaths_of,
+    exchange_options,
+    publish_options,
+    queue_options,
+)
 from workq_helpers.log.details import (
     CloseReason,
     ConsumeOptions,
@@ -353,6 +360,8 @@ class Observer:
         like = fingerprint(body, size) if self._program and MARK_HEADER not in (properties.headers or ()) else None
         told = _Published(queue, mark, task, method.exchange, properties.user_id, size, like)
         options = publish_options(method, properties, again)
+        if properties.headers and DEATHS_HEADER in properties.headers:
+            self._marks.told_deaths.add(repr(properties.headers[DEATHS_HEADER]))
         with self.lock:
             if channel.transaction is not None:
                 channel.uncommitted.append(told)
@@ -564,7 +573,7 @@ class Observer:
             self.latest = None  # the dead get nothing, and the broker puts it back
             return
         redelivered = bool(method.redelivered)
-        deaths = deaths_of(properties) if properties.headers else []
+        deaths = deaths_of(properties, self._marks.told_deaths) if properties.headers else []
         turn = object() if body is not None else None
         if body is not None:
             mark = self._unmarked.delivered(queue, body, redelivered, [died_in for died_in, _ in deaths], turn)
