@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from dataclasses import replace
@@ -457,16 +458,20 @@ def test_the_order_of_several_clients_messages_in_a_queue_is_not_known() -> None
     assert Counter(places_of(log).values()) == {"in hand": 2, "unknown": 2, "waiting": 2}
 
 
-@pytest.mark.parametrize("known_by", ["confirmed", "stopped"])
+@pytest.mark.parametrize("known_by", ["confirmed", "stopped", "stopped, and nobody answered"])
 def test_what_was_there_before_another_client_sent_anything_goes_first(known_by: str) -> None:
     log = EventLog()
     send_by_turns(log, "a1", "a2")
-    if known_by == "stopped":
+    if known_by != "confirmed":
         log.record("stopped", "a", "hello")
     else:
         log.record("confirmed", "a", "hello", "a1", "a1", 1)
         log.record("confirmed", "a", "hello", "a2", "a2", 2)
     send_by_turns(log, "b1")
+    if "nobody" in known_by:
+        log.record("under way", "a", detail=UnderWay(("a1", "a2")))
+        assert [message.arrived for message in ledger_of(log)] == [math.inf] * 3
+        return
     log.record("counted", "broker", "hello", detail=Counted(2, 0))
     assert places_of(log) == {"a1": "unknown", "a2": "waiting", "b1": "waiting"}
 

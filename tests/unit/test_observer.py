@@ -101,6 +101,25 @@ def test_whose_message_is_sent_with_the_properties_of_a_dead_letter_did_not_die_
     assert client.fates() == "di", "this time it did"
 
 
+def test_an_answer_by_direct_reply_to_is_known_again_though_there_is_no_queue() -> None:
+    log = EventLog()
+    book = Book(log)
+    asking, answering = Observer("asking", book), Observer("answering", book)
+    asking.sent(1, Basic.Consume(queue="amq.rabbitmq.reply-to", consumer_tag="tag", no_ack=True))
+    publish = Basic.Publish(routing_key="amq.rabbitmq.reply-to.g1h2")
+    for task in ("heard", "unheard"):
+        answering.published(1, publish, BasicProperties(), task.encode(), task)
+    headers = {"x-workq-mark": "heard"}
+    asking.received_message(1, Basic.Deliver("tag", 1, False, "", ""), BasicProperties(headers=headers), b"heard")
+    held = asking.came_to(1, 1)
+    assert held is not None
+    asking.record("finished", held)
+    ledger = Ledger()
+    ledger.catch_up(log)
+    assert [(message.task, message.place) for message in ledger] == [("heard", "done"), ("unheard", "unknown")]
+    assert ledger.queues() == {}
+
+
 def test_a_limit_that_consumers_share_shows_nothing() -> None:
     client = Client(prefetch_count=1, global_qos=True)
     client.gets("a")

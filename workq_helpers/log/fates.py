@@ -13,6 +13,7 @@ from workq_helpers.log.details import QueueOptions
 from workq_helpers.text import did_you_mean
 
 __all__ = [
+    "DIRECT_REPLY",
     "HELD_UP",
     "MIXED",
     "REPLACED",
@@ -35,6 +36,9 @@ _USUAL_DELIVERY_LIMIT = 20
 
 #: What a message without a priority has in a quorum queue, which orders by them from RabbitMQ 4.0 on.
 _USUAL_PRIORITY = 4
+
+#: What RabbitMQ lets a client consume from without a queue: the answers to what it asked go to its channel at once.
+DIRECT_REPLY = "amq.rabbitmq.reply-to"
 
 #: Why a message is nowhere yet that was published during an alarm.
 HELD_UP = "RabbitMQ takes no messages now, for want of memory or disk: it is on its way until that is over"

@@ -7,6 +7,7 @@ and the queue. What is known of a queue and nobody saw happen comes as an event 
 from __future__ import annotations
 
 import itertools
+import math
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -29,6 +30,7 @@ from workq_helpers.log.details import (
 from workq_helpers.log.events import EventLog, Row
 from workq_helpers.log.exchanges import Exchanges
 from workq_helpers.log.fates import (
+    DIRECT_REPLY,
     HELD_UP,
     MIXED,
     REPLACED,
@@ -218,7 +220,7 @@ class Ledger:
         return {
             name: LogCounts(queue.ready, queue.unacknowledged)
             for name, queue in self._queues.items()
-            if name or queue.ready or queue.unacknowledged
+            if name not in _NO_QUEUES or queue.ready or queue.unacknowledged
         }
 
     def unseen(self, queue: str) -> int:
@@ -352,8 +354,8 @@ class Ledger:
         if options is None or not (options.exchange or options.further_keys):
             message = self._enter(self._new(row[4], row[5], row[3]), row, options)
             self._newest = [message]
-            if options is not None and not row[3] and message.place == "waiting":
-                self._end(message, "unknown", _NAMELESS)
+            if options is not None and row[3] in _NO_QUEUES and message.place == "waiting":
+                self._end(message, "unknown", _NO_QUEUES[row[3]])
             self._hold_up(row[2])
             return
         named = dict.fromkeys((row[3], *options.further_keys))
@@ -802,6 +804,8 @@ class Ledger:
     def _was_under_way(self, row: Row) -> None:
         if isinstance(row[8], UnderWay):
             self._suspicion.were_under_way(row[8].marks)
+            for message in itertools.chain.from_iterable(map(self._copies, row[8].marks)):
+                message.arrived = message.arrived if message.deliveries else math.inf
 
     # -- alarms, while which the broker reads nothing from those who publish
 
@@ -832,10 +836,10 @@ class Ledger:
         self._read_on([each for each in self._unread if each.worker == row[2]])
 
     def _said_goodbye(self, row: Row) -> None:
-        """Take note that what a client has sent is where it belongs: it was answered, in that order."""
+        """Take note that what a client has sent is where it belongs, but for what was under way."""
         for queue in self._queues.values():
             for message in queue.fresh:
-                if message.publisher == row[2]:
+                if message.publisher == row[2] and not self._suspicion.falls_on(message):
                     message.arrived = min(message.arrived, len(self._all))
         self._left(row)
 
@@ -1077,6 +1081,8 @@ _Key = tuple[str, int | None, str | None, str]
 BROKER = "broker"
 
 _NAMELESS = "it was sent to the default exchange with an empty routing key, and no queue has an empty name"
+_STRAIGHT = "sent straight to the channel of who had asked for it (direct reply-to), and not seen there yet"
+_NO_QUEUES = {"": _NAMELESS, DIRECT_REPLY: _STRAIGHT}
 _NEVER_READ = "its client's connection ended while RabbitMQ took no messages, for want of memory or disk"
 _NOT_THERE = "; RabbitMQ has the message no more: what settled it had arrived, or it went another way"
 _NOT_KEPT = "it was not persistent, and RabbitMQ was restarted"

@@ -39,7 +39,7 @@ from workq_helpers.log.details import (
     UnderWay,
 )
 from workq_helpers.log.events import EventLog
-from workq_helpers.log.fates import UNREAD
+from workq_helpers.log.fates import DIRECT_REPLY, UNREAD
 from workq_helpers.log.messages import MARK_HEADER, Marks, task_text
 from workq_helpers.log.trace import Trace
 from workq_helpers.log.unmarked import fingerprint
@@ -355,7 +355,7 @@ class Observer:
         self._trace.add(self.client, "sent", method, task)
         channel = self._channel(number)
         again, self._next_mark, self._again = self._again, "", False
-        queue = "" if method.exchange else method.routing_key
+        queue = _queue_of(method)
         size = len(body) if size < 0 else size
         like = fingerprint(body, size) if self._program and MARK_HEADER not in (properties.headers or ()) else None
         told = _Published(queue, mark, task, method.exchange, properties.user_id, size, like)
@@ -703,7 +703,7 @@ class Observer:
                 self.on_confirm(told.mark, good)
 
     def _returned(self, method: Basic.Return, mark: str | None, task: str, body: bytes | None) -> None:
-        queue = "" if method.exchange else method.routing_key
+        queue = _queue_of(method)
         if body is not None:
             mark = self._unmarked.returned(queue, body)
         reason = CloseReason(method.reply_code, method.reply_text)
@@ -898,6 +898,14 @@ _KINDS: dict[type[Method], str] = {Basic.Ack: "acked", Basic.Nack: "nacked", Bas
 
 #: What pika calls the three.
 _ANSWERS: dict[type[Method], str] = {Basic.Ack: "ack", Basic.Nack: "nack", Basic.Reject: "reject"}
+
+
+def _queue_of(method: Basic.Publish | Basic.Return) -> str:
+    """Return the queue that a message is sent to, ``""`` if an exchange routes it."""
+    if method.exchange:
+        return ""
+    key = str(method.routing_key)
+    return DIRECT_REPLY if key.startswith(f"{DIRECT_REPLY}.") else key
 
 
 def _handback(method: Settling) -> Detail:
