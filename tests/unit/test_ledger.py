@@ -583,6 +583,16 @@ def test_a_message_from_outside_appears_with_its_delivery() -> None:
     assert (ledger.pending("hello"), ledger.in_hand("w"), ledger.in_hand("v")) == (0, 1, 1)
 
 
+def test_what_several_read_from_a_stream_is_one_message() -> None:
+    log = EventLog()
+    log.record("declared", "notebook", "hello", detail=QueueOptions(durable=True, type="stream"))
+    log.record("published", "p", "hello", "m", "T")
+    for worker in ("v", "w"):
+        consume(log, "delivered started acked finished", worker)
+    consume(log, "delivered", "v", tag=2)
+    assert [(message.place, message.deliveries) for message in ledger_of(log)] == [("in hand", 3)]
+
+
 def test_what_the_notebook_fetches_itself_needs_no_callback() -> None:
     log = published()
     log.record("delivered", "notebook", "hello", "m", "T", 1, detail=FetchOptions(auto_ack=True))

@@ -172,6 +172,11 @@ class Queue:
         """Whether it keeps over a restart what is persistent; a durable quorum queue keeps all."""
         return self.options is not None and self.options.durable and self.options.type == "classic"
 
+    @property
+    def keeps_what_was_read(self) -> bool:
+        """Whether it gives the same message to each who reads it, as a stream does."""
+        return self.options is not None and self.options.type == "stream"
+
     def remove(self, message: Message) -> None:
         """Take out a message that waits."""
         if message in self.fresh:

@@ -513,7 +513,8 @@ class Ledger:
         _, _, _, queue, mark, task, _, redelivered, _ = row
         copies = self._copies(mark)
         known = next((copy for copy in reversed(copies) if copy.queue == queue), None)
-        if known is not None and (known.place in _MAY_BE_IN_A_QUEUE or redelivered):
+        keeps = self._queues[queue].keeps_what_was_read
+        if known is not None and (known.place in _MAY_BE_IN_A_QUEUE or redelivered or keeps):
             return known
         older = self._nameless[queue, task] if mark is None else self._twins.get(mark, deque())
         for message in [each for each in older if each.queue == queue]:
