@@ -487,6 +487,18 @@ def test_under_auto_ack_what_is_gone_was_sent_and_not_read_or_never_arrived() ->
         assert {task for task, place in places_of(log).items() if place == "unknown"} == unknown
 
 
+def test_what_a_dead_client_still_holds_for_rabbitmq_waits_again_beside_an_ack_in_doubt() -> None:
+    log = EventLog()
+    send_by_turns(log, "a1", "a2", "a3")
+    for tag, kinds in enumerate(("delivered acked unknown", "delivered requeued"), 1):
+        for kind in kinds.split():
+            log.record(kind, "w", "hello", f"a{tag}", f"a{tag}", tag, detail="doubt" if kind == "unknown" else "")
+    log.record("counted", "broker", "hello", detail=Counted(1, 1))
+    assert places_of(log) == {"a1": "unknown", "a2": "unknown", "a3": "waiting"}
+    log.record("counted", "broker", "hello", detail=Counted(2, 0))
+    assert places_of(log) == {"a1": "unknown", "a2": "waiting", "a3": "waiting"}
+
+
 def test_what_others_hold_was_at_the_head_though_something_was_under_way() -> None:
     log = EventLog()
     send_by_turns(log, "a1", "a2", "a3")

@@ -990,10 +990,14 @@ class Ledger:
         return overdue(queue, seconds) if has_one else 0
 
     def _clear_doubts(self, queue: Queue, counted: Counted) -> None:
-        """Say of what was settled that the broker has it no more; if it has some of it, nobody can tell which."""
-        if counted.unacknowledged > queue.unacknowledged:
+        """Say of what was settled that the broker has it no more; if it has some of it, nobody can tell which.
+
+        What others hold may be just that, unless all that they hold is what waits by the log and is not ready.
+        """
+        has_no_more = counted.ready + queue.held_elsewhere <= queue.ready and not queue.unseen
+        if queue.held_elsewhere and not has_no_more:
             return
-        if counted.ready <= queue.ready and not queue.unseen:
+        if has_no_more:
             self._read_on([message for message in queue.doubted if message in self._unread])
             for message in list(queue.doubted):
                 if message.reason == _MAY_BE_KEPT:
