@@ -624,6 +624,7 @@ class Session:
 
     def _stocktaking(self) -> Stocktaking:
         looks = STEADY_LOOKS if self.broker.ours else _LOOKS_AT_OTHERS
+        self._arrivals.ask_anew()
         asks = self.queue_counts, self._routes, self._arrivals, self._queue_options
         return Stocktaking(self._book, self.ledger, *asks, steady_looks=looks)
 

@@ -487,6 +487,16 @@ def test_under_auto_ack_what_is_gone_was_sent_and_not_read_or_never_arrived() ->
         assert {task for task, place in places_of(log).items() if place == "unknown"} == unknown
 
 
+def test_what_was_in_hand_may_not_have_been_at_the_head_when_others_took() -> None:
+    """a1 came back when a2 was taken already, or was taken itself later: the count is the same."""
+    log = EventLog()
+    send_by_turns(log, "a1", "a2", "a3")
+    log.record("delivered", "w", "hello", "a1", "a1", 1)
+    log.record("requeued", "w", "hello", "a1", "a1", 1)
+    log.record("counted", "broker", "hello", detail=Counted(2, 0))
+    assert places_of(log) == {"a1": "unknown", "a2": "unknown", "a3": "waiting"}
+
+
 def test_what_a_dead_client_still_holds_for_rabbitmq_waits_again_beside_an_ack_in_doubt() -> None:
     log = EventLog()
     send_by_turns(log, "a1", "a2", "a3")

@@ -161,21 +161,41 @@ def pick(queue: Queue, count: int, seconds: float, suspicion: Suspicion) -> list
     left = count - len(found)
     heads = [message for message in ranked if message not in dropped]
     tails = [message for message in dict.fromkeys([*in_flight, *not_taken]) if message not in dropped]
-    for group, number in _suspects(heads, tails, left, queue):
+    for group, number, elsewhere in _suspects(heads, tails, left, queue):
         doubt = _one_of(number, len(group)) if len(group) > number else ""
-        found += [gone(message, at < held or bool(doubt and held), doubt) for at, message in enumerate(group)]
+        found += [gone(message, elsewhere, doubt) for message in group]
     return found
 
 
-def _suspects(heads: list[Message], tails: list[Message], count: int, queue: Queue) -> list[tuple[list[Message], int]]:
-    """Return groups of messages, and how many of each are gone: of those at the head, and of those at the tail."""
+def _suspects(
+    heads: list[Message], tails: list[Message], count: int, queue: Queue
+) -> list[tuple[list[Message], int, bool]]:
+    """Return groups of messages, how many of each are gone, and whether others hold those."""
     if tails and queue.auto_acked:  # what was sent to a consumer and not read is as likely as what did not arrive
-        return [(list(dict.fromkeys([*_may_be_first(heads, count), *_may_be_first(tails, count)])), count)]
+        either = dict.fromkeys([*_may_be_first(heads, count), *_may_be_first(tails, count)])
+        return [(list(either), count, bool(queue.held_elsewhere))]
     from_tail = min(max(0, count - queue.held_elsewhere), len(tails))
     last = _may_be_first(tails, from_tail)
-    others = set(heads) - set(last)
-    heads = [message for message in heads if message in others]
-    return [(_may_be_first(heads, count - from_tail), count - from_tail), (last, from_tail)]
+    held = min(count - from_tail, queue.held_elsewhere)
+    first = _may_be_first(_without(last, heads), held)
+    taken = count - from_tail - held
+    drops_its_head = _limit(queue.options) and not refuses_new(queue.options)  # with what comes back, if that is oldest
+    leave = _may_be_first if drops_its_head else _may_be_taken
+    between = leave(_without([*first, *last], heads), taken)
+    return [(first, held, True), (between, taken, False), (last, from_tail, False)]
+
+
+def _without(some: list[Message], messages: list[Message]) -> list[Message]:
+    left_out = set(some)
+    return [message for message in messages if message not in left_out]
+
+
+def _may_be_taken(messages: list[Message], count: int) -> list[Message]:
+    """Return which messages may be those `count` that went; what was delivered once may have been in hand meanwhile."""
+    if count == 0:
+        return []
+    again = [message for message in messages if message.deliveries]
+    return [*again, *_may_be_first(_without(again, messages), count)]
 
 
 def _may_be_first(messages: list[Message], count: int) -> list[Message]:
@@ -249,7 +269,7 @@ def refuses_new(options: QueueOptions | None) -> bool:
 
 def first_out(queue: Queue, count: int) -> list[Message]:
     """Return the messages that may be among the first `count` that leave a queue."""
-    return _may_be_first(_ranked(queue.head(queue.ready), queue.options), count)
+    return _may_be_taken(_ranked(queue.head(queue.ready), queue.options), count)
 
 
 def _ranked(waiting: list[Message], options: QueueOptions | None) -> list[Message]:

@@ -146,17 +146,25 @@ class _Subscription:
 class _Published:
     """A message that was published."""
 
-    __slots__ = ("body", "exchange", "mark", "number", "queue", "size", "task", "user_id")
+    __slots__ = ("body", "exchange", "expiration", "mark", "number", "queue", "size", "task", "user_id")
 
     def __init__(
-        self, queue: str, mark: str, task: str, exchange: str, user_id: str | None, size: int, body: bytes | None
+        self,
+        queue: str,
+        mark: str,
+        task: str,
+        exchange: str,
+        properties: BasicProperties,
+        size: int,
+        body: bytes | None,
     ) -> None:
         self.body = body  # the fingerprint of one that bears no mark
         self.queue = queue
         self.mark = mark
         self.task = task
         self.exchange = exchange
-        self.user_id = user_id
+        self.user_id = properties.user_id
+        self.expiration = properties.expiration
         self.size = size
         self.number = 0  # the how-manieth method it was on its channel
 
@@ -358,7 +366,7 @@ class Observer:
         queue = _queue_of(method)
         size = len(body) if size < 0 else size
         like = fingerprint(body, size) if self._program and MARK_HEADER not in (properties.headers or ()) else None
-        told = _Published(queue, mark, task, method.exchange, properties.user_id, size, like)
+        told = _Published(queue, mark, task, method.exchange, properties, size, like)
         options = publish_options(method, properties, again)
         if properties.headers and DEATHS_HEADER in properties.headers:
             self._marks.told_deaths.add(repr(properties.headers[DEATHS_HEADER]))
@@ -947,6 +955,8 @@ def _is_meant(sent: _Sent, text: str) -> bool:
         return f"no exchange '{told.exchange}'" in text
     if "user_id" in text:
         return told.user_id is not None and f"set to '{told.user_id}'" in text
+    if "invalid expiration" in text:
+        return told.expiration is not None and f"invalid expiration '{told.expiration}'" in text
     size = re.search(r"message size (\d+)", text)
     return size is not None and told.size == int(size[1])
 
