@@ -643,8 +643,11 @@ def test_purging_discards_what_waits_and_leaves_what_is_in_hand() -> None:
     consume(log, "delivered")
     log.record("published", "p", "hello", "m2", "T2")
     log.record("published", "p", "other", "m3", "T3")
-    log.record("purged", "lesson", "hello", detail="1")
+    log.record("purged", "lesson", "hello", detail=1)
     assert places_of(log) == {"T": "in hand", "T2": "discarded", "T3": "waiting"}
+    assert ledger_of(log).published_to("hello") == 2
+    log.record("purged", "lesson", "hello", detail=3)
+    assert ledger_of(log).published_to("hello") == 5, "others had sent three more"
 
 
 def test_a_broker_that_stops_takes_transient_queues_with_it() -> None:

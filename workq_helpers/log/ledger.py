@@ -875,6 +875,8 @@ class Ledger:
 
     def _emptied(self, row: Row) -> None:
         queue = self._queues[row[3]]
+        if isinstance(row[8], int):  # of what goes, others have published what was not seen yet
+            queue.published += max(0, row[8] - queue.ready - queue.unseen)
         queue.unseen = 0
         if row[1] == "deleted":
             self._goes(row[3], queue)
