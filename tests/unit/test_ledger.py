@@ -4,6 +4,7 @@ import math
 import time
 from collections import Counter
 from dataclasses import replace
+from random import Random
 
 import hypothesis.strategies as st
 import pytest
@@ -485,6 +486,44 @@ def test_under_auto_ack_what_is_gone_was_sent_and_not_read_or_never_arrived() ->
         log.record("under way", "a", detail=UnderWay(("a3", "a4")))
         log.record("counted", "broker", "hello", detail=Counted(2, 0 if auto_ack else 1))
         assert {task for task, place in places_of(log).items() if place == "unknown"} == unknown
+
+
+@settings(max_examples=examples(200), deadline=None)
+@given(st.randoms(use_true_random=False), st.booleans())
+def test_what_waits_by_the_log_is_there_whatever_the_queue_s_order_was(chance: Random, auto_ack: bool) -> None:
+    """Each client's messages are in their order, some at the tail never arrived, and some were taken at the head."""
+    log = EventLog()
+    log.record("connected", "w", "hello", detail=ConsumeOptions(auto_ack=auto_ack))
+    sent = [[f"{client}{number}" for number in range(chance.randint(0, 5))] for client in "abc"]
+    send_by_turns(log, *by_turns(chance, sent))
+    under_way = [tasks[chance.randint(0, len(tasks)) :] for tasks in sent if chance.random() < 0.3]
+    lost = {task for tasks in under_way for task in tasks[chance.randint(0, len(tasks)) :]}
+    there = [task for task in by_turns(chance, sent) if task not in lost]
+    held = []
+    for tag in range(1, chance.randint(0, len(there)) + 1):
+        task = there.pop(0)
+        log.record("delivered", "w", "hello", task, task, tag)
+        if auto_ack or chance.random() < 0.5:
+            log.record("finished" if auto_ack else "acked", "w", "hello", task, task, tag)
+        else:
+            held.append((task, tag))
+    if auto_ack or not under_way:
+        there = there[chance.randint(0, 3) :]
+    for task, tag in held:
+        log.record("requeued", "w", "hello", task, task, tag)
+    for tasks in under_way:
+        log.record("under way", "a", detail=UnderWay(tuple(tasks)))
+    log.record("counted", "broker", "hello", detail=Counted(len(there) + len(held), 0))
+    ledger = ledger_of(log)
+    waiting = {message.task for message in ledger if message.place == "waiting"}
+    assert waiting <= {*there, *(task for task, _ in held)}
+    assert len(waiting) + ledger.unseen("hello") == len(there) + len(held)
+
+
+def by_turns(chance: Random, sent: list[list[str]]) -> list[str]:
+    """Mix what several clients sent, each client's in its order."""
+    left = [list(tasks) for tasks in sent]
+    return [chance.choice([tasks for tasks in left if tasks]).pop(0) for _ in range(sum(map(len, sent)))]
 
 
 def test_what_was_in_hand_may_not_have_been_at_the_head_when_others_took() -> None:
