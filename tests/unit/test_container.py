@@ -122,6 +122,16 @@ def test_docker_is_not_running(no_socket: Path, monkeypatch: pytest.MonkeyPatch)
     assert "127.0.0.1:1" in text
 
 
+def test_docker_hangs(no_socket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker_engine, "ANSWER_SECONDS", 0.1)
+    with socket.socket(socket.AF_UNIX) as hanging:
+        hanging.bind(str(no_socket))
+        hanging.listen()
+        text = why_not_started()
+    assert f"does not answer in time (at unix://{no_socket}, which DOCKER_HOST names)" in text
+    assert "systemctl restart docker" in text
+
+
 def test_docker_is_not_for_this_user(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(**_: object) -> None:
         # As docker's library has it: the reason is an argument of an argument.
