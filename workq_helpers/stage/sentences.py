@@ -23,7 +23,7 @@ _OUTAGES = frozenset(change for change in BrokerChange if change.is_outage)
 _NO_DELIVERY = "what it does not hold"
 
 _LONGEST_NAME = 32
-_LONGEST_REASON = 90
+_LONGEST_REASON = 300  # RabbitMQ gives 255 bytes at most
 
 
 class Tasks:
