@@ -7,6 +7,7 @@ import os
 import pwd
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -425,6 +426,39 @@ def test_a_machine_without_proc_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
         lab.end_with_process(os.getpid())
     finding = doctor._machine()
     assert (finding.verdict, "/proc says nothing" in finding.found) == ("bad", True)
+
+
+_WHERE_NOTHING_REACHES_ITSELF = """
+from workq_helpers import broker
+from workq_helpers.cli import doctor, lab
+from workq_helpers.errors import BrokerStartError
+
+for finding in doctor.examine(try_a_node=True):
+    print(finding.verdict, finding.name, finding.found, sep="|")
+for open_it in (broker.find_broker, lambda: lab.open_lab([], print)):
+    try:
+        open_it()
+    except BrokerStartError as error:
+        print("refused", error, sep="|")
+"""
+
+
+def test_a_machine_without_loopback_is_named_at_once_and_nothing_is_started(tmp_path: Path) -> None:
+    enter = ["unshare", "--net", "--map-root-user"]  # whose loopback interface is down
+    if not shutil.which("unshare") or subprocess.run([*enter, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("only Linux, and not everywhere, gives a program another network: `unshare --net` does not")
+    environ = {**os.environ, "WORKQ_BROKER": "node", "WORKQ_RUNTIME_DIR": str(tmp_path / "runtime")}
+    command = [*enter, sys.executable, "-c", _WHERE_NOTHING_REACHES_ITSELF]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=40)
+    assert done.returncode == 0, done.stderr
+    told = [line.split("|") for line in done.stdout.splitlines()]
+    bad = {name: found for verdict, name, found in (line for line in told if len(line) == 3) if verdict == "bad"}
+    assert bad.keys() == {"Machine", "Kernel", "private node, tried", "will be used"}
+    sentence = r"127\.0\.0\.1 can't be reached \(Network is unreachable\), .* `ip link set lo up`"
+    for found in (bad["Machine"], bad["will be used"], *(line[1] for line in told if line[0] == "refused")):
+        assert re.search(sentence, found)
+    assert [line[0] for line in told[-2:]] == ["refused", "refused"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_stays_while_the_followed_process_lives() -> None:
