@@ -16,6 +16,25 @@ describe("the picture", () => {
     assert.ok(view.$$(".workq-story-line").every((line) => line.hidden));
   });
 
+  test("a sentence that has no room is shown whole when one asks for it", () => {
+    const view = openView(frames.killed());
+    const [button] = view.$$(".workq-story-whole");
+    view.page.pass(0.3);
+    assert.equal(button.hidden, true);
+    Object.defineProperty(view.$(".workq-story-text"), "scrollWidth", { value: 900 });
+    view.show({ ...frames.killed(), number: 90 });
+    view.page.pass(0.3);
+    assert.equal(button.hidden, false);
+    const shown = () => [
+      button.textContent,
+      button.getAttribute("aria-expanded"),
+      view.$(".workq-story").dataset.whole,
+    ];
+    assert.deepEqual(shown(), ["More", "false", undefined]);
+    button.click();
+    assert.deepEqual(shown(), ["Less", "true", ""]);
+  });
+
   test("a task that came back says from whom, in the queue already", () => {
     const view = openView(frames.killed());
     const [fourth] = view.$$(".workq-lane .workq-message").filter((one) => /Fourth/.test(one.textContent));
