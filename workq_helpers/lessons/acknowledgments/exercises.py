@@ -135,9 +135,7 @@ def _nothing_is_forgotten(trial: Trial, oven: _Oven) -> None:
 
 _SERVED = Counter({"Tea.": 2, "Soup..": 1, "Roast..": 1, "Juice.": 1, "Salad.": 1})
 _NAMELESS = ("Milk.", "Milk.")
-_CARRIED = (
-    "What an order is known by comes with the message itself, and is the same when it comes again: look at properties."
-)
+_CARRIED = "What an order is known by comes with the message itself, and is the same when it comes again."
 
 
 def _serve_it_once(trial: Trial, callback: Any) -> str:
