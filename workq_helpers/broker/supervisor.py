@@ -21,7 +21,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor, wait
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,16 +61,14 @@ class Supervisor:
         self._management: Management | None = None
         self._worker = ThreadPoolExecutor(1)
         self._booted: Future[Ready] = Future()
-        self._restarts = 0  # begun and ended: odd while one is under way
         self._answers: dict[str, Callable[[JsonObject, Link], Any]] = {
             "status": lambda *_: asdict(self._status()),
             "ready": lambda *_: self._ready.to_json() if self._ready else None,
-            "restarts": lambda *_: self._restarts,
             "logs": lambda *_: self._server.logs() if self._server else "",
             "pin": self._pin,
             "restart": self._restart_for,
             "crash": self._restart_for,
-            "revive": lambda _, link: self._await(link, self._revive_dead),
+            "revive": lambda _, link: self._revive(link),
             "rabbitmqctl": self._rabbitmqctl_for,
             "nodes": lambda *_: self._cluster().nodes(),
             "node": lambda said, link: self._await(link, self._cluster().do, said["deed"], said["node"]),
@@ -205,7 +203,7 @@ class Supervisor:
         virtual_hosts: set[str] = set()
         try:
             ready = self._ready_for(link)
-            link.send({"answer": replace(ready, restarts=self._restarts).to_json()})
+            link.send({"answer": ready.to_json()})
             self._note(self._waiting.discard, link)
             while (said := link.receive()) is not None:
                 change = virtual_hosts.add if said["made"] else virtual_hosts.discard
@@ -230,7 +228,7 @@ class Supervisor:
         ready = self._booted.result()
         if not self._accepts(ready):
             link.send({"progress": "The course broker is down: waiting for it", "done": 0, "total": 0})
-            self._await(link, self._revive, ready)
+            self._revive(link)
         return ready
 
     def _end_share(self, link: Link, virtual_hosts: set[str]) -> None:
@@ -271,11 +269,7 @@ class Supervisor:
     def _restart(self, deed: str) -> None:
         server = self._started()
         _log.info("%s", deed)
-        self._restarts += 1
-        try:
-            (server.crash if deed == "crash" else server.restart)()
-        finally:
-            self._restarts += 1
+        (server.crash if deed == "crash" else server.restart)()
 
     def _started(self) -> Server:
         if self._server is None:
@@ -307,21 +301,26 @@ class Supervisor:
     def _accepts(self, ready: Ready) -> bool:
         return self._started().is_running() and rabbitmq.connecting.accepts(ready.endpoint)
 
-    def _revive(self, ready: Ready) -> None:
-        """Return once the broker accepts again: started again if it has died, waited for if it is only slow."""
-        server = self._started()
-        wait_until(lambda: not server.is_running() or self._accepts(ready), SLOW_SECONDS)
-        # If it runs and still does not accept, the one who asked will see that better than we can say it.
-        self._revive_dead()
+    def _revive(self, link: Link) -> None:
+        """Return once the broker accepts again: started again if it has died, waited for if it is only slow.
 
-    def _revive_dead(self) -> bool:
-        """Start the server again if it has died; return whether it had."""
+        What was asked for before is over by then.
+        """
+        server, ready = self._started(), self._booted.result()
+
+        def has_settled() -> bool:
+            link.send({})
+            return not server.is_running() or self._accepts(ready)
+
+        wait_until(has_settled, SLOW_SECONDS, interval_seconds=BEAT_SECONDS)
+        # If it runs and still does not accept, the one who asked will see that better than we can say it.
+        self._await(link, self._revive_dead)
+
+    def _revive_dead(self) -> None:
         if self._stopping or self._closed:
             raise BrokerUnreachableError(GONE)  # it is down because it is put away
-        dead = not self._started().is_running()
-        if dead:
+        if not self._started().is_running():
             self._restart("restart")
-        return dead
 
     def _drop(self, virtual_hosts: set[str]) -> None:
         if self._management is None:
