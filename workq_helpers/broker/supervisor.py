@@ -258,14 +258,11 @@ class Supervisor:
         """Have the worker do something, with signs of life meanwhile; return or raise what it does."""
 
         def do() -> Any:
-            if link.has_ended():
-                raise BrokerUnreachableError(GONE)  # whoever asked is dead: nothing comes after that
+            if self._stopping or link.has_ended():
+                raise BrokerUnreachableError(GONE)  # nothing comes after the end, of the broker or of who asked
             return deed(*arguments)
 
-        with self._changed:
-            if self._stopping:
-                raise BrokerUnreachableError(GONE)
-            outcome = self._worker.submit(do)
+        outcome = self._worker.submit(do)
         while not wait([outcome], BEAT_SECONDS).done:
             link.send({})
         return outcome.result()
@@ -312,8 +309,6 @@ class Supervisor:
         self._await(link, self._restart_dead)
 
     def _restart_dead(self) -> None:
-        if self._stopping:
-            raise BrokerUnreachableError(GONE)  # it is down because it is put away
         if not self._started().is_running():
             self._do({"op": "restart"})
 
