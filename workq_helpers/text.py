@@ -12,6 +12,7 @@ import itertools
 import keyword
 import re
 import tokenize
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -20,6 +21,7 @@ __all__ = [
     "Sentence",
     "did_you_mean",
     "each_once",
+    "isolated",
     "marked",
     "paragraph",
     "printable",
@@ -40,6 +42,9 @@ _REPLACED = dict.fromkeys(
 _ON_A_LINE = _PICTURES | _REPLACED
 _ON_LINES = {code: shown for code, shown in _ON_A_LINE.items() if chr(code) not in "\n\t"}
 
+#: Letters and digits that are written from right to left.
+_FROM_THE_RIGHT = ("R", "AL", "AN")
+
 #: How much of a value is shown in a sentence.
 _MOST_SHOWN = 80
 
@@ -56,6 +61,15 @@ def printable(text: str, *, lines: bool = False) -> str:
     if text.isprintable():  # nearly always, and answered at once
         return text
     return text.replace("\r\n", "\n").translate(_ON_LINES) if lines else text.translate(_ON_A_LINE)
+
+
+def isolated(name: str) -> str:
+    """Return a name for a sentence that is written from left to right, though the name may be written from the right.
+
+    Without the marks, which can't be seen, an arrow or a number after the name would be shown on its other side.
+    """
+    from_the_right = not name.isascii() and any(unicodedata.bidirectional(each) in _FROM_THE_RIGHT for each in name)
+    return f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}" if from_the_right else name
 
 
 def shown(value: object) -> str:

@@ -76,6 +76,12 @@ _COVERED = """() => {
 _CUT_SHORT = """() => [...document.querySelectorAll(".workq-found")].filter(one => one.clientWidth
     < Math.min(one.scrollWidth, 70)).map(one => [one.textContent, one.clientWidth])"""
 
+#: Kills, crashes and losses that are out of view, or behind something else.
+_MARKED_OUT_OF_VIEW = """() => [...document.querySelectorAll(".workq-story-line[data-mark]")].filter(one => {
+    const box = one.getBoundingClientRect();
+    return !one.contains(document.elementFromPoint(box.left + 60, (box.top + box.bottom) / 2));
+}).map(one => one.textContent)"""
+
 #: Whether the player is in one row that fits; else the heights of what is in it, and how much too wide it is.
 _PLAYER_ROW = """() => {
     const player = document.querySelector(".workq-player");
@@ -84,6 +90,8 @@ _PLAYER_ROW = """() => {
     const tooWide = player.scrollWidth - player.clientWidth;
     return Math.max(...middles) - Math.min(...middles) < 6 && tooWide === 0 ? [] : [["the player", middles, tooWide]];
 }"""
+
+_LOOKS_FOR = (_COVERED, _CUT_SHORT, _MARKED_OUT_OF_VIEW, _PLAYER_ROW)
 
 #: Hours, with a hundred thousand events.
 LONG_RUN = {"seconds": 12345.6, "end_seconds": 12345.6, "event": 123456, "events": 123456}
@@ -163,5 +171,5 @@ def test_nothing_lies_on_anything_at_any_width(reader: Browser, scene: str, stat
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
             page.wait_for_function("width => window.innerWidth === width", arg=width)
-            found[width] = [each for look in (_COVERED, _CUT_SHORT, _PLAYER_ROW) for each in page.evaluate(look)]
+            found[width] = [each for look in _LOOKS_FOR for each in page.evaluate(look)]
         assert {width: what for width, what in found.items() if what} == {}

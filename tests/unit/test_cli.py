@@ -7,6 +7,7 @@ import os
 import pwd
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -140,6 +141,21 @@ def test_url_and_logs_are_printed_as_they_are(workq: Callable[..., Result], monk
     monkeypatch.setattr(brokers, "logs", lambda: "one\ntwo\n")
     assert workq("broker", "url").stdout == "amqp://user:secret@127.0.0.1:5672/%2F\n"
     assert workq("broker", "logs").stdout == "one\ntwo\n"
+
+
+def test_a_folder_that_is_gone_is_told_in_a_sentence(
+    workq: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for name in ("doctor", "lab"):
+        result = workq(name)
+        assert result.exit_code == 1
+        assert (
+            "is run in can't be used (No such file or directory). Change to another one: cd FOLDER\n" in result.output
+        )
 
 
 @pytest.mark.parametrize(("verdict", "status"), [("ok", 0), ("warn", 0), ("bad", 1)])
@@ -425,6 +441,39 @@ def test_a_machine_without_proc_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
         lab.end_with_process(os.getpid())
     finding = doctor._machine()
     assert (finding.verdict, "/proc says nothing" in finding.found) == ("bad", True)
+
+
+_WHERE_NOTHING_REACHES_ITSELF = """
+from workq_helpers import broker
+from workq_helpers.cli import doctor, lab
+from workq_helpers.errors import BrokerStartError
+
+for finding in doctor.examine(try_a_node=True):
+    print(finding.verdict, finding.name, finding.found, sep="|")
+for open_it in (broker.find_broker, lambda: lab.open_lab([], print)):
+    try:
+        open_it()
+    except BrokerStartError as error:
+        print("refused", error, sep="|")
+"""
+
+
+def test_a_machine_without_loopback_is_named_at_once_and_nothing_is_started(tmp_path: Path) -> None:
+    enter = ["unshare", "--net", "--map-root-user"]  # whose loopback interface is down
+    if not shutil.which("unshare") or subprocess.run([*enter, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("only Linux, and not everywhere, gives a program another network: `unshare --net` does not")
+    environ = {**os.environ, "WORKQ_BROKER": "node", "WORKQ_RUNTIME_DIR": str(tmp_path / "runtime")}
+    command = [*enter, sys.executable, "-c", _WHERE_NOTHING_REACHES_ITSELF]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=40)
+    assert done.returncode == 0, done.stderr
+    told = [line.split("|") for line in done.stdout.splitlines()]
+    bad = {name: found for verdict, name, found in (line for line in told if len(line) == 3) if verdict == "bad"}
+    assert bad.keys() == {"Machine", "Kernel", "private node, tried", "will be used"}
+    sentence = r"127\.0\.0\.1 can't be reached \(Network is unreachable\), .* `ip link set lo up`"
+    for found in (bad["Machine"], bad["will be used"], *(line[1] for line in told if line[0] == "refused")):
+        assert re.search(sentence, found)
+    assert [line[0] for line in told[-2:]] == ["refused", "refused"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_stays_while_the_followed_process_lives() -> None:

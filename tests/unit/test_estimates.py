@@ -79,7 +79,9 @@ def test_a_number_after_the_experiment_is_marked_as_such(chapter: Chapter) -> No
     form = chapter.estimate(lesson, "within 1", answer=4)
     assert form.answer == Number(4, late=True)
     assert form.widget().children[1].value.startswith("Noted: 4, after the experiment.")
-    assert "4 (given after the experiment)" in repr(chapter.measured(lesson, "within 1"))
+    compared = repr(chapter.measured(lesson, "within 1"))
+    assert "4 (given after the experiment)" in compared
+    assert "You predicted it" not in compared
 
 
 @pytest.mark.parametrize("answer", ["four", "", "nan", "inf", [4], pytest.param(10**5000, id="huge"), 1j, "1,5"])

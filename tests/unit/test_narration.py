@@ -226,3 +226,9 @@ def test_equal_rows_make_equal_sentences_in_whatever_portions_they_come(
         narration.update(story.rows[at : at + portion])
         at += portion
     assert [line["text"] for line in narration.latest(story.seconds)] == story.told()
+
+
+def test_a_name_from_the_right_turns_no_arrow_around() -> None:
+    told = Story().add("connected", "טבח-1", detail=MANUAL).add("delivered", "טבח-1", "سلطة 2..").told()
+    isolate, end = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
+    assert told[-1] == f"{isolate}سلطة 2{end} → {isolate}טבח-1{end}"

@@ -144,7 +144,14 @@ def test_an_answer_after_the_experiment_is_marked_as_such() -> None:
     lesson = Experiment(run=True, happened=0)
     form = predict(lesson, "kitchen", answer=FIRST)
     assert buttons_of(form)[2].value.startswith(f"Noted: {FIRST.upper()}, after the experiment.")
-    assert "(given after the experiment)" in compare(lesson, "kitchen").rows()[0][1]
+    rows = compare(lesson, "kitchen").rows()
+    assert "(given after the experiment)" in rows[0][1]
+    assert rows[2][1].startswith(f"That is what happened. {FIRST}.")
+
+
+def test_who_is_asked_after_the_experiment_is_told_so_before_answering() -> None:
+    form = predict(Experiment(run=True, happened=0), "kitchen")
+    assert buttons_of(form)[2].value.startswith("The experiment is over: an answer now comes after it.")
 
 
 def test_a_reason_that_comes_later_changes_nothing_about_when_the_answer_was_given() -> None:

@@ -26,8 +26,8 @@ from workq_helpers.log.events import KINDS, EventLog
 from workq_helpers.log.ledger import ENDS
 from workq_helpers.stage import scene as scene_module
 from workq_helpers.stage.frame import Chip, Moment
+from workq_helpers.stage.frame_pace import FramePace, frame_seconds
 from workq_helpers.stage.scene import BrokerCounts, Scene
-from workq_helpers.stage.stage import frame_seconds
 
 pytestmark = pytest.mark.pinned  # of the course alone
 
@@ -267,6 +267,19 @@ def test_the_largest_frame_goes_out_ten_times_a_second_and_no_text_makes_frames_
     for letter in ("x", "語", "🐇"):
         picture = largest(letter)
         assert len(json.dumps(picture, ensure_ascii=False).encode()) / frame_seconds(picture) < 900_000
+
+
+def test_after_a_pause_two_frames_go_at_once_and_then_ten_a_second() -> None:
+    frame, pace, now_seconds, gone = picture_of(EventLog()), FramePace(), 100.0, []
+    for pause_seconds in (0.0, 5.0):
+        now_seconds += pause_seconds
+        for _ in range(12):
+            now_seconds += pace.wait_seconds(now_seconds)
+            gone.append(now_seconds)
+            pace.sent(frame, now_seconds)
+    for first, second, *others in (gone[:12], gone[12:]):
+        assert second == first
+        assert others == pytest.approx([first + number / 10 for number in range(1, 11)])
 
 
 def resting(log: EventLog) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from workq_helpers.broker import address_space, commands, docker_socket, packages
+from workq_helpers.broker import address_space, commands, docker_socket, loopback, packages
 from workq_helpers.broker.choice import DEFAULT_IMAGE, BrokerChoice
 from workq_helpers.broker.folders import Folders, why_not_writable
 from workq_helpers.broker.installations import find_installations
@@ -63,6 +63,8 @@ def diagnose(environ: Mapping[str, str] = ENVIRON) -> list[Finding]:
         return [Finding("settings", "bad", str(error))]
     if choice.uses_url:
         return [_url(environ)]
+    if reason := loopback.why_unreachable():
+        return [Finding("will be used", "bad", reason)]
     running, state = _running(folders, environ)
     candidates = [found for found in (_docker(choice, environ), _node(choice, folders, environ)) if found]
     return [*state, *_unneeded(candidates), _decision(choice, running, candidates)]

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from workq_helpers import rabbitmq
-from workq_helpers.broker import address_space, open_files, processes
+from workq_helpers.broker import address_space, loopback, open_files, processes
 from workq_helpers.broker.installations import Installation
 from workq_helpers.broker.member import ERLANG_ARGUMENTS, Member, members
 from workq_helpers.broker.ports import LOOPBACK, taken
@@ -208,7 +208,12 @@ class NodeServer:
 
     def _prepare(self) -> Endpoint:
         open_files.allow_enough()
-        if reason := open_files.why_too_few() or address_space.why_too_little() or processes.why_unseen():
+        if reason := (
+            open_files.why_too_few()
+            or address_space.why_too_little()
+            or processes.why_unseen()
+            or loopback.why_unreachable()
+        ):
             raise BrokerStartError(reason)
         # A node by itself is a cluster of one.
         member = self._member or members(1)[0]

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from workq_helpers.broker import loopback
 from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders, unusable
 from workq_helpers.broker.locking import locked
@@ -139,6 +140,8 @@ def take_share(
         BrokerStartError: The one that was asked for can't be started, or another one runs.
         BrokerUnreachableError: The supervisor hangs.
     """
+    if reason := loopback.why_unreachable():
+        raise BrokerStartError(reason)
     for _ in range(ATTEMPTS):
         link = connect(folders) or _start(folders, environ, progress)
         if link is None:

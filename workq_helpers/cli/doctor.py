@@ -14,8 +14,9 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from workq_helpers.broker import Finding, diagnose, open_files, processes, try_node
+from workq_helpers.broker import Finding, diagnose, loopback, open_files, processes, try_node
 from workq_helpers.broker.folders import why_not_writable
+from workq_helpers.broker.ports import LOOPBACK
 from workq_helpers.cli.jupyter_folders import unwritable, without_saving
 from workq_helpers.cli.lab import FIRST_LESSON, course_folder
 from workq_helpers.cli.python_settings import PYTHON_SETTINGS
@@ -101,7 +102,7 @@ def _impostors(lessons: Path) -> Finding:
 
 
 def _machine() -> Finding:
-    if reason := open_files.why_too_few() or processes.why_unseen():
+    if reason := open_files.why_too_few() or processes.why_unseen() or loopback.why_unreachable():
         return Finding("Machine", "bad", reason)
     try:
         socket.getaddrinfo("localhost", None)
@@ -125,6 +126,8 @@ def _settings() -> list[Finding]:
 
 
 def _kernel(folder: Path) -> Finding:
+    if loopback.why_unreachable():  # nobody would hear of its failure, and it would be waited for
+        return Finding("Kernel", "bad", f"not tried: it would listen at {LOOPBACK}")
     lessons = (folder / FIRST_LESSON).parent
     command = [
         sys.executable,

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from workq_helpers import broker as brokers
-from workq_helpers.broker import open_files, processes
+from workq_helpers.broker import loopback, open_files, processes
 from workq_helpers.cli import kernels
 from workq_helpers.cli.jupyter_folders import put_stand_ins, without_saving
 from workq_helpers.errors import BrokerStartError, WorkqError
@@ -47,7 +47,12 @@ def open_lab(arguments: Sequence[str], say: Say, progress: Say | None = None) ->
         arguments: Options for JupyterLab; they win over the course's own.
         say: Is told each step, in a line.
         progress: Is told what takes its time meanwhile; by default a progress bar shows it.
+
+    Raises:
+        BrokerStartError: Nothing is reached at the loopback address here, no kernel either.
     """
+    if reason := loopback.why_unreachable():
+        raise BrokerStartError(reason)
     folder = course_folder(Path.cwd())
     if not (folder / FIRST_LESSON).is_file():
         say(f"    There are no lessons in {folder}. Copy them: workq course copy work-queues && cd work-queues")

@@ -9,7 +9,7 @@ from typing import Final
 from workq_helpers.log.details import BrokerChange
 from workq_helpers.log.events import Row
 from workq_helpers.stage.frame import MarkKind, StoryLine
-from workq_helpers.text import each_once, printable
+from workq_helpers.text import each_once, isolated, printable
 
 __all__ = ["Happening", "Tasks", "name_of", "summed_up", "without_repetition"]
 
@@ -23,7 +23,7 @@ _OUTAGES = frozenset(change for change in BrokerChange if change.is_outage)
 _NO_DELIVERY = "what it does not hold"
 
 _LONGEST_NAME = 32
-_LONGEST_REASON = 90
+_LONGEST_REASON = 300  # RabbitMQ gives 255 bytes at most
 
 
 class Tasks:
@@ -122,7 +122,7 @@ class Happening:
     @property
     def who(self) -> str:
         """Its actors, in words."""
-        names = [_cut(printable(actor), _LONGEST_NAME) for actor in self.actors]
+        names = [_name(actor) for actor in self.actors]
         if len(names) > MOST_ACTORS_NAMED:
             kind = "workers" if self.kind in ("connected", "stopped", "delivered", "finished", "acked") else "clients"
             return f"{len(names)} {kind}"
@@ -288,7 +288,7 @@ def _because(it: Happening) -> str:
 
 
 def _queue(it: Happening) -> str:
-    return _cut(printable(it.queue), _LONGEST_NAME) or "its queue"
+    return _name(it.queue) or "its queue"
 
 
 def _bound_to(it: Happening) -> str:
@@ -297,7 +297,11 @@ def _bound_to(it: Happening) -> str:
 
 def name_of(task: str) -> str:
     """Return a task's name in a sentence: without its dots of work, unless it has nothing else."""
-    return _cut(printable(task.rstrip(". …") or task), _LONGEST_NAME) or "(empty)"
+    return _name(task.rstrip(". …") or task) or "(empty)"
+
+
+def _name(text: str) -> str:
+    return isolated(_cut(printable(text), _LONGEST_NAME))
 
 
 def _listed(names: Sequence[str]) -> str:

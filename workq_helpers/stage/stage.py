@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import threading
@@ -28,6 +27,7 @@ from workq_helpers.stage.cells import Cells
 from workq_helpers.stage.composition import broker_bar, compose
 from workq_helpers.stage.controls import up_to
 from workq_helpers.stage.frame import CallLine, Frame, Moment, Notice
+from workq_helpers.stage.frame_pace import FramePace
 from workq_helpers.stage.lanes import Lanes
 from workq_helpers.stage.marks import Marks
 from workq_helpers.stage.playhead import Playhead, Position
@@ -41,15 +41,9 @@ from workq_helpers.text import Sentence, printable
 if TYPE_CHECKING:
     from workq_helpers.session import Session
 
-__all__ = ["Stage", "frame_seconds"]
+__all__ = ["Stage"]
 
 _logger = logging.getLogger(__name__)
-
-#: At most ten frames a second: more would run into Jupyter's limit on messages, and no eye needs them.
-FRAME_SECONDS = 0.1
-
-#: Jupyter drops what comes faster than a million bytes a second; the rest is for what else a notebook says.
-FRAME_BYTES_A_SECOND = 800_000
 
 #: A frame goes out at least this often, so that the browser knows a live view from a dead one.
 HEARTBEAT_SECONDS = 2.0
@@ -290,13 +284,15 @@ class Stage:
     # -- frames, all of them sent by one thread -------------------------------------------------------
 
     def _run(self, ending: threading.Event) -> None:
+        pace = FramePace()
         while not ending.is_set():
             began = time.monotonic()
             self._send_replies()
             version = self._version()
             self._send_frame()
+            pace.sent(self._widget.frame, began)
             # The rest of the frame's time, whatever happens; then until something does.
-            ending.wait(max(0.0, began + frame_seconds(self._widget.frame) - time.monotonic()))
+            ending.wait(pace.wait_seconds(time.monotonic()))
             if not self._replaying() and not self._wait_for_change(version, ending):
                 self._still.update(self._widget.frame)
         self._send_replies()
@@ -497,9 +493,3 @@ def _told(call: Call | Declaration | Saving, result: Any) -> str:
             "Any browser plays it, without Python and RabbitMQ."
         )
     return ""
-
-
-def frame_seconds(frame: Frame) -> float:
-    """Return how long after the beginning of `frame` the next one may begin."""
-    size = len(json.dumps(frame, ensure_ascii=False).encode())
-    return max(FRAME_SECONDS, size / FRAME_BYTES_A_SECOND)

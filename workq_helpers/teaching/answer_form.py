@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from workq_helpers.teaching import widgets
-from workq_helpers.teaching.observation import was_run
+from workq_helpers.teaching.observation import OVER, was_run
 
 if TYPE_CHECKING:
     from workq_helpers.session import Session
@@ -61,7 +61,14 @@ class AnswerForm(Generic[Q, A]):
     def _is_late(self, *, unchanged: bool) -> bool:
         """Whether an answer comes after the experiment; one that was given before is as late as it was."""
         known = self.answer
-        return known.late if known is not None and unchanged else was_run(self.asked.observe, self._lesson)
+        return known.late if known is not None and unchanged else self._is_over()
+
+    def _is_over(self) -> bool:
+        return was_run(self.asked.observe, self._lesson)
+
+    def _wanted(self, how: str) -> str:
+        """Say how to answer, or that it is late for that."""
+        return OVER if self._is_over() else how
 
     def widget(self) -> Any:
         """Return the form as an ipywidget, with what has been noted below."""

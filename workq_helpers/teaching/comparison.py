@@ -6,7 +6,7 @@ import html
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote
 
-from workq_helpers.teaching.answer_form import ExperimentQuestion
+from workq_helpers.teaching.answer_form import ExperimentQuestion, Given
 from workq_helpers.teaching.prediction import Answer, Prediction, Seen
 from workq_helpers.text import marked
 
@@ -25,7 +25,7 @@ class Observed(Protocol):
 
 
 Q = TypeVar("Q", bound=ExperimentQuestion)
-A = TypeVar("A")
+A = TypeVar("A", bound=Given)
 S = TypeVar("S", bound=Observed)
 
 
@@ -53,6 +53,11 @@ class Comparison(Generic[Q, A, S]):
         saw = f"Nothing to compare with yet. {self.missing}" if self.seen is None else self.seen.saw
         so = [] if self.seen is None else self._so(self.seen)
         return [("Your answer", answered), ("RabbitMQ", saw), *so]
+
+    @property
+    def foreseen(self) -> str:
+        """The word on an answer that is what happened: one that was given afterwards foresaw nothing."""
+        return "That is what happened" if self.answer is not None and self.answer.late else "You predicted it"
 
     def _answered(self, answer: A) -> str:
         """Say what the learner answered."""
@@ -103,7 +108,7 @@ class PredictionComparison(Comparison[Prediction, Answer, Seen]):
         if seen.choice is None:
             changed = "Was the experiment changed? Run the cells again from the one that opens the lesson."
             return [("So", f"None of the answers describes that. {changed}")]
-        verdict = "" if self.right is None else "You predicted it. " if self.right else "It came out differently. "
+        verdict = "" if self.right is None else f"{self.foreseen}. " if self.right else "It came out differently. "
         others = [at for at in self.asked.order if at != seen.choice]
         if self.answer is not None and self.answer.choice in others:
             others.remove(self.answer.choice)

@@ -89,7 +89,7 @@ class DrawingForm(AnswerForm[Drawing, Drawn]):
     def _noted(self) -> str:
         left = len(self.asked.tasks) - len(self.answer.workers if self.answer else ())
         if self.answer is None or left:
-            return f"Give each task to a worker before you run the experiment; {left} to go."
+            return self._wanted(f"Give each task to a worker before you run the experiment; {left} to go.")
         return note_of("", late=self.answer.late)
 
     def widget(self) -> Any:

@@ -87,7 +87,7 @@ class EstimateForm(AnswerForm[Estimate, Number]):
 
     def _noted(self) -> str:
         if self.answer is None:
-            return f"Write a number before you run the experiment: {self.asked.accuracy()}."
+            return self._wanted(f"Write a number before you run the experiment: {self.asked.accuracy()}.")
         return note_of(f"{self.answer.number:g}", late=self.answer.late)
 
     def widget(self) -> Any:
@@ -130,5 +130,5 @@ class EstimateComparison(Comparison[Estimate, Number, Counted]):
         return f"{answer.number:g}{LATE if answer.late else ''}"
 
     def _so(self, seen: Counted) -> list[tuple[str, str]]:
-        verdict = "" if self.right is None else "✔ You predicted it: " if self.right else "✗ It came out differently: "
+        verdict = "" if self.right is None else f"✔ {self.foreseen}: " if self.right else "✗ It came out differently: "
         return [("So", f"{verdict}{seen.number:g}, and {self.asked.accuracy()}. {self.asked.why}")]

@@ -25,7 +25,7 @@ class Form(AnswerForm[Prediction, Answer]):
 
     def _noted(self) -> str:
         if self.answer is None:
-            return "Choose one before you run the experiment."
+            return self._wanted("Choose one before you run the experiment.")
         return note_of(self.asked.letter(self.answer.choice), late=self.answer.late)
 
     def widget(self) -> Any:

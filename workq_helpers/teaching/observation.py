@@ -13,9 +13,12 @@ from workq_helpers.errors import CheckFailedError, WorkqError
 if TYPE_CHECKING:
     from workq_helpers.session import Session
 
-__all__ = ["note_of", "observe", "was_run"]
+__all__ = ["OVER", "note_of", "observe", "was_run"]
 
 T = TypeVar("T")
+
+#: What a form says where nothing was answered and the experiment has been run.
+OVER = "The experiment is over: an answer now comes after it. Run its section again to predict it."
 
 
 def observe(how: Callable[[Session], T], lesson: Session) -> tuple[T | None, str]:

@@ -1283,11 +1283,38 @@ function scrubber(ui, commands) {
 
 // workq_helpers/stage/js/story.js
 var MARK_ICONS = { "": "", kill: "✕", crash: "⚠︎", outage: "⚠︎", loss: "✖︎" };
+var LOOK_SECONDS2 = 0.25;
 function story(ui) {
-  const list = ui.h("ol", { class: "workq-story-lines" });
+  const { h } = ui;
+  const list = h("ol", { class: "workq-story-lines" });
+  const title = "Show whole sentences";
+  const whole = h("button", { type: "button", class: "workq-button workq-story-whole", title, hidden: true });
+  const element = h(
+    "section",
+    { role: "group", class: "workq-story", "aria-label": "What happened last" },
+    list,
+    whole
+  );
   const lines = [];
+  let opened = false;
+  let looking = false;
+  const draw = () => {
+    setAttribute(element, "data-whole", opened);
+    setAttribute(whole, "aria-expanded", String(opened));
+    setText(whole, opened ? "Less" : "More");
+  };
+  const look = () => {
+    looking = false;
+    const focused = ui.document.activeElement === whole;
+    setHidden(whole, !opened && !focused && !lines.some((line) => line.isCut()));
+  };
+  whole[ON_CLICK] = () => {
+    opened = !opened;
+    draw();
+  };
+  draw();
   return {
-    element: ui.h("section", { role: "group", class: "workq-story", "aria-label": "What happened last" }, list),
+    element,
     /** @param {Frame} frame */
     draw(frame) {
       while (lines.length < frame.story.length) {
@@ -1298,6 +1325,8 @@ function story(ui) {
       lines.forEach((line, index) => {
         line.draw(frame.story[index]);
       });
+      if (!looking) ui.timers.after(LOOK_SECONDS2, look);
+      looking = true;
     }
   };
 }
@@ -1308,6 +1337,7 @@ function storyLine({ h }) {
   const element = h("li", { class: "workq-story-line" }, seconds, icon, text);
   return {
     element,
+    isCut: () => text.scrollWidth > text.clientWidth,
     /** @param {StoryLine | undefined} line */
     draw(line) {
       setHidden(element, line === void 0);
@@ -1316,7 +1346,6 @@ function storyLine({ h }) {
       setText(seconds, `${line.seconds.toFixed(1)} s`);
       setText(icon, MARK_ICONS[line.mark]);
       setText(text, line.text);
-      setAttribute(text, "title", line.text);
     }
   };
 }
@@ -1856,20 +1885,22 @@ var GhostList = class {
     this.chips.clear();
   }
 };
-function ghostsOf({ ghosts, ready }) {
+function ghostsOf({ ghosts, ready, unseen }) {
   if (ghosts.count === 0) return "";
   const counted = ready.broker === null ? "" : `RabbitMQ counts ${formatCount(ready.broker)} ready. `;
-  const seen = `The log saw ${formatCount(ghosts.count)} more come in that are not here`;
+  const gone = unseen > 0 ? "" : " that are not here";
+  const seen = `The log saw ${formatCount(ghosts.count)} more come in${gone}`;
   return `${counted}${seen}${ghosts.why ? `: ${ghosts.why}.` : "."}`;
 }
-function unseenIn({ unseen, ready, unacknowledged }) {
+function unseenIn({ ghosts, unseen, ready, unacknowledged }) {
   const { log, broker } = unacknowledged;
   const twice = ready.log + unseen + log - (ready.broker ?? 0) - (broker ?? 0);
   const back = Math.min(unseen, Math.max(0, Math.min(log - (broker ?? log), twice)));
   const told = [];
   if (back > 0)
     told.push(`RabbitMQ counts ${formatCount(back)} as ready again; who took it has not heard of that yet.`);
-  if (unseen > back) told.push(`RabbitMQ counts ${plural(unseen - back, "message")} that nobody here has seen.`);
+  const whose = ghosts.count > 0 ? "beside those that wait here" : "that nobody here has seen";
+  if (unseen > back) told.push(`RabbitMQ counts ${plural(unseen - back, "message")} ${whose}.`);
   return told.join(" ");
 }
 
