@@ -143,6 +143,21 @@ def test_url_and_logs_are_printed_as_they_are(workq: Callable[..., Result], monk
     assert workq("broker", "logs").stdout == "one\ntwo\n"
 
 
+def test_a_folder_that_is_gone_is_told_in_a_sentence(
+    workq: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for name in ("doctor", "lab"):
+        result = workq(name)
+        assert result.exit_code == 1
+        assert (
+            "is run in can't be used (No such file or directory). Change to another one: cd FOLDER\n" in result.output
+        )
+
+
 @pytest.mark.parametrize(("verdict", "status"), [("ok", 0), ("warn", 0), ("bad", 1)])
 def test_doctor_is_1_if_anything_is_bad(
     workq: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, verdict: str, status: int

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import docker
@@ -14,11 +15,14 @@ import docker.errors
 import pytest
 import requests.exceptions
 
-from workq_helpers.broker import docker_engine
+from workq_helpers.broker import container, docker_engine
 from workq_helpers.broker.container import ContainerServer
+from workq_helpers.broker.ports import free_ports
 from workq_helpers.broker.removal import leftovers, remove
 from workq_helpers.broker.server import last_words
 from workq_helpers.errors import BrokerStartError, DockerUnavailableError, ImageUnavailableError
+from workq_helpers.rabbitmq import connecting
+from workq_helpers.rabbitmq.endpoint import Endpoint
 
 IMAGE = "rabbitmq:4.3-management"
 
@@ -118,6 +122,16 @@ def test_docker_is_not_running(no_socket: Path, monkeypatch: pytest.MonkeyPatch)
     assert "127.0.0.1:1" in text
 
 
+def test_docker_hangs(no_socket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker_engine, "ANSWER_SECONDS", 0.1)
+    with socket.socket(socket.AF_UNIX) as hanging:
+        hanging.bind(str(no_socket))
+        hanging.listen()
+        text = why_not_started()
+    assert f"does not answer in time (at unix://{no_socket}, which DOCKER_HOST names)" in text
+    assert "systemctl restart docker" in text
+
+
 def test_docker_is_not_for_this_user(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(**_: object) -> None:
         # As docker's library has it: the reason is an argument of an argument.
@@ -150,6 +164,27 @@ def test_a_server_that_was_not_started() -> None:
         with pytest.raises(BrokerStartError, match=r"was not started or is removed\. Open the lesson again"):
             deed()
     assert server._password not in repr(server)
+
+
+def test_a_rabbitmq_that_runs_where_its_ports_lead_nowhere_is_told_apart_from_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where the course runs in one container and asks the machine's Docker for another."""
+    container_of_docker = SimpleNamespace(
+        attrs={"State": {"Running": True}},
+        reload=lambda: None,
+        logs=lambda tail: b"completed with 4 plugins\nServer startup complete; 4 plugins started.\n"[-40 * tail :],
+    )
+    server = ContainerServer(IMAGE)
+    monkeypatch.setattr(container, "REACH_SECONDS", 0.1)
+    monkeypatch.setattr(server, "_wrapped", lambda: container_of_docker)
+    monkeypatch.setattr(connecting, "accepts", lambda _endpoint: False)
+    [port] = free_ports(1)
+    endpoint = Endpoint("127.0.0.1", port, "ada", "secret")
+    with pytest.raises(BrokerStartError, match=rf"runs in a container .*127\.0\.0\.1:{port} does not lead to it"):
+        server._wait_until_it_accepts(endpoint, first=True)
+    with socket.create_server(("127.0.0.1", port)):  # somebody listens there: it may be RabbitMQ, yet
+        assert not server._is_reached(endpoint)
 
 
 def test_logins_are_made_up_and_differ() -> None:

@@ -28,7 +28,7 @@ from workq_helpers.broker.docker_engine import (
     translated,
 )
 from workq_helpers.broker.member import ERLANG_ARGUMENTS, Member
-from workq_helpers.broker.ports import LOOPBACK, free_ports
+from workq_helpers.broker.ports import LOOPBACK, free_ports, is_refused
 from workq_helpers.broker.removal import FOLDER_LABEL, SUPERVISOR_LABEL, owner, remove, remove_lost
 from workq_helpers.broker.server import NO_BUSY_WAIT, Progress, last_words, printed, silent
 from workq_helpers.errors import (
@@ -48,6 +48,9 @@ BOOT_SECONDS = 120.0
 STOP_SECONDS = 30
 #: How often to ask whether it accepts, in seconds: often enough not to add to the time of a boot.
 POLL_SECONDS = 0.02
+#: How long ports may take to lead to a RabbitMQ that is up, in seconds: where Docker runs in a machine of its own, what
+#: forwards them looks for new ones now and then.
+REACH_SECONDS = 15.0
 #: How many times in between it is not asked whether the container still runs, which costs Docker more.
 _LOOKS_PER_STATE = 20
 
@@ -63,6 +66,8 @@ _ENVIRONMENT = {
 }
 
 _AMQP, _MANAGEMENT = "5672/tcp", "15672/tcp"
+#: What RabbitMQ logs when it is up, and among how many of the last lines.
+_UP, _LINES_BEHIND_UP = b"Server startup complete", 10
 #: Whose folder it is is who RabbitMQ runs as, and its cookie is in it.
 _HOME = "/var/lib/rabbitmq"
 
@@ -239,7 +244,7 @@ class ContainerServer:
             endpoint = self._create()  # another program was quicker: once more with other ports
         if self._owner:
             remove_lost(self._owner, but=self.name)  # RabbitMQ boots meanwhile
-        self._wait_until_it_accepts(endpoint)
+        self._wait_until_it_accepts(endpoint, first=True)
         return endpoint
 
     def _pull(self, progress: Progress) -> None:
@@ -338,7 +343,7 @@ class ContainerServer:
             container.start()
         self._wait_until_it_accepts(endpoint)
 
-    def _wait_until_it_accepts(self, endpoint: Endpoint) -> None:
+    def _wait_until_it_accepts(self, endpoint: Endpoint, first: bool = False) -> None:
         looks = itertools.count(1)
 
         def look() -> bool:
@@ -348,10 +353,24 @@ class ContainerServer:
                 state = _state(self._wrapped())
                 if not state["Running"]:
                     raise self._did_not_start(f"ended with exit status {state['ExitCode']}")
+                if first and _UP in self._wrapped().logs(tail=_LINES_BEHIND_UP):
+                    return self._is_reached(endpoint)
             return False
 
         if not wait_until(look, BOOT_SECONDS, interval_seconds=POLL_SECONDS):
             raise self._did_not_start(f"accepted no login for {BOOT_SECONDS:.0f} s")
+
+    def _is_reached(self, endpoint: Endpoint) -> bool:
+        """Say whether a RabbitMQ that is up accepts, and raise if its port leads nowhere here."""
+        if wait_until(lambda: rabbitmq.connecting.accepts(endpoint), REACH_SECONDS, interval_seconds=POLL_SECONDS):
+            return True
+        if not is_refused(endpoint.port):
+            return False
+        raise BrokerStartError(
+            f"RabbitMQ runs in a container of the image {self.image!r}, but {endpoint.place} does not lead to it: "
+            f"Docker publishes its ports at {LOOPBACK} of where it runs itself, and that is not here. Set "
+            "WORKQ_BROKER=node to do without Docker, or WORKQ_BROKER_URL to a RabbitMQ that is reached from here."
+        )
 
     def _did_not_start(self, what: str) -> BrokerStartError:
         end = "\n".join(f"  {line}" for line in last_words(self.logs())) or "  (it logged nothing)"

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator
 
 import docker
+import docker.constants
 import docker.errors
 import docker.utils
 import requests.exceptions
@@ -45,6 +46,9 @@ __all__ = [
 #: What Docker's library reads of the environment beside the address.
 _SETTINGS = ("DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 
+#: How long Docker may take to say which one it is, in seconds; it does so at once, or hangs.
+ANSWER_SECONDS = 15.0
+
 #: What Docker's library raises.
 DOCKER_ERRORS = (docker.errors.DockerException, requests.exceptions.RequestException)
 
@@ -59,7 +63,8 @@ def client() -> Iterator[docker.DockerClient]:
     docker_socket.adopt(os.environ)  # testcontainers knows nothing of DOCKER_CONTEXT, nor of a context's certificates
     try:
         _knock()
-        found = DockerClient().client
+        found = DockerClient(timeout=ANSWER_SECONDS).client
+        found.api.timeout = docker.constants.DEFAULT_TIMEOUT_SECONDS  # for what it is asked next
     except Exception as error:  # what Docker's settings may hold, its library meets with exceptions of any kind
         raise _unavailable(error) from error
     try:
@@ -135,6 +140,11 @@ def _unavailable(error: BaseException) -> DockerUnavailableError:
     if kinds & {FileNotFoundError, ConnectionRefusedError}:
         return DockerUnavailableError(
             f"Docker does not run{asked_for}. Start Docker Desktop, or `sudo systemctl start docker`. {other_way}"
+        )
+    if requests.exceptions.ReadTimeout in kinds:
+        return DockerUnavailableError(
+            f"Docker takes connections and does not answer in time{_where('at ')}. Wait until it is up, or restart it: "
+            f"Docker Desktop, or `sudo systemctl restart docker`. {other_way}"
         )
     settings = ", ".join(f"{name}={os.environ[name]}" for name in _SETTINGS if os.environ.get(name))
     among = f" with {settings}" if settings else ""

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["LOOPBACK", "free_ports", "taken"]
+__all__ = ["LOOPBACK", "free_ports", "is_refused", "taken"]
 
 LOOPBACK = "127.0.0.1"
 
@@ -35,6 +35,12 @@ def free_ports(count: int) -> tuple[int, ...]:
 def taken(ports: Iterable[int]) -> list[int]:
     """Return those of the ports that a program has: to listen on, or for a connection of its own."""
     return [port for port in ports if _is_taken(port)]
+
+
+def is_refused(port: int) -> bool:
+    """Return whether nobody listens there."""
+    with socket.socket() as attempt:
+        return attempt.connect_ex((LOOPBACK, port)) == errno.ECONNREFUSED
 
 
 def _free_port(held: socket.socket) -> int:

@@ -56,6 +56,12 @@ def main(context: click.Context) -> None:
     """  # noqa: D301 - click's mark for lines that stay as they are is a real backspace
     if os.environ.get("NO_COLOR"):
         context.color = False
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise click.ClickException(
+            f"The folder that this command is run in can't be used ({error.strerror}). Change to another one: cd FOLDER"
+        ) from error
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
