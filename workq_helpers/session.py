@@ -624,15 +624,22 @@ class Session:
 
     def _stocktaking(self) -> Stocktaking:
         looks = STEADY_LOOKS if self.broker.ours else _LOOKS_AT_OTHERS
+        self._arrivals.ask_anew()
         asks = self.queue_counts, self._routes, self._arrivals, self._queue_options
         return Stocktaking(self._book, self.ledger, *asks, steady_looks=looks)
 
     def _queue_options(self, queue: str) -> QueueOptions | None:
         told = {} if self.broker.unmanaged else self.broker.queue_declaration(self.virtual_host, queue)
-        if not told:
-            return None
-        options = queue_options_told(told)
-        return replace(options, in_order=options.type == "quorum" and not self.broker.features.quorum_priorities)
+        options = queue_options_told(told) if told else self.ledger().declared(queue)
+        if options is None or options.type != "quorum":
+            return options
+        features = self.broker.features
+        return replace(
+            options,
+            in_order=not features.quorum_priorities,
+            unlimited=features.quorum_delivery_limit is None,
+            free_nacks=not features.nack_counts_as_return,
+        )
 
     def _routes(self) -> list[tuple[str, Binding | ExchangeOptions]]:
         """Return the exchanges, and the bindings with the queues that they lead to, as the broker has them."""

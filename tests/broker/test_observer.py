@@ -241,6 +241,11 @@ def wrong_user(channel: Any) -> None:
     channel.queue_declare("hello", passive=True)
 
 
+def no_expiration(channel: Any) -> None:
+    channel.basic_publish("", "hello", b"bad", pika.BasicProperties(expiration="soon"))
+    channel.queue_declare("hello", passive=True)
+
+
 def rolled_back(channel: Any) -> None:
     channel.tx_select()
     channel.basic_publish("", "hello", b"bad")
@@ -258,6 +263,7 @@ def uncommitted(channel: Any) -> None:
     [
         (missing_exchange, "404 NOT_FOUND - no exchange 'nope'"),
         (wrong_user, "406 PRECONDITION_FAILED - user_id property set to 'somebody else'"),
+        (no_expiration, "406 PRECONDITION_FAILED - invalid expiration 'soon'"),
         (rolled_back, "the transaction was rolled back"),
         (uncommitted, "its transaction was never committed"),
     ],

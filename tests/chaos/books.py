@@ -8,7 +8,7 @@ the log knows nothing, what it finds in every queue at the end. What the log say
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -100,6 +100,7 @@ def audit(books: Books, auto_ack: Mapping[str, bool]) -> Iterator[str]:
         books: The books, with what the log told.
         auto_ack: For each queue whether what is sent to a worker is settled by that.
     """
+    most = could_be_unknown(books, auto_ack)
     for task in {**books.told, **books.sent, **books.found}:
         queue, name = task
         places, found = books.told.get(task, Counter()), books.found[task]
@@ -113,18 +114,35 @@ def audit(books: Books, auto_ack: Mapping[str, bool]) -> Iterator[str]:
         worked = seen_at_work if auto_ack.get(queue) else books.acked[task]
         if places["done"] > worked:
             yield f"{queue}: {name!r} was done {worked} times, and the log says {says}"
-        if places["unknown"] > (most := could_be_unknown(books, task, auto_ack.get(queue, False))):
-            yield f"{queue}: {name!r} was in flight {most} times when something broke, and the log says {says}"
+        if places["unknown"] > most[task]:
+            yield f"{queue}: {name!r} was in flight {most[task]} times when something broke, and the log says {says}"
 
 
-def could_be_unknown(books: Books, task: Task, auto_ack: bool) -> int:
-    """Return how many copies of a task nobody can know of.
+def could_be_unknown(books: Books, auto_ack: Mapping[str, bool]) -> Counter[Task]:
+    """Return how many copies of each task nobody can know of.
 
-    They were in flight, were sent to who read no more, or got to a program that need not say what it does with them.
+    They were in flight, were sent to who read no more, got to a program that need not say what it does with them, or
+    are there and could be those that are gone, for all that anybody saw.
     """
-    worked, most = (books.begun, books.sent[task]) if auto_ack else (books.acked, books.held[task[0]])
-    unread = books.sent[task] - worked[task] - books.found[task]
-    return books.in_flight[task] + books.begun_elsewhere[task] + max(0, min(unread, most))
+    most = books.in_flight + books.begun_elsewhere
+    gone: defaultdict[str, int] = defaultdict(int)
+    there: defaultdict[tuple[str, str], list[Task]] = defaultdict(list)
+    clients: defaultdict[str, set[str]] = defaultdict(set)
+    for task, times in books.sent.items():
+        queue, name = task
+        worked, at_most = (books.begun, times) if auto_ack.get(queue) else (books.acked, books.held[queue])
+        missing = max(0, times - worked[task] - books.found[task])
+        gone[queue] += min(missing, at_most + books.in_flight[task])
+        most[task] += min(missing, at_most)
+        clients[queue].add(name.rpartition(" ")[0])
+        if books.found[task]:
+            there[queue, name.rpartition(" ")[0]].append(task)
+    # A queue is left at its head, and at its tail what was in flight is not; each client's tasks are in their order.
+    for (queue, _), tasks in there.items():
+        if (number := gone[queue]) and (auto_ack.get(queue) or len(clients[queue]) > 1):
+            for task in {*tasks[:number], *tasks[-number:]}:
+                most[task] += books.found[task]
+    return most
 
 
 def unknown(books: Books) -> int:
@@ -134,4 +152,4 @@ def unknown(books: Books) -> int:
 
 def most_unknown(books: Books, auto_ack: Mapping[str, bool]) -> int:
     """Return how many copies it may."""
-    return sum(could_be_unknown(books, task, auto_ack.get(task[0], False)) for task in books.sent)
+    return sum(could_be_unknown(books, auto_ack).values())

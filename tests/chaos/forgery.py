@@ -184,12 +184,13 @@ def _say(was: str, says: str) -> Callable[[_Case], Forgery | None]:
         if books is None:
             return None
         auto_ack = {queue.name: queue.auto_ack for queue in case.plan.queues}
+        most = could_be_unknown(books, auto_ack)
         # What is unknown may be there or not: of a task with such copies too, not every false word can be told.
         known = []
         for task, places in sorted(books.told.items()):
             surely = places["waiting"] + places["in hand"]
             there = surely + places["unknown"] if was == "waiting" else surely
-            full = places["unknown"] >= could_be_unknown(books, task, auto_ack.get(task[0], False))
+            full = places["unknown"] >= most[task]
             if places[was] and (full if says == "unknown" else books.found[task] == there):
                 known.append(task)
         if not known:

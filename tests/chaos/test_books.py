@@ -72,6 +72,17 @@ def test_what_the_broker_holds_for_who_reads_no_more_may_be_unknown() -> None:
     assert list(audit(held, {}))
 
 
+def test_what_could_be_what_is_gone_may_be_unknown() -> None:
+    """One is gone: at the head of a queue under auto-ack, or at its tail, and of which client nobody saw."""
+    tasks = [("q1", f"{client} {number}") for client in "pr" for number in range(1, 5)]
+    kept = Books(Counter(tasks), found=Counter(tasks[1:]), told={task: Counter(waiting=1) for task in tasks[1:]})
+    kept.told[tasks[0]] = Counter(unknown=1)
+    could_be = {name for _, name in tasks} - {"p 3", "r 2", "r 3"}
+    for task in tasks:
+        in_doubt = Books(kept.sent, found=kept.found, told=kept.told | {task: Counter(unknown=1)})
+        assert (not list(audit(in_doubt, {"q1": True}))) == (task[1] in could_be)
+
+
 def test_a_task_is_known_by_its_name_however_long_it_is() -> None:
     log = EventLog()
     log.record("published", "p", "q1", "m", "publisher-1 12...".ljust(59) + "…")

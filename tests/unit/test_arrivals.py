@@ -48,6 +48,16 @@ def test_what_came_and_went_while_nothing_waited_concerns_nothing_that_came_late
     assert scene.beyond() == 1
 
 
+def test_who_looks_anew_is_told_what_has_come_since_though_the_log_is_the_same() -> None:
+    scene = Scenario()
+    scene.send("a", told=1)
+    assert scene.beyond() == 0
+    scene.send(told=2)
+    assert scene.beyond() == 0
+    scene.arrivals.ask_anew()
+    assert scene.beyond() == 1
+
+
 def test_a_new_log_knows_nothing_of_what_was_published_before() -> None:
     scene = Scenario()
     scene.send("a", "b", told=2)

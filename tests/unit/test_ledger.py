@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
+from dataclasses import replace
+from random import Random
 
 import hypothesis.strategies as st
 import pytest
@@ -18,6 +21,7 @@ from workq_helpers.log.details import (
     Handback,
     PublishOptions,
     QueueOptions,
+    UnderWay,
 )
 from workq_helpers.log.events import KINDS, EventLog
 from workq_helpers.log.fates import HELD_UP, TAKEN, UNREAD
@@ -325,13 +329,32 @@ def test_what_its_queue_dropped_is_not_what_the_broker_has_of_others() -> None:
     assert (ledger.unseen("hello"), ledger.missing_count("hello")) == (1, 1)
 
 
-def test_a_queue_without_a_delivery_limit_drops_nothing_for_it() -> None:
+QUORUM = QueueOptions(type="quorum", dead_letter_exchange="attic")
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "reason"),
+    [
+        (replace(QUORUM, delivery_limit=-1), "rejected", TAKEN),
+        (replace(QUORUM, unlimited=True), "rejected", TAKEN),
+        (replace(QUORUM, free_nacks=True), "nacked", TAKEN),
+        (replace(QUORUM, free_nacks=True), "rejected", "delivered 21 times, more often than its queue allows"),
+        (QUORUM, "nacked", "delivered 21 times, more often than its queue allows"),
+        (replace(QUORUM, delivery_limit=21), "rejected", TAKEN),
+    ],
+)
+def test_a_queue_drops_for_its_delivery_limit_only_what_came_back_more_often(
+    options: QueueOptions, kind: str, reason: str
+) -> None:
     log = EventLog()
-    unlimited = QueueOptions(type="quorum", delivery_limit=-1, dead_letter_exchange="")
-    log.record("declared", "notebook", "hello", detail=unlimited)
+    log.record("declared", "notebook", "hello", detail=options)
     send(log, "a")
+    for tag in range(1, 22):
+        log.record("delivered", "w", "hello", "a", "a", tag, tag > 1)
+        log.record(kind, "w", "hello", "a", "a", tag, detail=Handback.REQUEUE)
     log.record("counted", "broker", "hello", detail=Counted(0, 0))
-    assert [(message.place, message.reason) for message in ledger_of(log)] == [("unknown", TAKEN)]
+    place = "unknown" if reason == TAKEN else "dead-lettered"
+    assert [(message.place, message.reason) for message in ledger_of(log)] == [(place, reason)]
 
 
 @pytest.mark.parametrize("declared", [QueueOptions(), None])
@@ -411,6 +434,126 @@ def test_what_came_to_a_queue_unseen_stands_for_what_would_have_gone_first() -> 
     log.record("delivered", "w", "hello", "theirs", "theirs", 2)
     ledger = ledger_of(log)
     assert (ledger.unseen("hello"), ledger.published_to("hello")) == (0, 4)
+
+
+def send_by_turns(log: EventLog, *tasks: str) -> None:
+    """Publish tasks, each by the client that its first letter names."""
+    for task in tasks:
+        log.record("published", task[0], "hello", task, task)
+
+
+def test_the_order_of_several_clients_messages_in_a_queue_is_not_known() -> None:
+    """Which are gone from its head, only deliveries tell: RabbitMQ may have had both of b's first."""
+    log = EventLog()
+    send_by_turns(log, "a1", "b1", "a2", "b2", "a3", "b3")
+    log.record("counted", "broker", "hello", detail=Counted(4, 0))
+    gone_or_there = dict.fromkeys(("a1", "a2", "b1", "b2"), "unknown")
+    assert places_of(log) == gone_or_there | {"a3": "waiting", "b3": "waiting"}
+    assert "2 of 4 such messages are gone" in ledger_of(log).missing("hello", 1)[0].reason
+    assert ledger_of(log).unseen("hello") == 2
+    log.record("counted", "broker", "hello", detail=Counted(6, 0))
+    assert places_of(log) == gone_or_there | {"a3": "waiting", "b3": "waiting"}, "others sent some"
+    for tag, task in enumerate(("a1", "a2"), 1):
+        log.record("delivered", "w", "hello", task, task, tag)
+    assert ledger_of(log).unseen("hello") == 2
+    assert Counter(places_of(log).values()) == {"in hand": 2, "unknown": 2, "waiting": 2}
+
+
+@pytest.mark.parametrize("known_by", ["confirmed", "stopped", "stopped, and nobody answered"])
+def test_what_was_there_before_another_client_sent_anything_goes_first(known_by: str) -> None:
+    log = EventLog()
+    send_by_turns(log, "a1", "a2")
+    if known_by != "confirmed":
+        log.record("stopped", "a", "hello")
+    else:
+        log.record("confirmed", "a", "hello", "a1", "a1", 1)
+        log.record("confirmed", "a", "hello", "a2", "a2", 2)
+    send_by_turns(log, "b1")
+    if "nobody" in known_by:
+        log.record("under way", "a", detail=UnderWay(("a1", "a2")))
+        assert [message.arrived for message in ledger_of(log)] == [math.inf] * 3
+        return
+    log.record("counted", "broker", "hello", detail=Counted(2, 0))
+    assert places_of(log) == {"a1": "unknown", "a2": "waiting", "b1": "waiting"}
+
+
+def test_under_auto_ack_what_is_gone_was_sent_and_not_read_or_never_arrived() -> None:
+    for auto_ack, unknown in ((True, {"a2", "a4"}), (False, {"a4"})):
+        log = EventLog()
+        log.record("connected", "w", "hello", detail=ConsumeOptions(auto_ack=auto_ack))
+        send_by_turns(log, "a1", "a2", "a3", "a4")
+        log.record("delivered", "w", "hello", "a1", "a1", 1)
+        log.record("under way", "a", detail=UnderWay(("a3", "a4")))
+        log.record("counted", "broker", "hello", detail=Counted(2, 0 if auto_ack else 1))
+        assert {task for task, place in places_of(log).items() if place == "unknown"} == unknown
+
+
+@settings(max_examples=examples(200), deadline=None)
+@given(st.randoms(use_true_random=False), st.booleans())
+def test_what_waits_by_the_log_is_there_whatever_the_queue_s_order_was(chance: Random, auto_ack: bool) -> None:
+    """Each client's messages are in their order, some at the tail never arrived, and some were taken at the head."""
+    log = EventLog()
+    log.record("connected", "w", "hello", detail=ConsumeOptions(auto_ack=auto_ack))
+    sent = [[f"{client}{number}" for number in range(chance.randint(0, 5))] for client in "abc"]
+    send_by_turns(log, *by_turns(chance, sent))
+    under_way = [tasks[chance.randint(0, len(tasks)) :] for tasks in sent if chance.random() < 0.3]
+    lost = {task for tasks in under_way for task in tasks[chance.randint(0, len(tasks)) :]}
+    there = [task for task in by_turns(chance, sent) if task not in lost]
+    held = []
+    for tag in range(1, chance.randint(0, len(there)) + 1):
+        task = there.pop(0)
+        log.record("delivered", "w", "hello", task, task, tag)
+        if auto_ack or chance.random() < 0.5:
+            log.record("finished" if auto_ack else "acked", "w", "hello", task, task, tag)
+        else:
+            held.append((task, tag))
+    if auto_ack or not under_way:
+        there = there[chance.randint(0, 3) :]
+    for task, tag in held:
+        log.record("requeued", "w", "hello", task, task, tag)
+    for tasks in under_way:
+        log.record("under way", "a", detail=UnderWay(tuple(tasks)))
+    log.record("counted", "broker", "hello", detail=Counted(len(there) + len(held), 0))
+    ledger = ledger_of(log)
+    waiting = {message.task for message in ledger if message.place == "waiting"}
+    assert waiting <= {*there, *(task for task, _ in held)}
+    assert len(waiting) + ledger.unseen("hello") == len(there) + len(held)
+
+
+def by_turns(chance: Random, sent: list[list[str]]) -> list[str]:
+    """Mix what several clients sent, each client's in its order."""
+    left = [list(tasks) for tasks in sent]
+    return [chance.choice([tasks for tasks in left if tasks]).pop(0) for _ in range(sum(map(len, sent)))]
+
+
+def test_what_was_in_hand_may_not_have_been_at_the_head_when_others_took() -> None:
+    """a1 came back when a2 was taken already, or was taken itself later: the count is the same."""
+    log = EventLog()
+    send_by_turns(log, "a1", "a2", "a3")
+    log.record("delivered", "w", "hello", "a1", "a1", 1)
+    log.record("requeued", "w", "hello", "a1", "a1", 1)
+    log.record("counted", "broker", "hello", detail=Counted(2, 0))
+    assert places_of(log) == {"a1": "unknown", "a2": "unknown", "a3": "waiting"}
+
+
+def test_what_a_dead_client_still_holds_for_rabbitmq_waits_again_beside_an_ack_in_doubt() -> None:
+    log = EventLog()
+    send_by_turns(log, "a1", "a2", "a3")
+    for tag, kinds in enumerate(("delivered acked unknown", "delivered requeued"), 1):
+        for kind in kinds.split():
+            log.record(kind, "w", "hello", f"a{tag}", f"a{tag}", tag, detail="doubt" if kind == "unknown" else "")
+    log.record("counted", "broker", "hello", detail=Counted(1, 1))
+    assert places_of(log) == {"a1": "unknown", "a2": "unknown", "a3": "waiting"}
+    log.record("counted", "broker", "hello", detail=Counted(2, 0))
+    assert places_of(log) == {"a1": "unknown", "a2": "waiting", "a3": "waiting"}
+
+
+def test_what_others_hold_was_at_the_head_though_something_was_under_way() -> None:
+    log = EventLog()
+    send_by_turns(log, "a1", "a2", "a3")
+    log.record("under way", "a", detail=UnderWay(("a2", "a3")))
+    log.record("counted", "broker", "hello", detail=Counted(2, 1))
+    assert places_of(log) == {"a1": "unknown", "a2": "waiting", "a3": "waiting"}
 
 
 def held_up_ack() -> EventLog:
@@ -501,6 +644,16 @@ def test_a_message_from_outside_appears_with_its_delivery() -> None:
     assert (ledger.pending("hello"), ledger.in_hand("w"), ledger.in_hand("v")) == (0, 1, 1)
 
 
+def test_what_several_read_from_a_stream_is_one_message() -> None:
+    log = EventLog()
+    log.record("declared", "notebook", "hello", detail=QueueOptions(durable=True, type="stream"))
+    log.record("published", "p", "hello", "m", "T")
+    for worker in ("v", "w"):
+        consume(log, "delivered started acked finished", worker)
+    consume(log, "delivered", "v", tag=2)
+    assert [(message.place, message.deliveries) for message in ledger_of(log)] == [("in hand", 3)]
+
+
 def test_what_the_notebook_fetches_itself_needs_no_callback() -> None:
     log = published()
     log.record("delivered", "notebook", "hello", "m", "T", 1, detail=FetchOptions(auto_ack=True))
@@ -529,8 +682,11 @@ def test_purging_discards_what_waits_and_leaves_what_is_in_hand() -> None:
     consume(log, "delivered")
     log.record("published", "p", "hello", "m2", "T2")
     log.record("published", "p", "other", "m3", "T3")
-    log.record("purged", "lesson", "hello", detail="1")
+    log.record("purged", "lesson", "hello", detail=1)
     assert places_of(log) == {"T": "in hand", "T2": "discarded", "T3": "waiting"}
+    assert ledger_of(log).published_to("hello") == 2
+    log.record("purged", "lesson", "hello", detail=3)
+    assert ledger_of(log).published_to("hello") == 5, "others had sent three more"
 
 
 def test_a_broker_that_stops_takes_transient_queues_with_it() -> None:

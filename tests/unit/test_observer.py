@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 from pika.amqp_object import Method
 from pika.spec import Basic, BasicProperties, Channel, Connection, Queue
@@ -38,11 +41,11 @@ class Client:
         self.observer.received(1, Basic.ConsumeOk("tag"))
         self.tags = 0
 
-    def gets(self, *tasks: str) -> None:
+    def gets(self, *tasks: str, headers: Mapping[str, Any] | None = None) -> None:
         for task in tasks:
             self.tags += 1
             delivery = Basic.Deliver("tag", self.tags, False, "", "hello")
-            headers = {"x-workq-mark": task}
+            headers = {**(headers or {}), "x-workq-mark": task}
             self.observer.received_message(1, delivery, BasicProperties(headers=headers), task.encode())
 
     def sends(self, *methods: Method) -> None:
@@ -83,6 +86,38 @@ def test_an_ack_of_several_arrives_as_a_whole() -> None:
     client.sends(Basic.Ack(3, multiple=True))
     client.gets("d")
     assert client.is_cut_off() == "dddw"
+
+
+@pytest.mark.parametrize("deaths", [[{"queue": "hello", "reason": "rejected", "count": 1}], [{"queue": "hello"}]])
+def test_whose_message_is_sent_with_the_properties_of_a_dead_letter_did_not_die_once_more(deaths: object) -> None:
+    client = Client(prefetch_count=0)
+    headers = {"x-death": deaths}
+    publish = Basic.Publish(routing_key="hello")
+    client.observer.published(1, publish, BasicProperties(headers=headers), b"again", "again")
+    client.gets("again", headers=headers)
+    assert client.fates() == "i"
+    client.sends(Basic.Reject(1, requeue=False))
+    client.gets("again", headers={"x-death": [{"queue": "hello", "reason": "rejected", "count": 2}]})
+    assert client.fates() == "di", "this time it did"
+
+
+def test_an_answer_by_direct_reply_to_is_known_again_though_there_is_no_queue() -> None:
+    log = EventLog()
+    book = Book(log)
+    asking, answering = Observer("asking", book), Observer("answering", book)
+    asking.sent(1, Basic.Consume(queue="amq.rabbitmq.reply-to", consumer_tag="tag", no_ack=True))
+    publish = Basic.Publish(routing_key="amq.rabbitmq.reply-to.g1h2")
+    for task in ("heard", "unheard"):
+        answering.published(1, publish, BasicProperties(), task.encode(), task)
+    headers = {"x-workq-mark": "heard"}
+    asking.received_message(1, Basic.Deliver("tag", 1, False, "", ""), BasicProperties(headers=headers), b"heard")
+    held = asking.came_to(1, 1)
+    assert held is not None
+    asking.record("finished", held)
+    ledger = Ledger()
+    ledger.catch_up(log)
+    assert [(message.task, message.place) for message in ledger] == [("heard", "done"), ("unheard", "unknown")]
+    assert ledger.queues() == {}
 
 
 def test_a_limit_that_consumers_share_shows_nothing() -> None:

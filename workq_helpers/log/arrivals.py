@@ -47,11 +47,15 @@ class Arrivals:
                 self._before[queue] = before + more
         return found
 
+    def ask_anew(self) -> None:
+        """Have the next look ask, though the log has not changed since the last one."""
+        self._events = -1
+
     def begin_again(self, ledger: Ledger) -> None:
         """Learn that a new log begins, in which nothing is that `ledger` knows of."""
         for queue in ledger.queues():
             self._before[queue] = self._before.get(queue, 0) + ledger.published_to(queue)
-        self._events = -1
+        self.ask_anew()
 
     def _statistics(self, ledger: Ledger) -> Mapping[str, int]:
         self._looks += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Literal, NamedTuple, get_args
 
 from workq_helpers.log.details import PublishOptions, QueueOptions
@@ -40,12 +41,14 @@ class Message:
         delivery_tag: That delivery's tag, or ``None``.
         started: Whether the callback has begun with that delivery.
         deliveries: How often it was delivered.
+        nacks: How often it was handed back with ``basic_nack``.
         number: Its place in the order in which the log first mentions messages, from 0.
         publisher: Who published it, ``""`` where that was not seen.
         options: How it was published, or ``None`` where that was not seen.
         published_seconds: When, in the log's seconds.
         queued_seconds: When it came into its queue.
         confirmed: Whether the broker confirmed it.
+        arrived: How many messages there were when it was known to be in its queue; infinite before that.
         redelivered: Whether the broker marked its last delivery as not the first.
         worked: How often a callback began with it.
     """
@@ -54,10 +57,12 @@ class Message:
         "_delivery",
         "_settled_before",
         "_siblings",
+        "arrived",
         "confirmed",
         "deliveries",
         "delivery_tag",
         "mark",
+        "nacks",
         "number",
         "options",
         "place",
@@ -84,11 +89,13 @@ class Message:
         self.delivery_tag: int | None = None
         self.started = False
         self.deliveries = 0
+        self.nacks = 0
         self.publisher = ""
         self.options: PublishOptions | None = None
         self.published_seconds: float | None = None
         self.queued_seconds: float | None = None
         self.confirmed = False
+        self.arrived = math.inf
         self.redelivered = False
         self.worked = 0
         self._delivery: Delivery | None = None
@@ -118,6 +125,7 @@ class Queue:
         "again",
         "answered",
         "asked",
+        "auto_acked",
         "doubted",
         "fetched",
         "fresh",
@@ -147,6 +155,7 @@ class Queue:
         self.options: QueueOptions | None = None  # as it was declared, or as the broker told since
         self.asked: QueueOptions | None = None  # how a client declared it last
         self.absent = False
+        self.auto_acked = False  # whether it sent messages that were settled by that, read or not
 
     @property
     def ready(self) -> int:
@@ -162,6 +171,11 @@ class Queue:
     def keeps_some(self) -> bool:
         """Whether it keeps over a restart what is persistent; a durable quorum queue keeps all."""
         return self.options is not None and self.options.durable and self.options.type == "classic"
+
+    @property
+    def keeps_what_was_read(self) -> bool:
+        """Whether it gives the same message to each who reads it, as a stream does."""
+        return self.options is not None and self.options.type == "stream"
 
     def remove(self, message: Message) -> None:
         """Take out a message that waits."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +12,7 @@ from workq_helpers.log.details import Binding, ExchangeOptions, Headers, Publish
 from workq_helpers.log.messages import is_persistent
 
 __all__ = [
+    "DEATHS_HEADER",
     "binding_of",
     "deaths_of",
     "exchange_options",
@@ -20,6 +21,9 @@ __all__ = [
     "queue_options",
     "queue_options_told",
 ]
+
+#: In which RabbitMQ tells of the deaths of a dead letter.
+DEATHS_HEADER = "x-death"
 
 
 def publish_options(method: Basic.Publish, properties: BasicProperties, again: bool) -> PublishOptions:
@@ -119,13 +123,18 @@ def binding_of(asked: Queue.Bind | Queue.Unbind | Exchange.Bind | Exchange.Unbin
     return Binding(str(asked.exchange), key, arguments=arguments)
 
 
-def deaths_of(properties: BasicProperties) -> list[tuple[str, str]]:
-    """Return the queues that a message was dead-lettered from, and why, the last one first."""
-    deaths = properties.headers.get("x-death") if isinstance(properties.headers, dict) else None
-    if not isinstance(deaths, list):
+def deaths_of(properties: BasicProperties, told: Container[str]) -> list[tuple[str, str]]:
+    """Return the queues that a message was dead-lettered from, and why, the last one first.
+
+    Args:
+        properties: The message's.
+        told: What clients published as such a header, as text: where it is still so, nothing happened since.
+    """
+    deaths = properties.headers.get(DEATHS_HEADER) if isinstance(properties.headers, dict) else None
+    if not isinstance(deaths, list) or repr(deaths) in told:
         return []
-    told = [each for each in deaths if isinstance(each, dict) and "queue" in each]
-    return [(str(each["queue"]), str(each.get("reason", ""))) for each in told]
+    named = [each for each in deaths if isinstance(each, dict) and "queue" in each]
+    return [(str(each["queue"]), str(each.get("reason", ""))) for each in named]
 
 
 def _seconds(milliseconds: Any) -> float | None:

@@ -137,6 +137,8 @@ class QueueOptions:
         in_order: Whether it is known to give out its messages in their order, whatever their priorities.
         overflow: What it drops when it is full, by ``x-overflow``: its head, or what is published to it.
         delivery_limit: How often a message may come back to it; a negative number is no limit.
+        unlimited: Whether it is known to have no limit where none is declared.
+        free_nacks: Whether it is known not to count what ``basic_nack`` hands back.
         dead_letter_exchange: Where what it drops goes, or ``None``; ``""`` is the default exchange.
         dead_letter_routing_key: With which routing key, if not with the message's own.
     """
@@ -153,6 +155,8 @@ class QueueOptions:
     in_order: bool = False
     overflow: str = "drop-head"
     delivery_limit: int | None = None
+    unlimited: bool = False
+    free_nacks: bool = False
     dead_letter_exchange: str | None = None
     dead_letter_routing_key: str | None = None
 

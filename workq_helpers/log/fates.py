@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_right, insort
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -11,6 +13,7 @@ from workq_helpers.log.details import QueueOptions
 from workq_helpers.text import did_you_mean
 
 __all__ = [
+    "DIRECT_REPLY",
     "HELD_UP",
     "MIXED",
     "REPLACED",
@@ -33,6 +36,9 @@ _USUAL_DELIVERY_LIMIT = 20
 
 #: What a message without a priority has in a quorum queue, which orders by them from RabbitMQ 4.0 on.
 _USUAL_PRIORITY = 4
+
+#: What RabbitMQ lets a client consume from without a queue: the answers to what it asked go to its channel at once.
+DIRECT_REPLY = "amq.rabbitmq.reply-to"
 
 #: Why a message is nowhere yet that was published during an alarm.
 HELD_UP = "RabbitMQ takes no messages now, for want of memory or disk: it is on its way until that is over"
@@ -61,11 +67,13 @@ class Gone(NamedTuple):
         message: Which.
         reason: What may have become of it, in words.
         by_the_queue: Whether its queue dropped it, or handed it on as a dead letter.
+        for_good: Whether a later count that is higher says nothing of it.
     """
 
     message: Message
     reason: str
     by_the_queue: bool
+    for_good: bool
 
 
 class Suspicion:
@@ -115,50 +123,101 @@ class Suspicion:
         return _IN_FLIGHT if message.mark in self._under_way or message.number < self._outage else ""
 
 
-def pick(
-    waiting: list[Message],
-    count: int,
-    options: QueueOptions | None,
-    held_elsewhere: int,
-    seconds: float,
-    suspicion: Suspicion,
-) -> list[Gone]:
-    """Return which of the messages that the log has waiting in a queue are gone, and why.
+def pick(queue: Queue, count: int, seconds: float, suspicion: Suspicion) -> list[Gone]:
+    """Return which of the messages that the log has waiting in a queue are gone, or may be, and why.
 
     A queue drops and hands out what is at its head, by priority where it has them. At its tail is what was under way
     when a connection was lost, and what a full queue did not take, if it was declared to refuse. Those come first that
-    have a reason of their own.
+    have a reason of their own. Where more of them may be gone than are, because of several clients' messages nobody
+    sees the order, or because head and tail are in question, all those are returned.
 
     Args:
-        waiting: The messages, head first.
-        count: How many the broker has fewer.
-        options: How the queue was declared, where that was seen.
-        held_elsewhere: How many of its messages others hold.
+        queue: The queue.
+        count: How many messages the broker has fewer.
         seconds: When the broker counted, on the log's clock.
         suspicion: Which messages may never have arrived.
     """
-    limit = _limit(options)
+    options, waiting = queue.options, queue.head(queue.ready)
     ranked = _ranked(waiting, options)
-    dropped = {message: _dropped(message, options, seconds) for message in ranked}
+    dropped = {message: causes for message in ranked if (causes := _dropped(message, options, seconds))}
     in_flight = {message: why for message in reversed(waiting) if (why := suspicion.falls_on(message))}
-    order = dict.fromkeys([message for message in ranked if dropped[message]])
-    refusing = options is not None and options.overflow.startswith("reject-publish") and bool(limit)
-    not_taken = dict.fromkeys(m for m in reversed(waiting) if not m.confirmed and m.deliveries == 0) if refusing else {}
-    order |= dict.fromkeys([*in_flight, *not_taken])
-    order |= dict.fromkeys(ranked)
-    gone = []
-    for message in list(order)[:count]:
-        full = bool(limit) and (not refusing or message in not_taken)
-        causes = [*dropped[message], *([limit] if full else [])]
-        by_the_queue = bool(dropped[message]) or (full and _hands_on_what_is_too_much(options))
+    refuses = refuses_new(options)
+    not_taken = dict.fromkeys(m for m in reversed(waiting) if not m.confirmed and m.deliveries == 0) if refuses else {}
+    limit = _limit(options)
+
+    def gone(message: Message, elsewhere: bool, doubt: str) -> Gone:
+        full = bool(limit) and (not refuses or message in not_taken)
+        causes = [*dropped.get(message, ()), *([limit] if full else ())]
+        by_the_queue = not doubt and (message in dropped or (full and _hands_on_what_is_too_much(options)))
         if message in in_flight:
             causes.append(in_flight[message])
             by_the_queue = False
-        if not causes and held_elsewhere:
-            held_elsewhere -= 1
-            causes.append(_ELSEWHERE)
-        gone.append(Gone(message, ", or ".join(causes) or TAKEN, by_the_queue))
-    return gone
+        taken = not causes and not elsewhere
+        reason = ", or ".join(causes or [TAKEN if taken else _ELSEWHERE])
+        return Gone(message, reason + doubt, by_the_queue, bool(by_the_queue or doubt or (taken and not held)))
+
+    held = queue.held_elsewhere
+    found = [gone(message, False, "") for message in itertools.islice(dropped, count)]
+    left = count - len(found)
+    heads = [message for message in ranked if message not in dropped]
+    tails = [message for message in dict.fromkeys([*in_flight, *not_taken]) if message not in dropped]
+    for group, number, elsewhere in _suspects(heads, tails, left, queue):
+        doubt = _one_of(number, len(group)) if len(group) > number else ""
+        found += [gone(message, elsewhere, doubt) for message in group]
+    return found
+
+
+def _suspects(
+    heads: list[Message], tails: list[Message], count: int, queue: Queue
+) -> list[tuple[list[Message], int, bool]]:
+    """Return groups of messages, how many of each are gone, and whether others hold those."""
+    if tails and queue.auto_acked:  # what was sent to a consumer and not read is as likely as what did not arrive
+        either = dict.fromkeys([*_may_be_first(heads, count), *_may_be_first(tails, count)])
+        return [(list(either), count, bool(queue.held_elsewhere))]
+    from_tail = min(max(0, count - queue.held_elsewhere), len(tails))
+    last = _may_be_first(tails, from_tail)
+    held = min(count - from_tail, queue.held_elsewhere)
+    first = _may_be_first(_without(last, heads), held)
+    taken = count - from_tail - held
+    drops_its_head = _limit(queue.options) and not refuses_new(queue.options)  # with what comes back, if that is oldest
+    leave = _may_be_first if drops_its_head else _may_be_taken
+    between = leave(_without([*first, *last], heads), taken)
+    return [(first, held, True), (between, taken, False), (last, from_tail, False)]
+
+
+def _without(some: list[Message], messages: list[Message]) -> list[Message]:
+    left_out = set(some)
+    return [message for message in messages if message not in left_out]
+
+
+def _may_be_taken(messages: list[Message], count: int) -> list[Message]:
+    """Return which messages may be those `count` that went; what was delivered once may have been in hand meanwhile."""
+    if count == 0:
+        return []
+    again = [message for message in messages if message.deliveries]
+    return [*again, *_may_be_first(_without(again, messages), count)]
+
+
+def _may_be_first(messages: list[Message], count: int) -> list[Message]:
+    """Return which messages may be among the first `count`, where those of each client are in their order.
+
+    Of those of several nobody sees the order, but where one was known to be there before another was sent.
+    """
+    found = []
+    there: list[float] = []
+    there_of: defaultdict[str, list[float]] = defaultdict(list)
+    for message in messages:
+        own = there_of[message.publisher]
+        others = bisect_right(there, message.number) - bisect_right(own, message.number)
+        if len(own) + others < count:
+            found.append(message)
+        insort(own, message.arrived)
+        insort(there, message.arrived)
+    return found
+
+
+def _one_of(number: int, of: int) -> str:
+    return f"; or it is still there: {number} of {of} such messages are gone, and nothing that was seen tells which"
 
 
 def overdue(queue: Queue, seconds: float) -> int:
@@ -209,8 +268,8 @@ def refuses_new(options: QueueOptions | None) -> bool:
 
 
 def first_out(queue: Queue, count: int) -> list[Message]:
-    """Return the messages that leave a queue first, `count` at most."""
-    return _ranked(queue.head(queue.ready), queue.options)[:count]
+    """Return the messages that may be among the first `count` that leave a queue."""
+    return _may_be_taken(_ranked(queue.head(queue.ready), queue.options), count)
 
 
 def _ranked(waiting: list[Message], options: QueueOptions | None) -> list[Message]:
@@ -239,8 +298,10 @@ def _dropped(message: Message, options: QueueOptions | None, seconds: float) -> 
     """Return why its queue may have dropped a message, by what is known of the message."""
     causes = [expired] if (expired := _expired(message, options, seconds)) else []
     if options is not None and options.type == "quorum":
-        limit = _USUAL_DELIVERY_LIMIT if options.delivery_limit is None else options.delivery_limit
-        if 0 <= limit < message.deliveries:
+        usual = None if options.unlimited else _USUAL_DELIVERY_LIMIT
+        limit = usual if options.delivery_limit is None else options.delivery_limit
+        counted = message.deliveries - (message.nacks if options.free_nacks else 0)
+        if limit is not None and 0 <= limit < counted:
             causes.append(f"delivered {message.deliveries} times, more often than its queue allows")
     return causes
 

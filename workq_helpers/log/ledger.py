@@ -7,6 +7,7 @@ and the queue. What is known of a queue and nobody saw happen comes as an event 
 from __future__ import annotations
 
 import itertools
+import math
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -29,10 +30,10 @@ from workq_helpers.log.details import (
 from workq_helpers.log.events import EventLog, Row
 from workq_helpers.log.exchanges import Exchanges
 from workq_helpers.log.fates import (
+    DIRECT_REPLY,
     HELD_UP,
     MIXED,
     REPLACED,
-    TAKEN,
     UNREAD,
     Suspicion,
     first_out,
@@ -164,7 +165,7 @@ class Ledger:
             "disconnected": self._disconnected,
             "blocked": self._was_blocked,
             "unblocked": self._was_unblocked,
-            "stopped": self._left,
+            "stopped": self._said_goodbye,
             "hung up": self._left,
             "killed": self._left,
             "crashed": self._left,
@@ -219,7 +220,7 @@ class Ledger:
         return {
             name: LogCounts(queue.ready, queue.unacknowledged)
             for name, queue in self._queues.items()
-            if name or queue.ready or queue.unacknowledged
+            if name not in _NO_QUEUES or queue.ready or queue.unacknowledged
         }
 
     def unseen(self, queue: str) -> int:
@@ -353,8 +354,8 @@ class Ledger:
         if options is None or not (options.exchange or options.further_keys):
             message = self._enter(self._new(row[4], row[5], row[3]), row, options)
             self._newest = [message]
-            if options is not None and not row[3] and message.place == "waiting":
-                self._end(message, "unknown", _NAMELESS)
+            if options is not None and row[3] in _NO_QUEUES and message.place == "waiting":
+                self._end(message, "unknown", _NO_QUEUES[row[3]])
             self._hold_up(row[2])
             return
         named = dict.fromkeys((row[3], *options.further_keys))
@@ -416,9 +417,8 @@ class Ledger:
     def _confirmed(self, row: Row) -> None:
         first = self._by_id.get(row[4] or "")
         if first is not None:
-            first.confirmed = True
-            for sibling in first._siblings or ():
-                sibling.confirmed = True
+            for copy in (first, *(first._siblings or ())):
+                copy.confirmed, copy.arrived = True, len(self._all)
             if self._held_up:
                 self._let_in(self._copies(row[4]), row[0])
 
@@ -471,6 +471,7 @@ class Ledger:
         message.started = False
         message.redelivered = redelivered
         message.deliveries += 1
+        message.arrived = -1  # before all that was not delivered yet
         message._delivery = delivery
         self._deliveries[key] = self._last_delivery = delivery
         worker.delivered += 1
@@ -481,6 +482,7 @@ class Ledger:
         fetched = isinstance(detail, FetchOptions)
         if isinstance(detail, ConsumeOptions | FetchOptions) and detail.auto_ack:
             delivery.auto_ack = True
+        queue.auto_acked |= delivery.auto_ack
         if not delivery.auto_ack:
             queue.unacknowledged += 1
             if fetched:
@@ -511,7 +513,8 @@ class Ledger:
         _, _, _, queue, mark, task, _, redelivered, _ = row
         copies = self._copies(mark)
         known = next((copy for copy in reversed(copies) if copy.queue == queue), None)
-        if known is not None and (known.place in _MAY_BE_IN_A_QUEUE or redelivered):
+        keeps = self._queues[queue].keeps_what_was_read
+        if known is not None and (known.place in _MAY_BE_IN_A_QUEUE or redelivered or keeps):
             return known
         older = self._nameless[queue, task] if mark is None else self._twins.get(mark, deque())
         for message in [each for each in older if each.queue == queue]:
@@ -581,6 +584,7 @@ class Ledger:
         if delivery is not None and not delivery.settled:
             self._settle(delivery)
             if row[8] is not Handback.DISCARD:
+                delivery.message.nacks += row[1] == "nacked"
                 self._goes_back(delivery.message)
             elif delivery.queue.options is not None and delivery.queue.options.dead_letter_exchange is not None:
                 self._dead_letter(delivery.message, delivery.queue.options, "rejected", row[0])
@@ -793,6 +797,7 @@ class Ledger:
     def _connected(self, row: Row) -> None:
         if isinstance(row[8], ConsumeOptions):  # publishers connect too
             self._workers[row[2]].auto_ack = row[8].auto_ack
+            self._queues[row[3]].auto_acked |= row[8].auto_ack
         if row[1] == "connected" and row[2] in self._outage.cut_off:
             self._outage.going = False
             self._outage.back.add(row[2])
@@ -800,6 +805,8 @@ class Ledger:
     def _was_under_way(self, row: Row) -> None:
         if isinstance(row[8], UnderWay):
             self._suspicion.were_under_way(row[8].marks)
+            for message in itertools.chain.from_iterable(map(self._copies, row[8].marks)):
+                message.arrived = message.arrived if message.deliveries else math.inf
 
     # -- alarms, while which the broker reads nothing from those who publish
 
@@ -828,6 +835,14 @@ class Ledger:
         self._suspicion.unblocked(row[2])
         self._let_in([each for each in self._held_up if each.publisher == row[2]], row[0])
         self._read_on([each for each in self._unread if each.worker == row[2]])
+
+    def _said_goodbye(self, row: Row) -> None:
+        """Take note that what a client has sent is where it belongs, but for what was under way."""
+        for queue in self._queues.values():
+            for message in queue.fresh:
+                if message.publisher == row[2] and not self._suspicion.falls_on(message):
+                    message.arrived = min(message.arrived, len(self._all))
+        self._left(row)
 
     def _left(self, row: Row) -> None:
         """Take note that what a client has sent and the broker had not read will hardly be."""
@@ -860,6 +875,8 @@ class Ledger:
 
     def _emptied(self, row: Row) -> None:
         queue = self._queues[row[3]]
+        if isinstance(row[8], int):  # of what goes, others have published what was not seen yet
+            queue.published += max(0, row[8] - queue.ready - queue.unseen)
         queue.unseen = 0
         if row[1] == "deleted":
             self._goes(row[3], queue)
@@ -975,10 +992,14 @@ class Ledger:
         return overdue(queue, seconds) if has_one else 0
 
     def _clear_doubts(self, queue: Queue, counted: Counted) -> None:
-        """Say of what was settled that the broker has it no more; if it has some of it, nobody can tell which."""
-        if counted.unacknowledged > queue.unacknowledged:
+        """Say of what was settled that the broker has it no more; if it has some of it, nobody can tell which.
+
+        What others hold may be just that, unless all that they hold is what waits by the log and is not ready.
+        """
+        has_no_more = counted.ready + queue.held_elsewhere <= queue.ready and not queue.unseen
+        if queue.held_elsewhere and not has_no_more:
             return
-        if counted.ready <= queue.ready and not queue.unseen:
+        if has_no_more:
             self._read_on([message for message in queue.doubted if message in self._unread])
             for message in list(queue.doubted):
                 if message.reason == _MAY_BE_KEPT:
@@ -991,15 +1012,15 @@ class Ledger:
 
     def _miss(self, queue: Queue, count: int, seconds: float) -> None:
         """Find out which messages of `queue` are gone, as far as its arguments and its order tell, and why."""
-        held, options = queue.held_elsewhere, queue.options
-        for found in pick(queue.head(queue.ready), count, options, held, seconds, self._suspicion):
+        options = queue.options
+        for found in pick(queue, count, seconds, self._suspicion):
             message: Message = found.message
             queue.remove(message)
             if options is not None and options.dead_letter_exchange is not None and found.by_the_queue:
                 self._dead_letter(message, options, found.reason, seconds)
             else:
                 self._arrive(message, "unknown", found.reason)
-                if found.by_the_queue or (found.reason == TAKEN and not held):
+                if found.for_good:
                     queue.gone_for_good.add(message)
                 if HELD_UP in found.reason:
                     self._held_up[message] = None
@@ -1067,6 +1088,8 @@ _Key = tuple[str, int | None, str | None, str]
 BROKER = "broker"
 
 _NAMELESS = "it was sent to the default exchange with an empty routing key, and no queue has an empty name"
+_STRAIGHT = "sent straight to the channel of who had asked for it (direct reply-to), and not seen there yet"
+_NO_QUEUES = {"": _NAMELESS, DIRECT_REPLY: _STRAIGHT}
 _NEVER_READ = "its client's connection ended while RabbitMQ took no messages, for want of memory or disk"
 _NOT_THERE = "; RabbitMQ has the message no more: what settled it had arrived, or it went another way"
 _NOT_KEPT = "it was not persistent, and RabbitMQ was restarted"

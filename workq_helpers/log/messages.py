@@ -76,6 +76,8 @@ class Marks:
         self._numbers = itertools.count(1)
         #: Those that bear no mark.
         self.unmarked = UnmarkedMessages(self.new)
+        #: What clients published in the header in which RabbitMQ tells of deaths: a dead letter's, passed on.
+        self.told_deaths: set[str] = set()
 
     def new(self) -> str:
         """Return a mark that no other message of this or another lesson has."""

@@ -18,7 +18,14 @@ from typing import Any
 from pika.amqp_object import Method
 from pika.spec import Basic, BasicProperties, Channel, Confirm, Connection, Exchange, Queue, Tx
 
-from workq_helpers.log.declarations import binding_of, deaths_of, exchange_options, publish_options, queue_options
+from workq_helpers.log.declarations import (
+    DEATHS_HEADER,
+    binding_of,
+    deaths_of,
+    exchange_options,
+    publish_options,
+    queue_options,
+)
 from workq_helpers.log.details import (
     CloseReason,
     ConsumeOptions,
@@ -32,7 +39,7 @@ from workq_helpers.log.details import (
     UnderWay,
 )
 from workq_helpers.log.events import EventLog
-from workq_helpers.log.fates import UNREAD
+from workq_helpers.log.fates import DIRECT_REPLY, UNREAD
 from workq_helpers.log.messages import MARK_HEADER, Marks, task_text
 from workq_helpers.log.trace import Trace
 from workq_helpers.log.unmarked import fingerprint
@@ -139,17 +146,25 @@ class _Subscription:
 class _Published:
     """A message that was published."""
 
-    __slots__ = ("body", "exchange", "mark", "number", "queue", "size", "task", "user_id")
+    __slots__ = ("body", "exchange", "expiration", "mark", "number", "queue", "size", "task", "user_id")
 
     def __init__(
-        self, queue: str, mark: str, task: str, exchange: str, user_id: str | None, size: int, body: bytes | None
+        self,
+        queue: str,
+        mark: str,
+        task: str,
+        exchange: str,
+        properties: BasicProperties,
+        size: int,
+        body: bytes | None,
     ) -> None:
         self.body = body  # the fingerprint of one that bears no mark
         self.queue = queue
         self.mark = mark
         self.task = task
         self.exchange = exchange
-        self.user_id = user_id
+        self.user_id = properties.user_id
+        self.expiration = properties.expiration
         self.size = size
         self.number = 0  # the how-manieth method it was on its channel
 
@@ -348,11 +363,13 @@ class Observer:
         self._trace.add(self.client, "sent", method, task)
         channel = self._channel(number)
         again, self._next_mark, self._again = self._again, "", False
-        queue = "" if method.exchange else method.routing_key
+        queue = _queue_of(method)
         size = len(body) if size < 0 else size
         like = fingerprint(body, size) if self._program and MARK_HEADER not in (properties.headers or ()) else None
-        told = _Published(queue, mark, task, method.exchange, properties.user_id, size, like)
+        told = _Published(queue, mark, task, method.exchange, properties, size, like)
         options = publish_options(method, properties, again)
+        if properties.headers and DEATHS_HEADER in properties.headers:
+            self._marks.told_deaths.add(repr(properties.headers[DEATHS_HEADER]))
         with self.lock:
             if channel.transaction is not None:
                 channel.uncommitted.append(told)
@@ -564,7 +581,7 @@ class Observer:
             self.latest = None  # the dead get nothing, and the broker puts it back
             return
         redelivered = bool(method.redelivered)
-        deaths = deaths_of(properties) if properties.headers else []
+        deaths = deaths_of(properties, self._marks.told_deaths) if properties.headers else []
         turn = object() if body is not None else None
         if body is not None:
             mark = self._unmarked.delivered(queue, body, redelivered, [died_in for died_in, _ in deaths], turn)
@@ -694,7 +711,7 @@ class Observer:
                 self.on_confirm(told.mark, good)
 
     def _returned(self, method: Basic.Return, mark: str | None, task: str, body: bytes | None) -> None:
-        queue = "" if method.exchange else method.routing_key
+        queue = _queue_of(method)
         if body is not None:
             mark = self._unmarked.returned(queue, body)
         reason = CloseReason(method.reply_code, method.reply_text)
@@ -891,6 +908,14 @@ _KINDS: dict[type[Method], str] = {Basic.Ack: "acked", Basic.Nack: "nacked", Bas
 _ANSWERS: dict[type[Method], str] = {Basic.Ack: "ack", Basic.Nack: "nack", Basic.Reject: "reject"}
 
 
+def _queue_of(method: Basic.Publish | Basic.Return) -> str:
+    """Return the queue that a message is sent to, ``""`` if an exchange routes it."""
+    if method.exchange:
+        return ""
+    key = str(method.routing_key)
+    return DIRECT_REPLY if key.startswith(f"{DIRECT_REPLY}.") else key
+
+
 def _handback(method: Settling) -> Detail:
     if isinstance(method, Basic.Ack):
         return ""
@@ -930,6 +955,8 @@ def _is_meant(sent: _Sent, text: str) -> bool:
         return f"no exchange '{told.exchange}'" in text
     if "user_id" in text:
         return told.user_id is not None and f"set to '{told.user_id}'" in text
+    if "invalid expiration" in text:
+        return told.expiration is not None and f"invalid expiration '{told.expiration}'" in text
     size = re.search(r"message size (\d+)", text)
     return size is not None and told.size == int(size[1])
 

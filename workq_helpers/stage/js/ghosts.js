@@ -38,21 +38,23 @@ export class GhostList {
 }
 
 /** @param {QueueCard} queue */
-function ghostsOf({ ghosts, ready }) {
+function ghostsOf({ ghosts, ready, unseen }) {
   if (ghosts.count === 0) return "";
   const counted = ready.broker === null ? "" : `RabbitMQ counts ${formatCount(ready.broker)} ready. `;
-  const seen = `The log saw ${formatCount(ghosts.count)} more come in that are not here`;
+  const gone = unseen > 0 ? "" : " that are not here"; // where RabbitMQ counts some besides, they may be those
+  const seen = `The log saw ${formatCount(ghosts.count)} more come in${gone}`;
   return `${counted}${seen}${ghosts.why ? `: ${ghosts.why}.` : "."}`;
 }
 
 /** @param {QueueCard} queue */
-function unseenIn({ unseen, ready, unacknowledged }) {
+function unseenIn({ ghosts, unseen, ready, unacknowledged }) {
   const { log, broker } = unacknowledged;
   const twice = ready.log + unseen + log - (ready.broker ?? 0) - (broker ?? 0); // what was delivered since is not
   const back = Math.min(unseen, Math.max(0, Math.min(log - (broker ?? log), twice)));
   const told = [];
   if (back > 0)
     told.push(`RabbitMQ counts ${formatCount(back)} as ready again; who took it has not heard of that yet.`);
-  if (unseen > back) told.push(`RabbitMQ counts ${plural(unseen - back, "message")} that nobody here has seen.`);
+  const whose = ghosts.count > 0 ? "beside those that wait here" : "that nobody here has seen";
+  if (unseen > back) told.push(`RabbitMQ counts ${plural(unseen - back, "message")} ${whose}.`);
   return told.join(" ");
 }
