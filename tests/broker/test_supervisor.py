@@ -226,19 +226,16 @@ def test_a_supervisor_that_hangs_while_it_starts_does_not_hold_who_waits(
     poll_for(is_gone(environ))
 
 
-@pytest.mark.parametrize("source", ["node", IN_DOCKER])
-def test_nothing_is_left_when_supervisor_and_users_are_killed_at_once(source: str, poll_for: PollFor) -> None:
-    if source == "docker":
-        need_docker()
-    with course(**SOURCES[source]) as environ:
-        holder = Holder(environ)
-        holder.ready()
-        kill_at_once(holder, psutil.Process(supervisor_of(environ)))
-        poll_for(is_gone(environ))
-        assert source == "node" or containers_of(environ) == []
+def test_nothing_is_left_when_supervisor_and_users_are_killed_at_once(
+    environ: dict[str, str], poll_for: PollFor
+) -> None:
+    holder = Holder(environ)
+    holder.ready()
+    kill_at_once(holder, psutil.Process(supervisor_of(environ)))
+    poll_for(is_gone(environ))
 
 
-def test_the_next_start_sweeps_what_is_left_when_really_all_were_killed(
+def test_the_next_start_sweeps_when_really_all_were_killed_and_pinned_it_stays_until_it_is_stopped_for_everyone(
     environ: dict[str, str], poll_for: PollFor
 ) -> None:
     holder = Holder(environ)
@@ -248,14 +245,27 @@ def test_the_next_start_sweeps_what_is_left_when_really_all_were_killed(
     assert commands.status(environ) is None
     with pytest.raises(StaleStateError, match="is gone"):
         commands.url(environ)
-    with find_broker(quiet, environ):
-        assert not left.exists()
-    poll_for(is_gone(environ))
+    started = commands.start(quiet, environ | {"WORKQ_LINGER_SECONDS": "0"})
+    assert not left.exists()
+    assert (started.pinned, started.shares) == (True, 0)  # who starts it does not use it
+    assert commands.status(environ) is not None
+    holder = Holder(environ)
+    holder.ready()
+    with find_broker(quiet, environ) as broker:
+        broker.stop()
+        poll_for(lambda: is_gone_but_for(holder, environ))
+        broker.stop()  # once more is no error
+        assert commands.stop(environ) is False
+        with pytest.raises(BrokerNotFoundError, match="No course broker runs"):
+            commands.url(environ)
+    holder.kill()
 
 
 @pytest.mark.root
-def test_a_container_that_nothing_names_any_more_goes_at_the_next_start(poll_for: PollFor) -> None:
-    """As after a power cut: the runtime folder was in memory, the stopped container is on the disk."""
+def test_a_container_that_nothing_names_any_more_goes_at_the_next_start_and_one_whose_users_and_supervisor_die_at_once(
+    poll_for: PollFor,
+) -> None:
+    """The first as after a power cut: the runtime folder was in memory, the stopped container is on the disk."""
     need_docker()
     with course(**SOURCES["docker"]) as environ:
         holder = Holder(environ)
@@ -263,9 +273,11 @@ def test_a_container_that_nothing_names_any_more_goes_at_the_next_start(poll_for
         kill_at_once(holder, sweeper_of(environ), psutil.Process(supervisor_of(environ)))
         shutil.rmtree(environ["WORKQ_RUNTIME_DIR"])
         (lost,) = containers_of(environ)
-        with find_broker(quiet, environ):
-            poll_for(lambda: lost not in containers_of(environ))
-            assert len(containers_of(environ)) == 1
+        holder = Holder(environ)
+        holder.ready()
+        poll_for(lambda: lost not in containers_of(environ))
+        assert len(containers_of(environ)) == 1
+        kill_at_once(holder, psutil.Process(supervisor_of(environ)))
         poll_for(is_gone(environ))
         assert containers_of(environ) == []
 
@@ -341,24 +353,7 @@ def test_a_container_that_can_not_be_removed_stays_named(environ: dict[str, str]
     supervisor._server = Stuck()  # type: ignore[assignment]
     assert supervisor._put_away()
     assert folders.containers == [named]
-
-
-def test_a_pinned_broker_stays_until_it_is_stopped_which_ends_it_for_everyone(
-    environ: dict[str, str], poll_for: PollFor
-) -> None:
-    started = commands.start(quiet, environ | {"WORKQ_LINGER_SECONDS": "0"})
-    assert (started.pinned, started.shares) == (True, 0)  # who starts it does not use it
-    assert commands.status(environ) is not None
-    holder = Holder(environ)
-    holder.ready()
-    with find_broker(quiet, environ) as broker:
-        broker.stop()
-        poll_for(lambda: is_gone_but_for(holder, environ))
-        broker.stop()  # once more is no error
-        assert commands.stop(environ) is False
-        with pytest.raises(BrokerNotFoundError, match="No course broker runs"):
-            commands.url(environ)
-    holder.kill()
+    named.unlink()  # a container of that name would be waited for
 
 
 def is_gone_but_for(holder: Holder, environ: dict[str, str]) -> bool:

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -26,6 +27,7 @@ from pika.exceptions import AMQPError
 from tests.chaos.plan import Moment, Plan, make_plan
 from tests.chaos.verdict import DRAIN, Counts, Seen
 from workq_helpers import Broker, WorkqError, find_broker, session
+from workq_helpers import broker as brokers
 from workq_helpers.clients.recording_connection import RecordingConnection
 from workq_helpers.log.details import BrokerChange, ConsumeOptions
 from workq_helpers.log.events import EventLog, Row
@@ -40,6 +42,8 @@ _SETTLE_SECONDS = 30.0
 _LOOK_SECONDS = 0.05
 #: The notebook of the process that is killed, which may have begun to fetch what was left.
 _INSIDE = "the kernel's notebook"
+#: What the supervisor's log says as it begins one.
+_RESTART = re.compile(r"workq\.supervisor INFO (?:restart|crash)$", re.MULTILINE)
 
 
 class Journal:
@@ -102,7 +106,7 @@ def execute_in_a_kernel(plan: Plan, broker: Broker) -> Seen:
         # The supervisor takes things in order: once this is gone, it has done whatever else the dead asked of it.
         if journal.own_virtual_host and not _gone(broker, journal.own_virtual_host):
             troubles.append(f"virtual host {journal.own_virtual_host} outlived the process that opened it")
-        journal.tell_how_the_last_restart_ended((_restarts(broker) - before) // 2)
+        journal.tell_how_the_last_restart_ended(_restarts(broker) - before)
         return _look_from_outside(plan, broker, host, journal, troubles)
     finally:
         broker.delete_virtual_host(host)
@@ -204,8 +208,8 @@ def _wait_for_the_broker(broker: Broker, host: str) -> list[str]:
 
 
 def _restarts(broker: Broker) -> int:
-    """Return how many beginnings and ends of restarts the supervisor counts."""
-    return int(broker._share.request("restarts")) if broker._share else 0
+    """Return how many restarts the supervisor has written down."""
+    return len(_RESTART.findall(brokers.logs())) if broker.ours else 0
 
 
 def _counts(broker: Broker, host: str) -> dict[str, Counts]:

@@ -223,19 +223,20 @@ def test_a_long_path_gets_a_short_socket(tmp_path: Path) -> None:
     assert Folders(Path("/r"), tmp_path).make_socket_path() == Path("/r/workq.sock")
 
 
-# -- what a start waits for
+# -- what is waited for
 
 
 @pytest.mark.parametrize(
     ("module", "heavy"),
     [
-        ("broker", {"pika", "httpx", "psutil", "testcontainers", "pandas", "filelock"}),
-        ("supervisor", {"pika", "httpx", "psutil", "testcontainers", "pandas", "filelock"}),
-        ("sources", {"pika", "httpx", "psutil", "testcontainers"}),
-        ("container", {"pika", "httpx", "psutil"}),  # imported while RabbitMQ boots
+        ("broker.broker", {"pika", "httpx", "psutil", "testcontainers", "pandas", "filelock"}),
+        ("broker.supervisor", {"pika", "httpx", "psutil", "testcontainers", "pandas", "filelock"}),
+        ("broker.sources", {"pika", "httpx", "psutil", "testcontainers"}),
+        ("broker.container", {"pika", "httpx", "psutil"}),  # imported while RabbitMQ boots
+        ("stage.stage", {"matplotlib", "pandas"}),
     ],
 )
-def test_what_a_boot_waits_for_imports_nothing_heavy(module: str, heavy: set[str]) -> None:
-    code = f"import sys, workq_helpers.broker.{module}; print(*sys.modules)"
+def test_what_somebody_waits_for_imports_nothing_heavy(module: str, heavy: set[str]) -> None:
+    code = f"import sys, workq_helpers.{module}; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert heavy & set(ran.stdout.split()) == set()

@@ -9,7 +9,7 @@ import secrets
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
@@ -85,12 +85,15 @@ def find_broker(progress: Callable[[str], None] | None = None, environ: Mapping[
     if choice.uses_url:
         endpoint = endpoint_from_url(environ)
         broker = Broker(endpoint, rabbitmq.connecting.probe(endpoint), by_hand=ByHand.from_environ(environ))
-        broker._watch()
-        return broker
-    folders = Folders.from_environ(environ)
-    with shown(progress) as show:
-        share = take_share(folders, choice, environ, show)
-    return Broker(share.ready.endpoint, share.ready.version, share)
+    else:
+        folders = Folders.from_environ(environ)
+        # The watch needs pika, which is slow to import; RabbitMQ starts meanwhile.
+        threading.Thread(target=lambda: rabbitmq.restart_watch, name="import").start()
+        with shown(progress) as show:
+            share = take_share(folders, choice, environ, show)
+        broker = Broker(share.ready.endpoint, share.ready.version, share)
+    broker._watch()
+    return broker
 
 
 class Broker:
@@ -119,16 +122,13 @@ class Broker:
         self._claims: dict[str, Claim] = {}
         #: Why its management API can't be asked, where a lesson goes on without it.
         self.unmanaged = ""
-        # What tells of restarts: a watch, and where it is ours and nobody listens the supervisor's count.
         self._restart_watch: RestartWatch | None = None
-        self._restarts = share.ready.restarts if share else 0
-        self._outages = 0
+        self._outages = 0  # that it had seen when the broker was found, restarted by this handle or waited for last
         self._listeners: list[Callable[[str], None]] = []
         self._telling = threading.RLock()
         self._told = "up"
         self._deeds = 0  # of this handle, under way
         self._progress: Callable[[str], None] = silent  # of the last of them
-        self._revived = False  # since the broker went down, whatever came of it
         self._closed = False
         abandon_in_children(self)
 
@@ -382,11 +382,8 @@ class Broker:
         share = self._ours(f"the course does not {deed} it", _RESTART_YOURSELF)
         watch = self._restart_watch
         outages = watch.outages if watch else 0
-        self._deeds += 1
-        self._progress = progress
-        try:
+        with self._doing(change, progress):
             progress("RabbitMQ is told to stop." if deed == "restart" else "RabbitMQ is killed.")
-            self._tell(change)
             share.request(deed, RESTART_SECONDS)
             progress("It takes connections again.")
             self._wait_until_started()
@@ -394,9 +391,17 @@ class Broker:
                 wait_until(lambda: watch.is_up and watch.outages != outages, _MANAGEMENT_SECONDS)
             self._remember_this_boot()
             self._tell("up")
+
+    @contextlib.contextmanager
+    def _doing(self, change: str, progress: Callable[[str], None] = silent) -> Iterator[None]:
+        """Tell what this handle does, and nothing that is seen meanwhile; then what is seen, however this ended."""
+        self._deeds += 1
+        self._progress = progress
+        try:
+            self._tell(change)
+            yield
         finally:
             self._progress = silent
-            # However this ended: from now on the watch tells how it is.
             self._deeds -= 1
 
     def stop(self) -> None:
@@ -406,9 +411,9 @@ class Broker:
             BrokerNotOursError: The course did not start it.
         """
         share = self._ours("the course does not stop it", _RESTART_YOURSELF)
-        self._tell("stopping")
-        share.stop()
-        self._tell("down")
+        with self._doing("stopping"):
+            share.stop()
+            self._tell("down")
 
     def rabbitmqctl(self, *arguments: str) -> str:
         """Run RabbitMQ's own command-line tool where the broker runs, and return what it printed.
@@ -441,8 +446,6 @@ class Broker:
     def unsubscribe(self, listener: Callable[[str], None]) -> None:
         """Call `listener` no more."""
         self._listeners.remove(listener)
-        if self._share is not None and not self._listeners:
-            self._watch_no_more()
 
     def _tell(self, change: str) -> None:
         with self._telling:
@@ -455,38 +458,28 @@ class Broker:
 
     def _saw(self, change: str) -> None:
         """Take in what the watch sees: again and again how it is, and alarms."""
-        if change != self._told:
-            if self._told in _DEEDS and self._is_under_way():
-                if change == "down":
-                    self._progress("It is down.")
-                return
+        if self._deeds:
+            if change == "down":
+                self._progress("It is down.")
+        elif change == "up" and self._told in _DEEDS:
+            # Whoever did it did not wait for its end: when it is over, it is looked at anew.
+            self._revive()
+            self._told = ""
+        elif change != self._told:
             self._tell(change)
-            if change == "up":
-                self._revived = False
+            if change == "down":
+                self._revive()
+            elif change == "up":
                 self._claim_again()
-        if change == "down" and not self._revived:
-            self._revived = self._revive()
 
-    def _is_under_way(self) -> bool:
-        """Whether what was told is being done still: then the broker is neither up nor down for good."""
-        if self._deeds or self._share is None:
-            return bool(self._deeds)
-        with contextlib.suppress(BrokerError, WaitTimeoutError):
-            return self._restarts_told(self._share) % 2 == 1
-        return False  # the supervisor is gone, and with it whoever did it
+    def _revive(self) -> None:
+        """Have the supervisor start a server of ours again that has died, once it is done with all else.
 
-    def _revive(self) -> bool:
-        """Have the supervisor start a server of ours again that has died; return whether there is no more to ask for.
-
-        Nobody does that for a broker of somebody else's. One that has gone and still runs is about to die, or to come
-        back; one that did not come up does so no better at once.
+        Nobody does that for a broker of somebody else's. One that did not come up does so no better at once.
         """
-        if self._share is None:
-            return True
-        try:
-            return bool(self._share.request("revive", RESTART_SECONDS))
-        except (BrokerError, WaitTimeoutError):
-            return True
+        if self._share is not None:
+            with contextlib.suppress(BrokerError, WaitTimeoutError):
+                self._share.request("revive", RESTART_SECONDS)
 
     def _watch(self) -> None:
         """Watch the broker from now on; one that can't be watched at this moment is not."""
@@ -501,11 +494,6 @@ class Broker:
             with contextlib.suppress(BrokerError):
                 self._restart_watch = rabbitmq.restart_watch.RestartWatch(self.endpoint, told)
                 self._outages, self._told = 0, "up"
-
-    def _watch_no_more(self) -> None:
-        watch, self._restart_watch = self._restart_watch, None
-        if watch is not None:
-            watch.close()
 
     def _ours(self, so: str, yourself: str) -> Share:
         """Return our share in it; raise where somebody else runs it, with what follows and what to do instead."""
@@ -554,29 +542,15 @@ class Broker:
         """Say whether the broker has gone away since it was last remembered, or is away now."""
         if self._restart_watch is not None:
             return self._restart_watch.outages != self._outages
-        if self._share is not None and self._restarts_told(self._share) != self._restarts:
-            return True
         return not rabbitmq.connecting.accepts(self.endpoint)
 
     def _remember_this_boot(self) -> bool:
         """Notice from now on that the broker goes away; say whether it is there at all."""
-        watch = self._restart_watch
-        if watch is not None and not watch.is_up:
+        self._watch()
+        if self._restart_watch is None or not self._restart_watch.is_up:
             return False
-        if self._share is None:
-            self._watch()
-        else:
-            restarts = self._restarts_told(self._share)
-            if restarts % 2 or not rabbitmq.connecting.accepts(self.endpoint):
-                return False
-            self._restarts = restarts
-        self._outages = watch.outages if watch is not None else 0
-        return self.ours or self._restart_watch is not None
-
-    @staticmethod
-    def _restarts_told(share: Share) -> int:
-        """Return how many restarts of ours have begun and ended; odd while one is under way."""
-        return int(share.request("restarts"))
+        self._outages = self._restart_watch.outages
+        return True
 
     # -- the end
 
@@ -591,7 +565,8 @@ class Broker:
             claims, self._claims = self._claims, {}
         for claim in claims.values():
             claim.release()  # whoever takes it next empties it
-        self._watch_no_more()
+        if self._restart_watch is not None:
+            self._restart_watch.close()
         if self._share is not None:
             self._share.close()  # the supervisor deletes its virtual hosts
         if management is not None:

@@ -201,7 +201,6 @@ class Ready:
         description: The same in a few words.
         version: The version it announced when it came up.
         image: Its image, where it has one.
-        restarts: How many restarts have begun and ended so far.
     """
 
     endpoint: Endpoint
@@ -209,7 +208,6 @@ class Ready:
     description: str
     version: Version
     image: str | None = None
-    restarts: int = 0
 
     def to_json(self) -> JsonObject:
         """Return it as what `json.dumps` takes, with the password: for the supervisor's own socket alone."""

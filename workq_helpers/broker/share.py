@@ -144,6 +144,8 @@ def take_share(
         raise BrokerStartError(reason)
     for _ in range(ATTEMPTS):
         link = connect(folders) or _start(folders, environ, progress)
+        if link is None:
+            continue  # its supervisor has ended already
         with contextlib.ExitStack() as unless_shared:
             unless_shared.callback(link.close)
             said = converse(link, {"op": "share"}, math.inf, progress)
@@ -161,7 +163,7 @@ def take_share(
     )
 
 
-def _start(folders: Folders, environ: Mapping[str, str], progress: Progress) -> Link:
+def _start(folders: Folders, environ: Mapping[str, str], progress: Progress) -> Link | None:
     progress("Looking for a RabbitMQ")
     with locked(folders):
         link = connect(folders)
@@ -169,10 +171,6 @@ def _start(folders: Folders, environ: Mapping[str, str], progress: Progress) -> 
             sweep_under_lock(folders)
             _start_supervisor(folders, environ)
             link = connect(folders)
-    if link is None:
-        raise BrokerStartError(
-            f"The course broker's supervisor died as soon as it was started. Its log says:\n{_tail(folders.log)}"
-        )
     return link
 
 

@@ -34,15 +34,15 @@ def start_server(
     environ: Mapping[str, str],
     progress: Progress,
     record: Callable[[Server], None],
-) -> tuple[Server, Endpoint]:
-    """Start the first server that works and return it with its address.
+) -> Endpoint:
+    """Start the first server that works and return its address.
 
     Args:
         choice: What the user asked for.
         folders: Where its data and the unpacked packages go.
         environ: The environment variables.
         progress: Told each step, and why a source was passed over.
-        record: Told of each server before it is started, so that it can be stopped.
+        record: Told of each server before it is started, so that it can be stopped; the last one is that which works.
 
     Raises:
         BrokerNotFoundError: No source works; the message says why, one by one.
@@ -55,7 +55,7 @@ def start_server(
         try:
             server = make(progress)
             record(server)
-            return server, server.start(progress)
+            return server.start(progress)
         except PortTakenError:
             raise  # another source would not say what is wrong
         except (BrokerStartError, UnsupportedBrokerError) as error:

@@ -19,15 +19,14 @@ import socketserver
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor, wait
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from workq_helpers import rabbitmq
 from workq_helpers.broker.choice import DEFAULT_IMAGE, BrokerChoice
-from workq_helpers.broker.cluster_server import ClusterServer
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.locking import locked
 from workq_helpers.broker.protocol import BEAT_SECONDS, GONE, JsonObject, Link, Ready, Status, describe_error
@@ -38,6 +37,7 @@ from workq_helpers.errors import BrokerError, BrokerStartError, BrokerUnreachabl
 from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
+    from workq_helpers.broker.cluster_server import ClusterServer
     from workq_helpers.rabbitmq.management import Management
 
 __all__ = ["SLOW_SECONDS", "Supervisor", "main"]
@@ -48,6 +48,15 @@ SLOW_SECONDS = 60.0
 FAREWELL_SECONDS = 5.0
 
 _log = logging.getLogger("workq.supervisor")
+
+
+#: What the worker's thread does to the server, one thing after another; to a node only where it has some.
+_DEEDS: dict[str, Callable[[Any, JsonObject], Any]] = {
+    "restart": lambda server, _: server.restart(),
+    "crash": lambda server, _: server.crash(),
+    "rabbitmqctl": lambda server, said: server.rabbitmqctl(said["arguments"]),
+    "node": lambda server, said: server.do(said["deed"], said["node"]),
+}
 
 
 class Supervisor:
@@ -61,19 +70,13 @@ class Supervisor:
         self._management: Management | None = None
         self._worker = ThreadPoolExecutor(1)
         self._booted: Future[Ready] = Future()
-        self._restarts = 0  # begun and ended: odd while one is under way
-        self._answers: dict[str, Callable[[JsonObject, Link], Any]] = {
-            "status": lambda *_: asdict(self._status()),
-            "ready": lambda *_: self._ready.to_json() if self._ready else None,
-            "restarts": lambda *_: self._restarts,
-            "logs": lambda *_: self._server.logs() if self._server else "",
+        self._answers: dict[str, Callable[[Link], Any]] = {
+            "status": lambda _: asdict(self._status()),
+            "ready": lambda _: self._ready.to_json() if self._ready else None,
+            "logs": lambda _: self._server.logs() if self._server else "",
+            "nodes": lambda _: cast("ClusterServer", self._started()).nodes(),
             "pin": self._pin,
-            "restart": self._restart_for,
-            "crash": self._restart_for,
-            "revive": lambda _, link: self._await(link, self._revive_dead),
-            "rabbitmqctl": self._rabbitmqctl_for,
-            "nodes": lambda *_: self._cluster().nodes(),
-            "node": lambda said, link: self._await(link, self._cluster().do, said["deed"], said["node"]),
+            "revive": self._revive,
             "stop": self._stop_for,
         }
         # Everything below is guarded by the condition; the main thread waits on it.
@@ -82,8 +85,7 @@ class Supervisor:
         self._shares: set[Link] = set()
         self._steps: list[JsonObject] = []
         self._pinned = False
-        self._stopping = False
-        self._closed = False
+        self._stopping = False  # from then on nobody is let in, and nothing is begun
         self._idle_since = time.monotonic()
 
     def run(self) -> None:
@@ -96,12 +98,14 @@ class Supervisor:
             self._changed.wait_for(lambda: not self._waiting, FAREWELL_SECONDS)
 
     def stop(self) -> None:
-        """Ask the main thread to put everything away now; for signal handlers and connections."""
-        self._stopping = True  # no lock: a signal handler may have interrupted its holder
-        threading.Thread(target=self._wake, daemon=True).start()
+        """Ask the main thread to put everything away now; not on that thread, which a signal may have interrupted."""
+        with self._changing():
+            self._stopping = True
 
-    def _wake(self) -> None:
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
         with self._changed:
+            yield
             self._changed.notify_all()
 
     def _wait_until_unused(self) -> None:
@@ -117,19 +121,22 @@ class Supervisor:
 
     def _boot(self) -> None:
         try:
-            self._booted.set_result(self._start_server())
+            ready = self._start_server()
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
             _log.error("%s", error, exc_info=error)
             with contextlib.suppress(InvalidStateError):  # given up already
                 self._booted.set_exception(error)
-            self._stopping = True
-        self._wake()
+            self.stop()
+        else:
+            with self._changing():
+                self._booted.set_result(ready)
 
     def _start_server(self) -> Ready:
-        self._server, endpoint = start_server(self._choice, self._folders, self._environ, self._progress, self._record)
-        image = (self._choice.image or DEFAULT_IMAGE) if self._server.source == "docker" else None
+        endpoint = start_server(self._choice, self._folders, self._environ, self._progress, self._record)
+        server = self._started()
+        image = (self._choice.image or DEFAULT_IMAGE) if server.source == "docker" else None
         version = rabbitmq.connecting.probe(endpoint)
-        ready = Ready(endpoint, self._server.source, self._server.description, version, image)
+        ready = Ready(endpoint, server.source, server.description, version, image)
         _log.info("up: RabbitMQ %s, %s", ready.version, ready.description)
         return ready
 
@@ -139,11 +146,10 @@ class Supervisor:
     def _progress(self, text: str, done: int = 0, total: int = 0) -> None:
         if not total:
             _log.info("%s", text)
-        with self._changed:
+        with self._changing():
             if self._steps and self._steps[-1]["progress"] == text:
                 self._steps.pop()
             self._steps.append({"progress": text, "done": done, "total": total})
-            self._changed.notify_all()
 
     def _put_away(self) -> bool:
         """End everything, unless somebody came in the last moment."""
@@ -156,7 +162,7 @@ class Supervisor:
             with self._changed:
                 if not self._stopping and (self._shares or self._pinned):
                     return False
-                self._closed = True
+                self._stopping = True
             _log.info("putting everything away")
             with contextlib.suppress(OSError):
                 self._folders.socket.unlink()  # whoever comes now waits for the lock, and starts another
@@ -178,35 +184,36 @@ class Supervisor:
         message = link.receive()
         if message is None:
             return
-        self._note(self._waiting.add, link)
+        with self._changing():
+            self._waiting.add(link)
         try:
             if message["op"] == "share":
                 self._share(link)
+            elif message["op"] in _DEEDS:
+                link.send({"answer": self._await(link, self._do, message)})
             else:
-                link.send({"answer": self._answers[message["op"]](message, link)})
+                link.send({"answer": self._answers[message["op"]](link)})
         except Exception as error:  # noqa: BLE001 - it belongs to whoever asked
             with contextlib.suppress(OSError):  # who may be gone
                 link.send({"error": describe_error(error)})
         finally:
-            self._note(self._waiting.discard, link)
+            self._has_answer(link)
 
-    def _note(self, change: Callable[[Link], None], link: Link) -> None:
-        with self._changed:
-            change(link)
-            self._changed.notify_all()
+    def _has_answer(self, link: Link) -> None:
+        with self._changing():
+            self._waiting.discard(link)
 
     def _share(self, link: Link) -> None:
         with self._changed:
-            if self._stopping or self._closed:
+            if self._stopping:
                 if self._booted.done():
                     self._booted.result()  # raises what it failed with, if it did
                 return  # without an answer, so that whoever asks tries again
             self._shares.add(link)
         virtual_hosts: set[str] = set()
         try:
-            ready = self._ready_for(link)
-            link.send({"answer": replace(ready, restarts=self._restarts).to_json()})
-            self._note(self._waiting.discard, link)
+            link.send({"answer": self._ready_for(link).to_json()})
+            self._has_answer(link)
             while (said := link.receive()) is not None:
                 change = virtual_hosts.add if said["made"] else virtual_hosts.discard
                 change(said["virtual_host"])
@@ -230,14 +237,14 @@ class Supervisor:
         ready = self._booted.result()
         if not self._accepts(ready):
             link.send({"progress": "The course broker is down: waiting for it", "done": 0, "total": 0})
-            self._await(link, self._revive, ready)
+            self._revive(link)
         return ready
 
     def _end_share(self, link: Link, virtual_hosts: set[str]) -> None:
         with self._changed:
             self._shares.discard(link)
             self._idle_since = time.monotonic()
-            if virtual_hosts and not self._closed:
+            if virtual_hosts and not self._stopping:
                 self._worker.submit(self._drop, virtual_hosts)
             self._changed.notify_all()
             settled = self._changed.wait_for(
@@ -251,55 +258,34 @@ class Supervisor:
         """Have the worker do something, with signs of life meanwhile; return or raise what it does."""
 
         def do() -> Any:
-            if link.has_ended():
-                raise BrokerUnreachableError(GONE)  # whoever asked is dead: nothing comes after that
+            if self._stopping or link.has_ended():
+                raise BrokerUnreachableError(GONE)  # nothing comes after the end, of the broker or of who asked
             return deed(*arguments)
 
-        with self._changed:
-            if self._closed:
-                raise BrokerUnreachableError(GONE)
-            outcome = self._worker.submit(do)
+        outcome = self._worker.submit(do)
         while not wait([outcome], BEAT_SECONDS).done:
             link.send({})
         return outcome.result()
 
     # -- what is asked
 
-    def _restart_for(self, message: JsonObject, link: Link) -> None:
-        self._await(link, self._restart, message["op"])
-
-    def _restart(self, deed: str) -> None:
-        server = self._started()
-        _log.info("%s", deed)
-        self._restarts += 1
-        try:
-            (server.crash if deed == "crash" else server.restart)()
-        finally:
-            self._restarts += 1
+    def _do(self, message: JsonObject) -> Any:
+        _log.info("%s", message["op"])
+        return _DEEDS[message["op"]](self._started(), message)
 
     def _started(self) -> Server:
         if self._server is None:
             raise BrokerUnreachableError(GONE)
         return self._server
 
-    def _cluster(self) -> ClusterServer:
-        server = self._started()
-        if not isinstance(server, ClusterServer):
-            raise BrokerUnreachableError(GONE)
-        return server
-
-    def _rabbitmqctl_for(self, message: JsonObject, link: Link) -> Any:
-        return self._await(link, self._started().rabbitmqctl, message["arguments"])
-
-    def _pin(self, *_: object) -> None:
-        with self._changed:
+    def _pin(self, _: Link) -> None:
+        with self._changing():
             self._pinned = True
-            self._changed.notify_all()
 
-    def _stop_for(self, _message: JsonObject, link: Link) -> None:
+    def _stop_for(self, link: Link) -> None:
         self._give_up_start(link)
         self.stop()
-        self._note(self._waiting.discard, link)
+        self._has_answer(link)
         over = threading.Event()  # never set: there is no answer but the end of the connection, and of this process
         while not over.wait(BEAT_SECONDS):
             link.send({})
@@ -307,21 +293,24 @@ class Supervisor:
     def _accepts(self, ready: Ready) -> bool:
         return self._started().is_running() and rabbitmq.connecting.accepts(ready.endpoint)
 
-    def _revive(self, ready: Ready) -> None:
-        """Return once the broker accepts again: started again if it has died, waited for if it is only slow."""
-        server = self._started()
-        wait_until(lambda: not server.is_running() or self._accepts(ready), SLOW_SECONDS)
-        # If it runs and still does not accept, the one who asked will see that better than we can say it.
-        self._revive_dead()
+    def _revive(self, link: Link) -> None:
+        """Return once the broker accepts again: started again if it has died, waited for if it is only slow.
 
-    def _revive_dead(self) -> bool:
-        """Start the server again if it has died; return whether it had."""
-        if self._stopping or self._closed:
-            raise BrokerUnreachableError(GONE)  # it is down because it is put away
-        dead = not self._started().is_running()
-        if dead:
-            self._restart("restart")
-        return dead
+        What was asked for before is over by then.
+        """
+        server, ready = self._started(), self._booted.result()
+
+        def has_settled() -> bool:
+            link.send({})
+            return not server.is_running() or self._accepts(ready)
+
+        wait_until(has_settled, SLOW_SECONDS, interval_seconds=BEAT_SECONDS)
+        # If it runs and still does not accept, the one who asked will see that better than we can say it.
+        self._await(link, self._restart_dead)
+
+    def _restart_dead(self) -> None:
+        if not self._started().is_running():
+            self._do({"op": "restart"})
 
     def _drop(self, virtual_hosts: set[str]) -> None:
         if self._management is None:
@@ -342,9 +331,8 @@ class Supervisor:
         from workq_helpers.broker import packages, processes  # noqa: PLC0415 - psutil, which a start has no use for
 
         _log.info("nobody waits for the broker any more: giving up its start")
+        self.stop()
         with self._changed:
-            self._stopping = True
-            self._changed.notify_all()
             self._changed.wait_for(lambda: self._waiting <= {link}, FAREWELL_SECONDS)  # till the others have heard it
         processes.kill(processes.children())
         packages.remove_scratch(self._folders.cache)
@@ -355,12 +343,11 @@ class Supervisor:
         return None if not self._booted.done() or self._booted.exception() else self._booted.result()
 
     def _status(self) -> Status:
-        ready = self._ready
-        up = ready is not None and self._server is not None and self._server.is_running()
+        ready, server = self._ready, self._server
         endpoint = ready.endpoint if ready else None
         return Status(
-            phase="starting" if ready is None else "up" if up else "down",
-            description=self._server.description if self._server else "",
+            phase="starting" if ready is None else "up" if self._started().is_running() else "down",
+            description=server.description if server else "",
             version=str(ready.version) if ready else "",
             address=endpoint.place if endpoint else "",
             management_url=(endpoint.management_url or "") if endpoint else "",
@@ -423,7 +410,7 @@ def main(arguments: list[str]) -> None:
         _sweep_after(child, folders)
         return
     supervisor = listener.supervisor = Supervisor(folders, dict(os.environ))
-    signal.signal(signal.SIGTERM, lambda *_: supervisor.stop())
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=supervisor.stop, daemon=True).start())
     threading.Thread(target=listener.serve_forever, args=(3600.0,), name="listen", daemon=True).start()
     supervisor.run()
 

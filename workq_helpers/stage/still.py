@@ -8,10 +8,9 @@ import io
 import secrets
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
+from importlib import metadata
 from typing import Any, Final
 
-import matplotlib as mpl  # for its fonts alone: they are there on every system
 from IPython import display
 from PIL import Image, ImageDraw, ImageFont
 
@@ -238,5 +237,6 @@ def _label(chip: Chip) -> str:
 
 @cache
 def _font(bold: bool) -> Any:
-    folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
+    # matplotlib has fonts on every system; to import it takes a second, and no stage wants more of it.
+    folder = metadata.distribution("matplotlib").locate_file("matplotlib/mpl-data/fonts/ttf")
     return ImageFont.truetype(str(folder / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")), 12 * _SCALE)
