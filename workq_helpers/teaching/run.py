@@ -132,7 +132,15 @@ class Run:
 
 
 class Runs(list[Run]):
-    """All calls of callbacks in a trial, in their order."""
+    """All calls of callbacks in a trial, in their order.
+
+    Attributes:
+        too_early: The tags that were acknowledged when no callback had begun with their deliveries.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.too_early: list[int] = []
 
     def current(self) -> Run | None:
         """Return the run that this thread is in; ``None`` if it is in none."""
@@ -156,6 +164,8 @@ class Runs(list[Run]):
             if call.name not in _SETTLING:
                 return
             tag, multiple = call.arguments["delivery_tag"], call.arguments.get("multiple", False)
+            if call.name == "basic_ack" and isinstance(tag, int) and tag and tag not in mine:
+                self.too_early.append(tag)
             for run in list(mine.values()):
                 if run.tag == tag or (multiple and isinstance(tag, int) and (not tag or run.tag <= tag)):
                     run.settle(call.name)

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pika.spec import BasicProperties
 
@@ -486,20 +486,22 @@ class Trial:
             )
 
     def _began_before_it_acknowledged(self) -> None:
+        for tag in self.runs.too_early:
+            self._was_too_early(f"Delivery {tag}", tag)
         workers, began = {worker.name for worker in self.lesson.workers}, set()
         for event in self.lesson.log:
             delivery = event.actor, event.delivery_tag
             if event.kind == "started":
                 began.add(delivery)
-            elif event.kind == "acked" and event.delivery_tag and event.actor in workers and delivery not in began:
-                # It may be on its way still, and nobody knows its text.
-                what = f"'{event.task}', delivery {event.delivery_tag}," if event.task else f"Delivery {delivery[1]}"
-                raise CheckFailedError(
-                    f"{what} was acknowledged before the callback had begun "
-                    f"with it: {self._acknowledged_by(event.delivery_tag)}. An acknowledgment is for the delivery with "
-                    f"its tag; with multiple=True for all before it, too, and with tag 0 for all that a worker holds. "
-                    f"Pass delivery_tag=method.delivery_tag, and leave multiple out."
-                )
+            elif event.kind == "acked" and event.task and event.actor in workers and delivery not in began:
+                self._was_too_early(f"'{event.task}', delivery {event.delivery_tag},", event.delivery_tag)
+
+    def _was_too_early(self, what: str, tag: int | None) -> NoReturn:
+        raise CheckFailedError(
+            f"{what} was acknowledged before the callback had begun with it: {self._acknowledged_by(tag)}. An "
+            f"acknowledgment is for the delivery with its tag; with multiple=True for all before it, too, and with tag "
+            f"0 for all that a worker holds. Pass delivery_tag=method.delivery_tag, and leave multiple out."
+        )
 
     def _acknowledged_by(self, delivery: int | None) -> str:
         asked = [(call["delivery_tag"], call["multiple"]) for call in self.calls.named("basic_ack")]
