@@ -150,6 +150,12 @@ def test_a_delivered_message_is_in_hand_until_its_ack() -> None:
     assert ledger.workers() == {"w": WorkerCounts(delivered=1, in_hand=0, unfinished=0, done=1)}
 
 
+def test_what_is_done_is_kept_without_its_delivery() -> None:
+    log = published()
+    consume(log, "delivered started acked finished")
+    assert [(message.place, message._delivery) for message in ledger_of(log)] == [("done", None)]
+
+
 def test_a_forgotten_ack_leaves_it_unacknowledged() -> None:
     log = published()
     consume(log, "delivered started finished")

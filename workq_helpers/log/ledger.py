@@ -725,6 +725,8 @@ class Ledger:
             self._over(delivery)  # settled without a callback, as the notebook itself does after basic_get
         if delivery.settled and delivery.over:
             del self._deliveries[_key(row)]
+            if delivery.message._delivery is delivery:
+                delivery.message._delivery = None  # of all that were ever done, none is kept
 
     def _wait_again(self, message: Message) -> None:
         queue = self._queues[message.queue]
