@@ -27,6 +27,11 @@ DEEDS = frozenset(
 #: Where the lesson is about nodes, it is what is done to them that counts.
 SENT = frozenset({"published"} | NODE_DEEDS)
 
+#: Of a run with more events than these, one moment is kept of each stretch of so many seconds: nobody sees more of it,
+#: and to draw all of them takes longer than a cell may.
+MANY_EVENTS = 3_000
+STRETCH_SECONDS = 0.02
+
 #: How long a learner's play may take, in seconds.
 PLAY_SECONDS = 60.0
 
@@ -129,7 +134,9 @@ class _Recorder:
         if self._stage_shown and not _has_sent(lesson):
             _play(lesson)
         if _has_sent(lesson):
-            lesson.save_run(self._folder / f"{self._experiment}.json")
+            stretch_seconds = STRETCH_SECONDS if len(lesson.log) > MANY_EVENTS else 0.0
+            run = lesson.stage.saved_run(stretch_seconds=stretch_seconds)
+            (self._folder / f"{self._experiment}.json").write_text(run.text, encoding="utf-8")
 
 
 _recorder: _Recorder | None = None

@@ -31,10 +31,6 @@ NOTEBOOKS = ROOT / "notebooks"
 
 _LESSON = "lesson.json"
 
-#: Of a run with more moments than these, one is kept of each stretch of so many seconds: nobody sees more of it.
-MANY_MOMENTS = 3_000
-STRETCH_SECONDS = 0.02
-
 
 class CellFacts(NamedTuple):
     """What a code cell did.
@@ -131,7 +127,7 @@ def record(path: Path) -> Recording:
         tidy(notebook)
         told = json.loads((folder / "cells.json").read_text(encoding="utf-8"))
         files = {int(file.stem): file.read_text(encoding="utf-8") for file in folder.glob("[0-9]*.json")}
-        runs = {number: thinned(SavedRun.parse(text)) for number, text in files.items()}
+        runs = {number: SavedRun.parse(text) for number, text in files.items()}
     code = [cell for cell in cells if cell.cell_type == "code"]
     names = _named(cells, [facts["experiment"] for facts in told["cells"]])
     kept_names = {number: name for number, name in names.items() if number in runs}
@@ -176,26 +172,6 @@ def fingerprint(source: str) -> str:
     lines = (line.rstrip() for line in source.splitlines())
     code = "\n".join(line for line in lines if line and not line.lstrip().startswith("#"))
     return hashlib.sha256(code.encode()).hexdigest()[:12]
-
-
-def thinned(run: SavedRun) -> SavedRun:
-    """Return a run as it is kept: of a very long one fewer moments, each of them as it was."""
-    rows = run.file["moments"]
-    if len(rows) <= MANY_MOMENTS:
-        return run
-    last_of = {int(row[0] / STRETCH_SECONDS): row for row in rows}
-    places: dict[int, int] = {}
-
-    def moved(reference: Any) -> Any:
-        if isinstance(reference, list):
-            return [moved(each) for each in reference]
-        if isinstance(reference, dict):
-            return {name: moved(each) for name, each in reference.items()}
-        return places.setdefault(reference, len(places))
-
-    moments = [[*row[:2], *map(moved, row[2:])] for row in (rows[0], *last_of.values())]
-    parts = run.file["parts"]
-    return SavedRun({**run.file, "moments": moments, "parts": [parts[place] for place in places]})
 
 
 def _named(cells: list[nbformat.NotebookNode], experiments: list[int]) -> dict[int, str]:

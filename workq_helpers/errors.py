@@ -7,6 +7,7 @@
     ├── WaitTimeoutError                something awaited did not happen in time (also a TimeoutError)
     ├── ImpostorError                   a file of yours is imported in the place of a module (also an ImportError)
     ├── CheckFailedError                a lesson's claim was not observed (also an AssertionError)
+    ├── JupyterLabError                 JupyterLab can't start, or ended by an error
     ├── RunFileError                    a file is no saved run, or can't be read or written
     ├── BrokerError                     the broker itself
     │   ├── BrokerNotFoundError         no RabbitMQ to use, and none that could be started
@@ -60,6 +61,7 @@ __all__ = [
     "ImageUnavailableError",
     "ImpostorError",
     "InvalidArgumentError",
+    "JupyterLabError",
     "LoginRefusedError",
     "ManagementError",
     "ManagementUnavailableError",
@@ -119,6 +121,10 @@ class CheckFailedError(WorkqError, AssertionError):
 
 class RunFileError(WorkqError):
     """A file is no saved run, or can't be read or written; the message says what is wrong with it."""
+
+
+class JupyterLabError(WorkqError):
+    """JupyterLab can't start, or ended by an error."""
 
 
 class BrokerError(WorkqError):

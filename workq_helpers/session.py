@@ -708,10 +708,19 @@ class Session:
 
     def _delete_declared(self) -> None:
         """Delete what the lesson declared in a virtual host that others may use, unless somebody needs it."""
-        with open_connection(self.broker.endpoint.on(self.virtual_host)) as connection:
-            for name in self.ledger().declarations():
-                with contextlib.suppress(pika.exceptions.ChannelClosedByBroker):
-                    connection.channel().queue_delete(name, if_unused=True, if_empty=True)
+        for name, options in self.ledger().declarations().items():
+            with (
+                contextlib.suppress(pika.exceptions.ConnectionClosedByBroker, pika.exceptions.ChannelClosedByBroker),
+                open_connection(self.broker.endpoint.on(self.virtual_host)) as connection,
+            ):
+                channel = connection.channel()
+                if options.type == "classic":
+                    channel.queue_delete(name, if_unused=True, if_empty=True)
+                    continue
+                # Of the others RabbitMQ takes no such conditions, and closes the connection for one.
+                told = channel.queue_declare(name, passive=True).method
+                if not told.message_count and not told.consumer_count:
+                    channel.queue_delete(name)
 
     def __enter__(self) -> Self:
         return self

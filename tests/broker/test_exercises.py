@@ -166,7 +166,7 @@ def test_what_can_never_run_is_named_before_anything_is_tried(name: str, code: s
 #: What never comes back, and what is said of it.
 NEVER_RETURNS = {
     "while True:\n        pass": "does not come back",
-    "while True:\n        try:\n            pass\n        except BaseException:\n            pass": "still runs after",
+    "while True:\n        try:\n            pass\n        except BaseException:\n            pass": "it still runs in",
     "gate.wait()": "in the line: gate.wait(), and does not come back",
     "import time\n    while True:\n        time.sleep(0.1)": "in the line: time.sleep(0.1), and does not come back",
 }

@@ -107,7 +107,8 @@ _OF_ANOTHER_PROGRAM = {
 
 @pytest.fixture
 def brewed(installation: Installation, home: Path) -> Installation:
-    """The server as Homebrew would have put it there."""
+    """The server as Homebrew would have put it there, below a folder whose name no shell reads as one word."""
+    home = home / "Ada's own $HOME ü"
     cellar = home / "Cellar" / "rabbitmq" / str(installation.version)
     cellar.parent.mkdir(parents=True)
     cellar.symlink_to(installation.home)
@@ -122,8 +123,9 @@ def brewed(installation: Installation, home: Path) -> Installation:
     return found
 
 
-def test_homebrews_layout_is_found(brewed: Installation, home: Path) -> None:
-    found = find_installations({"PATH": f"{home}/bin:{home}/sbin"})
+def test_homebrews_layout_is_found(brewed: Installation) -> None:
+    prefix = brewed.erlang.parent
+    found = find_installations({"PATH": f"{prefix}/bin:{prefix}/sbin"})
     assert found[0].version == brewed.version
 
 

@@ -15,6 +15,7 @@ import pytest
 from tests.support import need
 from workq_helpers import Broker, Lesson, find_broker
 from workq_helpers.errors import BrokerNotOursError, WaitTimeoutError
+from workq_helpers.rabbitmq.connecting import open_connection
 
 
 def broker_by_url(broker: Broker, username: str, password: str, virtual_host: str = "/", **variables: str) -> Broker:
@@ -210,6 +211,8 @@ def test_without_management_a_lesson_works_and_says_what_it_can_not_see(
             assert f"uses the virtual host {virtual_host!r} as it is" in said
             assert "count of unacknowledged messages can't be seen" in said
             with lesson.connect() as connection:
+                for queue in ("quorum", "quorum in use"):
+                    connection.channel().queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
                 connection.channel().queue_declare("unmanaged", durable=True)
             lesson.start_publisher(["one.", "two."], "unmanaged", confirm=True).wait()
             assert tuple(lesson.queue_counts()["unmanaged"]) == (2, 0, True, "classic")
@@ -217,8 +220,11 @@ def test_without_management_a_lesson_works_and_says_what_it_can_not_see(
             lesson.wait_until_idle()
             assert worker.finished == 2
             lesson.start_over()
-            assert list(lesson.queue_counts()) == ["unmanaged"]
-        assert "unmanaged" not in broker.queue_counts(virtual_host)
+            assert list(lesson.queue_counts()) == ["quorum", "quorum in use", "unmanaged"]
+            lesson.start_publisher("kept", "quorum in use", confirm=True).wait()
+        assert list(broker.queue_counts(virtual_host)) == ["quorum in use"]
+        with open_connection(found.endpoint.on(virtual_host)) as connection:
+            connection.channel().queue_delete("quorum in use")
 
 
 def untag(broker: Broker, name: str, password: str) -> None:

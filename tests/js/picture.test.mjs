@@ -220,7 +220,9 @@ describe("the picture", () => {
       );
       return view.text(".workq-reason");
     };
-    assert.match(why({}), /no worker takes from this queue/);
+    assert.match(why({}), /^It waits because no worker takes from this queue/);
+    const two = { queues: [frames.queue("hello", { waiting: [frames.chip("One"), frames.chip("Two")] })] };
+    assert.match(why(two), /^They wait because no worker takes/);
     assert.match(why({ workers: [frames.worker("a", { free: 0 })] }), /holds as many as its prefetch count allows/);
     assert.match(why({ workers: [frames.worker("a", { state: "killed" })] }), /no worker takes/);
     assert.match(why({ workers: [frames.worker("a", { state: "reconnecting" })] }), /until a worker is connected/);

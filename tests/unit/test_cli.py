@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
@@ -16,6 +17,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import psutil
@@ -474,6 +476,23 @@ def test_a_machine_without_loopback_is_named_at_once_and_nothing_is_started(tmp_
         assert re.search(sentence, found)
     assert [line[0] for line in told[-2:]] == ["refused", "refused"]
     assert not list(tmp_path.iterdir())
+
+
+def test_an_error_of_jupyterlabs_is_a_sentence(workq: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where jupyter_server_config.py names an address that this machine does not have."""
+
+    def launch(_arguments: list[str]) -> None:
+        raise OSError(99, "Cannot assign requested address")
+
+    monkeypatch.setitem(sys.modules, lab._LAB_APP, SimpleNamespace(LabApp=SimpleNamespace(launch_instance=launch)))
+    monkeypatch.setattr(lab, "_broker", lambda *_: contextlib.nullcontext())
+    result = workq("lab")
+    assert isinstance(result.exception, SystemExit)
+    sentence = (
+        "Error: JupyterLab ended by an error, OSError: [Errno 99] Cannot assign requested address. Where settings"
+    )
+    assert sentence in result.output
+    assert "JUPYTER_NO_CONFIG=1" in result.output
 
 
 def test_stays_while_the_followed_process_lives() -> None:

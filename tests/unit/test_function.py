@@ -11,7 +11,7 @@ import pytest
 
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.teaching.calls import misspelled
-from workq_helpers.teaching.function import clues_in, definitions_beside, look_at, name_of, never_ends
+from workq_helpers.teaching.function import clues_in, definitions_beside, endless_loops, look_at, name_of
 
 pytestmark = pytest.mark.pinned  # of the course alone
 
@@ -74,11 +74,20 @@ def test_what_may_be_meant_is_no_clue(text: str) -> None:
         ("while True:\n        return", False),
         ("while ready:\n        pass", False),
         ("try:\n        while True:\n            next(ready)\n    except StopIteration:\n        pass", False),
+        ("try:\n        next(ready)\n    except StopIteration:\n        while True:\n            pass", True),
         ("with suppress(IndexError):\n        while True:\n            ready.pop()", False),
     ],
 )
 def test_a_loop_that_nothing_leaves_is_seen(loop: str, endless: bool) -> None:
-    assert never_ends(defined(f"def callback(ready):\n    {loop}\n")) is endless
+    callback = defined(f"import functools\n\n@functools.cache\ndef callback(ready):\n    {loop}\n")
+    loops = endless_loops(callback)
+    assert bool(loops) is endless
+    assert all(each.function == 3 and each.lines.start >= 5 for each in loops)
+
+
+def test_a_loop_of_a_function_inside_is_that_ones() -> None:
+    (loop,) = endless_loops(defined("def callback():\n    def serve():\n        while True: pass\n    return serve\n"))
+    assert (loop.function, loop.lines) == (2, range(3, 4))
 
 
 @pytest.mark.parametrize(

@@ -358,6 +358,19 @@ def test_a_queue_drops_for_its_delivery_limit_only_what_came_back_more_often(
     assert [(message.place, message.reason) for message in ledger_of(log)] == [(place, reason)]
 
 
+def test_what_a_queue_holds_back_for_a_retry_waits_again_later() -> None:
+    log = EventLog()
+    log.record("declared", "notebook", "hello", detail=QueueOptions(type="quorum", delayed_retry=True))
+    send(log, "a", "b", "c")
+    log.record("delivered", "w", "hello", "a", "a", 1)
+    log.record("rejected", "w", "hello", "a", "a", 1, detail=Handback.REQUEUE)
+    log.record("counted", "broker", "hello", detail=Counted(2, 0))
+    assert places_of(log) == {"a": "unknown", "b": "waiting", "c": "waiting"}
+    assert "holds it back" in ledger_of(log).missing("hello", 1)[0].reason
+    log.record("counted", "broker", "hello", detail=Counted(3, 0))
+    assert places_of(log) == dict.fromkeys("abc", "waiting")
+
+
 @pytest.mark.parametrize("declared", [QueueOptions(), None])
 def test_what_the_broker_tells_of_a_queue_outlives_that_it_is_declared_again(declared: QueueOptions | None) -> None:
     """A worker's declaration says nothing of a policy."""

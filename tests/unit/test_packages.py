@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections import namedtuple
 from pathlib import Path
@@ -170,10 +171,11 @@ def test_who_gives_up_leaves_alone_what_another_process_unpacks(
 @pytest.mark.parametrize("folder", ["bin", "erts-15.2.7/bin"])
 def test_erlang_finds_itself_from_either_of_its_scripts(folder: str, tmp_path: Path) -> None:
     """RabbitMQ 4.0 starts the second one, to ask the other nodes of a cluster."""
-    tree, root = tmp_path / "unpacking", tmp_path / "rabbitmq-4.0.5"
+    tree, root = tmp_path / "unpacking", tmp_path / "Ada's own $HOME ü" / "rabbitmq-4.0.5"
     for each in ("bin", "erts-15.2.7/bin"):
         (tree / "usr/lib/erlang" / each).mkdir(parents=True)
     script = tree / "usr/lib/erlang" / folder / "erl"
-    script.write_text("#!/bin/sh\nROOTDIR=/usr/lib/erlang\n")
+    script.write_text('#!/bin/sh\nROOTDIR=/usr/lib/erlang\nBINDIR="/usr/lib/erlang/bin"\necho "$ROOTDIR $BINDIR"\n')
     packages._relocate(tree, root)
-    assert script.read_text() == f"#!/bin/sh\nROOTDIR={root}/usr/lib/erlang\n"
+    said = subprocess.run(["sh", str(script)], capture_output=True, text=True, check=True).stdout
+    assert said == f"{root}/usr/lib/erlang {root}/usr/lib/erlang/bin\n"

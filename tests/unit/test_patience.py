@@ -216,7 +216,7 @@ def test_no_interrupt_comes_while_a_connection_is_made(monkeypatch: pytest.Monke
         made.append(connection)
 
     monkeypatch.setattr(pika.BlockingConnection, "__init__", make)
-    monkeypatch.setattr(pika.BlockingConnection, "is_open", True)
+    monkeypatch.setattr(pika.BlockingConnection, "is_closed", False)
     monkeypatch.setattr(pika.BlockingConnection, "_impl", None, raising=False)
     monkeypatch.setattr(patience.pika_private, "cut", lambda _: None)
     monkeypatch.setattr(patience.pika_private, "discard", discarded.append)
@@ -231,7 +231,7 @@ def test_who_waits_at_a_connection_of_its_own_is_let_go(monkeypatch: pytest.Monk
     monkeypatch.setattr(patience, "_LAST_SECONDS", 0.1)
     gate, discarded = threading.Event(), list[object]()
     monkeypatch.setattr(pika.BlockingConnection, "__init__", lambda _: None)
-    monkeypatch.setattr(pika.BlockingConnection, "is_open", True)
+    monkeypatch.setattr(pika.BlockingConnection, "is_closed", False)
     monkeypatch.setattr(pika.BlockingConnection, "_impl", None, raising=False)
     monkeypatch.setattr(patience.pika_private, "cut", lambda _: gate.set())
     monkeypatch.setattr(patience.pika_private, "discard", discarded.append)
@@ -251,3 +251,31 @@ def test_who_gets_on_for_ever_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_waits_for_rabbitmq_has_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "_IDLE_SECONDS", 0.2)
     called(defined("wait_until(lambda: False, 0.8, interval_seconds=0.8)", wait_until=wait_until))
+
+
+def test_what_is_in_a_loop_that_nothing_leaves_is_told_at_once_whatever_it_does() -> None:
+    steps: list[None] = []
+    endless = defined("while True: steps.append(time.sleep(0.01))", steps=steps, time=time)
+    with pytest.raises(CheckFailedError, match=r"nothing leaves: it still runs in the line: while True: .*come back"):
+        called(endless, progress=lambda: len(steps))
+
+
+def test_a_process_that_stood_still_has_not_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    stood_still, clock = 0.0, time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + stood_still)
+    gate = threading.Event()
+    function = defined("gate.wait()", gate=gate)
+    efforts: list[Effort] = []
+
+    def call() -> None:
+        efforts.append(Effort(function))
+        function()
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    wait_until(lambda: efforts, 5.0)
+    assert not efforts[0].trouble
+    stood_still = 3_600.0
+    assert not efforts[0].trouble
+    gate.set()
+    thread.join()

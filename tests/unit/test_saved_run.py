@@ -32,7 +32,13 @@ DOT = 0.2
 ABOUT = {"lesson": "round-robin", "recorded": "2026-01-31", "rabbitmq": "4.3.6"}
 
 
-def saved(made: MadeUpRun, begin_seconds: float = 0.0, end_seconds: float | None = None, **more: object) -> SavedRun:
+def saved(
+    made: MadeUpRun,
+    begin_seconds: float = 0.0,
+    end_seconds: float | None = None,
+    stretch_seconds: float = 0.0,
+    **more: object,
+) -> SavedRun:
     moments = moments_of(
         made.log,
         made.answers,
@@ -43,9 +49,18 @@ def saved(made: MadeUpRun, begin_seconds: float = 0.0, end_seconds: float | None
         DOT,
         begin_seconds,
         end_seconds,
+        stretch_seconds,
     )
     tasks = task_rows(made.log, begin_seconds, end_seconds)
     return SavedRun.of(moments, **{**ABOUT, "marks": [], "tasks": tasks, **more})  # type: ignore[arg-type]
+
+
+def test_of_each_stretch_the_last_moment_is_kept_as_it_was() -> None:
+    made = MadeUpRun(1)
+    every = saved(made).moments
+    last = {each.seconds // 0.5: each for each in every[1:]}
+    assert saved(made, stretch_seconds=0.5).moments == [every[0], *last.values()]
+    assert len(last) < len(every) / 2
 
 
 @pytest.mark.parametrize("seed", range(examples(20)))

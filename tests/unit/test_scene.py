@@ -269,7 +269,7 @@ def test_the_largest_frame_goes_out_ten_times_a_second_and_no_text_makes_frames_
         assert len(json.dumps(picture, ensure_ascii=False).encode()) / frame_seconds(picture) < 900_000
 
 
-def test_after_a_pause_two_frames_go_at_once_and_then_ten_a_second() -> None:
+def test_after_a_pause_three_frames_go_at_once_and_then_ten_a_second() -> None:
     frame, pace, now_seconds, gone = picture_of(EventLog()), FramePace(), 100.0, []
     for pause_seconds in (0.0, 5.0):
         now_seconds += pause_seconds
@@ -277,9 +277,9 @@ def test_after_a_pause_two_frames_go_at_once_and_then_ten_a_second() -> None:
             now_seconds += pace.wait_seconds(now_seconds)
             gone.append(now_seconds)
             pace.sent(frame, now_seconds)
-    for first, second, *others in (gone[:12], gone[12:]):
-        assert second == first
-        assert others == pytest.approx([first + number / 10 for number in range(1, 11)])
+    for first, second, third, *others in (gone[:12], gone[12:]):
+        assert first == second == third
+        assert others == pytest.approx([first + number / 10 for number in range(1, 10)])
 
 
 def resting(log: EventLog) -> list[str]:

@@ -191,6 +191,19 @@ def test_the_doctor_asks_for_nothing_that_another_source_makes_needless(
     assert docker.mend == "The course does without it: the private node works."
 
 
+def test_the_doctor_promises_no_source_where_nothing_can_be_kept(
+    monkeypatch: pytest.MonkeyPatch, bare_machine: dict[str, str], tmp_path: Path
+) -> None:
+    unpacked = Installation(Path("/x"), Path("/y"), Version("4.3.0"), "unpacked packages")
+    monkeypatch.setattr(packages, "find_unpacked", lambda _: unpacked)
+    (tmp_path / "file").touch()
+    runtime = {"WORKQ_RUNTIME_DIR": str(tmp_path / "file" / "run")}
+    found = {finding.name: finding for finding in doctor.diagnose(bare_machine | runtime)}
+    assert "(Not a directory)" in found["course broker"].found
+    assert "room" not in found["course broker"].found
+    assert {found[name].verdict for name in ("course broker", "will be used")} == {"bad"}
+
+
 @pytest.mark.parametrize(
     ("forced", "here", "verdict", "text"),
     [

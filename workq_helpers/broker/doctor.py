@@ -67,6 +67,9 @@ def diagnose(environ: Mapping[str, str] = ENVIRON) -> list[Finding]:
         return [Finding("will be used", "bad", reason)]
     running, state = _running(folders, environ)
     candidates = [found for found in (_docker(choice, environ), _node(choice, folders, environ)) if found]
+    if any(found.verdict == "bad" for found in state):
+        found = "None, wherever it might come from: what is said of the course broker keeps a lesson from it."
+        return [*state, *_unneeded(candidates), Finding("will be used", "bad", found)]
     return [*state, *_unneeded(candidates), _decision(choice, running, candidates)]
 
 
@@ -129,7 +132,7 @@ def _running(folders: Folders, environ: Mapping[str, str]) -> tuple[Status | Non
         return None, [Finding("course broker", "bad", str(error))]
     if status is None and (reason := why_not_writable(folders.runtime)):
         found = f"None runs, and none can be started: nothing can be kept in {folders.runtime} ({reason})."
-        mend = "Free some room there, or set WORKQ_RUNTIME_DIR to a folder that you may write to."
+        mend = "Set WORKQ_RUNTIME_DIR to a folder that you may write to, on a disk that has room."
         return None, [Finding("course broker", "bad", found, mend)]
     if status is None:
         return None, [Finding("course broker", "ok", "None runs; the first notebook starts one.")]

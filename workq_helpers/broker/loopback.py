@@ -23,8 +23,9 @@ def why_unreachable() -> str:
     except OSError as error:
         if error.errno in _OUT_OF_FILES:
             return (
-                f"No connection can be opened here ({_reason(error)}): `ulimit -n` shows how many files and connections "
-                "a process may have open. If it is this one that has too many, end it, or restart the notebook's kernel."
+                f"No connection can be opened here ({_reason(error)}): `ulimit -n` shows how many files and "
+                "connections a process may have open. If it is this one that has too many, end it, or restart the "
+                "notebook's kernel."
             )
         return (
             f"{LOOPBACK} can't be reached ({_reason(error)}), where the course's RabbitMQ, JupyterLab and its kernels "

@@ -63,6 +63,9 @@ _PORT_TAKEN = re.compile(r"eaddrinuse|dist_port_already_used|address already in 
 # Erlang's distribution listens everywhere unless told not to. The server script does not add -noinput when it is
 # told to become the server itself instead of waiting for it.
 _LOOPBACK_ALONE = "-kernel inet_dist_use_interface {127,0,0,1}"
+#: Where the installation is to be found from a node's own folder, in which it runs: RabbitMQ's scripts read each other
+#: by a path that they do not quote, and that of a home may have spaces.
+_SERVER = "server"
 _ERLANG_ARGUMENTS = f"-noinput {_LOOPBACK_ALONE} {NO_BUSY_WAIT}"
 
 
@@ -238,6 +241,7 @@ class NodeServer:
         self._write("enabled_plugins", "[rabbitmq_management].\n")
         self._write("rabbitmq-env.conf", "")
         self._write("inetrc", _INETRC)
+        (self._folder / _SERVER).symlink_to(self._installation.home)
         # The cookie lets its reader run any code in the node: as good as a password. Erlang wants it private, too.
         self._write(".erlang.cookie", member.cookie, mode=0o400)
 
@@ -259,6 +263,7 @@ class NodeServer:
             "ERL_EPMD_ADDRESS": LOOPBACK,
             "ERL_INETRC": str(folder / "inetrc"),
             "RABBITMQ_HOME": str(self._installation.home),
+            "RABBITMQ_SCRIPTS_DIR": f"{_SERVER}/sbin",
             "RABBITMQ_NODENAME": self._name,
             "RABBITMQ_NODE_IP_ADDRESS": LOOPBACK,
             "RABBITMQ_NODE_PORT": str(member.endpoint.port),

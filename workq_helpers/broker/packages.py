@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,8 @@ _UNPACKED_RATIO = 3.5
 _MANIFEST = "manifest.json"
 _HOME = "usr/lib/rabbitmq/lib"
 _ERLANG = "usr/lib/erlang"
+#: A path of Erlang's as a word, or the value of a variable, in one of its scripts.
+_OF_ERLANG = re.compile(rb"(?<=[=\s])([\"']?)(/usr/lib/erlang[^\s\"']*)\1")
 
 _OTHERWISE = (
     "Or install rabbitmq-server yourself, start Docker, or set WORKQ_BROKER_URL to a broker that runs elsewhere."
@@ -347,9 +350,14 @@ def _relocate(tree: Path, root: Path) -> None:
         if script.is_symlink() or not script.is_file():
             continue
         content = script.read_bytes()
-        moved = content.replace(f"/{_ERLANG}".encode(), f"{root}/{_ERLANG}".encode())
+        moved = _OF_ERLANG.sub(lambda found: _word(root, found[2]), content)
         if moved != content and content.startswith(b"#!"):
             script.write_bytes(moved)
+
+
+def _word(root: Path, path: bytes) -> bytes:
+    """Return a path below a folder as a shell reads it, whatever the folder is called."""
+    return os.fsencode(shlex.quote(f"{root}{os.fsdecode(path)}"))
 
 
 def _try_out(apt: _Apt, tree: Path) -> None:
@@ -383,7 +391,7 @@ def _is_complete(root: Path) -> bool:
 
 def _made_as(root: Path) -> dict[str, int | str]:
     """Return where it was made, and how: what was made otherwise is made anew."""
-    return {"root": str(root), "relocated_folders": 2}
+    return {"root": shlex.quote(str(root)), "relocated_folders": 2}
 
 
 def _census(tree: Path) -> dict[str, int | str]:

@@ -19,7 +19,7 @@ from workq_helpers import broker as brokers
 from workq_helpers.broker import loopback, open_files, processes
 from workq_helpers.cli import kernels
 from workq_helpers.cli.jupyter_folders import put_stand_ins, without_saving
-from workq_helpers.errors import BrokerStartError, WorkqError
+from workq_helpers.errors import BrokerStartError, JupyterLabError, WorkqError
 from workq_helpers.waiting import wait_until
 
 __all__ = ["course_folder", "end_with_process", "lab_arguments", "open_lab"]
@@ -50,6 +50,7 @@ def open_lab(arguments: Sequence[str], say: Say, progress: Say | None = None) ->
 
     Raises:
         BrokerStartError: Nothing is reached at the loopback address here, no kernel either.
+        JupyterLabError: JupyterLab did not start, or ended by an error.
     """
     if reason := loopback.why_unreachable():
         raise BrokerStartError(reason)
@@ -66,7 +67,18 @@ def open_lab(arguments: Sequence[str], say: Say, progress: Say | None = None) ->
         with _step("RabbitMQ", say):
             until_the_end.enter_context(_broker(say, progress))
         say("==> JupyterLab; press Ctrl-C twice in this terminal to stop it")
-        importlib.import_module(_LAB_APP).LabApp.launch_instance(lab_arguments(arguments, folder, os.geteuid() == 0))
+        _run_jupyterlab(lab_arguments(arguments, folder, os.geteuid() == 0))
+
+
+def _run_jupyterlab(arguments: list[str]) -> None:
+    lab_app = importlib.import_module(_LAB_APP).LabApp
+    try:
+        lab_app.launch_instance(arguments)
+    except Exception as error:  # of any kind: settings of the user's name classes and addresses
+        raise JupyterLabError(
+            f"JupyterLab ended by an error, {type(error).__name__}: {error}. Where settings of yours are why, "
+            "JUPYTER_NO_CONFIG=1 in the environment has it start without them; `workq doctor` looks at the rest."
+        ) from error
 
 
 @contextlib.contextmanager

@@ -88,6 +88,7 @@ def queue_options_told(told: Mapping[str, Any]) -> QueueOptions:
         max_priority=_number(arguments.get("x-max-priority")),
         overflow=_text(arguments.get("x-overflow")) or "drop-head",
         delivery_limit=_number(arguments.get("x-delivery-limit")),
+        delayed_retry=arguments.get("x-delayed-retry-type", "disabled") != "disabled",
         dead_letter_exchange=_text(arguments.get("x-dead-letter-exchange")),
         dead_letter_routing_key=_text(arguments.get("x-dead-letter-routing-key")),
     )

@@ -139,6 +139,7 @@ class QueueOptions:
         delivery_limit: How often a message may come back to it; a negative number is no limit.
         unlimited: Whether it is known to have no limit where none is declared.
         free_nacks: Whether it is known not to count what ``basic_nack`` hands back.
+        delayed_retry: Whether it holds back for a while what comes back to it, by ``x-delayed-retry-type``.
         dead_letter_exchange: Where what it drops goes, or ``None``; ``""`` is the default exchange.
         dead_letter_routing_key: With which routing key, if not with the message's own.
     """
@@ -157,6 +158,7 @@ class QueueOptions:
     delivery_limit: int | None = None
     unlimited: bool = False
     free_nacks: bool = False
+    delayed_retry: bool = False
     dead_letter_exchange: str | None = None
     dead_letter_routing_key: str | None = None
 

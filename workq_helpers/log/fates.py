@@ -56,6 +56,7 @@ REPLACED = (
 
 #: Why a message is gone that nothing else explains.
 TAKEN = "RabbitMQ has it no more: taken or purged by others, or sent to a consumer that has not read it"
+_HELD_BACK = "its queue holds it back before it gives it again (delayed retry)"
 _ELSEWHERE = "RabbitMQ has sent it to a client that has not read it, or that nobody here observes"
 _IN_FLIGHT = "never confirmed: on its way, or not yet written, when the connection was lost"
 
@@ -140,6 +141,7 @@ def pick(queue: Queue, count: int, seconds: float, suspicion: Suspicion) -> list
     options, waiting = queue.options, queue.head(queue.ready)
     ranked = _ranked(waiting, options)
     dropped = {message: causes for message in ranked if (causes := _dropped(message, options, seconds))}
+    held_back = [m for m in ranked if m.deliveries and m not in dropped] if options and options.delayed_retry else []
     in_flight = {message: why for message in reversed(waiting) if (why := suspicion.falls_on(message))}
     refuses = refuses_new(options)
     not_taken = dict.fromkeys(m for m in reversed(waiting) if not m.confirmed and m.deliveries == 0) if refuses else {}
@@ -158,8 +160,11 @@ def pick(queue: Queue, count: int, seconds: float, suspicion: Suspicion) -> list
 
     held = queue.held_elsewhere
     found = [gone(message, False, "") for message in itertools.islice(dropped, count)]
-    left = count - len(found)
-    heads = [message for message in ranked if message not in dropped]
+    back_later = min(count - len(found), len(held_back))
+    if back_later:
+        found += [Gone(message, _HELD_BACK, by_the_queue=False, for_good=False) for message in held_back]
+    left = count - min(count, len(dropped)) - back_later
+    heads = [message for message in _without(held_back, ranked) if message not in dropped]
     tails = [message for message in dict.fromkeys([*in_flight, *not_taken]) if message not in dropped]
     for group, number, elsewhere in _suspects(heads, tails, left, queue):
         doubt = _one_of(number, len(group)) if len(group) > number else ""

@@ -419,8 +419,10 @@ class Ledger:
     def _confirmed(self, row: Row) -> None:
         first = self._by_id.get(row[4] or "")
         if first is not None:
-            for copy in (first, *(first._siblings or ())):
-                copy.confirmed, copy.arrived = True, len(self._all)
+            first.confirmed = True
+            first.arrived = len(self._all)
+            for sibling in first._siblings or ():
+                sibling.confirmed, sibling.arrived = True, first.arrived
             if self._held_up:
                 self._let_in(self._copies(row[4]), row[0])
 
@@ -484,8 +486,9 @@ class Ledger:
         fetched = isinstance(detail, FetchOptions)
         if isinstance(detail, ConsumeOptions | FetchOptions) and detail.auto_ack:
             delivery.auto_ack = True
-        queue.auto_acked |= delivery.auto_ack
-        if not delivery.auto_ack:
+        if delivery.auto_ack:
+            queue.auto_acked = True
+        else:
             queue.unacknowledged += 1
             if fetched:
                 queue.fetched[delivery] = None

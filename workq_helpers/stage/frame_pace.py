@@ -15,15 +15,20 @@ FRAME_SECONDS = 0.1
 FRAME_BYTES_A_SECOND = 800_000
 
 
+#: So many may go at once after a pause: what was pressed, who begins to do it, and what comes of that.
+FRAMES_AT_ONCE = 3
+
+
 class FramePace:
-    """Lets ten frames a second go, and after a pause two at once: what was pressed, and what came of it."""
+    """Lets ten frames a second go, and after a pause some at once."""
 
     def __init__(self) -> None:
         self._due_seconds = 0.0
 
     def sent(self, frame: Frame, at_seconds: float) -> None:
         """Take note of a frame, and when it was begun, on a monotonic clock."""
-        self._due_seconds = max(self._due_seconds, at_seconds - FRAME_SECONDS) + frame_seconds(frame)
+        self._due_seconds = max(self._due_seconds, at_seconds - (FRAMES_AT_ONCE - 1) * FRAME_SECONDS)
+        self._due_seconds += frame_seconds(frame)
 
     def wait_seconds(self, now_seconds: float) -> float:
         """Return how long the next one has to wait."""

@@ -44,6 +44,7 @@ def moments_of(
     seconds_per_dot: float,
     begin_seconds: float = 0.0,
     end_seconds: float | None = None,
+    stretch_seconds: float = 0.0,
 ) -> Iterator[RunMoment]:
     """Yield a moment for each event, each answer of the broker and each line that a worker printed, in order.
 
@@ -57,6 +58,7 @@ def moments_of(
         seconds_per_dot: How long a dot of work takes.
         begin_seconds: Where to begin, in seconds since the lesson opened.
         end_seconds: Where to end; at the log's end by default.
+        stretch_seconds: Of each stretch of so many seconds only the last moment is wanted; all by default.
 
     Raises:
         InvalidArgumentError: There is nothing between these, or more than a browser can hold.
@@ -69,6 +71,8 @@ def moments_of(
     happened = (row[0] for row in rows)
     all_seconds = heapq.merge(happened, (answer.seconds for answer in told), sorted(written_seconds), [begin_seconds])
     wanted = [seconds for seconds in dict.fromkeys(all_seconds) if begin_seconds <= seconds <= end_seconds]
+    if stretch_seconds:
+        wanted = [*wanted[:1], *{seconds // stretch_seconds: seconds for seconds in wanted[1:]}.values()]
     _check_stretch(wanted, rows, begin_seconds, end_seconds)
     scene = Scene(seconds_per_dot)
     topology = shown_routes(routes)

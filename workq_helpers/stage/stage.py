@@ -145,12 +145,15 @@ class Stage:
         """Hold the picture so many events further on, or back where it is negative."""
         self._move(lambda: self._playhead.step(events))
 
-    def saved_run(self, begin_seconds: float = 0.0, end_seconds: float | None = None) -> SavedRun:
+    def saved_run(
+        self, begin_seconds: float = 0.0, end_seconds: float | None = None, *, stretch_seconds: float = 0.0
+    ) -> SavedRun:
         """Return what it has shown, to be kept and played anywhere.
 
         Args:
             begin_seconds: Where to begin, in seconds since the lesson opened.
             end_seconds: Where to end; now by default.
+            stretch_seconds: Of each stretch of so many seconds only the last moment is kept; all by default.
 
         Raises:
             InvalidArgumentError: There is nothing in that stretch, or more than can be played.
@@ -168,6 +171,7 @@ class Stage:
             seconds_per_dot(),
             begin_seconds,
             end_seconds,
+            stretch_seconds,
         )
         return SavedRun.of(
             moments,

@@ -25,6 +25,7 @@ _HEARD = (
     "basic_reject",
     "close",
     "consume",
+    "queue_bind",
     "queue_declare",
     "queue_delete",
     "queue_purge",
@@ -66,6 +67,11 @@ _QUEUE_ARGUMENTS = (
     "x-stream-filter-size-bytes",
     "x-stream-max-segment-size-bytes",
 )
+
+
+#: A number in AMQP has so many bits, beside its sign; a prefetch count is smaller.
+_BITS = 63
+_MOST_HELD = 65_535
 
 
 class Call(NamedTuple):
@@ -128,13 +134,14 @@ class Calls(list[Call]):
     def clues(self, queues: Iterable[str]) -> Iterator[str]:
         """Yield a sentence for each thing that can't be meant."""
         known = list(queues)
+        bound = [str(arguments["exchange"]) for arguments in self.named("queue_bind")]
         yield from self._acknowledged_twice()
         yield from self._never_committed()
         for name, arguments, channel in self:
             if name == "basic_qos":
                 yield from _odd_limit(arguments)
             elif name == "basic_publish":
-                yield from _odd_message(arguments, known)
+                yield from _odd_message(arguments, known, bound)
             elif name == "queue_declare":
                 yield from _odd_queue(arguments, known)
             elif name in ("basic_consume", "consume"):
@@ -175,15 +182,22 @@ def _odd_limit(arguments: Mapping[str, Any]) -> Iterator[str]:
         )
     if isinstance(count, bool) or not isinstance(count, int):
         yield f"prefetch_count is {count!r}, a {type(count).__name__}. It must be a whole number without quotes."
+    elif count > _MOST_HELD:
+        yield f"prefetch_count is {count:,}. It is sent in 16 bits, so {_MOST_HELD:,} is the most."
 
 
-def _odd_message(arguments: Mapping[str, Any], queues: list[str]) -> Iterator[str]:
+def _odd_message(arguments: Mapping[str, Any], queues: list[str], bound: list[str]) -> Iterator[str]:
     exchange, key, body, properties = (arguments[name] for name in ("exchange", "routing_key", "body", "properties"))
     if exchange in queues or (exchange and isinstance(key, str) and not key):
         yield (
             f"basic_publish got exchange={exchange!r} and routing_key={key!r}: the name of the queue is the routing "
             f"key, and the default exchange has the empty name."
             f"{' They have changed places.' if exchange in queues else ''}"
+        )
+    elif exchange and exchange not in bound:
+        yield (
+            f"basic_publish got exchange={exchange!r}, to which you bound no queue: only the default exchange, with "
+            f"the empty name, leads to each queue by its name."
         )
     elif exchange == "":
         yield from _other_queue("basic_publish got the routing key", key, queues)
@@ -228,7 +242,7 @@ def misspelled(arguments: Mapping[Any, Any]) -> Iterator[str]:
 
 
 def unsendable(arguments: Mapping[Any, Any]) -> None:
-    """Make sure that pika can send the arguments of a queue, and that numbers are whole.
+    """Make sure that pika can send the arguments of a queue, and that numbers are whole and not too large.
 
     Raises:
         CheckFailedError: It can't; the message names what is odd.
@@ -237,6 +251,10 @@ def unsendable(arguments: Mapping[Any, Any]) -> None:
         if not isinstance(name, str):
             raise CheckFailedError(
                 f"{shown(name)} is a key of arguments. Their names are texts, such as 'x-max-length'."
+            )
+        if isinstance(value, int) and value.bit_length() > _BITS:
+            raise CheckFailedError(
+                f"{name} is {shown(value)}, and the largest number that can be sent is 2**{_BITS} - 1."
             )
         if isinstance(value, float):
             whole = f": write {value:.0f}, without a point" if value.is_integer() else ""

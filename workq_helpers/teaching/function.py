@@ -9,13 +9,23 @@ import ast
 import functools
 import inspect
 import textwrap
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from types import FrameType
+from typing import Any, NamedTuple, TypeGuard
 
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.text import shown
 
-__all__ = ["clues_in", "definitions_beside", "look_at", "made_by_calling", "name_of", "never_ends", "written"]
+__all__ = [
+    "Loop",
+    "clues_in",
+    "definitions_beside",
+    "endless_loops",
+    "look_at",
+    "made_by_calling",
+    "name_of",
+    "written",
+]
 
 
 def look_at(answer: object, name: str, parameters: str) -> None:
@@ -106,24 +116,59 @@ def clues_in(answer: object) -> Iterator[str]:
             yield f"{node.name} is an async function: calling it runs nothing, unless somebody awaits it."
 
 
-def never_ends(answer: object) -> bool:
-    """Whether a function's text has a ``while True`` that nothing leaves, not even an error that is caught outside."""
+class Loop(NamedTuple):
+    """A loop in the text of a function.
+
+    Attributes:
+        function: The line of its file in which the function begins that it stands in.
+        lines: Those that it takes.
+    """
+
+    function: int
+    lines: range
+
+    def holds(self, frame: FrameType) -> bool:
+        """Whether a frame of the same file is in it."""
+        return frame.f_code.co_firstlineno == self.function and frame.f_lineno in self.lines
+
+
+def endless_loops(answer: object) -> list[Loop]:
+    """Return each ``while True`` of a function that nothing leaves, not even an error that is caught outside."""
     tree = _tree(answer)
-    caught = {inner for node in (ast.walk(tree) if tree else ()) if _catches(node) for inner in ast.walk(node)}
-    return any(
+    if tree is None:
+        return []
+    above = inspect.getsourcelines(written(answer))[1] - 1
+    loops: list[Loop] = []
+
+    def look(node: ast.AST, function: int) -> None:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            function = min(each.lineno for each in (node, *node.decorator_list))
+        if _is_endless(node):
+            last = node.end_lineno or node.lineno
+            loops.append(Loop(above + function, range(above + node.lineno, above + last + 1)))
+        for each in _uncaught_in(node):
+            look(each, function)
+
+    look(tree, 1)
+    return loops
+
+
+def _is_endless(node: ast.AST) -> TypeGuard[ast.While]:
+    return (
         isinstance(node, ast.While)
-        and node not in caught
         and isinstance(node.test, ast.Constant)
         and bool(node.test.value)
         and not any(isinstance(inner, ast.Break | ast.Return | ast.Raise) for inner in ast.walk(node))
-        for node in (ast.walk(tree) if tree else ())
     )
 
 
-def _catches(node: ast.AST) -> bool:
-    if isinstance(node, ast.With):
-        return any("suppress" in ast.unparse(each) for each in node.items)
-    return isinstance(node, ast.Try) and bool(node.handlers)
+def _uncaught_in(node: ast.AST) -> Iterable[ast.AST]:
+    """Return the parts of a statement of which no error is caught there."""
+    if isinstance(node, ast.With) and any("suppress" in ast.unparse(each) for each in node.items):
+        return ()
+    if isinstance(node, ast.Try) and node.handlers:
+        return (*node.handlers, *node.orelse, *node.finalbody)
+    return ast.iter_child_nodes(node)
 
 
 def _tree(answer: object) -> ast.AST | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import linecache
-import sys
 import threading
 import time
 import weakref
@@ -21,8 +20,8 @@ import pika
 
 from workq_helpers.clients import pika_private
 from workq_helpers.errors import CheckFailedError
-from workq_helpers.teaching.function import never_ends, written
-from workq_helpers.teaching.step import Step, Wait, step_of
+from workq_helpers.teaching.function import endless_loops, written
+from workq_helpers.teaching.step import Step, Wait, frames_of, step_of
 from workq_helpers.waiting import wait_until
 
 __all__ = ["Effort", "Interrupted", "call_with_patience", "interrupt", "undisturbed"]
@@ -46,8 +45,12 @@ _IDLE_SECONDS_IN_PIKA = 4.0
 #: How long nobody may have looked for what it did meanwhile to count as waiting, if it has moved.
 _LOOK_SECONDS = 0.25
 
-#: The same for a function that has a loop which nothing leaves.
-_WAIT_SECONDS_IN_A_LOOP = 2.0
+#: The same for what is in a loop which nothing leaves: it may yet meet an error, which says more.
+_SECONDS_IN_A_LOOP = 0.5
+
+#: Between two looks no more than this counts, in seconds: a process that was stopped, or whose machine slept, has not
+#: waited meanwhile.
+_MOST_BETWEEN_LOOKS = 1.0
 
 #: What goes on for so long goes on for ever, whatever it gets done. In seconds.
 _MOST_SECONDS = 60.0
@@ -81,11 +84,13 @@ class Effort:
         #: Where it was when somebody looked, since when, and when that was.
         self._step: Step | None = None
         self._step_began = self._looked_at = 0.0
+        self._loops = endless_loops(function)
+        self._lost_at: float | None = None
+        #: What counts of the time that it takes, and how long it took when somebody asked last.
+        self._counted = self._asked_at = 0.0
         self._began = time.monotonic()
         self._clock = time.pthread_getcpuclockid(self.thread) if hasattr(time, "pthread_getcpuclockid") else None
         self._spent = self._processor_seconds()
-        self._in_a_loop = never_ends(function)
-        self._waits = seconds + (_WAIT_SECONDS_IN_A_LOOP if self._in_a_loop else _WAIT_SECONDS)
         self._ending = threading.Lock()
         self._undisturbed = self._is_ours = False
         self._put_off: type[BaseException] | None = None
@@ -144,35 +149,45 @@ class Effort:
         return time.monotonic() - self._began
 
     @property
+    def is_lost(self) -> bool:
+        """Whether it is in a loop of its own which nothing leaves."""
+        return any(loop.holds(frame) for frame in self._own_frames() for loop in self._loops)
+
+    @property
     def trouble(self) -> str:
         """Say that it will not come back, and where it is; empty as long as it may."""
         if self.over or self._is_ours:
             return ""
-        if (done := self._progress()) != self._done and not self._in_a_loop:
+        asked_at, self._asked_at = self._asked_at, self.seconds
+        self._counted += min(self._asked_at - asked_at, _MOST_BETWEEN_LOOKS)
+        if (done := self._progress()) != self._done:
             self._done = done
             self.got_on()
+        if self._has_been_lost():
+            return f"is in a loop that nothing leaves: it still runs{self._where()}, and does not come back"
         wait = self._look()
         if wait is not None and (wait.seconds or 0.0) > self._work + _WAIT_SECONDS:
             return f"waits for {wait.seconds:,.0f} s{self._where()}"
         spins = self._processor_seconds() - self._spent >= _SPIN_SECONDS
-        waited = self.seconds - self._done_at >= self._waits or self.seconds >= self._work + _MOST_SECONDS
+        waited = self._counted - self._done_at >= self._work + _WAIT_SECONDS
+        waited = waited or self._counted >= self._work + _MOST_SECONDS
         if spins or waited or (wait is not None and self._is_idle(wait)):
             return f"still runs after {self.seconds:.0f} s{self._where()}, and does not come back"
         return ""
 
     def got_on(self) -> bool:
         """Take note that it has got something done: from now on it may wait again; return whether it was not ours."""
-        self._done_at = self.seconds
+        self._done_at = self._counted
         self.try_something()
         return not self._is_ours
 
     def try_something(self) -> None:
         """Take note that it does not only wait: who tries again and again in vain pauses in between."""
-        self._step_began, self._idle = self.seconds, 0.0
+        self._step_began, self._idle = self._counted, 0.0
 
     def _look(self) -> Wait | None:
         """Take note of where it is, and return what it waits for there by itself, if it does."""
-        step, now = step_of(self.thread), self.seconds
+        step, now = step_of(self.thread), self._counted
         wait = None if step is None or self._code is None else step.wait(self._code)
         passed, stays = now - self._looked_at, step == self._step
         if not stays:
@@ -181,6 +196,12 @@ class Effort:
             self._idle += passed if stays else min(passed, _LOOK_SECONDS)
         self._step, self._looked_at = None if self.over else step, now  # over by now: nobody looks again
         return wait
+
+    def _has_been_lost(self) -> bool:
+        """Whether it has been lost for a while."""
+        if self._lost_at is None and self.is_lost:
+            self._lost_at = self._counted
+        return self._lost_at is not None and self._counted - self._lost_at >= _SECONDS_IN_A_LOOP
 
     def _is_idle(self, wait: Wait) -> bool:
         if wait.is_for_pika:
@@ -199,14 +220,15 @@ class Effort:
 
     def _where(self) -> str:
         """Name the innermost line of the file that the function is in."""
-        code = self._code
-        frame: FrameType | None = sys._current_frames().get(self.thread)
-        while frame is not None and code is not None:
-            if frame.f_code.co_filename == code.co_filename:
-                line = linecache.getline(code.co_filename, frame.f_lineno).strip()
-                return f" in the line: {line}" if line else ""
-            frame = frame.f_back
+        for frame in self._own_frames():
+            line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+            return f" in the line: {line}" if line else ""
         return ""
+
+    def _own_frames(self) -> Iterator[FrameType]:
+        """Yield the frames that are in the function's own file, from the innermost."""
+        file = self._code.co_filename if self._code else None
+        return (frame for frame in frames_of(self.thread) if frame.f_code.co_filename == file)
 
 
 def interrupt(effort: Effort, error: type[BaseException] = Interrupted) -> bool:
@@ -298,7 +320,7 @@ def _end(effort: Effort, give_up: Callable[[], object], made: Iterable[pika.Bloc
         if not interrupt(effort):
             return
     for connection in list(made):
-        if connection.is_open:
+        if not connection.is_closed:  # it may be in the middle of closing
             pika_private.discard(connection)
 
 

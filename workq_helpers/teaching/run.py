@@ -11,7 +11,7 @@ from workq_helpers.clients import pace
 from workq_helpers.teaching.calls import Call, Calls
 from workq_helpers.teaching.function import made_by_calling
 from workq_helpers.teaching.patience import Effort
-from workq_helpers.teaching.threads import is_unnamed
+from workq_helpers.teaching.threads import begun_since
 
 if TYPE_CHECKING:
     from workq_helpers.clients.worker import Callback
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["Run", "Runs"]
 
 _SETTLING = ("basic_ack", "basic_nack", "basic_reject")
+
+#: Who pauses so many times as long as the dots say, and some seconds more, does not come to an end.
+_TIMES, _MORE_SECONDS = 4, 15.0
 
 #: What is not quite as long as the dots say is long enough: clocks have grains.
 _ENOUGH = 0.95
@@ -64,6 +67,16 @@ class Run:
         """Whether its work goes on, in the callback or in a thread of its own."""
         return not self.over or any(thread.is_alive() for thread in self.threads)
 
+    @property
+    def heard_seconds(self) -> float:
+        """How long it has paused, in `work` or in pika's own sleep."""
+        return self._heard_seconds
+
+    @property
+    def goes_on_and_on(self) -> bool:
+        """Whether it has paused for much longer than its dots say, and has not come to its end."""
+        return not self.over and self._heard_seconds > _TIMES * self.dots * pace.seconds_per_dot() + _MORE_SECONDS
+
     def hear(self, what: Literal["begins", "over"], seconds: float) -> None:
         """Take note of a pause."""
         self.began = True
@@ -99,6 +112,11 @@ class Run:
     def broken_off(self) -> bool:
         """Whether `work` was begun and did not come to its end."""
         return self._unfinished > 0
+
+    @property
+    def size(self) -> str:
+        """Say how many dots it has."""
+        return f"{self.dots} dot{'' if self.dots == 1 else 's'}"
 
     @property
     def did(self) -> str:
@@ -154,13 +172,13 @@ class Runs(list[Run]):
                     at_work()
 
             result: object = None
-            others = set(threading.enumerate())
+            others = threading.enumerate()
             try:
                 with pace.overhear(hear):
                     result = callback(ch, method, properties, body)
                 return result
             finally:
-                run.threads = [each for each in threading.enumerate() if each not in others and is_unnamed(each)]
+                run.threads = begun_since(others)
                 run.end(result)
 
         return watched_callback

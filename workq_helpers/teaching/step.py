@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from types import CodeType, FrameType
 from typing import NamedTuple
 
-__all__ = ["Step", "Wait", "step_of"]
+__all__ = ["Step", "Wait", "frames_of", "step_of"]
 
 #: Whose code waits for RabbitMQ.
 _PATIENT = ("pika", "workq_helpers")
@@ -105,6 +105,11 @@ class Step(NamedTuple):
             return eval(text, self.frame.f_globals, self.frame.f_locals)  # noqa: S307 - their own, and nothing is called
         except Exception:  # noqa: BLE001 - it may be anything, and then it is no number
             return None
+
+
+def frames_of(thread: int) -> Iterator[FrameType]:
+    """Yield the frames that a thread is in, from the innermost; none if it has ended."""
+    return _outwards(sys._current_frames().get(thread))
 
 
 def step_of(thread: int) -> Step | None:

@@ -5,14 +5,21 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from workq_helpers.clients.pace import WorkerKilled
 from workq_helpers.text import worded
 
-__all__ = ["is_unnamed", "overhear_deaths"]
+__all__ = ["begun_since", "overhear_deaths"]
 
 
-def is_unnamed(thread: threading.Thread) -> bool:
+def begun_since(before: Iterable[threading.Thread]) -> list[threading.Thread]:
+    """Return the threads that a learner's function has begun and left behind, which are alive."""
+    known = set(before)
+    return [each for each in threading.enumerate() if _is_unnamed(each) and each not in known]
+
+
+def _is_unnamed(thread: threading.Thread) -> bool:
     """Whether a thread has the name that Python gives it; those of the course have names of their own."""
     return thread.name.startswith("Thread-")
 
@@ -30,18 +37,17 @@ class _Hook:
         thread, error = args.thread, args.exc_value
         if thread is None or error is None or isinstance(error, SystemExit) or not self._is_heard(thread):
             self.usual(args)
-        else:
+            return
+        if not isinstance(error, WorkerKilled):  # the check's own accident
             self._raised.append(worded(error))
-            _take_away_what_is_over()
+        _take_away_what_is_over()
 
     def _is_heard(self, thread: threading.Thread) -> bool:
-        return thread in self._left if self._left is not None else is_unnamed(thread) and thread not in self._before
+        return thread in self._left if self._left is not None else _is_unnamed(thread) and thread not in self._before
 
     def end(self) -> None:
         """Hear of nobody from now on but those that are left."""
-        self._left = weakref.WeakSet(
-            each for each in threading.enumerate() if is_unnamed(each) and each not in self._before
-        )
+        self._left = weakref.WeakSet(begun_since(self._before))
 
     def is_over(self) -> bool:
         """Whether nobody is left, but perhaps the thread that ends just now."""

@@ -10,12 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import pika.exceptions
 from pika.spec import BasicProperties
 
 from workq_helpers.broker import find_broker
 from workq_helpers.clients import pace, pika_private
-from workq_helpers.errors import CheckFailedError, WaitTimeoutError, WorkqError
+from workq_helpers.errors import CheckFailedError, WaitTimeoutError
 from workq_helpers.session import Session
 from workq_helpers.teaching.calls import Calls
 from workq_helpers.teaching.function import clues_in, made_by_calling
@@ -38,14 +37,17 @@ QUEUE = "hello"
 #: The order whose work fails, where one does.
 _BURNED = "Stew.."
 
-#: A message that was delivered so often goes round in circles.
-MANY_DELIVERIES = 9
+#: A message that was delivered more often goes round in circles, unless an exercise lets its work fail more often.
+_MANY_DELIVERIES = 5
 
 #: An order on which the work was done so often goes round in circles.
 _MANY_WORKS = 3
 
-#: Who has called pika's methods so often does not come to an end; right answers need a tenth of it.
-_MANY_CALLS = 300
+#: Who has called pika's methods so often does not come to an end; right answers need a third of it.
+_MANY_CALLS = 100
+
+#: Who sends again so often what RabbitMQ does not take waits for what never comes.
+_MANY_REFUSALS = 10
 
 #: How long nothing may happen while orders wait, in seconds.
 _PATIENCE_SECONDS = 8.0
@@ -80,6 +82,8 @@ class Trial:
         self.runs = Runs()
         #: What ended threads that it had started.
         self.raised: list[str] = []
+        #: How often a message may be delivered.
+        self.most_deliveries = _MANY_DELIVERIES
         #: The queues that the answer has to do with.
         self.queues = {QUEUE}
         self._overhearing = overhear_deaths(self.raised)
@@ -165,11 +169,13 @@ class Trial:
         self.send(*orders, with_ids=with_ids)
 
         def is_in_the_middle() -> bool:
-            first = self.runs[before:][:1]
-            return bool(killed) or any(run.over or run.effort.seconds >= _MIDDLE_SECONDS for run in first)
+            efforts = [run.effort for run in self.runs[before:][:1]]
+            return bool(killed) or any(
+                each.over or each.trouble or (each.seconds >= _MIDDLE_SECONDS and not each.is_lost) for each in efforts
+            )
 
         wait_until(is_in_the_middle, _PATIENCE_SECONDS)
-        if any(run.goes_on and not run.settled for run in self.runs[before:][:1]):
+        if any(run.goes_on and not run.settled and not run.effort.is_lost for run in self.runs[before:][:1]):
             accident()  # it works in a way of its own
         self.settle()
         if not killed and any(run.threads for run in self.runs[before:][:1]):
@@ -219,9 +225,16 @@ class Trial:
             CheckFailedError: It does not come back, or has not run at all.
             BaseException: Whatever it raised.
         """
-        before = len(self.calls)
+        before, began = len(self.calls), len(self.lesson.log)
 
         def progress() -> int:
+            refused = Counter(row[5] for row in self.lesson.log.rows(began) if row[1] in ("refused", "returned"))
+            for task, times in refused.most_common(1):
+                if times > _MANY_REFUSALS:
+                    raise CheckFailedError(
+                        f"RabbitMQ had not taken '{task}' {times} times, and {name} sent it again each time. It has to "
+                        f"return before anything else can go on."
+                    )
             if len(self.calls) - before > _MANY_CALLS:
                 often = Counter(call.name for call in self.calls[before:]).most_common(1)[0]
                 raise CheckFailedError(
@@ -268,8 +281,8 @@ class Trial:
             self._close(connection)
 
     def _close(self, connection: RecordingConnection) -> None:
-        # The function may have broken it.
-        with undisturbed(), contextlib.suppress(WorkqError, pika.exceptions.AMQPError):
+        # The function may have broken it, or a thread of it may be at it still.
+        with undisturbed(), contextlib.suppress(Exception):
             connection.close()
 
     def cut(self) -> None:
@@ -321,11 +334,13 @@ class Trial:
                     if not self._goes_on() and self._nobody_is_at_it():
                         break
             self._nothing_circles()
+            self._began_before_it_acknowledged()
             if len(self.lesson.log) != seen:
                 seen, since = len(self.lesson.log), time.monotonic()
             waited = time.monotonic() - since
             if waited >= _PATIENCE_SECONDS and not any(worker.current_task for worker in self.lesson.workers):
                 raise CheckFailedError(f"For {waited:.0f} s nothing happened, and there were still orders to be done.")
+        self._began_before_it_acknowledged()
         self._everything_ran()
 
     def _nobody_is_at_it(self) -> bool:
@@ -338,6 +353,11 @@ class Trial:
             if trouble := run.effort.trouble:
                 raise CheckFailedError(
                     f"With '{run.task}' the callback {trouble}. It has to return before its worker gets anything else."
+                )
+            if run.goes_on_and_on:
+                raise CheckFailedError(
+                    f"'{run.task}' has {run.size}, and the callback has worked or slept for {run.heard_seconds:.0f} s "
+                    f"over it and goes on. When does its loop end?"
                 )
         return not any(run.goes_on for run in self.runs if not run.settled)
 
@@ -358,15 +378,15 @@ class Trial:
         sent: Counter[str] = Counter()
         for message in self.lesson.ledger():
             sent[message.task] += 1
-            if message.deliveries > MANY_DELIVERIES:
+            if message.deliveries > self.most_deliveries:
                 raise CheckFailedError(
                     f"'{message.task}' goes round in circles: it was handed back and delivered again more than "
-                    f"{MANY_DELIVERIES} times. What is requeued comes back at once, and nothing has changed."
+                    f"{self.most_deliveries} times. What is requeued comes back at once, and nothing has changed."
                 )
-            if sent[message.task] > MANY_DELIVERIES:
+            if sent[message.task] > self.most_deliveries:
                 raise CheckFailedError(
                     f"'{message.task}' goes round in circles: the callback published it anew more than "
-                    f"{MANY_DELIVERIES} times, and nothing has changed."
+                    f"{self.most_deliveries} times, and nothing has changed."
                 )
 
     def _everything_ran(self) -> None:
@@ -441,7 +461,6 @@ class Trial:
         Raises:
             CheckFailedError: Something had not.
         """
-        self._began_before_it_acknowledged()
         for run in self.runs:
             if run.task not in tasks or run.settled != "basic_ack" or run.worked_before:
                 continue
@@ -462,8 +481,8 @@ class Trial:
                     f"reached then, too. Acknowledge where the work has come to its end."
                 )
             raise CheckFailedError(
-                f"'{run.task}' was acknowledged, and its work was not done: it has {run.dots} "
-                f"dot{'' if run.dots == 1 else 's'}, and {run.did}. Keep the line work(body)."
+                f"'{run.task}' was acknowledged, and its work was not done: it has "
+                f"{run.size}, and {run.did}. Keep the line work(body)."
             )
 
     def _began_before_it_acknowledged(self) -> None:
@@ -472,9 +491,11 @@ class Trial:
             delivery = event.actor, event.delivery_tag
             if event.kind == "started":
                 began.add(delivery)
-            elif event.kind == "acked" and event.task and event.actor in workers and delivery not in began:
+            elif event.kind == "acked" and event.delivery_tag and event.actor in workers and delivery not in began:
+                # It may be on its way still, and nobody knows its text.
+                what = f"'{event.task}', delivery {event.delivery_tag}," if event.task else f"Delivery {delivery[1]}"
                 raise CheckFailedError(
-                    f"'{event.task}', delivery {event.delivery_tag}, was acknowledged before the callback had begun "
+                    f"{what} was acknowledged before the callback had begun "
                     f"with it: {self._acknowledged_by(event.delivery_tag)}. An acknowledgment is for the delivery with "
                     f"its tag; with multiple=True for all before it, too, and with tag 0 for all that a worker holds. "
                     f"Pass delivery_tag=method.delivery_tag, and leave multiple out."

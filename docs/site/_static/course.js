@@ -582,18 +582,43 @@
 
   // workq_helpers/stage/js/ends.js
   var ENDS = [
-    { name: "lost", icon: "✕", title: "Lost", note: "Nobody has them any more." },
-    { name: "done", icon: "✓", title: "Done", note: "" },
-    { name: "discarded", icon: "⊘", title: "Discarded", note: "Dropped on purpose or purged." },
+    { name: "lost", icon: "✕", title: "Lost", note: "Nobody has them any more.", one: "Nobody has it any more." },
+    { name: "done", icon: "✓", title: "Done", note: "", one: "" },
+    {
+      name: "discarded",
+      icon: "⊘",
+      title: "Discarded",
+      note: "Dropped on purpose or purged.",
+      one: "Dropped on purpose or purged."
+    },
     {
       name: "dead-lettered",
       icon: "⇥",
       title: "Dead-lettered",
-      note: "Their queue handed them to its dead letter exchange."
+      note: "Their queue handed them to its dead letter exchange.",
+      one: "Its queue handed it to its dead letter exchange."
     },
-    { name: "returned", icon: "↩︎", title: "Returned", note: "No queue for them: sent back to the publisher." },
-    { name: "refused", icon: "⊗", title: "Refused", note: "The broker would not take them." },
-    { name: "unknown", icon: "?", title: "Unknown", note: "Nobody here saw what became of them." }
+    {
+      name: "returned",
+      icon: "↩︎",
+      title: "Returned",
+      note: "No queue for them: sent back to the publisher.",
+      one: "No queue for it: sent back to the publisher."
+    },
+    {
+      name: "refused",
+      icon: "⊗",
+      title: "Refused",
+      note: "The broker would not take them.",
+      one: "The broker would not take it."
+    },
+    {
+      name: "unknown",
+      icon: "?",
+      title: "Unknown",
+      note: "Nobody here saw what became of them.",
+      one: "Nobody here saw what became of it."
+    }
   ];
 
   // workq_helpers/stage/js/words.js
@@ -619,18 +644,19 @@
       }
     };
   }
-  function endList(ui, { name, icon, title, note }) {
+  function endList(ui, { name, icon, title, note, one }) {
     const { h } = ui;
     const count = h("span", { class: "workq-end-count", "data-count": name });
     const list = h("ol", { class: "workq-end-list", "aria-label": `${title}, newest first` });
     const chips = new ChipList(ui, list, `end ${name}`);
+    const what = hint(ui);
     const more = hint(ui);
     const sign = h("span", { class: "workq-icon", "aria-hidden": "true" }, icon);
     const element = h(
       "section",
       { role: "group", class: "workq-end", "data-end": name, "aria-label": title },
       h("h3", { class: "workq-title" }, sign, title, count),
-      ...note ? [h("p", { class: "workq-hint" }, note)] : [],
+      what.element,
       list,
       more.element
     );
@@ -640,6 +666,7 @@
       draw(end) {
         setText(count, formatCount(end.count));
         setHidden(element, name !== "done" && end.count === 0);
+        what.draw(end.count === 1 ? one : note);
         chips.draw(end.recent, () => name);
         const undrawn = end.count - end.recent.length;
         more.draw(undrawn > 0 ? `+ ${formatCount(undrawn)} more` : "");
@@ -1104,7 +1131,7 @@
     const icon = h("span", { class: "workq-icon", "aria-hidden": "true" });
     const role = h("span");
     return {
-      element: h("li", { class: "workq-copy" }, icon, " ", queue, ", ", role),
+      element: h("li", { class: "workq-node-copy" }, icon, " ", queue, ", ", role),
       /** @param {QueueCopyLine} copy */
       draw(copy) {
         setText(icon, copy.role === "follower" ? "○" : "●");
@@ -2090,18 +2117,19 @@
     if (queue.ready.log === 0) {
       return queue.unacknowledged.log ? "Nothing waits here: the workers hold the rest." : "Nothing waits here.";
     }
+    const [they, them] = queue.ready.log === 1 ? ["It waits", "it"] : ["They wait", "them"];
     const takers = frame.workers.filter((worker) => worker.queue === queue.name && !hasEnded(worker));
-    if (takers.length === 0) return "They wait because no worker takes from this queue.";
+    if (takers.length === 0) return `${they} because no worker takes from this queue.`;
     const connected = takers.filter((worker) => !NOT_CONNECTED.has(worker.state));
-    if (connected.length === 0) return "They wait until a worker is connected.";
+    if (connected.length === 0) return `${they} until a worker is connected.`;
     if (connected.every((worker) => worker.free === 0)) {
       if (connected.every((worker) => worker.state === "frozen")) {
-        return "They wait because no worker that could take them responds.";
+        return `${they} because no worker that could take ${them} responds.`;
       }
       const who = takers.length === 1 ? "the worker holds" : "every worker holds";
-      return `They wait because ${who} as many as its prefetch count allows.`;
+      return `${they} because ${who} as many as its prefetch count allows.`;
     }
-    return "No delivery of them has been seen yet.";
+    return `No delivery of ${them} has been seen yet.`;
   }
 
   // workq_helpers/stage/js/queue_card.js

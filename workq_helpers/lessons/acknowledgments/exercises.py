@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from workq_helpers.clients.pace import work
 from workq_helpers.errors import CheckFailedError
+from workq_helpers.lessons.acknowledgments.keys import IDENTITY, Delivery, Plate, not_carried
 from workq_helpers.teaching.another_program import Memory, as_another_program
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.trial import Shared, Trial
@@ -134,6 +135,7 @@ def _nothing_is_forgotten(trial: Trial, oven: _Oven) -> None:
 
 _SERVED = Counter({"Tea.": 2, "Soup..": 1, "Roast..": 1, "Juice.": 1, "Salad.": 1})
 _NAMELESS = ("Milk.", "Milk.")
+_CARRIED = "What an order is known by comes with the message itself, and is the same when it comes again."
 
 
 def _serve_it_once(trial: Trial, callback: Any) -> str:
@@ -152,7 +154,8 @@ def _serve_it_once(trial: Trial, callback: Any) -> str:
     trial.start(kitchen.cook(), function=callback)
     trial.settle()
     trial.nobody_died()
-    _first_three(trial, plates)
+    _nothing_is_cleared(kitchen)
+    _first_three(kitchen)
     _plate_before_ack(kitchen)
     trial.worked_before_it_acknowledged("Soup..", "Tea.")
     # A cook dies after serving, before his acknowledgment.
@@ -171,7 +174,7 @@ def _serve_it_once(trial: Trial, callback: Any) -> str:
     trial.send(*_NAMELESS)
     trial.settle()
     trial.nobody_died()
-    _the_nameless(trial, plates)
+    _the_nameless(kitchen)
     trial.failed_work_is_not_done(kitchen.cook(), function=callback)
     return (
         "2 Tea, 1 Soup, 1 Roast, 1 Juice and 1 Salad were ordered and served, though one cook was killed while he "
@@ -190,6 +193,9 @@ class _Kitchen:
         self.armed = False
         #: Orders that were settled before their plate was there.
         self.settled_too_early: list[str] = []
+        #: Each plate with what its cook was given.
+        self.served: list[Plate] = []
+        self._deliveries: list[Delivery] = []
         self._memories: list[Memory] = []
 
     def cook(self) -> Callback:
@@ -198,6 +204,7 @@ class _Kitchen:
         self._memories.append(memory)
 
         def with_plates(ch: Any, method: Any, properties: Any, body: bytes) -> object:
+            self._deliveries.append(Delivery(ch, method, properties, body))
             return callback(ch, method, properties, body, self.plates)
 
         return with_plates
@@ -207,7 +214,14 @@ class _Kitchen:
         """Names of what the callback remembers things in, beside the plates."""
         return list(dict.fromkeys(name for memory in self._memories for name in memory.altered))
 
+    @property
+    def known_by(self) -> str:
+        """What its keys are that the messages with a name do not carry; empty if that can't be told."""
+        return not_carried([plate for plate in self.served if plate.delivery.properties.message_id])
+
     def _served(self) -> None:
+        known = [plate.key for plate in self.served]
+        self.served += [Plate(key, len(known), self._deliveries[-1]) for key in self.plates if key not in known]
         run = self.trial.runs.current()
         if run is not None and run.settled:
             self.settled_too_early.append(run.task)
@@ -224,7 +238,17 @@ def _texts(plates: Shared) -> list[str]:
     return [str(text) for text in texts]
 
 
-def _first_three(trial: Trial, plates: Shared) -> None:
+def _nothing_is_cleared(kitchen: _Kitchen) -> None:
+    gone = [plate for plate in kitchen.served if plate.key not in kitchen.plates]
+    if gone:
+        raise CheckFailedError(
+            f"'{gone[0].delivery.body.decode(errors='replace')}' stood on a plate, and your code took it away. Leave "
+            f"in plates what stands there: it is how the next cook knows what has been served."
+        )
+
+
+def _first_three(kitchen: _Kitchen) -> None:
+    trial, plates = kitchen.trial, kitchen.plates
     served = Counter(_texts(plates))
     held = trial.held()
     if held:
@@ -237,12 +261,14 @@ def _first_three(trial: Trial, plates: Shared) -> None:
             f"'{first.task}' was acknowledged before it was served; its cook was killed, and nobody else got it. "
             f"Acknowledge last."
         )
+    missing = Counter({"Soup..": 1, "Tea.": 2}) - served
+    if missing and kitchen.known_by:
+        _took_it_for_another(kitchen, next(iter(missing)))
     if served["Tea."] == 1 and served["Soup.."]:
         raise CheckFailedError(
             "Two guests ordered 'Tea.', and one plate of it was served. Equal orders are not the same order: "
             "what tells one message from another with the same body?"
         )
-    missing = Counter({"Soup..": 1, "Tea.": 2}) - served
     if missing and None in plates:
         raise CheckFailedError(
             f"'{next(iter(missing))}' was never served: what your code knows an order by is None in each of them, and "
@@ -253,6 +279,14 @@ def _first_three(trial: Trial, plates: Shared) -> None:
             f"'{next(iter(missing))}' was delivered again after its cook's death and never served. That it was "
             f"delivered before, which the redelivered flag says, does not mean that it was done."
         )
+
+
+def _took_it_for_another(kitchen: _Kitchen, order: str) -> NoReturn:
+    known_by = f": {kitchen.known_by}" if kitchen.known_by else ", which can't tell messages apart"
+    raise CheckFailedError(
+        f"'{order}' was acknowledged and never served: your code took it for another order. The plates stand under "
+        f"{', '.join(map(shown, list(kitchen.plates)[:3]))}{known_by}. {_CARRIED if kitchen.known_by else ''}".rstrip()
+    )
 
 
 def _plate_before_ack(kitchen: _Kitchen) -> None:
@@ -271,18 +305,15 @@ def _the_rest(kitchen: _Kitchen, served: Counter[str]) -> None:
             f"outlives a cook: look there before you cook."
         )
     if served["Roast.."] > 1:
+        keys = [shown(key) for key, order in kitchen.plates.items() if order in ("Roast..", b"Roast..")]
         raise CheckFailedError(
             f"'Roast..' was served {served['Roast..']} times: its cook was killed after serving and before the "
-            f"acknowledgment, so it came again. Look whether an order has been served before you cook it."
+            f"acknowledgment, so it came again. Its plates stand under {' and '.join(keys)}: "
+            f"{kitchen.known_by or 'another key when it came again'}. {_CARRIED}"
         )
     missing = [order for order in ("Roast..", "Juice.", "Salad.") if not served[order]]
     if missing:
-        keys = list(kitchen.plates)
-        tags = " Delivery tags begin at 1 again on every channel." if any(isinstance(key, int) for key in keys) else ""
-        raise CheckFailedError(
-            f"'{missing[0]}' was acknowledged and never served: your code took it for another order. The plates stand "
-            f"under {', '.join(map(shown, keys[:3]))}, which can't tell messages apart.{tags}"
-        )
+        _took_it_for_another(kitchen, missing[0])
     held = kitchen.trial.held()
     if held:
         raise CheckFailedError(
@@ -302,7 +333,8 @@ def _cooked_once(trial: Trial) -> None:
         )
 
 
-def _the_nameless(trial: Trial, plates: Shared) -> None:
+def _the_nameless(kitchen: _Kitchen) -> None:
+    trial, plates = kitchen.trial, kitchen.plates
     served = Counter(_texts(plates))
     if held := trial.held():
         raise CheckFailedError(f"{held[0]} has no message_id, and nobody acknowledged it.")
@@ -319,6 +351,12 @@ def _the_nameless(trial: Trial, plates: Shared) -> None:
         )
     if served != _SERVED + Counter(_NAMELESS):
         raise CheckFailedError(f"On the plates was: {', '.join(served.elements())}. Serve each order once.")
+    nameless = [plate for plate in kitchen.served if not plate.delivery.properties.message_id]
+    if not_carried(nameless) == IDENTITY:
+        raise CheckFailedError(
+            f"This time '{_NAMELESS[0]}' was served {len(_NAMELESS)} times. It stands under {shown(nameless[0].key)}: "
+            f"{IDENTITY}. Then an order is taken for one that was served, and its guest gets nothing."
+        )
 
 
 EXERCISES = (

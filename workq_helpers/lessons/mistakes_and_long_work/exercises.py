@@ -13,7 +13,7 @@ from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.teaching.calls import Call
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.function import made_by_calling
-from workq_helpers.teaching.threads import is_unnamed
+from workq_helpers.teaching.threads import begun_since
 from workq_helpers.teaching.trial import QUEUE, Trial
 from workq_helpers.text import worded
 from workq_helpers.waiting import wait_until
@@ -97,6 +97,8 @@ _COOKING_SECONDS = 3.0
 _ACK_SECONDS = 4.0
 _PUMP_SECONDS = 0.05
 
+_DEAF = "who waits for a thread, as join does, is as deaf as who works. Start it, and return."
+
 #: How long the first order cooks on, for the second to be acknowledged before it, where both are cooked at a time.
 _LONGER_SECONDS = 0.5
 
@@ -124,6 +126,8 @@ class _Line:
         self.cooked: list[str] = []
         #: Orders that were cooked in the owner's thread, and those for which it waited.
         self.kept: list[str] = []
+        #: Orders that were begun in another thread.
+        self.beside: list[str] = []
         self.waited: list[str] = []
         self.settled: list[_Settled] = []
 
@@ -182,6 +186,7 @@ class _Line:
         if threading.get_ident() == self._owner:
             self.kept.append(order)
         else:
+            self.beside.append(order)
             before = self._turns
             if self.waited or not wait_until(lambda: self._turns > before, _COOKING_SECONDS, interval_seconds=0.01):
                 self.waited.append(order)
@@ -208,11 +213,7 @@ class _Line:
 
     def _end_threads(self, before: list[threading.Thread]) -> None:
         """Wait for the threads that the answer started: what ends them explains the rest."""
-
-        def are_over() -> bool:
-            return not any(map(is_unnamed, set(threading.enumerate()).difference(before)))
-
-        wait_until(are_over, _LONGER_SECONDS)
+        wait_until(lambda: not begun_since(before), _LONGER_SECONDS)
 
 
 def _keep_the_line_open(trial: Trial, callback: Any) -> str:
@@ -220,8 +221,9 @@ def _keep_the_line_open(trial: Trial, callback: Any) -> str:
     trial.send(*_LONG)
     try:
         trial.call(line.serve, name="callback", function=callback)
-    except CheckFailedError:
-        raise
+    except CheckFailedError as error:
+        deaf = f"Meanwhile '{line.beside[-1]}' is cooked in another thread: {_DEAF}" if line.beside else ""
+        raise CheckFailedError(f"{error} {deaf}".rstrip()) from error
     except Exception as error:
         raise CheckFailedError(
             f"What the owner of the connection was asked to call failed: {worded(error)}. "
@@ -254,8 +256,7 @@ def _the_thread_was_free(line: _Line) -> None:
         )
     if line.waited:
         raise CheckFailedError(
-            f"'{line.waited[0]}' was cooked in another thread, and the callback did not come back meanwhile: who waits "
-            f"for a thread, as join does, is as deaf as who works. Start it, and return."
+            f"'{line.waited[0]}' was cooked in another thread, and the callback did not come back meanwhile: {_DEAF}"
         )
 
 

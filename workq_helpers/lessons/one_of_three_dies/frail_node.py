@@ -6,6 +6,7 @@ import contextlib
 import socket
 import struct
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from workq_helpers.broker.ports import LOOPBACK
@@ -13,10 +14,11 @@ from workq_helpers.broker.ports import LOOPBACK
 __all__ = ["ASK_FOR_CONFIRMS", "CONFIRM", "PUBLISH", "FrailNode"]
 
 #: AMQP's frames begin with their kind, their channel and their size, and end with one byte more; methods are kind 1
-#: and begin with class and method.
+#: and begin with class and method, bodies are kind 3.
 _HEAD = struct.Struct(">BHI")
 _METHOD = struct.Struct(">HH")
 _PROTOCOL_HEADER_LENGTH = 8
+_BODY = 3
 PUBLISH, CONFIRM, ASK_FOR_CONFIRMS = (60, 40), (60, 80), (85, 10)
 
 
@@ -40,6 +42,8 @@ class FrailNode:
     ) -> None:
         #: How often each method came.
         self.seen: dict[tuple[int, int], int] = {}
+        #: How often each body came.
+        self.bodies: Counter[bytes] = Counter()
         #: Whether anybody has come to it, and how many clients it has let in.
         self.asked = False
         self.clients = 0
@@ -125,6 +129,8 @@ class FrailNode:
 
     def _lives_on(self, frame: bytes) -> bool:
         """Take note of a frame, and say whether it is to be passed on."""
+        if frame[0] == _BODY:
+            self.bodies[frame[_HEAD.size : -1]] += 1
         if frame[0] != 1:
             return True
         method = _METHOD.unpack_from(frame, _HEAD.size)

@@ -15,7 +15,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from workq_helpers.errors import CheckFailedError, WaitTimeoutError, WorkqError
 from workq_helpers.teaching.function import definitions_beside, name_of
-from workq_helpers.teaching.trial import MANY_DELIVERIES, Trial
+from workq_helpers.teaching.trial import Trial
 from workq_helpers.text import worded
 from workq_helpers.waiting import wait_until
 
@@ -27,6 +27,9 @@ __all__ = ["judge_consumer"]
 _QUEUE = "tasting"
 _LAST, _LATE = "Last.", "Too late."
 _ORDERS = ("Soup.", "Tea.", "Tea.", _LAST)
+
+#: Whoever tastes so often, and more, does not come to an end.
+_MANY_TASTED = 2 * len(_ORDERS)
 
 #: How long nothing may happen before the line is cut, in seconds: what waits then waits for ever.
 _QUIET_SECONDS = 2.0
@@ -98,6 +101,7 @@ class _Evening:
         try:
             self.trial.call(consume, connection, self._taste, name="consume")
         except CheckFailedError:
+            _it_handed_nothing_back(self.trial)
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it does, it ends there
             self.trouble = error
@@ -132,7 +136,7 @@ class _Evening:
             now = len(log) + len(self.tasted)
             quiet_looks = quiet_looks + 1 if now == seen else 0
             seen = now
-            if quiet_looks * _LOOK_SECONDS >= _QUIET_SECONDS or len(self.tasted) > MANY_DELIVERIES:
+            if quiet_looks * _LOOK_SECONDS >= _QUIET_SECONDS or len(self.tasted) > _MANY_TASTED:
                 self.cut = True
                 self.trial.cut()
                 return
@@ -187,7 +191,7 @@ def _why_nothing(evening: _Evening) -> str:
             "The queue was declared, and nobody consumed: basic_consume tells RabbitMQ from which queue, and what to "
             "call for each message."
         )
-    if calls.named("start_consuming") and not evening.cut:
+    if calls.named("start_consuming") and not evening.cut and not calls.named("basic_ack"):
         return (
             "consume came back before anything was tasted, though somebody had called start_consuming, as in a thread. "
             "A connection belongs to the thread that made it: call it in consume itself."
@@ -248,14 +252,18 @@ def _it_tasted_first(evening: _Evening) -> None:
 
 
 def _it_acknowledged(evening: _Evening) -> None:
-    if evening.trial.calls.named("basic_nack") or evening.trial.calls.named("basic_reject"):
-        raise CheckFailedError(
-            "An order was tasted and handed back or turned away. What was tasted is done: basic_ack."
-        )
+    _it_handed_nothing_back(evening.trial)
     if not evening.trial.calls.named("basic_ack"):
         raise CheckFailedError(
             f"'{evening.tasted[0]}' was tasted and never acknowledged, so with a limit of one nothing more came. Call "
             f"ch.basic_ack(delivery_tag=method.delivery_tag)."
+        )
+
+
+def _it_handed_nothing_back(trial: Trial) -> None:
+    if trial.calls.named("basic_nack") or trial.calls.named("basic_reject"):
+        raise CheckFailedError(
+            "An order was tasted and handed back or turned away. What was tasted is done: basic_ack."
         )
 
 

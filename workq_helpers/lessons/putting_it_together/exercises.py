@@ -84,6 +84,7 @@ class _Album(Album):
 
 
 def _mend_the_picture_worker(trial: Trial, callback: Any) -> str:
+    trial.most_deliveries = _FULL_TIMES + 3
     album = _Album(lambda: trial.lesson.workers[-1].request_kill())
     files = [_picture() if number in _GOOD_ONES else b"no picture" for number in range(_FILES)]
     first, bad, third, last, worse = map(album.keep, files)
@@ -199,7 +200,11 @@ _ORDERS = (
 #: At which attempts the connection breaks: before RabbitMQ has the message, and before its confirm is back. Whoever
 #: tries once more without looking meets the next break.
 _BREAKS_BEFORE, _BREAKS_AFTER = (4, 5, 6, 10), (12, 13)
-_MOST_ATTEMPTS = 100
+
+#: More than so many of these tell that its loop does not end: attempts, confirms of one order beyond those that are
+#: wanted, attempts with a channel whose connection is gone, and channels that were opened and not used.
+_MOST_ATTEMPTS, _MOST_CONFIRMS, _MOST_DEAD, _MOST_UNUSED = 100, 5, 5, 8
+_CLINGS = "A channel whose connection is gone does not come back: ask open_channel for another one."
 
 
 class _ShakyLine:
@@ -213,15 +218,20 @@ class _ShakyLine:
         self.given_up: set[str] = set()
         self._unconfirmed = ""
         self.opened = 0
+        self._unused = 0
+        #: Whether it clings to a channel whose connection is gone.
+        self.clings = False
 
     def open_channel(self) -> BlockingChannel:
         """Connect, and return a channel in confirm mode."""
         self.opened += 1
-        if self.opened > _MOST_ATTEMPTS:
+        self._unused += 1
+        if self._unused > _MOST_UNUSED:
             raise Interrupted
         connection, channel = self._trial.open_channel()
         channel.confirm_delivery()
         publish, signature = channel.basic_publish, inspect.signature(BlockingChannel.basic_publish)
+        dead = itertools.count(1)
 
         def shaky(*arguments: Any, **named: Any) -> None:
             body = signature.bind(channel, *arguments, **named).arguments["body"]
@@ -230,7 +240,9 @@ class _ShakyLine:
                 self.given_up.add(self._unconfirmed)
             self._unconfirmed = order
             self.attempts.append(order)
-            if len(self.attempts) > _MOST_ATTEMPTS:
+            self._unused = 0
+            self.clings = not connection.is_open
+            if (self.clings and next(dead) > _MOST_DEAD) or len(self.attempts) > _MOST_ATTEMPTS or self._goes_round:
                 raise Interrupted
             if len(self.attempts) in _BREAKS_BEFORE:
                 pika_private.cut(connection._impl)
@@ -244,6 +256,12 @@ class _ShakyLine:
         # An instance's own attribute hides the method.
         channel.basic_publish = shaky  # type: ignore[method-assign]
         return channel
+
+    @property
+    def _goes_round(self) -> bool:
+        """Whether an order was confirmed again and again."""
+        confirmed = Counter(self.confirmed)
+        return any(times - _ORDERS.count(order) > _MOST_CONFIRMS for order, times in confirmed.items())
 
 
 def _outlast_the_outage(trial: Trial, send_all: Any) -> str:
@@ -310,8 +328,8 @@ def _one_of_a_pair(line: _ShakyLine) -> str:
 def _send(trial: Trial, line: _ShakyLine, send_all: Callable[..., object]) -> None:
     try:
         trial.call(send_all, line.open_channel, list(_ORDERS), name="send_all")
-    except CheckFailedError:
-        raise
+    except CheckFailedError as error:
+        raise CheckFailedError(f"{error} {_CLINGS if line.clings else ''}".rstrip()) from error
     except Interrupted:
         raise CheckFailedError(
             f"send_all had tried {len(line.attempts)} times to send {len(_ORDERS)} orders, with {line.opened} "
@@ -339,8 +357,8 @@ def _send(trial: Trial, line: _ShakyLine, send_all: Callable[..., object]) -> No
 
 
 def _why_it_goes_on(line: _ShakyLine) -> str:
-    if line.opened == 1 and len(line.attempts) >= min(_BREAKS_BEFORE):
-        return "A channel whose connection is gone does not come back: ask open_channel for another one."
+    if line.clings:
+        return _CLINGS
     return _one_of_a_pair(line) or "When does its loop end?"
 
 

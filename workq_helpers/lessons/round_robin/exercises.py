@@ -49,10 +49,10 @@ def _listed(answer: object) -> list[str]:
         why = ", which has no order of its own" if isinstance(answer, set | frozenset | Mapping) else ""
         raise CheckFailedError(f"orders is {shown(answer)}, a {type(answer).__name__}{why}. Hand in the list itself.")
     given = list(itertools.islice(answer, _MOST_ORDERS))  # what is handed in may have no end
-    strange = next((order for order in given if not isinstance(order, str | bytes | bytearray)), None)
-    if strange is not None:
+    strange = [order for order in given if not isinstance(order, str | bytes | bytearray)]
+    if strange:
         raise CheckFailedError(
-            f"orders holds {shown(strange)}, which is no order. Put the orders' own texts into the list."
+            f"orders holds {shown(strange[0])}, which is no order. Put the orders' own texts into the list."
         )
     return [order if isinstance(order, str) else order.decode(errors="replace") for order in given]
 

@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import sqlite3
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.lessons.when_a_task_fails.parking import read_death
 from workq_helpers.teaching.calls import misspelled, unsendable
 from workq_helpers.teaching.exercise import Exercise
+from workq_helpers.teaching.threads import begun_since
 from workq_helpers.teaching.trial import QUEUE, Trial
 from workq_helpers.text import shown, worded
 from workq_helpers.waiting import wait_until
@@ -147,6 +149,8 @@ def _found(trial: Trial) -> str:
 def _broke_off(arguments: dict[str, Any], error: Exception) -> str:
     if "x-expires" in arguments:
         return f"The queue was gone before all was cooked. {_expires(arguments)}"
+    if isinstance(error, pika.exceptions.NackError):
+        return f"RabbitMQ refused an order, and nobody cooks it: x-overflow is {arguments.get('x-overflow')!r}."
     return f"RabbitMQ did not go on with these arguments: {type(error).__name__} {error}"
 
 
@@ -216,7 +220,8 @@ _KILLED_BEFORE, _KILLED_AFTER = 2, 5
 #: At which attempt the connection is gone.
 _LOST_BEFORE = 3
 _RUNS = 5
-_MOST_ATTEMPTS = 50
+#: Who sends so often in one run does not come to an end.
+_MOST_IN_A_RUN = 16
 
 
 class _Sent(NamedTuple):
@@ -233,6 +238,9 @@ class _Desk:
         self._trial = trial
         self._path = str(Path(folder) / "shop.db")
         self.attempts = 0
+        self._began_at = 0
+        #: Whether a run did not come to an end.
+        self.endless = False
         #: The tasks that the program had tried to send.
         self.tried: set[str] = set()
         self.killed = False
@@ -274,7 +282,8 @@ class _Desk:
         Raises:
             CheckFailedError: It raised something of its own, or spoiled the outbox.
         """
-        self.killed, before, rows = False, self.unsent, self._rows()
+        self._began_at = self.attempts
+        self.killed, before, rows, threads = False, self.unsent, self._rows(), threading.enumerate()
         with self.database() as database, self._trial.channel() as channel:
             channel.confirm_delivery()
             self._watch(channel, database)
@@ -287,6 +296,11 @@ class _Desk:
                 if not self.killed and self.unsent == before:
                     self._trial.no_channel_was_closed()
                     raise CheckFailedError(f"empty_outbox raised {worded(error)}.") from error
+            if begun_since(threads):
+                raise CheckFailedError(
+                    "empty_outbox came back, and a thread that it had started was still at work. Its caller takes the "
+                    "outbox for sent: send in the function itself, or wait for the thread with join()."
+                )
         if not self.killed and self.unsent == before:
             self.passed_over += [row for row in self._rows() if row in rows]
 
@@ -297,7 +311,8 @@ class _Desk:
             given = signature.bind(channel, *arguments, **named).arguments
             body = given["body"]
             self.attempts += 1
-            if self.attempts > _MOST_ATTEMPTS:
+            if self.attempts - self._began_at > _MOST_IN_A_RUN:
+                self.endless = True
                 self._die(channel, database)
             task = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
             this = _Sent(getattr(given.get("properties"), "message_id", None), task)
@@ -347,6 +362,8 @@ def _mend_the_outbox(trial: Trial, empty_outbox: Any) -> str:
         for _ in range(_RUNS):
             desk.run(empty_outbox)
             kills += desk.killed
+            if desk.endless:
+                break
         trial.no_channel_was_closed()
         left = desk.left()
     sent = _fetch_all(trial)
@@ -370,6 +387,12 @@ def _judge(sent: list[_Sent], desk: _Desk, left: list[str]) -> None:
     strange = next((task for task in there if task not in wanted), None)
     if strange is not None:
         raise CheckFailedError(f"{strange!r} came to the queue, which nobody ordered. Send each task as it is.")
+    again, times = Counter(each.task for each in sent).most_common(1)[0]
+    if desk.endless:
+        raise CheckFailedError(
+            f"'{again}' was sent {times} times, and would have been sent again. What was sent leaves the outbox, and "
+            f"when nothing is left the function comes back."
+        )
     _none_is_lost([task for task in wanted if there[task] < wanted[task]], there, left, desk, sent)
     if left:
         raise CheckFailedError(

@@ -32,18 +32,19 @@ export function endColumn(ui) {
  * @param {Ui} ui
  * @param {typeof ENDS[number]} end
  */
-function endList(ui, { name, icon, title, note }) {
+function endList(ui, { name, icon, title, note, one }) {
   const { h } = ui;
   const count = h("span", { class: "workq-end-count", "data-count": name });
   const list = h("ol", { class: "workq-end-list", "aria-label": `${title}, newest first` });
   const chips = new ChipList(ui, list, `end ${name}`);
+  const what = hint(ui);
   const more = hint(ui);
   const sign = h("span", { class: "workq-icon", "aria-hidden": "true" }, icon);
   const element = h(
     "section",
     { role: "group", class: "workq-end", "data-end": name, "aria-label": title },
     h("h3", { class: "workq-title" }, sign, title, count),
-    ...(note ? [h("p", { class: "workq-hint" }, note)] : []),
+    what.element,
     list,
     more.element,
   );
@@ -53,6 +54,7 @@ function endList(ui, { name, icon, title, note }) {
     draw(end) {
       setText(count, formatCount(end.count));
       setHidden(element, name !== "done" && end.count === 0);
+      what.draw(end.count === 1 ? one : note);
       chips.draw(end.recent, () => name);
       const undrawn = end.count - end.recent.length;
       more.draw(undrawn > 0 ? `+ ${formatCount(undrawn)} more` : "");

@@ -98,7 +98,7 @@ function copyLine({ h }, queue) {
   const icon = h("span", { class: "workq-icon", "aria-hidden": "true" });
   const role = h("span");
   return {
-    element: h("li", { class: "workq-copy" }, icon, " ", queue, ", ", role),
+    element: h("li", { class: "workq-node-copy" }, icon, " ", queue, ", ", role),
     /** @param {QueueCopyLine} copy */
     draw(copy) {
       setText(icon, copy.role === "follower" ? "○" : "●");

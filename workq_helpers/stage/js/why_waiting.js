@@ -19,16 +19,17 @@ export function whyWaiting(frame, queue) {
   if (queue.ready.log === 0) {
     return queue.unacknowledged.log ? "Nothing waits here: the workers hold the rest." : "Nothing waits here.";
   }
+  const [they, them] = queue.ready.log === 1 ? ["It waits", "it"] : ["They wait", "them"];
   const takers = frame.workers.filter((worker) => worker.queue === queue.name && !hasEnded(worker));
-  if (takers.length === 0) return "They wait because no worker takes from this queue.";
+  if (takers.length === 0) return `${they} because no worker takes from this queue.`;
   const connected = takers.filter((worker) => !NOT_CONNECTED.has(worker.state));
-  if (connected.length === 0) return "They wait until a worker is connected.";
+  if (connected.length === 0) return `${they} until a worker is connected.`;
   if (connected.every((worker) => worker.free === 0)) {
     if (connected.every((worker) => worker.state === "frozen")) {
-      return "They wait because no worker that could take them responds.";
+      return `${they} because no worker that could take ${them} responds.`;
     }
     const who = takers.length === 1 ? "the worker holds" : "every worker holds";
-    return `They wait because ${who} as many as its prefetch count allows.`;
+    return `${they} because ${who} as many as its prefetch count allows.`;
   }
-  return "No delivery of them has been seen yet.";
+  return `No delivery of ${them} has been seen yet.`;
 }
