@@ -84,14 +84,14 @@ def raise_alarm(kind: str) -> bool:
         _run(["docker", "exec", container, "rabbitmqctl", "eval", expression])
         return True
     for environ in _node_environs():
-        # Its own cookie and ports.
-        _run([f"{environ['RABBITMQ_HOME']}/sbin/rabbitmqctl", "-n", environ["RABBITMQ_NODENAME"], "eval", expression],
-             environ)  # fmt: skip
+        # Its own cookie, ports and folder, in which it finds the scripts.
+        command = [f"{environ['RABBITMQ_HOME']}/sbin/rabbitmqctl", "-n", environ["RABBITMQ_NODENAME"]]
+        _run([*command, "eval", expression], environ, environ["HOME"])
         return True
     return False
 
 
-def _run(command: list[str], environ: Mapping[str, str] | None = None) -> None:
+def _run(command: list[str], environ: Mapping[str, str] | None = None, folder: str | None = None) -> None:
     done = subprocess.run(
         command,
         capture_output=True,
@@ -99,6 +99,7 @@ def _run(command: list[str], environ: Mapping[str, str] | None = None) -> None:
         check=False,
         timeout=_COMMAND_SECONDS,
         env=environ,
+        cwd=folder,
         stdin=subprocess.DEVNULL,
     )
     if done.returncode:

@@ -188,6 +188,7 @@ def test_doctor_finds_this_environment_whole(monkeypatch: pytest.MonkeyPatch) ->
     assert findings["Modules"].verdict == "ok"
     assert findings["Machine"].verdict == "ok"
     assert findings["Kernel"].verdict == "ok"
+    assert findings["JupyterLab"].verdict == "ok"
     assert re.fullmatch(r"started in [\d.]+ s, imported a lesson in [\d.]+ s", findings["Kernel"].found)
 
 
@@ -209,6 +210,20 @@ def test_doctor_starts_the_kernel_that_a_lesson_gets(monkeypatch: pytest.MonkeyP
     (tmp_path / "pandas.py").write_text("print('Cannot read my file')\nraise RuntimeError('mine')\n")
     finding = doctor._kernel(tmp_path)
     assert (finding.verdict, finding.found) == ("bad", "RuntimeError: mine; Cannot read my file")
+
+
+@pytest.mark.pinned
+def test_doctor_prepares_the_jupyterlab_that_a_learner_gets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = tmp_path / "jupyter_server_config.py"
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    settings.write_text("c.ServerApp.ip = '203.0.113.5'\nc.IdentityProvider.token = 's3cret'\n")
+    finding = doctor._lab(doctor.course_folder(Path.cwd()))
+    assert (finding.verdict, finding.found) == ("bad", "does not start (Cannot assign requested address)")
+    assert finding.mend.startswith(f"Without the settings in {tmp_path} it does: correct those")
+    settings.write_text("c.IdentityProvider.token = 53_079\n")
+    failure = doctor._try_lab(doctor.course_folder(Path.cwd()), {})
+    assert failure
+    assert not re.search("53.?079", failure)
 
 
 @pytest.mark.pinned

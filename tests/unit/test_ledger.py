@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from random import Random
 
@@ -148,6 +149,12 @@ def test_a_delivered_message_is_in_hand_until_its_ack() -> None:
     consume(log, "finished")
     ledger.catch_up(log)
     assert ledger.workers() == {"w": WorkerCounts(delivered=1, in_hand=0, unfinished=0, done=1)}
+
+
+def test_what_is_done_is_kept_without_its_delivery() -> None:
+    log = published()
+    consume(log, "delivered started acked finished")
+    assert [(message.place, message._delivery) for message in ledger_of(log)] == [("done", None)]
 
 
 def test_a_forgotten_ack_leaves_it_unacknowledged() -> None:
@@ -722,6 +729,18 @@ def test_a_broker_that_stops_takes_transient_queues_with_it() -> None:
     log.record("declared", "lesson", "hello", detail=QueueOptions())
     log.record("published", "p", "hello", "new", "new")
     assert places_of(log)["new"] == "waiting"
+
+
+def test_a_goodbye_looks_at_what_its_client_sent_alone() -> None:
+    ledger = Ledger()
+
+    def seconds(kind: str, clients: Iterable[str]) -> float:
+        began = time.process_time()
+        ledger.update((0.0, kind, client, "hello", str(at), "T", None, False, "") for at, client in enumerate(clients))
+        return time.process_time() - began
+
+    publishing = seconds("published", ["p"] * 20_000)
+    assert seconds("stopped", [f"worker-{number}" for number in range(200)]) < publishing
 
 
 def test_the_head_of_many_messages_put_back_is_sorted_once() -> None:

@@ -183,6 +183,14 @@ def test_a_kill_stays_in_view_in_a_flood_for_as_long_as_it_takes_to_read_it() ->
     assert "worker-2 was killed: Stew went back to hello" not in story.told(NOTABLE_SECONDS)
 
 
+def test_of_workers_one_after_another_the_last_word_is_what_happened_last() -> None:
+    story = Story()
+    for worker in ("w14", "w15"):
+        story.add("starting", worker, detail=MANUAL).add("connected", worker, detail=MANUAL).add("stopped", worker)
+    takes = [f"{worker} takes tasks from hello" for worker in ("w14", "w15")]
+    assert story.told() == [takes[0], "w14 stopped", takes[1], "w15 stopped"]
+
+
 def test_fifty_workers_that_start_are_one_sentence() -> None:
     story = Story()
     for number in range(50):

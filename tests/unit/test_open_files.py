@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import resource
+import socket
 
 import pytest
 
-from workq_helpers.broker import address_space, open_files
+from workq_helpers.broker import address_space, loopback, open_files
 from workq_helpers.broker.doctor import diagnose
 
 
@@ -51,3 +53,12 @@ def test_too_little_address_space_is_told_before_erlang_ends_without_a_word(monk
     assert "only 2000 MB" in found["private node"].found
     assert "ulimit -v unlimited" in found["private node"].found
     assert found["will be used"].verdict == "bad"
+
+
+def test_too_many_open_files_say_nothing_of_the_loopback_interface(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(socket, "create_server", refuse)
+    told = loopback.why_unreachable()
+    assert told.startswith("No connection can be opened here (Too many open files): `ulimit -n` shows")

@@ -8,7 +8,11 @@ from typing import Any
 
 import pika.exceptions
 import pytest
+from packaging.version import Version
 
+from workq_helpers import Broker
+from workq_helpers.broker import broker as broker_module
+from workq_helpers.broker.protocol import Ready
 from workq_helpers.errors import BrokerUnreachableError
 from workq_helpers.rabbitmq import restart_watch
 from workq_helpers.rabbitmq.endpoint import Endpoint
@@ -82,3 +86,37 @@ def test_a_goodbye_that_has_begun_is_ended(monkeypatch: pytest.MonkeyPatch, poll
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restart_watch, "_LOOK_SECONDS", 0.01)
     monkeypatch.setattr(restart_watch, "_KNOCK_SECONDS", 0.01)
+
+
+class Watch:
+    """A watch of a broker that somebody restarts just then."""
+
+    outages, is_up = 1, False
+
+    def close(self) -> None:
+        pass
+
+
+class Share:
+    """A share whose supervisor does what it is asked for right after that other restart, before the watch knocks."""
+
+    ready = Ready(ENDPOINT, "node", "a node", Version("4.3"))
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def request(self, *_: object) -> None:
+        self._watch.is_up = True
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_restart_behind_another_waits_for_no_further_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch, came_true = Watch(), []
+    monkeypatch.setattr(broker_module, "wait_until", lambda condition, *_: came_true.append(condition()))
+    with Broker(ENDPOINT, Version("4.3"), Share(watch)) as broker:  # type: ignore[arg-type]
+        monkeypatch.setattr(broker, "_wait_until_started", lambda: None)
+        monkeypatch.setattr(broker, "_restart_watch", watch)
+        broker.restart()
+    assert came_true == [True]

@@ -10,6 +10,7 @@ from workq_helpers.broker import docker_engine, docker_socket, doctor, packages,
 from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.installations import Installation, installation_in
+from workq_helpers.broker.node import NodeServer
 from workq_helpers.broker.progress import spoken
 from workq_helpers.broker.protocol import describe_error, revive_error
 from workq_helpers.broker.server import Server, silent
@@ -202,6 +203,11 @@ def test_the_doctor_promises_no_source_where_nothing_can_be_kept(
     assert "(Not a directory)" in found["course broker"].found
     assert "room" not in found["course broker"].found
     assert {found[name].verdict for name in ("course broker", "will be used")} == {"bad"}
+    runtime = {"WORKQ_RUNTIME_DIR": str(tmp_path / "Ada's"), "WORKQ_BROKER": "node"}
+    found = {finding.name: finding for finding in doctor.diagnose(bare_machine | runtime)}
+    assert {found[name].verdict for name in ("private node", "will be used")} == {"bad"}
+    with pytest.raises(BrokerStartError, match=r"has \"'\" in it: .*/Ada's/node\. Set WORKQ_RUNTIME_DIR"):
+        NodeServer(unpacked, tmp_path / "Ada's" / "node", {}).start()
 
 
 @pytest.mark.parametrize(

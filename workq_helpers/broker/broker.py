@@ -381,7 +381,7 @@ class Broker:
             return
         share = self._ours(f"the course does not {deed} it", _RESTART_YOURSELF)
         watch = self._restart_watch
-        outages = watch.outages if watch else 0
+        outages = watch.outages - (not watch.is_up) if watch else 0  # that are over
         with self._doing(change, progress):
             progress("RabbitMQ is told to stop." if deed == "restart" else "RabbitMQ is killed.")
             share.request(deed, RESTART_SECONDS)

@@ -14,7 +14,7 @@ from workq_helpers.broker import address_space, commands, docker_socket, loopbac
 from workq_helpers.broker.choice import DEFAULT_IMAGE, BrokerChoice
 from workq_helpers.broker.folders import Folders, why_not_writable
 from workq_helpers.broker.installations import find_installations
-from workq_helpers.broker.node import NodeServer
+from workq_helpers.broker.node import NodeServer, why_no_data_in
 from workq_helpers.broker.protocol import Status
 from workq_helpers.broker.server import silent
 from workq_helpers.errors import BrokerError, InvalidArgumentError, ManagementUnavailableError
@@ -185,7 +185,7 @@ def _image(image: str, here: bool, last: bool) -> Finding:
 def _node(choice: BrokerChoice, folders: Folders, environ: Mapping[str, str]) -> Finding | None:
     if not choice.allows("node"):
         return None
-    if reason := address_space.why_too_little():
+    if reason := address_space.why_too_little() or why_no_data_in(folders.runtime):
         return Finding("private node", "bad" if choice.forced else "warn", reason, works=False)
     too_old = ""
     for installation in find_installations(environ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 from workq_helpers.broker.ports import LOOPBACK
@@ -10,6 +11,8 @@ __all__ = ["why_unreachable"]
 
 #: How long a connection of this process to itself may take, in seconds: it is made at once, or a firewall drops it.
 _SECONDS = 2.0
+#: What says nothing of the address.
+_OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
 
 
 def why_unreachable() -> str:
@@ -18,6 +21,12 @@ def why_unreachable() -> str:
         with socket.create_server((LOOPBACK, 0)) as listener:
             socket.create_connection(listener.getsockname(), timeout=_SECONDS).close()
     except OSError as error:
+        if error.errno in _OUT_OF_FILES:
+            return (
+                f"No connection can be opened here ({_reason(error)}): `ulimit -n` shows how many files and "
+                "connections a process may have open. If it is this one that has too many, end it, or restart the "
+                "notebook's kernel."
+            )
         return (
             f"{LOOPBACK} can't be reached ({_reason(error)}), where the course's RabbitMQ, JupyterLab and its kernels "
             "listen. `ip address show lo` shows whether the loopback interface is up and has that address; if not, as "

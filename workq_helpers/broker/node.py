@@ -25,7 +25,7 @@ from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.features import ADVANCED_CONFIG
 from workq_helpers.waiting import wait_until
 
-__all__ = ["NodeServer"]
+__all__ = ["NodeServer", "why_no_data_in"]
 
 #: How long a node may take to accept AMQP, in seconds; a slow laptop with a full disk needs 30.
 BOOT_SECONDS = 120.0
@@ -63,10 +63,23 @@ _PORT_TAKEN = re.compile(r"eaddrinuse|dist_port_already_used|address already in 
 # Erlang's distribution listens everywhere unless told not to. The server script does not add -noinput when it is
 # told to become the server itself instead of waiting for it.
 _LOOPBACK_ALONE = "-kernel inet_dist_use_interface {127,0,0,1}"
+#: What makes a shell wait, or ends a command, in the path that RabbitMQ's disk monitor tells it.
+_OF_THE_SHELL = frozenset("'\"`()<>&|;\\\n")
 #: Where the installation is to be found from a node's own folder, in which it runs: RabbitMQ's scripts read each other
 #: by a path that they do not quote, and that of a home may have spaces.
 _SERVER = "server"
 _ERLANG_ARGUMENTS = f"-noinput {_LOOPBACK_ALONE} {NO_BUSY_WAIT}"
+
+
+def why_no_data_in(folder: Path) -> str:
+    """Return in a sentence why RabbitMQ can't keep its data below a folder of this name, ``""`` if it can."""
+    found = next((each for each in str(folder) if each in _OF_THE_SHELL), "")
+    if not found:
+        return ""
+    return (
+        f"RabbitMQ asks a shell for the free room of its folder, and does not quote the path, which has {found!r} in "
+        f"it: {folder}. Set WORKQ_RUNTIME_DIR to a folder without."
+    )
 
 
 class NodeServer:
@@ -216,6 +229,7 @@ class NodeServer:
             or address_space.why_too_little()
             or processes.why_unseen()
             or loopback.why_unreachable()
+            or why_no_data_in(self._folder)
         ):
             raise BrokerStartError(reason)
         # A node by itself is a cluster of one.

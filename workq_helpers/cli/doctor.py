@@ -8,10 +8,11 @@ import platform
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 
+from jupyter_core.paths import jupyter_config_dir
 from packaging.requirements import Requirement
 
 from workq_helpers.broker import Finding, diagnose, loopback, open_files, processes, try_node
@@ -33,6 +34,8 @@ _OLDEST_PYTHON = (3, 11)
 _JUPYTERLAB_PORT = 8888
 #: How long a kernel may take to start and to import what a lesson imports, twice, in seconds: more than in the trial.
 _KERNEL_SECONDS = 250.0
+#: How long JupyterLab may take to be ready to start, in seconds.
+_LAB_SECONDS = 60.0
 
 
 def examine(try_a_node: bool = False) -> list[Finding]:
@@ -49,7 +52,7 @@ def examine(try_a_node: bool = False) -> list[Finding]:
         *_settings(),
         _folder(Path.cwd()),
         _jupyter(),
-        _kernel(course_folder(Path.cwd())),
+        *_started(course_folder(Path.cwd())),
         _port(_JUPYTERLAB_PORT),
     ]
     return [*looked_at, *([_tried_node()] if try_a_node else []), *_brokers()]
@@ -125,9 +128,13 @@ def _settings() -> list[Finding]:
     return []
 
 
+def _started(folder: Path) -> list[Finding]:
+    if loopback.why_unreachable():  # a kernel would be waited for, and nobody would hear how it fails
+        return [Finding("Kernel", "bad", f"not tried, nor JupyterLab: they would listen at {LOOPBACK}")]
+    return [_kernel(folder), _lab(folder)]
+
+
 def _kernel(folder: Path) -> Finding:
-    if loopback.why_unreachable():  # nobody would hear of its failure, and it would be waited for
-        return Finding("Kernel", "bad", f"not tried: it would listen at {LOOPBACK}")
     lessons = (folder / FIRST_LESSON).parent
     command = [
         sys.executable,
@@ -147,6 +154,29 @@ def _kernel(folder: Path) -> Finding:
         mend = "Mend what it names; if it is the environment itself: make clean, then make setup."
         return Finding("Kernel", "bad", str(told["failure"]), mend)
     return Finding("Kernel", "ok", f"started in {told['start']:.1f} s, imported a lesson in {told['import']:.1f} s")
+
+
+def _lab(folder: Path) -> Finding:
+    failure = _try_lab(folder, {})
+    if not failure:
+        return Finding("JupyterLab", "ok", "starts with the settings that it finds")
+    mend = "`make lab` shows its own words."
+    if not _try_lab(folder, {"JUPYTER_NO_CONFIG": "1"}):
+        mend = f"Without the settings in {jupyter_config_dir()} it does: correct those, or JUPYTER_NO_CONFIG=1 make lab"
+    return Finding("JupyterLab", "bad", f"does not start ({failure})", mend)
+
+
+def _try_lab(folder: Path, variables: Mapping[str, str]) -> str:
+    """Return how JupyterLab fails with these variables, ``""`` if it does not."""
+    command = [sys.executable, "-P", "-m", "workq_helpers.cli.lab_trial", str(folder)]
+    environ = {**os.environ, **variables}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, timeout=_LAB_SECONDS)
+    except subprocess.TimeoutExpired:
+        return f"nothing came of it within {_LAB_SECONDS:.0f} s"
+    if done.returncode:
+        return (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+    return done.stdout.strip()
 
 
 def _tried_node() -> Finding:

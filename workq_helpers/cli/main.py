@@ -83,9 +83,9 @@ def lab(end_with_process: int | None, jupyterlab_options: tuple[str, ...]) -> No
 def doctor(try_a_node: bool) -> None:
     """Say what was found and how to mend what is wrong.
 
-    It looks at Python, the packages and the lessons, starts a kernel and imports in it what a lesson imports, asks
-    Docker and a broker that runs, and says which RabbitMQ will be used. What it prints may be shown to anybody. The
-    exit status is 0 if the lessons will run, 1 if something keeps them from it.
+    It looks at Python, the packages and the lessons, starts a kernel and imports in it what a lesson imports, prepares
+    JupyterLab, asks Docker and a broker that runs, and says which RabbitMQ will be used. What it prints may be shown to
+    anybody. The exit status is 0 if the lessons will run, 1 if something keeps them from it.
     """
     findings = cli.doctor.examine(try_a_node)
     width = max(len(finding.name) for finding in findings)

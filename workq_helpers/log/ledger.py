@@ -133,6 +133,7 @@ class Ledger:
         self._exchanges = Exchanges()
         self._held_up: dict[Message, None] = {}  # published during an alarm: the broker has not read them
         self._unread: dict[Message, tuple[Place, str]] = {}  # settled during an alarm, and how each would end
+        self._sent_by: defaultdict[str, list[Message]] = defaultdict(list)  # by client, since its last goodbye
         self._adrift: list[Message] = []  # what exchanges took, when no queue was known that gets it
         self._brief = False  # whether a message was published that may not wait for ever
         self._newest: list[Message] = []
@@ -380,6 +381,7 @@ class Ledger:
         queue = self._queues[message.queue]
         queue.published += 1
         queue.fresh[message] = None
+        self._sent_by[row[2]].append(message)
         if queue.absent:
             self._end(message, "lost", _came_too_late(message))
         return message
@@ -417,8 +419,10 @@ class Ledger:
     def _confirmed(self, row: Row) -> None:
         first = self._by_id.get(row[4] or "")
         if first is not None:
-            for copy in (first, *(first._siblings or ())):
-                copy.confirmed, copy.arrived = True, len(self._all)
+            first.confirmed = True
+            first.arrived = len(self._all)
+            for sibling in first._siblings or ():
+                sibling.confirmed, sibling.arrived = True, first.arrived
             if self._held_up:
                 self._let_in(self._copies(row[4]), row[0])
 
@@ -482,8 +486,9 @@ class Ledger:
         fetched = isinstance(detail, FetchOptions)
         if isinstance(detail, ConsumeOptions | FetchOptions) and detail.auto_ack:
             delivery.auto_ack = True
-        queue.auto_acked |= delivery.auto_ack
-        if not delivery.auto_ack:
+        if delivery.auto_ack:
+            queue.auto_acked = True
+        else:
             queue.unacknowledged += 1
             if fetched:
                 queue.fetched[delivery] = None
@@ -725,6 +730,8 @@ class Ledger:
             self._over(delivery)  # settled without a callback, as the notebook itself does after basic_get
         if delivery.settled and delivery.over:
             del self._deliveries[_key(row)]
+            if delivery.message._delivery is delivery:
+                delivery.message._delivery = None  # of all that were ever done, none is kept
 
     def _wait_again(self, message: Message) -> None:
         queue = self._queues[message.queue]
@@ -838,10 +845,9 @@ class Ledger:
 
     def _said_goodbye(self, row: Row) -> None:
         """Take note that what a client has sent is where it belongs, but for what was under way."""
-        for queue in self._queues.values():
-            for message in queue.fresh:
-                if message.publisher == row[2] and not self._suspicion.falls_on(message):
-                    message.arrived = min(message.arrived, len(self._all))
+        for message in self._sent_by.pop(row[2], ()):
+            if message.place == "waiting" and not self._suspicion.falls_on(message):
+                message.arrived = min(message.arrived, len(self._all))
         self._left(row)
 
     def _left(self, row: Row) -> None:

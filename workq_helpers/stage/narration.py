@@ -39,6 +39,9 @@ _ENDINGS = frozenset({"killed", "crashed", "stopped", "disconnected", "hung up",
 #: Kinds of which all within a beat are one sentence, whoever it is.
 _TOGETHER = frozenset({"connected", "stopped", "disconnected", "declared", "broker"})
 
+#: Of which of them the sentence is over when another worker does the contrary: who comes later is told later.
+_CONTRARY = {"connected": "stopped", "stopped": "connected"}
+
 #: Kinds that say of a task what its worker's end did to it.
 _CONSEQUENCES = frozenset({"requeued", "lost"})
 
@@ -55,6 +58,12 @@ class _Beat(NamedTuple):
 
     begin_seconds: float
     told: dict[_Key, Happening]
+
+    def close(self, kind: str | None) -> None:
+        """Have what happens from now on of a kind be sentences of their own."""
+        for key in [key for key in self.told if key[0] == kind]:
+            happening = self.told.pop(key)
+            self.told["told", happening.number] = happening
 
     def happenings(self, busy: bool) -> list[Happening]:
         """Return what happened in it; in a busy one workers are summed up too."""
@@ -158,6 +167,7 @@ class Narration:
         again = kind == "connected" and actor in self._cut_off
         said = str(detail)
         key: _Key = (kind, "" if kind in _TOGETHER else actor, queue, said, again)
+        self._beat.close(_CONTRARY.get(kind))
         happening = self._beat.told.get(key)
         if happening is None:
             happening = Happening(number, seconds, kind, queue, detail=said, again=again, away=self._broker_away)
