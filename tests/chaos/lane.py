@@ -21,6 +21,7 @@ from typing import Any, TextIO
 
 import psutil
 
+from tests import leaks
 from tests.chaos import faults
 from tests.chaos.forgery import forge
 from tests.chaos.plan import Plan, make_plan, make_restarts_plan
@@ -51,6 +52,7 @@ def main() -> None:
         subprocess.run(command, check=True)
     threads = set(threading.enumerate())
     with find_broker(lambda _: None) as broker:
+        leaks.watch(broker)
         containers = faults.course_containers()
         _answer(answers, {"broker": broker.describe(), "source": broker.source})
         for line in sys.stdin:

@@ -20,7 +20,7 @@ from packaging.version import Version
 from workq_helpers import errors
 from workq_helpers.broker.folders import Folders, refuse_foreign
 from workq_helpers.broker.server import Progress, silent
-from workq_helpers.errors import BrokerError, BrokerUnreachableError, WaitTimeoutError, WorkqError
+from workq_helpers.errors import BrokerError, BrokerStartError, BrokerUnreachableError, WaitTimeoutError, WorkqError
 from workq_helpers.rabbitmq.endpoint import Endpoint
 
 __all__ = [
@@ -215,8 +215,18 @@ class Ready:
 
     @classmethod
     def from_json(cls, data: JsonObject) -> Ready:
-        """Return what `to_json` was given."""
-        return cls(**data | {"endpoint": Endpoint(**data["endpoint"]), "version": Version(data["version"])})
+        """Return what `to_json` was given.
+
+        Raises:
+            BrokerStartError: Another version of the course was given it, and says more or less.
+        """
+        try:
+            return cls(**data | {"endpoint": Endpoint(**data["endpoint"]), "version": Version(data["version"])})
+        except (KeyError, TypeError) as error:
+            raise BrokerStartError(
+                "The course broker that runs was started by another version of the course. `workq broker stop` ends it "
+                "for everyone; then run the notebook's first cell again."
+            ) from error
 
 
 @dataclass(frozen=True)
