@@ -75,7 +75,8 @@ def test_what_may_be_meant_is_no_clue(text: str) -> None:
         ("while ready:\n        pass", False),
         ("try:\n        while True:\n            next(ready)\n    except StopIteration:\n        pass", False),
         ("try:\n        next(ready)\n    except StopIteration:\n        while True:\n            pass", True),
-        ("with suppress(IndexError):\n        while True:\n            ready.pop()", False),
+        ("try:\n        while True:\n            next(ready)\n    except* StopIteration:\n        pass", False),
+        ("with until_empty():\n        while True:\n            ready.pop()", False),
     ],
 )
 def test_a_loop_that_nothing_leaves_is_seen(loop: str, endless: bool) -> None:

@@ -260,6 +260,28 @@ def test_what_is_in_a_loop_that_nothing_leaves_is_told_at_once_whatever_it_does(
         called(endless, progress=lambda: len(steps))
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "def send():\n        while True: ask()\n    try:\n        send()\n    except IndexError: pass",
+        "def supply():\n        while True: yield ask()\n    next(supply())",
+    ],
+)
+def test_what_is_in_a_loop_that_its_caller_leaves_is_not_lost(body: str) -> None:
+    answers: list[bool] = []
+
+    def ask() -> None:
+        answers.append(effort.is_lost)
+        if len(answers) > 1:
+            raise IndexError
+
+    function = defined(body, ask=ask)
+    effort = Effort(function)
+    function()
+    assert answers
+    assert not any(answers)
+
+
 def test_a_process_that_stood_still_has_not_waited(monkeypatch: pytest.MonkeyPatch) -> None:
     stood_still, clock = 0.0, time.monotonic
     monkeypatch.setattr(time, "monotonic", lambda: clock() + stood_still)

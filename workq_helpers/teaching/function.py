@@ -164,9 +164,9 @@ def _is_endless(node: ast.AST) -> TypeGuard[ast.While]:
 
 def _uncaught_in(node: ast.AST) -> Iterable[ast.AST]:
     """Return the parts of a statement of which no error is caught there."""
-    if isinstance(node, ast.With) and any("suppress" in ast.unparse(each) for each in node.items):
-        return ()
-    if isinstance(node, ast.Try) and node.handlers:
+    if isinstance(node, ast.With):
+        return ()  # what a context manager does with an error, does not stand there
+    if isinstance(node, ast.Try | ast.TryStar) and node.handlers:
         return (*node.handlers, *node.orelse, *node.finalbody)
     return ast.iter_child_nodes(node)
 

@@ -151,7 +151,8 @@ class Effort:
     @property
     def is_lost(self) -> bool:
         """Whether it is in a loop of its own which nothing leaves."""
-        return any(loop.holds(frame) for frame in self._own_frames() for loop in self._loops)
+        outermost = list(self._own_frames())[-1:]  # who has called an inner one may catch what it raises
+        return any(loop.holds(frame) for frame in outermost for loop in self._loops)
 
     @property
     def trouble(self) -> str:
