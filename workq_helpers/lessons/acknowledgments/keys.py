@@ -8,12 +8,22 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from workq_helpers.text import shown
+
 __all__ = ["IDENTITY", "Delivery", "Plate", "not_carried"]
 
 IDENTITY = "the identity of an object, as id() tells it: another object may have the same one later"
 
-_NEAR_SECONDS = 3_600.0
-_UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")
+#: What is not so near to a clock is no time: soon after a machine was booted, its clocks show small numbers.
+_NEAR_SECONDS = 120.0
+
+#: A number that stands by itself: within a digest there are others.
+_NUMBER = re.compile(r"(?<![A-Za-z0-9])(?:0x[0-9a-f]+|\d+(?:\.\d+)?)(?![A-Za-z0-9])")
+
+#: A name that is new each time; not one that is made of something, by hashing it, nor a digest.
+_NEW_UUID = re.compile(
+    r"(?<![0-9a-f])[0-9a-f]{8}-?[0-9a-f]{4}-?[147][0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}(?![0-9a-f])"
+)
 
 
 class Delivery(NamedTuple):
@@ -45,15 +55,16 @@ def not_carried(plates: Sequence[Plate]) -> str:
 
 
 def _numbers(plate: Plate) -> list[float]:
-    found = re.findall(r"0x[0-9a-f]+|\d+(?:\.\d+)?", _text(plate))
+    found = _NUMBER.findall(_text(plate))
     return [int(each, 16) if each.startswith("0x") else float(each) for each in found]
 
 
 def _text(plate: Plate) -> str:
     """Return a key's text without what the message carries of it."""
-    text = str(plate.key)
-    for carried in (plate.delivery.properties.message_id, plate.delivery.body.decode(errors="replace")):
-        text = text.replace(carried or "\0", "")
+    text = plate.key if isinstance(plate.key, str) else shown(plate.key)
+    name = plate.delivery.properties.message_id or ""
+    for carried in (name, name.replace("-", ""), plate.delivery.body.decode(errors="replace")):
+        text = text.replace(carried, "") if carried else text
     return text
 
 
@@ -81,7 +92,7 @@ def _is_time(plate: Plate) -> bool:
 
 
 def _is_new_name(plate: Plate) -> bool:
-    return bool(_UUID.search(_text(plate)))
+    return bool(_NEW_UUID.search(_text(plate)))
 
 
 def _is_count(plate: Plate) -> bool:
