@@ -216,7 +216,7 @@ def test_doctor_starts_the_kernel_that_a_lesson_gets(monkeypatch: pytest.MonkeyP
 def test_doctor_prepares_the_jupyterlab_that_a_learner_gets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     settings = tmp_path / "jupyter_server_config.py"
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
-    settings.write_text("c.ServerApp.ip = '203.0.113.5'\nc.IdentityProvider.token = 's3cret'\n")
+    settings.write_text("print(c)\nc.ServerApp.ip = '203.0.113.5'\nc.IdentityProvider.token = 's3cret'\n")
     finding = doctor._lab(doctor.course_folder(Path.cwd()))
     assert (finding.verdict, finding.found) == ("bad", "does not start (Cannot assign requested address)")
     assert finding.mend.startswith(f"Without the settings in {tmp_path} it does: correct those")
@@ -224,6 +224,9 @@ def test_doctor_prepares_the_jupyterlab_that_a_learner_gets(monkeypatch: pytest.
     failure = doctor._try_lab(doctor.course_folder(Path.cwd()), {})
     assert failure
     assert not re.search("53.?079", failure)
+    printed = subprocess.CompletedProcess([], 0, stdout="what the settings print", stderr="")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: printed)
+    assert not doctor._try_lab(tmp_path, {})
 
 
 @pytest.mark.pinned

@@ -174,9 +174,9 @@ def _try_lab(folder: Path, variables: Mapping[str, str]) -> str:
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, timeout=_LAB_SECONDS)
     except subprocess.TimeoutExpired:
         return f"nothing came of it within {_LAB_SECONDS:.0f} s"
-    if done.returncode:
-        return (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-    return done.stdout.strip()
+    if not done.returncode:
+        return ""
+    return ((done.stdout.strip() or done.stderr.strip()).splitlines() or [f"exit status {done.returncode}"])[-1]
 
 
 def _tried_node() -> Finding:

@@ -15,8 +15,8 @@ from workq_helpers.cli.lab import lab_arguments
 __all__ = ["main"]
 
 
-def main() -> None:
-    """Try it for the folder that is given, and print how it failed, nothing if it did not."""
+def main() -> int:
+    """Try it for the folder that is given; if it fails, print how, after what settings may have printed, return 1."""
     open_files.allow_enough()  # as `make lab` does
     put_stand_ins(os.environ)
     try:
@@ -26,9 +26,10 @@ def main() -> None:
     except (Exception, SystemExit) as error:  # noqa: BLE001 - of any kind; its words may quote a secret of the user's
         failure = type(error).__name__
     else:
-        return
+        return 0
     print(failure)  # noqa: T201 - for `workq doctor` to read
+    return 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
