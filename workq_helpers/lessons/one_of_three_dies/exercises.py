@@ -232,7 +232,8 @@ def _progress(nodes: Sequence[FrailNode]) -> list[object]:
         CheckFailedError: It goes on for ever.
     """
     sent = sum(node.seen.get(PUBLISH, 0) for node in nodes)
-    for body, times in sum((node.bodies for node in nodes), Counter[bytes]()).most_common(1):
+    bodies = [Counter(node.bodies) for node in nodes]  # copies: the nodes' threads count on meanwhile
+    for body, times in sum(bodies, Counter[bytes]()).most_common(1):
         if times > _MOST_SENT:
             raise CheckFailedError(
                 f"publish_all had sent {body.decode(errors='replace')!r} {times} times, and would have gone on. When "
