@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from workq_helpers.errors import CheckFailedError
+from workq_helpers.lessons.mistakes_and_long_work.exercises import _keep_the_line_open
 from workq_helpers.log.events import EventLog
 from workq_helpers.teaching.calls import Calls
 from workq_helpers.teaching.run import Run, Runs
@@ -85,3 +86,16 @@ def test_who_sends_again_and_again_what_is_not_taken_is_told() -> None:
 
     with pytest.raises(CheckFailedError, match=r"^RabbitMQ had not taken 'Tea\.' \d+ times, and take_order sent it"):
         IdleTrial(log).call(take_order, name="take_order")
+
+
+def test_who_fails_beside_a_thread_is_not_told_that_he_waits_for_it() -> None:
+    def callback(*_: object) -> None:
+        raise ValueError("too many")
+
+    def call(serve: Any, **_: object) -> None:
+        serve.__self__.beside.append("Stew....")
+        serve.__self__._call(None, SimpleNamespace(delivery_tag=2), None, b"Roast....")
+
+    trial: Any = SimpleNamespace(send=lambda *_: None, call=call)
+    with pytest.raises(CheckFailedError, match=r"^At 'Roast\.\.\.\.' the callback raised ValueError: too many\.$"):
+        _keep_the_line_open(trial, callback)

@@ -121,6 +121,8 @@ class _Line:
         self._owner = 0
         self._over = False
         self._orders: dict[int, str] = {}
+        #: Whether the callback failed, and so came back.
+        self.failed = False
         #: How often the owner has been back in pika.
         self._turns = 0
         self.cooked: list[str] = []
@@ -176,6 +178,7 @@ class _Line:
         try:
             result = self._callback(ch, method, properties, body, self.cook)
         except Exception as error:
+            self.failed = True
             raise CheckFailedError(f"At '{order}' the callback raised {worded(error)}.") from error
         if made := made_by_calling(result):
             raise CheckFailedError(f"For '{order}' the callback gave back {made}: nothing has run.")
@@ -222,8 +225,9 @@ def _keep_the_line_open(trial: Trial, callback: Any) -> str:
     try:
         trial.call(line.serve, name="callback", function=callback)
     except CheckFailedError as error:
-        deaf = f"Meanwhile '{line.beside[-1]}' is cooked in another thread: {_DEAF}" if line.beside else ""
-        raise CheckFailedError(f"{error} {deaf}".rstrip()) from error
+        if line.failed or not line.beside:
+            raise
+        raise CheckFailedError(f"{error} Meanwhile '{line.beside[-1]}' is cooked in another thread: {_DEAF}") from error
     except Exception as error:
         raise CheckFailedError(
             f"What the owner of the connection was asked to call failed: {worded(error)}. "
