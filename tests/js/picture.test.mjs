@@ -236,8 +236,8 @@ describe("the picture", () => {
       const queues = [frames.queue("hello", { waiting: [frames.chip("Task")] })];
       return openView(frames.frame({ queues, workers: [frames.worker("a", worker)] })).text(".workq-reason");
     };
-    assert.match(why({ free: 1 }), /No delivery of them has been seen yet/);
-    assert.match(why({ free: 0, state: "frozen" }), /no worker that could take them responds/);
+    assert.match(why({ free: 1 }), /No delivery of it has been seen yet/);
+    assert.match(why({ free: 0, state: "frozen" }), /no worker that could take it responds/);
   });
 
   test("draws as ghosts what the log has and the broker has not, with both numbers and the reason", () => {
