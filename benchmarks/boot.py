@@ -25,7 +25,7 @@ from benchmarks.row import Goal, Row
 from workq_helpers.broker import commands, packages
 from workq_helpers.broker.choice import DEFAULT_IMAGE, BrokerChoice
 from workq_helpers.broker.folders import Folders
-from workq_helpers.broker.installations import find_installations
+from workq_helpers.broker.installations import first_supported
 from workq_helpers.broker.ports import LOOPBACK, free_ports
 from workq_helpers.broker.server import NO_BUSY_WAIT, silent
 from workq_helpers.rabbitmq.connecting import accepts
@@ -117,9 +117,8 @@ def find(environ: dict[str, str]) -> tuple[float, float]:
 
 
 def bare_node() -> float:
-    installed = [found for found in find_installations(os.environ) if found.supported]
     cache = Folders.from_environ(os.environ).cache
-    installation = installed[0] if installed else packages.unpacked_installation(cache, os.environ, silent)
+    installation = first_supported(os.environ) or packages.unpacked_installation(cache, os.environ, silent)
     amqp, management, distribution, epmd_port = free_ports(4)
     with tempfile.TemporaryDirectory(prefix="wq-") as name:
         folder = Path(name)

@@ -19,7 +19,7 @@ from tests.support import need
 from workq_helpers.broker import member
 from workq_helpers.broker import node as node_module
 from workq_helpers.broker.doctor import try_node
-from workq_helpers.broker.installations import Installation, find_installations, installation_in
+from workq_helpers.broker.installations import Installation, find_installations, first_supported, installation_in
 from workq_helpers.broker.node import NodeServer
 from workq_helpers.broker.packages import PROGRAMS, find_unpacked, unpacked_installation
 from workq_helpers.broker.processes import at_home_in
@@ -33,9 +33,8 @@ pytestmark = pytest.mark.machine
 @pytest.fixture(scope="module")
 def installation() -> Installation:
     """Return a server: the installed one, or else the system's packages unpacked into the user's cache."""
-    found = [each for each in find_installations(os.environ) if each.supported]
-    if found:
-        return found[0]
+    if found := first_supported(os.environ):
+        return found
     cache = Path.home() / ".cache" / "workq"
     possible = all(shutil.which(program) for program in PROGRAMS) or find_unpacked(cache)
     need(possible, "there is no RabbitMQ server and no way to unpack one")

@@ -13,7 +13,7 @@ from typing import Literal
 from workq_helpers.broker import address_space, commands, docker_socket, loopback, packages
 from workq_helpers.broker.choice import DEFAULT_IMAGE, BrokerChoice
 from workq_helpers.broker.folders import Folders, why_not_writable
-from workq_helpers.broker.installations import find_installations
+from workq_helpers.broker.installations import find_installations, first_supported
 from workq_helpers.broker.node import NodeServer, why_no_data_in
 from workq_helpers.broker.protocol import Status
 from workq_helpers.broker.server import silent
@@ -80,9 +80,9 @@ def try_node(environ: Mapping[str, str] = ENVIRON) -> Finding:
         BrokerError: It did not start; the message says why.
     """
     folders = Folders.from_environ(environ)
-    installed = [found for found in find_installations(environ) if found.supported]
+    installed = first_supported(environ)
     begun = time.monotonic()
-    installation = installed[0] if installed else packages.unpacked_installation(folders.cache, environ, silent)
+    installation = installed or packages.unpacked_installation(folders.cache, environ, silent)
     unpacked = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="workq-") as folder:  # away from where a sweep looks
         server = NodeServer(installation, Path(folder) / "node", environ)

@@ -13,7 +13,7 @@ from packaging.version import InvalidVersion, Version
 
 from workq_helpers.rabbitmq.versions import OLDEST_VERSION
 
-__all__ = ["Installation", "find_installations", "installation_in"]
+__all__ = ["Installation", "find_installations", "first_supported", "installation_in"]
 
 # Where packagers put the server's own folder: the one that holds sbin, plugins and escript.
 _HOMES = (
@@ -71,6 +71,11 @@ def find_installations(environ: Mapping[str, str]) -> list[Installation]:
             if installation is not None:
                 found[real] = installation
     return list(found.values())
+
+
+def first_supported(environ: Mapping[str, str]) -> Installation | None:
+    """Return the first server installed on this machine that the course works with, ``None`` if there is none."""
+    return next((each for each in find_installations(environ) if each.supported), None)
 
 
 def installation_in(home: Path, erlang: Path, origin: str) -> Installation | None:
