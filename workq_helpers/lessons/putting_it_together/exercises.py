@@ -20,7 +20,7 @@ from workq_helpers.lessons.putting_it_together.consumer_by_hand import judge_con
 from workq_helpers.lessons.putting_it_together.thumbnails import Album
 from workq_helpers.log.events import Event
 from workq_helpers.teaching.exercise import Exercise
-from workq_helpers.teaching.patience import Interrupted
+from workq_helpers.teaching.patience import Interrupted, Tries
 from workq_helpers.teaching.trial import Trial
 from workq_helpers.text import shown, worded
 
@@ -202,8 +202,8 @@ _ORDERS = (
 _BREAKS_BEFORE, _BREAKS_AFTER = (4, 5, 6, 10), (12, 13)
 
 #: More than so many of these tell that its loop does not end: attempts, confirms of one order beyond those that are
-#: wanted, attempts with a channel whose connection is gone, and channels that were opened and not used.
-_MOST_ATTEMPTS, _MOST_CONFIRMS, _MOST_DEAD, _MOST_UNUSED = 100, 5, 5, 8
+#: wanted, and channels that were opened and not used.
+_MOST_ATTEMPTS, _MOST_CONFIRMS, _MOST_UNUSED = 400, 5, 40
 _CLINGS = "A channel whose connection is gone does not come back: ask open_channel for another one."
 
 
@@ -231,7 +231,7 @@ class _ShakyLine:
         connection, channel = self._trial.open_channel()
         channel.confirm_delivery()
         publish, signature = channel.basic_publish, inspect.signature(BlockingChannel.basic_publish)
-        dead = itertools.count(1)
+        dead = Tries()
 
         def shaky(*arguments: Any, **named: Any) -> None:
             body = signature.bind(channel, *arguments, **named).arguments["body"]
@@ -242,7 +242,7 @@ class _ShakyLine:
             self.attempts.append(order)
             self._unused = 0
             self.clings = not connection.is_open
-            if (self.clings and next(dead) > _MOST_DEAD) or len(self.attempts) > _MOST_ATTEMPTS or self._goes_round:
+            if (self.clings and dead.one_more()) or len(self.attempts) > _MOST_ATTEMPTS or self._goes_round:
                 raise Interrupted
             if len(self.attempts) in _BREAKS_BEFORE:
                 pika_private.cut(connection._impl)
@@ -368,7 +368,7 @@ def _fetch(trial: Trial) -> Counter[str]:
     with trial.lesson.connect() as connection:
         channel = connection.channel()
         for _ in itertools.count():
-            _, _, body = channel.basic_get(_QUEUE, auto_ack=True)
+            _, _, body = channel.basic_get(queue=_QUEUE, auto_ack=True)
             if body is None:
                 break
             there[body.decode(errors="replace")] += 1
