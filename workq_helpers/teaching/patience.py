@@ -55,8 +55,8 @@ _MOST_BETWEEN_LOOKS = 1.0
 #: What goes on for so long goes on for ever, whatever it gets done. In seconds.
 _MOST_SECONDS = 60.0
 
-#: Who tries so often in vain goes on for ever, and who does so some times, for so many seconds: a right answer may try a
-#: dozen times without a pause, or some times with pauses that grow.
+#: Who tries so often in vain goes on for ever, and who does so some times, for so many seconds: a right answer may try
+#: a dozen times without a pause, or some times with pauses that grow.
 _MOST_TRIES, _SOME_TRIES, _TRYING_SECONDS = 200, 10, 12.0
 
 #: How long what was interrupted may take to end, in seconds; what takes longer is given up.
