@@ -41,7 +41,7 @@ _BURNED = "Stew.."
 _MANY_DELIVERIES = 5
 
 #: An order on which the work was done so often goes round in circles.
-_MANY_WORKS = 3
+_MANY_WORKS = 2
 
 #: Who has called pika's methods so often does not come to an end, whatever came of it.
 _MANY_CALLS = 500

@@ -197,7 +197,7 @@ _ORDERS = (
     "Milk.",
 )
 
-#: At which attempts the connection breaks: before RabbitMQ has the message, and before its confirm is back. Whoever
+#: At which attempts with a connection it breaks: before RabbitMQ has the message, and before its confirm is back. Whoever
 #: tries once more without looking meets the next break.
 _BREAKS_BEFORE, _BREAKS_AFTER = (4, 5, 6, 10), (12, 13)
 
@@ -213,6 +213,7 @@ class _ShakyLine:
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
         self.attempts: list[str] = []
+        self._connected = 0  # attempts
         self.confirmed: list[str] = []
         #: Orders that were not confirmed when the next one was sent.
         self.given_up: set[str] = set()
@@ -244,10 +245,11 @@ class _ShakyLine:
             self.clings = not connection.is_open
             if (self.clings and dead.one_more()) or len(self.attempts) > _MOST_ATTEMPTS or self._goes_round:
                 raise Interrupted
-            if len(self.attempts) in _BREAKS_BEFORE:
+            self._connected += connection.is_open
+            if connection.is_open and self._connected in _BREAKS_BEFORE:
                 pika_private.cut(connection._impl)
             publish(*arguments, **named)
-            if len(self.attempts) in _BREAKS_AFTER:
+            if self._connected in _BREAKS_AFTER:
                 pika_private.cut(connection._impl)
                 connection.process_data_events(time_limit=None)  # raises: it is lost
             self.confirmed.append(order)
