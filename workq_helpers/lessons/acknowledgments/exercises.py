@@ -274,6 +274,12 @@ def _first_three(kitchen: _Kitchen) -> None:
             f"'{next(iter(missing))}' was never served: what your code knows an order by is None in each of them, and "
             f"the first plate stands under None. Which property did their publisher set?"
         )
+    cooked = [run.task for run in trial.runs if run.task in missing and run.worked and run.settled == "basic_ack"]
+    if cooked:
+        raise CheckFailedError(
+            f"'{cooked[0]}' was cooked and acknowledged, and stands on no plate. Put it into plates itself, which all "
+            f"cooks share: another dict, though it is called so, is nobody else's."
+        )
     if missing:
         raise CheckFailedError(
             f"'{next(iter(missing))}' was delivered again after its cook's death and never served. That it was "

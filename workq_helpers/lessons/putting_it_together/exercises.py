@@ -197,8 +197,8 @@ _ORDERS = (
     "Milk.",
 )
 
-#: At which attempts with a connection it breaks: before RabbitMQ has the message, and before its confirm is back. Whoever
-#: tries once more without looking meets the next break.
+#: At which attempts with a connection it breaks: before RabbitMQ has the message, and before its confirm is back.
+#: Whoever tries once more without looking meets the next break.
 _BREAKS_BEFORE, _BREAKS_AFTER = (4, 5, 6, 10), (12, 13)
 
 #: More than so many of these tell that its loop does not end: attempts, confirms of one order beyond those that are
