@@ -51,6 +51,9 @@ class _Cook:
             self._trial.call(self._consume, self.channel, self.cook, name="consume")
         except CheckFailedError:
             raise
+        except pika.exceptions.AMQPConnectionError as error:
+            own = "" if self._trial.calls else " It had asked nothing of the channel that it is given. Use that one."
+            raise CheckFailedError(f"consume(channel, callback) failed: {worded(error)}.{own}") from error
         except BaseException as error:  # whatever it does, it ends there
             raise CheckFailedError(f"consume(channel, callback) failed: {worded(error)}.") from error
         self._trial.no_channel_was_closed()

@@ -60,8 +60,10 @@ class _Album(Album):
         return self._files[name]  # no file that a killed worker could leave open
 
     def make_thumbnails(self, name: str) -> None:
-        if name not in self._files:
+        if not isinstance(name, str | bytes) or name not in self._files:
             self.strange.append(name)
+        if not isinstance(name, str | bytes):
+            raise TypeError("that is no name")
         self._asked[name] += 1
         if name == self.first and self._asked[name] == 1:
             self._kill()
@@ -101,6 +103,10 @@ def _mend_the_picture_worker(trial: Trial, callback: Any) -> str:
             trial.start(with_album, prefetch_count=1, function=callback)
             trial.settle()
     trial.no_channel_was_closed()
+    if album.strange:
+        raise CheckFailedError(
+            f"make_thumbnails was given {shown(album.strange[0])}, and wants the picture's name: body.decode()."
+        )
     _nobody_died_of_it(trial, (bad, worse))
     for name in (bad, worse):
         _is_turned_away(trial, name)
@@ -146,10 +152,6 @@ def _is_turned_away(trial: Trial, bad: str) -> None:
 
 def _a_good_one(trial: Trial, album: _Album, name: str) -> None:
     message = trial.message(name)
-    if album.strange:
-        raise CheckFailedError(
-            f"make_thumbnails was given {shown(album.strange[0])}, and wants the picture's name: body.decode()."
-        )
     if message.place == "discarded" or trial.parked(name):
         why = "while the disk was full, which passes" if name == album.last else "without a reason"
         raise CheckFailedError(
