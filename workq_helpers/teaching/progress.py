@@ -1,4 +1,4 @@
-"""Which lessons were seen, which exercises are done, and what quizzes were answered with, kept on the learner's machine.
+"""Which lessons were seen, which exercises are done, and what quizzes were answered with, on the learner's machine.
 
 A small JSON file in the user's data folder, or in the folder that ``WORKQ_DATA_DIR`` names. It is written under
 a lock, and in one step, so that two notebooks never lose each other's entries. Whatever is wrong with it, no
