@@ -9,7 +9,8 @@ import socket
 import pytest
 
 from workq_helpers.broker import address_space, loopback, open_files
-from workq_helpers.broker.doctor import diagnose
+from workq_helpers.broker.doctor import diagnose, try_node
+from workq_helpers.errors import BrokerStartError
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,9 @@ def test_too_little_address_space_is_told_before_erlang_ends_without_a_word(monk
     assert "only 2000 MB" in found["private node"].found
     assert "ulimit -v unlimited" in found["private node"].found
     assert found["will be used"].verdict == "bad"
+    monkeypatch.setattr("workq_helpers.broker.doctor.first_supported", lambda _environ: pytest.fail("it looks further"))
+    with pytest.raises(BrokerStartError, match="only 2000 MB"):
+        try_node({})
 
 
 def test_too_many_open_files_say_nothing_of_the_loopback_interface(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import pytest
 from packaging.version import Version
 
 from workq_helpers.broker import packages
+from workq_helpers.broker.doctor import diagnose
 from workq_helpers.broker.installations import Installation
 from workq_helpers.broker.packages import find_unpacked, unpacked_installation
 from workq_helpers.broker.server import silent
@@ -133,6 +134,9 @@ def test_a_folder_where_no_program_may_run_is_named_before_anything_is_fetched(
         unpack(programs, tmp_path / "cache")
     assert str(tmp_path / "cache") in str(caught.value)
     assert not (tmp_path / "ran").exists()
+    found = {finding.name: finding for finding in diagnose({"WORKQ_BROKER": "node", "WORKQ_CACHE_DIR": str(tmp_path)})}
+    assert "mounted noexec" in found["private node"].found
+    assert found["will be used"].verdict == "bad"
 
 
 def test_a_server_in_a_cache_that_can_only_be_read_is_not_fetched_again(

@@ -25,7 +25,7 @@ from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.features import ADVANCED_CONFIG
 from workq_helpers.waiting import wait_until
 
-__all__ = ["NodeServer", "why_no_data_in"]
+__all__ = ["NodeServer", "why_no_data_in", "why_none_runs"]
 
 #: How long a node may take to accept AMQP, in seconds; a slow laptop with a full disk needs 30.
 BOOT_SECONDS = 120.0
@@ -69,6 +69,16 @@ _OF_THE_SHELL = frozenset("'\"`()<>&|;\\\n")
 #: by a path that they do not quote, and that of a home may have spaces.
 _SERVER = "server"
 _ERLANG_ARGUMENTS = f"-noinput {_LOOPBACK_ALONE} {NO_BUSY_WAIT}"
+
+
+def why_none_runs() -> str:
+    """Return in a sentence why this process can start no private node, whichever and wherever; ``""`` if it can."""
+    return (
+        open_files.why_too_few()
+        or address_space.why_too_little()
+        or processes.why_unseen()
+        or loopback.why_unreachable()
+    )
 
 
 def why_no_data_in(folder: Path) -> str:
@@ -224,13 +234,7 @@ class NodeServer:
 
     def _prepare(self) -> Endpoint:
         open_files.allow_enough()
-        if reason := (
-            open_files.why_too_few()
-            or address_space.why_too_little()
-            or processes.why_unseen()
-            or loopback.why_unreachable()
-            or why_no_data_in(self._folder)
-        ):
+        if reason := why_none_runs() or why_no_data_in(self._folder):
             raise BrokerStartError(reason)
         # A node by itself is a cluster of one.
         member = self._member or members(1)[0]

@@ -27,7 +27,7 @@ from workq_helpers.broker.server import Progress
 from workq_helpers.errors import BrokerStartError, DiskFullError, PackagesError, UnsupportedBrokerError
 from workq_helpers.rabbitmq.versions import OLDEST_VERSION
 
-__all__ = ["PROGRAMS", "find_unpacked", "remove_scratch", "unpacked_installation"]
+__all__ = ["PROGRAMS", "find_unpacked", "remove_scratch", "unpacked_installation", "why_none_runs_in"]
 
 #: What it takes, and what Debian and Ubuntu have on every machine.
 PROGRAMS = ("apt-get", "apt-cache", "dpkg-deb")
@@ -78,8 +78,21 @@ def unpacked_installation(cache: Path, environ: Mapping[str, str], progress: Pro
         raise _translated(error, folder) from error
 
 
+def why_none_runs_in(cache: Path) -> str:
+    """Return in a sentence why no server would run that is unpacked in a folder, ``""`` if it would."""
+    there = next(each for each in (cache, *cache.parents) if each.is_dir())
+    if sys.platform != "linux" or not os.statvfs(there).f_flag & os.ST_NOEXEC:
+        return ""
+    return (
+        f"No program may run that is in {cache} (its file system is mounted noexec), where RabbitMQ would be "
+        "unpacked. Set WORKQ_CACHE_DIR to a folder on another."
+    )
+
+
 def _make(folder: Path, environ: Mapping[str, str], progress: Progress) -> Installation:
     """Download and unpack a server; under the lock."""
+    if reason := why_none_runs_in(folder):
+        raise PackagesError(f"{reason} {_OTHERWISE}")
     for half in folder.glob("rabbitmq*"):
         progress(f"Removing {half.name}, which is incomplete")
         shutil.rmtree(half)
@@ -278,11 +291,6 @@ def _failure(program: str, text: str) -> PackagesError:
 
 
 def _unpack(apt: _Apt, folder: Path, progress: Progress) -> Installation:
-    if sys.platform == "linux" and os.statvfs(folder).f_flag & os.ST_NOEXEC:
-        raise PackagesError(
-            f"No program may run that is in {folder} (its file system is mounted noexec), where RabbitMQ would be "
-            f"unpacked. Set WORKQ_CACHE_DIR to a folder on another. {_OTHERWISE}"
-        )
     progress("Looking for RabbitMQ's packages")
     stage = folder / "stage"
     shutil.rmtree(stage, ignore_errors=True)
