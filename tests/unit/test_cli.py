@@ -307,6 +307,27 @@ def test_doctor_starts_its_kernel_with_what_make_lab_gives_it(monkeypatch: pytes
     assert finding.verdict == "ok", finding.found
 
 
+@pytest.mark.pinned
+def test_doctor_leaves_no_kernel_where_nothing_can_be_asked_of_it(tmp_path: Path) -> None:
+    program = """
+import psutil
+from jupyter_client.blocking.client import BlockingKernelClient
+from workq_helpers.cli import kernel_trial
+
+def without_threads(client):
+    raise RuntimeError("can't start new thread")
+
+BlockingKernelClient.start_channels = BlockingKernelClient.stop_channels = without_threads
+kernel_trial.main()
+print(psutil.Process().children(recursive=True))
+"""
+    command = [sys.executable, "-P", "-c", program, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    told, left = done.stdout.splitlines()
+    assert "can't start new thread" in json.loads(told)["failure"]
+    assert left == "[]"
+
+
 def test_doctors_kernel_writes_where_make_lab_has_it_write(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def trial(_folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
         assert Path(environ["IPYTHONDIR"]).is_relative_to(tmp_path)

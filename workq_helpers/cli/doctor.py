@@ -15,7 +15,7 @@ from pathlib import Path
 from jupyter_core.paths import jupyter_config_dir
 from packaging.requirements import Requirement
 
-from workq_helpers.broker import Finding, diagnose, loopback, open_files, processes, try_node
+from workq_helpers.broker import Finding, address_space, diagnose, loopback, open_files, processes, try_node
 from workq_helpers.broker.folders import why_not_writable
 from workq_helpers.broker.ports import LOOPBACK
 from workq_helpers.cli.jupyter_folders import unwritable, without_saving
@@ -152,7 +152,9 @@ def _kernel(folder: Path) -> Finding:
     except ValueError:
         told = {"failure": (done.stderr.strip().splitlines() or ["nothing could be tried"])[-1]}
     if told["failure"]:
-        mend = "Mend what it names; if it is the environment itself: make clean, then make setup."
+        mend = address_space.why_too_little() or (
+            "Mend what it names; if it is the environment itself: make clean, then make setup."
+        )
         return Finding("Kernel", "bad", str(told["failure"]), mend)
     return Finding("Kernel", "ok", f"started in {told['start']:.1f} s, imported a lesson in {told['import']:.1f} s")
 
