@@ -20,7 +20,7 @@ import filelock
 from packaging.version import Version
 
 from workq_helpers.broker import processes
-from workq_helpers.broker.folders import is_private, make_private, refuse_foreign, temporary_folder
+from workq_helpers.broker.folders import is_full, is_private, make_private, reason_of, refuse_foreign, temporary_folder
 from workq_helpers.broker.installations import Installation, installation_in
 from workq_helpers.broker.locking import lock_path
 from workq_helpers.broker.server import Progress
@@ -417,8 +417,10 @@ def _census(tree: Path) -> dict[str, int | str]:
 
 
 def _translated(error: OSError, folder: Path) -> PackagesError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFullError(f"There is no room left in {folder} for RabbitMQ's packages. {_MAKE_ROOM}")
+    if is_full(error):
+        return DiskFullError(
+            f"There is no room left in {folder} for RabbitMQ's packages ({reason_of(error, folder)}). {_MAKE_ROOM}"
+        )
     return PackagesError(
         f"RabbitMQ's packages can't be unpacked into {folder}: {error.strerror or error}. "
         "Set WORKQ_CACHE_DIR to a folder that you may write to."
