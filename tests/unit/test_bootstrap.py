@@ -620,6 +620,11 @@ def test_a_file_system_without_locks_is_no_reason_to_stop(
             "invalid peer certificate: UnknownIssuer",
             "the TLS certificate of the package index is not trusted (SSL_CERT_FILE=/no/such.pem)",
         ),
+        (
+            "SSLCertVerificationError: certificate verify failed: certificate is not yet valid",
+            "this machine's clock says",
+        ),
+        ("invalid peer certificate: certificate expired: verification time 9 (UNIX)", "this machine's clock says"),
         ("tunnel error: failed to create underlying connection", "HTTPS_PROXY=socks5://proxy:1080"),
         ("ERROR: Could not install: Missing dependencies for SOCKS support.", "HTTPS_PROXY=socks5://proxy:1080"),
         ("HTTP status client error (401 Unauthorized) for url", "the package index refused the login"),

@@ -62,6 +62,11 @@ def test_no_network(programs: Path, tmp_path: Path) -> None:
     say(programs, "apt-get", "echo 'E: Could not resolve deb.invalid' >&2; exit 100")
     with pytest.raises(PackagesError, match=r"Could not resolve deb\.invalid.*Connect this machine"):
         unpack(programs, tmp_path / "cache")
+    say(programs, "apt-get", "echo 'E: Release file is not valid yet (invalid for another 2h)' >&2; exit 100")
+    with pytest.raises(
+        PackagesError, match=r"not valid yet .*\. This machine's clock says .*: set it if it is wrong\. Or "
+    ):
+        unpack(programs, tmp_path / "cache")
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["lock"]
 
 

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -280,7 +281,10 @@ def _failure(program: str, text: str) -> PackagesError:
     if re.search(r"No space left on device|enough free space|Disk quota exceeded", text):
         return DiskFullError(f"There is no room left for RabbitMQ's packages ({program} says so). {_MAKE_ROOM}")
     errors = re.findall(r"^E: (.*)$", text, re.MULTILINE) or text.strip().splitlines()[-1:] or ["it said nothing"]
-    next_step = "Connect this machine to the network and try again" if program == "apt-get" else "Try again"
+    if re.search(r"not valid yet|not yet valid|expired", errors[0]):
+        next_step = f"This machine's clock says {time.strftime('%F %R %Z')}: set it if it is wrong"
+    else:
+        next_step = "Connect this machine to the network and try again" if program == "apt-get" else "Try again"
     return PackagesError(
         f"RabbitMQ's packages can't be had: {Path(program).name} failed: {errors[0].rstrip('.')}. {next_step}. "
         f"{_OTHERWISE}"
