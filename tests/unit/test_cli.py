@@ -226,7 +226,7 @@ def test_doctor_honors_no_color(monkeypatch: pytest.MonkeyPatch, variables: dict
 
 
 def test_doctor_finds_this_environment_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "diagnose", list)
+    monkeypatch.setattr(doctor, "diagnose", lambda **_: [])
     findings = {finding.name: finding for finding in doctor.examine()}
     assert findings["Python"].verdict == "ok"
     assert findings["Lessons"].verdict == "ok"
@@ -408,7 +408,7 @@ def test_what_doctor_says_names_nobody_wherever_the_name_stands(
 def test_doctor_tries_a_node_if_it_is_asked_to(
     workq: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, arguments: list[str], tried: bool
 ) -> None:
-    monkeypatch.setattr(doctor, "diagnose", list)
+    monkeypatch.setattr(doctor, "diagnose", lambda **_: [])
     monkeypatch.setattr(doctor, "_kernel", lambda _folder: Finding("Kernel", "ok", "started"))
     monkeypatch.setattr(doctor, "try_node", lambda: Finding("private node, tried", "ok", "up in 5.0 s"))
     assert ("up in 5.0 s" in workq("doctor", *arguments).output) is tried

@@ -139,7 +139,8 @@ def test_a_folder_where_no_program_may_run_is_named_before_anything_is_fetched(
         unpack(programs, tmp_path / "cache")
     assert str(tmp_path / "cache") in str(caught.value)
     assert not (tmp_path / "ran").exists()
-    found = {finding.name: finding for finding in diagnose({"WORKQ_BROKER": "node", "WORKQ_CACHE_DIR": str(tmp_path)})}
+    environ = {"WORKQ_BROKER": "node", "WORKQ_CACHE_DIR": str(tmp_path), "WORKQ_RUNTIME_DIR": str(tmp_path / "run")}
+    found = {finding.name: finding for finding in diagnose(environ)}
     assert "mounted noexec" in found["private node"].found
     assert found["will be used"].verdict == "bad"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from workq_helpers import rabbitmq
-from workq_helpers.broker import address_space, loopback, open_files, processes
+from workq_helpers.broker import address_space, loopback, open_files, process_limit, processes
 from workq_helpers.broker.installations import Installation
 from workq_helpers.broker.member import ERLANG_ARGUMENTS, Member, members
 from workq_helpers.broker.ports import LOOPBACK, taken
@@ -59,6 +59,9 @@ _INETRC = """\
 
 #: What the node and epmd print when a port is taken.
 _PORT_TAKEN = re.compile(r"eaddrinuse|dist_port_already_used|address already in use", re.IGNORECASE)
+
+#: What Erlang, and the shells that start it, print where they may have no more threads or processes.
+_NO_THREAD = re.compile(r"[Ff]ailed to create .*thread|[Cc]annot fork|fork: |Resource temporarily unavailable")
 
 # Erlang's distribution listens everywhere unless told not to. The server script does not add -noinput when it is
 # told to become the server itself instead of waiting for it.
@@ -333,9 +336,10 @@ class NodeServer:
                 f"Try again: a new course broker looks for other ports."
             )
         end = "\n".join(last_words(log))
+        mend = (_NO_THREAD.search(log) and process_limit.why_too_few()) or "Run `workq doctor`."
         return BrokerStartError(
-            f"RabbitMQ {self._installation.version} in {self._installation.home} {what}. "
-            f"Run `workq doctor`; its log ends with:\n{end}"
+            f"RabbitMQ {self._installation.version} in {self._installation.home} {what}. {mend} Its log ends with:\n"
+            f"{end}"
         )
 
     def _held_ports(self, log: str) -> str:

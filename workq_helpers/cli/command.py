@@ -30,14 +30,25 @@ def main() -> None:
 
             workq(prog_name="workq")  # and it imports more
         except Exception as error:
-            if isinstance(error, OSError) and (reason := streams.why_unwritten()):
-                sys.exit(f"Error: what this prints can't be written where it goes ({reason}). Send it elsewhere.")
-            explain_failed_import()
-            if isinstance(error, ImportError):
-                sys.exit(f"Error: {_of_an_import(error)}")
+            if sentence := _sentence(error):
+                sys.exit(f"Error: {sentence}")
             raise
     except ImpostorError as error:
         sys.exit(f"Error: {error}")
+
+
+def _sentence(error: Exception) -> str:
+    """Return what is to be said of an error that is no mistake of the course's, ``""`` of one that may be."""
+    if isinstance(error, OSError) and (reason := streams.why_unwritten()):
+        return f"what this prints can't be written where it goes ({reason}). Send it elsewhere."
+    explain_failed_import()
+    if isinstance(error, ImportError):
+        return _of_an_import(error)
+    from workq_helpers.broker import process_limit  # noqa: PLC0415 - what it is made of may be what can't be imported
+
+    if process_limit.is_meant_by(error):
+        return f"no process or thread can be started ({error}). {process_limit.why_too_few()}".rstrip()
+    return ""
 
 
 def _of_an_import(error: ImportError) -> str:

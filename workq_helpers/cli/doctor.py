@@ -15,7 +15,16 @@ from pathlib import Path
 from jupyter_core.paths import jupyter_config_dir
 from packaging.requirements import Requirement
 
-from workq_helpers.broker import Finding, address_space, diagnose, loopback, open_files, processes, try_node
+from workq_helpers.broker import (
+    Finding,
+    address_space,
+    diagnose,
+    loopback,
+    open_files,
+    process_limit,
+    processes,
+    try_node,
+)
 from workq_helpers.broker.folders import why_not_writable
 from workq_helpers.broker.ports import LOOPBACK
 from workq_helpers.cli.jupyter_folders import unwritable, without_saving
@@ -147,13 +156,17 @@ def _kernel(folder: Path) -> Finding:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_KERNEL_SECONDS)
         told = json.loads(done.stdout)
+    except OSError as error:
+        told = {"failure": f"no program can be started ({error.strerror})"}
     except subprocess.TimeoutExpired:
         told = {"failure": f"the kernel did not start within {_KERNEL_SECONDS:.0f} s"}
     except ValueError:
         told = {"failure": (done.stderr.strip().splitlines() or ["nothing could be tried"])[-1]}
     if told["failure"]:
-        mend = address_space.why_too_little() or (
-            "Mend what it names; if it is the environment itself: make clean, then make setup."
+        mend = (
+            address_space.why_too_little()
+            or process_limit.why_too_few()
+            or "Mend what it names; if it is the environment itself: make clean, then make setup."
         )
         return Finding("Kernel", "bad", str(told["failure"]), mend)
     return Finding("Kernel", "ok", f"started in {told['start']:.1f} s, imported a lesson in {told['import']:.1f} s")
@@ -163,7 +176,7 @@ def _lab(folder: Path) -> Finding:
     failure = _try_lab(folder, {})
     if not failure:
         return Finding("JupyterLab", "ok", "starts with the settings that it finds")
-    mend = "`make lab` shows its own words."
+    mend = process_limit.why_too_few() or "`make lab` shows its own words."
     if not _try_lab(folder, {"JUPYTER_NO_CONFIG": "1"}):
         mend = f"Without the settings in {jupyter_config_dir()} it does: correct those, or JUPYTER_NO_CONFIG=1 make lab"
     return Finding("JupyterLab", "bad", f"does not start ({failure})", mend)
@@ -175,6 +188,8 @@ def _try_lab(folder: Path, variables: Mapping[str, str]) -> str:
     environ = {**os.environ, **variables}
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, timeout=_LAB_SECONDS)
+    except OSError as error:
+        return f"no program can be started: {error.strerror}"
     except subprocess.TimeoutExpired:
         return f"nothing came of it within {_LAB_SECONDS:.0f} s"
     if not done.returncode:
