@@ -18,6 +18,7 @@ from workq_helpers.broker import address_space, loopback, open_files, process_li
 from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.doctor import diagnose, try_node
 from workq_helpers.broker.folders import Folders
+from workq_helpers.broker.protocol import describe_error, revive_error
 from workq_helpers.broker.share import take_share
 from workq_helpers.cli import command, doctor
 from workq_helpers.errors import BrokerStartError
@@ -92,11 +93,17 @@ def test_a_limit_of_processes_is_told_where_something_can_not_be_started(
     assert re.search(sentence, doctor._kernel(tmp_path).mend)
     monkeypatch.setattr(os, "geteuid", os.getuid)
     folders = Folders(tmp_path / "run", tmp_path / "cache")
-    with pytest.raises(BrokerStartError, match=r"No process can be started here \(Resource temporarily unavailable\)"):
+    with pytest.raises(
+        BrokerStartError, match=r"No process or thread can be started here \(Resource temporarily unavailable\)"
+    ):
         take_share(folders, BrokerChoice(), {})
+    for error in (BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)), RuntimeError("can't start new thread")):
+        told = revive_error(describe_error(error))
+        assert isinstance(told, BrokerStartError)
+        assert str(told).startswith(f"No process or thread can be started here ({error.args[-1]})")
     monkeypatch.setattr(click.Group, "invoke", refuse)
     monkeypatch.setattr(sys, "argv", ["workq", "doctor"])
-    with pytest.raises(SystemExit, match=r"Error: no process or thread can be started"):
+    with pytest.raises(SystemExit, match=r"Error: No process or thread can be started"):
         command.main()
 
 

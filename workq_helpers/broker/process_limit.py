@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 
-__all__ = ["is_meant_by", "why_too_few"]
+__all__ = ["is_meant_by", "sentence", "why_too_few"]
 
 #: A lesson with RabbitMQ and JupyterLab has about 120 on a machine with two processors, on a larger one more.
 ENOUGH = 256
@@ -23,6 +23,12 @@ def why_too_few() -> str:
     )
 
 
-def is_meant_by(error: Exception) -> bool:
+def sentence(error: BaseException) -> str:
+    """Return what is to be said of an error that says that no process or thread could be started."""
+    reason = error.strerror if isinstance(error, OSError) else error
+    return f"No process or thread can be started here ({reason}). {why_too_few()}".rstrip()
+
+
+def is_meant_by(error: BaseException) -> bool:
     """Return whether an error says that no process or thread could be started."""
     return isinstance(error, BlockingIOError) or (isinstance(error, RuntimeError) and "new thread" in str(error))

@@ -209,9 +209,7 @@ def _start_supervisor(folders: Folders, environ: Mapping[str, str]) -> None:
     except OSError as error:
         folders.remove_runtime()
         if process_limit.is_meant_by(error):
-            raise BrokerStartError(
-                f"No process can be started here ({error.strerror}). {process_limit.why_too_few()}".rstrip()
-            ) from error
+            raise BrokerStartError(process_limit.sentence(error)) from error
         raise unusable(folders.runtime, error) from error
     except subprocess.CalledProcessError as error:
         said = _tail(folders.log)

@@ -47,7 +47,7 @@ def _sentence(error: Exception) -> str:
     from workq_helpers.broker import process_limit  # noqa: PLC0415 - what it is made of may be what can't be imported
 
     if process_limit.is_meant_by(error):
-        return f"no process or thread can be started ({error}). {process_limit.why_too_few()}".rstrip()
+        return process_limit.sentence(error)
     return ""
 
 
