@@ -276,8 +276,8 @@ def test_a_chapter_knows_the_sections_that_ask_for_its_checks(chapter: Any) -> N
             for name in re.findall(r'(?:check|predict|estimate|draw)\((?:lesson, )?"([^"]+)"', cell.source)
         }
     assert set(chapter.sections.items()) <= asked
-    assert {(each.name, each.section) for each in chapter.predictions if each.section} <= asked
-    assert {(each.name, each.section) for each in (*chapter.estimates, *chapter.drawings)} <= asked
+    questions = (*chapter.predictions, *chapter.estimates, *chapter.drawings)
+    assert {(each.name, each.section) for each in questions} <= asked
     for name, title in asked:
         assert title not in optional or name in chapter.optional, f"a lesson is done without {title!r}"
 

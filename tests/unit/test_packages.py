@@ -13,6 +13,7 @@ import pytest
 from packaging.version import Version
 
 from workq_helpers.broker import packages
+from workq_helpers.broker.doctor import diagnose
 from workq_helpers.broker.installations import Installation
 from workq_helpers.broker.packages import find_unpacked, unpacked_installation
 from workq_helpers.broker.server import silent
@@ -60,6 +61,11 @@ def test_no_apt(tmp_path: Path) -> None:
 def test_no_network(programs: Path, tmp_path: Path) -> None:
     say(programs, "apt-get", "echo 'E: Could not resolve deb.invalid' >&2; exit 100")
     with pytest.raises(PackagesError, match=r"Could not resolve deb\.invalid.*Connect this machine"):
+        unpack(programs, tmp_path / "cache")
+    say(programs, "apt-get", "echo 'E: Release file is not valid yet (invalid for another 2h)' >&2; exit 100")
+    with pytest.raises(
+        PackagesError, match=r"not valid yet .*\. This machine's clock says .*: set it if it is wrong\. Or "
+    ):
         unpack(programs, tmp_path / "cache")
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["lock"]
 
@@ -133,6 +139,10 @@ def test_a_folder_where_no_program_may_run_is_named_before_anything_is_fetched(
         unpack(programs, tmp_path / "cache")
     assert str(tmp_path / "cache") in str(caught.value)
     assert not (tmp_path / "ran").exists()
+    environ = {"WORKQ_BROKER": "node", "WORKQ_CACHE_DIR": str(tmp_path), "WORKQ_RUNTIME_DIR": str(tmp_path / "run")}
+    found = {finding.name: finding for finding in diagnose(environ)}
+    assert "mounted noexec" in found["private node"].found
+    assert found["will be used"].verdict == "bad"
 
 
 def test_a_server_in_a_cache_that_can_only_be_read_is_not_fetched_again(
