@@ -405,6 +405,9 @@ class Trial:
         for event in self.lesson.log:
             if event.kind == "purged" and event.queue in self.queues:
                 raise CheckFailedError(f"{event.queue} was emptied by queue_purge. Leave out what empties it.")
+        for call in self.calls.named("queue_delete"):
+            if call["queue"] in self.queues and not call["if_empty"]:
+                raise CheckFailedError(f"{call['queue']} was deleted by queue_delete, with all that waited in it.")
 
     def message(self, task: str) -> Message:
         """Return the message with that task, as it was sent to the workers.

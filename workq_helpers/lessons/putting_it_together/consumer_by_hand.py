@@ -63,6 +63,7 @@ def judge_consumer(trial: Trial, consume: Any) -> str:
     _it_was_limited(evening)
     _it_acknowledged(evening)
     _it_ended(evening)
+    trial.nothing_was_emptied()  # as a program it would wait for what it has thrown away
     _as_a_program(trial, consume)
     return (
         f"{len(_ORDERS)} orders were tasted one at a time and acknowledged, the one after '{_LAST}' waited for the "
