@@ -83,7 +83,10 @@ def shown(value: object) -> str:
 
 def worded(error: BaseException) -> str:
     """Return an error's type and what it says, without a point at its end; many say nothing."""
-    said = str(error).rstrip(".")
+    try:
+        said = str(error).rstrip(".")
+    except Exception:  # noqa: BLE001 - a learner's own
+        said = ""
     return f"{type(error).__name__}: {said}" if said else f"{type(error).__name__}, without a word"
 
 

@@ -13,6 +13,7 @@ from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.teaching.calls import Call
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.function import made_by_calling
+from workq_helpers.teaching.patience import Interrupted
 from workq_helpers.teaching.threads import begun_since
 from workq_helpers.teaching.trial import QUEUE, Trial
 from workq_helpers.text import worded
@@ -177,7 +178,9 @@ class _Line:
         order = self._orders[method.delivery_tag] = body.decode()
         try:
             result = self._callback(ch, method, properties, body, self.cook)
-        except Exception as error:
+        except Interrupted:  # it does not come back
+            raise
+        except BaseException as error:
             self.failed = True
             raise CheckFailedError(f"At '{order}' the callback raised {worded(error)}.") from error
         if made := made_by_calling(result):
@@ -228,7 +231,7 @@ def _keep_the_line_open(trial: Trial, callback: Any) -> str:
         if line.failed or not line.beside:
             raise
         raise CheckFailedError(f"{error} Meanwhile '{line.beside[-1]}' is cooked in another thread: {_DEAF}") from error
-    except Exception as error:
+    except BaseException as error:
         raise CheckFailedError(
             f"What the owner of the connection was asked to call failed: {worded(error)}. "
             f"add_callback_threadsafe takes a function, and nobody calls it before the owner does."
