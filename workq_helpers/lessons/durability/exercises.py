@@ -14,7 +14,7 @@ from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.lessons.durability.survivors import counts_with, is_persistent, waiting
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.trial import Trial
-from workq_helpers.text import worded
+from workq_helpers.text import shown, worded
 
 __all__ = ["EXERCISES"]
 
@@ -210,7 +210,7 @@ def _when_the_queue_is_full(trial: Trial, answers: list[tuple[str, bool]]) -> No
 def _answer(trial: Trial, take_order: Callable[..., object], order: str) -> bool:
     answer = _call(trial, take_order, "take_order", order)
     if not isinstance(answer, bool):
-        raise CheckFailedError(f"take_order returned {answer!r} for '{order}'. Return True or False.")
+        raise CheckFailedError(f"take_order returned {shown(answer)} for '{order}'. Return True or False.")
     return answer
 
 
