@@ -22,7 +22,7 @@ describe("the picture", () => {
     view.page.pass(0.3);
     assert.equal(button.hidden, true);
     Object.defineProperty(view.$(".workq-story-text"), "scrollWidth", { value: 900 });
-    view.show({ ...frames.killed(), number: 90 });
+    view.page.resize(view.$(".workq-story-lines"), 300);
     view.page.pass(0.3);
     assert.equal(button.hidden, false);
     const shown = () => [
@@ -40,6 +40,10 @@ describe("the picture", () => {
     const [fourth] = view.$$(".workq-lane .workq-message").filter((one) => /Fourth/.test(one.textContent));
     assert.match(fourth.textContent, /back from worker-1/);
     assert.match(fourth.title, /came back from worker-1/);
+    const next = frames.killed();
+    for (const one of next.queues[0].waiting) one.back_from &&= "עובד 7";
+    view.show({ ...next, number: 90 });
+    assert.match(fourth.textContent, /back from \u2068עובד 7\u2069$/); // else the 7 would stand before it
   });
 
   test("a queue of a part that is over has a line, which opens, until somebody turns to it again", () => {

@@ -129,7 +129,10 @@ def test_an_address_that_names_no_socket_is_named(home: Path, environ: dict[str,
         ("tcp://127.0.0.1:2375", ""),
         ("nonsense", ""),
         ("tcp://192.0.2.77:2376", "Docker at tcp://192.0.2.77:2376, which DOCKER_HOST names, is on another machine"),
-        ("ssh://ada:pw@lab.example", "Docker at ssh://lab.example, which DOCKER_HOST names, is on another machine"),
+        (
+            "ssh://ada:pw@lab.example",
+            "Docker at ssh://lab.example, which DOCKER_HOST names, is reached over SSH, as on another machine",
+        ),
         ("tcp://lab.invalid:2375", "Docker can't be reached at tcp://lab.invalid:2375, which DOCKER_HOST names: "),
     ],
 )

@@ -125,8 +125,9 @@ def _why_not_reached(place: DockerPlace, named: str) -> str:
         return ""  # no address: asking says so
     except OSError as error:
         return f"Docker can't be reached at {without_login(place.host)}{named}: {error.strerror}. Correct that address."
+    where = "is reached over SSH, as on another machine" if address.scheme == "ssh" else "is on another machine"
     return (
-        f"Docker at {without_login(place.host)}{named}, is on another machine, and a lesson reaches a container on its "
+        f"Docker at {without_login(place.host)}{named}, {where}, and a lesson reaches a container on its "
         "own alone. Choose a Docker of this machine (`docker context use default`, or unset DOCKER_HOST), or set "
         "WORKQ_BROKER_URL to a RabbitMQ that runs there."
     )

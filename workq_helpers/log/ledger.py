@@ -502,7 +502,7 @@ class Ledger:
         if queue.answered:
             queue.answered.clear()  # it is there, and what came before has arrived
         fetched = isinstance(detail, FetchOptions)
-        if isinstance(detail, ConsumeOptions | FetchOptions) and detail.auto_ack:
+        if isinstance(detail, (ConsumeOptions, FetchOptions)) and detail.auto_ack:
             delivery.auto_ack = True
         if delivery.auto_ack:
             queue.auto_acked = True
@@ -512,7 +512,7 @@ class Ledger:
                 queue.fetched[delivery] = None
         if fetched and delivery.auto_ack:  # nobody else has it, and no callback follows
             self._complete(delivery)
-            self._forget_settled(row, delivery)
+            self._forget_settled(key, delivery)
 
     def _overtaken(self, row: Row) -> Message | None:
         """Return the message of a first delivery that is read after its redelivery to another, or ``None``."""
@@ -559,12 +559,8 @@ class Ledger:
         counted.fresh[message] = None
         return message
 
-    def _delivery_of(self, row: Row) -> Delivery | None:
-        # The mark keeps a callback that outlives its connection from speaking for the new one's same tag.
-        return self._deliveries.get(_key(row))
-
     def _started(self, row: Row) -> None:
-        delivery = self._delivery_of(row)
+        delivery = self._deliveries.get(_key(row))
         if delivery is not None:
             delivery.started = True
             delivery.started_seconds = row[0]
@@ -574,36 +570,40 @@ class Ledger:
                 delivery.message.started = True
 
     def _finished(self, row: Row) -> None:
-        delivery = self._delivery_of(row)
+        key = _key(row)
+        delivery = self._deliveries.get(key)
         if delivery is not None:
             self._over(delivery)
             if delivery.auto_ack and not delivery.settled:
                 self._complete(delivery)
-            self._forget_settled(row, delivery)
+            self._forget_settled(key, delivery)
 
     def _failed(self, row: Row) -> None:
-        delivery = self._delivery_of(row)
+        key = _key(row)
+        delivery = self._deliveries.get(key)
         if delivery is not None:
             self._over(delivery)
             if delivery.auto_ack and not delivery.settled:
                 self._settle(delivery)
                 self._arrive(delivery.message, "lost")
-            self._forget_settled(row, delivery)
+            self._forget_settled(key, delivery)
 
     # -- settling
 
     def _acked(self, row: Row) -> None:
-        delivery = self._delivery_of(row)
+        key = _key(row)
+        delivery = self._deliveries.get(key)
         if delivery is None:
             return
         if not delivery.settled:
             if delivery in delivery.queue.fetched:
                 delivery.queue.answered[delivery.message] = row[0]
             self._complete(delivery)
-        self._forget_settled(row, delivery)
+        self._forget_settled(key, delivery)
 
     def _nacked(self, row: Row) -> None:
-        delivery = self._delivery_of(row)
+        key = _key(row)
+        delivery = self._deliveries.get(key)
         if delivery is not None and not delivery.settled:
             self._settle(delivery)
             if row[8] is not Handback.DISCARD:
@@ -613,7 +613,7 @@ class Ledger:
                 self._dead_letter(delivery.message, delivery.queue.options, REJECTED, row[0])
             else:
                 self._arrive(delivery.message, "discarded")
-            self._forget_settled(row, delivery)
+            self._forget_settled(key, delivery)
 
     def _requeued(self, row: Row) -> None:
         delivery = self._deliveries.pop(_key(row), None)
@@ -747,11 +747,11 @@ class Ledger:
             if delivery.worker.busy_with is delivery:
                 delivery.worker.busy_with = None
 
-    def _forget_settled(self, row: Row, delivery: Delivery) -> None:
+    def _forget_settled(self, key: _Key, delivery: Delivery) -> None:
         if delivery.settled and not delivery.started:
             self._over(delivery)  # settled without a callback, as the notebook itself does after basic_get
         if delivery.settled and delivery.over:
-            del self._deliveries[_key(row)]
+            del self._deliveries[key]
             if delivery.message._delivery is delivery:
                 delivery.message._delivery = None  # of all that were ever done, none is kept
 
@@ -1190,6 +1190,7 @@ def _keys_of_a_dead_letter(message: Message, options: QueueOptions) -> list[str]
 
 
 def _key(row: Row) -> _Key:
+    # The mark keeps a callback that outlives its connection from speaking for the new one's same tag.
     return row[2], row[6], row[4], row[3]
 
 
