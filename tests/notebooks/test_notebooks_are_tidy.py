@@ -107,6 +107,31 @@ def test_what_a_learner_completes_is_a_line_or_two(path: Path) -> None:
         assert not positional(answered)
 
 
+def bare_publishes(code: str) -> list[str]:
+    """Return the calls of `basic_publish` that give their message no properties."""
+    calls = (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call))
+    return [
+        ast.unparse(call)
+        for call in calls
+        if ast.unparse(call.func).endswith(".basic_publish")
+        and not any(each.arg in ("properties", None) for each in call.keywords)
+    ]
+
+
+def test_what_is_published_after_durability_has_properties() -> None:
+    later = [path for path in NOTEBOOKS if path.name > "05"]
+    programs = list((ROOT / "notebooks" / "programs").glob("*.py"))
+    codes = [cell.source for path in later for cell in code_cells(read(path))]
+    codes += [code for path in later for code in turns(read(path)).values()]
+    codes += [path.read_text(encoding="utf-8") for path in programs]
+    codes += [exercise.read().solution for exercise in EXERCISES.values()]
+    found = [
+        call for code in codes if "def empty_outbox(database, channel):" not in code for call in bare_publishes(code)
+    ]
+    assert found == []
+    assert bare_publishes('channel.basic_publish(exchange="", routing_key="hello", body=body)')
+
+
 def test_programs_and_exercises_name_their_arguments_too() -> None:
     programs = [path.read_text(encoding="utf-8") for path in (ROOT / "notebooks" / "programs").glob("*.py")]
     assert programs
