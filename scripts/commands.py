@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -38,6 +39,11 @@ _REASONS = (
         r"invalid path: (\S+)",
         "there is no file of certificates at {value}; correct that where it is named: SSL_CERT_FILE, "
         "REQUESTS_CA_BUNDLE, PIP_CERT or pip's configuration",
+    ),
+    (
+        r"(?i)not yet valid|not valid yet|NotValidYet|certificate (?:has )?expired|certificate: Expired",
+        "this machine's clock says {now}, when the TLS certificate of the package index, or of a proxy, is not valid; "
+        "set the clock if it is wrong",
     ),
     (
         r"CERTIFICATE_VERIFY_FAILED|invalid peer certificate|UnknownIssuer|certificate verify failed",
@@ -127,6 +133,7 @@ def _reason(words: str, environ: Mapping[str, str]) -> str | None:
                 proxies=_settings(_PROXIES, environ) or "as pip is configured",
                 addresses=_settings((*_PROXIES, *_INDEXES), environ) or "as pip is configured",
                 index=f" ({named})" if (named := _settings(_INDEXES, environ)) else "",
+                now=time.strftime("%F %R %Z"),
                 value=_without_login(next(filter(None, match.groups()), "")),
             )
     return None

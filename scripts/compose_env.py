@@ -30,14 +30,24 @@ def write(file: Path) -> bool:
         return False
     # Letters and digits alone: they mean themselves in a URL, in a shell and to Compose.
     password, cookie, token = (secrets.token_hex(20) for _ in range(3))
-    with os.fdopen(descriptor, "w") as opened:
-        opened.write(_TEXT.format(password=password, cookie=cookie, token=token))
+    try:
+        with os.fdopen(descriptor, "w") as opened:
+            opened.write(_TEXT.format(password=password, cookie=cookie, token=token))
+    except OSError:
+        file.unlink()  # half of it would be believed the next time
+        raise
     return True
 
 
 if __name__ == "__main__":
-    if write(FILE):
+    try:
+        made = write(FILE)
+    except OSError as error:
+        sys.exit(
+            f"make up: {FILE} can't be written ({error.strerror}), where the passwords are kept; free some room, or "
+            "put the course into a folder that you may write to"
+        )
+    if made:
         print(f"==> {FILE.name} holds new passwords, which only you can read")
     elif FILE.stat().st_mode & 0o077:
         print(f"==> others on this machine can read the passwords in {FILE.name}: chmod 600 {FILE.name}")
-    sys.exit(0)

@@ -69,6 +69,7 @@ def main() -> int:
     arguments = parser.parse_args()
     started = time.monotonic()
     try:
+        refuse_what_runs_no_program()
         with one_at_a_time():
             remove_a_broken_venv()
             exactly = arguments.exactly_this_python
@@ -77,20 +78,40 @@ def main() -> int:
             for group in arguments.also:
                 if read(stamp_of(group)) != wanted():
                     add_group(group)
+        say(f"==> .venv is ready ({time.monotonic() - started:.1f} s)")
     except SetupError as error:
         print(f"make setup: {error}", file=sys.stderr)
         return 1
     except OSError as error:  # a full disk, or a checkout that is not this user's to change
         print(f"make setup: {error.filename or ROOT} can't be used ({error.strerror}); {MEND}", file=sys.stderr)
         return 1
-    print(f"==> .venv is ready ({time.monotonic() - started:.1f} s)")
     return 0
+
+
+def say(line: str) -> None:
+    """Print a line at once; raise SetupError if that can't be."""
+    try:
+        print(line, flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python, which tries again as it ends
+        raise SetupError(
+            f"what it says can't be written where it goes ({error.strerror}); send it elsewhere"
+        ) from error
+
+
+def refuse_what_runs_no_program() -> None:
+    """Say so where no program can be started that is in the checkout, and nothing compiled be imported."""
+    if sys.platform == "linux" and os.statvfs(ROOT).f_flag & os.ST_NOEXEC:
+        raise SetupError(
+            f"no program may run that is in {ROOT}, whose file system is mounted noexec (`findmnt -T .` shows it); "
+            "put the course into a folder on another"
+        )
 
 
 def remove_a_broken_venv() -> None:
     """Have .venv made anew where something of it was deleted: an installer believes what is written there."""
     if (packages := read(PACKAGES)) and (gone := installed_files.what_is_gone(VENV, packages.split())):
-        print(f"==> .venv is not whole, {gone} is gone: it is made anew", flush=True)
+        say(f"==> .venv is not whole, {gone} is gone: it is made anew")
         MADE.unlink(missing_ok=True)
 
 
@@ -106,7 +127,7 @@ def one_at_a_time() -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("==> Another setup of this checkout is running; waiting for it", flush=True)
+            say("==> Another setup of this checkout is running; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError:
             pass  # a file system without locks: two setups at once are unlikely enough
@@ -218,9 +239,9 @@ def done(stamp: Path) -> None:
 def step(what: str) -> Iterator[None]:
     """Print a step as it begins, and how long it took."""
     started = time.monotonic()
-    print(f"==> {what}", flush=True)
+    say(f"==> {what}")
     yield
-    print(f"    done in {time.monotonic() - started:.1f} s", flush=True)
+    say(f"    done in {time.monotonic() - started:.1f} s")
 
 
 def make_venv() -> None:
@@ -321,7 +342,7 @@ def pip_wheel(folder: Path) -> Path:
     """Fetch pip's wheel as Debian and Ubuntu package it, and unpack it, without root."""
     wheels: list[Path] = []
     if shutil.which("apt-get") and shutil.which("dpkg-deb"):
-        print("    this Python comes without pip: fetching Debian's package of it", flush=True)
+        say("    this Python comes without pip: fetching Debian's package of it")
         fetch_debian_package("python3-pip-whl", folder)
         for package in folder.glob("*.deb"):
             run(["dpkg-deb", "-x", str(package), str(folder)], ROOT, f"{package.name} could not be unpacked")

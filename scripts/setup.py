@@ -1,7 +1,9 @@
 """Checks that this Python is new enough, then makes .venv. Written so that any Python 3 can read it."""
 
+import os
 import pathlib
 import shutil
+import signal
 import sys
 
 # Python is started isolated, so that no file of the user's is imported in the place of one of its own.
@@ -30,7 +32,20 @@ def main():
     return environment.main()
 
 
+def open_what_is_closed():
+    """Give this process the streams that a program expects: who calls it may have closed them."""
+    while True:
+        number = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+        if number > 2:
+            os.close(number)
+            break
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - one for as long as this runs
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
 if __name__ == "__main__":
+    open_what_is_closed()
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # who reads no more, as `head` after some lines, wants no word of it
     try:
         status = main()
     except KeyboardInterrupt:

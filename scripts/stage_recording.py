@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from workq_helpers.log.details import ConsumeOptions, PublishOptions, QueueOptions
-from workq_helpers.log.events import Event
+from workq_helpers.log.events import Event, Rows
 from workq_helpers.rabbitmq.routes import Routes
 from workq_helpers.stage.composition import broker_bar, compose
 from workq_helpers.stage.frame import BrokerBar, BrokerState, CallLine, Frame, Notice
@@ -94,7 +94,7 @@ class Recording:
         end = self.seconds + later_seconds
         position = position or Position("live", end, len(self.events), end, len(self.events))
         scene = Scene(seconds_per_dot=1.0)
-        scene.update(self.events[: position.events])
+        scene.update(Rows.of(self.events[: position.events]))
         answer = BrokerCounts(position.seconds, self.reachable, 0.0, self.counts)
         moment = scene.picture(position.seconds, answer, self._console, running=position.mode != "paused")
         return compose(

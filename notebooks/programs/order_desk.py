@@ -31,10 +31,10 @@ def halt(where: str, wanted: bool) -> None:
 
 
 def publish(channel: BlockingChannel, row: Row) -> None:
-    """Return once RabbitMQ has the order safe."""
+    """Return once RabbitMQ has the order safe; raise if it does not take it."""
     key, order = row
     properties = pika.BasicProperties(message_id=key, delivery_mode=pika.DeliveryMode.Persistent)
-    channel.basic_publish(exchange="", routing_key=QUEUE, body=order.encode(), properties=properties)
+    channel.basic_publish(exchange="", routing_key=QUEUE, body=order.encode(), properties=properties, mandatory=True)
 
 
 def commit_first(database: sqlite3.Connection, channel: BlockingChannel, row: Row, halts: bool) -> None:

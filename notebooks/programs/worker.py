@@ -11,8 +11,8 @@ import argparse
 import os
 import signal
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pika
 import pika.exceptions
@@ -71,13 +71,11 @@ class Worker:
     def work(self, connection: pika.BlockingConnection, body: bytes) -> None:
         """Work in a second thread, for this one must answer RabbitMQ's heartbeats however long it takes."""
         seconds = body.count(b".") * SECONDS_PER_DOT
-        working = threading.Thread(target=time.sleep, args=(seconds,))
-        working.start()
-        try:
-            while working.is_alive():
+        with ThreadPoolExecutor(max_workers=1) as second:  # its end waits for the work, which can't be stopped half-way
+            working = second.submit(time.sleep, seconds)
+            while not working.done():
                 connection.process_data_events(time_limit=LOOK_SECONDS)
-        finally:
-            working.join()  # should the connection break: finish, for the task can't be stopped half-way
+            working.result()  # raises what the work raised: what has failed is not acknowledged
 
 
 def main() -> None:

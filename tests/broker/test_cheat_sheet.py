@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +13,15 @@ import pytest
 from workq_helpers import Lesson
 
 SHEET = (Path(__file__).parents[2] / "notebooks" / "cheat_sheet.md").read_text(encoding="utf-8")
-WORK = "def work(body):\n    if body == b'Stone':\n        raise ValueError('a stone')\n"
+WORK = """
+burned = [b"Soup.."]
+def work(body):
+    if body == b"Stone":
+        raise ValueError("a stone")
+    if body in burned:
+        burned.remove(body)
+        raise OSError("it burned")
+"""
 
 
 @pytest.fixture
@@ -27,7 +37,8 @@ def test_it_publishes_consumes_and_parks_what_is_rejected(
     running = lesson.start_program(program)
     poll_for(lambda: "parking" in lesson.queue_counts() and lesson.queue_counts()["parking"].ready == 1)
     lesson.wait_until_idle(timeout=60)
-    assert list(lesson.tasks().query("task == 'Soup..'")["fate"]) == ["done"]
+    soup = lesson.tasks().query("task == 'Soup..'")
+    assert soup[["fate", "deliveries"]].to_numpy().tolist() == [["done", 2]], "what has failed comes again"
     assert not running.console.lines, "nothing was refused"
     with lesson.connect() as connection:
         _, properties, body = connection.channel().basic_get(queue="parking", auto_ack=True)
@@ -35,7 +46,10 @@ def test_it_publishes_consumes_and_parks_what_is_rejected(
     assert properties.headers["x-first-death-reason"] == "rejected"
     assert properties.delivery_mode == 2
     assert properties.message_id
-    running.kill()
+    os.kill(running.pid, signal.SIGINT)
+    running.wait()
+    assert running.status == 0
+    assert not running.console.lines
 
 
 def test_it_says_so_where_there_is_no_queue(lesson: Lesson, program: Path) -> None:

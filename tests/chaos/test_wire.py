@@ -66,6 +66,6 @@ def test_it_listens_at_pika_itself(broker: Broker) -> None:
             channel.basic_ack(method.delivery_tag)
             if method.delivery_tag == 2:
                 pika_private.cut(connection._impl)
-    [wire] = wires
+    [wire] = [wire for wire in wires if wire.published]  # the lesson looks at its queues on channels of its own
     assert (wire.published, wire.unconfirmed, wire.said_goodbye) == ([A, B], {}, False)
     assert wire.answers_in_flight() == [B]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -46,7 +46,7 @@ class Seen:
         books: What the run knows by itself; ``None`` where its process was killed, and its books with it.
     """
 
-    rows: list[Row]
+    rows: Sequence[Row]
     quiet: int
     counts: dict[str, Counts]
     left: dict[str, Counts] = field(default_factory=dict)

@@ -11,6 +11,7 @@ export class Page {
   #writes = [];
   #observer;
   #listeners = [];
+  #resized = new Map();
   timers = new Map();
   frames = new Map();
 
@@ -69,6 +70,12 @@ export class Page {
     };
   }
 
+  /** Gives an element other room. */
+  resize(element, width) {
+    Object.defineProperty(element, "clientWidth", { configurable: true, value: width });
+    this.#resized.get(element)?.([{ target: element }]);
+  }
+
   #setClock() {
     const { window, timers, frames } = this;
     window.performance.now = () => this.#now;
@@ -88,6 +95,7 @@ export class Page {
 
   #fillGaps(reducedMotion) {
     const { window } = this;
+    window.ResizeObserver = fakeResizeObserver(this.#resized);
     window.matchMedia = () => ({ matches: reducedMotion });
     Object.defineProperty(window.navigator, "clipboard", { writable: true, value: undefined });
     this.layOut(() => 0);
@@ -161,4 +169,23 @@ export class Page {
       for (const node of removedNodes) this.#writes.push(node.nodeName === "#text" ? "no text" : "remove");
     }
   }
+}
+
+/** Tells of those elements that `Page.resize` is called for. */
+function fakeResizeObserver(watched) {
+  return class {
+    constructor(act) {
+      this.act = act;
+      this.own = new Set();
+    }
+
+    observe(element) {
+      watched.set(element, this.act);
+      this.own.add(element);
+    }
+
+    disconnect() {
+      for (const element of this.own) watched.delete(element);
+    }
+  };
 }

@@ -22,7 +22,7 @@ describe("the picture", () => {
     view.page.pass(0.3);
     assert.equal(button.hidden, true);
     Object.defineProperty(view.$(".workq-story-text"), "scrollWidth", { value: 900 });
-    view.show({ ...frames.killed(), number: 90 });
+    view.page.resize(view.$(".workq-story-lines"), 300);
     view.page.pass(0.3);
     assert.equal(button.hidden, false);
     const shown = () => [
@@ -40,6 +40,10 @@ describe("the picture", () => {
     const [fourth] = view.$$(".workq-lane .workq-message").filter((one) => /Fourth/.test(one.textContent));
     assert.match(fourth.textContent, /back from worker-1/);
     assert.match(fourth.title, /came back from worker-1/);
+    const next = frames.killed();
+    for (const one of next.queues[0].waiting) one.back_from &&= "עובד 7";
+    view.show({ ...next, number: 90 });
+    assert.match(fourth.textContent, /back from \u2068עובד 7\u2069$/); // else the 7 would stand before it
   });
 
   test("a queue of a part that is over has a line, which opens, until somebody turns to it again", () => {
@@ -232,11 +236,12 @@ describe("the picture", () => {
   });
 
   test("says nothing of messages that it has not seen", () => {
-    const why = (worker) => {
-      const queues = [frames.queue("hello", { waiting: [frames.chip("Task")] })];
+    const why = (worker, message = {}) => {
+      const queues = [frames.queue("hello", { waiting: [{ ...frames.chip("Task"), ...message }] })];
       return openView(frames.frame({ queues, workers: [frames.worker("a", worker)] })).text(".workq-reason");
     };
     assert.match(why({ free: 1 }), /No delivery of it has been seen yet/);
+    assert.match(why({ free: 1 }, { deliveries: 1 }), /No new delivery of it has been seen yet/);
     assert.match(why({ free: 0, state: "frozen" }), /no worker that could take it responds/);
   });
 

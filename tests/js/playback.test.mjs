@@ -68,6 +68,26 @@ describe("playback", () => {
     assert.deepEqual(view.model.take(), [{ do: "seek", seconds: frame.playback.marks[1].seconds }]);
   });
 
+  test("no mark covers another, in however little room", () => {
+    const frame = frames.killed();
+    const [mark] = frame.playback.marks;
+    const end = frame.playback.end_seconds;
+    const places = (...seconds) => {
+      frame.number += 1;
+      frame.playback.marks = seconds.map((each, number) => ({ ...mark, number, seconds: each }));
+      view.show(structuredClone(frame));
+      return view
+        .$$(".workq-scrubber-mark")
+        .map((one) => Math.round(160 * Number(one.style.getPropertyValue("--workq-at"))));
+    };
+    const view = openView(frame);
+    view.page.resize(view.$(".workq-marks"), 160);
+    assert.deepEqual(places(0, end / 2), [0, 80]);
+    assert.deepEqual(places(end / 2, end / 2 + 0.01, end / 2 + 0.02), [80, 96, 112]);
+    assert.deepEqual(places(end - 0.01, end), [144, 160]);
+    assert.deepEqual(places(...Array(21).fill(0)).slice(0, 3), [0, 8, 16]); // too many: equally far from each other
+  });
+
   test("a replay is as fast as was chosen, the one that runs too, and its bars with it", () => {
     const view = openView(frames.paused());
     const speed = view.$('[data-field="speed"]');

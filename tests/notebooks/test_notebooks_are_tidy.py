@@ -107,6 +107,31 @@ def test_what_a_learner_completes_is_a_line_or_two(path: Path) -> None:
         assert not positional(answered)
 
 
+def bare_publishes(code: str) -> list[str]:
+    """Return the calls of `basic_publish` that give their message no properties."""
+    calls = (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call))
+    return [
+        ast.unparse(call)
+        for call in calls
+        if ast.unparse(call.func).endswith(".basic_publish")
+        and not any(each.arg in ("properties", None) for each in call.keywords)
+    ]
+
+
+def test_what_is_published_after_durability_has_properties() -> None:
+    later = [path for path in NOTEBOOKS if path.name > "05"]
+    programs = list((ROOT / "notebooks" / "programs").glob("*.py"))
+    codes = [cell.source for path in later for cell in code_cells(read(path))]
+    codes += [code for path in later for code in turns(read(path)).values()]
+    codes += [path.read_text(encoding="utf-8") for path in programs]
+    codes += [exercise.read().solution for exercise in EXERCISES.values()]
+    found = [
+        call for code in codes if "def empty_outbox(database, channel):" not in code for call in bare_publishes(code)
+    ]
+    assert found == []
+    assert bare_publishes('channel.basic_publish(exchange="", routing_key="hello", body=body)')
+
+
 def test_programs_and_exercises_name_their_arguments_too() -> None:
     programs = [path.read_text(encoding="utf-8") for path in (ROOT / "notebooks" / "programs").glob("*.py")]
     assert programs
@@ -251,8 +276,8 @@ def test_a_chapter_knows_the_sections_that_ask_for_its_checks(chapter: Any) -> N
             for name in re.findall(r'(?:check|predict|estimate|draw)\((?:lesson, )?"([^"]+)"', cell.source)
         }
     assert set(chapter.sections.items()) <= asked
-    assert {(each.name, each.section) for each in chapter.predictions if each.section} <= asked
-    assert {(each.name, each.section) for each in (*chapter.estimates, *chapter.drawings)} <= asked
+    questions = (*chapter.predictions, *chapter.estimates, *chapter.drawings)
+    assert {(each.name, each.section) for each in questions} <= asked
     for name, title in asked:
         assert title not in optional or name in chapter.optional, f"a lesson is done without {title!r}"
 
@@ -293,6 +318,14 @@ def test_every_picture_has_words(path: Path) -> None:
             # A picture alone has the words of its text; one that gives a verdict's reason has its own.
             alone = shown.startswith("<img")
             assert (f'alt="{html.escape(data["text/plain"])}"' if alone else 'alt="Timeline: ') in picture
+
+
+@notebooks
+def test_no_short_heartbeat_has_to_wait_for_who_reads_on(path: Path) -> None:
+    """RabbitMQ gives such a connection up between two cells."""
+    for cell in code_cells(read(path)):
+        if "connect(heartbeat=" in cell.source:
+            assert re.search(r"process_data_events|basic_publish|with lesson\.connect\(", cell.source), cell.id
 
 
 @notebooks

@@ -206,6 +206,13 @@ def test_composes_passwords(tmp_path: Path) -> None:
     env.chmod(0o644)
     second = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
     assert "chmod 600 .env" in second.stdout
+    env.unlink()
+    without_room = ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", sys.executable, script]
+    third = subprocess.run(without_room, capture_output=True, text=True, check=False)
+    assert third.stderr.startswith(
+        f"make up: {env} can't be written (File too large), where the passwords are kept; free"
+    )
+    assert not env.exists()
 
 
 # -- guessing

@@ -10,6 +10,7 @@ import http.server
 import importlib.util
 import json
 import os
+import shlex
 import signal
 import ssl
 import subprocess
@@ -17,7 +18,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import psutil
 import pytest
@@ -549,6 +550,39 @@ def test_a_disk_without_room_is_a_sentence(
     )
 
 
+def test_a_checkout_in_which_no_program_may_run_is_named_before_anything_is_made(
+    checkout: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda _folder: SimpleNamespace(f_flag=os.ST_NOEXEC))
+    monkeypatch.setattr(sys, "argv", ["setup.py"])
+    assert checkout.main() == 1
+    assert (
+        f"no program may run that is in {checkout.ROOT}, whose file system is mounted noexec" in capsys.readouterr().err
+    )
+    assert not checkout.VENV.exists()
+
+
+@pytest.mark.parametrize(
+    ("redirections", "told"),
+    [
+        (">/dev/full", "can't be written where it goes (No space left on device); send it"),
+        ("<&- >&- 2>&-", ""),
+        ("2>&-", ""),
+    ],
+)
+def test_what_is_said_goes_where_it_can_or_a_sentence_says_why_not(redirections: str, told: str) -> None:
+    program = (
+        f"import sys; sys.path.append({str(SCRIPTS)!r}); import setup; setup.open_what_is_closed(); "
+        "import environment; environment.remove_a_broken_venv = lambda: None; environment.is_usable = lambda _: True; "
+        "environment.read = lambda _: environment.wanted(); sys.argv[1:] = []; sys.exit(setup.main())"
+    )
+    command = ["sh", "-c", f"{shlex.join([sys.executable, '-I', '-c', program])} {redirections}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert told in done.stderr
+    assert bool(done.returncode) is bool(told)
+
+
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EBADF])
 def test_a_file_system_without_locks_is_no_reason_to_stop(
     checkout: ModuleType, monkeypatch: pytest.MonkeyPatch, number: int
@@ -586,6 +620,11 @@ def test_a_file_system_without_locks_is_no_reason_to_stop(
             "invalid peer certificate: UnknownIssuer",
             "the TLS certificate of the package index is not trusted (SSL_CERT_FILE=/no/such.pem)",
         ),
+        (
+            "SSLCertVerificationError: certificate verify failed: certificate is not yet valid",
+            "this machine's clock says",
+        ),
+        ("invalid peer certificate: certificate expired: verification time 9 (UNIX)", "this machine's clock says"),
         ("tunnel error: failed to create underlying connection", "HTTPS_PROXY=socks5://proxy:1080"),
         ("ERROR: Could not install: Missing dependencies for SOCKS support.", "HTTPS_PROXY=socks5://proxy:1080"),
         ("HTTP status client error (401 Unauthorized) for url", "the package index refused the login"),

@@ -8,6 +8,7 @@ import os
 import pwd
 import re
 import resource
+import shlex
 import shutil
 import signal
 import socket
@@ -87,6 +88,51 @@ def test_a_mistake_of_the_course_keeps_its_traceback(
 def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as where the system does not know the user
     with pytest.raises(SystemExit, match=rf"user {os.geteuid()} has no home folder: HOME is not set.*HOME=/path"):
+        command.main()
+
+
+@pytest.mark.parametrize(
+    ("redirections", "variables", "status", "told"),
+    [
+        (
+            ">/dev/full",
+            {"PYTHONUNBUFFERED": "1"},
+            1,
+            "can't be written where it goes (No space left on device). Send",
+        ),
+        (">/dev/full 2>/dev/full", {}, None, ""),
+        ("<&- >&- 2>&-", {}, 0, ""),
+        ("| head -n 1", {}, None, "Usage: workq"),
+        ("", {"PYTHONIOENCODING": "latin-1"}, 0, "and more?"),
+    ],
+)
+def test_what_it_prints_goes_where_it_can_or_a_sentence_says_why_not(
+    redirections: str, variables: dict[str, str], status: int | None, told: str
+) -> None:
+    program = (
+        "import sys; from workq_helpers.cli import command, main; main.main.help = 'and more\N{HORIZONTAL ELLIPSIS}'; "
+        "sys.argv = ['workq', '--help']; command.main()"
+    )
+    command = ["sh", "-c", f"{shlex.join([sys.executable, '-c', program])} {redirections}"]
+    done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert told in done.stdout + done.stderr
+    assert status in (None, done.returncode)
+
+
+def test_what_can_not_be_imported_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = f"{psutil.__path__[0]}/_psutil.so"
+    error = ImportError(f"{library}: failed to map segment from shared object", path=library)
+
+    def examine(_try: bool) -> None:
+        raise error
+
+    monkeypatch.setattr(doctor, "examine", examine)
+    monkeypatch.setattr(sys, "argv", ["workq", "doctor"])
+    with pytest.raises(SystemExit, match=r"failed to map segment.*`make clean`, then `make setup`"):
+        command.main()
+    monkeypatch.setattr(os, "statvfs", lambda _folder: SimpleNamespace(f_flag=os.ST_NOEXEC))
+    with pytest.raises(SystemExit, match=rf"{library} .* mounted noexec .* on another\."):
         command.main()
 
 
@@ -180,7 +226,7 @@ def test_doctor_honors_no_color(monkeypatch: pytest.MonkeyPatch, variables: dict
 
 
 def test_doctor_finds_this_environment_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "diagnose", list)
+    monkeypatch.setattr(doctor, "diagnose", lambda **_: [])
     findings = {finding.name: finding for finding in doctor.examine()}
     assert findings["Python"].verdict == "ok"
     assert findings["Lessons"].verdict == "ok"
@@ -259,6 +305,27 @@ def test_doctor_starts_its_kernel_with_what_make_lab_gives_it(monkeypatch: pytes
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert finding.verdict == "ok", finding.found
+
+
+@pytest.mark.pinned
+def test_doctor_leaves_no_kernel_where_nothing_can_be_asked_of_it(tmp_path: Path) -> None:
+    program = """
+import psutil
+from jupyter_client.blocking.client import BlockingKernelClient
+from workq_helpers.cli import kernel_trial
+
+def without_threads(client):
+    raise RuntimeError("can't start new thread")
+
+BlockingKernelClient.start_channels = BlockingKernelClient.stop_channels = without_threads
+kernel_trial.main()
+print(psutil.Process().children(recursive=True))
+"""
+    command = [sys.executable, "-P", "-c", program, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    told, left = done.stdout.splitlines()
+    assert "can't start new thread" in json.loads(told)["failure"]
+    assert left == "[]"
 
 
 def test_doctors_kernel_writes_where_make_lab_has_it_write(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -341,7 +408,7 @@ def test_what_doctor_says_names_nobody_wherever_the_name_stands(
 def test_doctor_tries_a_node_if_it_is_asked_to(
     workq: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, arguments: list[str], tried: bool
 ) -> None:
-    monkeypatch.setattr(doctor, "diagnose", list)
+    monkeypatch.setattr(doctor, "diagnose", lambda **_: [])
     monkeypatch.setattr(doctor, "_kernel", lambda _folder: Finding("Kernel", "ok", "started"))
     monkeypatch.setattr(doctor, "try_node", lambda: Finding("private node, tried", "ok", "up in 5.0 s"))
     assert ("up in 5.0 s" in workq("doctor", *arguments).output) is tried
@@ -459,7 +526,7 @@ def test_a_machine_without_proc_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path))
     with pytest.raises(BrokerStartError, match="mount -t proc proc /proc"):
         lab.end_with_process(os.getpid())
-    finding = doctor._machine()
+    finding = doctor._machine("")
     assert (finding.verdict, "/proc says nothing" in finding.found) == ("bad", True)
 
 

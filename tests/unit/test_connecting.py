@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
+import re
 import socket
 import ssl
 import threading
@@ -169,6 +171,17 @@ def test_a_certificate_for_another_host_is_refused(authority: trustme.CA, tmp_pa
     with listening(amqp_server(), tls=context) as port:
         text = refusal(endpoint_at(port, tls=True, ca_file=str(ca_file)), BrokerUnreachableError)
     assert "mismatch" in text
+
+
+def test_a_certificate_of_another_time_has_the_clock_looked_at(authority: trustme.CA, tmp_path: Path) -> None:
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", not_after=datetime.datetime(2001, 2, 3)).configure_cert(context)
+    with listening(amqp_server(), tls=context) as port:
+        text = refusal(endpoint_at(port, tls=True, ca_file=str(ca_file)), BrokerUnreachableError)
+    assert re.search(r"certificate has expired\. This machine's clock says \d{4}-\d\d-\d\d \d\d:\d\d", text)
+    assert "WORKQ_TLS_VERIFY" not in text
 
 
 def test_a_certificate_is_accepted_with_its_authority(secured: int, authority: trustme.CA, tmp_path: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
+from workq_helpers.cli import course_copy
 from workq_helpers.cli.course_copy import MANIFEST, copy_course, shipped_lessons
 from workq_helpers.cli.main import main
 from workq_helpers.errors import InvalidArgumentError
@@ -159,6 +162,20 @@ def test_the_lessons_own_folder_is_refused(source: Path, tmp_path: Path) -> None
 def test_a_file_is_no_folder(source: Path, target: Path) -> None:
     target.write_text("")
     with pytest.raises(InvalidArgumentError, match=r"can't be copied to .*mine: .*Name a folder"):
+        copy_course(target, source)
+
+
+def test_a_full_disk_is_named_and_whether_files_are_too_many(
+    source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(course_copy, "_write_manifest", full)
+    with pytest.raises(InvalidArgumentError, match=rf"No space left on device \({target}\)\. Free some room, or name"):
+        copy_course(target, source)
+    monkeypatch.setattr(os, "statvfs", lambda _folder: SimpleNamespace(f_files=100, f_favail=0))
+    with pytest.raises(InvalidArgumentError, match=r"has no inode left for another file, as `df -i` shows"):
         copy_course(target, source)
 
 

@@ -53,7 +53,7 @@ def test_a_faulty_source_is_refused(text: str, message: str) -> None:
 def test_each_exercise_of_the_course_is_complete(known: Exercise) -> None:
     source = known.read()
     assert source.exercise != source.solution
-    for code, most in zip(source, (10, 14), strict=True):
+    for code, most in zip(source, (10, 15), strict=True):
         compile(code, known.source, "exec")
         lines = code.splitlines()
         assert len(lines) <= most

@@ -15,7 +15,7 @@ from workq_helpers.log.details import (
     PublishOptions,
     QueueOptions,
 )
-from workq_helpers.log.events import KINDS, Row
+from workq_helpers.log.events import KINDS, Row, Rows
 from workq_helpers.stage.narration import MOST_LINES, NOTABLE_SECONDS, Narration
 from workq_helpers.stage.scene import BrokerCounts, Scene
 
@@ -46,7 +46,7 @@ class Story:
 
     def told(self, later_seconds: float = 0.0) -> list[str]:
         narration = Narration()
-        narration.update(self.rows)
+        narration.update(Rows.of(self.rows))
         return [line["text"] for line in narration.latest(self.seconds + later_seconds)]
 
 
@@ -110,7 +110,7 @@ def test_a_restart_says_what_was_lost_by_it() -> None:
     story.add("broker", "lesson", detail=BrokerChange.RESTARTING).wait(5)
     story.add("broker", "lesson", detail=BrokerChange.UP)
     scene = Scene(seconds_per_dot=1.0)
-    scene.update(story.rows)
+    scene.update(Rows.of(story.rows))
     told = scene.picture(story.seconds, BrokerCounts(), lambda *_: [])["story"]
     assert (told[-1]["text"], told[-1]["mark"]) == ("RabbitMQ is up again: Gone is lost", "loss")
 
@@ -231,7 +231,7 @@ def test_equal_rows_make_equal_sentences_in_whatever_portions_they_come(
     narration = Narration()
     at = 0
     for portion in [*portions, len(story.rows)]:
-        narration.update(story.rows[at : at + portion])
+        narration.update(Rows.of(story.rows[at : at + portion]))
         at += portion
     assert [line["text"] for line in narration.latest(story.seconds)] == story.told()
 

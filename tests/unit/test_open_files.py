@@ -1,15 +1,27 @@
-"""`ulimit -n`: raised where it can be, told where it can't; and `ulimit -v`."""
+"""`ulimit -n`: raised where it can be, told where it can't; `ulimit -v` and `ulimit -u`."""
 
 from __future__ import annotations
 
 import errno
+import os
+import re
 import resource
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
+import click
 import pytest
 
-from workq_helpers.broker import address_space, loopback, open_files
-from workq_helpers.broker.doctor import diagnose
+from workq_helpers.broker import address_space, loopback, open_files, process_limit
+from workq_helpers.broker.choice import BrokerChoice
+from workq_helpers.broker.doctor import diagnose, try_node
+from workq_helpers.broker.folders import Folders
+from workq_helpers.broker.protocol import describe_error, revive_error
+from workq_helpers.broker.share import take_share
+from workq_helpers.cli import command, doctor
+from workq_helpers.errors import BrokerStartError
 
 
 @pytest.mark.parametrize(
@@ -42,17 +54,57 @@ def test_too_low_a_limit_is_told(monkeypatch: pytest.MonkeyPatch, hard: int, few
         assert "ulimit -n 1024" in open_files.why_too_few()
 
 
-def test_too_little_address_space_is_told_before_erlang_ends_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_address_space_is_told_before_erlang_ends_without_a_word(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for allowed in (resource.RLIM_INFINITY, address_space.LEAST):
         monkeypatch.setattr(resource, "getrlimit", lambda _which, allowed=allowed: (allowed, allowed))
         assert address_space.why_too_little() == ""
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (2_000_000_000, resource.RLIM_INFINITY))
     assert "only 2000 MB of address space" in address_space.why_too_little()
-    found = {finding.name: finding for finding in diagnose({"WORKQ_BROKER": "node"})}
+    found = {
+        finding.name: finding for finding in diagnose({"WORKQ_BROKER": "node", "WORKQ_RUNTIME_DIR": str(tmp_path)})
+    }
     assert found["private node"].verdict == "bad"
     assert "only 2000 MB" in found["private node"].found
     assert "ulimit -v unlimited" in found["private node"].found
     assert found["will be used"].verdict == "bad"
+    monkeypatch.setattr("workq_helpers.broker.doctor.first_supported", lambda _environ: pytest.fail("it looks further"))
+    with pytest.raises(BrokerStartError, match="only 2000 MB"):
+        try_node({})
+
+
+def test_a_limit_of_processes_is_told_where_something_can_not_be_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (process_limit.ENOUGH, resource.RLIM_INFINITY))
+    assert process_limit.why_too_few() == ""
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (30, resource.RLIM_INFINITY))
+    sentence = r"only 30 processes and threads in all \(`ulimit -u` shows it\).* `ulimit -u 1024`"
+
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(subprocess, "run", refuse)
+    for finding in (doctor._kernel(tmp_path), doctor._lab(tmp_path)):
+        assert re.search(r"no program can be started.*Resource temporarily unavailable", finding.found)
+    monkeypatch.setattr(address_space, "why_too_little", str)
+    assert re.search(sentence, doctor._kernel(tmp_path).mend)
+    monkeypatch.setattr(os, "geteuid", os.getuid)
+    folders = Folders(tmp_path / "run", tmp_path / "cache")
+    with pytest.raises(
+        BrokerStartError, match=r"No process or thread can be started here \(Resource temporarily unavailable\)"
+    ):
+        take_share(folders, BrokerChoice(), {})
+    for error in (BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)), RuntimeError("can't start new thread")):
+        told = revive_error(describe_error(error))
+        assert isinstance(told, BrokerStartError)
+        assert str(told).startswith(f"No process or thread can be started here ({error.args[-1]})")
+    monkeypatch.setattr(click.Group, "invoke", refuse)
+    monkeypatch.setattr(sys, "argv", ["workq", "doctor"])
+    with pytest.raises(SystemExit, match=r"Error: No process or thread can be started"):
+        command.main()
 
 
 def test_too_many_open_files_say_nothing_of_the_loopback_interface(monkeypatch: pytest.MonkeyPatch) -> None:

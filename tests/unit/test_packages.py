@@ -13,6 +13,7 @@ import pytest
 from packaging.version import Version
 
 from workq_helpers.broker import packages
+from workq_helpers.broker.doctor import diagnose
 from workq_helpers.broker.installations import Installation
 from workq_helpers.broker.packages import find_unpacked, unpacked_installation
 from workq_helpers.broker.server import silent
@@ -60,6 +61,11 @@ def test_no_apt(tmp_path: Path) -> None:
 def test_no_network(programs: Path, tmp_path: Path) -> None:
     say(programs, "apt-get", "echo 'E: Could not resolve deb.invalid' >&2; exit 100")
     with pytest.raises(PackagesError, match=r"Could not resolve deb\.invalid.*Connect this machine"):
+        unpack(programs, tmp_path / "cache")
+    say(programs, "apt-get", "echo 'E: Release file is not valid yet (invalid for another 2h)' >&2; exit 100")
+    with pytest.raises(
+        PackagesError, match=r"not valid yet .*\. This machine's clock says .*: set it if it is wrong\. Or "
+    ):
         unpack(programs, tmp_path / "cache")
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["lock"]
 
@@ -133,6 +139,10 @@ def test_a_folder_where_no_program_may_run_is_named_before_anything_is_fetched(
         unpack(programs, tmp_path / "cache")
     assert str(tmp_path / "cache") in str(caught.value)
     assert not (tmp_path / "ran").exists()
+    environ = {"WORKQ_BROKER": "node", "WORKQ_CACHE_DIR": str(tmp_path), "WORKQ_RUNTIME_DIR": str(tmp_path / "run")}
+    found = {finding.name: finding for finding in diagnose(environ)}
+    assert "mounted noexec" in found["private node"].found
+    assert found["will be used"].verdict == "bad"
 
 
 def test_a_server_in_a_cache_that_can_only_be_read_is_not_fetched_again(
@@ -144,6 +154,20 @@ def test_a_server_in_a_cache_that_can_only_be_read_is_not_fetched_again(
     monkeypatch.setattr(packages, "find_unpacked", {cache: there}.get)
     monkeypatch.setattr(packages, "_substitute", lambda: tmp_path / "substitute")
     monkeypatch.setattr(os, "access", lambda folder, _mode: folder != cache)
+    assert unpacked_installation(cache, {"PATH": ""}, silent) is there
+
+
+def test_a_cache_that_can_not_even_be_looked_at_has_a_substitute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the home of somebody else, which `sudo -u` leaves in HOME."""
+    cache, substitute = tmp_path / ("x" * 300), tmp_path / "substitute"
+    there = Installation(substitute, substitute, Version("4.0.5"), "unpacked packages")
+    monkeypatch.setattr(packages, "find_unpacked", {substitute: there}.get)
+    monkeypatch.setattr(packages, "_substitute", lambda: substitute)
+    with pytest.raises(OSError, match="File name too long"):
+        cache.is_dir()
+    assert packages.why_none_runs_in(cache) == ""
     assert unpacked_installation(cache, {"PATH": ""}, silent) is there
 
 

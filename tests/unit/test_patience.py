@@ -18,7 +18,7 @@ import pytest
 from workq_helpers.clients.pace import Pace, pause
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.teaching import patience
-from workq_helpers.teaching.patience import Effort, Interrupted, call_with_patience, undisturbed
+from workq_helpers.teaching.patience import Effort, Interrupted, Tries, call_with_patience, undisturbed
 from workq_helpers.waiting import wait_until
 
 
@@ -49,6 +49,21 @@ def test_what_spins_is_not_ended_in_the_middle_of_what_is_ours(monkeypatch: pyte
     with pytest.raises(CheckFailedError, match="does not come back"):
         call_with_patience(function, name="function", give_up=lambda: None)
     assert halves.count("begun") == halves.count("done") > 1
+
+
+@pytest.mark.parametrize(
+    ("tries", "pause_seconds", "endless"),
+    [(200, 0.01, False), (11, 1.0, False), (8, 5.0, False), (201, 0.01, True), (30, 1.0, True)],
+    ids=["many without a pause", "some with pauses", "few with long ones", "too many", "some for too long"],
+)
+def test_who_tries_often_or_for_long_may_come_to_an_end(
+    monkeypatch: pytest.MonkeyPatch, tries: int, pause_seconds: float, endless: bool
+) -> None:
+    monkeypatch.setattr(
+        patience, "time", types.SimpleNamespace(monotonic=itertools.count(100.0, pause_seconds).__next__)
+    )
+    known = Tries()
+    assert any(known.one_more() for _ in range(tries)) == endless
 
 
 def test_an_interrupt_that_was_put_off_comes_at_the_end_of_the_block() -> None:

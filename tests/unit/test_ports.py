@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from workq_helpers.broker import ports
-from workq_helpers.broker.ports import free_ports, taken
+from workq_helpers.broker.ports import free_ports, is_refused, taken
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have one range, which is not asked for")
@@ -46,3 +46,10 @@ def test_a_port_is_not_taken_by_what_was_closed() -> None:
             accepted.close()  # first, so that this end waits a minute for what may still be on its way
         port = server.getsockname()[1]
     assert taken([port]) == []
+
+
+def test_a_port_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "_ANSWER_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, socket.create_connection(server.getsockname()):
+        assert not is_refused(server.getsockname()[1])  # nobody is let in any more
+    assert is_refused(*free_ports(1))

@@ -151,11 +151,11 @@ def test_the_table_names_every_lesson_and_exercise(progress: CourseProgress) -> 
     for chapter in CHAPTERS:
         assert chapter.title in shown["text/plain"]
         assert f'href="{chapter.notebook}"' in shown["text/html"]
-    assert re.search(r"^Round robin +done  share the work, mend the counter ✔$", shown["text/plain"], re.MULTILINE)
+    assert re.search(r"^Round robin +seen  share the work, mend the counter ✔$", shown["text/plain"], re.MULTILINE)
     assert "mend the counter ✔" in shown["text/html"]
 
 
-def test_a_lesson_is_done_once_its_checks_have_passed(progress: CourseProgress) -> None:
+def test_a_lesson_is_seen_once_its_checks_have_passed(progress: CourseProgress) -> None:
     told = finish(progress, frozenset({"round robin"}))
     assert repr(told) == (
         "Not yet: the check 'backlog' has not passed. Run the cells of 'A worker that comes late', from the first on. "
@@ -166,7 +166,7 @@ def test_a_lesson_is_done_once_its_checks_have_passed(progress: CourseProgress) 
     assert repr(Finish("Any", ("a check",), ())).endswith("has not passed. Run the cells above, from the top.")
     assert not progress.done().lessons
     told = finish(progress, frozenset({"round robin", "backlog"}))
-    assert repr(told).startswith("✔ Round robin: done. Seen: 2 of 2. Predicted: 0 of 5")
+    assert repr(told).startswith("✔ Round robin: seen. Predicted: 0 of 5")
     assert progress.done().lessons == {"round_robin"}
 
 
@@ -182,15 +182,22 @@ def test_what_was_seen_predicted_and_exercised_is_told_apart(progress: CoursePro
         for name, section in (("a", "One"), ("b", "Two"), ("c", ""))
     )
     chapter = Chapter("Any", "01_any.ipynb", predictions=asked, optional=frozenset({"c"}))
-    assert repr(chapter.finish(progress)) == "✔ Any: done. Predicted: 0 of 2, not in 'One', 'Two'."
+    assert repr(chapter.finish(progress)) == "✔ Any: seen. Predicted: 0 of 2, not in 'One', 'Two'."
     lesson: Any = SimpleNamespace(log=None, run=False)
     chapter.predict(lesson, "a", answer="a")
-    assert repr(chapter.finish(progress)) == "✔ Any: done. Predicted: 1 of 2, not in 'Two'."
+    assert repr(chapter.finish(progress)) == "✔ Any: seen. Predicted: 1 of 2, not in 'Two'."
     lesson.run = True
     chapter.predict(lesson, "b", answer="a")
     assert "Predicted: 1 of 2, not in 'Two'." in repr(chapter.finish(progress)), "that was no prediction"
     chapter.predict(lesson, "a", answer="a", why="as I said")
     assert "Predicted: 1 of 2" in repr(chapter.finish(progress))
+
+
+def test_who_has_done_all_of_it_is_told_so() -> None:
+    ways = {"predictions": 6, "exercises": 2}
+    assert repr(Finish("Any", (), (), checks=2)) == "✔ Any: seen."
+    assert repr(Finish("Any", (), (), checks=2, **ways)) == "✔ Any: seen, predicted and exercised."
+    assert repr(Finish("Any", (), ("a",), checks=2, **ways)) == "✔ Any: seen and predicted. Exercised: 1 of 2, left: a."
 
 
 def test_it_lies_in_the_users_data_folder_or_where_the_environment_says() -> None:

@@ -13,7 +13,7 @@ from packaging.version import Version
 from workq_helpers import Broker
 from workq_helpers.broker import broker as broker_module
 from workq_helpers.broker.protocol import Ready
-from workq_helpers.errors import BrokerUnreachableError
+from workq_helpers.errors import BrokerStartError, BrokerUnreachableError
 from workq_helpers.rabbitmq import restart_watch
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.restart_watch import RestartWatch
@@ -120,3 +120,19 @@ def test_a_restart_behind_another_waits_for_no_further_outage(monkeypatch: pytes
         monkeypatch.setattr(broker, "_restart_watch", watch)
         broker.restart()
     assert came_true == [True]
+
+
+def test_a_server_that_hangs_is_revived_when_it_dies_later_and_one_that_does_not_come_up_is_tried_once() -> None:
+    share = Share(Watch())
+    asked: list[object] = []
+
+    def request(operation: str, *_: object) -> None:
+        asked.append(operation)
+        if len(asked) == 3:
+            raise BrokerStartError("It did not come up.")
+
+    share.request = request  # type: ignore[assignment]
+    with Broker(ENDPOINT, Version("4.3"), share) as broker:  # type: ignore[arg-type]
+        for _ in range(5):
+            broker._saw("down")  # as the watch tells at each of its knocks
+    assert asked == ["revive"] * 3

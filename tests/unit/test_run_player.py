@@ -15,6 +15,7 @@ from tests.properties import examples
 from tests.support import need
 from tests.unit.test_saved_run import DOT, saved
 from tests.unit.test_stage_js import find_node
+from workq_helpers.log.events import Rows
 from workq_helpers.stage.frame import Moment
 from workq_helpers.stage.scene import Scene
 
@@ -27,7 +28,7 @@ MOMENTS = 50
 def computed(made: MadeUpRun, seconds: float) -> Moment:
     """Return what Python shows of a moment, from the beginning of the log on."""
     scene = Scene(DOT)
-    scene.update([row for row in made.rows if row[0] <= seconds])
+    scene.update(Rows.of(row for row in made.rows if row[0] <= seconds))
     answer = [each for each in made.answers if each.seconds <= seconds][-1]
     return scene.picture(seconds, answer, made.console, running=False)
 

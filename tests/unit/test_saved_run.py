@@ -15,6 +15,7 @@ from tests.properties import examples
 from workq_helpers.cli.main import main
 from workq_helpers.clients.console import Console
 from workq_helpers.errors import InvalidArgumentError, RunFileError
+from workq_helpers.log.events import Rows
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.routes import Routes
 from workq_helpers.stage import saved_run, saving
@@ -71,7 +72,7 @@ def test_a_moment_of_it_is_what_the_stage_computes_then(seed: int) -> None:
     for moment in choose.sample(list(run.moments), 50):
         scene = Scene(DOT)
         rows = [row for row in made.rows if row[0] <= moment.seconds + 2e-6]
-        scene.update(rows)
+        scene.update(Rows.of(rows))
         answer = [each for each in made.answers if each.seconds <= moment.seconds + 2e-6][-1]
         expected = scene.picture(moment.seconds, answer, lambda *about: made.console(*about[:2], about[2] + 2e-6))
         assert without_elapsed(moment.shown) == without_elapsed({**expected, **shown_routes(Routes())})

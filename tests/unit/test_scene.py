@@ -22,7 +22,7 @@ from workq_helpers.log.details import (
     PublishOptions,
     QueueOptions,
 )
-from workq_helpers.log.events import KINDS, EventLog
+from workq_helpers.log.events import KINDS, EventLog, Rows
 from workq_helpers.log.ledger import ENDS
 from workq_helpers.stage import scene as scene_module
 from workq_helpers.stage.frame import Chip, Moment
@@ -286,7 +286,7 @@ def resting(log: EventLog) -> list[str]:
     """Which queues rest, whether the rows come at once or one by one."""
     scene = Scene(1.0)
     for row in log.rows():
-        scene.update([row])
+        scene.update(Rows.of([row]))
     shown = scene.picture(log.seconds(), UNSEEN, no_console)["resting"]
     assert shown == picture_of(log)["resting"]
     return shown
@@ -351,9 +351,8 @@ def test_a_broker_that_lets_clients_in_again_is_not_down_though_its_management_a
 
     def state(*rows: tuple[float, str, str, Detail]) -> str:
         scene = Scene(1.0)
-        scene.update(
-            [(seconds, kind, actor, "hello", None, "", None, False, detail) for seconds, kind, actor, detail in rows]
-        )
+        told = [(seconds, kind, actor, "hello", None, "", None, False, detail) for seconds, kind, actor, detail in rows]
+        scene.update(Rows.of(told))
         return str(scene.picture(9.0, silent, no_console)["broker_state"])
 
     told = (1.0, "broker", "lesson", BrokerChange.RESTARTING)

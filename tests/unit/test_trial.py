@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
@@ -79,13 +81,14 @@ def test_whose_work_goes_on_and_on_is_told_though_it_gets_on() -> None:
 def test_who_sends_again_and_again_what_is_not_taken_is_told() -> None:
     log = EventLog()
 
-    def take_order() -> None:
-        while True:
+    def take_order(tries: Iterable[int]) -> None:
+        for _ in tries:
             log.record("refused", "notebook", "hello", "id-1", "Tea.")
-            threading.Event().wait(0.01)
+            threading.Event().wait(0.001)
 
+    IdleTrial(log).call(take_order, range(50), name="take_order")
     with pytest.raises(CheckFailedError, match=r"^RabbitMQ had not taken 'Tea\.' \d+ times, and take_order sent it"):
-        IdleTrial(log).call(take_order, name="take_order")
+        IdleTrial(log).call(take_order, itertools.count(), name="take_order")
 
 
 def test_who_fails_beside_a_thread_is_not_told_that_he_waits_for_it() -> None:

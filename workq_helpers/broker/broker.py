@@ -127,6 +127,7 @@ class Broker:
         self._listeners: list[Callable[[str], None]] = []
         self._telling = threading.RLock()
         self._told = "up"
+        self._hangs = False  # where it is still down after the supervisor has waited for it
         self._deeds = 0  # of this handle, under way
         self._progress: Callable[[str], None] = silent  # of the last of them
         self._closed = False
@@ -471,15 +472,20 @@ class Broker:
                 self._revive()
             elif change == "up":
                 self._claim_again()
+        elif change == "down" and self._hangs:
+            self._revive()
 
     def _revive(self) -> None:
         """Have the supervisor start a server of ours again that has died, once it is done with all else.
 
-        Nobody does that for a broker of somebody else's. One that did not come up does so no better at once.
+        Nobody does that for a broker of somebody else's. One that did not come up does so no better at once; one that
+        ran on and accepts nobody may die later.
         """
+        self._hangs = False
         if self._share is not None:
             with contextlib.suppress(BrokerError, WaitTimeoutError):
                 self._share.request("revive", RESTART_SECONDS)
+                self._hangs = True
 
     def _watch(self) -> None:
         """Watch the broker from now on; one that can't be watched at this moment is not."""

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from workq_helpers.broker import address_space, commands, docker_socket, loopback, packages
+from workq_helpers.broker import address_space, commands, docker_socket, packages
 from workq_helpers.broker.choice import DEFAULT_IMAGE, BrokerChoice
 from workq_helpers.broker.folders import Folders, why_not_writable
 from workq_helpers.broker.installations import find_installations, first_supported
-from workq_helpers.broker.node import NodeServer, why_no_data_in
+from workq_helpers.broker.node import NodeServer, why_no_data_in, why_none_runs
 from workq_helpers.broker.protocol import Status
 from workq_helpers.broker.server import silent
-from workq_helpers.errors import BrokerError, InvalidArgumentError, ManagementUnavailableError
+from workq_helpers.errors import BrokerError, BrokerStartError, InvalidArgumentError, ManagementUnavailableError
 from workq_helpers.hidden import ENVIRON
 from workq_helpers.rabbitmq.connecting import probe
 from workq_helpers.rabbitmq.endpoint import Endpoint
@@ -50,8 +50,12 @@ class Finding:
     works: bool = True
 
 
-def diagnose(environ: Mapping[str, str] = ENVIRON) -> list[Finding]:
+def diagnose(environ: Mapping[str, str] = ENVIRON, unreachable: str = "") -> list[Finding]:
     """Look at every source of a broker without starting anything, and go to one that runs as a lesson goes.
+
+    Args:
+        environ: The environment variables.
+        unreachable: Why the loopback address can't be reached, as `loopback.why_unreachable` has it.
 
     Returns:
         The findings in the order of the sources; the last says which will be used, and why.
@@ -63,8 +67,8 @@ def diagnose(environ: Mapping[str, str] = ENVIRON) -> list[Finding]:
         return [Finding("settings", "bad", str(error))]
     if choice.uses_url:
         return [_url(environ)]
-    if reason := loopback.why_unreachable():
-        return [Finding("will be used", "bad", reason)]
+    if unreachable:
+        return [Finding("will be used", "bad", unreachable)]
     running, state = _running(folders, environ)
     candidates = [found for found in (_docker(choice, environ), _node(choice, folders, environ)) if found]
     if any(found.verdict == "bad" for found in state):
@@ -79,6 +83,8 @@ def try_node(environ: Mapping[str, str] = ENVIRON) -> Finding:
     Raises:
         BrokerError: It did not start; the message says why.
     """
+    if reason := why_none_runs():  # before anything is downloaded
+        raise BrokerStartError(reason)
     folders = Folders.from_environ(environ)
     installed = first_supported(environ)
     begun = time.monotonic()
@@ -192,6 +198,8 @@ def _node(choice: BrokerChoice, folders: Folders, environ: Mapping[str, str]) ->
         if installation.supported:
             return Finding("private node", "ok", f"RabbitMQ {installation.version} in {installation.home}.")
         too_old = f"RabbitMQ {installation.version} in {installation.home} is older than {OLDEST_VERSION}. "
+    if reason := packages.why_none_runs_in(folders.cache):
+        return Finding("private node", "bad" if choice.forced else "warn", f"{too_old}{reason}", works=False)
     unpacked = packages.find_unpacked(folders.cache)
     if unpacked is not None:
         return Finding("private node", "ok", f"{too_old}RabbitMQ {unpacked.version}, unpacked in {folders.cache}.")

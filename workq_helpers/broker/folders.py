@@ -21,9 +21,11 @@ from workq_helpers.interrupts import deferred
 
 __all__ = [
     "Folders",
+    "is_full",
     "is_private",
     "make_private",
     "named_folder",
+    "reason_of",
     "refuse_foreign",
     "remove_with_its_target",
     "temporary_folder",
@@ -259,14 +261,29 @@ def why_not_writable(folder: Path) -> str:
             file.write(bytes(_ROOM_BYTES))
             file.flush()
     except OSError as error:
-        return error.strerror or type(error).__name__
+        return reason_of(error, there)
     return ""
+
+
+def is_full(error: OSError) -> bool:
+    """Return whether an error says that there is no room."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def reason_of(error: OSError, folder: Path) -> str:
+    """Return in the system's words why something could not be kept in a folder, and what is full."""
+    reason = error.strerror or type(error).__name__
+    with contextlib.suppress(OSError):
+        files = os.statvfs(next(each for each in (folder, *folder.parents) if each.exists()))
+        if is_full(error) and files.f_files and not files.f_favail:
+            return f"{reason}: its file system has no inode left for another file, as `df -i` shows"
+    return reason
 
 
 def unusable(folder: Path, error: OSError) -> BrokerStartError:
     """Return what to raise where nothing can be kept in a runtime folder."""
-    reason = error.strerror or type(error).__name__
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    reason = reason_of(error, folder)
+    if is_full(error):
         return BrokerStartError(
             f"There is no room left in {folder} ({reason}). Free some, or set WORKQ_RUNTIME_DIR to a folder on another "
             "disk."

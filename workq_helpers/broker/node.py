@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from workq_helpers import rabbitmq
-from workq_helpers.broker import address_space, loopback, open_files, processes
+from workq_helpers.broker import address_space, loopback, open_files, process_limit, processes
 from workq_helpers.broker.installations import Installation
 from workq_helpers.broker.member import ERLANG_ARGUMENTS, Member, members
 from workq_helpers.broker.ports import LOOPBACK, taken
@@ -25,7 +25,7 @@ from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.features import ADVANCED_CONFIG
 from workq_helpers.waiting import wait_until
 
-__all__ = ["NodeServer", "why_no_data_in"]
+__all__ = ["NodeServer", "why_no_data_in", "why_none_runs"]
 
 #: How long a node may take to accept AMQP, in seconds; a slow laptop with a full disk needs 30.
 BOOT_SECONDS = 120.0
@@ -60,6 +60,9 @@ _INETRC = """\
 #: What the node and epmd print when a port is taken.
 _PORT_TAKEN = re.compile(r"eaddrinuse|dist_port_already_used|address already in use", re.IGNORECASE)
 
+#: What Erlang, and the shells that start it, print where they may have no more threads or processes.
+_NO_THREAD = re.compile(r"[Ff]ailed to create .*thread|[Cc]annot fork|fork: |Resource temporarily unavailable")
+
 # Erlang's distribution listens everywhere unless told not to. The server script does not add -noinput when it is
 # told to become the server itself instead of waiting for it.
 _LOOPBACK_ALONE = "-kernel inet_dist_use_interface {127,0,0,1}"
@@ -69,6 +72,16 @@ _OF_THE_SHELL = frozenset("'\"`()<>&|;\\\n")
 #: by a path that they do not quote, and that of a home may have spaces.
 _SERVER = "server"
 _ERLANG_ARGUMENTS = f"-noinput {_LOOPBACK_ALONE} {NO_BUSY_WAIT}"
+
+
+def why_none_runs() -> str:
+    """Return in a sentence why this process can start no private node, whichever and wherever; ``""`` if it can."""
+    return (
+        open_files.why_too_few()
+        or address_space.why_too_little()
+        or processes.why_unseen()
+        or loopback.why_unreachable()
+    )
 
 
 def why_no_data_in(folder: Path) -> str:
@@ -224,13 +237,7 @@ class NodeServer:
 
     def _prepare(self) -> Endpoint:
         open_files.allow_enough()
-        if reason := (
-            open_files.why_too_few()
-            or address_space.why_too_little()
-            or processes.why_unseen()
-            or loopback.why_unreachable()
-            or why_no_data_in(self._folder)
-        ):
+        if reason := why_none_runs() or why_no_data_in(self._folder):
             raise BrokerStartError(reason)
         # A node by itself is a cluster of one.
         member = self._member or members(1)[0]
@@ -329,9 +336,10 @@ class NodeServer:
                 f"Try again: a new course broker looks for other ports."
             )
         end = "\n".join(last_words(log))
+        mend = (_NO_THREAD.search(log) and process_limit.why_too_few()) or "Run `workq doctor`."
         return BrokerStartError(
-            f"RabbitMQ {self._installation.version} in {self._installation.home} {what}. "
-            f"Run `workq doctor`; its log ends with:\n{end}"
+            f"RabbitMQ {self._installation.version} in {self._installation.home} {what}. {mend} Its log ends with:\n"
+            f"{end}"
         )
 
     def _held_ports(self, log: str) -> str:

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +21,14 @@ import filelock
 from packaging.version import Version
 
 from workq_helpers.broker import processes
-from workq_helpers.broker.folders import is_private, make_private, refuse_foreign, temporary_folder
+from workq_helpers.broker.folders import is_full, is_private, make_private, reason_of, refuse_foreign, temporary_folder
 from workq_helpers.broker.installations import Installation, installation_in
 from workq_helpers.broker.locking import lock_path
 from workq_helpers.broker.server import Progress
 from workq_helpers.errors import BrokerStartError, DiskFullError, PackagesError, UnsupportedBrokerError
 from workq_helpers.rabbitmq.versions import OLDEST_VERSION
 
-__all__ = ["PROGRAMS", "find_unpacked", "remove_scratch", "unpacked_installation"]
+__all__ = ["PROGRAMS", "find_unpacked", "remove_scratch", "unpacked_installation", "why_none_runs_in"]
 
 #: What it takes, and what Debian and Ubuntu have on every machine.
 PROGRAMS = ("apt-get", "apt-cache", "dpkg-deb")
@@ -78,8 +79,21 @@ def unpacked_installation(cache: Path, environ: Mapping[str, str], progress: Pro
         raise _translated(error, folder) from error
 
 
+def why_none_runs_in(cache: Path) -> str:
+    """Return in a sentence why no server would run that is unpacked in a folder, ``""`` if it would."""
+    there = next(each for each in (cache, *cache.parents) if os.path.isdir(each))  # noqa: PTH112 - False for what is closed
+    if sys.platform != "linux" or not os.statvfs(there).f_flag & os.ST_NOEXEC:
+        return ""
+    return (
+        f"No program may run that is in {cache} (its file system is mounted noexec), where RabbitMQ would be "
+        "unpacked. Set WORKQ_CACHE_DIR to a folder on another."
+    )
+
+
 def _make(folder: Path, environ: Mapping[str, str], progress: Progress) -> Installation:
     """Download and unpack a server; under the lock."""
+    if reason := why_none_runs_in(folder):
+        raise PackagesError(f"{reason} {_OTHERWISE}")
     for half in folder.glob("rabbitmq*"):
         progress(f"Removing {half.name}, which is incomplete")
         shutil.rmtree(half)
@@ -121,7 +135,7 @@ def _usable(cache: Path) -> Path:
         if os.access(cache, os.W_OK):
             return cache
     except BrokerStartError:
-        if cache.is_symlink():
+        if os.path.islink(cache):  # noqa: PTH114
             raise
     _make_ours(_substitute())
     return _substitute()
@@ -138,7 +152,8 @@ def _is_ours(cache: Path) -> bool:
 
 def _make_ours(cache: Path) -> None:
     """Make the cache private; a server in it that others could have changed goes, and is downloaded anew."""
-    suspect = cache.is_dir() and not cache.is_symlink() and not _is_ours(cache)
+    there = os.path.isdir(cache) and not os.path.islink(cache)  # noqa: PTH112, PTH114 - False in a folder closed to us
+    suspect = there and not _is_ours(cache)
     make_private(cache)
     if suspect:
         for root in cache.glob("rabbitmq-*"):
@@ -267,7 +282,10 @@ def _failure(program: str, text: str) -> PackagesError:
     if re.search(r"No space left on device|enough free space|Disk quota exceeded", text):
         return DiskFullError(f"There is no room left for RabbitMQ's packages ({program} says so). {_MAKE_ROOM}")
     errors = re.findall(r"^E: (.*)$", text, re.MULTILINE) or text.strip().splitlines()[-1:] or ["it said nothing"]
-    next_step = "Connect this machine to the network and try again" if program == "apt-get" else "Try again"
+    if re.search(r"not valid yet|not yet valid|expired", errors[0]):
+        next_step = f"This machine's clock says {time.strftime('%F %R %Z')}: set it if it is wrong"
+    else:
+        next_step = "Connect this machine to the network and try again" if program == "apt-get" else "Try again"
     return PackagesError(
         f"RabbitMQ's packages can't be had: {Path(program).name} failed: {errors[0].rstrip('.')}. {next_step}. "
         f"{_OTHERWISE}"
@@ -278,11 +296,6 @@ def _failure(program: str, text: str) -> PackagesError:
 
 
 def _unpack(apt: _Apt, folder: Path, progress: Progress) -> Installation:
-    if sys.platform == "linux" and os.statvfs(folder).f_flag & os.ST_NOEXEC:
-        raise PackagesError(
-            f"No program may run that is in {folder} (its file system is mounted noexec), where RabbitMQ would be "
-            f"unpacked. Set WORKQ_CACHE_DIR to a folder on another. {_OTHERWISE}"
-        )
     progress("Looking for RabbitMQ's packages")
     stage = folder / "stage"
     shutil.rmtree(stage, ignore_errors=True)
@@ -409,8 +422,10 @@ def _census(tree: Path) -> dict[str, int | str]:
 
 
 def _translated(error: OSError, folder: Path) -> PackagesError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFullError(f"There is no room left in {folder} for RabbitMQ's packages. {_MAKE_ROOM}")
+    if is_full(error):
+        return DiskFullError(
+            f"There is no room left in {folder} for RabbitMQ's packages ({reason_of(error, folder)}). {_MAKE_ROOM}"
+        )
     return PackagesError(
         f"RabbitMQ's packages can't be unpacked into {folder}: {error.strerror or error}. "
         "Set WORKQ_CACHE_DIR to a folder that you may write to."

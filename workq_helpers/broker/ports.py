@@ -19,6 +19,8 @@ LOOPBACK = "127.0.0.1"
 _RANGE = range(20_000, 32_768)
 #: Where Linux keeps the range that it really uses (ip(7)).
 _DYNAMIC_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+#: How long this machine may take to refuse a connection to itself, in seconds; a firewall may drop it without a word.
+_ANSWER_SECONDS = 2.0
 #: How many ports are tried before the system chooses one.
 _TRIES = 100
 
@@ -40,6 +42,7 @@ def taken(ports: Iterable[int]) -> list[int]:
 def is_refused(port: int) -> bool:
     """Return whether nobody listens there."""
     with socket.socket() as attempt:
+        attempt.settimeout(_ANSWER_SECONDS)
         return attempt.connect_ex((LOOPBACK, port)) == errno.ECONNREFUSED
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from packaging.version import Version
 
 from workq_helpers import errors
+from workq_helpers.broker import process_limit
 from workq_helpers.broker.folders import Folders, refuse_foreign
 from workq_helpers.broker.server import Progress, silent
 from workq_helpers.errors import BrokerError, BrokerStartError, BrokerUnreachableError, WaitTimeoutError, WorkqError
@@ -179,6 +180,8 @@ def describe_error(error: BaseException) -> JsonObject:
     """Return what `revive_error` makes the same exception of, where somebody reads it."""
     if isinstance(error, WorkqError):
         return {"type": type(error).__name__, "text": str(error)}
+    if process_limit.is_meant_by(error):
+        return {"type": BrokerStartError.__name__, "text": process_limit.sentence(error)}
     text = f"The course broker's supervisor failed: {type(error).__name__}: {error}. Run `workq broker logs`."
     return {"type": BrokerError.__name__, "text": text}
 

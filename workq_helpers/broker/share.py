@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from workq_helpers.broker import loopback
+from workq_helpers.broker import loopback, process_limit
 from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders, unusable
 from workq_helpers.broker.locking import locked
@@ -208,6 +208,8 @@ def _start_supervisor(folders: Folders, environ: Mapping[str, str]) -> None:
             os.close(log)
     except OSError as error:
         folders.remove_runtime()
+        if process_limit.is_meant_by(error):
+            raise BrokerStartError(process_limit.sentence(error)) from error
         raise unusable(folders.runtime, error) from error
     except subprocess.CalledProcessError as error:
         said = _tail(folders.log)

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from workq_helpers.broker.folders import is_full, reason_of
 from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.private_files import staged_file
 
@@ -75,9 +76,14 @@ def copy_course(target: Path, source: Path | None = None) -> list[Copied]:
         target.mkdir(parents=True, exist_ok=True)
         return _copy(source, target)
     except OSError as error:
+        where = error.filename or target
+        mend = (
+            "Free some room, or name a folder on another disk."
+            if is_full(error)
+            else "Name a folder that you may write to."
+        )
         raise InvalidArgumentError(
-            f"The lessons can't be copied to {target}: {error.strerror} ({error.filename}). "
-            "Name a folder that you may write to."
+            f"The lessons can't be copied to {target}: {reason_of(error, target)} ({where}). {mend}"
         ) from error
 
 

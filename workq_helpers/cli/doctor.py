@@ -15,14 +15,23 @@ from pathlib import Path
 from jupyter_core.paths import jupyter_config_dir
 from packaging.requirements import Requirement
 
-from workq_helpers.broker import Finding, diagnose, loopback, open_files, processes, try_node
+from workq_helpers.broker import (
+    Finding,
+    address_space,
+    diagnose,
+    loopback,
+    open_files,
+    process_limit,
+    processes,
+    try_node,
+)
 from workq_helpers.broker.folders import why_not_writable
 from workq_helpers.broker.ports import LOOPBACK
 from workq_helpers.cli.jupyter_folders import unwritable, without_saving
 from workq_helpers.cli.lab import FIRST_LESSON, course_folder
 from workq_helpers.cli.python_settings import PYTHON_SETTINGS
 from workq_helpers.clients.pace import seconds_per_dot
-from workq_helpers.errors import WorkqError
+from workq_helpers.errors import BrokerStartError, WorkqError
 from workq_helpers.impostors import INSTALLED, file_names, find_impostors, sentence
 from workq_helpers.teaching.progress import data_folder
 
@@ -44,18 +53,19 @@ def examine(try_a_node: bool = False) -> list[Finding]:
     Args:
         try_a_node: Whether to start and end a private node, which may download RabbitMQ's packages first.
     """
+    unreachable = loopback.why_unreachable()
     looked_at = [
         _python(),
         _packages(),
         _impostors((course_folder(Path.cwd()) / FIRST_LESSON).parent),
-        _machine(),
+        _machine(unreachable),
         *_settings(),
         _folder(Path.cwd()),
         _jupyter(),
-        *_started(course_folder(Path.cwd())),
+        *_started(course_folder(Path.cwd()), unreachable),
         _port(_JUPYTERLAB_PORT),
     ]
-    return [*looked_at, *([_tried_node()] if try_a_node else []), *_brokers()]
+    return [*looked_at, *([_tried_node(unreachable)] if try_a_node else []), *_brokers(unreachable)]
 
 
 def _python() -> Finding:
@@ -104,8 +114,8 @@ def _impostors(lessons: Path) -> Finding:
     return Finding("Modules", "ok", "each is imported from where it belongs")
 
 
-def _machine() -> Finding:
-    if reason := open_files.why_too_few() or processes.why_unseen() or loopback.why_unreachable():
+def _machine(unreachable: str) -> Finding:
+    if reason := open_files.why_too_few() or processes.why_unseen() or unreachable:
         return Finding("Machine", "bad", reason)
     try:
         socket.getaddrinfo("localhost", None)
@@ -128,8 +138,8 @@ def _settings() -> list[Finding]:
     return []
 
 
-def _started(folder: Path) -> list[Finding]:
-    if loopback.why_unreachable():  # a kernel would be waited for, and nobody would hear how it fails
+def _started(folder: Path, unreachable: str) -> list[Finding]:
+    if unreachable:  # a kernel would be waited for, and nobody would hear how it fails
         return [Finding("Kernel", "bad", f"not tried, nor JupyterLab: they would listen at {LOOPBACK}")]
     return [_kernel(folder), _lab(folder)]
 
@@ -146,12 +156,18 @@ def _kernel(folder: Path) -> Finding:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_KERNEL_SECONDS)
         told = json.loads(done.stdout)
+    except OSError as error:
+        told = {"failure": f"no program can be started ({error.strerror})"}
     except subprocess.TimeoutExpired:
         told = {"failure": f"the kernel did not start within {_KERNEL_SECONDS:.0f} s"}
     except ValueError:
         told = {"failure": (done.stderr.strip().splitlines() or ["nothing could be tried"])[-1]}
     if told["failure"]:
-        mend = "Mend what it names; if it is the environment itself: make clean, then make setup."
+        mend = (
+            address_space.why_too_little()
+            or process_limit.why_too_few()
+            or "Mend what it names; if it is the environment itself: make clean, then make setup."
+        )
         return Finding("Kernel", "bad", str(told["failure"]), mend)
     return Finding("Kernel", "ok", f"started in {told['start']:.1f} s, imported a lesson in {told['import']:.1f} s")
 
@@ -160,7 +176,7 @@ def _lab(folder: Path) -> Finding:
     failure = _try_lab(folder, {})
     if not failure:
         return Finding("JupyterLab", "ok", "starts with the settings that it finds")
-    mend = "`make lab` shows its own words."
+    mend = process_limit.why_too_few() or "`make lab` shows its own words."
     if not _try_lab(folder, {"JUPYTER_NO_CONFIG": "1"}):
         mend = f"Without the settings in {jupyter_config_dir()} it does: correct those, or JUPYTER_NO_CONFIG=1 make lab"
     return Finding("JupyterLab", "bad", f"does not start ({failure})", mend)
@@ -172,6 +188,8 @@ def _try_lab(folder: Path, variables: Mapping[str, str]) -> str:
     environ = {**os.environ, **variables}
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, timeout=_LAB_SECONDS)
+    except OSError as error:
+        return f"no program can be started: {error.strerror}"
     except subprocess.TimeoutExpired:
         return f"nothing came of it within {_LAB_SECONDS:.0f} s"
     if not done.returncode:
@@ -179,8 +197,10 @@ def _try_lab(folder: Path, variables: Mapping[str, str]) -> str:
     return ((done.stdout.strip() or done.stderr.strip()).splitlines() or [f"exit status {done.returncode}"])[-1]
 
 
-def _tried_node() -> Finding:
+def _tried_node(unreachable: str) -> Finding:
     try:
+        if unreachable:
+            raise BrokerStartError(unreachable)
         return try_node()
     except WorkqError as error:
         return Finding("private node, tried", "bad", str(error))
@@ -218,8 +238,8 @@ def _port(port: int) -> Finding:
     return Finding("JupyterLab's port", "ok", f"{port} is free")
 
 
-def _brokers() -> list[Finding]:
+def _brokers(unreachable: str) -> list[Finding]:
     try:
-        return diagnose()
+        return diagnose(unreachable=unreachable)
     except WorkqError as error:  # an environment variable that makes no sense, say
         return [Finding("RabbitMQ", "bad", str(error))]

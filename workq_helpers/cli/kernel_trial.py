@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -59,15 +59,14 @@ def _trial(folder: Path, environ: Mapping[str, str]) -> dict[str, Any]:
 def _kernel(folder: Path, environ: Mapping[str, str], said: Any) -> Iterator[Any]:
     settings = kernels.of_the_manager()
     manager = KernelManager(kernel_name="python3", kernel_spec_manager=kernels.LessonKernels(), **settings)
-    manager.start_kernel(cwd=str(folder), env=dict(environ), stdout=said, stderr=said)
-    client = manager.blocking_client()
-    try:
+    with ExitStack() as until_the_end:  # each step of which may fail, where no thread can be started, say
+        until_the_end.callback(manager.shutdown_kernel, now=True)
+        manager.start_kernel(cwd=str(folder), env=dict(environ), stdout=said, stderr=said)
+        client = manager.blocking_client()
+        until_the_end.callback(client.stop_channels)
         client.start_channels()
         client.wait_for_ready(timeout=START_SECONDS)
         yield client
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
 
 
 def _run(client: Any) -> str:

@@ -6,12 +6,12 @@ import bisect
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, overload
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, cast, overload
 
 from workq_helpers.log.details import Detail
 
-__all__ = ["KINDS", "Event", "EventLog", "Row"]
+__all__ = ["KINDS", "Event", "EventLog", "Row", "Rows"]
 
 #: Every kind of event, with who observed it and what it means.
 KINDS = {
@@ -102,6 +102,43 @@ Row = tuple[float, str, str, str, str | None, str, int | None, bool, Detail]
 _WIDTH = len(Event._fields)
 
 
+class Rows(Sequence[Row]):
+    """A stretch of the log: plain tuples in `Event`'s order of fields, each made when somebody looks at it.
+
+    Who reads a flood ten times a second would else keep thousands of tuples, which the garbage collector walks.
+    """
+
+    def __init__(self, cells: list[Any]) -> None:
+        self._cells = cells
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> Rows:
+        """Return those that somebody has as tuples."""
+        return cls([cell for row in rows for cell in row])
+
+    def column(self, field: int) -> list[Any]:
+        """Return the values of one field, by its place in `Event`."""
+        return self._cells[field::_WIDTH]
+
+    def __len__(self) -> int:
+        return len(self._cells) // _WIDTH
+
+    def __iter__(self) -> Iterator[Row]:
+        cells = iter(self._cells)
+        return zip(*[cells] * _WIDTH, strict=True)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Rows: ...
+    def __getitem__(self, index: int | slice) -> Row | Rows:
+        if isinstance(index, slice):
+            begin, end, _ = index.indices(len(self))
+            return Rows(self._cells[begin * _WIDTH : end * _WIDTH])
+        position = range(len(self))[index] * _WIDTH
+        return cast("Row", tuple(self._cells[position : position + _WIDTH]))
+
+
 class EventLog:
     """A list of events that any thread may add to and read; it only grows, until it is cleared as a whole.
 
@@ -183,10 +220,9 @@ class EventLog:
         position = range(length)[index]
         return Event._make(self._cells[position * _WIDTH : (position + 1) * _WIDTH])
 
-    def rows(self, start: int = 0, stop: int | None = None) -> list[Row]:
-        """Return the rows from `start` up to `stop` as plain tuples in `Event`'s order of fields."""
-        cells = iter(self._cells[start * _WIDTH : None if stop is None else stop * _WIDTH])
-        return list(zip(*[cells] * _WIDTH, strict=True))
+    def rows(self, start: int = 0, stop: int | None = None) -> Rows:
+        """Return the rows from `start` up to `stop`."""
+        return Rows(self._cells[start * _WIDTH : None if stop is None else stop * _WIDTH])
 
     def count_until(self, seconds: float) -> int:
         """Return how many events had happened by the moment `seconds`, on the log's clock."""

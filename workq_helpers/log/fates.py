@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 from bisect import bisect_right, insort
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -14,13 +16,18 @@ from workq_helpers.text import did_you_mean
 
 __all__ = [
     "DIRECT_REPLY",
+    "ELSEWHERE",
+    "ELSEWHERE_BEFORE",
     "HELD_UP",
     "MIXED",
+    "REJECTED",
     "REPLACED",
     "TAKEN",
     "UNREAD",
     "Gone",
     "Suspicion",
+    "dead_letters_go_to",
+    "dead_letters_were_lost",
     "first_out",
     "is_full",
     "may_be_displaced",
@@ -54,10 +61,19 @@ REPLACED = (
     "more was published to its queue than was seen here, and as much is gone: it is still there, or was taken or purged"
 )
 
+#: Why a message is gone that a client turned away for good.
+REJECTED = "rejected"
+
 #: Why a message is gone that nothing else explains.
 TAKEN = "RabbitMQ has it no more: taken or purged by others, or sent to a consumer that has not read it"
+
+#: Why a message is gone that others hold, and why once some of those that they held are not theirs any more.
+ELSEWHERE = "RabbitMQ has sent it to a client that has not read it, or that nobody here observes"
+ELSEWHERE_BEFORE = (
+    "RabbitMQ had sent it to a client that had not read it, or that nobody here observes; some of those were handed "
+    "back or taken since, and nothing that was seen tells which"
+)
 _HELD_BACK = "its queue holds it back before it gives it again (delayed retry)"
-_ELSEWHERE = "RabbitMQ has sent it to a client that has not read it, or that nobody here observes"
 _IN_FLIGHT = "never confirmed: on its way, or not yet written, when the connection was lost"
 
 
@@ -124,7 +140,7 @@ class Suspicion:
         return _IN_FLIGHT if message.mark in self._under_way or message.number < self._outage else ""
 
 
-def pick(queue: Queue, count: int, seconds: float, suspicion: Suspicion) -> list[Gone]:
+def pick(queue: Queue, count: int, seconds: float, suspicion: Suspicion, agreed_seconds: float) -> list[Gone]:
     """Return which of the messages that the log has waiting in a queue are gone, or may be, and why.
 
     A queue drops and hands out what is at its head, by priority where it has them. At its tail is what was under way
@@ -137,6 +153,7 @@ def pick(queue: Queue, count: int, seconds: float, suspicion: Suspicion) -> list
         count: How many messages the broker has fewer.
         seconds: When the broker counted, on the log's clock.
         suspicion: Which messages may never have arrived.
+        agreed_seconds: When the broker last counted what the log had.
     """
     options, waiting = queue.options, queue.head(queue.ready)
     ranked = _ranked(waiting, options)
@@ -155,7 +172,7 @@ def pick(queue: Queue, count: int, seconds: float, suspicion: Suspicion) -> list
             causes.append(in_flight[message])
             by_the_queue = False
         taken = not causes and not elsewhere
-        reason = ", or ".join(causes or [TAKEN if taken else _ELSEWHERE])
+        reason = ", or ".join(causes or [TAKEN if taken else ELSEWHERE])
         return Gone(message, reason + doubt, by_the_queue, bool(by_the_queue or doubt or (taken and not held)))
 
     held = queue.held_elsewhere
@@ -166,26 +183,27 @@ def pick(queue: Queue, count: int, seconds: float, suspicion: Suspicion) -> list
     left = count - min(count, len(dropped)) - back_later
     heads = [message for message in _without(held_back, ranked) if message not in dropped]
     tails = [message for message in dict.fromkeys([*in_flight, *not_taken]) if message not in dropped]
-    for group, number, elsewhere in _suspects(heads, tails, left, queue):
+    order = _Order(options, [message for message in heads if _was_there(message, queue, agreed_seconds)])
+    for group, number, elsewhere in _suspects(heads, tails, left, queue, order):
         doubt = _one_of(number, len(group)) if len(group) > number else ""
         found += [gone(message, elsewhere, doubt) for message in group]
     return found
 
 
 def _suspects(
-    heads: list[Message], tails: list[Message], count: int, queue: Queue
+    heads: list[Message], tails: list[Message], count: int, queue: Queue, order: _Order
 ) -> list[tuple[list[Message], int, bool]]:
     """Return groups of messages, how many of each are gone, and whether others hold those."""
     if tails and queue.auto_acked:  # what was sent to a consumer and not read is as likely as what did not arrive
-        either = dict.fromkeys([*_may_be_first(heads, count), *_may_be_first(tails, count)])
+        either = dict.fromkeys([*order.first(heads, count), *_last_sent(tails, count)])
         return [(list(either), count, bool(queue.held_elsewhere))]
     from_tail = min(max(0, count - queue.held_elsewhere), len(tails))
-    last = _may_be_first(tails, from_tail)
+    last = _last_sent(tails, from_tail)
     held = min(count - from_tail, queue.held_elsewhere)
-    first = _may_be_first(_without(last, heads), held)
+    first = order.first(_without(last, heads), held)
     taken = count - from_tail - held
     drops_its_head = _limit(queue.options) and not refuses_new(queue.options)  # with what comes back, if that is oldest
-    leave = _may_be_first if drops_its_head else _may_be_taken
+    leave = order.first if drops_its_head else order.taken
     between = leave(_without([*first, *last], heads), taken)
     return [(first, held, True), (between, taken, False), (last, from_tail, False)]
 
@@ -195,30 +213,83 @@ def _without(some: list[Message], messages: list[Message]) -> list[Message]:
     return [message for message in messages if message not in left_out]
 
 
-def _may_be_taken(messages: list[Message], count: int) -> list[Message]:
-    """Return which messages may be those `count` that went; what was delivered once may have been in hand meanwhile."""
-    if count == 0:
-        return []
-    again = [message for message in messages if message.deliveries]
-    return [*again, *_may_be_first(_without(again, messages), count)]
+def _was_there(message: Message, queue: Queue, agreed_seconds: float) -> bool:
+    """Whether a message has been in its queue without a break since the broker last counted what the log had."""
+    return message in queue.fresh and message.queued_seconds is not None and message.queued_seconds <= agreed_seconds
 
 
-def _may_be_first(messages: list[Message], count: int) -> list[Message]:
-    """Return which messages may be among the first `count`, where those of each client are in their order.
-
-    Of those of several nobody sees the order, but where one was known to be there before another was sent.
-    """
+def _last_sent(messages: list[Message], count: int) -> list[Message]:
+    """Return which messages may be among the last `count`: before each goes what its client sent later."""
+    later: Counter[str] = Counter()
     found = []
-    there: list[float] = []
-    there_of: defaultdict[str, list[float]] = defaultdict(list)
     for message in messages:
-        own = there_of[message.publisher]
-        others = bisect_right(there, message.number) - bisect_right(own, message.number)
-        if len(own) + others < count:
+        if later[message.publisher] < count:
             found.append(message)
-        insort(own, message.arrived)
-        insort(there, message.arrived)
+        later[message.publisher] += 1
     return found
+
+
+class _Order:
+    """In which order messages leave a queue, as far as that is known.
+
+    Args:
+        options: How the queue was declared.
+        together: Those of its messages that were there at one time, and have not left since.
+    """
+
+    def __init__(self, options: QueueOptions | None, together: Iterable[Message] = ()) -> None:
+        self._options = options
+        self._together = set(together)
+
+    def first(self, messages: list[Message], count: int) -> list[Message]:
+        """Return which messages may be among the first `count` that left.
+
+        A message leaves after another if that was there whenever it was, and goes first. What has a higher priority and
+        came later may have come when it was gone: of that nobody sees the time.
+        """
+        found, before, ahead = [], _Arrivals(), 0
+        for _, peers in itertools.groupby(messages, functools.partial(_priority, options=self._options)):
+            before_among_peers, together = _Arrivals(), 0
+            for message in peers:
+                was_there = message in self._together
+                if (ahead + before_among_peers.of(message) if was_there else before.of(message)) < count:
+                    found.append(message)
+                before.add(message, -1 if was_there else message.arrived)
+                before_among_peers.add(message, message.arrived)
+                together += was_there
+            ahead += together
+        return found
+
+    def taken(self, messages: list[Message], count: int) -> list[Message]:
+        """Return which messages may be those `count` that went; what was delivered once may have been in hand then."""
+        if count == 0:
+            return []
+        again = [message for message in messages if message.deliveries]
+        return [*again, *self.first(_without(again, messages), count)]
+
+
+class _Arrivals:
+    """When messages came to a queue: those of each client in their order, and nobody sees that of several.
+
+    But where one was known to be there before another was sent. When a dead letter came, nobody saw.
+    """
+
+    def __init__(self) -> None:
+        self._there: list[float] = []
+        self._there_of: defaultdict[str, list[float]] = defaultdict(list)
+        self._came_of: defaultdict[str, list[float]] = defaultdict(list)
+
+    def add(self, message: Message, arrived: float) -> None:
+        """Take in a message, with how many there were when it was known to be there."""
+        insort(self._there, arrived)
+        insort(self._there_of[message.publisher], arrived)
+        insort(self._came_of[message.publisher], min(arrived, math.inf if message.deaths else message.number + 1))
+
+    def of(self, message: Message) -> int:
+        """Return how many of them came before another message."""
+        sent = -1 if message.deaths else message.number
+        own, there = self._came_of[message.publisher], self._there_of[message.publisher]
+        return bisect_right(own, sent) + bisect_right(self._there, sent) - bisect_right(there, sent)
 
 
 def _one_of(number: int, of: int) -> str:
@@ -274,7 +345,7 @@ def refuses_new(options: QueueOptions | None) -> bool:
 
 def first_out(queue: Queue, count: int) -> list[Message]:
     """Return the messages that may be among the first `count` that leave a queue."""
-    return _may_be_taken(_ranked(queue.head(queue.ready), queue.options), count)
+    return _Order(queue.options).taken(_ranked(queue.head(queue.ready), queue.options), count)
 
 
 def _ranked(waiting: list[Message], options: QueueOptions | None) -> list[Message]:
@@ -314,7 +385,7 @@ def _dropped(message: Message, options: QueueOptions | None, seconds: float) -> 
 def _priority(message: Message, options: QueueOptions | None) -> int:
     """Return what its queue orders a message by, before the order of arrival."""
     own = message.options.priority if message.options else None
-    if options is None:
+    if options is None or options.in_order:
         return 0
     if options.max_priority is not None:
         return min(own or 0, options.max_priority)
@@ -332,6 +403,31 @@ def _limit(options: QueueOptions | None) -> str:
     if options.max_length is not None:
         return f"over its queue's limit of {options.max_length} messages"
     return "" if options.max_length_bytes is None else f"over its queue's limit of {options.max_length_bytes:,} bytes"
+
+
+def dead_letters_were_lost(exchange: str, names: Iterable[str]) -> str:
+    """Return what became of a dead letter for an exchange that is gone, or for queues that are."""
+    return (
+        f"; its queue's dead letters had nowhere to go: {_named('exchange' if exchange else 'queue', names)} was gone"
+    )
+
+
+def dead_letters_go_to(exchange: str, names: Iterable[str], *, seen: bool) -> str:
+    """Return where a dead letter may have gone: to an exchange, or to queues.
+
+    Args:
+        exchange: The exchange, ``""`` for the default one.
+        names: Its name, or the queues'.
+        seen: Whether it is known where it leads to.
+    """
+    told = f"; its queue's dead letters go to {_named('exchange' if exchange else 'queue', names)}, "
+    if not exchange:
+        return f"{told}of which nothing was seen here"
+    return told + ("and no binding for it was seen here" if seen else "and nobody here saw where that leads")
+
+
+def _named(kind: str, names: Iterable[str]) -> str:
+    return f"the {kind} " + " and ".join(repr(name) for name in names)
 
 
 def missing_queue(name: str, options: QueueOptions | None, present: Iterable[str]) -> str:

@@ -13,7 +13,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from workq_helpers.log.copies import ENDS, PLACES, Delivery, Message, Place, Queue, Settled, Worker
+from workq_helpers.log.copies import (
+    ENDS,
+    PLACES,
+    Death,
+    Delivery,
+    Message,
+    Place,
+    Queue,
+    Settled,
+    Worker,
+    goes_in_a_circle,
+)
 from workq_helpers.log.details import (
     Binding,
     BrokerChange,
@@ -31,11 +42,17 @@ from workq_helpers.log.events import EventLog, Row
 from workq_helpers.log.exchanges import Exchanges
 from workq_helpers.log.fates import (
     DIRECT_REPLY,
+    ELSEWHERE,
+    ELSEWHERE_BEFORE,
     HELD_UP,
     MIXED,
+    REJECTED,
     REPLACED,
+    TAKEN,
     UNREAD,
     Suspicion,
+    dead_letters_go_to,
+    dead_letters_were_lost,
     first_out,
     is_full,
     may_be_displaced,
@@ -135,6 +152,7 @@ class Ledger:
         self._unread: dict[Message, tuple[Place, str]] = {}  # settled during an alarm, and how each would end
         self._sent_by: defaultdict[str, list[Message]] = defaultdict(list)  # by client, since its last goodbye
         self._adrift: list[Message] = []  # what exchanges took, when no queue was known that gets it
+        self._letters: dict[Message, QueueOptions] = {}  # what queues handed on, when no queue was known that gets it
         self._brief = False  # whether a message was published that may not wait for ever
         self._newest: list[Message] = []
         self._suspicion = Suspicion()
@@ -270,8 +288,8 @@ class Ledger:
         return len(self._held_up)
 
     def has_adrift(self) -> bool:
-        """Whether an exchange took a message, and no queue is known that got it."""
-        return any(message.adrift for message in self._adrift)
+        """Whether an exchange took a message, or may have, and no queue is known that got it."""
+        return bool(self._letters) or any(message.adrift for message in self._adrift)
 
     def workers(self) -> dict[str, WorkerCounts]:
         """Return the counts of every worker the log mentions."""
@@ -484,7 +502,7 @@ class Ledger:
         if queue.answered:
             queue.answered.clear()  # it is there, and what came before has arrived
         fetched = isinstance(detail, FetchOptions)
-        if isinstance(detail, ConsumeOptions | FetchOptions) and detail.auto_ack:
+        if isinstance(detail, (ConsumeOptions, FetchOptions)) and detail.auto_ack:
             delivery.auto_ack = True
         if delivery.auto_ack:
             queue.auto_acked = True
@@ -494,7 +512,7 @@ class Ledger:
                 queue.fetched[delivery] = None
         if fetched and delivery.auto_ack:  # nobody else has it, and no callback follows
             self._complete(delivery)
-            self._forget_settled(row, delivery)
+            self._forget_settled(key, delivery)
 
     def _overtaken(self, row: Row) -> Message | None:
         """Return the message of a first delivery that is read after its redelivery to another, or ``None``."""
@@ -541,12 +559,8 @@ class Ledger:
         counted.fresh[message] = None
         return message
 
-    def _delivery_of(self, row: Row) -> Delivery | None:
-        # The mark keeps a callback that outlives its connection from speaking for the new one's same tag.
-        return self._deliveries.get(_key(row))
-
     def _started(self, row: Row) -> None:
-        delivery = self._delivery_of(row)
+        delivery = self._deliveries.get(_key(row))
         if delivery is not None:
             delivery.started = True
             delivery.started_seconds = row[0]
@@ -556,46 +570,50 @@ class Ledger:
                 delivery.message.started = True
 
     def _finished(self, row: Row) -> None:
-        delivery = self._delivery_of(row)
+        key = _key(row)
+        delivery = self._deliveries.get(key)
         if delivery is not None:
             self._over(delivery)
             if delivery.auto_ack and not delivery.settled:
                 self._complete(delivery)
-            self._forget_settled(row, delivery)
+            self._forget_settled(key, delivery)
 
     def _failed(self, row: Row) -> None:
-        delivery = self._delivery_of(row)
+        key = _key(row)
+        delivery = self._deliveries.get(key)
         if delivery is not None:
             self._over(delivery)
             if delivery.auto_ack and not delivery.settled:
                 self._settle(delivery)
                 self._arrive(delivery.message, "lost")
-            self._forget_settled(row, delivery)
+            self._forget_settled(key, delivery)
 
     # -- settling
 
     def _acked(self, row: Row) -> None:
-        delivery = self._delivery_of(row)
+        key = _key(row)
+        delivery = self._deliveries.get(key)
         if delivery is None:
             return
         if not delivery.settled:
             if delivery in delivery.queue.fetched:
                 delivery.queue.answered[delivery.message] = row[0]
             self._complete(delivery)
-        self._forget_settled(row, delivery)
+        self._forget_settled(key, delivery)
 
     def _nacked(self, row: Row) -> None:
-        delivery = self._delivery_of(row)
+        key = _key(row)
+        delivery = self._deliveries.get(key)
         if delivery is not None and not delivery.settled:
             self._settle(delivery)
             if row[8] is not Handback.DISCARD:
                 delivery.message.nacks += row[1] == "nacked"
                 self._goes_back(delivery.message)
             elif delivery.queue.options is not None and delivery.queue.options.dead_letter_exchange is not None:
-                self._dead_letter(delivery.message, delivery.queue.options, "rejected", row[0])
+                self._dead_letter(delivery.message, delivery.queue.options, REJECTED, row[0])
             else:
                 self._arrive(delivery.message, "discarded")
-            self._forget_settled(row, delivery)
+            self._forget_settled(key, delivery)
 
     def _requeued(self, row: Row) -> None:
         delivery = self._deliveries.pop(_key(row), None)
@@ -700,7 +718,11 @@ class Ledger:
             if before is not None and (before.worker, before.delivery_tag, message.queue) == (row[2], row[6], row[3]):
                 message._settled_before = None
                 self._workers[row[2]].done -= before.place == "done"
-            elif message.place in _SETTLED and message.deliveries and _is_last_of(message, row):
+            elif (
+                (message.place in _SETTLED or message in self._letters)
+                and message.deliveries
+                and _is_last_of(message, row)
+            ):
                 self._workers[row[2]].done -= message.place == "done"
                 self._leave_its_end(message)
                 if not self._was_settled_before(message):
@@ -725,11 +747,11 @@ class Ledger:
             if delivery.worker.busy_with is delivery:
                 delivery.worker.busy_with = None
 
-    def _forget_settled(self, row: Row, delivery: Delivery) -> None:
+    def _forget_settled(self, key: _Key, delivery: Delivery) -> None:
         if delivery.settled and not delivery.started:
             self._over(delivery)  # settled without a callback, as the notebook itself does after basic_get
         if delivery.settled and delivery.over:
-            del self._deliveries[_key(row)]
+            del self._deliveries[key]
             if delivery.message._delivery is delivery:
                 delivery.message._delivery = None  # of all that were ever done, none is kept
 
@@ -763,6 +785,7 @@ class Ledger:
         """Take back that a message came to an end."""
         self._ended[message.place] -= 1
         self._unread.pop(message, None)
+        self._letters.pop(message, None)
         queue = self._queues[message.queue]
         queue.gone_for_good.discard(message)
         for known in (queue.missing, queue.doubted):
@@ -772,20 +795,44 @@ class Ledger:
 
     def _dead_letter(self, message: Message, options: QueueOptions, reason: str, seconds: float) -> None:
         """End a message that its queue hands on, and put copies into the queues that get it, where they are known."""
-        self._arrive(message, "dead-lettered", reason)
-        exchange = options.dead_letter_exchange or ""
-        published = message.options or PublishOptions()
-        keys: tuple[str, ...] = (options.dead_letter_routing_key,) if options.dead_letter_routing_key else ()
-        keys = keys or (published.routing_key or message.queue, *published.further_keys)
-        if exchange:
-            targets = self._exchanges.route(exchange, keys, published.headers) or []
+        deaths = (Death(message.queue, rejected=reason == REJECTED), *message.deaths)
+        targets = self._led_to(message, options)
+        onward = [target for target in targets or () if not goes_in_a_circle(deaths, target)]
+        if targets and not onward:
+            self._arrive(message, "discarded", reason + _IN_A_CIRCLE)
+        elif not targets:
+            self._had_nowhere_to_go(message, options, reason, targets)
         else:
-            targets = [key for key in dict.fromkeys(keys) if key in self._queues and not self._queues[key].absent]
-        for target in targets:
+            self._arrive(message, "dead-lettered", reason)
+        for target in onward:
             copy = self._copy_of(message, target)
-            copy.options = replace(published, ttl_seconds=None)  # RabbitMQ takes it off, lest it expire again
+            # RabbitMQ takes its time off, lest it expire again.
+            copy.options = replace(message.options or PublishOptions(), ttl_seconds=None)
+            copy.deaths = deaths
             copy.queued_seconds = seconds
             self._queues[target].fresh[copy] = None
+
+    def _led_to(self, message: Message, options: QueueOptions) -> list[str] | None:
+        """Return the queues that get what a queue hands on, or ``None`` where that can't be told."""
+        keys = _keys_of_a_dead_letter(message, options)
+        if options.dead_letter_exchange:
+            headers = message.options.headers if message.options else ()
+            return self._exchanges.route(options.dead_letter_exchange, keys, headers)
+        return [key for key in keys if key in self._queues and not self._queues[key].absent]
+
+    def _had_nowhere_to_go(
+        self, message: Message, options: QueueOptions, reason: str, targets: list[str] | None
+    ) -> None:
+        """End a message that its queue hands on, and nobody knows of a queue that gets it: RabbitMQ drops it then."""
+        exchange = options.dead_letter_exchange or ""
+        keys = [exchange] if exchange else _keys_of_a_dead_letter(message, options)
+        are_gone = self._exchanges.is_gone(exchange) if exchange else all(map(self.absent, keys))
+        if are_gone and not options.keeps_dead_letters:
+            self._arrive(message, "discarded", reason + dead_letters_were_lost(exchange, keys))
+        else:
+            self._letters[message] = options
+            self._arrive(message, "unknown", reason + dead_letters_go_to(exchange, keys, seen=targets is not None))
+            self._queues[message.queue].gone_for_good.add(message)
 
     def _dead_lettered(self, row: Row) -> None:
         """Learn from where it arrives that a message was taken from another queue."""
@@ -943,6 +990,9 @@ class Ledger:
             if message.options is not None:
                 for queue in self._routed(message.options) or ():
                     self._may_be_in(message, queue)
+        for message, options in self._letters.items() if row[2] == BROKER else ():
+            for queue in self._led_to(message, options) or ():
+                self._may_be_in(message, queue)
 
     def _may_be_in(self, message: Message, queue: str) -> None:
         """Take note that a message may be in a queue too, until the counts or a delivery tell."""
@@ -980,8 +1030,9 @@ class Ledger:
         self._clear_doubts(queue, counted)
         gone = max(queue.ready - counted.ready, self._overdue(queue, row[0]))
         if gone > 0:
-            self._miss(queue, gone, row[0])
+            self._miss(queue, gone, row[0], counted.agreed_seconds)
         unseen = max(0, counted.ready - queue.ready)
+        self._tell_of_others(queue, unseen)
         queue.published += max(0, unseen - queue.unseen) + counted.unaccounted
         full = is_full(queue.options, counted.ready)
         for message in first_out(queue, 0 if refuses_new(queue.options) else counted.unaccounted):
@@ -1016,10 +1067,20 @@ class Ledger:
             queue.gone_for_good.update(queue.doubted)
         queue.doubted.clear()
 
-    def _miss(self, queue: Queue, count: int, seconds: float) -> None:
+    @staticmethod
+    def _tell_of_others(queue: Queue, unseen: int) -> None:
+        """Say of what others held, and hold no more, what may have become of it; what was found again has left."""
+        held = [each for each in queue.missing if each.reason.startswith((ELSEWHERE, ELSEWHERE_BEFORE))]
+        if len(held) > queue.held_elsewhere:
+            is_gone = not queue.held_elsewhere and not unseen
+            for message in held:
+                message.reason = TAKEN if is_gone else ELSEWHERE_BEFORE
+            queue.gone_for_good.update(held if is_gone else ())
+
+    def _miss(self, queue: Queue, count: int, seconds: float, agreed_seconds: float) -> None:
         """Find out which messages of `queue` are gone, as far as its arguments and its order tell, and why."""
         options = queue.options
-        for found in pick(queue, count, seconds, self._suspicion):
+        for found in pick(queue, count, seconds, self._suspicion, agreed_seconds):
             message: Message = found.message
             queue.remove(message)
             if options is not None and options.dead_letter_exchange is not None and found.by_the_queue:
@@ -1101,6 +1162,7 @@ _NOT_THERE = "; RabbitMQ has the message no more: what settled it had arrived, o
 _NOT_KEPT = "it was not persistent, and RabbitMQ was restarted"
 _NOT_KEPT_QUEUE = "its queue was not durable, and RabbitMQ was restarted"
 _MAY_BE_KEPT = "it was not persistent, and sent while RabbitMQ was restarted: before, and it is lost, or after"
+_IN_A_CIRCLE = ", and RabbitMQ ends what would go round in a circle as a dead letter"
 _BY_A_RESTART = (_NOT_KEPT, _NOT_KEPT_QUEUE)
 
 
@@ -1119,7 +1181,16 @@ def _gone_in_hand(name: str) -> str:
     return f"the queue '{name}' is gone, and it with it: no answer settles it any more"
 
 
+def _keys_of_a_dead_letter(message: Message, options: QueueOptions) -> list[str]:
+    """Return the routing keys with which a queue hands a message on."""
+    if options.dead_letter_routing_key:
+        return [options.dead_letter_routing_key]
+    published = message.options or PublishOptions()
+    return list(dict.fromkeys((published.routing_key or message.queue, *published.further_keys)))
+
+
 def _key(row: Row) -> _Key:
+    # The mark keeps a callback that outlives its connection from speaking for the new one's same tag.
     return row[2], row[6], row[4], row[3]
 
 

@@ -291,8 +291,8 @@ class _Story(Ledger):
             if row[1] == "delivered":
                 self._tell_delivered(row)
             elif row[1] in _ABOUT_A_DELIVERY:
-                delivery = self._delivery_of(row)
                 key = row[2], row[6], row[4], row[3]
+                delivery = self._deliveries.get(key)
                 outlived = row[1] == "finished" and key in self._gone and not (delivery and delivery.started)
                 if outlived:
                     self._gone.pop(key).finished = row[0]

@@ -6,6 +6,7 @@ import logging
 import re
 import socket
 import ssl
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -41,9 +42,9 @@ from workq_helpers.rabbitmq.versions import OLDEST_VERSION
 from workq_helpers.text import did_you_mean
 
 __all__ = [
-    "CERTIFICATE_ADVICE",
     "PROTOCOL_HEADER",
     "accepts",
+    "certificate_advice",
     "connection_parameters",
     "open_connection",
     "probe",
@@ -55,11 +56,8 @@ __all__ = [
 #: What a client says first.
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 
-#: What to do about a certificate that can't be trusted.
-CERTIFICATE_ADVICE = (
-    "If you know who issued it, set WORKQ_TLS_CA_FILE to their certificate; WORKQ_TLS_VERIFY=no accepts any "
-    "certificate, which lets others on the way read the login."
-)
+#: What OpenSSL says of a certificate that is for another time (X509_V_ERR_CERT_NOT_YET_VALID, …_HAS_EXPIRED).
+_ANOTHER_TIME = (9, 10)
 
 
 # -- opening ----------------------------------------------------------------------------------------------
@@ -84,6 +82,19 @@ def connection_parameters(endpoint: Endpoint, **overrides: Any) -> pika.Connecti
     if endpoint.tls:
         arguments["ssl_options"] = pika.SSLOptions(tls_context(endpoint), server_hostname=endpoint.host)
     return pika.ConnectionParameters(**(arguments | overrides))
+
+
+def certificate_advice(error: ssl.SSLCertVerificationError) -> str:
+    """Return what to do about a certificate that can't be trusted."""
+    if error.verify_code in _ANOTHER_TIME:
+        return (
+            f"This machine's clock says {time.strftime('%F %R %Z')}. Set it if it is wrong; else whoever runs that "
+            "server has to renew the certificate."
+        )
+    return (
+        "If you know who issued it, set WORKQ_TLS_CA_FILE to their certificate; WORKQ_TLS_VERIFY=no accepts any "
+        "certificate, which lets others on the way read the login."
+    )
 
 
 def tls_context(endpoint: Endpoint) -> ssl.SSLContext:
@@ -509,7 +520,7 @@ def _tls_failed(error: ssl.SSLError, endpoint: Endpoint | None) -> BrokerUnreach
     if isinstance(error, ssl.SSLCertVerificationError):
         return BrokerUnreachableError(
             f"The TLS certificate of the server{_at(endpoint)} can't be trusted: {error.verify_message}. "
-            f"{CERTIFICATE_ADVICE}"
+            f"{certificate_advice(error)}"
         )
     if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER_FAILURE" in str(error):
         step = "It answered without TLS: write the address as amqp:// (usually with port 5672)."

@@ -19,7 +19,7 @@ from workq_helpers.errors import (
     VirtualHostRefusedError,
 )
 from workq_helpers.interrupts import deferred
-from workq_helpers.rabbitmq.connecting import CERTIFICATE_ADVICE, tls_context
+from workq_helpers.rabbitmq.connecting import certificate_advice, tls_context
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.proxies import proxy_for
 from workq_helpers.rabbitmq.routes import Routes, routes_of
@@ -272,7 +272,7 @@ class Management:
         if refused is not None:
             return ManagementUnavailableError(
                 f"The TLS certificate of the management API at {self._url} can't be trusted: {refused.verify_message}. "
-                f"{CERTIFICATE_ADVICE}"
+                f"{certificate_advice(refused)}"
             )
         reason = str(error).rstrip(".")
         if isinstance(error, httpx.TimeoutException):

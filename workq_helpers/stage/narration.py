@@ -9,12 +9,12 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from workq_helpers.log.details import BrokerChange, ConsumeOptions
-from workq_helpers.log.events import Row
+from workq_helpers.log.events import Row, Rows
 from workq_helpers.stage import sentences
 from workq_helpers.stage.frame import StoryLine
 from workq_helpers.stage.sentences import Happening
 
-__all__ = ["ALIKE", "Narration"]
+__all__ = ["Alike", "Narration", "count_alike"]
 
 #: How many sentences a frame has: as many as the stage has room for.
 MOST_LINES = 4
@@ -46,11 +46,17 @@ _CONTRARY = {"connected": "stopped", "stopped": "connected"}
 _CONSEQUENCES = frozenset({"requeued", "lost"})
 
 #: What is counted together: equal kind, actor, queue and redelivered.
-ALIKE = itemgetter(1, 2, 3, 7)
+_ALIKE_FIELDS = (1, 2, 3, 7)
+_alike = itemgetter(*_ALIKE_FIELDS)
 
 #: What tells a sentence from another of the same beat.
 _Key = tuple[object, ...]
-_Alike = tuple[str, str, str, bool]
+Alike = tuple[str, str, str, bool]
+
+
+def count_alike(rows: Rows) -> Counter[Alike]:
+    """Count the rows of equal kind, actor, queue and redelivered: in a flood that is much less to look at."""
+    return Counter(zip(*map(rows.column, _ALIKE_FIELDS), strict=True))
 
 
 class _Beat(NamedTuple):
@@ -90,18 +96,18 @@ class Narration:
 
     # -- what happens
 
-    def update(self, rows: Sequence[Row], counted: Mapping[_Alike, int] | None = None) -> None:
+    def update(self, rows: Rows, counted: Mapping[Alike, int] | None = None) -> None:
         """Take in the rows that follow those taken in before.
 
         Args:
             rows: The rows.
-            counted: How many of them are `ALIKE`, where somebody has counted: in a flood that is most of the work.
+            counted: What `count_alike` says of them, where somebody has counted: in a flood that is most of the work.
         """
         at = 0
         while at < len(rows):
             at = self._take_one_beat(rows, at, counted)
 
-    def _take_one_beat(self, rows: Sequence[Row], at: int, counted: Mapping[_Alike, int] | None) -> int:
+    def _take_one_beat(self, rows: Rows, at: int, counted: Mapping[Alike, int] | None) -> int:
         """Take in the rows of one beat from `at` on, and return where the next one begins."""
         begin = self._beat.begin_seconds
         soon = self._index(rows, begin + BEAT_SECONDS, at)
@@ -110,21 +116,21 @@ class Narration:
         if stop - at == len(rows) and counted is not None:
             self._take(rows, counted)
         elif stop > at:
-            self._take(rows[at:stop], Counter(map(ALIKE, rows[at:stop])))
+            self._take(rows[at:stop], count_alike(rows[at:stop]))
         if stop < len(rows):
             self._past.extend(self._beat.happenings(self._busy)[-MOST_LINES:])
             self._begin_beat(rows[stop][0])
         return stop
 
     @staticmethod
-    def _index(rows: Sequence[Row], seconds: float, begin: int) -> int:
+    def _index(rows: Rows, seconds: float, begin: int) -> int:
         return bisect.bisect_right(rows, seconds, lo=begin, key=itemgetter(0))
 
     @property
     def _busy(self) -> bool:
         return self._early > MANY_EVENTS
 
-    def _take(self, rows: Sequence[Row], counted: Mapping[_Alike, int]) -> None:
+    def _take(self, rows: Rows, counted: Mapping[Alike, int]) -> None:
         for key, count in counted.items():
             if key[0] in _FREQUENT and key[0] not in _UNTOLD:
                 self._count(key, count, rows)
@@ -134,15 +140,15 @@ class Narration:
                     self._learn(number, row)
         self._events += len(rows)
 
-    def _count(self, key: tuple[str, str, str, bool], count: int, rows: Sequence[Row]) -> None:
+    def _count(self, key: tuple[str, str, str, bool], count: int, rows: Rows) -> None:
         kind, actor, queue, redelivered = key
         happening = self._beat.told.get(key)
         if happening is None:
-            at = next(index for index, row in enumerate(rows) if ALIKE(row) == key)
+            at = next(index for index, row in enumerate(rows) if _alike(row) == key)
             happening = Happening(self._events + at + 1, rows[at][0], kind, queue, redelivered=redelivered)
             happening.actors[actor] = None
             self._beat.told[key] = happening
-        named: Iterable[str] = () if self._busy else (row[5] for row in rows if ALIKE(row) == key)
+        named: Iterable[str] = () if self._busy else (row[5] for row in rows if _alike(row) == key)
         happening.tasks.add(count, named)
 
     def _learn(self, number: int, row: Row) -> None:

@@ -28,7 +28,7 @@ class RestingQueues:
 
         Args:
             rows: The rows.
-            alike: How many of them are alike, as `narration.ALIKE` has it: in a flood that is much less to look at.
+            alike: How many of them are alike, as `narration.count_alike` has it.
         """
         order_matters = any(kind == "declared" for kind, *_ in alike)
         told = [(row[1], row[3]) for row in rows] if order_matters else [(kind, queue) for kind, _, queue, _ in alike]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple, cast
 
 from workq_helpers.log.details import BrokerChange, ClusterSeen, ConsumeOptions, ProgramOptions
-from workq_helpers.log.events import Row
+from workq_helpers.log.events import Row, Rows
 from workq_helpers.log.ledger import ENDS, Delivery, Ledger, LogCounts, Message, WorkerCounts
 from workq_helpers.log.messages import is_shortened
 from workq_helpers.stage.frame import (
@@ -25,7 +25,7 @@ from workq_helpers.stage.frame import (
     WorkerCard,
     WorkerState,
 )
-from workq_helpers.stage.narration import ALIKE, Narration
+from workq_helpers.stage.narration import Narration, count_alike
 from workq_helpers.stage.resting import RestingQueues
 from workq_helpers.stage.sentences import name_of
 from workq_helpers.text import each_once
@@ -164,13 +164,13 @@ class Scene:
         self._cluster: ClusterSeen | None = None
         self._answered_seconds = self._cut_off_seconds = -1.0  # when it last answered, and lost a client
 
-    def update(self, rows: list[Row]) -> None:
+    def update(self, rows: Rows) -> None:
         """Take in the rows that follow those taken in before."""
         if not rows:
             return
         self.events += len(rows)
         self._ends = None
-        alike = Counter(map(ALIKE, rows))
+        alike = count_alike(rows)
         kinds = {kind for kind, *_ in alike}
         self._resting.update(rows, alike)
         if "broker" in kinds:
@@ -187,7 +187,7 @@ class Scene:
         if not _TELLING.isdisjoint(kinds):
             self._learn(row for row in rows if row[1] in _TELLING)
 
-    def _tell_with_losses(self, rows: list[Row]) -> None:
+    def _tell_with_losses(self, rows: Rows) -> None:
         """Take in rows among which the broker goes or comes, and have it told what was lost by that."""
         of_the_broker = [at for at, row in enumerate(rows) if row[1] == "broker"]
         begin = 0

@@ -47,7 +47,7 @@ class Chapter:
         notebook: The notebook's file name.
         checks: The claims that can be checked, by name: each says what was seen, or raises CheckFailedError.
         sections: The title of the notebook's section that asks for each check.
-        optional: Names of checks and predictions that a lesson is done without: not every broker can show them, or
+        optional: Names of checks and predictions that a lesson is seen without: not every broker can show them, or
             their section begins with "Optional".
         outages: Whether RabbitMQ goes down in its experiments; elsewhere an outage disturbs one.
         after_an_outage: Names of checks that can't be asked for where the broker is not the course's to restart.
@@ -282,7 +282,7 @@ class Chapter:
         return QuizForm(quiz)
 
     def finish(self, progress: CourseProgress | None = None, passed: Iterable[str] | None = None) -> Finish:
-        """Note the lesson as done if its checks have passed in this notebook.
+        """Note the lesson as seen if its checks have passed in this notebook.
 
         Args:
             progress: Where to note it; by default the learner's own.

@@ -275,8 +275,13 @@ def _properties_by_place(node: ast.AST) -> Iterator[str]:
         )
 
 
+#: What answers call for what it does.
+_GIVE_NOTHING_BACK = ("bake", "basic_publish", "cook", "make_thumbnails", "taste", "work")
+
+
 def _asked_for_a_result(node: ast.AST) -> Iterator[str]:
     asked = node.test if isinstance(node, ast.If | ast.IfExp | ast.While | ast.Assert) else None
     for inner in ast.walk(asked) if asked else ():
-        if isinstance(inner, ast.Call) and ast.unparse(inner.func).endswith(".basic_publish"):
-            yield "basic_publish gives nothing back, which counts as False. It raises an error where it fails."
+        name = ast.unparse(inner.func).rpartition(".")[2] if isinstance(inner, ast.Call) else ""
+        if name in _GIVE_NOTHING_BACK:
+            yield f"{name} gives nothing back, which counts as False. It raises an error where it fails."

@@ -24,7 +24,7 @@ from workq_helpers.teaching.function import endless_loops, written
 from workq_helpers.teaching.step import Step, Wait, frames_of, step_of
 from workq_helpers.waiting import wait_until
 
-__all__ = ["Effort", "Interrupted", "call_with_patience", "interrupt", "undisturbed"]
+__all__ = ["Effort", "Interrupted", "Tries", "call_with_patience", "interrupt", "undisturbed"]
 
 _here = threading.local()
 
@@ -55,12 +55,31 @@ _MOST_BETWEEN_LOOKS = 1.0
 #: What goes on for so long goes on for ever, whatever it gets done. In seconds.
 _MOST_SECONDS = 60.0
 
+#: Who tries so often in vain goes on for ever, and who does so some times, for so many seconds: a right answer may try
+#: a dozen times without a pause, or some times with pauses that grow.
+_MOST_TRIES, _SOME_TRIES, _TRYING_SECONDS = 200, 10, 12.0
+
 #: How long what was interrupted may take to end, in seconds; what takes longer is given up.
 _LAST_SECONDS = 0.3
 
 
 class Interrupted(BaseException):
     """Ends a learner's function; not an `Exception`, so that it is not caught there."""
+
+
+class Tries:
+    """What is tried again and again, so far in vain."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._began = 0.0
+
+    def one_more(self) -> bool:
+        """Take note of another one, and say whether they have no end."""
+        now = time.monotonic()
+        self._began = self._began or now
+        self.count += 1
+        return self.count > _MOST_TRIES or (self.count > _SOME_TRIES and now - self._began > _TRYING_SECONDS)
 
 
 class Effort:

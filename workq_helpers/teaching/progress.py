@@ -1,4 +1,4 @@
-"""Which lessons and exercises are done, and what quizzes were answered with, kept on the learner's machine.
+"""Which lessons were seen, which exercises are done, and what quizzes were answered with, on the learner's machine.
 
 A small JSON file in the user's data folder, or in the folder that ``WORKQ_DATA_DIR`` names. It is written under
 a lock, and in one step, so that two notebooks never lose each other's entries. Whatever is wrong with it, no
@@ -74,7 +74,7 @@ class Done(NamedTuple):
     """What is done.
 
     Attributes:
-        lessons: Names of lessons: those of their notebooks, without the numbers, which may change.
+        lessons: Names of lessons that were seen: those of their notebooks, without the numbers, which may change.
         exercises: Names of exercises.
         answered: The answers in quizzes, the latest last.
         shuffle_key: What the choices of quizzes are shuffled by; ``""`` before the first quiz.
@@ -130,7 +130,7 @@ class CourseProgress:
         return found
 
     def mark_lesson(self, notebook: str) -> bool:
-        """Note a lesson as done; return whether that could be kept."""
+        """Note that all of a lesson's checks have passed; return whether that could be kept."""
         return self._change(lambda done: done._replace(lessons=done.lessons | {_lesson_of(notebook)}))
 
     def mark_exercise(self, name: str) -> bool:
@@ -172,12 +172,12 @@ class CourseProgress:
         return True
 
     def table(self) -> list[tuple[str, str, str]]:
-        """Return a row for each lesson: its title, whether it is done, and its exercises."""
+        """Return a row for each lesson: its title, whether it was seen, and its exercises."""
         done = self.done()
         return [
             (
                 chapter.title,
-                "done" if _lesson_of(chapter.notebook) in done.lessons else "",
+                "seen" if _lesson_of(chapter.notebook) in done.lessons else "",
                 ", ".join(_marked(each.name, each.name in done.exercises) for each in chapter.exercises) or "none",
             )
             for chapter in self._chapters
@@ -210,7 +210,7 @@ _HEAD = ("Lesson", "", "Exercises")
 
 
 class Finish(NamedTuple):
-    """Whether a lesson is done: what was seen, what was predicted before it was seen, and what was exercised.
+    """How far a lesson is done: what was seen, what was predicted before it was seen, and what was exercised.
 
     Attributes:
         title: The lesson.
@@ -220,7 +220,7 @@ class Finish(NamedTuple):
         sections: The titles of the sections in which the missing checks are asked, in their order.
         checks: How many checks it takes.
         predictions: How many questions are asked before an experiment, optional ones left out.
-        not_predicted: Where those stand that were not answered before it, in the order of the lesson.
+        not_predicted: Where those stand that were not answered before it.
         exercises: How many exercises there are.
     """
 
@@ -235,28 +235,30 @@ class Finish(NamedTuple):
     exercises: int = 0
 
     def __repr__(self) -> str:
-        trouble = f" {self.trouble}" if self.trouble else ""
         if self.missing:
             where = " and ".join(map(repr, self.sections))
             step = f"Run the cells of {where}, from the first on." if where else "Run the cells above, from the top."
-            return f"Not yet: {_listed(self.missing)} not passed. {step}{self._marks()}"
-        return f"✔ {self.title}: done.{self._marks()}{trouble}"
+            seen = f" Seen: {self.checks - len(self.missing)} of {self.checks}." if self.checks else ""
+            return f"Not yet: {_listed(self.missing)} not passed. {step}{seen}{''.join(self._left())}"
+        predicted, exercised = self._left()
+        ways = ["seen"]
+        ways += ["predicted"] * bool(self.predictions and not predicted)
+        ways += ["exercised"] * bool(self.exercises and not exercised)
+        all_ways = " and ".join(filter(None, [", ".join(ways[:-1]), ways[-1]]))
+        trouble = f" {self.trouble}" if self.trouble else ""
+        return f"✔ {self.title}: {all_ways}.{predicted}{exercised}{trouble}"
 
-    def _marks(self) -> str:
-        """Say how much was seen, predicted and exercised, and where what is left stands."""
-        predicted = _mark("Predicted", self.predictions, tuple(map(repr, self.not_predicted)), "not in ")
-        seen = _mark("Seen", self.checks, ("",) * len(self.missing), "")
-        return f"{seen}{predicted}{_mark('Exercised', self.exercises, self.exercises_left, 'left: ')}"
+    def _left(self) -> tuple[str, str]:
+        """Say what was not predicted, and what not exercised, and where it stands; nothing where nothing is left."""
+        predicted = _counted("Predicted", self.predictions, tuple(map(repr, self.not_predicted)), "not in")
+        return predicted, _counted("Exercised", self.exercises, self.exercises_left, "left:")
 
     def _repr_html_(self) -> str:
         return paragraph(repr(self))
 
 
-def _mark(what: str, of: int, left: tuple[str, ...], where: str) -> str:
-    if not of:
-        return ""
-    rest = ", ".join(dict.fromkeys(filter(None, left)))
-    return f" {what}: {of - len(left)} of {of}{f', {where}{rest}' if rest else ''}."
+def _counted(what: str, of: int, left: tuple[str, ...], where: str) -> str:
+    return f" {what}: {of - len(left)} of {of}, {where} {', '.join(dict.fromkeys(left))}." if left else ""
 
 
 def _marked(name: str, done: bool) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import re
 import time
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,7 +18,7 @@ from workq_helpers.errors import CheckFailedError, WaitTimeoutError
 from workq_helpers.session import Session
 from workq_helpers.teaching.calls import Calls
 from workq_helpers.teaching.function import clues_in, made_by_calling
-from workq_helpers.teaching.patience import call_with_patience, interrupt, undisturbed
+from workq_helpers.teaching.patience import Tries, call_with_patience, interrupt, undisturbed
 from workq_helpers.teaching.run import Run, Runs
 from workq_helpers.teaching.threads import overhear_deaths
 from workq_helpers.waiting import wait_until
@@ -41,13 +41,10 @@ _BURNED = "Stew.."
 _MANY_DELIVERIES = 5
 
 #: An order on which the work was done so often goes round in circles.
-_MANY_WORKS = 3
+_MANY_WORKS = 2
 
-#: Who has called pika's methods so often does not come to an end; right answers need a third of it.
-_MANY_CALLS = 100
-
-#: Who sends again so often what RabbitMQ does not take waits for what never comes.
-_MANY_REFUSALS = 10
+#: Who has called pika's methods so often does not come to an end, whatever came of it.
+_MANY_CALLS = 500
 
 #: How long nothing may happen while orders wait, in seconds.
 _PATIENCE_SECONDS = 8.0
@@ -225,22 +222,25 @@ class Trial:
             CheckFailedError: It does not come back, or has not run at all.
             BaseException: Whatever it raised.
         """
-        before, began = len(self.calls), len(self.lesson.log)
+        before, looked_at = len(self.calls), len(self.lesson.log)
+        refused: defaultdict[str, Tries] = defaultdict(Tries)
 
-        def progress() -> int:
-            refused = Counter(row[5] for row in self.lesson.log.rows(began) if row[1] in ("refused", "returned"))
-            for task, times in refused.most_common(1):
-                if times > _MANY_REFUSALS:
+        def progress() -> tuple[int, int]:
+            nonlocal looked_at
+            rows = self.lesson.log.rows(looked_at)
+            looked_at += len(rows)
+            for task in (row[5] for row in rows if row[1] in ("refused", "returned")):
+                if refused[task].one_more():
                     raise CheckFailedError(
-                        f"RabbitMQ had not taken '{task}' {times} times, and {name} sent it again each time. It has to "
-                        f"return before anything else can go on."
+                        f"RabbitMQ had not taken '{task}' {refused[task].count} times, and {name} sent it again each "
+                        f"time. It has to return before anything else can go on."
                     )
             if len(self.calls) - before > _MANY_CALLS:
                 often = Counter(call.name for call in self.calls[before:]).most_common(1)[0]
                 raise CheckFailedError(
                     f"{name} had called {often[0]} {often[1]} times, and would have gone on. When does its loop end?"
                 )
-            return len(self.lesson.log)
+            return looked_at, len(self.calls)
 
         result = call_with_patience(caller, *arguments, name=name, give_up=self.cut, about=function, progress=progress)
         if made := made_by_calling(result):

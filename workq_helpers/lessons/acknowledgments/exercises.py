@@ -274,6 +274,12 @@ def _first_three(kitchen: _Kitchen) -> None:
             f"'{next(iter(missing))}' was never served: what your code knows an order by is None in each of them, and "
             f"the first plate stands under None. Which property did their publisher set?"
         )
+    cooked = [run.task for run in trial.runs if run.task in missing and run.worked and run.settled == "basic_ack"]
+    if cooked:
+        raise CheckFailedError(
+            f"'{cooked[0]}' was cooked and acknowledged, and stands on no plate. Put it into plates itself, which all "
+            f"cooks share: another dict, though it is called so, is nobody else's."
+        )
     if missing:
         raise CheckFailedError(
             f"'{next(iter(missing))}' was delivered again after its cook's death and never served. That it was "
@@ -345,6 +351,8 @@ def _the_nameless(kitchen: _Kitchen) -> None:
             why = "they were turned away"
         elif None in plates:
             why = "properties.message_id is None there, and None is equal to None"
+        elif missing == len(_NAMELESS):
+            why = "they were acknowledged, and nobody cooked them"
         raise CheckFailedError(
             f"{len(_NAMELESS)} guests ordered '{_NAMELESS[0]}' through a program that sets no message_id, and "
             f"{missing} of them got nothing: {why}. An order that can't be known again is served, at the risk of twice."

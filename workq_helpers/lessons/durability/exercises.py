@@ -216,12 +216,12 @@ def _answer(trial: Trial, take_order: Callable[..., object], order: str) -> bool
 
 def _declare(trial: Trial, arguments: dict[str, Any] | None) -> None:
     with trial.lesson.connect() as connection:
-        connection.channel().queue_declare(_QUEUE, durable=True, arguments=arguments)
+        connection.channel().queue_declare(queue=_QUEUE, durable=True, arguments=arguments)
 
 
 def _delete(trial: Trial) -> None:
     with trial.lesson.connect() as connection:
-        connection.channel().queue_delete(_QUEUE)
+        connection.channel().queue_delete(queue=_QUEUE)
 
 
 # -- both ---------------------------------------------------------------------------------------------

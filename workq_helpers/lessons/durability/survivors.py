@@ -91,7 +91,7 @@ def waiting(lesson: Session, queue: str) -> list[Waiting]:
     with open_connection(lesson.broker.endpoint.on(lesson.virtual_host)) as connection:
         channel = connection.channel()
         while True:
-            method, properties, body = channel.basic_get(queue)
+            method, properties, body = channel.basic_get(queue=queue)
             if method is None or properties is None or body is None:
                 return found  # closing the connection puts them all back
             found.append(Waiting(properties, body))

@@ -268,7 +268,7 @@ def _observe_stale_tea(lesson: Session) -> Seen:
     teas = messages[1:]
     made = sum(message.place == "done" and message.worker in seen.consumers for message in teas)
     expired = len(teas) - made
-    saw = f"Of {len(teas)} teas {made or 'none'} came from the cook, and {expired or 'none'} expired."
+    saw = f"The cook made {made or 'none'} of {len(teas)} teas, and {expired or 'none'} expired."
     return Seen(0 if not made else 1 if not expired else 2 if made == 1 else None, saw)
 
 

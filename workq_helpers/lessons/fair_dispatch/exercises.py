@@ -51,6 +51,9 @@ class _Cook:
             self._trial.call(self._consume, self.channel, self.cook, name="consume")
         except CheckFailedError:
             raise
+        except pika.exceptions.AMQPConnectionError as error:
+            own = "" if self._trial.calls else " It had asked nothing of the channel that it is given. Use that one."
+            raise CheckFailedError(f"consume(channel, callback) failed: {worded(error)}.{own}") from error
         except BaseException as error:  # whatever it does, it ends there
             raise CheckFailedError(f"consume(channel, callback) failed: {worded(error)}.") from error
         self._trial.no_channel_was_closed()
@@ -251,10 +254,10 @@ def _declare(trial: Trial, arguments: dict[str, Any]) -> None:
     with trial.lesson.connect() as connection:
         channel = connection.channel()
         channel.exchange_declare(_LEFTOVERS, "fanout", durable=True)
-        channel.queue_declare(_LEFTOVERS, durable=True)
+        channel.queue_declare(queue=_LEFTOVERS, durable=True)
         channel.queue_bind(_LEFTOVERS, _LEFTOVERS)
         try:
-            channel.queue_declare(_RAIL, durable=True, arguments=arguments)
+            channel.queue_declare(queue=_RAIL, durable=True, arguments=arguments)
         except (WorkqError, pika.exceptions.AMQPError, TypeError, ValueError) as error:
             raise CheckFailedError(
                 f"The queue can't be declared like that. {_no_whole_number(arguments)}{error}"
@@ -288,7 +291,7 @@ def _kept(trial: Trial, expected: int) -> list[tuple[str, str]]:
 
         def all_came() -> bool:
             while len(kept) < expected:
-                method, properties, body = channel.basic_get(_LEFTOVERS, auto_ack=True)
+                method, properties, body = channel.basic_get(queue=_LEFTOVERS, auto_ack=True)
                 if method is None or properties is None or body is None:
                     return False
                 kept.append((body.decode(), str((properties.headers or {}).get("x-first-death-reason"))))

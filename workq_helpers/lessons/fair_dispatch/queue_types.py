@@ -66,7 +66,7 @@ def _overflow(lesson: Session, kind: str, overflow: str, room: int, orders: int)
     with lesson.connect() as connection:
         channel = connection.channel()
         channel.queue_declare(f"{queue} leftovers", durable=True)
-        channel.queue_declare(queue, durable=True, arguments=arguments)
+        channel.queue_declare(queue=queue, durable=True, arguments=arguments)
         channel.confirm_delivery()
         refused = [number for number in range(1, orders + 1) if not _taken(channel, queue, number)]
         stayed = _fetch(channel, queue)
@@ -85,7 +85,7 @@ def _overflow(lesson: Session, kind: str, overflow: str, room: int, orders: int)
 
 def _taken(channel: BlockingChannel, queue: str, number: int) -> bool:
     try:
-        channel.basic_publish("", queue, f"{number}".encode())
+        channel.basic_publish(exchange="", routing_key=queue, body=f"{number}".encode())
     except pika.exceptions.NackError:
         return False
     return True
@@ -94,7 +94,7 @@ def _taken(channel: BlockingChannel, queue: str, number: int) -> bool:
 def _fetch(channel: BlockingChannel, queue: str) -> list[int]:
     found: list[int] = []
     while True:
-        _, _, body = channel.basic_get(queue, auto_ack=True)
+        _, _, body = channel.basic_get(queue=queue, auto_ack=True)
         if body is None:
             return found
         found.append(int(body))
@@ -135,13 +135,13 @@ def _limited(lesson: Session, kind: str, all_together: bool, orders: int) -> str
     connection = lesson.connect()
     try:
         channel = connection.channel()
-        channel.queue_declare(queue, durable=True, arguments={"x-queue-type": kind})
+        channel.queue_declare(queue=queue, durable=True, arguments={"x-queue-type": kind})
         channel.confirm_delivery()
         for _ in range(orders):
-            channel.basic_publish("", queue, b"Tea.")
+            channel.basic_publish(exchange="", routing_key=queue, body=b"Tea.")
         channel.basic_qos(prefetch_count=1, global_qos=all_together)
         for _ in range(2):
-            channel.basic_consume(queue, lambda *_: got.append(1))
+            channel.basic_consume(queue=queue, on_message_callback=lambda *_: got.append(1))
         _pump_until_steady(lesson, connection, queue, got, orders)
     except WorkqError as error:
         return f"refused: {_code(error)}"

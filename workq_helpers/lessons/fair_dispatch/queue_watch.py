@@ -188,7 +188,7 @@ def ready_messages(lesson: Session, queue: str, expected: int, timeout_seconds: 
     with lesson.connect() as connection:
         channel = connection.channel()
         return wait_until(
-            lambda: int(channel.queue_declare(queue, passive=True).method.message_count),
+            lambda: int(channel.queue_declare(queue=queue, passive=True).method.message_count),
             timeout_seconds,
             accept=lambda ready: ready == expected,
         )

@@ -52,7 +52,7 @@ def declare_impatient_queue(
     if Features(lesson.broker.version).ack_timeout_of_a_queue:
         arguments["x-consumer-timeout"] = milliseconds
     with lesson.connect() as connection:
-        connection.channel().queue_declare(queue, durable=True, arguments=arguments)
+        connection.channel().queue_declare(queue=queue, durable=True, arguments=arguments)
     if lesson.broker.ours:
         _give_the_next_channels(lesson.broker, timeout_seconds)
 
@@ -103,7 +103,7 @@ def ack_timeout_of(lesson: Session, callback: Callback, queue_type: str, timeout
         return f"RabbitMQ {lesson.broker.version} has no timeout for a {queue_type} queue. {error}"
     worker = lesson.start_worker(callback, queue)
     with lesson.connect() as connection:
-        connection.channel().basic_publish("", queue, b"Tea.")
+        connection.channel().basic_publish(exchange="", routing_key=queue, body=b"Tea.")
     return wait_for_ack_timeout(lesson, worker)
 
 

@@ -16,7 +16,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from workq_helpers.errors import CheckFailedError, WaitTimeoutError, WorkqError
 from workq_helpers.teaching.function import definitions_beside, name_of
 from workq_helpers.teaching.trial import Trial
-from workq_helpers.text import worded
+from workq_helpers.text import shown, worded
 from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -177,9 +177,11 @@ def _it_ran(evening: _Evening) -> None:
         )
     if not evening.tasted:
         raise CheckFailedError(_why_nothing(evening))
-    strange = next((each for each in evening.tasted if each not in (*_ORDERS, _LATE)), None)
-    if isinstance(strange, bytes):
-        raise CheckFailedError(f"taste got {strange!r}, and wants the order's text: body.decode().")
+    known = (*_ORDERS, _LATE)
+    # What pika hands over can be compared with its own kind alone.
+    strange = next((each for each in evening.tasted if not isinstance(each, str) or each not in known), None)
+    if strange is not None and not isinstance(strange, str):
+        raise CheckFailedError(f"taste got {shown(strange)}, and wants the order's text: body.decode().")
     if strange is not None:
         raise CheckFailedError(f"taste got {strange!r}, which nobody ordered. Hand it the order's text as it is.")
 

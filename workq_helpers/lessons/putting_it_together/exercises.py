@@ -20,7 +20,7 @@ from workq_helpers.lessons.putting_it_together.consumer_by_hand import judge_con
 from workq_helpers.lessons.putting_it_together.thumbnails import Album
 from workq_helpers.log.events import Event
 from workq_helpers.teaching.exercise import Exercise
-from workq_helpers.teaching.patience import Interrupted
+from workq_helpers.teaching.patience import Interrupted, Tries
 from workq_helpers.teaching.trial import Trial
 from workq_helpers.text import shown, worded
 
@@ -60,8 +60,10 @@ class _Album(Album):
         return self._files[name]  # no file that a killed worker could leave open
 
     def make_thumbnails(self, name: str) -> None:
-        if name not in self._files:
+        if not isinstance(name, str | bytes) or name not in self._files:
             self.strange.append(name)
+        if not isinstance(name, str | bytes):
+            raise TypeError("that is no name")
         self._asked[name] += 1
         if name == self.first and self._asked[name] == 1:
             self._kill()
@@ -101,6 +103,10 @@ def _mend_the_picture_worker(trial: Trial, callback: Any) -> str:
             trial.start(with_album, prefetch_count=1, function=callback)
             trial.settle()
     trial.no_channel_was_closed()
+    if album.strange:
+        raise CheckFailedError(
+            f"make_thumbnails was given {shown(album.strange[0])}, and wants the picture's name: body.decode()."
+        )
     _nobody_died_of_it(trial, (bad, worse))
     for name in (bad, worse):
         _is_turned_away(trial, name)
@@ -146,10 +152,6 @@ def _is_turned_away(trial: Trial, bad: str) -> None:
 
 def _a_good_one(trial: Trial, album: _Album, name: str) -> None:
     message = trial.message(name)
-    if album.strange:
-        raise CheckFailedError(
-            f"make_thumbnails was given {shown(album.strange[0])}, and wants the picture's name: body.decode()."
-        )
     if message.place == "discarded" or trial.parked(name):
         why = "while the disk was full, which passes" if name == album.last else "without a reason"
         raise CheckFailedError(
@@ -197,13 +199,13 @@ _ORDERS = (
     "Milk.",
 )
 
-#: At which attempts the connection breaks: before RabbitMQ has the message, and before its confirm is back. Whoever
-#: tries once more without looking meets the next break.
+#: At which attempts with a connection it breaks: before RabbitMQ has the message, and before its confirm is back.
+#: Whoever tries once more without looking meets the next break.
 _BREAKS_BEFORE, _BREAKS_AFTER = (4, 5, 6, 10), (12, 13)
 
 #: More than so many of these tell that its loop does not end: attempts, confirms of one order beyond those that are
-#: wanted, attempts with a channel whose connection is gone, and channels that were opened and not used.
-_MOST_ATTEMPTS, _MOST_CONFIRMS, _MOST_DEAD, _MOST_UNUSED = 100, 5, 5, 8
+#: wanted, and channels that were opened and not used.
+_MOST_ATTEMPTS, _MOST_CONFIRMS, _MOST_UNUSED = 400, 5, 40
 _CLINGS = "A channel whose connection is gone does not come back: ask open_channel for another one."
 
 
@@ -213,6 +215,7 @@ class _ShakyLine:
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
         self.attempts: list[str] = []
+        self._connected = 0  # attempts
         self.confirmed: list[str] = []
         #: Orders that were not confirmed when the next one was sent.
         self.given_up: set[str] = set()
@@ -231,7 +234,7 @@ class _ShakyLine:
         connection, channel = self._trial.open_channel()
         channel.confirm_delivery()
         publish, signature = channel.basic_publish, inspect.signature(BlockingChannel.basic_publish)
-        dead = itertools.count(1)
+        dead = Tries()
 
         def shaky(*arguments: Any, **named: Any) -> None:
             body = signature.bind(channel, *arguments, **named).arguments["body"]
@@ -242,12 +245,13 @@ class _ShakyLine:
             self.attempts.append(order)
             self._unused = 0
             self.clings = not connection.is_open
-            if (self.clings and next(dead) > _MOST_DEAD) or len(self.attempts) > _MOST_ATTEMPTS or self._goes_round:
+            if (self.clings and dead.one_more()) or len(self.attempts) > _MOST_ATTEMPTS or self._goes_round:
                 raise Interrupted
-            if len(self.attempts) in _BREAKS_BEFORE:
+            self._connected += connection.is_open
+            if connection.is_open and self._connected in _BREAKS_BEFORE:
                 pika_private.cut(connection._impl)
             publish(*arguments, **named)
-            if len(self.attempts) in _BREAKS_AFTER:
+            if self._connected in _BREAKS_AFTER:
                 pika_private.cut(connection._impl)
                 connection.process_data_events(time_limit=None)  # raises: it is lost
             self.confirmed.append(order)
@@ -368,7 +372,7 @@ def _fetch(trial: Trial) -> Counter[str]:
     with trial.lesson.connect() as connection:
         channel = connection.channel()
         for _ in itertools.count():
-            _, _, body = channel.basic_get(_QUEUE, auto_ack=True)
+            _, _, body = channel.basic_get(queue=_QUEUE, auto_ack=True)
             if body is None:
                 break
             there[body.decode(errors="replace")] += 1

@@ -46,7 +46,7 @@ def _listed(answer: object) -> list[str]:
     if isinstance(answer, str | bytes):
         raise CheckFailedError(f"orders is one text, {shown(answer)}. It must be a list with a text for each order.")
     if isinstance(answer, set | frozenset | Mapping) or not isinstance(answer, Iterable):
-        why = ", which has no order of its own" if isinstance(answer, set | frozenset | Mapping) else ""
+        why = ", which has no order of its own" if isinstance(answer, set | frozenset) else ""
         raise CheckFailedError(f"orders is {shown(answer)}, a {type(answer).__name__}{why}. Hand in the list itself.")
     given = list(itertools.islice(answer, _MOST_ORDERS))  # what is handed in may have no end
     strange = [order for order in given if not isinstance(order, str | bytes | bytearray)]

@@ -310,6 +310,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_poison,
+        section="An order that nobody can cook",
     ),
     Prediction(
         "turned away",
@@ -324,6 +325,7 @@ PREDICTIONS = (
             Choice("In its queue, behind the other two.", "That is a matter of requeue, and the cook said no."),
         ),
         _observe_turned_away,
+        section="Parked, with a reason",
     ),
     Prediction(
         "a limit of two",
@@ -338,6 +340,7 @@ PREDICTIONS = (
             Choice("More often.", "It would be without a limit. With one, the queue counts, and stops."),
         ),
         _observe_three_returns,
+        section="A limit on coming back",
     ),
     Prediction(
         "killed between two calls",
@@ -353,6 +356,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_killed_between,
+        section="Later is better than at once",
     ),
     Prediction(
         "two times to live",
@@ -369,6 +373,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_head_of_line,
+        section="A clock for each message",
     ),
     Prediction(
         "nothing bound",
@@ -390,6 +395,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_nothing_bound,
+        section="Dead letters that must not get lost",
     ),
     Prediction(
         "killed after the publish",
@@ -405,6 +411,7 @@ PREDICTIONS = (
             ),
         ),
         _observe_killed_desk,
+        section="Two places to write to",
     ),
 )
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
-import pika
 
 from workq_helpers.clients.pace import pause, seconds_per_dot
 from workq_helpers.errors import WaitTimeoutError
@@ -71,8 +70,9 @@ def _dead_letter(ch: Any, method: Any, _properties: Any, _body: bytes, accident:
 def _copy(ch: Any, method: Any, properties: Any, body: bytes, accident: Callable[[], None]) -> None:
     attempt = (properties.headers or {}).get("attempt", 0) + 1
     step = STEPS[min(attempt, len(STEPS)) - 1]
-    again = pika.BasicProperties(message_id=properties.message_id, headers={"attempt": attempt})
-    ch.basic_publish(exchange="", routing_key=f"steps {step}", body=body, properties=again)
+    properties.headers = (properties.headers or {}) | {"attempt": attempt}
+    ch.confirm_delivery()
+    ch.basic_publish(exchange="", routing_key=f"steps {step}", body=body, properties=properties, mandatory=True)
     accident()
     ch.basic_ack(delivery_tag=method.delivery_tag)
 

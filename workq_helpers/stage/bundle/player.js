@@ -490,6 +490,8 @@ var NUMBERS = new Intl.NumberFormat("en-US");
 var formatCount = (value) => value === null ? "–" : NUMBERS.format(value);
 var formatSeconds = (value) => `${value.toFixed(1)} s`;
 var plural = (count, one) => `${formatCount(count)} ${one}${count === 1 ? "" : "s"}`;
+var FROM_THE_RIGHT = /[\u0590-\u08FF\uFB1D-\uFDFF\uFE70-\uFEFC\u{10800}-\u{10FFF}\u{1E800}-\u{1EFFF}]/u;
+var isolated = (name) => FROM_THE_RIGHT.test(name) ? `⁨${name}⁩` : name;
 var countDots = (text) => text.split(".").length - 1;
 var andMore = (count, what) => count ? `+ ${plural(count, `more ${what}`)}` : "";
 
@@ -1340,6 +1342,11 @@ function story(ui) {
     draw();
   };
   draw();
+  const lookSoon = () => {
+    if (!looking) ui.timers.after(LOOK_SECONDS2, look);
+    looking = true;
+  };
+  ui.resizes.watch(list, lookSoon);
   return {
     element,
     /** @param {Frame} frame */
@@ -1352,8 +1359,7 @@ function story(ui) {
       lines.forEach((line, index) => {
         line.draw(frame.story[index]);
       });
-      if (!looking) ui.timers.after(LOOK_SECONDS2, look);
-      looking = true;
+      lookSoon();
     }
   };
 }
@@ -1378,28 +1384,47 @@ function storyLine({ h }) {
 }
 
 // workq_helpers/stage/js/scrubber_marks.js
+var MARK_PIXELS = 16;
 function scrubberMarks(ui) {
   const element = ui.h("div", { class: "workq-marks", role: "group", "aria-label": "Kills, crashes and losses" });
-  let endSeconds = 0;
+  let drawn = null;
+  let width = 0;
   const marks = new KeyedList(
     element,
     (mark) => mark.number,
-    () => markButton(ui, () => endSeconds),
+    () => markButton(ui),
     (mark) => {
       ui.saveFocus(mark.element, element.parentElement?.querySelector("input"));
       ui.buttons.forget(mark.element);
     }
   );
-  return {
-    element,
-    /** @param {PlaybackBar} playback */
-    draw(playback) {
-      endSeconds = playback.end_seconds;
-      marks.draw(playback.marks);
-    }
+  const draw = (playback) => {
+    drawn = playback;
+    marks.draw(playback.marks);
+    const end = playback.end_seconds;
+    const places = spread(
+      playback.marks.map(({ seconds }) => end > 0 ? seconds / end : 0),
+      width > 0 ? MARK_PIXELS / width : 0
+    );
+    playback.marks.forEach((mark, index) => {
+      marks.parts.get(mark.number)?.place(places[index]);
+    });
   };
+  ui.resizes.watch(element, () => {
+    width = element.clientWidth;
+    if (drawn) draw(drawn);
+  });
+  return { element, draw };
 }
-function markButton(ui, end) {
+function spread(wanted, gap) {
+  const least = Math.min(gap, 1 / Math.max(1, wanted.length - 1));
+  const places = [...wanted];
+  places.forEach((place, index) => {
+    if (index > 0) places[index] = Math.max(place, places[index - 1] + least);
+  });
+  return places.map((place, index) => Math.min(place, 1 - (places.length - 1 - index) * least));
+}
+function markButton(ui) {
   let seconds = 0;
   const element = button(ui, "", "seek", { class: "workq-scrubber-mark", command: () => ({ seconds }) });
   return {
@@ -1412,7 +1437,10 @@ function markButton(ui, end) {
       setAttribute(element, "aria-label", name);
       setAttribute(element, "title", name);
       setText(element, MARK_ICONS[mark.mark]);
-      setStyle(element, "--workq-at", end() > 0 ? (mark.seconds / end()).toFixed(4) : "0");
+    },
+    /** @param {number} share Of the line, from its beginning. */
+    place(share) {
+      setStyle(element, "--workq-at", share.toFixed(4));
     }
   };
 }
@@ -1874,16 +1902,17 @@ function bindingLine({ h }) {
     element: h("li", { class: "workq-binding" }, key, " → ", destination),
     /** @param {BindingLine} binding */
     draw({ routing_key, kind, destination: name }) {
-      setText(key, routing_key || "every message");
-      setText(destination, `${kind} ${name}`);
+      setText(key, isolated(routing_key) || "every message");
+      setText(destination, `${kind} ${isolated(name)}`);
     }
   };
 }
 function deadLettersOf({ dead_letters }, queue) {
   const route = dead_letters.find((one) => one.queue === queue);
   if (route === void 0) return "";
-  if (route.exchange === "") return `dead letters → queue ${route.routing_key || queue}`;
-  return `dead letters → exchange ${route.exchange}${route.routing_key ? `, key ${route.routing_key}` : ""}`;
+  if (route.exchange === "") return `dead letters → queue ${isolated(route.routing_key || queue)}`;
+  const key = route.routing_key ? `, key ${isolated(route.routing_key)}` : "";
+  return `dead letters → exchange ${isolated(route.exchange)}${key}`;
 }
 
 // workq_helpers/stage/js/ghosts.js
@@ -1993,7 +2022,8 @@ function whyWaiting(frame, queue) {
     const who = takers.length === 1 ? "the worker holds" : "every worker holds";
     return `${they} because ${who} as many as its prefetch count allows.`;
   }
-  return `No delivery of ${them} has been seen yet.`;
+  const cameBack = queue.waiting.some((message) => message.deliveries > 0);
+  return `No ${cameBack ? "new " : ""}delivery of ${them} has been seen yet.`;
 }
 
 // workq_helpers/stage/js/queue_card.js
@@ -2322,7 +2352,7 @@ var ChipView = class {
   #drawBadges({ redelivered, worked, back_from }) {
     const again = worked >= 2;
     setHidden(this.back, back_from === "");
-    setText(this.back, back_from && `back from ${back_from}`);
+    setText(this.back, back_from && `back from ${isolated(back_from)}`);
     setHidden(this.redelivered, !redelivered);
     setText(this.redelivered, redelivered ? "redelivered" : "");
     setHidden(this.worked, !again);
@@ -2338,11 +2368,11 @@ function keptAs({ persistent }) {
   return persistent ? "persistent" : "transient";
 }
 function describe(message, place) {
-  const facts = [message.task, keptAs(message), plural(message.dots, "dot"), PHASES[place] ?? ""];
+  const facts = [isolated(message.task), keptAs(message), plural(message.dots, "dot"), PHASES[place] ?? ""];
   if (message.deliveries > 0) facts.push(`delivered ${message.deliveries}×`);
   if (message.worked > 0) facts.push(`worked on ${message.worked}×`);
   if (message.redelivered) facts.push("redelivered");
-  if (message.back_from) facts.push(`came back from ${message.back_from}`);
+  if (message.back_from) facts.push(`came back from ${isolated(message.back_from)}`);
   return facts.filter((fact, index) => index === 0 || fact !== "").join(" · ");
 }
 
@@ -2462,6 +2492,29 @@ var ChipPool = class {
   }
 };
 
+// workq_helpers/stage/js/resizes.js
+var Resizes = class {
+  /** @type {Map<Element, () => void>} */
+  #acts = /* @__PURE__ */ new Map();
+  /** @param {Window & typeof globalThis} window */
+  constructor(window) {
+    this.observer = new window.ResizeObserver((entries) => {
+      for (const { target } of entries) this.#acts.get(target)?.();
+    });
+  }
+  /**
+   * @param {Element} element
+   * @param {() => void} act
+   */
+  watch(element, act) {
+    this.#acts.set(element, act);
+    this.observer.observe(element);
+  }
+  stop() {
+    this.observer.disconnect();
+  }
+};
+
 // workq_helpers/stage/js/timers.js
 var Timers = class {
   /** @type {Set<number>} */
@@ -2512,6 +2565,7 @@ var Ui = class {
     this.document.defaultView;
     this.h = elementMaker(this.document);
     this.timers = new Timers(this.window);
+    this.resizes = new Resizes(this.window);
     this.buttons = new Buttons();
     this.chips = new ChipPool(this.h);
     this.reducedMotion = this.window.matchMedia("(prefers-reduced-motion: reduce)");
@@ -2752,7 +2806,7 @@ function workBar(ui) {
         return;
       }
       const inSlots = held.some((message) => message.key === work.key);
-      setText(label, inSlots ? "" : `working on ${work.task}${work.settled ? " (settled already)" : ""}`);
+      setText(label, inSlots ? "" : `working on ${isolated(work.task)}${work.settled ? " (settled already)" : ""}`);
       setHidden(label, inSlots);
       setText(length, formatSeconds(work.work_seconds));
       setAttribute(track, "aria-label", `working on ${work.task}, ${formatSeconds(work.work_seconds)} of work`);
@@ -2916,7 +2970,7 @@ function settingsOf(worker, frame) {
   if (takesItself(worker)) return "taken by its own code";
   const { ack, prefetch_count, queue } = worker;
   const settings = [`${ack} ack`, prefetch_count ? `prefetch ${prefetch_count}` : "no limit"];
-  if (frame.queues.length > 1 || frame.more_queues > 0) settings.push(`from ${queue}`);
+  if (frame.queues.length > 1 || frame.more_queues > 0) settings.push(`from ${isolated(queue)}`);
   return settings.join(" · ");
 }
 
@@ -3060,6 +3114,7 @@ var View = class {
     this.frames.stop();
     this.place.close();
     this.ui.timers.cancelAll();
+    this.ui.resizes.stop();
   }
   #makeBody() {
     const { h } = this.ui;

@@ -1,7 +1,7 @@
 // @ts-check
 
 import { setAttribute, setHidden, setStyle, setText } from "./dom.js";
-import { formatCount, plural } from "./words.js";
+import { formatCount, isolated, plural } from "./words.js";
 
 /** @import { Chip } from "./frame.d.ts" */
 /** @import { MakeElement } from "./types.d.ts" */
@@ -86,7 +86,7 @@ export class ChipView {
   #drawBadges({ redelivered, worked, back_from }) {
     const again = worked >= 2;
     setHidden(this.back, back_from === "");
-    setText(this.back, back_from && `back from ${back_from}`);
+    setText(this.back, back_from && `back from ${isolated(back_from)}`);
     setHidden(this.redelivered, !redelivered);
     setText(this.redelivered, redelivered ? "redelivered" : "");
     setHidden(this.worked, !again);
@@ -112,10 +112,10 @@ export function keptAs({ persistent }) {
  * @param {string} place
  */
 function describe(message, place) {
-  const facts = [message.task, keptAs(message), plural(message.dots, "dot"), PHASES[place] ?? ""];
+  const facts = [isolated(message.task), keptAs(message), plural(message.dots, "dot"), PHASES[place] ?? ""];
   if (message.deliveries > 0) facts.push(`delivered ${message.deliveries}×`);
   if (message.worked > 0) facts.push(`worked on ${message.worked}×`);
   if (message.redelivered) facts.push("redelivered");
-  if (message.back_from) facts.push(`came back from ${message.back_from}`);
+  if (message.back_from) facts.push(`came back from ${isolated(message.back_from)}`);
   return facts.filter((fact, index) => index === 0 || fact !== "").join(" · ");
 }

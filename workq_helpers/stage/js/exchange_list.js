@@ -3,7 +3,7 @@
 import { heading, hint } from "./controls.js";
 import { setHidden, setText } from "./dom.js";
 import { KeyedList } from "./keyed_list.js";
-import { andMore } from "./words.js";
+import { andMore, isolated } from "./words.js";
 
 /** @import { BindingLine, ExchangeCard, Frame } from "./frame.d.ts" */
 /** @import { Ui } from "./ui.js" */
@@ -80,8 +80,8 @@ function bindingLine({ h }) {
     element: h("li", { class: "workq-binding" }, key, " → ", destination),
     /** @param {BindingLine} binding */
     draw({ routing_key, kind, destination: name }) {
-      setText(key, routing_key || "every message");
-      setText(destination, `${kind} ${name}`);
+      setText(key, isolated(routing_key) || "every message");
+      setText(destination, `${kind} ${isolated(name)}`);
     },
   };
 }
@@ -94,6 +94,7 @@ function bindingLine({ h }) {
 export function deadLettersOf({ dead_letters }, queue) {
   const route = dead_letters.find((one) => one.queue === queue);
   if (route === undefined) return "";
-  if (route.exchange === "") return `dead letters → queue ${route.routing_key || queue}`;
-  return `dead letters → exchange ${route.exchange}${route.routing_key ? `, key ${route.routing_key}` : ""}`;
+  if (route.exchange === "") return `dead letters → queue ${isolated(route.routing_key || queue)}`;
+  const key = route.routing_key ? `, key ${isolated(route.routing_key)}` : "";
+  return `dead letters → exchange ${isolated(route.exchange)}${key}`;
 }

@@ -9,37 +9,63 @@ import { formatSeconds } from "./words.js";
 /** @import { PlaybackBar, StoryLine } from "./frame.d.ts" */
 /** @import { Ui } from "./ui.js" */
 
+const MARK_PIXELS = 16; // its width
+
 /**
  * The kills, crashes and losses of the recording, above the scrubber where they happened; one that is pressed is shown.
  * @param {Ui} ui
  */
 export function scrubberMarks(ui) {
   const element = ui.h("div", { class: "workq-marks", role: "group", "aria-label": "Kills, crashes and losses" });
-  let endSeconds = 0;
+  /** @type {PlaybackBar | null} */
+  let drawn = null;
+  let width = 0;
   const marks = new KeyedList(
     element,
     (/** @type {StoryLine} */ mark) => mark.number,
-    () => markButton(ui, () => endSeconds),
+    () => markButton(ui),
     (mark) => {
       ui.saveFocus(mark.element, element.parentElement?.querySelector("input"));
       ui.buttons.forget(mark.element);
     },
   );
-  return {
-    element,
-    /** @param {PlaybackBar} playback */
-    draw(playback) {
-      endSeconds = playback.end_seconds;
-      marks.draw(playback.marks);
-    },
+  /** @param {PlaybackBar} playback */
+  const draw = (playback) => {
+    drawn = playback;
+    marks.draw(playback.marks);
+    const end = playback.end_seconds;
+    const places = spread(
+      playback.marks.map(({ seconds }) => (end > 0 ? seconds / end : 0)),
+      width > 0 ? MARK_PIXELS / width : 0,
+    );
+    playback.marks.forEach((mark, index) => {
+      marks.parts.get(mark.number)?.place(places[index]);
+    });
   };
+  ui.resizes.watch(element, () => {
+    width = element.clientWidth;
+    if (drawn) draw(drawn);
+  });
+  return { element, draw };
 }
 
 /**
- * @param {Ui} ui
- * @param {() => number} end
+ * Shares of a line, moved as little as keeps each so far from the one before that both can be pressed; where there are
+ * too many for that, they are equally far from each other.
+ * @param {number[]} wanted From the smallest on.
+ * @param {number} gap
  */
-function markButton(ui, end) {
+function spread(wanted, gap) {
+  const least = Math.min(gap, 1 / Math.max(1, wanted.length - 1));
+  const places = [...wanted];
+  places.forEach((place, index) => {
+    if (index > 0) places[index] = Math.max(place, places[index - 1] + least);
+  });
+  return places.map((place, index) => Math.min(place, 1 - (places.length - 1 - index) * least));
+}
+
+/** @param {Ui} ui */
+function markButton(ui) {
   let seconds = 0;
   const element = button(ui, "", "seek", { class: "workq-scrubber-mark", command: () => ({ seconds }) });
   return {
@@ -52,7 +78,10 @@ function markButton(ui, end) {
       setAttribute(element, "aria-label", name);
       setAttribute(element, "title", name);
       setText(element, MARK_ICONS[mark.mark]);
-      setStyle(element, "--workq-at", end() > 0 ? (mark.seconds / end()).toFixed(4) : "0");
+    },
+    /** @param {number} share Of the line, from its beginning. */
+    place(share) {
+      setStyle(element, "--workq-at", share.toFixed(4));
     },
   };
 }

@@ -9,7 +9,7 @@ import { setAttribute, setHidden, setText } from "./dom.js";
 /** @type {Record<StoryLine["mark"], string>} */
 export const MARK_ICONS = { "": "", kill: "✕", crash: "⚠\uFE0E", outage: "⚠\uFE0E", loss: "✖\uFE0E" };
 
-const LOOK_SECONDS = 0.25; // after new sentences, whether each has room
+const LOOK_SECONDS = 0.25; // after new sentences, or with other room, whether each has room
 
 /**
  * What happened last, a sentence a line, the whole of it on request. Screen readers hear the same sentences from the
@@ -46,6 +46,11 @@ export function story(ui) {
     draw();
   };
   draw();
+  const lookSoon = () => {
+    if (!looking) ui.timers.after(LOOK_SECONDS, look);
+    looking = true;
+  };
+  ui.resizes.watch(list, lookSoon);
   return {
     element,
     /** @param {Frame} frame */
@@ -58,8 +63,7 @@ export function story(ui) {
       lines.forEach((line, index) => {
         line.draw(frame.story[index]);
       });
-      if (!looking) ui.timers.after(LOOK_SECONDS, look);
-      looking = true;
+      lookSoon();
     },
   };
 }

@@ -3,6 +3,7 @@
 import { Buttons } from "./buttons.js";
 import { ChipPool } from "./chip_pool.js";
 import { elementMaker } from "./dom.js";
+import { Resizes } from "./resizes.js";
 import { Timers } from "./timers.js";
 
 /** @import { ChipView } from "./chip.js" */
@@ -27,6 +28,7 @@ export class Ui {
     this.window = /** @type {Window & typeof globalThis} */ (this.document.defaultView);
     this.h = elementMaker(this.document);
     this.timers = new Timers(this.window);
+    this.resizes = new Resizes(this.window);
     this.buttons = new Buttons();
     this.chips = new ChipPool(this.h);
     this.reducedMotion = this.window.matchMedia("(prefers-reduced-motion: reduce)");

@@ -97,6 +97,7 @@ export class View {
     this.frames.stop();
     this.place.close();
     this.ui.timers.cancelAll();
+    this.ui.resizes.stop();
   }
 
   #makeBody() {

@@ -1,7 +1,7 @@
 // @ts-check
 
 import { setAttribute, setHidden, setStyle, setText } from "./dom.js";
-import { formatSeconds } from "./words.js";
+import { formatSeconds, isolated } from "./words.js";
 
 /** @import { Slot, Work } from "./frame.d.ts" */
 /** @import { Ui } from "./ui.js" */
@@ -56,7 +56,7 @@ export function workBar(ui) {
         return;
       }
       const inSlots = held.some((message) => message.key === work.key);
-      setText(label, inSlots ? "" : `working on ${work.task}${work.settled ? " (settled already)" : ""}`);
+      setText(label, inSlots ? "" : `working on ${isolated(work.task)}${work.settled ? " (settled already)" : ""}`);
       setHidden(label, inSlots);
       setText(length, formatSeconds(work.work_seconds));
       setAttribute(track, "aria-label", `working on ${work.task}, ${formatSeconds(work.work_seconds)} of work`);

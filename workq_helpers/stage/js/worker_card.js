@@ -2,7 +2,7 @@
 
 import { setAttribute, setHidden, setText } from "./dom.js";
 import { EndingCard } from "./ending_card.js";
-import { formatCount } from "./words.js";
+import { formatCount, isolated } from "./words.js";
 import { workerActions } from "./worker_actions.js";
 import { workerConsole } from "./worker_console.js";
 import { hands } from "./worker_hands.js";
@@ -109,6 +109,6 @@ function settingsOf(worker, frame) {
   if (takesItself(worker)) return "taken by its own code";
   const { ack, prefetch_count, queue } = worker;
   const settings = [`${ack} ack`, prefetch_count ? `prefetch ${prefetch_count}` : "no limit"];
-  if (frame.queues.length > 1 || frame.more_queues > 0) settings.push(`from ${queue}`);
+  if (frame.queues.length > 1 || frame.more_queues > 0) settings.push(`from ${isolated(queue)}`);
   return settings.join(" · ");
 }
