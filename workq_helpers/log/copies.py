@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
 from workq_helpers.log.details import PublishOptions, QueueOptions
+from workq_helpers.log.events import Row
 
 __all__ = ["ENDS", "PLACES", "Death", "Delivery", "Message", "Place", "Queue", "Settled", "Worker", "goes_in_a_circle"]
 
@@ -129,6 +130,10 @@ class Message:
     def adrift(self) -> bool:
         """Whether an exchange took it, and no queue is known that got it."""
         return self.place == "unknown" and self.queue == ""
+
+    def was_last_delivered(self, row: Row) -> bool:
+        """Whether an event is about its last delivery."""
+        return (self.worker, self.delivery_tag, self.queue) == (row[2], row[6], row[3])
 
     def __repr__(self) -> str:
         where = f" at {self.worker}" if self.place == "in hand" else ""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
-import math
-from bisect import bisect_right, insort
-from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from workq_helpers.log.copies import Message, Queue
 from workq_helpers.log.details import QueueOptions
+from workq_helpers.log.order import Order, last_sent, ranked, ranks, was_there, without
 from workq_helpers.text import did_you_mean
 
 __all__ = [
@@ -19,16 +16,17 @@ __all__ = [
     "ELSEWHERE",
     "ELSEWHERE_BEFORE",
     "HELD_UP",
+    "MAY_BE_KEPT",
     "MIXED",
-    "REJECTED",
+    "NOT_KEPT",
+    "NOT_KEPT_QUEUE",
     "REPLACED",
     "TAKEN",
     "UNREAD",
     "Gone",
     "Suspicion",
-    "dead_letters_go_to",
-    "dead_letters_were_lost",
     "first_out",
+    "gone_in_hand",
     "is_full",
     "may_be_displaced",
     "missing_queue",
@@ -40,9 +38,6 @@ __all__ = [
 
 #: How often a message may come back to a quorum queue that was declared without a limit, from RabbitMQ 4.0 on.
 _USUAL_DELIVERY_LIMIT = 20
-
-#: What a message without a priority has in a quorum queue, which orders by them from RabbitMQ 4.0 on.
-_USUAL_PRIORITY = 4
 
 #: What RabbitMQ lets a client consume from without a queue: the answers to what it asked go to its channel at once.
 DIRECT_REPLY = "amq.rabbitmq.reply-to"
@@ -61,9 +56,6 @@ REPLACED = (
     "more was published to its queue than was seen here, and as much is gone: it is still there, or was taken or purged"
 )
 
-#: Why a message is gone that a client turned away for good.
-REJECTED = "rejected"
-
 #: Why a message is gone that nothing else explains.
 TAKEN = "RabbitMQ has it no more: taken or purged by others, or sent to a consumer that has not read it"
 
@@ -73,6 +65,11 @@ ELSEWHERE_BEFORE = (
     "RabbitMQ had sent it to a client that had not read it, or that nobody here observes; some of those were handed "
     "back or taken since, and nothing that was seen tells which"
 )
+
+#: Why a message is lost that did not outlive a restart, or may be.
+NOT_KEPT = "it was not persistent, and RabbitMQ was restarted"
+NOT_KEPT_QUEUE = "its queue was not durable, and RabbitMQ was restarted"
+MAY_BE_KEPT = "it was not persistent, and sent while RabbitMQ was restarted: before, and it is lost, or after"
 _HELD_BACK = "its queue holds it back before it gives it again (delayed retry)"
 _IN_FLIGHT = "never confirmed: on its way, or not yet written, when the connection was lost"
 
@@ -156,9 +153,9 @@ def pick(queue: Queue, count: int, seconds: float, suspicion: Suspicion, agreed_
         agreed_seconds: When the broker last counted what the log had.
     """
     options, waiting = queue.options, queue.head(queue.ready)
-    ranked = _ranked(waiting, options)
-    dropped = {message: causes for message in ranked if (causes := _dropped(message, options, seconds))}
-    held_back = [m for m in ranked if m.deliveries and m not in dropped] if options and options.delayed_retry else []
+    in_turn = ranked(waiting, options)
+    dropped = {message: causes for message in in_turn if (causes := _dropped(message, options, seconds))}
+    held_back = [m for m in in_turn if m.deliveries and m not in dropped] if options and options.delayed_retry else []
     in_flight = {message: why for message in reversed(waiting) if (why := suspicion.falls_on(message))}
     refuses = refuses_new(options)
     not_taken = dict.fromkeys(m for m in reversed(waiting) if not m.confirmed and m.deliveries == 0) if refuses else {}
@@ -181,9 +178,9 @@ def pick(queue: Queue, count: int, seconds: float, suspicion: Suspicion, agreed_
     if back_later:
         found += [Gone(message, _HELD_BACK, by_the_queue=False, for_good=False) for message in held_back]
     left = count - min(count, len(dropped)) - back_later
-    heads = [message for message in _without(held_back, ranked) if message not in dropped]
+    heads = [message for message in without(held_back, in_turn) if message not in dropped]
     tails = [message for message in dict.fromkeys([*in_flight, *not_taken]) if message not in dropped]
-    order = _Order(options, [message for message in heads if _was_there(message, queue, agreed_seconds)])
+    order = Order(options, [message for message in heads if was_there(message, queue, agreed_seconds)])
     for group, number, elsewhere in _suspects(heads, tails, left, queue, order):
         doubt = _one_of(number, len(group)) if len(group) > number else ""
         found += [gone(message, elsewhere, doubt) for message in group]
@@ -191,105 +188,21 @@ def pick(queue: Queue, count: int, seconds: float, suspicion: Suspicion, agreed_
 
 
 def _suspects(
-    heads: list[Message], tails: list[Message], count: int, queue: Queue, order: _Order
+    heads: list[Message], tails: list[Message], count: int, queue: Queue, order: Order
 ) -> list[tuple[list[Message], int, bool]]:
     """Return groups of messages, how many of each are gone, and whether others hold those."""
     if tails and queue.auto_acked:  # what was sent to a consumer and not read is as likely as what did not arrive
-        either = dict.fromkeys([*order.first(heads, count), *_last_sent(tails, count)])
+        either = dict.fromkeys([*order.first(heads, count), *last_sent(tails, count)])
         return [(list(either), count, bool(queue.held_elsewhere))]
     from_tail = min(max(0, count - queue.held_elsewhere), len(tails))
-    last = _last_sent(tails, from_tail)
+    last = last_sent(tails, from_tail)
     held = min(count - from_tail, queue.held_elsewhere)
-    first = order.first(_without(last, heads), held)
+    first = order.first(without(last, heads), held)
     taken = count - from_tail - held
     drops_its_head = _limit(queue.options) and not refuses_new(queue.options)  # with what comes back, if that is oldest
     leave = order.first if drops_its_head else order.taken
-    between = leave(_without([*first, *last], heads), taken)
+    between = leave(without([*first, *last], heads), taken)
     return [(first, held, True), (between, taken, False), (last, from_tail, False)]
-
-
-def _without(some: list[Message], messages: list[Message]) -> list[Message]:
-    left_out = set(some)
-    return [message for message in messages if message not in left_out]
-
-
-def _was_there(message: Message, queue: Queue, agreed_seconds: float) -> bool:
-    """Whether a message has been in its queue without a break since the broker last counted what the log had."""
-    return message in queue.fresh and message.queued_seconds is not None and message.queued_seconds <= agreed_seconds
-
-
-def _last_sent(messages: list[Message], count: int) -> list[Message]:
-    """Return which messages may be among the last `count`: before each goes what its client sent later."""
-    later: Counter[str] = Counter()
-    found = []
-    for message in messages:
-        if later[message.publisher] < count:
-            found.append(message)
-        later[message.publisher] += 1
-    return found
-
-
-class _Order:
-    """In which order messages leave a queue, as far as that is known.
-
-    Args:
-        options: How the queue was declared.
-        together: Those of its messages that were there at one time, and have not left since.
-    """
-
-    def __init__(self, options: QueueOptions | None, together: Iterable[Message] = ()) -> None:
-        self._options = options
-        self._together = set(together)
-
-    def first(self, messages: list[Message], count: int) -> list[Message]:
-        """Return which messages may be among the first `count` that left.
-
-        A message leaves after another if that was there whenever it was, and goes first. What has a higher priority and
-        came later may have come when it was gone: of that nobody sees the time.
-        """
-        found, before, ahead = [], _Arrivals(), 0
-        for _, peers in itertools.groupby(messages, functools.partial(_priority, options=self._options)):
-            before_among_peers, together = _Arrivals(), 0
-            for message in peers:
-                was_there = message in self._together
-                if (ahead + before_among_peers.of(message) if was_there else before.of(message)) < count:
-                    found.append(message)
-                before.add(message, -1 if was_there else message.arrived)
-                before_among_peers.add(message, message.arrived)
-                together += was_there
-            ahead += together
-        return found
-
-    def taken(self, messages: list[Message], count: int) -> list[Message]:
-        """Return which messages may be those `count` that went; what was delivered once may have been in hand then."""
-        if count == 0:
-            return []
-        again = [message for message in messages if message.deliveries]
-        return [*again, *self.first(_without(again, messages), count)]
-
-
-class _Arrivals:
-    """When messages came to a queue: those of each client in their order, and nobody sees that of several.
-
-    But where one was known to be there before another was sent. When a dead letter came, nobody saw.
-    """
-
-    def __init__(self) -> None:
-        self._there: list[float] = []
-        self._there_of: defaultdict[str, list[float]] = defaultdict(list)
-        self._came_of: defaultdict[str, list[float]] = defaultdict(list)
-
-    def add(self, message: Message, arrived: float) -> None:
-        """Take in a message, with how many there were when it was known to be there."""
-        insort(self._there, arrived)
-        insort(self._there_of[message.publisher], arrived)
-        insort(self._came_of[message.publisher], min(arrived, math.inf if message.deaths else message.number + 1))
-
-    def of(self, message: Message) -> int:
-        """Return how many of them came before another message."""
-        sent = -1 if message.deaths else message.number
-        own, there = self._came_of[message.publisher], self._there_of[message.publisher]
-        return bisect_right(own, sent) + bisect_right(self._there, sent) - bisect_right(there, sent)
 
 
 def _one_of(number: int, of: int) -> str:
@@ -307,9 +220,9 @@ def overdue(queue: Queue, seconds: float) -> int:
 
     if queue.options is not None and queue.options.max_priority is not None:
         return 0
-    if not _ranks(queue.options) and not any(map(is_over, queue.head(1))):
+    if not ranks(queue.options) and not any(map(is_over, queue.head(1))):
         return 0
-    return sum(1 for _ in itertools.takewhile(is_over, _ranked(queue.head(queue.ready), queue.options)))
+    return sum(1 for _ in itertools.takewhile(is_over, ranked(queue.head(queue.ready), queue.options)))
 
 
 def may_be_displaced(options: QueueOptions | None, ready: int, unseen: int) -> bool:
@@ -345,21 +258,7 @@ def refuses_new(options: QueueOptions | None) -> bool:
 
 def first_out(queue: Queue, count: int) -> list[Message]:
     """Return the messages that may be among the first `count` that leave a queue."""
-    return _Order(queue.options).taken(_ranked(queue.head(queue.ready), queue.options), count)
-
-
-def _ranked(waiting: list[Message], options: QueueOptions | None) -> list[Message]:
-    """Return messages in the order in which their queue gives them out."""
-    if not _ranks(options):
-        return waiting
-    return sorted(waiting, key=lambda message: _priority(message, options), reverse=True)
-
-
-def _ranks(options: QueueOptions | None) -> bool:
-    """Whether a queue orders its messages by anything but their arrival."""
-    if options is None or options.in_order:
-        return False
-    return options.max_priority is not None or options.type == "quorum"
+    return Order(queue.options).taken(ranked(queue.head(queue.ready), queue.options), count)
 
 
 def _expired(message: Message, options: QueueOptions | None, seconds: float) -> str:
@@ -382,16 +281,6 @@ def _dropped(message: Message, options: QueueOptions | None, seconds: float) -> 
     return causes
 
 
-def _priority(message: Message, options: QueueOptions | None) -> int:
-    """Return what its queue orders a message by, before the order of arrival."""
-    own = message.options.priority if message.options else None
-    if options is None or options.in_order:
-        return 0
-    if options.max_priority is not None:
-        return min(own or 0, options.max_priority)
-    return (_USUAL_PRIORITY if own is None else own) if options.type == "quorum" else 0
-
-
 def _hands_on_what_is_too_much(options: QueueOptions | None) -> bool:
     """Whether what a full queue drops is dead-lettered."""
     return options is None or options.overflow != "reject-publish"
@@ -405,29 +294,9 @@ def _limit(options: QueueOptions | None) -> str:
     return "" if options.max_length_bytes is None else f"over its queue's limit of {options.max_length_bytes:,} bytes"
 
 
-def dead_letters_were_lost(exchange: str, names: Iterable[str]) -> str:
-    """Return what became of a dead letter for an exchange that is gone, or for queues that are."""
-    return (
-        f"; its queue's dead letters had nowhere to go: {_named('exchange' if exchange else 'queue', names)} was gone"
-    )
-
-
-def dead_letters_go_to(exchange: str, names: Iterable[str], *, seen: bool) -> str:
-    """Return where a dead letter may have gone: to an exchange, or to queues.
-
-    Args:
-        exchange: The exchange, ``""`` for the default one.
-        names: Its name, or the queues'.
-        seen: Whether it is known where it leads to.
-    """
-    told = f"; its queue's dead letters go to {_named('exchange' if exchange else 'queue', names)}, "
-    if not exchange:
-        return f"{told}of which nothing was seen here"
-    return told + ("and no binding for it was seen here" if seen else "and nobody here saw where that leads")
-
-
-def _named(kind: str, names: Iterable[str]) -> str:
-    return f"the {kind} " + " and ".join(repr(name) for name in names)
+def gone_in_hand(name: str) -> str:
+    """Return why nobody knows of what clients hold of a queue that is gone."""
+    return f"the queue '{name}' is gone, and it with it: no answer settles it any more"
 
 
 def missing_queue(name: str, options: QueueOptions | None, present: Iterable[str]) -> str:
