@@ -157,7 +157,7 @@ def before() -> list[Part]:
 
 
 def anywhere(marks: str) -> list[Part]:
-    """Return the parts of the other ways in: Binder, Compose, Colab, brokers of others."""
+    """Return the parts of the other ways in: Binder, and at night Compose, Colab, brokers of others."""
     binder = Part("image of Binder", ".ci/course_image")  # it takes longer than a test may
     needs = (binder.name,)
     return [binder, in_docker("4.3", "anywhere", tests("tests/anywhere"), needs=needs, marks=marks)]
@@ -165,7 +165,7 @@ def anywhere(marks: str) -> list[Part]:
 
 def gate() -> list[Part]:
     """Return the parts of the gate: each test where it can fail; the long ones first."""
-    binder, *elsewhere = anywhere("not nightly")
+    binder, *elsewhere = anywhere(ONCE)
     return [
         *before(),
         binder,  # what needs it waits more than it computes, one lesson after the other: it must not be the last
@@ -198,9 +198,10 @@ PARTS = {"gate": gate, "nightly": nightly}
 
 
 def after(kind: str, parts: list[Part]) -> list[Part]:
-    """Return what wants the machine for itself, and a look at what is left."""
-    alone = [in_docker("4.3", "alone", tests("tests/browser"), marks="alone", workers=0)]
+    """Return what wants the machine for itself, at night alone, and a look at what is left."""
+    alone = []
     if kind == "nightly":
+        alone.append(in_docker("4.3", "alone", tests("tests/browser"), marks="alone", workers=0))
         alone.append(in_docker("4.3", "make endurance", "make endurance MINUTES=30 KERNELS=100"))
     left = [("nothing left behind", NOTHING_LEFT.format(".ci/leftovers"))]
     for part in parts:

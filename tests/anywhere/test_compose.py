@@ -208,6 +208,7 @@ def test_passwords_are_new_and_nobody_else_can_read_them(tmp_path: Path) -> None
     assert first.read_text() == text
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(UP_SECONDS)
 def test_one_node_keeps_what_is_durable(compose: Compose) -> None:
     said = compose.type("make up")

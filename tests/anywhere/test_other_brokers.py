@@ -27,13 +27,10 @@ from workq_helpers.rabbitmq.connecting import accepts
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.features import ADVANCED_CONFIG
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.nightly, pytest.mark.timeout(400)]
 
 IMAGE = "workq-rabbitmq:4.3"
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
-#: The lesson that asks most of a broker does not wait for the night.
-NOW = "04_durability"
-assert NOW in {path.stem for path in NOTEBOOKS}
 
 DENY = ADVANCED_CONFIG.replace("transient_nonexcl_queues => true", "transient_nonexcl_queues => false")
 assert DENY != ADVANCED_CONFIG
@@ -89,7 +86,7 @@ def _docker() -> None:
     need(not docker_socket.why_unavailable(os.environ), "Docker does not run")
 
 
-@pytest.fixture(scope="module", params=["strict", pytest.param("secured", marks=pytest.mark.nightly)])
+@pytest.fixture(scope="module", params=["strict", "secured"])
 def elsewhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environ]:
     """Such a broker: strict, it denies queues that are neither durable nor exclusive; secured, it speaks TLS alone."""
     if request.param == "strict":
@@ -111,10 +108,7 @@ def elsewhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         yield environ | {"WORKQ_TLS_CA_FILE": str(ca_file)}
 
 
-@pytest.mark.parametrize(
-    "path",
-    [pytest.param(path, id=path.stem, marks=[pytest.mark.nightly] * (path.stem != NOW)) for path in NOTEBOOKS],
-)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_lesson_runs_to_its_end(
     elsewhere: Environ, path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -450,6 +450,7 @@ def test_no_queue_holds_more_than_it_may(two: tuple[Access, Access], arguments: 
         poll_for(lambda: lesson.queue_counts()["large"].ready == 5)
 
 
+@pytest.mark.nightly
 @pytest.mark.once
 def test_ten_learners_at_once(classroom: Classroom, work_and_ack: Any) -> None:
     learners = classroom.create([Learner(f"Learner {number}") for number in range(10)], SMALL).new
@@ -476,7 +477,7 @@ def what_failed(said: str) -> str:
     return "; ".join(lines[:4]) + f"\n{said}"
 
 
-@pytest.mark.nightly  # in the gate a lesson runs on a broker of others, in tests/anywhere
+@pytest.mark.nightly
 @pytest.mark.once
 @pytest.mark.timeout(300)
 def test_notebooks_need_nothing_but_the_address(classroom: Classroom, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def tried(name: str, code: str, broker: Broker, **names: Any) -> Verdict:
     return OpenExercise(EXERCISES[name], broker).check(namespace[EXERCISES[name].hands_in])
 
 
-@pytest.mark.nightly  # in the gate the notebooks hand in each solution, three times
+@pytest.mark.nightly  # in the gate the notebooks hand in each solution
 @pytest.mark.parametrize("name", EXERCISES)
 def test_the_solution_passes(name: str, broker: Broker, progress: CourseProgress) -> None:
     verdict = tried(name, EXERCISES[name].read().solution, broker)

@@ -21,10 +21,7 @@ KEPT = ROOT / "tests" / "runs"
 
 NOTEBOOKS = {Path(chapter.notebook).stem.partition("_")[2]: chapter.notebook for chapter in CHAPTERS}
 
-#: The one that the gate runs again.
 QUICK = "round_robin"
-#: Those that the nightly run adds.
-MORE = [name for name in NOTEBOOKS if name != QUICK]
 
 pytestmark = [pytest.mark.once, pytest.mark.timeout(400)]
 
@@ -41,10 +38,8 @@ def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=380, env=environ)
 
 
-@pytest.mark.parametrize(
-    "lesson",
-    [QUICK, *(pytest.param(name, marks=pytest.mark.nightly) for name in MORE)],
-)
+@pytest.mark.nightly  # in the gate the lessons' cells show what they showed
+@pytest.mark.parametrize("lesson", NOTEBOOKS)
 def test_an_experiment_fares_as_the_run_that_is_kept_of_it(broker: Broker, tmp_path: Path, lesson: str) -> None:
     recorded_on = version_of(lesson)
     if broker.version.release[:2] != recorded_on.release[:2]:

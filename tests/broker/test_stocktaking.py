@@ -107,16 +107,29 @@ def test_what_others_take_has_the_highest_priority(lesson: Lesson, channel: Any,
     channel.queue_declare("ranked", arguments={"x-max-priority": 3})
     for task, priority in (("low", 1), ("none", None), ("high", 3), ("too high", 9)):
         send(channel, task, queue="ranked", priority=priority)
+    assert fates(lesson, "ranked") == {"waiting": 4}
     for _ in range(2):
         unseen.basic_get("ranked", auto_ack=True)
     assert become(lesson, "ranked", {"unknown": 2, "waiting": 2})
     assert {message.task for message in lesson.ledger().missing("ranked", 9)} == {"high", "too high"}
 
 
+def test_what_overtakes_others_may_have_come_when_those_were_taken(lesson: Lesson, channel: Any, unseen: Any) -> None:
+    channel.queue_declare("ranked", arguments={"x-max-priority": 3})
+    send(channel, "low", "none", queue="ranked", priority=1)
+    assert fates(lesson, "ranked") == {"waiting": 2}
+    assert unseen.basic_get("ranked", auto_ack=True)[2] == b"low"
+    send(channel, "high", queue="ranked", priority=3)
+    assert become(lesson, "ranked", {"unknown": 2, "waiting": 1})
+    assert [message.task for message in lesson.ledger().waiting("ranked", 9)] == ["none"]
+    assert {unseen.basic_get("ranked", auto_ack=True)[2] for _ in range(2)} == {b"high", b"none"}
+
+
 def test_what_others_take_from_a_quorum_queue_goes_by_its_version(lesson: Lesson, channel: Any, unseen: Any) -> None:
     channel.queue_declare("quorum", durable=True, arguments={"x-queue-type": "quorum"})
     for task, priority in (("low", 0), ("high", 9)):
         send(channel, task, queue="quorum", priority=priority)
+    assert become(lesson, "quorum", {"waiting": 2})
     taken = unseen.basic_get("quorum", auto_ack=True)[2].decode()
     assert become(lesson, "quorum", {"unknown": 1, "waiting": 1})
     assert [message.task for message in lesson.ledger().missing("quorum", 9)] == [taken]
@@ -247,6 +260,37 @@ def test_what_expires_goes_to_the_dead_letter_queue(lesson: Lesson, channel: Any
     assert lesson.ledger().unseen("graveyard") == 0
 
 
+def test_a_dead_letter_that_nothing_gets_is_gone(lesson: Lesson, channel: Any, unseen: Any) -> None:
+    """RabbitMQ drops it without a word; what others may have bound, the broker's routes tell."""
+    for name in ("deaf", "former", "secret"):
+        channel.exchange_declare(name, "fanout")
+    channel.exchange_delete("former")
+    unseen.queue_declare("theirs")
+    unseen.queue_bind("theirs", "secret")
+    for queue, exchange in (("a", "missing"), ("b", "deaf"), ("c", "former"), ("d", ""), ("e", "secret")):
+        to = {"x-dead-letter-exchange": exchange, "x-dead-letter-routing-key": "nobody"}
+        channel.queue_declare(queue, arguments=to)
+        send(channel, f"Task {queue}", queue=queue)
+        channel.basic_reject(channel.basic_get(queue)[0].delivery_tag, requeue=False)
+    assert become(lesson, "theirs", {"waiting": 1})
+    told = {message.queue: (message.place, message.reason) for message in lesson.ledger() if message.queue != "theirs"}
+    assert {queue: place for queue, (place, _) in told.items()} == dict.fromkeys("abde", "unknown") | {"c": "discarded"}
+    for queue, why in zip("abcd", ("'missing'", "no binding", "'former' was gone", "'nobody'"), strict=True):
+        assert why in told[queue][1]
+    assert ready(unseen, "theirs") == 1
+    assert channel.basic_get("theirs")[2] == b"Task e"
+    assert fates(lesson, "e") == {"dead-lettered": 1}
+
+
+def test_a_dead_letter_that_would_go_round_in_a_circle_is_gone(lesson: Lesson, channel: Any) -> None:
+    for queue, to in (("there", "back"), ("back", "there")):
+        arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": to, "x-message-ttl": 1}
+        channel.queue_declare(queue, arguments=arguments)
+    send(channel, "a", queue="there")
+    assert become(lesson, "back", {"discarded": 1})
+    assert fates(lesson, "there") == {"dead-lettered": 1}
+
+
 def test_a_delivery_limit_ends_what_comes_back_too_often(lesson: Lesson, channel: Any) -> None:
     channel.queue_declare("quorum", durable=True, arguments={"x-queue-type": "quorum", "x-delivery-limit": 1})
     send(channel, "a", queue="quorum")
@@ -278,8 +322,13 @@ def test_what_others_do_is_unknown(
 
 def test_what_others_held_is_found_again_when_it_comes_back(lesson: Lesson, channel: Any, unseen: Any) -> None:
     send(channel, "a", "b")
-    unseen.basic_get("hello")
+    tag = unseen.basic_get("hello")[0].delivery_tag
     assert become(lesson, "hello", {"unknown": 1, "waiting": 1})
+    unseen.basic_get("hello")
+    assert become(lesson, "hello", {"unknown": 2})
+    unseen.basic_nack(tag)
+    assert wait_until(lambda: lesson.take_stock() and lesson.ledger().unseen("hello") == 1, 10.0)
+    assert "some of those were handed back or taken since" in reason(lesson), "which, the counts don't tell"
     unseen.connection.close()
     assert become(lesson, "hello", {"waiting": 2})
 
@@ -353,6 +402,8 @@ QUEUES = {
     "short": {"x-max-length": 2},
     "brief": {"x-message-ttl": 1, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "plain"},
     "dying": {"x-dead-letter-exchange": "dead"},
+    "lost": {"x-max-length": 1, "x-dead-letter-exchange": "nowhere"},
+    "round": {"x-message-ttl": 1, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "round"},
     "left": {},
     "right": {"x-max-length": 1, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "left"},
     "theirs": {"x-max-length": 1, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "plain"},

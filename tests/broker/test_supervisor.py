@@ -301,7 +301,7 @@ def test_a_start_that_nobody_waits_for_is_given_up(environ: dict[str, str], poll
 
 
 @pytest.mark.root
-@pytest.mark.parametrize("killed", ["users", "supervisor too"])
+@pytest.mark.parametrize("killed", [pytest.param("users", marks=pytest.mark.nightly), "supervisor too"])
 def test_a_container_that_comes_when_nobody_waits_for_it_any_more_goes(
     killed: str, poll_for: PollFor, tmp_path: Path
 ) -> None:

@@ -119,6 +119,7 @@ def test_lesson_00_begins_on_the_stage(lab: Lab, theme: str) -> None:
     learner.photograph("04-a-check")
 
 
+@pytest.mark.nightly
 @THEMES
 def test_lesson_01_asks_shows_and_compares(lab: Lab, theme: str) -> None:
     learner = Learner(lab, "01_round_robin", theme)

@@ -11,21 +11,22 @@ import pytest
 from tests.browser.lab import Lab
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
-#: The one of `test_smoke.py`, which other versions of Jupyter run too; without a browser all run on each RabbitMQ.
+#: The one of `test_smoke.py`, which the gate runs with other versions of Jupyter too.
 SMOKE = "01_round_robin"
-#: The one that the gate runs twice; each night all are.
-AGAIN = "02_acknowledgments"
+#: What the gate runs here, and how often: a lesson twice, and the one that restarts RabbitMQ. Here the night runs all;
+#: without a browser the gate does too, on each RabbitMQ.
+IN_THE_GATE = {("02_acknowledgments", 2), ("04_durability", 1)}
 
 
 def test_there_are_lessons() -> None:
-    assert {source.stem for source in NOTEBOOKS} > {SMOKE, AGAIN}
+    assert {source.stem for source in NOTEBOOKS} > {SMOKE, *(name for name, _ in IN_THE_GATE)}
 
 
 def runs() -> Iterator[Any]:
-    """Yield each lesson with how often it is run: the gate runs it one way, the night both."""
+    """Yield each lesson with how often it is run."""
     for source in NOTEBOOKS:
         for times in (1, 2):
-            marks = [pytest.mark.nightly] if (times == 2) != (source.stem == AGAIN) else []
+            marks = [] if (source.stem, times) in IN_THE_GATE else [pytest.mark.nightly]
             if (source.stem, times) != (SMOKE, 1):
                 yield pytest.param(source, times, id=f"{source.stem}-{times}", marks=marks)
 

@@ -26,8 +26,11 @@ PAGES = [
 #: Those that the gate looks at: one of each kind, and the lesson with the widest tables and most stages.
 NOW = ("index", "real", "search", "lessons/00_start_here", "lessons/07_when_a_task_fails", "lessons/glossary")
 
-#: The themes, and the widths of a desktop and a phone.
-LOOKS = [("light", 1280), ("dark", 1280), ("light", 400), ("dark", 400)]
+#: The themes, and the widths of a desktop and a phone: each in the gate, each with each other at night.
+LOOKS = {
+    "as most": [("light", 1280), ("dark", 400)],
+    "the other way round": [("dark", 1280), ("light", 400)],
+}
 
 _UNFOLD = "() => { for (const fold of document.querySelectorAll('details')) fold.open = true; }"
 
@@ -51,7 +54,10 @@ def test_every_page_is_known(lesson_site: Path) -> None:
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.nightly] * (name not in NOW), id=name) for name in PAGES]
 )
-def test_no_page_keeps_anybody_out(page: Page, lesson_site: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "looks", [LOOKS["as most"], pytest.param(LOOKS["the other way round"], marks=pytest.mark.nightly)], ids=list(LOOKS)
+)
+def test_no_page_keeps_anybody_out(page: Page, lesson_site: Path, name: str, looks: list[tuple[str, int]]) -> None:
     page.goto((lesson_site / f"{name}.html").as_uri())
     assert violations(page) == [], "as it is opened"
     page.evaluate(_UNFOLD)
@@ -63,7 +69,7 @@ def test_no_page_keeps_anybody_out(page: Page, lesson_site: Path, name: str) -> 
         if stage.get_by_role("button", name="Play").is_visible():  # the first page's plays by itself
             stage.get_by_role("button", name="Play").click()
     found = {}
-    for theme, width in LOOKS:
+    for theme, width in looks:
         page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # one of its literals
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_function(_RESIZED)

@@ -50,6 +50,7 @@ def test_a_flood_is_drawn_all_along_and_ends_right(lab: Lab) -> None:
     stage.screenshot("stage-flooded")
 
 
+@pytest.mark.nightly  # the gate draws fifty workers, and what a flood leaves, without the messages
 @pytest.mark.timeout(300)
 def test_a_backlog_of_100_000_and_fifty_workers_stay_readable(lab: Lab) -> None:
     backlog, workers, prefetch_count = 100_000, 50, 3

@@ -115,6 +115,7 @@ def test_a_notebook_closed_and_reopened_shows_the_same(busy: Stage) -> None:
     works(busy)
 
 
+@pytest.mark.nightly
 def test_two_tabs_stay_in_step(lab: Lab, busy: Stage) -> None:
     busy.notebook.save()
     other_notebook = lab.open(busy.notebook.path)

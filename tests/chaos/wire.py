@@ -9,7 +9,7 @@ import contextlib
 import functools
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 from unittest import mock
 
@@ -76,21 +76,22 @@ class Wire:
         shown = max(0, self.received - self.prefetch_count) if self.prefetch_count else 0
         return [sent for sent in self.settled[shown:] if sent is not None]
 
-    def messages_in_flight(self, arrived: Callable[[Sent], bool], crashed: bool) -> list[Sent]:
+    def messages_in_flight(
+        self, arrived: Callable[[Sent], bool], crashed: bool, quorum_queues: Collection[str] = ()
+    ) -> list[Sent]:
         """Return what was published and may not be in its queue.
 
         Args:
             arrived: Whether a message was ever seen on the other side: so were those before it.
             crashed: Whether RabbitMQ crashed: what it had not written and not confirmed may be gone as well.
+            quorum_queues: Which queues are: RabbitMQ 3.10 answers a goodbye before those have all that was sent.
         """
         if self.confirms:
             return list(self.unconfirmed.values())
         if crashed:
             return self.published
-        if self.said_goodbye:
-            return []
         last = max((number for number, sent in enumerate(self.published) if arrived(sent)), default=-1)
-        return self.published[last + 1 :]
+        return [sent for sent in self.published[last + 1 :] if not self.said_goodbye or sent[0] in quorum_queues]
 
 
 @contextlib.contextmanager
@@ -181,10 +182,12 @@ _LISTENERS = {
 }
 
 
-def in_flight(wires: list[Wire], arrived: Callable[[Sent], bool], crashed: bool) -> Counter[Sent]:
+def in_flight(
+    wires: list[Wire], arrived: Callable[[Sent], bool], crashed: bool, quorum_queues: Collection[str] = ()
+) -> Counter[Sent]:
     """Return what was in flight on all channels when one was lost, and how often; arguments as for one channel."""
     found: Counter[Sent] = Counter()
     for wire in wires:
         found.update(wire.answers_in_flight())
-        found.update(wire.messages_in_flight(arrived, crashed))
+        found.update(wire.messages_in_flight(arrived, crashed, quorum_queues))
     return found

@@ -10,6 +10,7 @@ from tests.endurance.trend import Trend
 from workq_helpers import Broker
 
 
+@pytest.mark.nightly
 @pytest.mark.once
 @pytest.mark.timeout(300)
 def test_a_lesson_under_load_takes_no_more_each_time_it_is_opened(broker: Broker) -> None:

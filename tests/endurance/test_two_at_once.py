@@ -98,6 +98,7 @@ def test_two_labs_of_one_user_share_a_broker_that_outlives_the_first(
         poll_for(lambda: not left(environ), 60)
 
 
+@pytest.mark.nightly
 def test_two_users_have_nothing_to_do_with_each_other(poll_for: Callable[..., None]) -> None:
     need(sys.platform == "linux" and os.geteuid() == 0, "it takes root to be other users")
     need(shutil.which("setpriv"), "there is no setpriv")

@@ -236,11 +236,12 @@ describe("the picture", () => {
   });
 
   test("says nothing of messages that it has not seen", () => {
-    const why = (worker) => {
-      const queues = [frames.queue("hello", { waiting: [frames.chip("Task")] })];
+    const why = (worker, message = {}) => {
+      const queues = [frames.queue("hello", { waiting: [{ ...frames.chip("Task"), ...message }] })];
       return openView(frames.frame({ queues, workers: [frames.worker("a", worker)] })).text(".workq-reason");
     };
     assert.match(why({ free: 1 }), /No delivery of it has been seen yet/);
+    assert.match(why({ free: 1 }, { deliveries: 1 }), /No new delivery of it has been seen yet/);
     assert.match(why({ free: 0, state: "frozen" }), /no worker that could take it responds/);
   });
 

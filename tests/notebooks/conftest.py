@@ -114,7 +114,9 @@ class Notebook(IPyNbFile):  # type: ignore[misc]  # nbval is not typed
     def hidden_cell(self, name: str, number: int, source: str) -> IPyNbCell:
         """Return a cell that the notebook has not, and whose output is not compared."""
         cell = nbformat.v4.new_code_cell(source)
-        return IPyNbCell.from_parent(self, name=name, cell_num=number, cell=cell, options=defaultdict(bool))
+        item = IPyNbCell.from_parent(self, name=name, cell_num=number, cell=cell, options=defaultdict(bool))
+        item.add_marker(pytest.mark.pinned)  # the cells beside it ask the same of other versions
+        return item
 
     def setup(self) -> None:
         try:

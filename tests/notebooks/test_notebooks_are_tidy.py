@@ -321,6 +321,14 @@ def test_every_picture_has_words(path: Path) -> None:
 
 
 @notebooks
+def test_no_short_heartbeat_has_to_wait_for_who_reads_on(path: Path) -> None:
+    """RabbitMQ gives such a connection up between two cells."""
+    for cell in code_cells(read(path)):
+        if "connect(heartbeat=" in cell.source:
+            assert re.search(r"process_data_events|basic_publish|with lesson\.connect\(", cell.source), cell.id
+
+
+@notebooks
 def test_it_holds_no_secret_and_nothing_of_this_machine(path: Path) -> None:
     for file in (path, EXPECTED / f"{path.stem}.json"):
         assert not re.search(r"amqps?://|/home/|/root/|/tmp/|password", file.read_text(encoding="utf-8"))

@@ -77,7 +77,7 @@ class ProcessList:
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("source", ["node", "docker"])
+@pytest.mark.parametrize("source", [pytest.param("node", marks=pytest.mark.nightly), "docker"])
 def test_a_start_shows_no_secret_in_the_list_of_processes(source: str) -> None:
     settings = {"WORKQ_BROKER": source}
     if source == "docker":

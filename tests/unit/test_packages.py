@@ -157,6 +157,20 @@ def test_a_server_in_a_cache_that_can_only_be_read_is_not_fetched_again(
     assert unpacked_installation(cache, {"PATH": ""}, silent) is there
 
 
+def test_a_cache_that_can_not_even_be_looked_at_has_a_substitute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the home of somebody else, which `sudo -u` leaves in HOME."""
+    cache, substitute = tmp_path / ("x" * 300), tmp_path / "substitute"
+    there = Installation(substitute, substitute, Version("4.0.5"), "unpacked packages")
+    monkeypatch.setattr(packages, "find_unpacked", {substitute: there}.get)
+    monkeypatch.setattr(packages, "_substitute", lambda: substitute)
+    with pytest.raises(OSError, match="File name too long"):
+        cache.is_dir()
+    assert packages.why_none_runs_in(cache) == ""
+    assert unpacked_installation(cache, {"PATH": ""}, silent) is there
+
+
 def test_a_half_unpacked_cache_is_never_used(tmp_path: Path) -> None:
     half = tmp_path / "rabbitmq-4.0.5" / "usr/lib/rabbitmq/lib/rabbitmq_server-4.0.5/sbin"
     half.mkdir(parents=True)

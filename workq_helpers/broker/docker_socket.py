@@ -32,6 +32,9 @@ _HOME_SOCKETS = (
 )
 _RUNTIME_SOCKETS = ("docker.sock", "podman/podman.sock")
 
+#: How what else there is listens as Docker does.
+_PODMAN = ", or have podman listen in its place: systemctl --user enable --now podman.socket"
+
 _PROPERTIES = ".testcontainers.properties"
 
 
@@ -109,9 +112,18 @@ def why_unavailable(environ: Mapping[str, str]) -> str:
             f"Docker does not run at {place.host}{named}; there is a socket at {others[0]}. If that is yours "
             f"to use: export DOCKER_HOST=unix://{others[0]}"
         )
+    or_else = _PODMAN if _has_podman(place, environ) else "."
     if place.named_by or shutil.which("docker", path=environ.get("PATH")):
-        return f"Docker does not run: there is no socket at {place.socket}{named}. Start Docker."
-    return f"Docker is not installed: there is neither a socket at {place.socket} nor a command of it. Install it."
+        return f"Docker does not run: there is no socket at {place.socket}{named}. Start Docker{or_else}"
+    return (
+        f"Docker is not installed: there is neither a socket at {place.socket} nor a command of it. Install it{or_else}"
+    )
+
+
+def _has_podman(place: DockerPlace, environ: Mapping[str, str]) -> bool:
+    """Whether podman is meant, or there: its `docker` is found, and its socket is not before it is asked for."""
+    named = place.socket is not None and place.socket.name == "podman.sock"
+    return named or shutil.which("podman", path=environ.get("PATH")) is not None
 
 
 def _why_not_reached(place: DockerPlace, named: str) -> str:

@@ -81,7 +81,7 @@ def unpacked_installation(cache: Path, environ: Mapping[str, str], progress: Pro
 
 def why_none_runs_in(cache: Path) -> str:
     """Return in a sentence why no server would run that is unpacked in a folder, ``""`` if it would."""
-    there = next(each for each in (cache, *cache.parents) if each.is_dir())
+    there = next(each for each in (cache, *cache.parents) if os.path.isdir(each))  # noqa: PTH112 - False for what is closed
     if sys.platform != "linux" or not os.statvfs(there).f_flag & os.ST_NOEXEC:
         return ""
     return (
@@ -135,7 +135,7 @@ def _usable(cache: Path) -> Path:
         if os.access(cache, os.W_OK):
             return cache
     except BrokerStartError:
-        if cache.is_symlink():
+        if os.path.islink(cache):  # noqa: PTH114
             raise
     _make_ours(_substitute())
     return _substitute()
@@ -152,7 +152,8 @@ def _is_ours(cache: Path) -> bool:
 
 def _make_ours(cache: Path) -> None:
     """Make the cache private; a server in it that others could have changed goes, and is downloaded anew."""
-    suspect = cache.is_dir() and not cache.is_symlink() and not _is_ours(cache)
+    there = os.path.isdir(cache) and not os.path.islink(cache)  # noqa: PTH112, PTH114 - False in a folder closed to us
+    suspect = there and not _is_ours(cache)
     make_private(cache)
     if suspect:
         for root in cache.glob("rabbitmq-*"):

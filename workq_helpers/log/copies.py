@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
 from workq_helpers.log.details import PublishOptions, QueueOptions
+from workq_helpers.log.events import Row
 
-__all__ = ["ENDS", "PLACES", "Delivery", "Message", "Place", "Queue", "Settled", "Worker"]
+__all__ = ["ENDS", "PLACES", "Death", "Delivery", "Message", "Place", "Queue", "Settled", "Worker", "goes_in_a_circle"]
 
 #: Where a message can be: in its queue, with a worker, at one of six ends, or where nobody can tell.
 Place = Literal["waiting", "in hand", "done", "lost", "returned", "refused", "discarded", "dead-lettered", "unknown"]
@@ -26,6 +28,20 @@ class Settled(NamedTuple):
     reason: str
     worker: str
     delivery_tag: int | None
+
+
+class Death(NamedTuple):
+    """That a queue handed a message on as a dead letter: which queue, and whether a client had rejected it."""
+
+    queue: str
+    rejected: bool
+
+
+def goes_in_a_circle(deaths: Sequence[Death], queue: str) -> bool:
+    """Whether a dead letter was in a queue before, and no client has rejected it since: RabbitMQ ends it then."""
+    since = list(itertools.takewhile(lambda death: death.queue != queue, deaths))
+    there = deaths[len(since) : len(since) + 1]
+    return bool(there) and not any(death.rejected for death in (*since, *there))
 
 
 class Message:
@@ -51,6 +67,7 @@ class Message:
         arrived: How many messages there were when it was known to be in its queue; infinite before that.
         redelivered: Whether the broker marked its last delivery as not the first.
         worked: How often a callback began with it.
+        deaths: How it came here as a dead letter, the last one first; empty where it was published here.
     """
 
     __slots__ = (
@@ -59,6 +76,7 @@ class Message:
         "_siblings",
         "arrived",
         "confirmed",
+        "deaths",
         "deliveries",
         "delivery_tag",
         "mark",
@@ -98,6 +116,7 @@ class Message:
         self.arrived = math.inf
         self.redelivered = False
         self.worked = 0
+        self.deaths: tuple[Death, ...] = ()
         self._delivery: Delivery | None = None
         self._settled_before: Settled | None = None  # told before its last delivery, and not taken back
         self._siblings: list[Message] | None = None  # further copies of one publishing, with the first of them
@@ -111,6 +130,10 @@ class Message:
     def adrift(self) -> bool:
         """Whether an exchange took it, and no queue is known that got it."""
         return self.place == "unknown" and self.queue == ""
+
+    def was_last_delivered(self, row: Row) -> bool:
+        """Whether an event is about its last delivery."""
+        return (self.worker, self.delivery_tag, self.queue) == (row[2], row[6], row[3])
 
     def __repr__(self) -> str:
         where = f" at {self.worker}" if self.place == "in hand" else ""

@@ -91,6 +91,7 @@ def queue_options_told(told: Mapping[str, Any]) -> QueueOptions:
         delayed_retry=arguments.get("x-delayed-retry-type", "disabled") != "disabled",
         dead_letter_exchange=_text(arguments.get("x-dead-letter-exchange")),
         dead_letter_routing_key=_text(arguments.get("x-dead-letter-routing-key")),
+        keeps_dead_letters=arguments.get("x-dead-letter-strategy") == "at-least-once",
     )
 
 

@@ -142,6 +142,7 @@ class QueueOptions:
         delayed_retry: Whether it holds back for a while what comes back to it, by ``x-delayed-retry-type``.
         dead_letter_exchange: Where what it drops goes, or ``None``; ``""`` is the default exchange.
         dead_letter_routing_key: With which routing key, if not with the message's own.
+        keeps_dead_letters: Whether it keeps what it can't hand on, by ``x-dead-letter-strategy``.
     """
 
     durable: bool = False
@@ -161,6 +162,7 @@ class QueueOptions:
     delayed_retry: bool = False
     dead_letter_exchange: str | None = None
     dead_letter_routing_key: str | None = None
+    keeps_dead_letters: bool = False
 
     @property
     def durability(self) -> str:

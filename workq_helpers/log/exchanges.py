@@ -34,13 +34,20 @@ class Exchanges:
         self._known = dict(_GIVEN)
         self._queues: dict[str, dict[_Lead, None]] = {}
         self._exchanges: dict[str, dict[_Lead, None]] = {}
+        self._gone: set[str] = set()
 
     def declare(self, options: ExchangeOptions) -> None:
         """Learn of an exchange."""
         self._known[options.name] = options
+        self._gone.discard(options.name)
+
+    def is_gone(self, name: str) -> bool:
+        """Whether an exchange was deleted, or went with its broker."""
+        return name in self._gone
 
     def delete(self, name: str) -> None:
         """Forget an exchange with its bindings."""
+        self._gone.add(name)
         self._known.pop(name, None)
         self._queues.pop(name, None)
         self._exchanges.pop(name, None)

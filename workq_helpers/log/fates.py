@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import itertools
-from bisect import bisect_right, insort
-from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from workq_helpers.log.copies import Message, Queue
 from workq_helpers.log.details import QueueOptions
+from workq_helpers.log.order import Order, last_sent, ranked, ranks, was_there, without
 from workq_helpers.text import did_you_mean
 
 __all__ = [
     "DIRECT_REPLY",
+    "ELSEWHERE",
+    "ELSEWHERE_BEFORE",
     "HELD_UP",
+    "MAY_BE_KEPT",
     "MIXED",
+    "NOT_KEPT",
+    "NOT_KEPT_QUEUE",
     "REPLACED",
     "TAKEN",
     "UNREAD",
     "Gone",
     "Suspicion",
     "first_out",
+    "gone_in_hand",
     "is_full",
     "may_be_displaced",
     "missing_queue",
@@ -33,9 +38,6 @@ __all__ = [
 
 #: How often a message may come back to a quorum queue that was declared without a limit, from RabbitMQ 4.0 on.
 _USUAL_DELIVERY_LIMIT = 20
-
-#: What a message without a priority has in a quorum queue, which orders by them from RabbitMQ 4.0 on.
-_USUAL_PRIORITY = 4
 
 #: What RabbitMQ lets a client consume from without a queue: the answers to what it asked go to its channel at once.
 DIRECT_REPLY = "amq.rabbitmq.reply-to"
@@ -56,8 +58,19 @@ REPLACED = (
 
 #: Why a message is gone that nothing else explains.
 TAKEN = "RabbitMQ has it no more: taken or purged by others, or sent to a consumer that has not read it"
+
+#: Why a message is gone that others hold, and why once some of those that they held are not theirs any more.
+ELSEWHERE = "RabbitMQ has sent it to a client that has not read it, or that nobody here observes"
+ELSEWHERE_BEFORE = (
+    "RabbitMQ had sent it to a client that had not read it, or that nobody here observes; some of those were handed "
+    "back or taken since, and nothing that was seen tells which"
+)
+
+#: Why a message is lost that did not outlive a restart, or may be.
+NOT_KEPT = "it was not persistent, and RabbitMQ was restarted"
+NOT_KEPT_QUEUE = "its queue was not durable, and RabbitMQ was restarted"
+MAY_BE_KEPT = "it was not persistent, and sent while RabbitMQ was restarted: before, and it is lost, or after"
 _HELD_BACK = "its queue holds it back before it gives it again (delayed retry)"
-_ELSEWHERE = "RabbitMQ has sent it to a client that has not read it, or that nobody here observes"
 _IN_FLIGHT = "never confirmed: on its way, or not yet written, when the connection was lost"
 
 
@@ -124,7 +137,7 @@ class Suspicion:
         return _IN_FLIGHT if message.mark in self._under_way or message.number < self._outage else ""
 
 
-def pick(queue: Queue, count: int, seconds: float, suspicion: Suspicion) -> list[Gone]:
+def pick(queue: Queue, count: int, seconds: float, suspicion: Suspicion, agreed_seconds: float) -> list[Gone]:
     """Return which of the messages that the log has waiting in a queue are gone, or may be, and why.
 
     A queue drops and hands out what is at its head, by priority where it has them. At its tail is what was under way
@@ -137,11 +150,12 @@ def pick(queue: Queue, count: int, seconds: float, suspicion: Suspicion) -> list
         count: How many messages the broker has fewer.
         seconds: When the broker counted, on the log's clock.
         suspicion: Which messages may never have arrived.
+        agreed_seconds: When the broker last counted what the log had.
     """
     options, waiting = queue.options, queue.head(queue.ready)
-    ranked = _ranked(waiting, options)
-    dropped = {message: causes for message in ranked if (causes := _dropped(message, options, seconds))}
-    held_back = [m for m in ranked if m.deliveries and m not in dropped] if options and options.delayed_retry else []
+    in_turn = ranked(waiting, options)
+    dropped = {message: causes for message in in_turn if (causes := _dropped(message, options, seconds))}
+    held_back = [m for m in in_turn if m.deliveries and m not in dropped] if options and options.delayed_retry else []
     in_flight = {message: why for message in reversed(waiting) if (why := suspicion.falls_on(message))}
     refuses = refuses_new(options)
     not_taken = dict.fromkeys(m for m in reversed(waiting) if not m.confirmed and m.deliveries == 0) if refuses else {}
@@ -155,7 +169,7 @@ def pick(queue: Queue, count: int, seconds: float, suspicion: Suspicion) -> list
             causes.append(in_flight[message])
             by_the_queue = False
         taken = not causes and not elsewhere
-        reason = ", or ".join(causes or [TAKEN if taken else _ELSEWHERE])
+        reason = ", or ".join(causes or [TAKEN if taken else ELSEWHERE])
         return Gone(message, reason + doubt, by_the_queue, bool(by_the_queue or doubt or (taken and not held)))
 
     held = queue.held_elsewhere
@@ -164,61 +178,31 @@ def pick(queue: Queue, count: int, seconds: float, suspicion: Suspicion) -> list
     if back_later:
         found += [Gone(message, _HELD_BACK, by_the_queue=False, for_good=False) for message in held_back]
     left = count - min(count, len(dropped)) - back_later
-    heads = [message for message in _without(held_back, ranked) if message not in dropped]
+    heads = [message for message in without(held_back, in_turn) if message not in dropped]
     tails = [message for message in dict.fromkeys([*in_flight, *not_taken]) if message not in dropped]
-    for group, number, elsewhere in _suspects(heads, tails, left, queue):
+    order = Order(options, [message for message in heads if was_there(message, queue, agreed_seconds)])
+    for group, number, elsewhere in _suspects(heads, tails, left, queue, order):
         doubt = _one_of(number, len(group)) if len(group) > number else ""
         found += [gone(message, elsewhere, doubt) for message in group]
     return found
 
 
 def _suspects(
-    heads: list[Message], tails: list[Message], count: int, queue: Queue
+    heads: list[Message], tails: list[Message], count: int, queue: Queue, order: Order
 ) -> list[tuple[list[Message], int, bool]]:
     """Return groups of messages, how many of each are gone, and whether others hold those."""
     if tails and queue.auto_acked:  # what was sent to a consumer and not read is as likely as what did not arrive
-        either = dict.fromkeys([*_may_be_first(heads, count), *_may_be_first(tails, count)])
+        either = dict.fromkeys([*order.first(heads, count), *last_sent(tails, count)])
         return [(list(either), count, bool(queue.held_elsewhere))]
     from_tail = min(max(0, count - queue.held_elsewhere), len(tails))
-    last = _may_be_first(tails, from_tail)
+    last = last_sent(tails, from_tail)
     held = min(count - from_tail, queue.held_elsewhere)
-    first = _may_be_first(_without(last, heads), held)
+    first = order.first(without(last, heads), held)
     taken = count - from_tail - held
     drops_its_head = _limit(queue.options) and not refuses_new(queue.options)  # with what comes back, if that is oldest
-    leave = _may_be_first if drops_its_head else _may_be_taken
-    between = leave(_without([*first, *last], heads), taken)
+    leave = order.first if drops_its_head else order.taken
+    between = leave(without([*first, *last], heads), taken)
     return [(first, held, True), (between, taken, False), (last, from_tail, False)]
-
-
-def _without(some: list[Message], messages: list[Message]) -> list[Message]:
-    left_out = set(some)
-    return [message for message in messages if message not in left_out]
-
-
-def _may_be_taken(messages: list[Message], count: int) -> list[Message]:
-    """Return which messages may be those `count` that went; what was delivered once may have been in hand meanwhile."""
-    if count == 0:
-        return []
-    again = [message for message in messages if message.deliveries]
-    return [*again, *_may_be_first(_without(again, messages), count)]
-
-
-def _may_be_first(messages: list[Message], count: int) -> list[Message]:
-    """Return which messages may be among the first `count`, where those of each client are in their order.
-
-    Of those of several nobody sees the order, but where one was known to be there before another was sent.
-    """
-    found = []
-    there: list[float] = []
-    there_of: defaultdict[str, list[float]] = defaultdict(list)
-    for message in messages:
-        own = there_of[message.publisher]
-        others = bisect_right(there, message.number) - bisect_right(own, message.number)
-        if len(own) + others < count:
-            found.append(message)
-        insort(own, message.arrived)
-        insort(there, message.arrived)
-    return found
 
 
 def _one_of(number: int, of: int) -> str:
@@ -236,9 +220,9 @@ def overdue(queue: Queue, seconds: float) -> int:
 
     if queue.options is not None and queue.options.max_priority is not None:
         return 0
-    if not _ranks(queue.options) and not any(map(is_over, queue.head(1))):
+    if not ranks(queue.options) and not any(map(is_over, queue.head(1))):
         return 0
-    return sum(1 for _ in itertools.takewhile(is_over, _ranked(queue.head(queue.ready), queue.options)))
+    return sum(1 for _ in itertools.takewhile(is_over, ranked(queue.head(queue.ready), queue.options)))
 
 
 def may_be_displaced(options: QueueOptions | None, ready: int, unseen: int) -> bool:
@@ -274,21 +258,7 @@ def refuses_new(options: QueueOptions | None) -> bool:
 
 def first_out(queue: Queue, count: int) -> list[Message]:
     """Return the messages that may be among the first `count` that leave a queue."""
-    return _may_be_taken(_ranked(queue.head(queue.ready), queue.options), count)
-
-
-def _ranked(waiting: list[Message], options: QueueOptions | None) -> list[Message]:
-    """Return messages in the order in which their queue gives them out."""
-    if not _ranks(options):
-        return waiting
-    return sorted(waiting, key=lambda message: _priority(message, options), reverse=True)
-
-
-def _ranks(options: QueueOptions | None) -> bool:
-    """Whether a queue orders its messages by anything but their arrival."""
-    if options is None or options.in_order:
-        return False
-    return options.max_priority is not None or options.type == "quorum"
+    return Order(queue.options).taken(ranked(queue.head(queue.ready), queue.options), count)
 
 
 def _expired(message: Message, options: QueueOptions | None, seconds: float) -> str:
@@ -311,16 +281,6 @@ def _dropped(message: Message, options: QueueOptions | None, seconds: float) -> 
     return causes
 
 
-def _priority(message: Message, options: QueueOptions | None) -> int:
-    """Return what its queue orders a message by, before the order of arrival."""
-    own = message.options.priority if message.options else None
-    if options is None:
-        return 0
-    if options.max_priority is not None:
-        return min(own or 0, options.max_priority)
-    return (_USUAL_PRIORITY if own is None else own) if options.type == "quorum" else 0
-
-
 def _hands_on_what_is_too_much(options: QueueOptions | None) -> bool:
     """Whether what a full queue drops is dead-lettered."""
     return options is None or options.overflow != "reject-publish"
@@ -332,6 +292,11 @@ def _limit(options: QueueOptions | None) -> str:
     if options.max_length is not None:
         return f"over its queue's limit of {options.max_length} messages"
     return "" if options.max_length_bytes is None else f"over its queue's limit of {options.max_length_bytes:,} bytes"
+
+
+def gone_in_hand(name: str) -> str:
+    """Return why nobody knows of what clients hold of a queue that is gone."""
+    return f"the queue '{name}' is gone, and it with it: no answer settles it any more"
 
 
 def missing_queue(name: str, options: QueueOptions | None, present: Iterable[str]) -> str:

@@ -63,7 +63,7 @@ class Book:
         self.log = log
         self.trace = Trace(log)
         self.marks = Marks()
-        #: When the broker's counts were last those of the log, on its clock.
+        #: When the last event was of those whose messages the broker counted as the log did, on its clock.
         self.agreed_seconds = 0.0
         self._quorum_queues: set[str] = set()
         self._observers: weakref.WeakSet[Observer] = weakref.WeakSet()
@@ -95,7 +95,7 @@ class Book:
         """Learn that the broker's counts were those of the log when it had so many events: all had arrived by then."""
         with self._lock:
             observers = list(self._observers)
-        self.agreed_seconds = self.log.seconds()
+        self.agreed_seconds = self.log.rows(events - 1, events)[0][0] if events else 0.0
         for observer in observers:
             observer.agreed(events)
 

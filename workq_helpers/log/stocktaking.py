@@ -165,7 +165,7 @@ def _differences(ledger: Ledger, counts: Counts, seconds: float, agreed_seconds:
             or _tells_of_doubts(name, ledger, known)
             or ledger.mixed_up(name, known.ready, seconds)
         ):
-            found[name] = Counted(known.ready, known.unacknowledged)
+            found[name] = Counted(known.ready, known.unacknowledged, agreed_seconds=agreed_seconds)
     return found
 
 

@@ -2022,7 +2022,8 @@ function whyWaiting(frame, queue) {
     const who = takers.length === 1 ? "the worker holds" : "every worker holds";
     return `${they} because ${who} as many as its prefetch count allows.`;
   }
-  return `No delivery of ${them} has been seen yet.`;
+  const cameBack = queue.waiting.some((message) => message.deliveries > 0);
+  return `No ${cameBack ? "new " : ""}delivery of ${them} has been seen yet.`;
 }
 
 // workq_helpers/stage/js/queue_card.js
