@@ -464,6 +464,33 @@ def test_what_came_to_a_queue_unseen_stands_for_what_would_have_gone_first() -> 
     assert (ledger.unseen("hello"), ledger.published_to("hello")) == (1, 4)
 
 
+def of_two_lines(tasks: dict[str, int], options: QueueOptions, ttl_seconds: float | None = None) -> EventLog:
+    log = EventLog()
+    log.record("declared", "notebook", "hello", detail=options)
+    for task, priority in tasks.items():
+        send(log, task, options=PublishOptions(priority=priority, ttl_seconds=ttl_seconds if task == "over" else None))
+    return log
+
+
+def test_where_high_and_normal_priorities_take_turns_nobody_knows_whose_it_is() -> None:
+    log = of_two_lines({"low": 0, "late": 4, "high": 5, "higher": 9}, replace(QUORUM, takes_turns=True))
+    log.record("counted", "broker", "hello", detail=Counted(3, 0, agreed_seconds=log.seconds()))
+    assert places_of(log) == {"low": "unknown", "late": "waiting", "high": "unknown", "higher": "waiting"}
+
+
+@pytest.mark.parametrize(("priority", "there"), [(5, "waiting"), (0, "unknown")])
+def test_what_is_past_its_time_in_one_line_may_stay_while_the_other_has_its_turn(priority: int, there: str) -> None:
+    log = of_two_lines({"over": priority, "fresh": 0}, replace(QUORUM, takes_turns=True), ttl_seconds=0.0)
+    log.record("counted", "broker", "hello", detail=Counted(2, 0))
+    assert places_of(log) == {"over": there, "fresh": "waiting"}
+
+
+def test_a_quorum_queue_tells_no_priorities_apart_that_are_higher_than_31() -> None:
+    log = of_two_lines({"first": 31, "second": 200}, QUORUM)
+    log.record("counted", "broker", "hello", detail=Counted(1, 0, agreed_seconds=log.seconds()))
+    assert places_of(log) == {"first": "unknown", "second": "waiting"}
+
+
 @settings(max_examples=examples(200), deadline=None)
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=6), st.integers(0, 6), st.integers(1, 3))
 def test_with_priorities_what_may_be_gone_is_what_others_may_have_taken_at_some_time(

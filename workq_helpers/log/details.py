@@ -135,6 +135,7 @@ class QueueOptions:
         max_length_bytes: How many bytes of them.
         max_priority: Up to which priority it orders its messages, by ``x-max-priority``.
         in_order: Whether it is known to give out its messages in their order, whatever their priorities.
+        takes_turns: Whether it is known to take turns between what has a high priority and the rest.
         overflow: What it drops when it is full, by ``x-overflow``: its head, or what is published to it.
         delivery_limit: How often a message may come back to it; a negative number is no limit.
         unlimited: Whether it is known to have no limit where none is declared.
@@ -155,6 +156,7 @@ class QueueOptions:
     max_length_bytes: int | None = None
     max_priority: int | None = None
     in_order: bool = False
+    takes_turns: bool = False
     overflow: str = "drop-head"
     delivery_limit: int | None = None
     unlimited: bool = False

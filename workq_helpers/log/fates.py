@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from workq_helpers.log.copies import Message, Queue
 from workq_helpers.log.details import QueueOptions
-from workq_helpers.log.order import Order, last_sent, ranked, ranks, was_there, without
+from workq_helpers.log.order import Order, last_sent, lines, ranked, ranks, was_there, without
 from workq_helpers.text import did_you_mean
 
 __all__ = [
@@ -222,7 +222,11 @@ def overdue(queue: Queue, seconds: float) -> int:
         return 0
     if not ranks(queue.options) and not any(map(is_over, queue.head(1))):
         return 0
-    return sum(1 for _ in itertools.takewhile(is_over, ranked(queue.head(queue.ready), queue.options)))
+    kept = []
+    for line in lines(queue.head(queue.ready), queue.options):
+        over = sum(1 for _ in itertools.takewhile(is_over, line))
+        kept += [over] if over < len(line) else []
+    return min(kept, default=queue.ready)  # whichever line's turn it is, that many went before one that is kept
 
 
 def may_be_displaced(options: QueueOptions | None, ready: int, unseen: int) -> bool:

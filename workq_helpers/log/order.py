@@ -12,10 +12,12 @@ from collections.abc import Iterable
 from workq_helpers.log.copies import Message, Queue
 from workq_helpers.log.details import QueueOptions
 
-__all__ = ["Order", "last_sent", "ranked", "ranks", "was_there", "without"]
+__all__ = ["Order", "last_sent", "lines", "ranked", "ranks", "was_there", "without"]
 
 #: What a message without a priority has in a quorum queue, which orders by them from RabbitMQ 4.0 on.
 _USUAL_PRIORITY = 4
+#: The highest that a quorum queue tells from others; seen on RabbitMQ 4.3.6.
+_HIGHEST_PRIORITY = 31
 
 
 class Order:
@@ -34,10 +36,14 @@ class Order:
         """Return which messages may be among the first `count` that left.
 
         A message leaves after another if that was there whenever it was, and goes first. What has a higher priority and
-        came later may have come when it was gone: of that nobody sees the time.
+        came later may have come when it was gone: of that nobody sees the time. Nor whose turn it was, where a queue
+        takes turns.
         """
+        return [message for line in lines(messages, self._options) for message in self._first_of(line, count)]
+
+    def _first_of(self, line: list[Message], count: int) -> list[Message]:
         found, before, ahead = [], _Came(), 0
-        for _, peers in itertools.groupby(messages, functools.partial(_priority, options=self._options)):
+        for _, peers in itertools.groupby(line, functools.partial(_priority, options=self._options)):
             before_among_peers, together = _Came(), 0
             for message in peers:
                 was_there = message in self._together
@@ -110,6 +116,14 @@ def ranked(waiting: list[Message], options: QueueOptions | None) -> list[Message
     return sorted(waiting, key=lambda message: _priority(message, options), reverse=True)
 
 
+def lines(waiting: list[Message], options: QueueOptions | None) -> list[list[Message]]:
+    """Return messages as their queue lines them up: in one line, or in two that take turns."""
+    in_turn = ranked(waiting, options)
+    if options is None or not options.takes_turns:
+        return [in_turn]
+    return [list(peers) for _, peers in itertools.groupby(in_turn, functools.partial(_priority, options=options))]
+
+
 def ranks(options: QueueOptions | None) -> bool:
     """Whether a queue orders its messages by anything but their arrival."""
     if options is None or options.in_order:
@@ -124,4 +138,7 @@ def _priority(message: Message, options: QueueOptions | None) -> int:
         return 0
     if options.max_priority is not None:
         return min(own or 0, options.max_priority)
-    return (_USUAL_PRIORITY if own is None else own) if options.type == "quorum" else 0
+    if options.type != "quorum":
+        return 0
+    priority = _USUAL_PRIORITY if own is None else own
+    return priority > _USUAL_PRIORITY if options.takes_turns else min(priority, _HIGHEST_PRIORITY)

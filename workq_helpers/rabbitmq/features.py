@@ -88,6 +88,11 @@ class Features:
         return has(self.version, "a quorum queue's priorities")
 
     @property
+    def strict_quorum_priorities(self) -> bool:
+        """Whether the highest always goes first (from 4.3 on); before, what is above 4 and the rest take turns."""
+        return has(self.version, "strict priorities of a quorum queue")
+
+    @property
     def nack_counts_as_return(self) -> bool:
         """Whether what ``basic_nack`` requeues counts toward that limit, as with ``basic_reject`` (before 4.3)."""
         return not has(self.version, "basic.nack does not count as a return")

@@ -19,6 +19,7 @@ SINCE = {
     "an ack timeout cancels a quorum queue's consumer": Version("4.3"),
     "basic.nack does not count as a return": Version("4.3"),
     "a quorum queue's delayed retry": Version("4.3"),
+    "strict priorities of a quorum queue": Version("4.3"),
     "no prefetch count for a whole channel": Version("4.3"),
     "limits of users are private": Version("4.3"),
 }
