@@ -69,14 +69,14 @@ class Books:
                 while (body := channel.basic_get(queue)[2]) is not None:
                     self.found[queue, name_of(body.decode())] += 1
 
-    def tell_in_flight(self, wires: list[Wire], *, crashed: bool, quorum_queues: Collection[str] = ()) -> None:
+    def tell_in_flight(self, wires: list[Wire], *, crashed: bool, late_queues: Collection[str] = ()) -> None:
         """Note what was in flight on all channels; a crash of the broker takes what it had not written, too."""
 
         def arrived(sent: tuple[str, bytes]) -> bool:
             task = sent[0], name_of(sent[1].decode())
             return bool(self.begun[task] or self.found[task])
 
-        for (queue, body), times in in_flight(wires, arrived, crashed, quorum_queues).items():
+        for (queue, body), times in in_flight(wires, arrived, crashed, late_queues).items():
             self.in_flight[queue, name_of(body.decode())] += times
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
+from packaging.version import Version
+
 __all__ = [
     "Moment",
     "Plan",
@@ -157,6 +159,10 @@ class Plan:
     def deadline_seconds(self) -> float:
         """How long the run may take in all; a machine with much else to do takes ten times as long as another."""
         return 180.0 + 30.0 * self.restarts
+
+    def late_queues(self, version: Version) -> set[str]:
+        """Return the queues of which RabbitMQ answers a goodbye, now and then, before they have all that was sent."""
+        return {queue.name for queue in self.queues if queue.type == "quorum"} if version.major < 4 else set()
 
     def without_transient_queues(self) -> Plan:
         """Return the same plan for a broker that refuses queues that are not durable."""

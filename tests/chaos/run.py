@@ -469,8 +469,7 @@ class _Run:
         self.books.held.update({name: known.unacknowledged for name, known in counts.items()})
         self.books.look(parameters, sorted(counts))
         crashed = bool(self.happened["broker crashed"] or self.happened["disk full under the broker"])
-        quorum_queues = {queue.name for queue in self.plan.queues if queue.type == "quorum"}
-        self.books.tell_in_flight(self.wires, crashed=crashed, quorum_queues=quorum_queues)
+        self.books.tell_in_flight(self.wires, crashed=crashed, late_queues=self.plan.late_queues(self.broker.version))
 
     def _patiently(self, what: str, wait: Callable[[], object]) -> None:
         try:

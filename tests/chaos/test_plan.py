@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import random
 
+from packaging.version import Version
+
 from tests.chaos.plan import MACHINE_FAULTS, POINTS, QUIRKS, RESTARTS, make_plan, make_restarts_plan
 
 PLANS = [make_plan(seed) for seed in range(400)]
@@ -53,3 +55,9 @@ def test_restarts_in_a_row_are_as_many_as_wanted_and_all_queues_safe() -> None:
     assert plan.restarts == len(plan.steps) == 25
     assert {step.deed for step in plan.steps} == set(RESTARTS)
     assert all(queue.safe for queue in plan.queues)
+
+
+def test_rabbitmq_is_excused_for_an_early_goodbye_where_it_was_seen_alone() -> None:
+    late = [(queue.type, queue.name in plan.late_queues(Version("3.10.8"))) for plan in PLANS for queue in plan.queues]
+    assert set(late) == {("quorum", True), ("classic", False)}
+    assert not any(plan.late_queues(Version("4.3.6")) for plan in PLANS)

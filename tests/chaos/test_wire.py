@@ -34,7 +34,7 @@ def test_without_confirms_all_is_in_flight_that_was_published_after_what_arrived
     assert list(in_flight([wire], lambda sent: sent == B, crashed=True)) == [A, B, C]
     wire.said_goodbye = True
     assert not in_flight([wire], lambda sent: False, crashed=False)
-    assert list(in_flight([wire], lambda sent: sent == B, crashed=False, quorum_queues={"q1"})) == [C]
+    assert list(in_flight([wire], lambda sent: sent == B, crashed=False, late_queues={"q1"})) == [C]
 
 
 def test_an_answer_has_arrived_where_a_later_delivery_shows_it() -> None:

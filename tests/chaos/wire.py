@@ -77,21 +77,21 @@ class Wire:
         return [sent for sent in self.settled[shown:] if sent is not None]
 
     def messages_in_flight(
-        self, arrived: Callable[[Sent], bool], crashed: bool, quorum_queues: Collection[str] = ()
+        self, arrived: Callable[[Sent], bool], crashed: bool, late_queues: Collection[str] = ()
     ) -> list[Sent]:
         """Return what was published and may not be in its queue.
 
         Args:
             arrived: Whether a message was ever seen on the other side: so were those before it.
             crashed: Whether RabbitMQ crashed: what it had not written and not confirmed may be gone as well.
-            quorum_queues: Which queues are: RabbitMQ 3.10 answers a goodbye before those have all that was sent.
+            late_queues: Of which queues RabbitMQ answers a goodbye before they have all that was sent.
         """
         if self.confirms:
             return list(self.unconfirmed.values())
         if crashed:
             return self.published
         last = max((number for number, sent in enumerate(self.published) if arrived(sent)), default=-1)
-        return [sent for sent in self.published[last + 1 :] if not self.said_goodbye or sent[0] in quorum_queues]
+        return [sent for sent in self.published[last + 1 :] if not self.said_goodbye or sent[0] in late_queues]
 
 
 @contextlib.contextmanager
@@ -183,11 +183,11 @@ _LISTENERS = {
 
 
 def in_flight(
-    wires: list[Wire], arrived: Callable[[Sent], bool], crashed: bool, quorum_queues: Collection[str] = ()
+    wires: list[Wire], arrived: Callable[[Sent], bool], crashed: bool, late_queues: Collection[str] = ()
 ) -> Counter[Sent]:
     """Return what was in flight on all channels when one was lost, and how often; arguments as for one channel."""
     found: Counter[Sent] = Counter()
     for wire in wires:
         found.update(wire.answers_in_flight())
-        found.update(wire.messages_in_flight(arrived, crashed, quorum_queues))
+        found.update(wire.messages_in_flight(arrived, crashed, late_queues))
     return found
