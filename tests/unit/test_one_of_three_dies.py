@@ -240,6 +240,8 @@ def test_the_log_hears_of_live_nodes_until_they_are_closed(poll_for: Any) -> Non
     finally:
         nodes.close()
     assert "put away" in nodes.why_not
+    nodes.picture()  # as one does that was under way
+    assert states_in(log) == {}
     poll_for(lambda: not any(thread.name == "workq nodes" for thread in threading.enumerate()))
 
 

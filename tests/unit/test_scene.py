@@ -15,9 +15,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.properties import examples
 from workq_helpers.log.details import (
     BrokerChange,
+    ClusterSeen,
     ConsumeOptions,
     Detail,
     Handback,
+    NodeSeen,
     ProgramOptions,
     PublishOptions,
     QueueOptions,
@@ -73,6 +75,16 @@ def tasks(chips: list[Chip]) -> list[str]:
 def test_nothing_has_happened() -> None:
     picture = picture_of(EventLog())
     assert (picture["queues"], picture["workers"], picture["broker_state"]) == ([], [], "up")
+    assert picture["summary"] == "Nothing has happened yet."
+
+
+def test_nodes_are_drawn_until_they_are_put_away() -> None:
+    log = EventLog()
+    log.record("cluster", "lesson", detail=ClusterSeen((NodeSeen("node-1", "up"),)))
+    assert (picture := picture_of(log))["cluster"] is not None
+    assert "node-1 is up" in picture["summary"]
+    log.record("cluster", "lesson", detail=ClusterSeen(()))
+    assert (picture := picture_of(log))["cluster"] is None
     assert picture["summary"] == "Nothing has happened yet."
 
 

@@ -329,7 +329,7 @@ class ClusterSeen:
     """The nodes of a cluster; with "cluster".
 
     Attributes:
-        nodes: The nodes, in order.
+        nodes: The nodes, in order; none once they are put away.
         deed: What was done to them last, in a few words; ``""`` for nothing.
         confirmed: How many orders were confirmed by then, or ``None`` where nobody sends any.
     """
@@ -339,7 +339,7 @@ class ClusterSeen:
     confirmed: int | None = None
 
     def __str__(self) -> str:
-        return ", ".join(f"{node.name} is {node.state}" for node in self.nodes)
+        return ", ".join(f"{node.name} is {node.state}" for node in self.nodes) or "no nodes"
 
 
 #: A count goes with "purged" and "deleted"; a text is for people, as the reason of a "failed", and is not parsed.

@@ -481,7 +481,7 @@ def _phase(delivery: Delivery) -> Phase:
 
 
 def _cluster_card(seen: ClusterSeen | None) -> ClusterCard | None:
-    if seen is None:
+    if seen is None or not seen.nodes:
         return None
     nodes = [
         {

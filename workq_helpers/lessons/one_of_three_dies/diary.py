@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -32,7 +33,7 @@ class Diary:
         self._log = log
         self._lock = threading.Lock()  # so that nobody looks in the middle of a deed
         self._begun = itertools.count(1)
-        self._newest = 0  # when what is written down began, among all looks and deeds
+        self._newest: float = 0  # when what is written down began, among all looks and deeds
         self._seen: ClusterSeen | None = None
         self._generation = log.generation  # the log's, when that was written down
         self._deed = ""
@@ -100,6 +101,13 @@ class Diary:
             self._confirmed = confirmed
             if self._seen:
                 self.write(replace(self._seen, deed=self._deed, confirmed=confirmed))
+
+    def end(self) -> None:
+        """Write down that the nodes are not there any more, where the log has them, and no later look."""
+        with self._lock:
+            self._newest = math.inf
+            if self._seen and self._generation == self._log.generation:
+                self.write(ClusterSeen(()))
 
     def _note(self, picture: ClusterPicture, began: int) -> None:
         if began < self._newest:

@@ -328,6 +328,7 @@ class LiveNodes(Nodes):
     def close(self) -> None:
         """Give the nodes back; they are put away some seconds later."""
         self._closed.set()
+        self._diary.end()
         self.why_not = "The nodes are put away. The first cell of any section opens them again."
         self._cluster.close()
 
