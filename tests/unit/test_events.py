@@ -40,6 +40,7 @@ def test_rows_and_columns_hold_the_same() -> None:
     assert list(log.rows(2)) == [tuple(log[2])]
     assert log.rows()[-1] == log.rows()[1:][1] == tuple(log[2])
     assert log.rows().column(1) == [event.kind for event in log]
+    assert log.rows()[::-2].column(1) == ["acked", "published"]
     assert not log.rows(3)
     assert list(log.columns()) == list(Event._fields)
     assert list(zip(*log.columns().values(), strict=True)) == list(log.rows())

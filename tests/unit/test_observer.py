@@ -224,6 +224,15 @@ def test_counts_that_agree_show_that_what_was_sent_before_they_were_asked_for_ha
     assert client.is_cut_off() == "du"
 
 
+def test_counts_that_agreed_with_a_log_that_was_cleared_meanwhile_show_nothing() -> None:
+    client = Client(prefetch_count=0)
+    client.gets("a")
+    events = len(client.log)
+    client.log.clear()
+    client.book.agreed(events)
+    assert client.book.agreed_seconds == 0.0
+
+
 def test_while_the_broker_reads_nothing_no_counts_show_that_it_knows() -> None:
     client = Client(prefetch_count=0)
     client.gets("a", "b", "c")

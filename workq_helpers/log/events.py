@@ -133,7 +133,9 @@ class Rows(Sequence[Row]):
     def __getitem__(self, index: slice) -> Rows: ...
     def __getitem__(self, index: int | slice) -> Row | Rows:
         if isinstance(index, slice):
-            begin, end, _ = index.indices(len(self))
+            begin, end, step = index.indices(len(self))
+            if step != 1:
+                return Rows.of(self[at] for at in range(begin, end, step))
             return Rows(self._cells[begin * _WIDTH : end * _WIDTH])
         position = range(len(self))[index] * _WIDTH
         return cast("Row", tuple(self._cells[position : position + _WIDTH]))

@@ -592,9 +592,8 @@ class Ledger:
     def _doubt(self, row: Row) -> None:
         """Take note that the broker may not know what was settled, or does not yet."""
         for message in self._register.copies(row[4]):
-            if message in self._register.unread and message.was_last_delivered(
-                row
-            ):  # its connection ended during the alarm
+            # Its connection ended during the alarm.
+            if message in self._register.unread and message.was_last_delivered(row):
                 del self._register.unread[message]
                 message.reason = str(row[8])
         if row[8] == UNREAD:
@@ -711,11 +710,13 @@ class Ledger:
 
     def _route_again(self, row: Row) -> None:
         """Look where messages may be that nobody could place, now that the broker tells of exchanges and bindings."""
-        for message in self._adrift if row[2] == BROKER else ():
+        if row[2] != BROKER:
+            return
+        for message in self._adrift:
             if message.options is not None:
                 for queue in self._routed(message.options) or ():
                     self._may_be_in(message, queue)
-        for message, options in self._register.letters.items() if row[2] == BROKER else ():
+        for message, options in self._register.letters.items():
             for queue in self._dead_letters.led_to(message, options) or ():
                 self._may_be_in(message, queue)
 

@@ -95,7 +95,8 @@ class Book:
         """Learn that the broker's counts were those of the log when it had so many events: all had arrived by then."""
         with self._lock:
             observers = list(self._observers)
-        self.agreed_seconds = self.log.rows(events - 1, events)[0][0] if events else 0.0
+        last = self.log.rows(events - 1, events)  # nothing where the log was cleared meanwhile
+        self.agreed_seconds = last[0][0] if last else 0.0
         for observer in observers:
             observer.agreed(events)
 
