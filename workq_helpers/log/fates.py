@@ -62,8 +62,8 @@ TAKEN = "RabbitMQ has it no more: taken or purged by others, or sent to a consum
 #: Why a message is gone that others hold, and why once some of those that they held are not theirs any more.
 ELSEWHERE = "RabbitMQ has sent it to a client that has not read it, or that nobody here observes"
 ELSEWHERE_BEFORE = (
-    "RabbitMQ had sent it to a client that had not read it, or that nobody here observes; some of those were handed "
-    "back or taken since, and nothing that was seen tells which"
+    "RabbitMQ may have sent it to a client that had not read it, or that nobody here observes; some of those were "
+    "handed back or taken since, and nothing that was seen tells which"
 )
 
 #: Why a message is lost that did not outlive a restart, or may be.

@@ -57,7 +57,8 @@ class Reckoning:
         queue.absent = False
         queue.options = counted.options or queue.options
         queue.held_elsewhere = max(0, counted.unacknowledged - queue.unacknowledged)
-        back = _found_again(queue, counted.ready - queue.ready)
+        may_be_back = counted.ready - queue.ready - _others_own(queue)
+        back = _found_again(queue, may_be_back)
         for message in back:
             self._register.leave_its_end(message)
             self._register.wait_again(message)
@@ -66,15 +67,13 @@ class Reckoning:
         if gone > 0:
             self._miss(queue, gone, seconds, counted.agreed_seconds)
         unseen = max(0, counted.ready - queue.ready)
-        self._tell_of_others(queue, unseen)
+        self._tell_of_others(queue, may_be_back > len(back))
         queue.published += max(0, unseen - queue.unseen) + counted.unaccounted
+        replaced = 0 if refuses_new(queue.options) else counted.unaccounted
         full = is_full(queue.options, counted.ready)
-        for message in first_out(queue, 0 if refuses_new(queue.options) else counted.unaccounted):
-            self._register.end(message, "unknown", MIXED if full else REPLACED)
-            queue.gone_for_good.add(message)
+        self._may_be_gone(queue, first_out(queue, replaced), MIXED if full else REPLACED)
         if may_be_displaced(queue.options, counted.ready, unseen):
-            queue.gone_for_good.update(queue.head(queue.ready))
-            self._register.end_all(queue, "unknown", MIXED)
+            self._may_be_gone(queue, queue.head(queue.ready), MIXED)
         queue.unseen = max(0, counted.ready - queue.ready)
 
     def overdue(self, queue: Queue, seconds: float) -> int:
@@ -122,11 +121,12 @@ class Reckoning:
         queue.doubted.clear()
 
     @staticmethod
-    def _tell_of_others(queue: Queue, unseen: int) -> None:
+    def _tell_of_others(queue: Queue, may_be_there: bool) -> None:
         """Say of what others held, and hold no more, what may have become of it; what was found again has left."""
-        held = [each for each in queue.missing if each.reason.startswith((ELSEWHERE, ELSEWHERE_BEFORE))]
-        if len(held) > queue.held_elsewhere:
-            is_gone = not queue.held_elsewhere and not unseen
+        held = [message for message in queue.missing if _was_with_others(message)]
+        sure = [message for message in held if message not in queue.gone_for_good]  # the others may be still there
+        if len(sure) > queue.held_elsewhere or not queue.held_elsewhere:
+            is_gone = not queue.held_elsewhere and not may_be_there
             for message in held:
                 message.reason = TAKEN if is_gone else ELSEWHERE_BEFORE
             queue.gone_for_good.update(held if is_gone else ())
@@ -146,16 +146,34 @@ class Reckoning:
                 if HELD_UP in found.reason:
                     self._alarms.held_up[message] = None
 
+    def _may_be_gone(self, queue: Queue, messages: list[Message], reason: str) -> None:
+        for message in messages:
+            self._register.end(message, "unknown", reason)
+            queue.gone_for_good.add(message)
+
     def _present(self) -> list[str]:
         return [name for name, queue in self._register.queues.items() if name and queue.options and not queue.absent]
+
+
+def _was_with_others(message: Message) -> bool:
+    return message.reason.startswith((ELSEWHERE, ELSEWHERE_BEFORE))
+
+
+def _others_own(queue: Queue) -> int:
+    """Return how many of the unseen are none of the missing, for sure: others held all of those till now."""
+    in_question = (each for each in queue.missing if each not in queue.gone_for_good or _was_with_others(each))
+    return queue.unseen if all(message.reason == ELSEWHERE for message in in_question) else 0
 
 
 def _found_again(queue: Queue, count: int) -> list[Message]:
     """Return which messages that nobody knows of are among so many more that the broker has; none if many answers fit.
 
-    All that may be are, or of what one client sent the last: it arrives in its order.
+    All that may be are, or of what one client sent the last: it arrives in its order. What others held is not, while
+    they hold any.
     """
     may_be = [message for message in queue.missing if message not in queue.gone_for_good]
+    if queue.held_elsewhere:
+        may_be = [message for message in may_be if not _was_with_others(message)]
     clients = {each.worker or each.publisher for each in may_be}
     in_order = all(message in queue.doubted for message in may_be) and len(clients) == 1
     return may_be[: max(0, count)] if count >= len(may_be) or in_order else []
