@@ -39,6 +39,7 @@ def open_what_is_closed():
         if number > 2:
             os.close(number)
             break
+        os.set_inheritable(number, True)  # for what is started
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - one for as long as this runs
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 

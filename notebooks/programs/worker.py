@@ -42,13 +42,20 @@ class Worker:
         """Consume, and begin anew whenever the connection is lost."""
         while not self.leaving:
             try:
-                with pika.BlockingConnection(self.parameters) as connection:
+                with self.connect() as connection:
                     self.consume(connection)
-            except (pika.exceptions.AMQPConnectionError, OSError) as error:
+            except pika.exceptions.AMQPConnectionError as error:
                 if not self.was_connected:
                     raise
                 print(f" [!] Lost RabbitMQ ({type(error).__name__}), trying again", flush=True)
                 time.sleep(RETRY_SECONDS)
+
+    def connect(self) -> pika.BlockingConnection:
+        """Connect; a name that means nothing now, or TLS that fails, is no connection either."""
+        try:
+            return pika.BlockingConnection(self.parameters)
+        except OSError as error:
+            raise pika.exceptions.AMQPConnectionError(error) from error
 
     def consume(self, connection: pika.BlockingConnection) -> None:
         """Work on one task after another for as long as the connection lasts."""
@@ -87,9 +94,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, worker.leave)
     try:
         worker.run()
-    except (pika.exceptions.AMQPConnectionError, OSError) as error:
+    except pika.exceptions.AMQPConnectionError as error:
         where = f"{worker.parameters.host}:{worker.parameters.port}"
-        sys.exit(f"No connection to RabbitMQ at {where} ({type(error).__name__}). Is WORKQ_BROKER_URL right?")
+        why = type(error.__cause__ or error).__name__
+        sys.exit(f"No connection to RabbitMQ at {where} ({why}). Is WORKQ_BROKER_URL right?")
     except pika.exceptions.AMQPError as error:
         sys.exit(f"RabbitMQ refused: {error}")
     print(" [*] Left", flush=True)

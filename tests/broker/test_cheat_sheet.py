@@ -14,6 +14,7 @@ from workq_helpers import Lesson
 
 SHEET = (Path(__file__).parents[2] / "notebooks" / "cheat_sheet.md").read_text(encoding="utf-8")
 WORK = """
+import time
 burned = [b"Soup.."]
 def work(body):
     if body == b"Stone":
@@ -21,6 +22,8 @@ def work(body):
     if body in burned:
         burned.remove(body)
         raise OSError("it burned")
+    while body == b"Stew" and connection.is_open:
+        time.sleep(0.01)
 """
 
 
@@ -41,15 +44,19 @@ def test_it_publishes_consumes_and_parks_what_is_rejected(
     assert soup[["fate", "deliveries"]].to_numpy().tolist() == [["done", 2]], "what has failed comes again"
     assert not running.console.lines, "nothing was refused"
     with lesson.connect() as connection:
-        _, properties, body = connection.channel().basic_get(queue="parking", auto_ack=True)
+        channel = connection.channel()
+        _, properties, body = channel.basic_get(queue="parking", auto_ack=True)
+        channel.basic_publish(exchange="", routing_key="task_queue", body="Stew")
     assert body == b"Stone"
     assert properties.headers["x-first-death-reason"] == "rejected"
     assert properties.delivery_mode == 2
     assert properties.message_id
+    poll_for(lambda: lesson.queue_counts()["task_queue"].unacknowledged == 1)
     os.kill(running.pid, signal.SIGINT)
     running.wait()
     assert running.status == 0
     assert not running.console.lines
+    poll_for(lambda: lesson.queue_counts()["task_queue"].ready == 1)
 
 
 def test_it_says_so_where_there_is_no_queue(lesson: Lesson, program: Path) -> None:

@@ -223,7 +223,8 @@ def test_a_rejected_message_is_found_again_where_it_arrives(
     method, _, _ = channel.basic_get("sickbed")
     channel.basic_reject(method.delivery_tag, requeue=False)
     places = {("T", "sickbed"): "dead-lettered"}
-    assert copies(lesson) == (places | {("T", "graveyard"): "waiting"} if known else places)
+    unseen = {("T", "sickbed"): "unknown"}  # nobody here saw where "secret" leads
+    assert copies(lesson) == (places | {("T", "graveyard"): "waiting"} if known else unseen)
     poll_for(lambda: channel.basic_get("graveyard")[0])
     assert copies(lesson) == places | {("T", "graveyard"): "in hand"}
     channel.basic_ack(2)

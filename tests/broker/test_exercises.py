@@ -77,6 +77,27 @@ def tried(name: str, code: str, broker: Broker, **names: Any) -> Verdict:
     return OpenExercise(EXERCISES[name], broker).check(namespace[EXERCISES[name].hands_in])
 
 
+#: Those whose check waits for the answer's function itself.
+CALLED = (
+    *("keep your word", "mend the hoarder", "write a consumer", "outlast the outage", "mend the outbox"),
+    *("keep the line open", "mend the clinging publisher", "count the votes"),
+)
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=at_night(number)) for number, name in enumerate(CALLED)])
+def test_who_interrupts_a_check_gets_no_verdict(name: str, broker: Broker) -> None:
+    known = EXERCISES[name]
+    code = f"""
+import os, signal, time
+def {known.hands_in}({known.parameters}):
+    os.kill(os.getpid(), signal.SIGINT)
+    while True:
+        time.sleep(0.05)
+"""
+    with pytest.raises(KeyboardInterrupt):
+        tried(name, code, broker)
+
+
 @pytest.mark.nightly  # in the gate the notebooks hand in each solution
 @pytest.mark.parametrize("name", EXERCISES)
 def test_the_solution_passes(name: str, broker: Broker, progress: CourseProgress) -> None:

@@ -143,12 +143,13 @@ def test_a_worker_that_is_asked_to_leave_does_its_task_first(lesson: Lesson, num
 def test_work_that_fails_is_not_acknowledged(lesson: Lesson, tmp_path: Path) -> None:
     copied = tmp_path / "worker.py"
     text = WORKER.read_text(encoding="utf-8")
-    copied.write_text(text.replace("second.submit(time.sleep, seconds)", "second.submit(int, body)"), encoding="utf-8")
+    copied.write_text(text.replace("second.submit(time.sleep, seconds)", "second.submit(open, body)"), encoding="utf-8")
     worker = lesson.start_program(copied)
     send(lesson, "Stone")
     worker.wait()
     assert worker.status
-    assert "invalid literal" in str(worker.console)
+    assert "No such file" in str(worker.console)
+    assert "Lost RabbitMQ" not in str(worker.console)
     wait_until_ready(lesson, "task_queue", 1)
 
 

@@ -191,7 +191,7 @@ def test_a_run_is_saved_beside_the_notebook_and_the_stage_says_where_or_why_not(
     [file] = folder.iterdir()
     assert [row["fate"] for row in saving.load(file).file["tasks"]] == ["done"]
     told = f"The run is in the file {file.name}, in the folder ~/notebooks."
-    browser.shows(lambda frame: frame["notices"][-1]["text"].startswith(told))
+    browser.shows(lambda frame: frame["notices"] and frame["notices"][-1]["text"].startswith(told))
     assert browser.frame["python"][-1]["code"] == f'lesson.save_run("{file.name}")'
     file.unlink()
     folder.rmdir()
@@ -268,7 +268,7 @@ def test_nonsense_is_answered_with_a_sentence_and_changes_nothing(lesson: Lesson
         assert answer["ok"] is False
         assert answer["text"]
     assert browser.do("add_worker", queue="not there", auto_ack=False, prefetch_count=1)["ok"] is False
-    browser.shows(lambda frame: "not there" in frame["notices"][-1]["text"])
+    browser.shows(lambda frame: frame["notices"] and "not there" in frame["notices"][-1]["text"])
     assert lesson.workers == []
     browser._widget._handle_custom_msg("no command at all", [])
     assert browser.do("live")["ok"]

@@ -266,18 +266,18 @@ def test_a_lesson_and_its_chapter_belong_together(chapter: Any) -> None:
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.title)
 def test_a_chapter_knows_the_sections_that_ask_for_its_checks(chapter: Any) -> None:
     assert set(chapter.checks) - chapter.optional <= set(chapter.sections)
-    asked, section, optional = set(), "", set()
+    asked, section, optional = [], "", set()
     for cell in read(ROOT / "notebooks" / chapter.notebook).cells:
         if cell.cell_type == "markdown" and cell.source.startswith("## "):
             section = cell.source.splitlines()[0].removeprefix("## ")
             optional |= {section} if "**Optional:**" in cell.source else set()
-        asked |= {
+        asked += [
             (name, section)
             for name in re.findall(r'(?:check|predict|estimate|draw)\((?:lesson, )?"([^"]+)"', cell.source)
-        }
-    assert set(chapter.sections.items()) <= asked
-    questions = (*chapter.predictions, *chapter.estimates, *chapter.drawings)
-    assert {(each.name, each.section) for each in questions} <= asked
+        ]
+    assert set(chapter.sections.items()) <= set(asked)
+    questions = [(each.name, each.section) for each in chapter.asked]
+    assert sorted(questions, key=asked.index) == questions
     for name, title in asked:
         assert title not in optional or name in chapter.optional, f"a lesson is done without {title!r}"
 

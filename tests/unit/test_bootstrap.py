@@ -571,9 +571,11 @@ def test_a_checkout_in_which_no_program_may_run_is_named_before_anything_is_made
     ],
 )
 def test_what_is_said_goes_where_it_can_or_a_sentence_says_why_not(redirections: str, told: str) -> None:
+    looks = [sys.executable, "-c", "import os; [os.fstat(number) for number in range(3)]"]
     program = (
-        f"import sys; sys.path.append({str(SCRIPTS)!r}); import setup; setup.open_what_is_closed(); "
-        "import environment; environment.remove_a_broken_venv = lambda: None; environment.is_usable = lambda _: True; "
+        f"import sys; sys.path.append({str(SCRIPTS)!r}); import setup; setup.open_what_is_closed(); import subprocess; "
+        f"import environment; environment.remove_a_broken_venv = lambda: subprocess.run({looks!r}, check=True); "
+        "environment.is_usable = lambda _: True; "
         "environment.read = lambda _: environment.wanted(); sys.argv[1:] = []; sys.exit(setup.main())"
     )
     command = ["sh", "-c", f"{shlex.join([sys.executable, '-I', '-c', program])} {redirections}"]

@@ -100,7 +100,7 @@ def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPat
             1,
             "can't be written where it goes (No space left on device). Send",
         ),
-        (">/dev/full 2>/dev/full", {}, None, ""),
+        (">/dev/full 2>/dev/full", {}, 1, ""),
         ("<&- >&- 2>&-", {}, 0, ""),
         ("| head -n 1", {}, None, "Usage: workq"),
         ("", {"PYTHONIOENCODING": "latin-1"}, 0, "and more?"),
@@ -118,6 +118,16 @@ def test_what_it_prints_goes_where_it_can_or_a_sentence_says_why_not(
     assert "Traceback" not in done.stderr
     assert told in done.stdout + done.stderr
     assert status in (None, done.returncode)
+
+
+def test_what_it_starts_has_streams_too() -> None:
+    looks = [sys.executable, "-c", "import os; [os.fstat(number) for number in range(3)]"]
+    program = (
+        "import subprocess, sys; from workq_helpers.cli import streams; streams.prepare(); "
+        f"sys.exit(subprocess.call({looks!r}))"
+    )
+    command = f"{shlex.join([sys.executable, '-c', program])} <&- >&- 2>&-"
+    assert subprocess.run(["sh", "-c", command], check=False).returncode == 0
 
 
 def test_what_can_not_be_imported_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

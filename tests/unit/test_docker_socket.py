@@ -118,13 +118,18 @@ def test_a_socket_that_docker_does_not_look_at_is_named(home: Path, environ: dic
 
 
 @pytest.mark.parametrize("commands", [["podman"], ["podman", "docker"]])  # the second is podman's too
-def test_podman_is_told_how_to_listen(home: Path, environ: dict[str, str], commands: list[str]) -> None:
+def test_podman_is_told_how_to_listen(
+    home: Path, environ: dict[str, str], commands: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
     told = "podman listen in its place: systemctl --user enable --now podman.socket"
     assert told not in why_unavailable(environ)
     assert told in why_unavailable(environ | {"DOCKER_HOST": f"unix://{home}/podman/podman.sock"})
     for command in commands:
         (home / command).touch(mode=0o700)
     assert told in why_unavailable(environ)
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert "podman machine start" in why_unavailable(environ)
 
 
 def test_an_address_that_names_no_socket_is_named(home: Path, environ: dict[str, str]) -> None:

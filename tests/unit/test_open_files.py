@@ -101,6 +101,8 @@ def test_a_limit_of_processes_is_told_where_something_can_not_be_started(
         told = revive_error(describe_error(error))
         assert isinstance(told, BrokerStartError)
         assert str(told).startswith(f"No process or thread can be started here ({error.args[-1]})")
+        monkeypatch.setattr(resource, "getrlimit", lambda _which: (4000, resource.RLIM_INFINITY))
+        assert "pids.max" in process_limit.sentence(error)
     monkeypatch.setattr(click.Group, "invoke", refuse)
     monkeypatch.setattr(sys, "argv", ["workq", "doctor"])
     with pytest.raises(SystemExit, match=r"Error: No process or thread can be started"):

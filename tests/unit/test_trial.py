@@ -78,6 +78,19 @@ def test_whose_work_goes_on_and_on_is_told_though_it_gets_on() -> None:
         trial.settle()
 
 
+def test_a_thread_that_runs_on_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for patience in ("_PATIENCE_SECONDS", "_LOOK_SECONDS"):
+        monkeypatch.setattr(f"workq_helpers.teaching.trial.{patience}", 0.1)
+    trial = IdleTrial(EventLog())
+    trial.lesson.ledger = list
+    run = Run("Tea.", 1, None)
+    run.threads = [threading.current_thread()]
+    run.end(None)
+    trial.runs.append(run)
+    with pytest.raises(CheckFailedError, match=r"^'Tea\.' was left to a thread, which runs on, and for 0 s"):
+        trial.settle()
+
+
 def test_who_sends_again_and_again_what_is_not_taken_is_told() -> None:
     log = EventLog()
 

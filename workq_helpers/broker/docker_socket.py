@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 import socket
+import sys
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,10 @@ _HOME_SOCKETS = (
 _RUNTIME_SOCKETS = ("docker.sock", "podman/podman.sock")
 
 #: How what else there is listens as Docker does.
-_PODMAN = ", or have podman listen in its place: systemctl --user enable --now podman.socket"
+_PODMAN = {
+    "linux": ", or have podman listen in its place: systemctl --user enable --now podman.socket",
+    "darwin": ", or start podman's machine in its place: podman machine start",
+}
 
 _PROPERTIES = ".testcontainers.properties"
 
@@ -112,7 +116,7 @@ def why_unavailable(environ: Mapping[str, str]) -> str:
             f"Docker does not run at {place.host}{named}; there is a socket at {others[0]}. If that is yours "
             f"to use: export DOCKER_HOST=unix://{others[0]}"
         )
-    or_else = _PODMAN if _has_podman(place, environ) else "."
+    or_else = _PODMAN.get(sys.platform, ".") if _has_podman(place, environ) else "."
     if place.named_by or shutil.which("docker", path=environ.get("PATH")):
         return f"Docker does not run: there is no socket at {place.socket}{named}. Start Docker{or_else}"
     return (

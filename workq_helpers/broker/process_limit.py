@@ -9,6 +9,11 @@ __all__ = ["is_meant_by", "sentence", "why_too_few"]
 
 #: A lesson with RabbitMQ and JupyterLab has about 120 on a machine with two processors, on a larger one more.
 ENOUGH = 256
+#: What is to be done where this user may have enough, or what they may have is counted elsewhere, as in a container.
+_OTHER_LIMITS = (
+    "End what you don't need, or have more allowed: `ulimit -u` shows how many a user may have, and in a container "
+    "`cat /sys/fs/cgroup/pids.max` how many that may."
+)
 
 
 def why_too_few() -> str:
@@ -26,7 +31,7 @@ def why_too_few() -> str:
 def sentence(error: BaseException) -> str:
     """Return what is to be said of an error that says that no process or thread could be started."""
     reason = error.strerror if isinstance(error, OSError) else error
-    return f"No process or thread can be started here ({reason}). {why_too_few()}".rstrip()
+    return f"No process or thread can be started here ({reason}). {why_too_few() or _OTHER_LIMITS}"
 
 
 def is_meant_by(error: BaseException) -> bool:

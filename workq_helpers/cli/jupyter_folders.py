@@ -25,7 +25,7 @@ def without_saving(lessons: Path) -> str:
     reason = why_not_writable(lessons)
     if not reason:
         return ""
-    if reason.startswith(os.strerror(errno.ENOSPC)):
+    if reason.startswith((os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))):
         mend = "Free some room before you change anything there."
     else:
         mend = "Copy the course to a folder of yours: workq course copy DIR"

@@ -54,6 +54,7 @@ class Chapter:
         predictions: The questions asked before an experiment.
         estimates: Those whose answer is a number.
         drawings: Those whose answer is a picture of who does what.
+        order: Their names in the notebook's order, where it takes turns between the three.
         exercises: The exercises.
         questions: Those of the quiz at its end.
     """
@@ -71,6 +72,7 @@ class Chapter:
     predictions: tuple[Prediction, ...] = ()
     estimates: tuple[Estimate, ...] = ()
     drawings: tuple[Drawing, ...] = ()
+    order: tuple[str, ...] = ()
     exercises: tuple[Exercise, ...] = ()
     questions: tuple[Question, ...] = ()
     _passed: set[str] = field(default_factory=set, init=False, repr=False)
@@ -299,8 +301,7 @@ class Chapter:
         trouble, done = progress.trouble, progress.done()
         left = tuple(each.name for each in self.exercises if each.name not in done.exercises)
         sections = tuple(dict.fromkeys(self.sections[name] for name in missing if name in self.sections))
-        questions: list[Prediction | Estimate | Drawing] = [*self.predictions, *self.estimates, *self.drawings]
-        asked = [each for each in questions if each.name not in self.optional]
+        asked = [each for each in self.asked if each.name not in self.optional]
         return Finish(
             self.title,
             missing,
@@ -312,6 +313,12 @@ class Chapter:
             not_predicted=tuple(each.section or each.name for each in asked if not self._was_predicted(each.name)),
             exercises=len(self.exercises),
         )
+
+    @property
+    def asked(self) -> list[Prediction | Estimate | Drawing]:
+        """What is asked before an experiment, in the notebook's order."""
+        questions: list[Prediction | Estimate | Drawing] = [*self.predictions, *self.estimates, *self.drawings]
+        return sorted(questions, key=lambda each: self.order.index(each.name)) if self.order else questions
 
     def _was_predicted(self, name: str) -> bool:
         answer = self._answers.get(name)

@@ -24,7 +24,7 @@ from workq_helpers.teaching.function import endless_loops, written
 from workq_helpers.teaching.step import Step, Wait, frames_of, step_of
 from workq_helpers.waiting import wait_until
 
-__all__ = ["Effort", "Interrupted", "Tries", "call_with_patience", "interrupt", "undisturbed"]
+__all__ = ["Effort", "Interrupted", "Stopped", "Tries", "call_with_patience", "interrupt", "undisturbed"]
 
 _here = threading.local()
 
@@ -65,6 +65,10 @@ _LAST_SECONDS = 0.3
 
 class Interrupted(BaseException):
     """Ends a learner's function; not an `Exception`, so that it is not caught there."""
+
+
+class Stopped(KeyboardInterrupt):
+    """Who checks an answer has given it up: that says nothing of the answer."""
 
 
 class Tries:
@@ -294,6 +298,7 @@ def call_with_patience(
 
     Raises:
         CheckFailedError: It does not come back.
+        Stopped: The wait for it was interrupted.
         BaseException: Whatever it raised.
     """
     outcome: list[object] = []
@@ -317,11 +322,13 @@ def call_with_patience(
             done.set()
 
     thread = threading.Thread(target=call, name=f"exercise: {name}", daemon=True)
-    thread.start()
     try:
+        thread.start()
         while not done.wait(0.1):
             if efforts and (trouble := efforts[0].trouble):
                 raise CheckFailedError(f"{name} {trouble}. It has to return before anything else can go on.")
+    except KeyboardInterrupt as error:
+        raise Stopped from error
     finally:
         if not done.is_set() and efforts:
             _end(efforts[0], give_up, made)

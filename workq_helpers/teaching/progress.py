@@ -220,7 +220,7 @@ class Finish(NamedTuple):
         sections: The titles of the sections in which the missing checks are asked, in their order.
         checks: How many checks it takes.
         predictions: How many questions are asked before an experiment, optional ones left out.
-        not_predicted: Where those stand that were not answered before it.
+        not_predicted: Where those stand that were not answered before it, in the order of the lesson.
         exercises: How many exercises there are.
     """
 

@@ -339,6 +339,7 @@ class Trial:
                 seen, since = len(self.lesson.log), time.monotonic()
             waited = time.monotonic() - since
             if waited >= _PATIENCE_SECONDS and not any(worker.current_task for worker in self.lesson.workers):
+                self._no_thread_runs_on()
                 raise CheckFailedError(f"For {waited:.0f} s nothing happened, and there were still orders to be done.")
         self._began_before_it_acknowledged()
         self._everything_ran()
@@ -360,6 +361,14 @@ class Trial:
                     f"over it and goes on. When does its loop end?"
                 )
         return not any(run.goes_on for run in self.runs if not run.settled)
+
+    def _no_thread_runs_on(self) -> None:
+        for run in self.runs:
+            if run.over and run.goes_on and not run.settled:
+                raise CheckFailedError(
+                    f"'{run.task}' was left to a thread, which runs on, and for {_PATIENCE_SECONDS:.0f} s it has "
+                    f"neither worked nor acknowledged anything. What does it wait for?"
+                )
 
     def _goes_on(self) -> bool:
         """Say whether anything is still recorded, as when a message goes round in circles."""

@@ -13,6 +13,7 @@ from workq_helpers.broker.by_hand import not_ours
 from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.lessons.durability.survivors import counts_with, is_persistent, waiting
 from workq_helpers.teaching.exercise import Exercise
+from workq_helpers.teaching.patience import Stopped
 from workq_helpers.teaching.trial import Trial
 from workq_helpers.text import shown, worded
 
@@ -232,7 +233,7 @@ def _call(trial: Trial, answer: Callable[..., object], name: str, order: str) ->
     with trial.channel() as channel:
         try:
             return trial.call(answer, channel, order, name=name)
-        except CheckFailedError:
+        except (CheckFailedError, Stopped):
             raise
         except WorkqError as error:
             raise CheckFailedError(f"At '{order}' {name} ended in an error. {error}") from error

@@ -521,6 +521,10 @@ CHAPTER = Chapter(
     predictions=PREDICTIONS,
     estimates=ESTIMATES,
     drawings=DRAWINGS,
+    order=(
+        *("heavy and light", "one at a time", "feast", "a hundred at a time", "twelve guests"),
+        *("stale tea", "stale tea again", "full rail", "eight offers"),
+    ),
     exercises=EXERCISES,
     questions=QUESTIONS,
 )

@@ -12,6 +12,7 @@ from workq_helpers.lessons.fair_dispatch.queue_watch import ready_messages
 from workq_helpers.rabbitmq.errors import QueueNotFoundError
 from workq_helpers.teaching.calls import Calls, misspelled, unsendable
 from workq_helpers.teaching.exercise import Exercise
+from workq_helpers.teaching.patience import Stopped
 from workq_helpers.teaching.trial import QUEUE, Trial
 from workq_helpers.text import shown, worded
 from workq_helpers.waiting import wait_until
@@ -49,7 +50,7 @@ class _Cook:
         """
         try:
             self._trial.call(self._consume, self.channel, self.cook, name="consume")
-        except CheckFailedError:
+        except (CheckFailedError, Stopped):
             raise
         except pika.exceptions.AMQPConnectionError as error:
             own = "" if self._trial.calls else " It had asked nothing of the channel that it is given. Use that one."

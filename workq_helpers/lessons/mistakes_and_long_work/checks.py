@@ -310,6 +310,7 @@ CHAPTER = Chapter(
     optional=frozenset({"ack timeout"}),
     predictions=PREDICTIONS,
     estimates=ESTIMATES,
+    order=("forgotten ack", "once more", "wrong channel", "handed back", "long work"),
     exercises=EXERCISES,
     questions=QUESTIONS,
 )

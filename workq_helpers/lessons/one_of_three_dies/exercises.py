@@ -14,7 +14,7 @@ from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.one_of_three_dies.frail_node import ASK_FOR_CONFIRMS, CONFIRM, PUBLISH, FrailNode
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.function import made_by_calling
-from workq_helpers.teaching.patience import call_with_patience
+from workq_helpers.teaching.patience import Stopped, call_with_patience
 from workq_helpers.teaching.trial import Trial
 from workq_helpers.text import shown, worded
 
@@ -29,6 +29,8 @@ _ORDERS = (*(f"Order {number}." for number in range(1, 20)), "Order 9.")
 #: The first node dies before it passes on this order, the third at once, when that is sent again. Nobody is there for a
 #: moment then. The fourth dies before it passes on that confirm.
 _DIES_BEFORE_ORDER, _DIES_BEFORE_CONFIRM = 6, 5
+#: How many orders are lost with nodes by who never sends one again.
+_LOST_WITH_NODES = 2
 _NOTHING_CAME = f"Nothing has come to {_QUEUE}. To which queue, and which exchange, does it publish?"
 #: Which one is down from the beginning.
 _DOWN = 1
@@ -120,7 +122,7 @@ def _say_what_is_wrong(seen: _Seen, found: Counter[str]) -> None:
             f"'{missing[0]}' and all after it are missing: publish_all came back when the connection was lost. Go on "
             f"with what is left."
         )
-    if len(missing) == 1 and seen.turned_away:
+    if missing and len(missing) != _LOST_WITH_NODES and seen.turned_away:
         raise CheckFailedError(
             f"'{missing[0]}' is missing: for a moment no node let publish_all in, and it went on with the next order. "
             f"Begin with the addresses anew, after a pause, until this one is confirmed, too."
@@ -218,6 +220,8 @@ def _call(
         )
     except CheckFailedError as error:
         raise CheckFailedError(f"{error} {_passed_over(nodes)}".rstrip()) from error
+    except Stopped:
+        raise
     except BaseException as error:  # noqa: BLE001 - whatever it does, it ends there
         return error
     if made := made_by_calling(result):
@@ -293,7 +297,7 @@ def _count_the_votes(trial: Trial, can_confirm: Any) -> str:
         given = list(members), set(down)
         try:
             answer = trial.call(can_confirm, *given, name="can_confirm")
-        except CheckFailedError:
+        except (CheckFailedError, Stopped):
             raise
         except BaseException as error:  # whatever it does, it ends there
             raise CheckFailedError(f"With {told} can_confirm raised {worded(error)}.") from error

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import struct
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
@@ -19,6 +21,8 @@ _HEAD = struct.Struct(">BHI")
 _METHOD = struct.Struct(">HH")
 _PROTOCOL_HEADER_LENGTH = 8
 _BODY = 3
+#: Who comes up turns so many clients away, or all for so many seconds: a right answer may pause or not.
+_TURNED_AWAY, _TURNS_AWAY_SECONDS = 10, 3.0
 PUBLISH, CONFIRM, ASK_FOR_CONFIRMS = (60, 40), (60, 80), (85, 10)
 
 
@@ -29,7 +33,8 @@ class FrailNode:
         upstream: The address that it leads to.
         dies_at: The method in front of which it dies: that one is not passed on; ``None`` for one that lives.
         count: The how manieth of them.
-        comes_after: It is still coming up, and turns its clients away, until these have died and one client more came.
+        comes_after: It is still coming up, and turns its clients away, until these have died and for a while
+            longer.
     """
 
     def __init__(
@@ -47,10 +52,11 @@ class FrailNode:
         #: Whether anybody has come to it, and how many clients it has let in.
         self.asked = False
         self.clients = 0
-        #: Whether it has turned one away for the last time.
-        self.turned_away = False
+        #: How many it has turned away since those died after which it comes.
+        self.turned_away = 0
         self.dead = False
         self._comes_after = comes_after
+        self._comes_seconds = math.inf
         self._upstream = upstream
         self._dies_at = dies_at
         self._count = count
@@ -105,9 +111,12 @@ class FrailNode:
                 self._start(self._pass_on, broker, client, 0)
 
     def _is_up(self) -> bool:
-        if self.turned_away or not self._comes_after:
+        if not self._comes_after or self.turned_away >= _TURNED_AWAY or time.monotonic() >= self._comes_seconds:
             return True
-        self.turned_away = all(node.dead for node in self._comes_after)
+        if all(node.dead for node in self._comes_after):
+            if not self.turned_away:
+                self._comes_seconds = time.monotonic() + _TURNS_AWAY_SECONDS
+            self.turned_away += 1
         return False
 
     def _pass_on(self, source: socket.socket, target: socket.socket, unframed: int) -> None:

@@ -15,6 +15,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from workq_helpers.errors import CheckFailedError, WaitTimeoutError, WorkqError
 from workq_helpers.teaching.function import definitions_beside, name_of
+from workq_helpers.teaching.patience import Stopped
 from workq_helpers.teaching.trial import Trial
 from workq_helpers.text import shown, worded
 from workq_helpers.waiting import wait_until
@@ -104,6 +105,8 @@ class _Evening:
         except CheckFailedError:
             _it_handed_nothing_back(self.trial)
             raise
+        except Stopped:
+            raise
         except BaseException as error:  # noqa: BLE001 - whatever it does, it ends there
             self.trouble = error
         finally:
@@ -180,11 +183,13 @@ def _it_ran(evening: _Evening) -> None:
         raise CheckFailedError(_why_nothing(evening))
     known = (*_ORDERS, _LATE)
     # What pika hands over can be compared with its own kind alone.
-    strange = next((each for each in evening.tasted if not isinstance(each, str) or each not in known), None)
-    if strange is not None and not isinstance(strange, str):
-        raise CheckFailedError(f"taste got {shown(strange)}, and wants the order's text: body.decode().")
-    if strange is not None:
-        raise CheckFailedError(f"taste got {strange!r}, which nobody ordered. Hand it the order's text as it is.")
+    strange = [each for each in evening.tasted if not isinstance(each, str) or each not in known]
+    if strange and not isinstance(strange[0], str):
+        raise CheckFailedError(f"taste got {shown(strange[0])}, and wants the order's text: body.decode().")
+    if strange:
+        raise CheckFailedError(
+            f"taste got {shown(strange[0])}, which nobody ordered. Hand it the order's text as it is."
+        )
 
 
 def _why_nothing(evening: _Evening) -> str:

@@ -20,7 +20,7 @@ from workq_helpers.lessons.putting_it_together.consumer_by_hand import judge_con
 from workq_helpers.lessons.putting_it_together.thumbnails import Album
 from workq_helpers.log.events import Event
 from workq_helpers.teaching.exercise import Exercise
-from workq_helpers.teaching.patience import Interrupted, Tries
+from workq_helpers.teaching.patience import Interrupted, Stopped, Tries
 from workq_helpers.teaching.trial import Trial
 from workq_helpers.text import shown, worded
 
@@ -356,6 +356,8 @@ def _send(trial: Trial, line: _ShakyLine, send_all: Callable[..., object]) -> No
             f"send_all ended with {type(error).__name__}: it used a channel whose connection was gone. Ask "
             f"open_channel for another one."
         ) from error
+    except Stopped:
+        raise
     except BaseException as error:  # whatever it does, it ends there
         raise CheckFailedError(f"send_all raised {worded(error)}.") from error
 

@@ -22,6 +22,7 @@ from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.lessons.when_a_task_fails.parking import read_death
 from workq_helpers.teaching.calls import misspelled, unsendable
 from workq_helpers.teaching.exercise import Exercise
+from workq_helpers.teaching.patience import Stopped
 from workq_helpers.teaching.threads import begun_since
 from workq_helpers.teaching.trial import QUEUE, Trial
 from workq_helpers.text import shown, worded
@@ -293,6 +294,8 @@ class _Desk:
             except CheckFailedError:
                 if not self.killed:
                     raise
+            except Stopped:
+                raise
             except BaseException as error:  # whatever it does, it ends there
                 if not self.killed and self.unsent == before:
                     self._trial.no_channel_was_closed()
