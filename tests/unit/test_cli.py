@@ -92,22 +92,22 @@ def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    ("redirections", "variables", "status", "told"),
+    ("redirections", "variables", "statuses", "told"),
     [
         (
             ">/dev/full",
             {"PYTHONUNBUFFERED": "1"},
-            1,
+            (1,),
             "can't be written where it goes (No space left on device). Send",
         ),
-        (">/dev/full 2>/dev/full", {}, 1, ""),
-        ("<&- >&- 2>&-", {}, 0, ""),
-        ("| head -n 1", {}, None, "Usage: workq"),
-        ("", {"PYTHONIOENCODING": "latin-1"}, 0, "and more?"),
+        (">/dev/full 2>/dev/full", {}, (1, 120), ""),  # Python's own, from 3.13 on, where it can't end in peace
+        ("<&- >&- 2>&-", {}, (0,), ""),
+        ("| head -n 1", {}, (), "Usage: workq"),
+        ("", {"PYTHONIOENCODING": "latin-1"}, (0,), "and more?"),
     ],
 )
 def test_what_it_prints_goes_where_it_can_or_a_sentence_says_why_not(
-    redirections: str, variables: dict[str, str], status: int | None, told: str
+    redirections: str, variables: dict[str, str], statuses: tuple[int, ...], told: str
 ) -> None:
     program = (
         "import sys; from workq_helpers.cli import command, main; main.main.help = 'and more\N{HORIZONTAL ELLIPSIS}'; "
@@ -117,7 +117,7 @@ def test_what_it_prints_goes_where_it_can_or_a_sentence_says_why_not(
     done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
     assert told in done.stdout + done.stderr
-    assert status is None or bool(done.returncode) is bool(status)  # Python has a status of its own for full streams
+    assert not statuses or done.returncode in statuses
 
 
 def test_what_it_starts_has_streams_too() -> None:
