@@ -637,7 +637,7 @@ class Session:
         return replace(
             options,
             in_order=not features.quorum_priorities,
-            takes_turns=features.quorum_priorities and not features.strict_quorum_priorities,
+            takes_turns=features.quorum_priorities_take_turns,
             unlimited=features.quorum_delivery_limit is None,
             free_nacks=not features.nack_counts_as_return,
         )

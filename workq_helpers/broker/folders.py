@@ -273,9 +273,11 @@ def is_full(error: OSError) -> bool:
 def reason_of(error: OSError, folder: Path) -> str:
     """Return in the system's words why something could not be kept in a folder, and what is full."""
     reason = error.strerror or type(error).__name__
+    if not is_full(error):
+        return reason
     with contextlib.suppress(OSError):
         files = os.statvfs(next(each for each in (folder, *folder.parents) if each.exists()))
-        if is_full(error) and files.f_files and not files.f_favail:
+        if files.f_files and not files.f_favail:
             return f"{reason}: its file system has no inode left for another file, as `df -i` shows"
     return reason
 

@@ -223,7 +223,7 @@ def overdue(queue: Queue, seconds: float) -> int:
     if not ranks(queue.options) and not any(map(is_over, queue.head(1))):
         return 0
     kept = []
-    for line in lines(queue.head(queue.ready), queue.options):
+    for line in lines(ranked(queue.head(queue.ready), queue.options), queue.options):
         over = sum(1 for _ in itertools.takewhile(is_over, line))
         kept += [over] if over < len(line) else []
     return min(kept, default=queue.ready)  # whichever line's turn it is, that many went before one that is kept

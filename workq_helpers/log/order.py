@@ -33,7 +33,7 @@ class Order:
         self._together = set(together)
 
     def first(self, messages: list[Message], count: int) -> list[Message]:
-        """Return which messages may be among the first `count` that left.
+        """Return which messages, `ranked`, may be among the first `count` that left.
 
         A message leaves after another if that was there whenever it was, and goes first. What has a higher priority and
         came later may have come when it was gone: of that nobody sees the time. Nor whose turn it was, where a queue
@@ -116,9 +116,8 @@ def ranked(waiting: list[Message], options: QueueOptions | None) -> list[Message
     return sorted(waiting, key=lambda message: _priority(message, options), reverse=True)
 
 
-def lines(waiting: list[Message], options: QueueOptions | None) -> list[list[Message]]:
-    """Return messages as their queue lines them up: in one line, or in two that take turns."""
-    in_turn = ranked(waiting, options)
+def lines(in_turn: list[Message], options: QueueOptions | None) -> list[list[Message]]:
+    """Return messages, `ranked`, as their queue lines them up: in one line, or in two that take turns."""
     if options is None or not options.takes_turns:
         return [in_turn]
     return [list(peers) for _, peers in itertools.groupby(in_turn, functools.partial(_priority, options=options))]

@@ -88,9 +88,9 @@ class Features:
         return has(self.version, "a quorum queue's priorities")
 
     @property
-    def strict_quorum_priorities(self) -> bool:
-        """Whether the highest always goes first (from 4.3 on); before, what is above 4 and the rest take turns."""
-        return has(self.version, "strict priorities of a quorum queue")
+    def quorum_priorities_take_turns(self) -> bool:
+        """Whether what is above 4 and the rest take turns there (before 4.3); from then on the highest goes first."""
+        return self.quorum_priorities and not has(self.version, "strict priorities of a quorum queue")
 
     @property
     def nack_counts_as_return(self) -> bool:
