@@ -25,12 +25,14 @@ from workq_helpers.errors import BrokerError, BrokerStartError, BrokerUnreachabl
 from workq_helpers.rabbitmq.endpoint import Endpoint
 
 __all__ = [
+    "ANSWER_SECONDS",
     "BEAT_SECONDS",
     "GONE",
     "JsonObject",
     "Link",
     "Ready",
     "Status",
+    "ask",
     "connect",
     "converse",
     "describe_error",
@@ -41,6 +43,8 @@ __all__ = [
 BEAT_SECONDS = 0.5
 #: How long it may be silent, in seconds.
 SILENCE_SECONDS = 10.0
+#: How long most answers may take, in seconds; a restart that somebody else asked for may be in the way.
+ANSWER_SECONDS = 30.0
 
 GONE = (
     "The course broker has been stopped, or its supervisor has died. "
@@ -164,6 +168,21 @@ def converse(link: Link, message: JsonObject, timeout: float, progress: Progress
     except TimeoutError as error:
         raise _hangs() from error
     return None
+
+
+def ask(folders: Folders, operation: str, timeout: float = ANSWER_SECONDS, **fields: object) -> JsonObject | None:
+    """Ask the supervisor for one thing, over a connection of its own; return its answer, ``None`` if there is none.
+
+    Raises:
+        BrokerUnreachableError: The supervisor hangs.
+        WaitTimeoutError: It did not answer in time.
+        BrokerError: What it was asked for failed.
+    """
+    link = connect(folders)
+    if link is None:
+        return None
+    with contextlib.closing(link):
+        return converse(link, {"op": operation, **fields}, timeout)
 
 
 def _hangs() -> BrokerUnreachableError:
