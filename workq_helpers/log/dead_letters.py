@@ -33,8 +33,12 @@ class DeadLetters:
         self._register = register
         self._exchanges = exchanges
 
-    def hand_on(self, message: Message, options: QueueOptions, reason: str, seconds: float) -> None:
-        """End a message that its queue hands on, and put copies into the queues that get it, where they are known."""
+    def hand_on(self, message: Message, options: QueueOptions, reason: str, seconds: float) -> list[str]:
+        """End a message that its queue hands on, and put copies into the queues that get it, where they are known.
+
+        Returns:
+            Those queues.
+        """
         deaths = (Death(message.queue, rejected=reason == REJECTED), *message.deaths)
         targets = self.led_to(message, options)
         onward = [target for target in targets or () if not goes_in_a_circle(deaths, target)]
@@ -51,6 +55,7 @@ class DeadLetters:
             copy.deaths = deaths
             copy.queued_seconds = seconds
             self._register.queues[target].fresh[copy] = None
+        return onward
 
     def led_to(self, message: Message, options: QueueOptions) -> list[str] | None:
         """Return the queues that get what a queue hands on, or ``None`` where that can't be told."""
