@@ -592,6 +592,35 @@ def test_a_dead_letter_is_found_where_the_brokers_bindings_lead() -> None:
     assert not ledger.has_adrift()
 
 
+def test_a_dead_letter_is_found_though_it_was_rejected_during_an_alarm() -> None:
+    log = EventLog()
+    attic(log, "x")
+    log.record("unknown", "w", "hello", "a", "a", 1, detail=UNREAD)
+    log.record("broker", "broker", detail=BrokerChange.UNBLOCKED)
+    assert ledger_of(log).has_adrift()
+    log.record("counted", "broker", "hello", detail=Counted(1, 0))
+    log.record("exchange declared", "broker", detail=ExchangeOptions("x"))
+    log.record("bound", "broker", "cellar", detail=Binding("x", "attic"))
+    log.record("counted", "broker", "cellar", detail=Counted(1, 0))
+    assert [(each.queue, each.place) for each in ledger_of(log)] == [("hello", "unknown"), ("cellar", "waiting")]
+
+
+def test_a_dead_letter_that_was_found_where_the_bindings_lead_goes_round_in_no_circle() -> None:
+    log = EventLog()
+    for queue, exchange, key in (("hello", "x", "attic"), ("cellar", "", "hello")):
+        there = QueueOptions(
+            max_length=0, overflow="drop-head", dead_letter_exchange=exchange, dead_letter_routing_key=key
+        )
+        log.record("declared", "notebook", queue, detail=there)
+    send(log, "a")
+    log.record("counted", "broker", "hello", detail=Counted(0, 0))
+    log.record("exchange declared", "broker", detail=ExchangeOptions("x"))
+    log.record("bound", "broker", "cellar", detail=Binding("x", "attic"))
+    log.record("counted", "broker", "cellar", detail=Counted(1, 0))
+    log.record("counted", "broker", "cellar", detail=Counted(0, 0))
+    assert [(each.queue, each.place) for each in ledger_of(log)] == [("hello", "unknown"), ("cellar", "discarded")]
+
+
 def test_a_dead_letter_ends_before_it_goes_round_in_a_circle() -> None:
     log = EventLog()
     for queue, to in (("hello", "wait"), ("wait", "hello")):

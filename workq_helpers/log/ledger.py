@@ -732,7 +732,10 @@ class Ledger:
             message.queue = queue
             self._register.arrive(message, "unknown", reason)
         elif message.mark is not None:
-            self._register.arrive(self._register.copy_of(message, queue), "unknown", reason)
+            is_letter = message in self._register.letters
+            copy = (self._dead_letters.may_have_gone if is_letter else self._register.copy_of)(message, queue)
+            if copy is not None:
+                self._register.arrive(copy, "unknown", reason)
 
     def _counted(self, row: Row) -> None:
         if isinstance(row[8], Counted):
