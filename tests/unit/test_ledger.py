@@ -694,6 +694,17 @@ def test_what_leaves_a_queue_in_which_others_messages_are_may_be_ours() -> None:
         assert places_of(log) == {"a": "waiting" if held else "unknown"}, "all are back, or others sent one more"
 
 
+def test_what_is_in_a_queue_that_was_made_again_was_not_in_the_one_before() -> None:
+    for gone in (("counted", "broker", Counted(present=False)), ("deleted", "notebook", 0)):
+        log = EventLog()
+        send(log, "a", "b")
+        log.record("delivered", "w", "hello", "a", "a", 1)
+        log.record(gone[0], gone[1], "hello", detail=gone[2])
+        log.record("counted", "broker", "hello", detail=Counted(2, 0))
+        assert "waiting" not in places_of(log).values()
+        assert ledger_of(log).unseen("hello") == 2
+
+
 def test_what_is_sent_while_others_hold_as_many_does_not_hide_that() -> None:
     log = EventLog()
     send(log, "a")

@@ -680,8 +680,8 @@ class Ledger:
         queue.others = max(0, queue.others - queue.unseen)
         queue.unseen = 0
         if row[1] == "deleted":
-            self._queue_goes(row[3], queue)
             self._register.hands_let_go(queue, gone_in_hand(row[3]))
+            self._queue_goes(row[3], queue)
         self._register.end_all(queue, "discarded")
 
     def _queue_goes(self, name: str, queue: Queue) -> None:

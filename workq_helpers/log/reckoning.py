@@ -117,11 +117,11 @@ class Reckoning:
 
     def _queue_is_gone(self, name: str, queue: Queue, agreed_seconds: float) -> None:
         reason = missing_queue(name, queue.options, self._present())
-        self._register.queue_goes(queue)
         self._exchanges.forget_queue(name)
         self._register.end_all(queue, "unknown", reason)
         self._register.hands_let_go(queue, gone_in_hand(name))
         self._doubt_what_was_answered(name, queue, agreed_seconds)
+        self._register.queue_goes(queue)
 
     def _doubt_what_was_answered(self, name: str, queue: Queue, agreed_seconds: float) -> None:
         """Doubt acks of which nothing shows that they came before a queue was gone: RabbitMQ takes any in silence.

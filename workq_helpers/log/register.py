@@ -159,8 +159,10 @@ class Register:
 
     @staticmethod
     def queue_goes(queue: Queue) -> None:
-        """Take note that a queue is gone."""
+        """Take note that a queue is gone, and what was there with it: one that is declared later has none of it."""
         queue.absent = True
+        queue.gone_for_good.update(queue.missing)
+        queue.doubted.clear()
         queue.unseen = queue.held_elsewhere = queue.others = 0
         queue.lent.clear()
 
