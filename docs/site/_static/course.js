@@ -498,6 +498,7 @@
     starting: "◔",
     idle: "○",
     busy: "▶︎",
+    holding: "◐",
     frozen: "❄︎",
     reconnecting: "↻",
     disconnected: "⊘",
@@ -2080,7 +2081,7 @@
   function ghostsOf({ ghosts, ready, unseen }) {
     if (ghosts.count === 0) return "";
     const counted = ready.broker === null ? "" : `RabbitMQ counts ${formatCount(ready.broker)} ready. `;
-    const gone = unseen > 0 ? "" : " that are not here";
+    const gone = unseen > 0 ? "" : ` that ${ghosts.count === 1 ? "is" : "are"} not here`;
     const seen = `The log saw ${formatCount(ghosts.count)} more come in${gone}`;
     return `${counted}${seen}${ghosts.why ? `: ${ghosts.why}.` : "."}`;
   }
@@ -2599,10 +2600,12 @@
     const counts = [ready.broker, ready.log, unacknowledged.broker, unacknowledged.log];
     return { key: name, cells: [name, kind, ...counts.map(formatCount)] };
   }
-  function workerRow({ name, state, queue, ack, prefetch_count, busy_with, slots, more, done }) {
+  var worksOn = ({ state, busy_with }) => busy_with?.task ?? (state === "holding" ? "not seen" : "nothing");
+  function workerRow(worker) {
+    const { name, state, queue, ack, prefetch_count, slots, more, done } = worker;
     const limit = prefetch_count ? formatCount(prefetch_count) : "no limit";
     const held = formatCount(slots.length + more);
-    return { key: name, cells: [name, state, queue, ack, limit, busy_with?.task ?? "nothing", held, formatCount(done)] };
+    return { key: name, cells: [name, state, queue, ack, limit, worksOn(worker), held, formatCount(done)] };
   }
   function lostRow(message) {
     return { key: message.key, cells: [message.task, keptAs(message), `${message.worked}×`] };
