@@ -575,7 +575,8 @@ var Flights = class {
       flights.push({ now, box, place });
     }
     const measured = flights.map((flight) => ({ ...flight, to: flight.now.chip.element.getBoundingClientRect() }));
-    for (const { now, box, place, to } of measured) fly(now, box, place, to);
+    const edge = measured.length > 0 ? rightEdgeOf(measured[0].now.chip.element) : 0;
+    for (const { now, box, place, to } of measured) fly(now, box, place, to, edge);
     this.#before.clear();
   }
   /** @param {Frame} frame */
@@ -595,8 +596,15 @@ var Flights = class {
     return { moving, shifting };
   }
 };
-function fly({ chip, place }, from, was, to) {
-  const [x, y] = [from.left - to.left, from.top - to.top];
+function rightEdgeOf(element) {
+  const { left, width } = (
+    /** @type {Element} */
+    element.closest(".workq-stage").getBoundingClientRect()
+  );
+  return left + width;
+}
+function fly({ chip, place }, from, was, to, edge) {
+  const [x, y] = [Math.min(from.left - to.left, edge - to.left - to.width), from.top - to.top];
   if (from.width === 0 || to.width === 0 || Math.abs(x) < 1 && Math.abs(y) < 1) return;
   chip.flight = chip.element.animate(
     [
