@@ -37,7 +37,7 @@ class Wire:
         settled: What it settled, in order; ``None`` for what it handed back.
         prefetch_count: How many deliveries RabbitMQ sends ahead of acks at most; 0 for any number.
         said_goodbye: Whether it was closed, and RabbitMQ answered.
-        is_cut: Whether its connection was cut, as the death of its process would: the dead read nothing, though pika may.
+        is_cut: Whether its connection was cut, as by the death of its process: the dead read nothing, though pika may.
     """
 
     def __init__(self) -> None:
