@@ -106,7 +106,9 @@ describe("movement", () => {
   test("a chip that is wider where it goes does not stick out of the stage on its way", () => {
     const frame = frames.tutorial();
     const view = openView(frame);
-    view.page.layOut((element) => (element.matches(".workq-stage") ? 250 : element.dataset.place === "waiting" ? 300 : 0));
+    view.page.layOut((element) =>
+      element.matches(".workq-stage") ? 250 : element.dataset.place === "waiting" ? 300 : 0,
+    );
     const [next, key] = moved(frame);
     view.show(next);
     const [flight] = view.$(`.workq-message[data-key="${key}"]`).animations;
