@@ -220,7 +220,7 @@ class Trial:
 
         Raises:
             CheckFailedError: It does not come back, or has not run at all.
-            BaseException: Whatever it raised.
+            AnswerError: It raised something.
         """
         before, looked_at = len(self.calls), len(self.lesson.log)
         refused: defaultdict[str, Tries] = defaultdict(Tries)

@@ -13,7 +13,7 @@ from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.teaching.calls import Call
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.function import made_by_calling
-from workq_helpers.teaching.patience import Interrupted, Stopped
+from workq_helpers.teaching.patience import AnswerError, Interrupted
 from workq_helpers.teaching.threads import begun_since
 from workq_helpers.teaching.trial import QUEUE, Trial
 from workq_helpers.text import worded
@@ -231,13 +231,11 @@ def _keep_the_line_open(trial: Trial, callback: Any) -> str:
         if line.failed or not line.beside:
             raise
         raise CheckFailedError(f"{error} Meanwhile '{line.beside[-1]}' is cooked in another thread: {_DEAF}") from error
-    except Stopped:
-        raise
-    except BaseException as error:
+    except AnswerError as raised:
         raise CheckFailedError(
-            f"What the owner of the connection was asked to call failed: {worded(error)}. "
+            f"What the owner of the connection was asked to call failed: {raised}. "
             f"add_callback_threadsafe takes a function, and nobody calls it before the owner does."
-        ) from error
+        ) from raised.error
     _the_thread_was_free(line)
     _each_was_acknowledged_by_itself(line)
     trial.no_channel_was_closed()

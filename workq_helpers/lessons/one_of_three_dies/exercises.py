@@ -14,7 +14,7 @@ from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.one_of_three_dies.frail_node import ASK_FOR_CONFIRMS, CONFIRM, PUBLISH, FrailNode
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.function import made_by_calling
-from workq_helpers.teaching.patience import Stopped, call_with_patience
+from workq_helpers.teaching.patience import AnswerError, call_with_patience
 from workq_helpers.teaching.trial import Trial
 from workq_helpers.text import shown, worded
 
@@ -220,10 +220,8 @@ def _call(
         )
     except CheckFailedError as error:
         raise CheckFailedError(f"{error} {_passed_over(nodes)}".rstrip()) from error
-    except Stopped:
-        raise
-    except BaseException as error:  # noqa: BLE001 - whatever it does, it ends there
-        return error
+    except AnswerError as raised:
+        return raised.error
     if made := made_by_calling(result):
         raise CheckFailedError(f"publish_all gave back {made}: nothing has run.")
     return None
@@ -297,10 +295,8 @@ def _count_the_votes(trial: Trial, can_confirm: Any) -> str:
         given = list(members), set(down)
         try:
             answer = trial.call(can_confirm, *given, name="can_confirm")
-        except (CheckFailedError, Stopped):
-            raise
-        except BaseException as error:  # whatever it does, it ends there
-            raise CheckFailedError(f"With {told} can_confirm raised {worded(error)}.") from error
+        except AnswerError as raised:
+            raise CheckFailedError(f"With {told} can_confirm raised {raised}.") from raised.error
         if type(answer).__name__ not in ("bool", "bool_"):  # numpy's are as good
             raise CheckFailedError(f"With {told} can_confirm returned {shown(answer)}. Return True or False.")
         if given != (members, down):

@@ -20,7 +20,7 @@ from workq_helpers.lessons.putting_it_together.consumer_by_hand import judge_con
 from workq_helpers.lessons.putting_it_together.thumbnails import Album
 from workq_helpers.log.events import Event
 from workq_helpers.teaching.exercise import Exercise
-from workq_helpers.teaching.patience import Interrupted, Stopped, Tries
+from workq_helpers.teaching.patience import AnswerError, Interrupted, Tries
 from workq_helpers.teaching.trial import Trial
 from workq_helpers.text import shown, worded
 
@@ -334,32 +334,37 @@ def _send(trial: Trial, line: _ShakyLine, send_all: Callable[..., object]) -> No
         trial.call(send_all, line.open_channel, list(_ORDERS), name="send_all")
     except CheckFailedError as error:
         raise CheckFailedError(f"{error} {_CLINGS if line.clings else ''}".rstrip()) from error
-    except Interrupted:
-        raise CheckFailedError(
-            f"send_all had tried {len(line.attempts)} times to send {len(_ORDERS)} orders, with {line.opened} "
-            f"connection{'' if line.opened == 1 else 's'}, and would have gone on. {_why_it_goes_on(line)}"
-        ) from None
-    except pika.exceptions.AMQPConnectionError as error:
-        if not line.attempts:
-            raise CheckFailedError(
-                f"send_all raised {worded(error)}, and had sent nothing by a channel of open_channel. Call that "
-                f"for a channel, and no connection of your own."
-            ) from error
-        again = "again " if line.attempts.count(line.attempts[-1]) > 1 else ""
-        raise CheckFailedError(
-            f"RabbitMQ went away while '{line.attempts[-1]}' was {again}on its way, and send_all ended with "
-            f"{type(error).__name__}. Catch that{', each time' if again else ''}, open a channel anew, and go on."
-        ) from error
-    except pika.exceptions.AMQPChannelError as error:
-        trial.no_channel_was_closed()
-        raise CheckFailedError(
-            f"send_all ended with {type(error).__name__}: it used a channel whose connection was gone. Ask "
-            f"open_channel for another one."
-        ) from error
-    except Stopped:
-        raise
-    except BaseException as error:  # whatever it does, it ends there
-        raise CheckFailedError(f"send_all raised {worded(error)}.") from error
+    except AnswerError as raised:
+        if isinstance(raised.error, pika.exceptions.AMQPChannelError):
+            trial.no_channel_was_closed()
+        raise CheckFailedError(_why_it_ended(raised.error, line)) from raised.error
+
+
+def _why_it_ended(error: BaseException, line: _ShakyLine) -> str:
+    match error:
+        case Interrupted():
+            return (
+                f"send_all had tried {len(line.attempts)} times to send {len(_ORDERS)} orders, with {line.opened} "
+                f"connection{'' if line.opened == 1 else 's'}, and would have gone on. {_why_it_goes_on(line)}"
+            )
+        case pika.exceptions.AMQPConnectionError() if not line.attempts:
+            return (
+                f"send_all raised {worded(error)}, and had sent nothing by a channel of open_channel. Call that for a "
+                f"channel, and no connection of your own."
+            )
+        case pika.exceptions.AMQPConnectionError():
+            again = "again " if line.attempts.count(line.attempts[-1]) > 1 else ""
+            return (
+                f"RabbitMQ went away while '{line.attempts[-1]}' was {again}on its way, and send_all ended with "
+                f"{type(error).__name__}. Catch that{', each time' if again else ''}, open a channel anew, and go on."
+            )
+        case pika.exceptions.AMQPChannelError():
+            return (
+                f"send_all ended with {type(error).__name__}: it used a channel whose connection was gone. Ask "
+                f"open_channel for another one."
+            )
+        case _:
+            return f"send_all raised {worded(error)}."
 
 
 def _why_it_goes_on(line: _ShakyLine) -> str:

@@ -22,10 +22,10 @@ from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.lessons.when_a_task_fails.parking import read_death
 from workq_helpers.teaching.calls import misspelled, unsendable
 from workq_helpers.teaching.exercise import Exercise
-from workq_helpers.teaching.patience import Stopped
+from workq_helpers.teaching.patience import AnswerError
 from workq_helpers.teaching.threads import begun_since
 from workq_helpers.teaching.trial import QUEUE, Trial
-from workq_helpers.text import shown, worded
+from workq_helpers.text import shown
 from workq_helpers.waiting import wait_until
 
 __all__ = ["EXERCISES"]
@@ -294,12 +294,10 @@ class _Desk:
             except CheckFailedError:
                 if not self.killed:
                     raise
-            except Stopped:
-                raise
-            except BaseException as error:  # whatever it does, it ends there
+            except AnswerError as raised:
                 if not self.killed and self.unsent == before:
                     self._trial.no_channel_was_closed()
-                    raise CheckFailedError(f"empty_outbox raised {worded(error)}.") from error
+                    raise CheckFailedError(f"empty_outbox raised {raised}.") from raised.error
             if begun_since(threads):
                 raise CheckFailedError(
                     "empty_outbox came back, and a thread that it had started was still at work. Its caller takes the "
