@@ -9,7 +9,7 @@ SETUP = $(PYTHON) -I scripts/setup.py $(if $(filter file default,$(origin PYTHON
 # What is installed beside what the lessons need; `make lab` needs no more than these.
 GROUPS = dev
 # Python's variables are meant for other programs: they would have each Python here import, print or warn otherwise.
-unexport $(filter-out PYTHON PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED,$(filter PYTHON%,$(.VARIABLES)))
+unexport __PYVENV_LAUNCHER__ $(filter-out PYTHON PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED,$(filter PYTHON%,$(.VARIABLES)))
 COMPOSE ?= docker compose
 # What checks and bundles the stage's JavaScript; to run the course nobody needs it.
 NODE_MODULES := node_modules/.package-lock.json

@@ -97,10 +97,10 @@ def _works_again(oven):
 retries._Oven.works = _works_again
 """,
     "one_of_three_dies": """
-from workq_helpers.lessons.one_of_three_dies import nodes
-nodes.start_cluster = _noted(nodes.start_cluster, "restart")
+from workq_helpers.lessons.one_of_three_dies import live_nodes, opened_nodes
+opened_nodes.start_cluster = _noted(opened_nodes.start_cluster, "restart")
 for name in ("kill", "start", "bring_back", "_under_load", "_count"):
-    setattr(nodes.LiveNodes, name, _noted(getattr(nodes.LiveNodes, name), "restart"))
+    setattr(live_nodes.LiveNodes, name, _noted(getattr(live_nodes.LiveNodes, name), "restart"))
 """,
 }
 

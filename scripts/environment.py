@@ -395,7 +395,11 @@ def isolate_what_a_learner_starts() -> None:
     `workq` does without Python's variables too; a kernel that the learner starts without `workq` has them.
     """
     (VENV / "bin").mkdir(parents=True, exist_ok=True)
-    write(VENV / "bin" / "workq", f'#!/bin/sh\nexec {shlex.quote(str(PYTHON))} -I -m {COMMAND} "$@"\n')
+    # These two tell even an isolated Python that it is another one.
+    script = (
+        f'#!/bin/sh\nunset PYTHONEXECUTABLE __PYVENV_LAUNCHER__\nexec {shlex.quote(str(PYTHON))} -I -m {COMMAND} "$@"\n'
+    )
+    write(VENV / "bin" / "workq", script)
     (VENV / "bin" / "workq").chmod(0o755)
     for file in VENV.glob("share/jupyter/kernels/python3/kernel.json"):
         kernel = json.loads(file.read_bytes())
@@ -418,4 +422,20 @@ def install(*what: str) -> None:
     pins = ["--constraint", file] if file else ["--upgrade"]
     pins += ["--build-constraint", "constraints.txt", "--override", "overrides.txt"]
     environ = index_settings.for_uv(os.environ, VENV / "workq-uv.toml")
-    run([*uv, *pins, *what], ROOT, "uv could not install the environment", environ)
+    with made_anew_if_cut_off():
+        run([*uv, *pins, *what], ROOT, "uv could not install the environment", environ)
+
+
+@contextlib.contextmanager
+def made_anew_if_cut_off() -> Iterator[None]:
+    """Trust .venv again only when uv has ended: of what it had half installed it can't read the half itself."""
+    made, before = read(MADE), installed_files.packages(VENV)
+    MADE.unlink(missing_ok=True)
+    try:
+        yield
+    except SetupError:
+        if made and PACKAGES.exists() and installed_files.packages(VENV) == before:
+            write(MADE, made)  # it was whole, and uv failed before it changed anything
+        raise
+    if made:
+        write(MADE, made)

@@ -7,7 +7,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["names", "what_is_gone"]
+__all__ = ["names", "packages", "what_is_gone"]
+
+
+def packages(venv: Path) -> list[str]:
+    """The packages in an environment, each with its version."""
+    return sorted(folder.name for folder in _records(venv))
 
 
 def names(venv: Path) -> list[str]:

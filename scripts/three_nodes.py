@@ -12,7 +12,7 @@ from pathlib import Path
 import pika
 
 from workq_helpers.broker import start_cluster
-from workq_helpers.lessons.one_of_three_dies.nodes import LiveNodes
+from workq_helpers.lessons.one_of_three_dies.live_nodes import LiveNodes
 
 KEPT = Path(__file__).parents[1] / "workq_helpers" / "lessons" / "one_of_three_dies" / "kept_run.json"
 

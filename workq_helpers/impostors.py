@@ -9,9 +9,10 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 __all__ = [
+    "PACKAGES_FOLDERS",
     "explain_failed_import",
     "file_names",
     "find_impostors",
@@ -20,15 +21,18 @@ __all__ = [
     "sentence",
 ]
 
-#: What the course installs and imports by name, itself or through what it installs.
+#: What the course installs and imports by name, itself or through what it installs; and its own package.
 INSTALLED = frozenset({
     "IPython", "PIL", "anywidget", "click", "docker", "filelock", "httpx", "ipykernel", "ipywidgets", "jupyter_client",
     "jupyter_core", "jupyterlab", "lazy_loader", "matplotlib", "numpy", "packaging", "pandas", "pika", "platformdirs",
-    "psutil", "requests", "slugify", "testcontainers", "tornado", "tqdm", "traitlets", "zmq",
+    "psutil", "requests", "slugify", "testcontainers", "tornado", "tqdm", "traitlets", "workq_helpers", "zmq",
 })  # fmt: skip
 
+#: What folders of installed packages are called.
+PACKAGES_FOLDERS = ("site-packages", "dist-packages")
 _PYTHONS_OWN = os.path.dirname(os.__file__)
 _PYTHONS_ZIP = f"python{sys.version_info[0]}{sys.version_info[1]}.zip"
+_THIS_PACKAGE = os.path.dirname(os.path.realpath(__file__))
 
 
 def find_impostors(names: "Iterable[str] | None" = None, path: "Iterable[str] | None" = None) -> list[str]:
@@ -40,8 +44,15 @@ def find_impostors(names: "Iterable[str] | None" = None, path: "Iterable[str] | 
     """
     wanted = frozenset(sys.stdlib_module_names | INSTALLED if names is None else names)
     wanted -= frozenset(sys.builtin_module_names)  # nothing comes before these
-    folders = _folders_before_pythons_own(sys.path if path is None else path)
-    return [file for folder in folders for file in _modules_in(folder) if file_names(file) in wanted]
+    found = []
+    for entry in sys.path if path is None else path:
+        if os.path.basename(entry) in PACKAGES_FOLDERS:
+            break
+        if entry == _PYTHONS_OWN or os.path.basename(entry) == _PYTHONS_ZIP:
+            wanted -= sys.stdlib_module_names  # IPython has the notebook's folder after these
+        else:
+            found += [file for file in _modules_in(os.path.abspath(entry or ".")) if file_names(file) in wanted]
+    return found
 
 
 def file_names(file: str) -> str:
@@ -102,19 +113,13 @@ def _refuse(found: list[str]) -> None:
     raise ImpostorError(sentence(found[0]))
 
 
-def _folders_before_pythons_own(path: "Iterable[str]") -> "Iterator[str]":
-    for entry in path:
-        if entry == _PYTHONS_OWN or os.path.basename(entry) in (_PYTHONS_ZIP, "site-packages", "dist-packages"):
-            return
-        yield os.path.abspath(entry or ".")
-
-
 def _modules_in(folder: str) -> list[str]:
     try:
         found = [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
     except OSError:
         return []
-    return [each for each in found if each.endswith((".py", ".so")) or _is_package(each)]
+    modules = (each for each in found if each.endswith((".py", ".so")) or _is_package(each))
+    return [each for each in modules if os.path.realpath(each) != _THIS_PACKAGE]
 
 
 def _is_package(folder: str) -> bool:

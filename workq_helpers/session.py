@@ -39,7 +39,8 @@ from workq_helpers.log.experiments import Experiments
 from workq_helpers.log.ledger import Ledger
 from workq_helpers.log.observer import Book
 from workq_helpers.log.stocktaking import STEADY_LOOKS, Stocktaking, disagreements
-from workq_helpers.rabbitmq.connecting import open_connection, translate
+from workq_helpers.rabbitmq.connecting import open_connection
+from workq_helpers.rabbitmq.translation import translate
 from workq_helpers.rabbitmq.url import Address, address_of
 from workq_helpers.text import printable
 from workq_helpers.waiting import wait_until

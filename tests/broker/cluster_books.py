@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import threading
 import time
@@ -99,15 +98,24 @@ class Books:
 
 
 def fetch_all(addresses: Sequence[pika.ConnectionParameters], queue: str, expected: Set[int]) -> list[int]:
-    """Return all numbers in a queue, and leave it empty; nodes that are only just back may not answer at first."""
+    """Return all numbers in a queue, and leave it empty; nodes that are only just back may not answer at first.
+
+    Raises:
+        AMQPError: Not all that is expected was found, and they do not answer: nobody knows what is in it.
+    """
     found: list[int] = []
+    failures: list[pika.exceptions.AMQPError] = []
 
     def fetch() -> bool:
-        with contextlib.suppress(pika.exceptions.AMQPError):
+        failures.clear()
+        try:
             found.extend(_fetch(addresses, queue))
+        except pika.exceptions.AMQPError as failure:
+            failures.append(failure)
         return expected <= set(found)
 
-    wait_until(fetch, _SETTLE_SECONDS, interval_seconds=0.5)
+    if not wait_until(fetch, _SETTLE_SECONDS, interval_seconds=0.5) and failures:
+        raise failures[0]
     return found
 
 

@@ -15,7 +15,7 @@ import pytest
 from tests.chaos import faults
 from workq_helpers import Broker, Lesson
 from workq_helpers.errors import LoginRefusedError, QueueError, VirtualHostRefusedError, WorkqError
-from workq_helpers.rabbitmq.connecting import accepts, open_connection, probe, translate
+from workq_helpers.rabbitmq.connecting import accepts, open_connection, probe
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.errors import (
     ChannelRefusedError,
@@ -23,6 +23,7 @@ from workq_helpers.rabbitmq.errors import (
     QueueMismatchError,
     QueueNotFoundError,
 )
+from workq_helpers.rabbitmq.translation import translate
 
 Channel = pika.adapters.blocking_connection.BlockingChannel
 

@@ -24,11 +24,12 @@ from workq_helpers.broker.ports import free_ports
 from workq_helpers.broker.removal import SUPERVISOR_LABEL, leftovers, remove
 from workq_helpers.errors import BrokerStartError, ImageUnavailableError, PortTakenError
 from workq_helpers.rabbitmq import connecting
-from workq_helpers.rabbitmq.connecting import open_connection, probe, translate
+from workq_helpers.rabbitmq.connecting import open_connection, probe
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.errors import TransientQueuesDeniedError
 from workq_helpers.rabbitmq.features import ADVANCED_CONFIG, Features
 from workq_helpers.rabbitmq.management import Management
+from workq_helpers.rabbitmq.translation import translate
 
 IMAGE = os.environ.get("WORKQ_RABBITMQ_IMAGE") or DEFAULT_IMAGE
 

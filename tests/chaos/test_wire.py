@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 
 import pika
 from pika.spec import Basic
@@ -70,3 +71,26 @@ def test_it_listens_at_pika_itself(broker: Broker) -> None:
     [wire] = [wire for wire in wires if wire.published]  # the lesson looks at its queues on channels of its own
     assert (wire.published, wire.unconfirmed, wire.said_goodbye) == ([A, B], {}, False)
     assert wire.answers_in_flight() == [B]
+
+
+def test_what_pika_reads_after_a_cut_shows_nothing(broker: Broker) -> None:
+    """The broker sent it because it knew of an ack; whoever is dead has not seen that."""
+    with Lesson("wire", broker) as lesson, listening() as wires, contextlib.suppress(pika.exceptions.AMQPError):
+        connection = pika.BlockingConnection(broker.connection_parameters(lesson.virtual_host))
+        channel = connection.channel()
+        channel.queue_declare("q1", durable=True)
+        channel.basic_qos(prefetch_count=1)
+        channel.confirm_delivery()
+        for _, body in (A, B):
+            channel.basic_publish("", "q1", body)
+        got = []
+        channel.basic_consume("q1", lambda *delivery: got.append(delivery[3]))
+        while not got:
+            connection.process_data_events(1)
+        channel.basic_ack(1)
+        assert select.select([connection._impl._transport._sock], [], [], 10)[0], "the second is there, and not read"
+        pika_private.cut(connection._impl)
+        while True:
+            connection.process_data_events(1)
+    [wire] = [wire for wire in wires if wire.published]
+    assert wire.answers_in_flight() == [A]

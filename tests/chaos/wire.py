@@ -13,9 +13,12 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any
 from unittest import mock
 
+import pika
 import pika.exceptions
 from pika.channel import Channel
 from pika.spec import Basic
+
+from workq_helpers.clients import pika_private
 
 __all__ = ["Wire", "in_flight", "listening"]
 
@@ -34,6 +37,7 @@ class Wire:
         settled: What it settled, in order; ``None`` for what it handed back.
         prefetch_count: How many deliveries RabbitMQ sends ahead of acks at most; 0 for any number.
         said_goodbye: Whether it was closed, and RabbitMQ answered.
+        is_cut: Whether its connection was cut, as by the death of its process: the dead read nothing, though pika may.
     """
 
     def __init__(self) -> None:
@@ -43,7 +47,7 @@ class Wire:
         self.received = 0
         self.settled: list[Sent | None] = []
         self.prefetch_count = 0
-        self.said_goodbye = False
+        self.said_goodbye = self.is_cut = False
         self._held: dict[int, Sent] = {}
 
     def publishes(self, sent: Sent) -> None:
@@ -54,12 +58,16 @@ class Wire:
 
     def hears(self, answer: Basic.Ack | Basic.Nack) -> None:
         """Note a confirm, or a refusal."""
+        if self.is_cut:
+            return
         for number in [n for n in self.unconfirmed if n == answer.delivery_tag or answer.multiple]:
             if number <= answer.delivery_tag:
                 del self.unconfirmed[number]
 
     def gets(self, tag: int, sent: Sent) -> None:
         """Note a delivery that is to be acknowledged."""
+        if self.is_cut:
+            return
         self.received += 1
         self._held[tag] = sent
 
@@ -112,10 +120,18 @@ def listening() -> Iterator[list[Wire]]:
     def closed(channel: Channel, reason: Exception) -> None:
         of(channel).said_goodbye = isinstance(reason, pika.exceptions.ChannelClosedByClient)
 
+    def cut(connection: pika.SelectConnection) -> None:
+        for channel in [channel for channel, _ in list(found.values()) if channel.connection is connection]:
+            of(channel).is_cut = True
+        usual_cut(connection)
+
+    usual_cut = pika_private.cut
+
     with contextlib.ExitStack() as stack:
         for name, listen in _LISTENERS.items():
             usual = getattr(Channel, name)
             stack.enter_context(mock.patch.object(Channel, name, _heard(usual, listen, of)))
+        stack.enter_context(mock.patch.object(pika_private, "cut", cut))
         yield wires
 
 

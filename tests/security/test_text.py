@@ -33,7 +33,7 @@ from workq_helpers.log.events import EventLog
 from workq_helpers.log.messages import task_text
 from workq_helpers.pictures.queue_depth import queue_depth
 from workq_helpers.pictures.timeline import timeline
-from workq_helpers.rabbitmq.connecting import translate
+from workq_helpers.rabbitmq.translation import translate
 from workq_helpers.rabbitmq.url import address_of, endpoint_from_url
 from workq_helpers.stage.calls import call_for
 from workq_helpers.teaching.check import CheckResult

@@ -182,6 +182,30 @@ def test_a_venv_of_which_something_was_deleted_is_made_anew(
     assert (f"{gone} is gone" in capsys.readouterr().out) is bool(gone)
 
 
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("ends", ["well", "killed", "fails in the middle", "fails before"])
+def test_a_venv_that_uv_left_half_done_is_made_anew(
+    checkout: ModuleType, monkeypatch: pytest.MonkeyPatch, ends: str, whole: bool
+) -> None:
+    make_venv_by_hand(checkout)
+    if whole:
+        checkout.done(checkout.STAMP)
+
+    def uv(*_: object) -> None:
+        if ends != "fails before":
+            (checkout.VENV / "lib" / "python3.13" / "site-packages" / "pika-1.4.0.dist-info").mkdir(parents=True)
+        if ends == "killed":
+            raise KeyboardInterrupt
+        if ends != "well":
+            raise checkout.SetupError(ends)
+
+    monkeypatch.setattr(checkout, "unpack_uv", str)
+    monkeypatch.setattr(checkout, "run", uv)
+    with contextlib.suppress(KeyboardInterrupt, checkout.SetupError):
+        checkout.install("pika")
+    assert checkout.is_usable(False) is (ends == "well" or (whole and ends == "fails before"))
+
+
 def test_another_python_counts_only_if_it_was_asked_for(checkout: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     make_venv_by_hand(checkout)
     monkeypatch.setattr(checkout, "version_of_this", lambda: "3.99.0")
@@ -747,7 +771,8 @@ def test_setup_imports_its_own_files_and_none_in_the_folder_where_it_starts(tmp_
 
 
 def test_no_recipe_of_make_sees_pythons_variables(tmp_path: Path) -> None:
-    variables = {"PYTHONPATH": "/a", "PYTHONHOME": "/b", "PYTHONOPTIMIZE": "2", "PYTHONDONTWRITEBYTECODE": "1"}
+    variables = {"PYTHONPATH": "/a", "PYTHONHOME": "/b", "PYTHONEXECUTABLE": "/c", "PYTHONDONTWRITEBYTECODE": "1"}
+    variables["__PYVENV_LAUNCHER__"] = "/d"
     done = subprocess.run(
         ["make", "--file", str(ROOT / "Makefile"), "up", "PYTHON=:", "COMPOSE=env;:"],
         cwd=tmp_path,
@@ -758,7 +783,7 @@ def test_no_recipe_of_make_sees_pythons_variables(tmp_path: Path) -> None:
         timeout=60,
     )
     names = {line.partition("=")[0] for line in done.stdout.splitlines()}
-    assert {name for name in names if name.startswith("PYTHON")} - {"PYTHON"} == {"PYTHONDONTWRITEBYTECODE"}
+    assert {name for name in names if "PY" in name} - {"PYTHON"} == {"PYTHONDONTWRITEBYTECODE"}
 
 
 def test_what_a_learner_starts_is_isolated(checkout: ModuleType, tmp_path: Path) -> None:
@@ -776,8 +801,10 @@ def test_what_a_learner_starts_is_isolated(checkout: ModuleType, tmp_path: Path)
     assert json.loads(in_the_cache.read_text())["argv"] == ["python", "-m", "ipykernel_launcher"]
     (tmp_path / "enum.py").write_text("1 / 0\n")
     command = [str(checkout.VENV / "bin" / "workq"), "--version"]
-    environ = os.environ | {"PYTHONPATH": str(tmp_path)}
+    another = {"PYTHONEXECUTABLE": "/no/such/python", "__PYVENV_LAUNCHER__": "/no/such/python"}
+    environ = os.environ | another | {"PYTHONPATH": str(tmp_path)}
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, timeout=60)
     # This .venv is a link without packages, so it gets as far as looking for the course's own.
     assert "No module named" in done.stderr or done.stdout.startswith("workq ")
     assert "enum.py" not in done.stderr
+    assert "/no/such/python" not in done.stderr

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,7 +28,7 @@ from click.testing import CliRunner, Result
 from workq_helpers import broker as brokers
 from workq_helpers.anonymity import anonymous
 from workq_helpers.broker import Finding, Status
-from workq_helpers.cli import command, doctor, kernel_trial, lab
+from workq_helpers.cli import command, doctor, lab, lab_trial
 from workq_helpers.cli.kernels import START, LessonKernels
 from workq_helpers.cli.main import main
 from workq_helpers.errors import BrokerNotFoundError, BrokerStartError, PortTakenError
@@ -253,19 +253,22 @@ def test_doctor_starts_the_kernel_that_a_lesson_gets(monkeypatch: pytest.MonkeyP
     foreign = {"argv": ["/no/such/python", "-f", "{connection_file}"], "display_name": "Another", "language": "python"}
     (tmp_path / "kernels" / "python3" / "kernel.json").write_text(json.dumps(foreign))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
-    finding = doctor._kernel(tmp_path)
+    finding, _ = doctor._tried(tmp_path)
     assert finding.verdict == "ok", finding.found
     for name in ("enum", "heapq", "re", "sched", "types"):  # what is beside the notebook comes behind Python's own
         (tmp_path / f"{name}.py").write_text("raise RuntimeError('mine')\n")
     (tmp_path / "of_mine.py").write_text("x = 1\n")
-    cell = f"import heapq, of_mine, sched; {kernel_trial.CELL}"
-    trial = f"from workq_helpers.cli import kernel_trial; kernel_trial.CELL = {cell!r}; kernel_trial.main()"
+    cell = f"import heapq, of_mine, sched; {lab_trial.CELL}"
+    trial = f"from workq_helpers.cli import lab_trial; lab_trial.CELL = {cell!r}; lab_trial.main()"
     command = [sys.executable, "-P", "-c", trial, str(tmp_path)]
     done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=True, timeout=120)
-    assert json.loads(done.stdout)["failure"] == ""
-    (tmp_path / "pandas.py").write_text("print('Cannot read my file')\nraise RuntimeError('mine')\n")
-    finding = doctor._kernel(tmp_path)
+    assert json.loads(done.stdout.splitlines()[-1])["kernel"] == ""
+    (tmp_path / "fontTools.py").write_text("print('Cannot read my file')\nraise RuntimeError('mine')\n")
+    finding, _ = doctor._tried(tmp_path)
     assert (finding.verdict, finding.found) == ("bad", "RuntimeError: mine; Cannot read my file")
+    (tmp_path / "pandas.py").write_text("1 / 0\n")
+    finding, _ = doctor._tried(tmp_path)
+    assert finding.found.startswith(f"ImpostorError: `import pandas` finds {tmp_path}/pandas.py and not the pandas")
 
 
 @pytest.mark.pinned
@@ -273,16 +276,20 @@ def test_doctor_prepares_the_jupyterlab_that_a_learner_gets(monkeypatch: pytest.
     settings = tmp_path / "jupyter_server_config.py"
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
     settings.write_text("print(c)\nc.ServerApp.ip = '203.0.113.5'\nc.IdentityProvider.token = 's3cret'\n")
-    finding = doctor._lab(doctor.course_folder(Path.cwd()))
+    _, finding = doctor._tried(doctor.course_folder(Path.cwd()))
     assert (finding.verdict, finding.found) == ("bad", "does not start (Cannot assign requested address)")
     assert finding.mend.startswith(f"Without the settings in {tmp_path} it does: correct those")
     settings.write_text("c.IdentityProvider.token = 53_079\n")
-    failure = doctor._try_lab(doctor.course_folder(Path.cwd()), {})
+    failure = doctor._trial(doctor.course_folder(Path.cwd()), {})["lab"]
     assert failure
     assert not re.search("53.?079", failure)
-    printed = subprocess.CompletedProcess([], 0, stdout="what the settings print", stderr="")
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: printed)
-    assert not doctor._try_lab(tmp_path, {})
+    settings.write_text("print('mine')\nc.KernelManager.ip = '203.0.113.5'\nc.KernelManager.transport = 'ipc'\n")
+    kernel, finding = doctor._tried(doctor.course_folder(Path.cwd()))  # which `make lab` does without
+    assert (kernel.verdict, finding.verdict) == ("ok", "ok"), kernel.found
+    settings.write_text("c.KernelProvisionerFactory.default_provisioner_name = 'none.that.is.here'\n")
+    kernel, finding = doctor._tried(doctor.course_folder(Path.cwd()))
+    assert (kernel.verdict, finding.verdict) == ("bad", "ok")
+    assert kernel.mend.startswith(f"Without the settings in {tmp_path} it does: correct those")
 
 
 @pytest.mark.pinned
@@ -299,7 +306,7 @@ def test_doctor_tells_a_kernel_that_ipythons_settings_end(
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     (tmp_path / "ipython" / "profile_default" / file).parent.mkdir(parents=True)
     (tmp_path / "ipython" / "profile_default" / file).write_text(text)
-    finding = doctor._kernel(tmp_path)
+    finding, _ = doctor._tried(tmp_path)
     assert finding.verdict == "bad"
     assert said in finding.found
     assert finding.found.endswith(f"without the settings and startup files in {tmp_path}/ipython it does not fail")
@@ -311,7 +318,7 @@ def test_doctor_starts_its_kernel_with_what_make_lab_gives_it(monkeypatch: pytes
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, limits[1]))
     try:
-        finding = doctor._kernel(tmp_path)
+        finding, _ = doctor._tried(tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert finding.verdict == "ok", finding.found
@@ -322,32 +329,40 @@ def test_doctor_leaves_no_kernel_where_nothing_can_be_asked_of_it(tmp_path: Path
     program = """
 import psutil
 from jupyter_client.blocking.client import BlockingKernelClient
-from workq_helpers.cli import kernel_trial
+from workq_helpers.cli import lab_trial
 
 def without_threads(client):
     raise RuntimeError("can't start new thread")
 
 BlockingKernelClient.start_channels = BlockingKernelClient.stop_channels = without_threads
-kernel_trial.main()
-print(psutil.Process().children(recursive=True))
+lab_trial.main()
+left = [each.cmdline() for each in psutil.Process().children(recursive=True)]
+print([each for each in left if "ipykernel_launcher" in each])
 """
     command = [sys.executable, "-P", "-c", program, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    told, left = done.stdout.splitlines()
-    assert "can't start new thread" in json.loads(told)["failure"]
+    told, left = done.stdout.splitlines()[-2:]
+    assert "can't start new thread" in json.loads(told)["kernel"]
     assert left == "[]"
 
 
-def test_doctors_kernel_writes_where_make_lab_has_it_write(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def trial(_folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
-        assert Path(environ["IPYTHONDIR"]).is_relative_to(tmp_path)
-        return {"failure": ""}
+def test_doctor_blames_no_settings_for_what_fails_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    once = [{"lab": "", "kernel": "the kernel does not start (Address already in use)"}]
+    works = {"lab": "", "kernel": "", "start": 1.0, "import": 2.0}
+    monkeypatch.setattr(doctor, "_trial", lambda *_: once.pop() if once else works)
+    assert [finding.verdict for finding in doctor._tried(tmp_path)] == ["ok", "ok"]
 
-    monkeypatch.setattr(kernel_trial, "_trial", trial)
-    monkeypatch.setattr(sys, "argv", ["kernel_trial", str(tmp_path)])
+
+def test_doctors_kernel_writes_where_make_lab_has_it_write(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def prepared(_folder: Path) -> tuple[None, str]:
+        assert Path(os.environ["IPYTHONDIR"]).is_relative_to(tmp_path)
+        return None, "looked"
+
+    monkeypatch.setattr(lab_trial, "_prepared", prepared)
+    monkeypatch.setattr(sys, "argv", ["lab_trial", str(tmp_path)])
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("IPYTHONDIR", "/dev/null/full")
-    kernel_trial.main()
+    lab_trial.main()
 
 
 @pytest.mark.parametrize(
@@ -369,8 +384,8 @@ def test_doctor_names_settings_that_a_lesson_comes_to_later(
 
 def test_doctor_tells_of_a_kernel_that_does_not_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(doctor.sys, "executable", "/bin/false")
-    finding = doctor._kernel(tmp_path)
-    assert finding.verdict == "bad"
+    kernel, finding = doctor._tried(tmp_path)
+    assert (kernel.verdict, finding.verdict) == ("bad", "bad")
     assert finding.mend
 
 
@@ -419,7 +434,7 @@ def test_doctor_tries_a_node_if_it_is_asked_to(
     workq: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, arguments: list[str], tried: bool
 ) -> None:
     monkeypatch.setattr(doctor, "diagnose", lambda **_: [])
-    monkeypatch.setattr(doctor, "_kernel", lambda _folder: Finding("Kernel", "ok", "started"))
+    monkeypatch.setattr(doctor, "_tried", lambda _folder: [Finding("Kernel", "ok", "started")])
     monkeypatch.setattr(doctor, "try_node", lambda: Finding("private node, tried", "ok", "up in 5.0 s"))
     assert ("up in 5.0 s" in workq("doctor", *arguments).output) is tried
 

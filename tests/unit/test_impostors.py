@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
+import workq_helpers
+from workq_helpers.cli import doctor as examined
 from workq_helpers.impostors import INSTALLED, find_impostors
 
 pytestmark = pytest.mark.pinned  # of the course alone
 
+#: Where IPython puts the folder of the notebook.
+IPYTHON = "import os, sys; sys.path.insert([os.path.basename(each) for each in sys.path].index('site-packages'), '')"
 LESSON = "import os; from workq_helpers import Lesson, work; print('imported')"
 
 
@@ -48,6 +52,31 @@ def test_a_file_in_the_place_of_a_module_is_named(tmp_path: Path, name: str, bes
     assert shown.startswith("workq_helpers.errors.ImpostorError: `import ")
     assert str(folder / name.partition("/")[0]) in shown
     assert "Rename that file" in shown
+
+
+@pytest.mark.parametrize("name", ["pika.py", "pandas/__init__.py"])
+def test_a_file_beside_a_notebook_is_named_where_ipython_looks_for_it(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("x = 1\n")
+    (tmp_path / "json.py").write_text("1 / 0\n")  # no kernel finds it
+    done = python("-P", "-c", f"{IPYTHON}; {LESSON}", folder=tmp_path, PYTHONPATH="")
+    assert done.returncode == 1
+    named = name.partition("/")[0]
+    assert f"`import {named.partition('.')[0]}` finds {tmp_path / named} and" in done.stderr.splitlines()[-1]
+    found = examined._impostors(tmp_path)
+    assert (found.verdict, str(tmp_path / named) in found.found) == ("bad", True)
+
+
+def test_a_file_beside_a_notebook_with_a_name_of_pythons_own_does_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text("1 / 0\n")
+    assert python("-P", "-c", f"{IPYTHON}; {LESSON}", folder=tmp_path, PYTHONPATH="").stdout == "imported\n"
+    assert examined._impostors(tmp_path).verdict == "ok"
+
+
+def test_what_hides_the_courses_own_package_is_seen_and_that_itself_is_not(tmp_path: Path) -> None:
+    (tmp_path / "workq_helpers.py").touch()
+    assert examined._impostors(tmp_path).found.startswith("`import workq_helpers` finds ")
+    assert find_impostors(path=[str(Path(workq_helpers.__file__).parents[1])]) == []
 
 
 def test_a_file_of_another_name_does_no_harm(tmp_path: Path) -> None:

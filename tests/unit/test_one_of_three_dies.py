@@ -13,9 +13,11 @@ import pytest
 from tests.chapters import PREDICTIONS, check
 from workq_helpers.broker.cluster import QueueMembers
 from workq_helpers.errors import CheckFailedError
-from workq_helpers.lessons.one_of_three_dies import nodes as nodes_module
+from workq_helpers.lessons.one_of_three_dies import live_nodes, opened_nodes
 from workq_helpers.lessons.one_of_three_dies.diary import Diary
-from workq_helpers.lessons.one_of_three_dies.nodes import KINDS, KeptNodes, LiveNodes, kept_run
+from workq_helpers.lessons.one_of_three_dies.kept_nodes import KeptNodes, kept_run
+from workq_helpers.lessons.one_of_three_dies.live_nodes import LiveNodes
+from workq_helpers.lessons.one_of_three_dies.nodes import KINDS
 from workq_helpers.lessons.one_of_three_dies.outages import Count, Outage
 from workq_helpers.lessons.one_of_three_dies.picture import ClusterPicture
 from workq_helpers.log.details import ClusterSeen, NodeSeen, QueueCopy
@@ -28,7 +30,7 @@ pytestmark = pytest.mark.pinned  # of the course alone
 def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[KeptNodes]:
     lesson: Any = SimpleNamespace(log=EventLog())
     kept = KeptNodes(lesson, "there is too little memory.", kept_run())
-    monkeypatch.setattr(nodes_module, "_opened", [kept])
+    monkeypatch.setattr(opened_nodes, "_opened", [kept])
     return kept
 
 
@@ -68,7 +70,7 @@ def test_before_anything_was_done_a_check_says_what_to_run(kept: KeptNodes, monk
     kept.kill_leader("orders")
     with pytest.raises(CheckFailedError, match="have not been counted yet"):
         check(EventLog(), "one of three")
-    monkeypatch.setattr(nodes_module, "_opened", [])
+    monkeypatch.setattr(opened_nodes, "_opened", [])
     with pytest.raises(CheckFailedError, match="There are no nodes yet"):
         check(EventLog(), "two of three")
 
@@ -150,7 +152,7 @@ def test_a_cell_that_kills_says_when_run_twice_what_is_down(deed: Any) -> None:
 def test_nothing_leads_that_is_down_or_alone(
     monkeypatch: pytest.MonkeyPatch, down: tuple[str, ...], leader: str
 ) -> None:
-    monkeypatch.setattr(nodes_module, "_ELECTION_SECONDS", 0.0)
+    monkeypatch.setattr(live_nodes, "_ELECTION_SECONDS", 0.0)
     (queue,) = LiveNodes(cluster_with(down)).picture().queues
     assert queue.leader == leader
     assert sorted({queue.leader, *queue.followers} - {""}) == ["node-1", "node-2", "node-3"]

@@ -87,10 +87,11 @@ def test_a_limit_of_processes_is_told_where_something_can_not_be_started(
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     monkeypatch.setattr(subprocess, "run", refuse)
-    for finding in (doctor._kernel(tmp_path), doctor._lab(tmp_path)):
-        assert re.search(r"no program can be started.*Resource temporarily unavailable", finding.found)
     monkeypatch.setattr(address_space, "why_too_little", str)
-    assert re.search(sentence, doctor._kernel(tmp_path).mend)
+    kernel, started = doctor._tried(tmp_path)
+    assert (kernel.verdict, started.verdict) == ("bad", "bad")
+    assert re.search(r"no program can be started.*Resource temporarily unavailable", started.found)
+    assert re.search(sentence, started.mend)
     monkeypatch.setattr(os, "geteuid", os.getuid)
     folders = Folders(tmp_path / "run", tmp_path / "cache")
     with pytest.raises(

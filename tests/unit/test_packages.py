@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import namedtuple
 from pathlib import Path
 from types import SimpleNamespace
@@ -143,6 +144,18 @@ def test_a_folder_where_no_program_may_run_is_named_before_anything_is_fetched(
     found = {finding.name: finding for finding in diagnose(environ)}
     assert "mounted noexec" in found["private node"].found
     assert found["will be used"].verdict == "bad"
+
+
+def test_doctor_looks_at_the_folder_that_serves_instead_of_the_cache(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("PATH", str(programs))
+    runtime = tmp_path / "run"
+    for cache in ("/proc/x", "/dev/null/x"):
+        environ = {"WORKQ_BROKER": "node", "WORKQ_CACHE_DIR": cache, "WORKQ_RUNTIME_DIR": str(runtime)} | os.environ
+        found = {finding.name: finding for finding in diagnose(environ)}
+        assert found["private node"].verdict == "ok", found["private node"].found
 
 
 def test_a_server_in_a_cache_that_can_only_be_read_is_not_fetched_again(

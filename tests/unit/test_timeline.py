@@ -11,9 +11,10 @@ from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.log.details import ConsumeOptions, Handback, ProgramOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.pictures import timeline as timeline_module
+from workq_helpers.pictures.chart import MOST_NAMED, MOST_ROWS
 from workq_helpers.pictures.palette import DARK_THEME, DRAWN
 from workq_helpers.pictures.picture import Picture
-from workq_helpers.pictures.timeline import MOST_BARS, MOST_NAMED, MOST_ROWS, bar_names, timeline, timelines
+from workq_helpers.pictures.timeline import MOST_BARS, bar_names, timeline, timelines
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

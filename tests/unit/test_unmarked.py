@@ -59,6 +59,28 @@ def test_who_held_a_message_before_has_no_say_any_more(messages: UnmarkedMessage
     assert messages.delivered("q", SOUP, True) == "new 1"
 
 
+@pytest.mark.parametrize("end", ["held", "answered", "settled", "back"])
+def test_a_first_delivery_that_is_read_after_its_redelivery_is_no_new_message(
+    messages: UnmarkedMessages, end: str
+) -> None:
+    messages.published("a", "q", SOUP)
+    assert messages.delivered("q", SOUP, True, holder="quick") == "a"
+    if end != "held":
+        moves = {"answered": messages.answered, "settled": messages.settled, "back": messages.put_back}
+        moves[end]("a", "q", SOUP, "quick")
+    assert messages.delivered("q", SOUP, False, holder="slow") == "a"
+    messages.put_back("a", "q", SOUP, "slow")  # who has heard late that its connection is gone
+    assert messages.delivered("q", SOUP, True, holder="next") == ("new 1" if end == "settled" else "a")
+    assert messages.delivered("q", SOUP, False) == "new 1"
+
+
+def test_a_late_first_delivery_does_not_take_what_was_published_after_it(messages: UnmarkedMessages) -> None:
+    messages.published("a", "q", SOUP)
+    messages.delivered("q", SOUP, True)
+    messages.published("b", "q", SOUP)
+    assert {messages.delivered("q", SOUP, False) for _ in range(2)} == {"a", "b"}
+
+
 def test_what_was_answered_comes_again_until_the_answer_is_known_to_have_arrived(messages: UnmarkedMessages) -> None:
     for mark, answer in (("a", messages.answered), ("b", messages.turned_away)):
         messages.published(mark, "q", SOUP)
@@ -70,6 +92,7 @@ def test_what_was_answered_comes_again_until_the_answer_is_known_to_have_arrived
         messages.settled(mark, "q", SOUP, "second")
         assert messages.delivered("q", SOUP, True) == f"new {1 if mark == 'a' else 2}"
         messages.settled(f"new {1 if mark == 'a' else 2}", "q", SOUP)
+        messages.delivered("q", SOUP, False)  # its first delivery, which is read late
     assert messages._alike == {}
 
 

@@ -18,7 +18,8 @@ from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.cluster_server import NODES
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.progress import shown
-from workq_helpers.broker.share import RESTART_SECONDS, Share, ask, take_share
+from workq_helpers.broker.protocol import ask
+from workq_helpers.broker.share import RESTART_SECONDS, Share, take_share
 from workq_helpers.errors import BrokerError, BrokerNotOursError, BrokerStartError, InvalidArgumentError
 from workq_helpers.hidden import ENVIRON
 from workq_helpers.rabbitmq.endpoint import Endpoint

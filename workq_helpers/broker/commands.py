@@ -9,9 +9,9 @@ from dataclasses import replace
 from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.progress import shown
-from workq_helpers.broker.protocol import Ready, Status
-from workq_helpers.broker.share import ask, take_share
+from workq_helpers.broker.protocol import Ready, Status, ask
 from workq_helpers.broker.share import stop as stop_supervisor
+from workq_helpers.broker.share import take_share
 from workq_helpers.errors import BrokerNotFoundError, StaleStateError
 from workq_helpers.hidden import ENVIRON
 from workq_helpers.rabbitmq.url import address_of

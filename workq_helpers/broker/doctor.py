@@ -198,11 +198,12 @@ def _node(choice: BrokerChoice, folders: Folders, environ: Mapping[str, str]) ->
         if installation.supported:
             return Finding("private node", "ok", f"RabbitMQ {installation.version} in {installation.home}.")
         too_old = f"RabbitMQ {installation.version} in {installation.home} is older than {OLDEST_VERSION}. "
-    if reason := packages.why_none_runs_in(folders.cache):
+    folder = folders.cache if packages.find_unpacked(folders.cache) else packages.folder_for(folders.cache)
+    if reason := packages.why_none_runs_in(folder):
         return Finding("private node", "bad" if choice.forced else "warn", f"{too_old}{reason}", works=False)
-    unpacked = packages.find_unpacked(folders.cache)
+    unpacked = packages.find_unpacked(folder)
     if unpacked is not None:
-        return Finding("private node", "ok", f"{too_old}RabbitMQ {unpacked.version}, unpacked in {folders.cache}.")
+        return Finding("private node", "ok", f"{too_old}RabbitMQ {unpacked.version}, unpacked in {folder}.")
     if all(shutil.which(program, path=environ.get("PATH")) for program in packages.PROGRAMS):
         return Finding(
             "private node", "ok", f"{too_old}The system's packages can be unpacked (about 40 MB to download)."

@@ -28,7 +28,7 @@ from workq_helpers.broker.server import Progress
 from workq_helpers.errors import BrokerStartError, DiskFullError, PackagesError, UnsupportedBrokerError
 from workq_helpers.rabbitmq.versions import OLDEST_VERSION
 
-__all__ = ["PROGRAMS", "find_unpacked", "remove_scratch", "unpacked_installation", "why_none_runs_in"]
+__all__ = ["PROGRAMS", "find_unpacked", "folder_for", "remove_scratch", "unpacked_installation", "why_none_runs_in"]
 
 #: What it takes, and what Debian and Ubuntu have on every machine.
 PROGRAMS = ("apt-get", "apt-cache", "dpkg-deb")
@@ -77,6 +77,12 @@ def unpacked_installation(cache: Path, environ: Mapping[str, str], progress: Pro
             return find_unpacked(folder) or _make(folder, environ, progress)
     except OSError as error:
         raise _translated(error, folder) from error
+
+
+def folder_for(cache: Path) -> Path:
+    """Return where a server would be unpacked: in the user's cache, or in what serves instead, making neither."""
+    there = next(each for each in (cache, *cache.parents) if os.path.lexists(each))
+    return cache if os.path.isdir(there) and os.access(there, os.W_OK) else _substitute()  # noqa: PTH112 - False for what is closed
 
 
 def why_none_runs_in(cache: Path) -> str:

@@ -19,18 +19,20 @@ from packaging.version import Version
 
 from workq_helpers import errors
 from workq_helpers.broker import process_limit
-from workq_helpers.broker.folders import Folders, refuse_foreign
+from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.server import Progress, silent
 from workq_helpers.errors import BrokerError, BrokerStartError, BrokerUnreachableError, WaitTimeoutError, WorkqError
 from workq_helpers.rabbitmq.endpoint import Endpoint
 
 __all__ = [
+    "ANSWER_SECONDS",
     "BEAT_SECONDS",
     "GONE",
     "JsonObject",
     "Link",
     "Ready",
     "Status",
+    "ask",
     "connect",
     "converse",
     "describe_error",
@@ -41,6 +43,8 @@ __all__ = [
 BEAT_SECONDS = 0.5
 #: How long it may be silent, in seconds.
 SILENCE_SECONDS = 10.0
+#: How long most answers may take, in seconds; a restart that somebody else asked for may be in the way.
+ANSWER_SECONDS = 30.0
 
 GONE = (
     "The course broker has been stopped, or its supervisor has died. "
@@ -114,9 +118,7 @@ def connect(folders: Folders) -> Link | None:
         BrokerStartError: The folder it would be in belongs to somebody else, who could be the supervisor then.
         BrokerUnreachableError: It accepts no more, because it hangs.
     """
-    path = folders.socket
-    for folder in {folders.runtime, path.parent}:
-        refuse_foreign(folder)
+    path = folders.own_socket()
     sock = socket.socket(socket.AF_UNIX)
     sock.settimeout(SILENCE_SECONDS)
     try:
@@ -164,6 +166,21 @@ def converse(link: Link, message: JsonObject, timeout: float, progress: Progress
     except TimeoutError as error:
         raise _hangs() from error
     return None
+
+
+def ask(folders: Folders, operation: str, timeout: float = ANSWER_SECONDS, **fields: object) -> JsonObject | None:
+    """Ask the supervisor for one thing, over a connection of its own; return its answer, ``None`` if there is none.
+
+    Raises:
+        BrokerUnreachableError: The supervisor hangs.
+        WaitTimeoutError: It did not answer in time.
+        BrokerError: What it was asked for failed.
+    """
+    link = connect(folders)
+    if link is None:
+        return None
+    with contextlib.closing(link):
+        return converse(link, {"op": operation, **fields}, timeout)
 
 
 def _hangs() -> BrokerUnreachableError:

@@ -19,21 +19,19 @@ from workq_helpers.broker import loopback, process_limit
 from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders, unusable
 from workq_helpers.broker.locking import locked
-from workq_helpers.broker.protocol import GONE, JsonObject, Link, Ready, connect, converse
+from workq_helpers.broker.protocol import ANSWER_SECONDS, GONE, Link, Ready, ask, connect, converse
 from workq_helpers.broker.server import Progress, silent
 from workq_helpers.broker.sweep import sweep, sweep_under_lock
 from workq_helpers.errors import BrokerStartError, BrokerUnreachableError, WorkqError
 from workq_helpers.forks import abandon_in_children, unless_forked
 from workq_helpers.hidden import Environment
 
-__all__ = ["RESTART_SECONDS", "Share", "ask", "stop", "take_share"]
+__all__ = ["RESTART_SECONDS", "Share", "stop", "take_share", "why_unwanted"]
 
 #: How often a start is tried when the supervisor it found was just ending.
 ATTEMPTS = 4
 #: How long a restart or crash may take, in seconds: stopping, and booting after a crash.
 RESTART_SECONDS = 180.0
-#: How long anything else may take, in seconds; a restart that somebody else asked for may be in the way.
-ANSWER_SECONDS = 30.0
 
 # Runs a module of this package, which is found last: beside the package may lie what has the name of another module.
 _RUN = """
@@ -152,14 +150,28 @@ def take_share(
             if said is None:
                 continue  # its supervisor was just ending
             ready = Ready.from_json(said["answer"])
-            conflict = choice.refuse(ready.source, ready.description, ready.image)
-            if conflict is not None:
-                raise conflict
+            if unwanted := why_unwanted(ready, choice):
+                raise BrokerStartError(unwanted)
             unless_shared.pop_all()
             return Share(link, ready, folders)
     raise BrokerStartError(
         f"The supervisor of the course broker ended {ATTEMPTS} times before it said why. "
         f"The last lines of its log are:\n{_tail(folders.log)}"
+    )
+
+
+def why_unwanted(ready: Ready, choice: BrokerChoice) -> str:
+    """Return in a sentence why the course broker that runs is not what was asked for, ``""`` if it is."""
+    wanted = ""
+    if choice.forced not in (None, ready.source):
+        wanted = f"WORKQ_BROKER={choice.forced}"
+    elif ready.image is not None and choice.image not in (None, ready.image):
+        wanted = f"WORKQ_RABBITMQ_IMAGE={choice.image}"
+    if not wanted:
+        return ""
+    return (
+        f"A course broker runs already, as {ready.description}, and {wanted} asks for another. Stop the running one "
+        f"with `workq broker stop` (its notebooks lose it), or unset {wanted.partition('=')[0]} to share it."
     )
 
 
@@ -178,24 +190,15 @@ def _start_supervisor(folders: Folders, environ: Mapping[str, str]) -> None:
     """Start a supervisor and return once it listens; under the lock."""
     # Python's variables may be meant for the notebook, and are not for this: but it has to find the same packages.
     others = [name for name in environ if name.startswith("PYTHON") and name != "PYTHONPATH"]
+    arguments = [str(Path(__file__).parents[2]), "workq_helpers.broker.supervisor", str(folders.runtime)]
+    arguments += [str(folders.cache), *(["cluster"] if folders.cluster else [])]
     try:
         log = os.open(folders.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             os.write(log, f"{time.strftime('%F %T')} started by process {os.getpid()}\n".encode())  # if there is room
             # It comes back as soon as the supervisor is a process of its own, out of reach of any terminal's signals.
             subprocess.run(
-                [
-                    *(
-                        sys.executable,
-                        "-P",
-                        "-c",
-                        _RUN,
-                        str(Path(__file__).parents[2]),
-                        "workq_helpers.broker.supervisor",
-                    ),
-                    *(str(folders.runtime), str(folders.cache)),
-                    *(["cluster"] if folders.cluster else []),
-                ],
+                [sys.executable, "-P", "-c", _RUN, *arguments],
                 env=Environment(environ).without(*others),
                 cwd="/",
                 stdin=subprocess.DEVNULL,
@@ -226,24 +229,6 @@ def _tail(path: Path, lines: int = 15) -> str:
         return "(there is none)"
 
 
-# -- without a share
-
-
-def ask(folders: Folders, operation: str, timeout: float = ANSWER_SECONDS, **fields: object) -> JsonObject | None:
-    """Ask the supervisor for one thing, over a connection of its own; return its answer, ``None`` if there is none.
-
-    Raises:
-        BrokerUnreachableError: The supervisor hangs.
-        WaitTimeoutError: It did not answer in time.
-        BrokerError: What it was asked for failed.
-    """
-    link = connect(folders)
-    if link is None:
-        return None
-    with contextlib.closing(link):
-        return converse(link, {"op": operation, **fields}, timeout)
-
-
 def stop(folders: Folders) -> bool:
     """Stop the course broker for everyone and put away all it left; return whether one ran.
 
@@ -252,13 +237,9 @@ def stop(folders: Folders) -> bool:
         WaitTimeoutError: It did not end in time.
         BrokerStartError: The lock can't be had, or Docker could not remove a container.
     """
-    ran = False
     try:
-        link = connect(folders)
-        if link is not None:
-            ran = True
-            with contextlib.closing(link):
-                converse(link, {"op": "stop"}, RESTART_SECONDS)
+        ran = ask(folders, "status") is not None
+        ask(folders, "stop", RESTART_SECONDS)
     except BrokerUnreachableError:
         ran = _kill_supervisor(folders)
         if not ran:

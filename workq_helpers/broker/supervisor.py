@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from workq_helpers import rabbitmq
-from workq_helpers.broker.choice import DEFAULT_IMAGE, BrokerChoice
+from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.locking import locked
 from workq_helpers.broker.protocol import BEAT_SECONDS, GONE, JsonObject, Link, Ready, Status, describe_error
@@ -38,7 +38,6 @@ from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
     from workq_helpers.broker.cluster_server import ClusterServer
-    from workq_helpers.rabbitmq.management import Management
 
 __all__ = ["SLOW_SECONDS", "Supervisor", "main"]
 
@@ -67,7 +66,6 @@ class Supervisor:
         self._environ = environ
         self._choice = BrokerChoice.from_environ(environ)
         self._server: Server | None = None
-        self._management: Management | None = None
         self._worker = ThreadPoolExecutor(1)
         self._booted: Future[Ready] = Future()
         self._answers: dict[str, Callable[[Link], Any]] = {
@@ -85,6 +83,7 @@ class Supervisor:
         self._shares: set[Link] = set()
         self._steps: list[JsonObject] = []
         self._pinned = False
+        self._expected = True  # whoever started it, until they come or it is up
         self._stopping = False  # from then on nobody is let in, and nothing is begun
         self._idle_since = time.monotonic()
 
@@ -92,10 +91,13 @@ class Supervisor:
         """Start the broker, serve until nobody needs it, put everything away."""
         self._worker.submit(self._boot)
         self._wait_until_unused()
-        while not self._worker.submit(self._put_away).result():
+        given_up = self._give_up_start()
+        while not given_up and not self._worker.submit(self._put_away).result():
             self._wait_until_unused()
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting, FAREWELL_SECONDS)
+        if given_up:
+            self._die()
 
     def stop(self) -> None:
         """Ask the main thread to put everything away now; not on that thread, which a signal may have interrupted."""
@@ -111,11 +113,30 @@ class Supervisor:
     def _wait_until_unused(self) -> None:
         with self._changed:
             while not self._stopping:
-                wanted = self._shares or self._pinned or not self._booted.done()
+                wanted = self._shares or self._pinned or self._expected
                 left = None if wanted else self._idle_since + self._choice.linger_seconds - time.monotonic()
                 if left is not None and left <= 0:
                     return
                 self._changed.wait(left)
+
+    def _give_up_start(self) -> bool:
+        """Have whoever waits for a start hear that it ends, if it is under way, and return whether it was."""
+        stopped = BrokerStartError("The course broker was stopped while it started. Start it again when you like.")
+        try:
+            self._booted.set_exception(stopped)
+        except InvalidStateError:
+            return False  # it is up, or has failed
+        _log.info("nobody waits for the broker any more: giving up its start")
+        self.stop()
+        return True
+
+    def _die(self) -> None:
+        """End this process in the middle of a start, which may be waiting for a slow download."""
+        from workq_helpers.broker import packages, processes  # noqa: PLC0415 - psutil, which a start has no use for
+
+        processes.kill(processes.children())
+        packages.remove_scratch(self._folders.cache)
+        os._exit(1)  # whoever swept after a supervisor that died does it now
 
     # -- the worker's thread
 
@@ -130,13 +151,13 @@ class Supervisor:
         else:
             with self._changing():
                 self._booted.set_result(ready)
+                self._expected = False
 
     def _start_server(self) -> Ready:
         endpoint = start_server(self._choice, self._folders, self._environ, self._progress, self._record)
         server = self._started()
-        image = (self._choice.image or DEFAULT_IMAGE) if server.source == "docker" else None
         version = rabbitmq.connecting.probe(endpoint)
-        ready = Ready(endpoint, server.source, server.description, version, image)
+        ready = Ready(endpoint, server.source, server.description, version, server.image)
         _log.info("up: RabbitMQ %s, %s", ready.version, ready.description)
         return ready
 
@@ -166,8 +187,6 @@ class Supervisor:
             _log.info("putting everything away")
             with contextlib.suppress(OSError):
                 self._folders.socket.unlink()  # whoever comes now waits for the lock, and starts another
-            if self._management is not None:
-                self._management.close()
             try:
                 if self._server is not None:
                     self._server.stop()
@@ -210,6 +229,7 @@ class Supervisor:
                     self._booted.result()  # raises what it failed with, if it did
                 return  # without an answer, so that whoever asks tries again
             self._shares.add(link)
+            self._expected = False
         virtual_hosts: set[str] = set()
         try:
             link.send({"answer": self._ready_for(link).to_json()})
@@ -241,18 +261,11 @@ class Supervisor:
         return ready
 
     def _end_share(self, link: Link, virtual_hosts: set[str]) -> None:
-        with self._changed:
+        with self._changing():
             self._shares.discard(link)
             self._idle_since = time.monotonic()
             if virtual_hosts and not self._stopping:
                 self._worker.submit(self._drop, virtual_hosts)
-            self._changed.notify_all()
-            settled = self._changed.wait_for(
-                lambda: self._booted.done() or self._shares or self._pinned or self._stopping,
-                self._choice.linger_seconds,
-            )
-        if not settled:
-            self._give_up_start(link)
 
     def _await(self, link: Link, deed: Callable[..., Any], *arguments: object) -> Any:
         """Have the worker do something, with signs of life meanwhile; return or raise what it does."""
@@ -283,9 +296,8 @@ class Supervisor:
             self._pinned = True
 
     def _stop_for(self, link: Link) -> None:
-        self._give_up_start(link)
-        self.stop()
         self._has_answer(link)
+        self.stop()
         over = threading.Event()  # never set: there is no answer but the end of the connection, and of this process
         while not over.wait(BEAT_SECONDS):
             link.send({})
@@ -313,30 +325,12 @@ class Supervisor:
             self._do({"op": "restart"})
 
     def _drop(self, virtual_hosts: set[str]) -> None:
-        if self._management is None:
-            self._management = rabbitmq.management.Management(self._booted.result().endpoint)
-        for name in virtual_hosts:
-            try:
-                self._management.delete_virtual_host(name)
-            except WorkqError as error:
-                _log.warning("virtual host %s stays until the broker ends: %s", name, error)
-
-    def _give_up_start(self, link: Link) -> None:
-        """End this process if it is in the middle of a start, which may be waiting for a slow download."""
-        stopped = BrokerStartError("The course broker was stopped while it started. Start it again when you like.")
-        try:
-            self._booted.set_exception(stopped)
-        except InvalidStateError:
-            return  # it is up, or has failed
-        from workq_helpers.broker import packages, processes  # noqa: PLC0415 - psutil, which a start has no use for
-
-        _log.info("nobody waits for the broker any more: giving up its start")
-        self.stop()
-        with self._changed:
-            self._changed.wait_for(lambda: self._waiting <= {link}, FAREWELL_SECONDS)  # till the others have heard it
-        processes.kill(processes.children())
-        packages.remove_scratch(self._folders.cache)
-        os._exit(1)  # whoever swept after a supervisor that died does it now
+        with rabbitmq.management.Management(self._booted.result().endpoint) as management:
+            for name in virtual_hosts:
+                try:
+                    management.delete_virtual_host(name)
+                except WorkqError as error:
+                    _log.warning("virtual host %s stays until the broker ends: %s", name, error)
 
     @property
     def _ready(self) -> Ready | None:
@@ -365,12 +359,8 @@ class _Listener(socketserver.ThreadingUnixStreamServer):
     request_queue_size = 128
     supervisor: Supervisor
 
-
-class _Connection(socketserver.BaseRequestHandler):
-    server: _Listener
-
-    def handle(self) -> None:
-        self.server.supervisor.attend(Link(self.request))
+    def finish_request(self, request: Any, _client_address: object) -> None:
+        self.supervisor.attend(Link(request))
 
 
 def _sweep_after(supervisor: int, folders: Folders) -> None:
@@ -398,7 +388,7 @@ def main(arguments: list[str]) -> None:
     logging.getLogger("pika").setLevel(logging.CRITICAL)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     path = folders.make_socket_path()
-    listener = _Listener(str(path), _Connection)
+    listener = _Listener(str(path), socketserver.BaseRequestHandler)
     path.chmod(0o600)
     if os.fork():
         # The caller waits for this process alone, so the others are nobody's children: no zombie stays in a kernel, and

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from workq_helpers.broker.folders import Folders, remove_with_its_target
 from workq_helpers.broker.locking import locked
-from workq_helpers.broker.protocol import connect, converse
+from workq_helpers.broker.protocol import ask
 from workq_helpers.errors import BrokerUnreachableError, DockerUnavailableError
 
 __all__ = ["sweep", "sweep_under_lock"]
@@ -37,13 +37,9 @@ def sweep(folders: Folders) -> None:
 def _answers(folders: Folders) -> bool:
     """Return whether a supervisor is there, or hangs; one that is dying may accept a moment longer, and say nothing."""
     try:
-        while (link := connect(folders)) is not None:
-            with contextlib.closing(link):
-                if converse(link, {"op": "status"}, math.inf) is not None:
-                    return True
+        return ask(folders, "status", math.inf) is not None
     except BrokerUnreachableError:
         return True
-    return False
 
 
 def sweep_under_lock(folders: Folders) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
+from IPython.paths import get_ipython_dir
 from jupyter_core.paths import jupyter_config_dir
 from packaging.requirements import Requirement
 
@@ -32,7 +36,7 @@ from workq_helpers.cli.lab import FIRST_LESSON, course_folder
 from workq_helpers.cli.python_settings import PYTHON_SETTINGS
 from workq_helpers.clients.pace import seconds_per_dot
 from workq_helpers.errors import BrokerStartError, WorkqError
-from workq_helpers.impostors import INSTALLED, file_names, find_impostors, sentence
+from workq_helpers.impostors import INSTALLED, PACKAGES_FOLDERS, file_names, find_impostors, sentence
 from workq_helpers.teaching.progress import data_folder
 
 __all__ = ["examine"]
@@ -41,10 +45,9 @@ __all__ = ["examine"]
 _NAMED = ("jupyterlab", "ipykernel", "pika", "pandas", "matplotlib", "testcontainers")
 _OLDEST_PYTHON = (3, 11)
 _JUPYTERLAB_PORT = 8888
-#: How long a kernel may take to start and to import what a lesson imports, twice, in seconds: more than in the trial.
-_KERNEL_SECONDS = 250.0
-#: How long JupyterLab may take to be ready to start, in seconds.
-_LAB_SECONDS = 60.0
+#: How long JupyterLab may take to be ready to start, a kernel of its to start and to import a lesson, in seconds: more
+#: than in the trial.
+_TRIAL_SECONDS = 200.0
 
 
 def examine(try_a_node: bool = False) -> list[Finding]:
@@ -101,8 +104,9 @@ def _unmet(requirements: Iterable[Requirement]) -> Iterable[str]:
 
 
 def _impostors(lessons: Path) -> Finding:
-    """Look where a kernel looks: in the folder of its notebook first."""
-    found = find_impostors(path=[str(lessons), *sys.path])
+    """Look where a kernel of the lessons looks: in the folder of its notebook behind what is Python's own."""
+    behind = next((index for index, each in enumerate(sys.path) if Path(each).name in PACKAGES_FOLDERS), 0)
+    found = find_impostors(path=[*sys.path[:behind], str(lessons), *sys.path[behind:]])
     for file in sorted(found, key=lambda file: file_names(file) not in INSTALLED):
         return Finding("Modules", "bad" if file_names(file) in INSTALLED else "warn", sentence(file))
     for file in find_impostors(path=PYTHON_SETTINGS.get("PYTHONPATH", "").split(os.pathsep)):
@@ -141,60 +145,74 @@ def _settings() -> list[Finding]:
 def _started(folder: Path, unreachable: str) -> list[Finding]:
     if unreachable:  # a kernel would be waited for, and nobody would hear how it fails
         return [Finding("Kernel", "bad", f"not tried, nor JupyterLab: they would listen at {LOOPBACK}")]
-    return [_kernel(folder), _lab(folder)]
+    return _tried(folder)
 
 
-def _kernel(folder: Path) -> Finding:
-    lessons = (folder / FIRST_LESSON).parent
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "workq_helpers.cli.kernel_trial",
-        str(lessons if lessons.is_dir() else folder),
-    ]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_KERNEL_SECONDS)
-        told = json.loads(done.stdout)
-    except OSError as error:
-        told = {"failure": f"no program can be started ({error.strerror})"}
-    except subprocess.TimeoutExpired:
-        told = {"failure": f"the kernel did not start within {_KERNEL_SECONDS:.0f} s"}
-    except ValueError:
-        told = {"failure": (done.stderr.strip().splitlines() or ["nothing could be tried"])[-1]}
-    if told["failure"]:
-        mend = (
-            address_space.why_too_little()
-            or process_limit.why_too_few()
-            or "Mend what it names; if it is the environment itself: make clean, then make setup."
-        )
-        return Finding("Kernel", "bad", str(told["failure"]), mend)
-    return Finding("Kernel", "ok", f"started in {told['start']:.1f} s, imported a lesson in {told['import']:.1f} s")
+def _tried(folder: Path) -> list[Finding]:
+    """Prepare JupyterLab and have it start a kernel; what does not start is tried without the user's settings."""
+    told = _trial(folder, {})
+    if not _starts(told):  # once more, as Jupyter does: where a port was taken meanwhile, no settings are to blame
+        told = _trial(folder, {})
+    without = told if _starts(told) else _trial(folder, {"JUPYTER_NO_CONFIG": "1"})
+    lab = _lab(told["lab"], without["lab"])
+    if told["lab"]:
+        told = without
+    if told["lab"]:
+        return [Finding("Kernel", "bad", "not tried: it is JupyterLab that would start it"), lab]
+    if not told["kernel"]:
+        found = f"started in {told['start']:.1f} s, imported a lesson in {told['import']:.1f} s"
+        return [Finding("Kernel", "ok", found), lab]
+    if not _starts(told) and _starts(without):
+        return [Finding("Kernel", "bad", told["kernel"], _settings_of_jupyter()), lab]
+    return [_failed_kernel(told["kernel"], folder), lab]
 
 
-def _lab(folder: Path) -> Finding:
-    failure = _try_lab(folder, {})
+def _lab(failure: str, without_settings: str) -> Finding:
     if not failure:
         return Finding("JupyterLab", "ok", "starts with the settings that it finds")
-    mend = process_limit.why_too_few() or "`make lab` shows its own words."
-    if not _try_lab(folder, {"JUPYTER_NO_CONFIG": "1"}):
-        mend = f"Without the settings in {jupyter_config_dir()} it does: correct those, or JUPYTER_NO_CONFIG=1 make lab"
+    mend = _mend("`make lab` shows its own words.") if without_settings else _settings_of_jupyter()
     return Finding("JupyterLab", "bad", f"does not start ({failure})", mend)
 
 
-def _try_lab(folder: Path, variables: Mapping[str, str]) -> str:
-    """Return how JupyterLab fails with these variables, ``""`` if it does not."""
+def _settings_of_jupyter() -> str:
+    return f"Without the settings in {jupyter_config_dir()} it does: correct those, or JUPYTER_NO_CONFIG=1 make lab"
+
+
+def _failed_kernel(failure: str, folder: Path) -> Finding:
+    mend = _mend("Mend what it names; if it is the environment itself: make clean, then make setup.")
+    with tempfile.TemporaryDirectory() as empty:
+        without = _trial(folder, {"IPYTHONDIR": empty})
+    if not (without["lab"] or without["kernel"]):
+        failure += f"; without the settings and startup files in {get_ipython_dir()} it does not fail"
+    return Finding("Kernel", "bad", failure, mend)
+
+
+def _starts(told: Mapping[str, Any]) -> bool:
+    """Return whether a kernel started, whatever became of the lesson's imports in it."""
+    return "start" in told
+
+
+def _mend(usual: str) -> str:
+    """Return which limit of this process is too low for it, where one is."""
+    return address_space.why_too_little() or process_limit.why_too_few() or usual
+
+
+def _trial(folder: Path, variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return how JupyterLab and a kernel of its fail with these variables, ``""`` for what does not."""
     command = [sys.executable, "-P", "-m", "workq_helpers.cli.lab_trial", str(folder)]
     environ = {**os.environ, **variables}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, timeout=_LAB_SECONDS)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, timeout=_TRIAL_SECONDS)
     except OSError as error:
-        return f"no program can be started: {error.strerror}"
+        failure = f"no program can be started: {error.strerror}"
     except subprocess.TimeoutExpired:
-        return f"nothing came of it within {_LAB_SECONDS:.0f} s"
-    if not done.returncode:
-        return ""
-    return ((done.stdout.strip() or done.stderr.strip()).splitlines() or [f"exit status {done.returncode}"])[-1]
+        failure = f"nothing came of it within {_TRIAL_SECONDS:.0f} s"
+    else:
+        with contextlib.suppress(ValueError, IndexError):
+            told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+            return told
+        failure = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+    return {"lab": failure, "kernel": failure}
 
 
 def _tried_node(unreachable: str) -> Finding:

@@ -9,6 +9,8 @@ from ipykernel.kernelspec import RESOURCES, get_kernel_dict
 from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec, KernelSpecManager
 from jupyter_client.manager import KernelManager
 
+from workq_helpers.broker.ports import LOOPBACK
+
 __all__ = ["START", "LessonKernels", "of_the_manager"]
 
 #: Runs a module as ``-m`` does. There Python looks beside the notebook for all that it imports on the way, and an
@@ -43,9 +45,11 @@ class LessonKernels(KernelSpecManager):
 
 
 def of_the_manager() -> dict[str, str]:
-    """Return the settings of what starts a kernel: it encrypts, where Jupyter is new enough and was built to.
+    """Return the settings of what starts a kernel, whatever the user's are: here, where nothing but this machine is.
 
-    Else anybody on the machine may read what a kernel answers: its ports take all comers, and only sign.
+    It encrypts, where Jupyter is new enough and was built to. Else anybody on the machine may read what a kernel
+    answers: its ports take all comers, and only sign.
     """
+    here = {"transport": "tcp", "ip": LOOPBACK}
     can_encrypt = KernelManager.class_traits().get("transport_encryption") and zmq.has("curve")
-    return {"transport_encryption": "auto"} if can_encrypt else {}
+    return here | ({"transport_encryption": "auto"} if can_encrypt else {})

@@ -15,7 +15,8 @@ from pika.spec import Basic, BasicProperties
 from workq_helpers.clients import pika_private
 from workq_helpers.clients.observed_connection import ObservedConnection
 from workq_helpers.log.observer import Book, Observer
-from workq_helpers.rabbitmq.connecting import quiet_pika, translate
+from workq_helpers.rabbitmq.connecting import quiet_pika
+from workq_helpers.rabbitmq.translation import translate
 from workq_helpers.text import worded
 
 if TYPE_CHECKING:

@@ -25,13 +25,13 @@ def fingerprint(body: bytes, size: int) -> bytes:
     return hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() + size.to_bytes(_SIZE_BYTES)
 
 
-_Place = Literal["fresh", "held", "answered", "back", "dead"]
+_Place = Literal["fresh", "held", "answered", "back", "dead", "overtaken"]
 
 
 class _Alike:
     """The messages in one queue with equal bodies, by their marks, in their order."""
 
-    __slots__ = ("answered", "back", "dead", "fresh", "held", "routed")
+    __slots__ = ("answered", "back", "dead", "fresh", "held", "overtaken", "routed")
 
     def __init__(self) -> None:
         # Ordered dicts: the first of a plain one is the further away the more have gone before it. They are made when
@@ -41,11 +41,13 @@ class _Alike:
         self.answered = _NONE  # each with who held it; nothing has shown yet that RabbitMQ knows of the answer
         self.back = _NONE  # delivered before
         self.dead = _NONE  # turned away: it may be a dead letter by now
+        self.overtaken = _NONE  # read as redelivered, and its first delivery not yet: its reader may be slow
         self.routed = 0  # how many of those that came through an exchange
 
     @property
     def is_empty(self) -> bool:
-        return not (self.fresh or self.held or self.answered or self.back or self.dead or self.routed)
+        known = self.fresh or self.held or self.answered or self.back or self.dead or self.overtaken
+        return not (known or self.routed)
 
     def put(self, place: _Place, mark: str, holder: object = None) -> None:
         """Take in a message."""
@@ -111,11 +113,18 @@ class UnmarkedMessages:
             alike = self._those_like(queue, body)
             # One that somebody seems to hold may be back, and its connection's end not have been noticed here yet; so
             # may one that was answered when the channel was closed already.
-            mark = self._first(alike.back, alike.held, alike.answered) if redelivered else None
-            mark = mark or self._dead_letter(died_in, body) or self._first(alike.fresh)
+            again = self._first(alike.back, alike.held, alike.answered) if redelivered else None
+            mark = again or self._dead_letter(died_in, body) or self._first(alike.fresh)
             mark = mark or self._next_routed(alike, body)
+            late = None if mark or redelivered else self._first(alike.overtaken)
+            if late is not None and late not in alike.back:
+                self._forget_empty(queue, body)
+                return late  # whoever has got it since keeps it
             # After a restart RabbitMQ may flag as new what comes again (seen with basic.get on 3.10.8 and 4.3.6).
-            mark = mark or self._first(alike.back) or self._new_mark()
+            mark = mark or late or self._first(alike.back) or self._new_mark()
+            if redelivered and again is None:
+                alike.put("overtaken", mark)
+            alike.back.pop(mark, None)
             alike.dead.pop(mark, None)
             alike.put("held", mark, holder)
             return mark

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
@@ -18,9 +18,8 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from workq_helpers.errors import InvalidArgumentError
-from workq_helpers.log import tables
-from workq_helpers.log.details import ProgramOptions
 from workq_helpers.log.events import EventLog
+from workq_helpers.pictures.chart import Chart, counted, rows_of, word
 from workq_helpers.pictures.palette import (
     BAND,
     BLUE,
@@ -42,12 +41,6 @@ __all__ = ["bar_names", "timeline", "timelines"]
 
 #: From so many deliveries on a row shows how busy its worker was instead of every task.
 MOST_BARS = 300
-
-#: So many workers get a row; the others are counted below.
-MOST_ROWS = 20
-
-#: The alternative text names the tasks of so many deliveries and counts them beyond.
-MOST_NAMED = 24
 
 _ROW_HEIGHT = 0.72
 _TOP, _BOTTOM, _RIGHT = 0.02, 0.92, 0.95
@@ -88,9 +81,9 @@ def timeline(log: EventLog, *, since_seconds: float = 0.0, without: Collection[s
     Returns:
         The picture; time runs from the first task, in seconds.
     """
-    chart = _Chart.of(log, since_seconds, without)
+    chart = Chart.of(log, since_seconds, without)
     with mpl.rc_context(STYLE):
-        return Picture(_draw([("", chart)]), _describe(chart))
+        return Picture(_draw([("", chart)]), chart.describe())
 
 
 def timelines(logs: Mapping[str, EventLog]) -> Picture:
@@ -112,129 +105,13 @@ def timelines(logs: Mapping[str, EventLog]) -> Picture:
         raise InvalidArgumentError(
             "There is no log to draw. Pass some by title, as in timelines({'today': lesson.log})."
         )
-    charts = [(title, _Chart.of(log).while_at_work()) for title, log in logs.items()]
-    words = [f"{one_line(title)}: {_describe(chart)}" for title, chart in charts]
+    charts = [(title, Chart.of(log).while_at_work()) for title, log in logs.items()]
+    words = [f"{one_line(title)}: {chart.describe()}" for title, chart in charts]
     with mpl.rc_context(STYLE):
-        return Picture(_draw(charts), f"{_count(len(charts), 'timeline')} on one scale. {' '.join(words)}")
+        return Picture(_draw(charts), f"{counted(len(charts), 'timeline')} on one scale. {' '.join(words)}")
 
 
-class _Chart(NamedTuple):
-    """What there is to draw; times are seconds after the first task."""
-
-    workers: list[str]
-    hidden: int
-    notes: dict[str, str]
-    bands: dict[str, tuple[float, float]]
-    ends: dict[str, str]
-    programs: frozenset[str]
-    deliveries: pd.DataFrame
-    published: list[float]
-    waiting: int
-    span: float
-
-    @classmethod
-    def of(cls, log: EventLog, since_seconds: float = 0.0, without: Collection[str] = ()) -> _Chart:
-        everything = tables.events(log)
-        events = everything[(everything["seconds"] >= since_seconds) & ~everything["actor"].isin(without)]
-        deliveries = tables.deliveries(log)
-        over = deliveries["settled_seconds"].fillna(np.inf) < since_seconds
-        deliveries = deliveries[~over & ~deliveries["worker"].isin(without)].reset_index(drop=True)
-        about = tables.workers(log)
-        about = about[~about["worker"].isin(without) & about["worker"].isin(_seen(events, deliveries, about))]
-        published = events.loc[events["kind"] == "published", "seconds"]
-        begin = min([*published[:1], *deliveries["delivered_seconds"][:1]], default=0.0)
-        if published.empty and deliveries.empty and not events.empty:
-            begin = float(events["seconds"].iloc[0])
-        # Nothing of theirs comes later, whatever else the log has.
-        own = events[events["actor"].isin(about["worker"]) | (events["kind"] == "published")]
-        end = float(own["seconds"].iloc[-1]) if len(own) else begin
-        span = max(end - begin, 1e-6)
-        for column in ("delivered_seconds", "started_seconds", "finished_seconds", "settled_seconds"):
-            deliveries[column] -= begin
-        names = list(about["worker"])
-        life = everything[everything["kind"].isin(_ENDS)]
-        ends = {str(row.actor): (str(row.kind), float(row.seconds) - begin) for row in _rows(life)}
-        starts = dict(zip(names, (about["connected_seconds"] - begin).fillna(0.0), strict=True))
-        still = {name: state not in _ENDS for name, state in zip(names, about["state"], strict=True)}
-        bands = {name: (max(starts[name], 0.0), span if still[name] else min(ends[name][1], span)) for name in names}
-        fates = tables.tasks(log)["fate"]
-        return cls(
-            workers=names[:MOST_ROWS],
-            hidden=max(0, len(names) - MOST_ROWS),
-            notes={str(row.worker): _how(row.auto_ack, row.prefetch_count) for row in _rows(about)},
-            bands=bands,
-            ends={name: ends[name][0] for name in names if not still[name]},
-            programs=frozenset(str(row[2]) for row in log.rows() if isinstance(row[8], ProgramOptions)),
-            deliveries=deliveries,
-            published=[float(seconds) - begin for seconds in published],
-            waiting=int((fates == "waiting").sum()),
-            span=span,
-        )
-
-    def while_at_work(self) -> _Chart:
-        """Return the chart up to its last piece of work."""
-        columns = ["delivered_seconds", "started_seconds", "finished_seconds", "settled_seconds"]
-        if self.deliveries.empty:
-            return self
-        span = max(*(float(self.deliveries[column].max()) for column in columns), 1e-6)
-        return self._replace(
-            bands={name: (min(begin, span), min(end, span)) for name, (begin, end) in self.bands.items()},
-            ends={name: what for name, what in self.ends.items() if self.bands[name][1] < span},
-            span=span,
-        )
-
-
-def _seen(events: pd.DataFrame, deliveries: pd.DataFrame, about: pd.DataFrame) -> set[str]:
-    """Return the workers that did something in what is shown, or are still there."""
-    alive = about.loc[~about["state"].isin(list(_ENDS)), "worker"]
-    return {*map(str, events["actor"]), *map(str, deliveries["worker"]), *map(str, alive)}
-
-
-def _rows(table: pd.DataFrame) -> Iterator[Any]:
-    return table.itertuples(index=False)
-
-
-def _how(auto_ack: object, prefetch_count: object) -> str:
-    if auto_ack:
-        return "auto ack"
-    if prefetch_count is pd.NA:
-        return ""
-    return f"prefetch {prefetch_count}" if prefetch_count else "no prefetch limit"
-
-
-def _describe(chart: _Chart) -> str:
-    """Say what the picture shows, without measured times."""
-    tasks = chart.deliveries["mark"].nunique() if len(chart.deliveries) else 0
-    workers = len(chart.workers) + chart.hidden
-    parts = [f"Timeline: {_count(workers, 'worker')}, {_count(tasks, 'task')} delivered."]
-    if chart.waiting:
-        parts.append(f"{_count(chart.waiting, 'task')} waiting in the queue.")
-    named = len(chart.deliveries) <= MOST_NAMED
-    for worker in chart.workers:
-        mine = chart.deliveries[chart.deliveries["worker"] == worker]
-        if named:
-            what = "; ".join(
-                f"{row.task}{' (redelivered)' if row.redelivered else ''} {_word(str(row.outcome))}"
-                for row in _rows(mine)
-            )
-        else:
-            what = ", ".join(f"{number} {_word(outcome)}" for outcome, number in Counter(mine["outcome"]).items())
-        end = f" It was {chart.ends[worker]}." if worker in chart.ends else ""
-        parts.append(f"{worker}: {what or 'nothing'}.{end}")
-    if chart.hidden:
-        parts.append(f"{_count(chart.hidden, 'more worker')} not drawn.")
-    return one_line(" ".join(parts))
-
-
-def _word(outcome: str) -> str:
-    return "done" if outcome in ("acked", "auto-acked") else outcome
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _draw(charts: Sequence[tuple[str, _Chart]]) -> Figure:
+def _draw(charts: Sequence[tuple[str, Chart]]) -> Figure:
     rows = [max(1, len(chart.workers)) + 1 for _, chart in charts]
     titles = [_TITLE if title else 0.0 for title, _ in charts]
     height = _TOP + sum(rows) * _ROW_HEIGHT + sum(titles) + _BOTTOM
@@ -260,13 +137,13 @@ def _draw(charts: Sequence[tuple[str, _Chart]]) -> Figure:
         _draw_chart(axes, chart, points, shown)
     hidden = sum(chart.hidden for _, chart in charts)
     if hidden:
-        figure.text(0.012, 0.02, f"{_count(hidden, 'more worker')} not drawn", color=MUTED, fontsize=8)
+        figure.text(0.012, 0.02, f"{counted(hidden, 'more worker')} not drawn", color=MUTED, fontsize=8)
     if shown:
         _draw_legend(figure, shown, (left + (WIDTH - left - _RIGHT) / 2) / WIDTH)
     return figure
 
 
-def _draw_chart(axes: Axes, chart: _Chart, points: float, shown: dict[str, Any]) -> None:
+def _draw_chart(axes: Axes, chart: Chart, points: float, shown: dict[str, Any]) -> None:
     _draw_published(axes, chart, points)
     names = bar_names(chart.deliveries["task"]) if len(chart.deliveries) else {}
     crowded = len(chart.deliveries) > MOST_BARS
@@ -347,7 +224,7 @@ def _label(axes: Axes, row: float, name: str, note: str, tally: str) -> None:
         axes.text(1.012, row - up, tally, transform=place, ha="left", va="center", fontsize=8.5, color=MUTED)
 
 
-def _draw_published(axes: Axes, chart: _Chart, points: float) -> None:
+def _draw_published(axes: Axes, chart: Chart, points: float) -> None:
     if not chart.published:
         return
     _label(axes, 0, "published", "", f"{len(chart.published):,} sent")
@@ -375,7 +252,7 @@ def _draw_published(axes: Axes, chart: _Chart, points: float) -> None:
         axes.text(group[0] + 7 / points, 0.0, text, ha="left", va="center", fontsize=8, color=MUTED)
 
 
-def _draw_worker(axes: Axes, row: int, worker: str, chart: _Chart, mine: pd.DataFrame) -> None:
+def _draw_worker(axes: Axes, row: int, worker: str, chart: Chart, mine: pd.DataFrame) -> None:
     begin, end = chart.bands[worker]
     axes.add_patch(
         Rectangle((begin, row - 0.42), max(end - begin, 0.0), 0.84, facecolor=BAND, edgecolor="none", zorder=0.5)
@@ -413,7 +290,7 @@ def _draw_tasks(
 ) -> None:
     """Draw every delivery: a bar while the callback ran, thin lines before and after it; `seen` says if work is."""
     held: list[_Held] = []
-    for each in _rows(mine):
+    for each in rows_of(mine):
         settled = span if pd.isna(each.settled_seconds) else each.settled_seconds
         if pd.isna(each.started_seconds):
             held.append(_Held(each.delivered_seconds, settled, "solid", each.outcome, seen))
@@ -525,7 +402,7 @@ def _draw_busy(axes: Axes, row: int, mine: pd.DataFrame, span: float, shown: dic
         zorder=3,
     )
     shown.setdefault("busy", Patch(facecolor=_DONE.face, edgecolor=_DONE.edge, label="share of time at work"))
-    counts = Counter(_word(str(outcome)) for outcome in mine["outcome"])
+    counts = Counter(word(str(outcome)) for outcome in mine["outcome"])
     what = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(counts.items()) if outcome != "done")
     axes.text(span * 0.004, row + 0.25, what, ha="left", va="center", fontsize=7.5, color=MUTED)
 

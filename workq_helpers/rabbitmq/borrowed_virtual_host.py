@@ -24,8 +24,9 @@ from collections.abc import Iterable
 import pika.exceptions
 
 from workq_helpers.errors import VirtualHostRefusedError
-from workq_helpers.rabbitmq.connecting import open_connection, quiet_pika, translate
+from workq_helpers.rabbitmq.connecting import open_connection, quiet_pika
 from workq_helpers.rabbitmq.endpoint import Endpoint
+from workq_helpers.rabbitmq.translation import translate
 
 __all__ = ["Claim", "lesson_hosts"]
 

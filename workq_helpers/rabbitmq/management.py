@@ -19,10 +19,11 @@ from workq_helpers.errors import (
     VirtualHostRefusedError,
 )
 from workq_helpers.interrupts import deferred
-from workq_helpers.rabbitmq.connecting import certificate_advice, tls_context
+from workq_helpers.rabbitmq.connecting import tls_context
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.proxies import proxy_for
 from workq_helpers.rabbitmq.routes import Routes, routes_of
+from workq_helpers.rabbitmq.translation import certificate_advice
 from workq_helpers.text import without_login
 
 __all__ = ["Management", "QueueCounts", "path_of"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.one_of_three_dies.exercises import EXERCISES
-from workq_helpers.lessons.one_of_three_dies.nodes import opened
+from workq_helpers.lessons.one_of_three_dies.opened_nodes import opened
 from workq_helpers.lessons.one_of_three_dies.outages import Outage, named
 from workq_helpers.lessons.one_of_three_dies.quiz import QUESTIONS
 from workq_helpers.teaching.chapter import Chapter

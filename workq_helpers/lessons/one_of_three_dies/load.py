@@ -14,6 +14,7 @@ import pika
 import pika.exceptions
 
 from workq_helpers.clients import pika_private
+from workq_helpers.lessons.one_of_three_dies.outages import Outage
 from workq_helpers.waiting import wait_until
 
 __all__ = ["Confirm", "Load"]
@@ -74,6 +75,37 @@ class Load:
         """Send no more, and return when the connection is closed."""
         self._stopping.set()
         self._thread.join()
+
+    @property
+    def confirmed(self) -> frozenset[int]:
+        """The orders that were confirmed."""
+        return frozenset(each.order for each in self.confirms)
+
+    def outage(self, deed: str, nodes: Sequence[str], *, before: int, sent: int, waited_seconds: float) -> Outage:
+        """Return what it saw when something was done to nodes.
+
+        Args:
+            deed: What was done, in a few words.
+            nodes: To which.
+            before: How many orders had been confirmed by then.
+            sent: How many had been sent when it was done.
+            waited_seconds: How long confirms were waited for afterwards.
+        """
+        after = sum(each.order > sent for each in self.confirms)
+        moments = [each.seconds for each in self.confirms[before - 1 :]]
+        return Outage(
+            deed,
+            self.queue,
+            tuple(nodes),
+            confirmed_before=before,
+            pause_seconds=_longest_pause(moments) if after else None,
+            waited_seconds=waited_seconds,
+            confirmed_after=after,
+            confirmed_meanwhile=len(self.confirms) - before - after,
+            refused=self.refused,
+            handed_back=self.handed_back,
+            connections=self.connections,
+        )
 
     # -- its thread
 
@@ -152,3 +184,7 @@ class Load:
         elif connection.is_open:
             connection.ioloop.call_later(_FAREWELL_SECONDS, lambda: pika_private.cut(connection))
             connection.close()
+
+
+def _longest_pause(moments: Sequence[float]) -> float:
+    return max((later - earlier for earlier, later in itertools.pairwise(moments)), default=0.0)
