@@ -27,7 +27,10 @@ _OUTAGES = frozenset(change for change in BrokerChange if change.is_outage)
 
 #: The way of a task: what is done to it later follows from what was done before.
 _STEPS: Final[Mapping[str, int]] = {
-    **{"published": 1, "delivered": 2, "finished": 3, "failed": 3},
+    "published": 1,
+    "delivered": 2,
+    "finished": 3,
+    "failed": 3,
     **dict.fromkeys(_SETTLED, 4),
 }
 
