@@ -370,7 +370,7 @@ def test_doctors_kernel_writes_where_make_lab_has_it_write(monkeypatch: pytest.M
     [
         ("WORKQ_SECONDS_PER_DOT", "slow", "bad", "WORKQ_SECONDS_PER_DOT is 'slow', which is not a number of seconds."),
         ("WORKQ_DATA_DIR", "here", "bad", "WORKQ_DATA_DIR is 'here', which is relative."),
-        ("WORKQ_DATA_DIR", "/etc/passwd/x", "warn", "be kept in /etc/passwd/x (Not a directory) -> What"),
+        ("WORKQ_DATA_DIR", "/etc/passwd/x", "warn", "be kept in /etc/passwd/x (Not a directory) -> Set WORKQ_DATA_DIR"),
     ],
 )
 def test_doctor_names_settings_that_a_lesson_comes_to_later(
