@@ -99,6 +99,17 @@ class Folders:
         """Where the supervisor listens."""
         return _real(self.runtime / _SOCKET)
 
+    def own_socket(self) -> Path:
+        """Return where the supervisor listens, if nobody else could listen there.
+
+        Raises:
+            BrokerStartError: The folder that it is in belongs to somebody else.
+        """
+        path = self.socket
+        for folder in {self.runtime, path.parent}:
+            refuse_foreign(folder)
+        return path
+
     @property
     def nodes(self) -> list[Path]:
         """The folders of private nodes, or links to them: one where a node runs, or has died with its supervisor."""
