@@ -2,6 +2,7 @@
 // pages run: `node scripts/bundle_stage.mjs`.
 // With --check nothing is written; the exit status says whether what is there is what the modules make.
 
+import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,11 +18,24 @@ const bundle = async (entryPoints, outdir, format, sources = "workq_helpers/stag
   return (await build({ absWorkingDir: root, entryPoints, outdir, format, banner, ...options })).outputFiles;
 };
 
+/** JupyterLab has browsers keep an extension for a year: another one needs another address. */
+const withAddress = ({ path, text }) => {
+  const manifest = `${dirname(path)}/../package.json`;
+  const told = JSON.parse(readFileSync(manifest, "utf8"));
+  const version = createHash("sha256").update(text).digest("hex").slice(0, 12);
+  told.jupyterlab._build.load = `static/extension.js?v=${version}`;
+  return [
+    { path, text },
+    { path: manifest, text: `${JSON.stringify(told, null, 2)}\n` },
+  ];
+};
+
 const folder = "workq_helpers/stage";
+const [extension] = await bundle([`${folder}/js/lab/extension.js`], `${folder}/bundle/lab_extension/static`, "iife");
 const outputFiles = [
   ...(await bundle([`${folder}/js/stage.js`, `${folder}/css/stage.css`], `${folder}/bundle`, "esm")),
   ...(await bundle([`${folder}/js/player/player.js`, `${folder}/css/player.css`], `${folder}/bundle`, "esm")),
-  ...(await bundle([`${folder}/js/lab/extension.js`], `${folder}/bundle/lab_extension/static`, "iife")),
+  ...withAddress(extension),
   // a page that was opened from a folder may not import modules
   ...(await bundle(["docs/site/js/course.js"], "docs/site/_static", "iife", "docs/site")),
 ];

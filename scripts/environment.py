@@ -138,8 +138,8 @@ def wanted() -> str:
     """What is installed follows from these files: when any of them changes, .venv is brought up to date."""
     pins = constraints()
     digest = hashlib.sha256(repr(pins).encode())
-    # JupyterLab reads its extension where it was copied to.
-    extension = "workq_helpers/stage/bundle/lab_extension/static/extension.js"
+    # JupyterLab reads its extension where it was copied to; this names the very one.
+    extension = "workq_helpers/stage/bundle/lab_extension/package.json"
     texts = ("pyproject.toml", "constraints.txt", "overrides.txt", "scripts/environment.py")
     for name in (*texts, extension, *filter(None, [pins])):
         digest.update((ROOT / name).read_bytes())

@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -21,6 +21,7 @@ from workq_helpers.clients.program import Program
 from workq_helpers.clients.publisher import Publisher, PublisherOptions
 from workq_helpers.clients.recording_connection import ACTOR, RecordingConnection
 from workq_helpers.clients.relay import Relay
+from workq_helpers.clients.schedule import limited, seconds_between
 from workq_helpers.clients.worker import Callback, Worker
 from workq_helpers.errors import (
     BrokerError,
@@ -370,11 +371,11 @@ class Session:
         if name is not None and (not isinstance(name, str) or not name or printable(name) != name):
             raise InvalidArgumentError(f'{name!r} is no name for a publisher. Use a short text, such as "publisher-1".')
         options = PublisherOptions(
-            key, exchange, _interval_seconds(interval_seconds, rate), persistent, confirm, mandatory
+            key, exchange, seconds_between(interval_seconds, rate), persistent, confirm, mandatory
         )
         publisher = Publisher(
             name or self._free_name("publisher", {known.name for known in self._publishers}),
-            _limited(tasks, count),
+            limited(tasks, count),
             options,
             parameters=self.broker.connection_parameters(self.virtual_host),
             book=self._book,
@@ -775,41 +776,6 @@ def _end_all(members: Iterable[Worker | Publisher]) -> None:
             member.request_stop()
     for member in started:
         member.join(5.0)
-
-
-def _limited(tasks: Iterable[str | bytes] | str | bytes, count: int | None) -> Iterator[str | bytes]:
-    if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
-        raise InvalidArgumentError(f"count is {count!r}. Pass how many tasks to send, 0 or more.")
-    if isinstance(tasks, str | bytes):
-        return itertools.repeat(tasks, 1 if count is None else count)
-    try:
-        iterator = iter(tasks)
-    except TypeError as error:
-        raise InvalidArgumentError(
-            f"tasks is {tasks!r}, which holds no tasks. Pass a list of texts, for example "
-            f'["First message.", "Second message.."].'
-        ) from error
-    return iterator if count is None else itertools.islice(iterator, count)
-
-
-def _interval_seconds(interval_seconds: float | None, rate: float | None) -> float:
-    if interval_seconds is not None and rate is not None:
-        raise InvalidArgumentError(
-            f"Both interval_seconds={interval_seconds!r} and rate={rate!r} say how fast to publish. Pass one of them."
-        )
-    if rate is not None:
-        _check_number("rate", rate, "tasks a second, more than 0", rate_is_zero_too=False)
-        return 1.0 / rate
-    if interval_seconds is not None:
-        _check_number("interval_seconds", interval_seconds, "seconds, 0 or more", rate_is_zero_too=True)
-        return float(interval_seconds)
-    return 0.0
-
-
-def _check_number(name: str, value: object, wanted: str, *, rate_is_zero_too: bool) -> None:
-    good = isinstance(value, int | float) and not isinstance(value, bool)
-    if not good or not (0 <= float(value) < float("inf")) or (value == 0 and not rate_is_zero_too):  # type: ignore[arg-type]
-        raise InvalidArgumentError(f"{name} is {value!r}. Pass a number of {wanted}.")
 
 
 def _keep_pika_out_of_cells() -> None:

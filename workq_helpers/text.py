@@ -129,7 +129,7 @@ class Code(str):
 
     def _repr_html_(self) -> str:
         # Jupyter breaks lines anywhere, in the middle of words too; code is better scrolled.
-        return f'<pre style="overflow-x: auto"><code style="white-space: pre">{_colored(self)}</code></pre>'
+        return f'<pre style="overflow-x: auto; margin: 0"><code style="white-space: pre">{_colored(self)}</code></pre>'
 
     def __repr__(self) -> str:
         return str(self)

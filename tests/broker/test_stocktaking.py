@@ -39,7 +39,9 @@ def fates(lesson: Lesson, queue: str = "hello") -> Counter[str]:
 
 def become(lesson: Lesson, queue: str, wanted: dict[str, int]) -> bool:
     """Whether that is what became of them: what expires does so after a moment, and the counts lag a little too."""
-    return wait_until(lambda: fates(lesson, queue) == wanted, 10.0)
+    if not wait_until(lambda: fates(lesson, queue) == wanted, 30.0):
+        pytest.fail(f"{fates(lesson, queue)} in {queue!r}:\n{lesson.events().to_string()}")
+    return True
 
 
 def reason(lesson: Lesson, place: str = "unknown") -> str:

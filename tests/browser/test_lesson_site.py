@@ -101,6 +101,9 @@ def test_the_first_page_plays_by_itself(page: Page, look: str, lesson_site: Path
     stage.locator(".workq-worker").first.wait_for()
     keep(page, f"site-first-page-{look}")
     assert fits(page)
+    stage.locator(".workq-story-line[data-mark]").first.wait_for()
+    texts = stage.locator(".workq-story-text")
+    assert texts.evaluate_all("all => all.filter(one => one.scrollWidth > one.clientWidth).length") == 0
     assert violations(page) == []
 
 

@@ -211,6 +211,8 @@ def test_forced_colors_hide_nothing(lab: Lab, scheme: Literal["light", "dark"]) 
     stage.field("persistent").check()
     stage.send("Long" + 60 * ".")
     expect(stage.message("Long", "working")).to_be_visible()
+    count = pixels(stage.message("Long", "working").locator(".workq-dots"))
+    assert max(map(sum, count)) - min(map(sum, count)) > 300  # a number that one can read
     for worker in ("worker-1", "worker-2"):
         stage.press("freeze", worker)
         stage.expect_worker(worker, "frozen")

@@ -188,6 +188,35 @@ def test_two_busy_workers_and_a_queue_of_ten_fit_without_scrolling(lab: Lab, the
         stage.notebook.script("() => jupyterapp.shell.collapseLeft()")
 
 
+def test_what_grows_beyond_the_panel_moves_nothing_aside(lab: Lab) -> None:
+    stage = open_stage(lab)
+    stage.notebook.resize(*WINDOW)
+    panel = stage.page.locator(PANEL)
+    before = panel.evaluate("panel => [panel.clientWidth, panel.scrollHeight - panel.clientHeight]")
+    assert before[1] == 0
+    for number in range(1, 9):
+        stage.press("add_worker")
+        stage.expect_worker(f"worker-{number}", "idle")
+    assert wait_until(lambda: panel.evaluate("panel => panel.scrollHeight > panel.clientHeight"), 30)
+    assert panel.evaluate("panel => panel.clientWidth") == before[0]
+
+
+def test_a_queue_s_button_does_not_shorten_its_name(lab: Lab) -> None:
+    declare = "with lesson.connect() as connection:\n    connection.channel().queue_declare(queue='task_queue')\n"
+    stage = open_stage(lab, before_stage=declare)
+    stage.notebook.script("() => jupyterapp.shell.expandLeft()")  # the files, as a first visit has them
+    try:
+        stage.notebook.resize(1280, 900)
+        assert wait_until(lambda: stage.root.evaluate("root => root.clientWidth") < 480, 30)
+        name = stage.queue("task_queue").locator(".workq-name")
+        assert name.evaluate("name => name.scrollWidth - name.clientWidth") == 0
+        boxes = [each.bounding_box() for each in (name, stage.queue("task_queue").locator("[data-do='purge']"))]
+        words, button = (box for box in boxes if box is not None)
+        assert words["x"] + words["width"] <= button["x"] or words["y"] + words["height"] <= button["y"]
+    finally:
+        stage.notebook.script("() => jupyterapp.shell.collapseLeft()")
+
+
 @pytest.mark.parametrize("workers", [pytest.param(9, marks=pytest.mark.nightly), 50])
 def test_many_workers_and_their_queue_are_seen_together(lab: Lab, workers: int) -> None:
     stage = open_stage(lab, seconds_per_dot=60, before_stage=start(workers, 10))

@@ -103,6 +103,18 @@ describe("movement", () => {
     assert.ok(flight.options.duration <= 200);
   });
 
+  test("a chip that is wider where it goes does not stick out of the stage on its way", () => {
+    const frame = frames.tutorial();
+    const view = openView(frame);
+    view.page.layOut((element) =>
+      element.matches(".workq-stage") ? 250 : element.dataset.place === "waiting" ? 300 : 0,
+    );
+    const [next, key] = moved(frame);
+    view.show(next);
+    const [flight] = view.$(`.workq-message[data-key="${key}"]`).animations;
+    assert.equal(flight.keyframes[0].transform, "translate(250px, 0px)");
+  });
+
   test("not while paused, not with reduced motion, not when too many move", () => {
     const paused = frames.paused();
     let view = openView(paused);

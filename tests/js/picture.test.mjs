@@ -191,13 +191,14 @@ describe("the picture", () => {
   test("offers for a program what can be done to a process, and nothing for one of somebody else", () => {
     const card = (program) => {
       const held = frames.killed().workers.flatMap((worker) => worker.slots)[0];
-      const program_s = { program, slots: [{ ...held, phase: "dispatched" }], state: "idle" };
+      const program_s = { program, slots: [{ ...held, phase: "dispatched" }], state: "holding" };
       return openView(frames.frame({ workers: [frames.worker("p", program_s)] })).$('[data-worker="p"]');
     };
     const own = card("worker.py 1");
     assert.equal(own.$(".workq-worker-actions").hidden, false);
     assert.equal(own.$('[data-do="freeze"]').hidden, true);
     assert.match(own.$('[data-do="kill"]').getAttribute("title"), /SIGKILL/);
+    assert.equal(own.$(".workq-state").textContent, "◐holding");
     assert.match(own.$(".workq-note").textContent, /1 is not acknowledged: no other worker gets it/);
     assert.equal(card("").$(".workq-worker-actions").hidden, true);
     assert.equal(card(null).$('[data-do="freeze"]').hidden, false);
@@ -257,6 +258,8 @@ describe("the picture", () => {
     const told = view.text(".workq-ghosts .workq-hint");
     assert.match(told, /RabbitMQ counts 0 ready. The log saw 4,997 more come in that are not here: never confirmed\.$/);
     assert.equal(view.$$('.workq-message[data-place="ghost"]').length, 1);
+    view.show(frames.frame({ queues: [frames.queue("hello", { ghosts: { ...ghosts, count: 1 } })] }));
+    assert.match(view.text(".workq-ghosts .workq-hint"), /The log saw 1 more come in that is not here: never/);
     const unacknowledged = { broker: 0, log: 1 };
     const unseen = (ready) => {
       view.show(frames.frame({ queues: [frames.queue("hello", { unseen: 1, ready, unacknowledged })] }));

@@ -51,7 +51,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Module
     module = load("environment")
     monkeypatch.delenv("WORKQ_VERSIONS", raising=False)
     monkeypatch.setattr(module, "uv_on_this_machine", lambda: None)
-    extension = "workq_helpers/stage/bundle/lab_extension/static/extension.js"
+    extension = "workq_helpers/stage/bundle/lab_extension/package.json"
     texts = ("pyproject.toml", "constraints.txt", "constraints-lowest.txt", "overrides.txt")
     for name in (*texts, "scripts/environment.py", extension):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

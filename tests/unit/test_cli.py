@@ -346,6 +346,19 @@ print([each for each in left if "ipykernel_launcher" in each])
     assert left == "[]"
 
 
+@pytest.mark.pinned
+def test_a_proxy_with_which_jupyterlab_can_not_be_loaded_is_told(tmp_path: Path) -> None:
+    environ = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+    environ |= {"ALL_PROXY": "socks5://ada:s3cret@127.0.0.1:9"}
+    program = "from workq_helpers.cli import lab; lab._import_ahead(); lab._run_jupyterlab(['--version'])"
+    command = [sys.executable, "-P", "-c", program]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=120, cwd=tmp_path)
+    told = done.stderr.splitlines()[-1]
+    assert told.startswith("workq_helpers.errors.JupyterLabError: JupyterLab can't be loaded with the proxies")
+    assert told.endswith("`env -u ALL_PROXY make lab`")
+    assert "s3cret" not in done.stderr
+
+
 def test_doctor_blames_no_settings_for_what_fails_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     once = [{"lab": "", "kernel": "the kernel does not start (Address already in use)"}]
     works = {"lab": "", "kernel": "", "start": 1.0, "import": 2.0}
@@ -370,7 +383,7 @@ def test_doctors_kernel_writes_where_make_lab_has_it_write(monkeypatch: pytest.M
     [
         ("WORKQ_SECONDS_PER_DOT", "slow", "bad", "WORKQ_SECONDS_PER_DOT is 'slow', which is not a number of seconds."),
         ("WORKQ_DATA_DIR", "here", "bad", "WORKQ_DATA_DIR is 'here', which is relative."),
-        ("WORKQ_DATA_DIR", "/etc/passwd/x", "warn", "be kept in /etc/passwd/x (Not a directory) -> What"),
+        ("WORKQ_DATA_DIR", "/etc/passwd/x", "warn", "be kept in /etc/passwd/x (Not a directory) -> Set WORKQ_DATA_DIR"),
     ],
 )
 def test_doctor_names_settings_that_a_lesson_comes_to_later(

@@ -94,7 +94,7 @@ def test_the_solution_is_shown_as_code_to_whoever_asks() -> None:
     assert repr(shown) == EXERCISES["mend the counter"].read().solution
     assert (
         Code("a < b")._repr_html_()
-        == '<pre style="overflow-x: auto"><code style="white-space: pre">a &lt; b</code></pre>'
+        == '<pre style="overflow-x: auto; margin: 0"><code style="white-space: pre">a &lt; b</code></pre>'
     )
 
 

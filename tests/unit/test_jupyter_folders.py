@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from workq_helpers.broker.folders import why_not_writable
+from workq_helpers.broker.folders import Obstacle, why_not_writable
 from workq_helpers.cli import jupyter_folders
 from workq_helpers.cli.jupyter_folders import put_stand_ins, unwritable, without_saving
 
@@ -25,9 +27,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def closed(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same home, of which nobody may write to any part; root may write where the permissions say no."""
-    monkeypatch.setattr(
-        jupyter_folders, "why_not_writable", lambda folder: "Read-only file system" if home in folder.parents else ""
-    )
+    read_only = Obstacle("Read-only file system")
+    monkeypatch.setattr(jupyter_folders, "obstacle_in", lambda folder: read_only if home in folder.parents else None)
     return home
 
 
@@ -61,7 +62,9 @@ def test_what_the_user_has_named_elsewhere_is_kept(closed: Path, tmp_path: Path)
 def test_a_folder_of_somebody_else_stands_in_for_nothing(closed: Path, tmp_path: Path) -> None:
     (tmp_path / f"workq-jupyter-{os.geteuid()}").write_text("a file")
     environ = {"HOME": str(closed)}
-    assert "is no better" in put_stand_ins(environ)
+    said = put_stand_ins(environ)
+    assert "is no better" in said
+    assert "Set TMPDIR to a folder that you may write to first" in said
     assert environ == {"HOME": str(closed)}
 
 
@@ -73,13 +76,30 @@ def test_a_folder_that_is_yet_to_be_made_is_as_good_as_where_it_will_be(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("reason", "mend"),
-    [("Read-only file system", "Copy the course"), ("No space left on device", "Free some room"), ("", "")],
+    ("number", "mend"),
+    [
+        (errno.EROFS, "Copy the course"),
+        (errno.ENOSPC, "Free some room before"),
+        (errno.EDQUOT, "Free some room before"),
+    ],
 )
 def test_who_can_not_save_is_told_what_to_do(
-    reason: str, mend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    number: int, mend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jupyter_folders, "why_not_writable", lambda _: reason)
+    assert without_saving(tmp_path) == ""
+
+    def refuse(**_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     said = without_saving(tmp_path)
-    assert (mend in said) if reason else said == ""
-    assert reason in said
+    assert f"({os.strerror(number)}). {mend}" in said
+
+
+def test_a_umask_that_closes_what_is_made_is_what_is_to_be_changed(tmp_path: Path) -> None:
+    former = os.umask(0o777)
+    try:
+        said = without_saving(tmp_path)
+    finally:
+        os.umask(former)
+    assert "`umask 022` sets another). Set another umask before" in said

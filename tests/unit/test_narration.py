@@ -164,6 +164,41 @@ def flood(messages: int = 5_000, workers: int = 3) -> Story:
     return story
 
 
+def test_nothing_is_told_before_what_it_follows_from() -> None:
+    told = worker("worker.py 4").add("delivered", "worker.py 4", "Juice").wait(1)
+    told.add("acked", "worker.py 4", "Juice").add("delivered", "worker.py 4", "Tea").add("acked", "worker.py 4", "Tea")
+    assert told.told()[-2:] == ["Tea → worker.py 4", "worker.py 4 acknowledged Juice and Tea"]
+    sent = worker().add("published", "publisher-1", "Soup").wait(1)
+    sent.add("delivered", "worker-1", "Soup").add("rejected", "worker-1", "Soup", detail=Handback.DISCARD)
+    sent.add("published", "publisher-1", "Stew").add("delivered", "worker-1", "Stew")
+    sent.add("rejected", "worker-1", "Stew", detail=Handback.DISCARD)
+    assert sent.told()[-3:] == [
+        "publisher-1 sent Stew to hello",
+        "Soup and Stew → worker-1",
+        "worker-1 handed Soup and Stew back with basic.reject, to be discarded",
+    ]
+
+
+def test_what_happened_one_after_the_other_is_told_so() -> None:
+    story = worker().add("delivered", "worker-1", "Juice").wait(1)
+    story.add("acked", "worker-1", "Juice").add("delivered", "worker-1", "Tea")
+    assert story.told()[-2:] == ["worker-1 acknowledged Juice", "Tea → worker-1"]
+
+
+def test_one_task_that_comes_again_and_again_is_not_many_and_never_finished() -> None:
+    story = worker().add("published", "publisher-1", "Dragon").wait(1)
+    for _ in range(30):
+        story.add("delivered", "worker-1", "Dragon", redelivered=True)
+        story.add("nacked", "worker-1", "Dragon", detail=Handback.REQUEUE)
+        story.add("requeued", "worker-1", "Dragon", detail="handed back").add("finished", "worker-1", "Dragon")
+    assert story.told() == [
+        "publisher-1 sent Dragon to hello",
+        "30 deliveries → worker-1, redelivered",
+        "worker-1 handed 30 deliveries back with basic.nack, to go back to hello",
+        "30 deliveries went back to hello (handed back)",
+    ]
+
+
 def test_a_flood_makes_a_handful_of_sentences() -> None:
     story = flood()
     assert story.told()[-3:] == [

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from workq_helpers.errors import InvalidArgumentError
 @pytest.fixture
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     naps: list[float] = []
-    monkeypatch.setattr(time, "sleep", naps.append)
+    monkeypatch.setattr("workq_helpers.clients.pace._sleep", naps.append)
     return naps
 
 

@@ -116,7 +116,7 @@ def test_a_restart_behind_another_waits_for_no_further_outage(monkeypatch: pytes
     watch, came_true = Watch(), []
     monkeypatch.setattr(broker_module, "wait_until", lambda condition, *_: came_true.append(condition()))
     with Broker(ENDPOINT, Version("4.3"), Share(watch)) as broker:  # type: ignore[arg-type]
-        monkeypatch.setattr(broker, "_wait_until_started", lambda: None)
+        monkeypatch.setattr(broker_module, "wait_until_started", lambda _: None)
         monkeypatch.setattr(broker, "_restart_watch", watch)
         broker.restart()
     assert came_true == [True]

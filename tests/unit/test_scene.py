@@ -109,12 +109,14 @@ def test_a_program_is_a_worker_of_which_only_the_connection_is_seen() -> None:
     consume(log, "delivered", "a.", worker="worker.py 1")
     picture = picture_of(log)
     (worker,) = picture["workers"]
-    assert (worker["program"], worker["state"], worker["free"], worker["queue"]) == ("worker.py 1", "idle", 0, "hello")
+    assert (worker["program"], worker["free"], worker["queue"]) == ("worker.py 1", 0, "hello")
+    assert worker["state"] == "holding"  # whether it works, nobody sees
     assert [slot["phase"] for slot in worker["slots"]] == ["dispatched"]
     assert picture["publishers"]["active"] == []
     for kind, state in (("hung up", "disconnected"), ("killed", "killed")):
         log.record(kind, "worker.py 1", "hello")
         assert picture_of(log)["workers"][0]["state"] == state
+    consume(log, "requeued", "a.", worker="worker.py 1")
     log.record("connected", "worker.py 1", "hello", detail=ProgramOptions(program="worker.py 1"))
     assert picture_of(log)["workers"][0]["state"] == "idle"
 
@@ -167,6 +169,23 @@ def test_a_worker_that_ended_says_what_it_dropped() -> None:
     assert picture_of(log)["workers"][0]["dropped"] == "gave back b"
     consume(log, "lost", "c.", 3)
     assert picture_of(log)["workers"][0]["dropped"] == "gave back b; lost c"
+
+
+def test_a_program_that_was_killed_says_what_it_dropped_when_its_connection_ended() -> None:
+    log = EventLog()
+    options = ProgramOptions(prefetch_count=1, program="worker.py 1")
+    log.record("connected", "worker.py 1", "hello", detail=options)
+    publish(log, "a.", "b.")
+    consume(log, "delivered", "a.", worker="worker.py 1")
+    log.record("hung up", "worker.py 1", "hello", detail="RabbitMQ hung up")
+    consume(log, "requeued", "a.", worker="worker.py 1")
+    assert picture_of(log)["workers"][0]["dropped"] == ""  # it may connect again
+    log.record("connected", "worker.py 1", "hello", detail=options)
+    consume(log, "delivered", "b.", worker="worker.py 1")
+    log.record("hung up", "worker.py 1", "hello", detail="its program hung up")
+    consume(log, "requeued", "b.", worker="worker.py 1")
+    log.record("killed", "worker.py 1", "hello")
+    assert picture_of(log)["workers"][0]["dropped"] == "gave back b"
 
 
 def test_a_worker_that_is_stopped_gives_back_what_it_never_acknowledged() -> None:

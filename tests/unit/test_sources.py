@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.installations import Installation, installation_in
 from workq_helpers.broker.node import NodeServer
 from workq_helpers.broker.progress import spoken
-from workq_helpers.broker.protocol import describe_error, revive_error
+from workq_helpers.broker.protocol import Ready, describe_error, revive_error
 from workq_helpers.broker.server import Server, silent
+from workq_helpers.broker.share import why_unwanted
 from workq_helpers.errors import (
     BrokerNotFoundError,
     BrokerStartError,
@@ -22,6 +24,7 @@ from workq_helpers.errors import (
     PackagesError,
     UnsupportedBrokerError,
 )
+from workq_helpers.rabbitmq.endpoint import Endpoint
 
 
 @pytest.fixture
@@ -137,12 +140,13 @@ def test_a_choice_that_makes_no_sense(value: str, message: str) -> None:
 
 
 def test_a_running_broker_is_refused_only_if_another_was_asked_for() -> None:
-    assert BrokerChoice().refuse("node", "a node", None) is None
-    assert BrokerChoice("node").refuse("node", "a node", None) is None
-    assert BrokerChoice(image="r:4").refuse("node", "a node", None) is None
-    refused = BrokerChoice(image="r:4").refuse("docker", "Docker (r:3)", "r:3")
-    assert "WORKQ_RABBITMQ_IMAGE=r:4 asks for another" in str(refused)
-    assert "unset WORKQ_BROKER to" in str(BrokerChoice("docker").refuse("node", "a node", None))
+    node = Ready(Endpoint("127.0.0.1", 5672, "u", "p"), "node", "a node", Version("4.3"))
+    assert why_unwanted(node, BrokerChoice()) == ""
+    assert why_unwanted(node, BrokerChoice("node")) == ""
+    assert why_unwanted(node, BrokerChoice(image="r:4")) == ""
+    docker = replace(node, source="docker", description="Docker (r:3)", image="r:3")
+    assert "WORKQ_RABBITMQ_IMAGE=r:4 asks for another" in why_unwanted(docker, BrokerChoice(image="r:4"))
+    assert "unset WORKQ_BROKER to" in why_unwanted(node, BrokerChoice("docker"))
 
 
 # -- what is told

@@ -12,7 +12,7 @@ from workq_helpers.waiting import wait_until
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock that goes on only while somebody sleeps; the list holds how long."""
     slept: list[float] = []
-    monkeypatch.setattr(time, "sleep", slept.append)
+    monkeypatch.setattr("workq_helpers.waiting._sleep", slept.append)
     monkeypatch.setattr(time, "monotonic", lambda: sum(slept))
     return slept
 

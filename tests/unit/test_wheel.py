@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import shutil
 import subprocess
@@ -57,6 +59,14 @@ def test_it_puts_the_extension_where_jupyterlab_looks(wheel: zipfile.ZipFile) ->
         (found,) = (each for each in wheel.namelist() if each.endswith(f"/labextensions/workq-stage/{name}"))
         assert found.startswith("workq_helpers-")
         assert wheel.read(found) == (ROOT / "workq_helpers/stage/bundle/lab_extension" / name).read_bytes()
+
+
+def test_a_browser_that_had_another_extension_asks_for_this_one() -> None:
+    """JupyterLab says of it that a browser may keep it for a year."""
+    folder = ROOT / "workq_helpers/stage/bundle/lab_extension"
+    version = hashlib.sha256((folder / "static/extension.js").read_bytes()).hexdigest()[:12]
+    manifest = json.loads((folder / "package.json").read_text(encoding="utf-8"))
+    assert manifest["jupyterlab"]["_build"]["load"] == f"static/extension.js?v={version}"
 
 
 def test_it_holds_no_source_of_what_is_bundled(wheel: zipfile.ZipFile) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import re
-import secrets
 import threading
 import warnings
 import weakref
@@ -21,14 +18,13 @@ from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.progress import Shown, shown
 from workq_helpers.broker.server import silent
 from workq_helpers.broker.share import RESTART_SECONDS, Share, take_share
+from workq_helpers.broker.virtual_hosts import VirtualHosts, wait_until_started
 from workq_helpers.errors import (
     BrokerError,
     BrokerNotOursError,
     InvalidArgumentError,
     LoginRefusedError,
     ManagementError,
-    ManagementUnavailableError,
-    VirtualHostRefusedError,
     WaitTimeoutError,
 )
 from workq_helpers.forks import abandon_in_children
@@ -41,7 +37,6 @@ from workq_helpers.waiting import wait_until
 if TYPE_CHECKING:
     import pika
 
-    from workq_helpers.rabbitmq.borrowed_virtual_host import Claim
     from workq_helpers.rabbitmq.management import Management, QueueCounts
     from workq_helpers.rabbitmq.restart_watch import RestartWatch
     from workq_helpers.rabbitmq.routes import Routes
@@ -116,12 +111,7 @@ class Broker:
         self._lock = threading.Lock()
         self._management: Management | None = None
         self._features: Features | None = None
-        self._virtual_hosts: set[str] = set()
-        # Those that the broker did not delete when it was asked to, or made when it seemed not to.
-        self._overdue: set[str] = set()
-        self._claims: dict[str, Claim] = {}
-        #: Why its management API can't be asked, where a lesson goes on without it.
-        self.unmanaged = ""
+        self._virtual_hosts = VirtualHosts(endpoint, share)
         self._restart_watch: RestartWatch | None = None
         self._outages = 0  # that it had seen when the broker was found, restarted by this handle or waited for last
         self._listeners: list[Callable[[str], None]] = []
@@ -178,6 +168,11 @@ class Broker:
         state = "closed" if self._closed else "open"
         return f"<Broker RabbitMQ {self.version} from {self.source} at {self.endpoint.place}, {state}>"
 
+    @property
+    def unmanaged(self) -> str:
+        """Why its management API can't be asked, where a lesson goes on without it; ``""`` where it can."""
+        return self._virtual_hosts.unmanaged
+
     # -- virtual hosts and queues
 
     def connection_parameters(self, virtual_host: str, **overrides: Any) -> pika.ConnectionParameters:
@@ -205,29 +200,7 @@ class Broker:
                 the user has are in use.
             ManagementError: The management API does not work.
         """
-        name = _virtual_host_name(label)
-        if self._share is not None:
-            # Told before it exists, so that the supervisor deletes it whenever this process dies.
-            self._share.note(name, made=True)
-            self._wait_until_started()
-            self._delete_overdue()
-            try:
-                self._api().create_virtual_host(name)
-            except BrokerError:
-                # A broker in trouble, with a full disk for example, may make it all the same.
-                self._overdue.add(name)
-                raise
-        else:
-            try:
-                self._api().create_virtual_host(name)
-            except ManagementUnavailableError as error:
-                self.unmanaged = str(error)
-                return self.endpoint.virtual_host
-            except (VirtualHostRefusedError, LoginRefusedError):
-                return self._borrowed_virtual_host()
-        with self._lock:
-            self._virtual_hosts.add(name)
-        return name
+        return self._virtual_hosts.create(label, self._api)
 
     def delete_virtual_host(self, name: str) -> None:
         """Delete a virtual host and everything in it; no error if it is gone.
@@ -236,35 +209,7 @@ class Broker:
             name: As `create_virtual_host` returned it. One that was there before is emptied, where that can be
                 done, and stays.
         """
-        with self._lock:
-            claim = self._claims.pop(name, None)
-        if claim is not None:
-            self._give_back(claim)
-            return
-        if self.unmanaged:
-            return
-        if self._share is None and name == self.endpoint.virtual_host:
-            self._api().empty_virtual_host(name)
-            return
-        with self._lock:
-            self._overdue.add(name)
-        self._api().delete_virtual_host(name)
-        self._is_deleted(name)
-        self._delete_overdue()
-
-    def _is_deleted(self, name: str) -> None:
-        with self._lock:
-            self._virtual_hosts.discard(name)
-            self._overdue.discard(name)
-        if self._share is not None:
-            self._share.note(name, made=False)
-
-    def _delete_overdue(self) -> None:
-        """Try again to delete what a broker in trouble did not; if that fails too, the next time may not."""
-        with contextlib.suppress(BrokerError):
-            for name in list(self._overdue):
-                self._api().delete_virtual_host(name)
-                self._is_deleted(name)
+        self._virtual_hosts.delete(name, self._api)
 
     def virtual_hosts(self) -> list[str]:
         """Return the names of all virtual hosts that the user may see."""
@@ -279,7 +224,7 @@ class Broker:
 
         Of a virtual host that others had before nothing is told: the count may be of a queue that they had there.
         """
-        return self._api().published(virtual_host) if virtual_host in self._virtual_hosts else {}
+        return self._api().published(virtual_host) if self._virtual_hosts.has_made(virtual_host) else {}
 
     def queue_declaration(self, virtual_host: str, queue: str) -> Mapping[str, Any]:
         """Return how `queue` was declared, as the broker says; nothing if it is gone."""
@@ -288,57 +233,6 @@ class Broker:
     def routes(self, virtual_host: str) -> Routes:
         """Return the exchanges, bindings and dead-letter routes of `virtual_host`, as the broker says."""
         return self._api().routes(virtual_host)
-
-    def _wait_until_started(self) -> None:
-        """Wait until a broker has finished starting, some 0.1 s after it accepted its first connection."""
-
-        def is_started() -> bool:
-            with contextlib.suppress(ManagementError):
-                return self._api().is_started()
-            return False
-
-        wait_until(is_started, _MANAGEMENT_SECONDS)  # one that is still not ready says itself what it can't do
-
-    def _borrowed_virtual_host(self) -> str:
-        name = self.endpoint.virtual_host
-        if name == "/":
-            raise VirtualHostRefusedError(
-                f"User {self.endpoint.username!r} may not create virtual hosts on "
-                f"{self.endpoint.place}, and WORKQ_BROKER_URL names none of its own; the course "
-                "never uses '/', where others' queues may be. Ask for the tag 'administrator', or put a virtual "
-                "host that may be emptied at the end of the URL, such as amqp://user:password@host:5672/lessons."
-            )
-        made_for_lessons = rabbitmq.borrowed_virtual_host.lesson_hosts(name, self._api().virtual_hosts())
-        if made_for_lessons:
-            return self._claimed_virtual_host(rabbitmq.borrowed_virtual_host.Claim(self.endpoint, made_for_lessons))
-        self._api().empty_virtual_host(name)
-        return name
-
-    def _claimed_virtual_host(self, claim: Claim) -> str:
-        try:
-            self._api().empty_virtual_host(claim.virtual_host)
-        except BaseException:
-            claim.release()
-            raise
-        with self._lock:
-            self._claims[claim.virtual_host] = claim
-        return claim.virtual_host
-
-    def _give_back(self, claim: Claim) -> None:
-        try:
-            if not claim.lost:  # else somebody else may hold it now
-                self._api().empty_virtual_host(claim.virtual_host)
-        finally:
-            claim.release()
-
-    def _claim_again(self) -> None:
-        """Hold what we held before the broker was restarted, as far as nobody else took it meanwhile."""
-        with self._lock:
-            for name, claim in self._claims.items():
-                if claim.lost:
-                    claim.release()
-                    with contextlib.suppress(BrokerError):
-                        self._claims[name] = rabbitmq.borrowed_virtual_host.Claim(self.endpoint, [name])
 
     def _api(self) -> Management:
         with self._lock:
@@ -387,7 +281,7 @@ class Broker:
             progress("RabbitMQ is told to stop." if deed == "restart" else "RabbitMQ is killed.")
             share.request(deed, RESTART_SECONDS)
             progress("It takes connections again.")
-            self._wait_until_started()
+            wait_until_started(self._api)
             if watch is not None:
                 wait_until(lambda: watch.is_up and watch.outages != outages, _MANAGEMENT_SECONDS)
             self._remember_this_boot()
@@ -471,7 +365,7 @@ class Broker:
             if change == "down":
                 self._revive()
             elif change == "up":
-                self._claim_again()
+                self._virtual_hosts.claim_again()
         elif change == "down" and self._hangs:
             self._revive()
 
@@ -542,7 +436,7 @@ class Broker:
         asked = f"Type this now in a terminal of the machine that runs RabbitMQ, in the course's folder: {command}"
         print(asked)  # noqa: T201 - for whoever waits in front of it
         self.wait_for_restart(_BY_HAND_SECONDS)
-        self._wait_until_started()
+        wait_until_started(self._api)
 
     def _went_away(self) -> bool:
         """Say whether the broker has gone away since it was last remembered, or is away now."""
@@ -567,19 +461,14 @@ class Broker:
                 return
             self._closed = True
             management, self._management = self._management, None
-            virtual_hosts, self._virtual_hosts = self._virtual_hosts, set()
-            claims, self._claims = self._claims, {}
-        for claim in claims.values():
-            claim.release()  # whoever takes it next empties it
+        self._virtual_hosts.release()
         if self._restart_watch is not None:
             self._restart_watch.close()
         if self._share is not None:
             self._share.close()  # the supervisor deletes its virtual hosts
         if management is not None:
             if self._share is None:
-                for name in virtual_hosts:
-                    with contextlib.suppress(BrokerError):  # a broker that is gone has nothing to delete
-                        management.delete_virtual_host(name)
+                self._virtual_hosts.delete_made(management)
             management.close()
 
     def abandon(self) -> None:
@@ -587,7 +476,7 @@ class Broker:
         self._lock = threading.Lock()  # another thread of the parent may have held it
         self._closed = True
         self._management = self._restart_watch = None
-        self._claims = {}
+        self._virtual_hosts.abandon()
 
     def __enter__(self) -> Broker:
         return self
@@ -599,8 +488,3 @@ class Broker:
         if not getattr(self, "_closed", True):
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
             self.close()
-
-
-def _virtual_host_name(label: str) -> str:
-    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", label).strip("-")[:60] or "lesson"
-    return f"workq.{plain}.{os.getpid()}.{secrets.token_hex(3)}"

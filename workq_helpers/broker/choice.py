@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from workq_helpers.errors import BrokerStartError, InvalidArgumentError
+from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.settings import seconds_of
 
 __all__ = ["DEFAULT_IMAGE", "LINGER_SECONDS", "SOURCES", "BrokerChoice"]
@@ -28,13 +28,13 @@ class BrokerChoice:
     Attributes:
         forced: The one source to use, of `SOURCES`, or ``None`` for the first that works.
         image: The Docker image asked for, or ``None``.
-        url: Whether the environment names a broker's address.
+        uses_url: Whether the broker is one that somebody else runs.
         linger_seconds: How long a broker of the course stays after its last share.
     """
 
     forced: str | None = None
     image: str | None = None
-    url: bool = False
+    uses_url: bool = False
     linger_seconds: float = LINGER_SECONDS
 
     @classmethod
@@ -60,29 +60,10 @@ class BrokerChoice:
         return cls(
             forced,
             environ.get("WORKQ_RABBITMQ_IMAGE", "").strip() or None,
-            url,
+            url and forced in (None, "url"),
             seconds_of("WORKQ_LINGER_SECONDS", linger, "10"),
         )
-
-    @property
-    def uses_url(self) -> bool:
-        """Whether the broker is one that somebody else runs."""
-        return self.forced == "url" or (self.forced is None and self.url)
 
     def allows(self, source: str) -> bool:
         """Return whether a broker may come from `source`."""
         return self.forced in (None, source)
-
-    def refuse(self, source: str, description: str, image: str | None) -> BrokerStartError | None:
-        """Return why a course broker that runs already is not what was asked for, or ``None`` if it is."""
-        wanted = ""
-        if not self.allows(source):
-            wanted = f"WORKQ_BROKER={self.forced}"
-        elif image is not None and self.image not in (None, image):
-            wanted = f"WORKQ_RABBITMQ_IMAGE={self.image}"
-        if not wanted:
-            return None
-        return BrokerStartError(
-            f"A course broker runs already, as {description}, and {wanted} asks for another. Stop the running one "
-            f"with `workq broker stop` (its notebooks lose it), or unset {wanted.partition('=')[0]} to share it."
-        )

@@ -69,10 +69,12 @@ class ClusterServer:
         source: Where its nodes come from: ``"docker"`` or ``"node"``.
         description: The same in a few words.
         make: Makes its nodes.
+        image: What they are started from, where there is an image.
     """
 
-    def __init__(self, source: str, description: str, make: NodeServers) -> None:
+    def __init__(self, source: str, description: str, make: NodeServers, image: str | None = None) -> None:
         self.source = source
+        self.image = image
         self.description = description
         self._make = make
         self._members: Sequence[Member] = ()

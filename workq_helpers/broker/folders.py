@@ -15,16 +15,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 from workq_helpers.errors import BrokerStartError, InvalidArgumentError
 from workq_helpers.interrupts import deferred
 
 __all__ = [
     "Folders",
+    "Obstacle",
     "is_full",
     "is_private",
     "make_private",
     "named_folder",
+    "obstacle_in",
     "reason_of",
     "refuse_foreign",
     "remove_with_its_target",
@@ -95,6 +98,17 @@ class Folders:
     def socket(self) -> Path:
         """Where the supervisor listens."""
         return _real(self.runtime / _SOCKET)
+
+    def own_socket(self) -> Path:
+        """Return where the supervisor listens, if nobody else could listen there.
+
+        Raises:
+            BrokerStartError: The folder that it is in belongs to somebody else.
+        """
+        path = self.socket
+        for folder in {self.runtime, path.parent}:
+            refuse_foreign(folder)
+        return path
 
     @property
     def nodes(self) -> list[Path]:
@@ -251,18 +265,36 @@ def make_private(folder: Path, *, keep_mode: bool = False) -> None:
         )
 
 
-def why_not_writable(folder: Path) -> str:
-    """Return why nothing can be kept in a folder, there or yet to be made; ``""`` if something can."""
+class Obstacle(NamedTuple):
+    """What keeps something from being written.
+
+    Attributes:
+        reason: What was seen.
+        mend: What removes it, an order without its full stop; ``""`` where another folder is what helps.
+    """
+
+    reason: str
+    mend: str = ""
+
+
+def obstacle_in(folder: Path) -> Obstacle | None:
+    """Return what keeps anything from being written to a folder, there or yet to be made."""
     there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
     try:
         with tempfile.TemporaryFile(dir=there) as file:
             if not os.fstat(file.fileno()).st_mode & stat.S_IWUSR:
-                return _CLOSED
+                return Obstacle(_CLOSED, "Set another umask")
             file.write(bytes(_ROOM_BYTES))
             file.flush()
     except OSError as error:
-        return reason_of(error, there)
-    return ""
+        return Obstacle(reason_of(error, there), "Free some room" if is_full(error) else "")
+    return None
+
+
+def why_not_writable(folder: Path) -> str:
+    """Return why nothing can be kept in a folder, there or yet to be made; ``""`` if something can."""
+    found = obstacle_in(folder)
+    return found.reason if found else ""
 
 
 def is_full(error: OSError) -> bool:

@@ -106,6 +106,7 @@ class NodeServer:
     """
 
     source = "node"
+    image = None
 
     def __init__(
         self, installation: Installation, folder: Path, environ: Mapping[str, str], member: Member | None = None

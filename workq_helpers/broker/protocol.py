@@ -19,7 +19,7 @@ from packaging.version import Version
 
 from workq_helpers import errors
 from workq_helpers.broker import process_limit
-from workq_helpers.broker.folders import Folders, refuse_foreign
+from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.server import Progress, silent
 from workq_helpers.errors import BrokerError, BrokerStartError, BrokerUnreachableError, WaitTimeoutError, WorkqError
 from workq_helpers.rabbitmq.endpoint import Endpoint
@@ -118,9 +118,7 @@ def connect(folders: Folders) -> Link | None:
         BrokerStartError: The folder it would be in belongs to somebody else, who could be the supervisor then.
         BrokerUnreachableError: It accepts no more, because it hangs.
     """
-    path = folders.socket
-    for folder in {folders.runtime, path.parent}:
-        refuse_foreign(folder)
+    path = folders.own_socket()
     sock = socket.socket(socket.AF_UNIX)
     sock.settimeout(SILENCE_SECONDS)
     try:

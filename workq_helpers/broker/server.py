@@ -70,6 +70,10 @@ class Server(Protocol):
     def description(self) -> str:
         """Return it in a few words, such as ``"Docker (rabbitmq:4.3-management)"``."""
 
+    @property
+    def image(self) -> str | None:
+        """Return the image that it is started from, ``None`` where there is none."""
+
     def start(self, progress: Progress = silent) -> Endpoint:
         """Start it and return once it accepts AMQP logins.
 

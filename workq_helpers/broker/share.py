@@ -26,7 +26,7 @@ from workq_helpers.errors import BrokerStartError, BrokerUnreachableError, Workq
 from workq_helpers.forks import abandon_in_children, unless_forked
 from workq_helpers.hidden import Environment
 
-__all__ = ["RESTART_SECONDS", "Share", "stop", "take_share"]
+__all__ = ["RESTART_SECONDS", "Share", "stop", "take_share", "why_unwanted"]
 
 #: How often a start is tried when the supervisor it found was just ending.
 ATTEMPTS = 4
@@ -150,14 +150,28 @@ def take_share(
             if said is None:
                 continue  # its supervisor was just ending
             ready = Ready.from_json(said["answer"])
-            conflict = choice.refuse(ready.source, ready.description, ready.image)
-            if conflict is not None:
-                raise conflict
+            if unwanted := why_unwanted(ready, choice):
+                raise BrokerStartError(unwanted)
             unless_shared.pop_all()
             return Share(link, ready, folders)
     raise BrokerStartError(
         f"The supervisor of the course broker ended {ATTEMPTS} times before it said why. "
         f"The last lines of its log are:\n{_tail(folders.log)}"
+    )
+
+
+def why_unwanted(ready: Ready, choice: BrokerChoice) -> str:
+    """Return in a sentence why the course broker that runs is not what was asked for, ``""`` if it is."""
+    wanted = ""
+    if choice.forced not in (None, ready.source):
+        wanted = f"WORKQ_BROKER={choice.forced}"
+    elif ready.image is not None and choice.image not in (None, ready.image):
+        wanted = f"WORKQ_RABBITMQ_IMAGE={choice.image}"
+    if not wanted:
+        return ""
+    return (
+        f"A course broker runs already, as {ready.description}, and {wanted} asks for another. Stop the running one "
+        f"with `workq broker stop` (its notebooks lose it), or unset {wanted.partition('=')[0]} to share it."
     )
 
 

@@ -83,7 +83,7 @@ def _makers(choice: BrokerChoice, folders: Folders, environ: Mapping[str, str]) 
             made = [ContainerServer(image, runtime=folders.runtime, member=each, network=network) for each in members]
             return made, network.stop
 
-        return ClusterServer("docker", f"Docker ({image})", make)
+        return ClusterServer("docker", f"Docker ({image})", make, image)
 
     def unpacked(progress: Progress) -> Server:
         from workq_helpers.broker import packages  # noqa: PLC0415 - psutil

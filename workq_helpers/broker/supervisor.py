@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from workq_helpers import rabbitmq
-from workq_helpers.broker.choice import DEFAULT_IMAGE, BrokerChoice
+from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.locking import locked
 from workq_helpers.broker.protocol import BEAT_SECONDS, GONE, JsonObject, Link, Ready, Status, describe_error
@@ -156,9 +156,8 @@ class Supervisor:
     def _start_server(self) -> Ready:
         endpoint = start_server(self._choice, self._folders, self._environ, self._progress, self._record)
         server = self._started()
-        image = (self._choice.image or DEFAULT_IMAGE) if server.source == "docker" else None
         version = rabbitmq.connecting.probe(endpoint)
-        ready = Ready(endpoint, server.source, server.description, version, image)
+        ready = Ready(endpoint, server.source, server.description, version, server.image)
         _log.info("up: RabbitMQ %s, %s", ready.version, ready.description)
         return ready
 

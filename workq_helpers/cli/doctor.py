@@ -29,7 +29,7 @@ from workq_helpers.broker import (
     processes,
     try_node,
 )
-from workq_helpers.broker.folders import why_not_writable
+from workq_helpers.broker.folders import obstacle_in
 from workq_helpers.broker.ports import LOOPBACK
 from workq_helpers.cli.jupyter_folders import unwritable, without_saving
 from workq_helpers.cli.lab import FIRST_LESSON, course_folder
@@ -136,9 +136,10 @@ def _settings() -> list[Finding]:
         folder = data_folder()
     except WorkqError as error:
         return [Finding("Settings", "bad", str(error))]
-    if reason := why_not_writable(folder):
-        mend = "What you have done is forgotten then: set WORKQ_DATA_DIR to a folder that you may write to."
-        return [Finding("Settings", "warn", f"your progress can't be kept in {folder} ({reason})", mend)]
+    if found := obstacle_in(folder):
+        mend = found.mend or "Set WORKQ_DATA_DIR to a folder that you may write to"
+        forgotten = f"{mend}: what you have done is forgotten otherwise."
+        return [Finding("Settings", "warn", f"your progress can't be kept in {folder} ({found.reason})", forgotten)]
     return []
 
 

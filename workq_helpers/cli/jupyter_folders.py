@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import tempfile
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from jupyter_core import paths
 
-from workq_helpers.broker.folders import make_private, why_not_writable
+from workq_helpers.broker.folders import Obstacle, make_private, obstacle_in
 from workq_helpers.errors import BrokerStartError
 
 __all__ = ["put_stand_ins", "unwritable", "without_saving"]
@@ -22,14 +21,12 @@ _SEARCHED_TOO = {"JUPYTER_DATA_DIR": "JUPYTER_PATH", "JUPYTER_CONFIG_DIR": "JUPY
 
 def without_saving(lessons: Path) -> str:
     """Return a sentence for who can't save in the folder of the lessons, ``""`` for who can."""
-    reason = why_not_writable(lessons)
-    if not reason:
+    found = obstacle_in(lessons)
+    if not found:
         return ""
-    if reason.startswith((os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))):
-        mend = "Free some room before you change anything there."
-    else:
-        mend = "Copy the course to a folder of yours: workq course copy DIR"
-    return f"Nothing can be saved in {lessons} ({reason}). {mend}"
+    copy = "Copy the course to a folder of yours: workq course copy DIR"
+    mend = f"{found.mend} before you change anything there." if found.mend else copy
+    return f"Nothing can be saved in {lessons} ({found.reason}). {mend}"
 
 
 def unwritable(environ: Mapping[str, str]) -> dict[str, tuple[Path, str]]:
@@ -39,9 +36,9 @@ def unwritable(environ: Mapping[str, str]) -> dict[str, tuple[Path, str]]:
         By the variables that name them.
     """
     return {
-        variable: (folder, reason)
+        variable: (folder, found.reason)
         for variable, folder in _folders(environ).items()
-        if (reason := why_not_writable(folder))
+        if (found := obstacle_in(folder))
     }
 
 
@@ -62,11 +59,12 @@ def put_stand_ins(environ: MutableMapping[str, str]) -> str:
     sentence = f"JupyterLab can't keep its own files in {folder} ({reason})."
     try:
         make_private(stand_in)
-        why = why_not_writable(stand_in)
+        obstacle = obstacle_in(stand_in)
     except BrokerStartError as error:
-        why = str(error)
-    if why:
-        return f"{sentence} {stand_in} is no better ({why}). Free some room first, or it may not start."
+        obstacle = Obstacle(str(error).removesuffix("."))
+    if obstacle:
+        mend = obstacle.mend or "Set TMPDIR to a folder that you may write to"
+        return f"{sentence} {stand_in} is no better ({obstacle.reason}). {mend} first, or it may not start."
     for variable, (usual, _) in found.items():
         environ[variable] = str(stand_in / variable.lower())
         Path(environ[variable]).mkdir(mode=0o700, exist_ok=True)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -20,6 +21,7 @@ from workq_helpers.broker import loopback, open_files, processes
 from workq_helpers.cli import kernels
 from workq_helpers.cli.jupyter_folders import put_stand_ins, without_saving
 from workq_helpers.errors import BrokerStartError, JupyterLabError, WorkqError
+from workq_helpers.text import without_login
 from workq_helpers.waiting import wait_until
 
 __all__ = ["course_folder", "end_with_process", "lab_arguments", "open_lab"]
@@ -33,6 +35,8 @@ SECONDS_TO_END = 20.0
 SECONDS_BETWEEN_LOOKS = 0.2
 
 _LAB_APP = "jupyterlab.labapp"
+#: The variables that it reads as it is imported.
+_PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 
 Say = Callable[[str], None]
 
@@ -62,7 +66,7 @@ def open_lab(arguments: Sequence[str], say: Say, progress: Say | None = None) ->
     for sentence in filter(None, [without_saving(lessons), put_stand_ins(os.environ), open_files.why_too_few()]):
         say(f"    {sentence}")
     # JupyterLab takes as long to import as RabbitMQ to boot, so both happen at once.
-    threading.Thread(target=importlib.import_module, args=(_LAB_APP,), daemon=True).start()
+    threading.Thread(target=_import_ahead, daemon=True).start()
     with contextlib.ExitStack() as until_the_end:
         with _step("RabbitMQ", say):
             until_the_end.enter_context(_broker(say, progress))
@@ -70,8 +74,33 @@ def open_lab(arguments: Sequence[str], say: Say, progress: Say | None = None) ->
         _run_jupyterlab(lab_arguments(arguments, folder, os.geteuid() == 0))
 
 
+def _import_ahead() -> None:
+    with contextlib.suppress(Exception):  # whoever runs it imports it again
+        importlib.import_module(_LAB_APP)
+
+
+def _imported() -> Any:
+    """Return JupyterLab's application, which makes a client for the user's proxies as it is imported.
+
+    Raises:
+        JupyterLabError: It can't be imported with these proxies.
+    """
+    try:
+        return importlib.import_module(_LAB_APP).LabApp
+    except Exception as error:
+        proxies = [name for name in _PROXIES if os.environ.get(name)]
+        if not proxies:
+            raise
+        without = " ".join(f"-u {name}" for name in proxies)
+        raise JupyterLabError(
+            f"JupyterLab can't be loaded with the proxies or certificates that are set ({', '.join(proxies)}): "
+            f"{type(error).__name__}, {without_login(str(error))}. The lessons need no proxy on this machine: "
+            f"`env {without} make lab`"
+        ) from error
+
+
 def _run_jupyterlab(arguments: list[str]) -> None:
-    lab_app = importlib.import_module(_LAB_APP).LabApp
+    lab_app = _imported()
     try:
         lab_app.launch_instance(arguments)
     except Exception as error:  # of any kind: settings of the user's name classes and addresses
@@ -131,6 +160,8 @@ def lab_arguments(arguments: Sequence[str], folder: Path, as_root: bool) -> list
         "--LabApp.check_for_updates_class": "jupyterlab.handlers.announcements.NeverCheckForUpdate",
         # Nor the question whether there should be any.
         "--LabApp.app_settings_dir": str(Path(__file__).resolve().parent / "lab_settings"),
+        # What it installs goes into the course's environment, and proxies that its client can't use end in a traceback.
+        "--LabApp.extension_manager": "readonly",
     }
     if not _knows_localhost() and "--ip" not in named:
         ours["--ServerApp.ip"] = "127.0.0.1"

@@ -14,6 +14,7 @@ from workq_helpers.settings import seconds_of
 __all__ = ["Pace", "WorkerKilled", "overhear", "pause", "seconds_per_dot", "work"]
 
 _here = threading.local()
+_sleep = time.sleep  # a learner's cell may put another one in its place
 
 Tell = Callable[[Literal["begins", "over"], float], object]
 
@@ -47,7 +48,7 @@ def pause(seconds: float) -> None:
     tell: Tell = getattr(_here, "tell", _nothing)
     tell("begins", seconds)
     if pace is None:
-        time.sleep(seconds)
+        _sleep(seconds)
     else:
         pace.rest(seconds)
     tell("over", seconds)

@@ -47,7 +47,17 @@ __all__ = [
 Mode = Literal["live", "paused", "replaying"]
 BrokerState = Literal["up", "stopping", "down", "coming back"]
 WorkerState = Literal[
-    "starting", "idle", "busy", "frozen", "reconnecting", "disconnected", "stopping", "stopped", "killed", "crashed"
+    "starting",
+    "idle",
+    "busy",
+    "holding",
+    "frozen",
+    "reconnecting",
+    "disconnected",
+    "stopping",
+    "stopped",
+    "killed",
+    "crashed",
 ]
 NodeState = Literal["up", "down", "cut off"]
 #: How far the delivery of a message to a worker has come.
@@ -117,7 +127,7 @@ class WorkerCard(TypedDict):
         queue: What it takes from; ``""`` where it does not consume, and holds what it fetched.
         program: ``None`` for a worker of the lesson's own; for a program, of which only its connection is seen, its
             name in the lesson, or ``""`` where the lesson did not start it.
-        state: What it does.
+        state: What it does; it is ``"holding"`` tasks where nobody sees whether it works on them.
         ack: How its deliveries are acknowledged.
         prefetch_count: How many unacknowledged messages it may hold; 0 is no limit.
         done: How many it has settled.

@@ -74,7 +74,7 @@ class _Beat(NamedTuple):
     def happenings(self, busy: bool) -> list[Happening]:
         """Return what happened in it; in a busy one workers are summed up too."""
         told = sorted(self.told.values(), key=lambda each: each.number)
-        return sentences.without_repetition(sentences.summed_up(told) if busy else told)
+        return sentences.without_repetition(sentences.in_order(sentences.summed_up(told) if busy else told))
 
 
 class Narration:
@@ -148,6 +148,8 @@ class Narration:
             happening = Happening(self._events + at + 1, rows[at][0], kind, queue, redelivered=redelivered)
             happening.actors[actor] = None
             self._beat.told[key] = happening
+        if not self._busy:
+            happening.last_number = self._events + max(at for at, row in enumerate(rows, 1) if _alike(row) == key)
         named: Iterable[str] = () if self._busy else (row[5] for row in rows if _alike(row) == key)
         happening.tasks.add(count, named)
 
@@ -181,6 +183,7 @@ class Narration:
             if happening.mark:
                 self._notable.append(happening)
         happening.actors[actor] = None
+        happening.last_number = number
         if row[4] is not None or task:
             happening.tasks.add(1, [task])
         if kind in ("disconnected", "hung up"):
@@ -210,10 +213,10 @@ class Narration:
             seconds: The moment that is shown: what was bad and is not long past is among them.
         """
         all_of_them = {id(each): each for each in [*self._past, *self._beat.happenings(self._busy)]}.values()
-        told = sorted(all_of_them, key=lambda each: each.number)[-MOST_LINES:]
+        told = sorted(all_of_them, key=lambda each: each.place)[-MOST_LINES:]
         missing = [
             each for each in self._notable if seconds - each.last_seconds <= NOTABLE_SECONDS and each not in told
         ][-(MOST_LINES - 1) :]
         plain = [each for each in told if not each.mark][len(missing) :]
         kept = [*missing, *plain, *(each for each in told if each.mark)] if missing else told
-        return [each.line() for each in sorted(kept, key=lambda each: each.number)[-MOST_LINES:]]
+        return [each.line() for each in sorted(kept, key=lambda each: each.place)[-MOST_LINES:]]

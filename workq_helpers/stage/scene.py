@@ -70,7 +70,7 @@ _STATES: Final[Mapping[str, WorkerState]] = {
     "crashed": "crashed",
 }
 _ENDED = ("stopped", "killed", "crashed")
-_ENDING = ("stopping", *_ENDED)  # who is stopped closes its channel first
+_ENDING = ("stopping", "disconnected", *_ENDED)  # who is stopped closes its channel first; a program loses its own
 
 #: Kinds that only a broker which is there brings about.
 _ANSWERS = frozenset({"connected", "delivered", "confirmed", "returned"})
@@ -230,6 +230,7 @@ class Scene:
         if isinstance(row[8], ProgramOptions):
             worker.program = row[8].program
         if kind in ("starting", "connected"):
+            worker.back, worker.lost = [], []
             worker.prefetch_count = row[8].prefetch_count if isinstance(row[8], ConsumeOptions) else 0
             self._queues.setdefault(queue)
         elif kind == "frozen":
@@ -388,7 +389,7 @@ class Scene:
             "name": name,
             "queue": worker.queue,
             "program": worker.program,
-            "state": self._worker_state(worker, busy_with),
+            "state": self._worker_state(worker, busy_with, counts.in_hand),
             "ack": "auto" if auto_ack else "manual",
             "prefetch_count": limit,
             "done": counts.done,
@@ -397,7 +398,7 @@ class Scene:
             "free": self._free(worker, limit, counts.in_hand),
             "busy_with": self._work(busy_with, worker, seconds, running) if busy_with else None,
             "console": [],
-            "dropped": worker.dropped,
+            "dropped": worker.dropped if worker.state in _ENDED else "",
         }
 
     def _free(self, worker: _Worker, limit: int, in_hand: int) -> int | None:
@@ -405,10 +406,14 @@ class Scene:
             return 0
         return max(0, limit - in_hand) if limit else None
 
-    def _worker_state(self, worker: _Worker, busy_with: Delivery | None) -> WorkerState:
+    def _worker_state(self, worker: _Worker, busy_with: Delivery | None, in_hand: int) -> WorkerState:
         if worker.frozen_since is not None:
             return "frozen"
-        return "busy" if worker.state == "idle" and busy_with else worker.state
+        if worker.state != "idle":
+            return worker.state
+        if busy_with:
+            return "busy"
+        return "holding" if in_hand and worker.program is not None else "idle"
 
     def _work(self, delivery: Delivery, worker: _Worker, seconds: float, running: bool) -> Work:
         chip = _chip(delivery.message)

@@ -11,13 +11,28 @@ from workq_helpers.log.events import Row
 from workq_helpers.stage.frame import MarkKind, StoryLine
 from workq_helpers.text import each_once, isolated, printable
 
-__all__ = ["Happening", "Tasks", "name_of", "summed_up", "without_repetition"]
+__all__ = ["Happening", "Tasks", "in_order", "name_of", "summed_up", "without_repetition"]
 
 #: So many are named; more are counted.
 MOST_NAMED = 3
 MOST_ACTORS_NAMED = 2
 
+#: Kinds that a task may go through more often than once.
+_AGAIN = frozenset({"nacked", "rejected", "requeued", "failed", "dead-lettered"})
+
+#: Kinds that settle a delivery.
+_SETTLED = ("acked", "nacked", "rejected")
+
 _OUTAGES = frozenset(change for change in BrokerChange if change.is_outage)
+
+#: The way of a task: what is done to it later follows from what was done before.
+_STEPS: Final[Mapping[str, int]] = {
+    "published": 1,
+    "delivered": 2,
+    "finished": 3,
+    "failed": 3,
+    **dict.fromkeys(_SETTLED, 4),
+}
 
 #: What is settled by a tag that no open delivery of its channel has: that has no queue either.
 _NO_DELIVERY = "what it does not hold"
@@ -27,9 +42,14 @@ _LONGEST_REASON = 300  # RabbitMQ gives 255 bytes at most
 
 
 class Tasks:
-    """How many tasks, and the names of the first of them."""
+    """How many tasks, and the names of the first of them.
 
-    def __init__(self) -> None:
+    Args:
+        again: Whether one of them may be among them more than once.
+    """
+
+    def __init__(self, *, again: bool = False) -> None:
+        self._nouns = ("delivery", "deliveries") if again else ("task", "tasks")
         self.count = 0
         self.names: list[str] = []
 
@@ -46,7 +66,7 @@ class Tasks:
 
     def __str__(self) -> str:
         if self.count > len(self.names):
-            return _counted(self.count, "task")
+            return f"{self.count:,} {self._nouns[self.count > 1]}"
         return _listed(each_once(map(name_of, self.names)))
 
 
@@ -55,6 +75,8 @@ class Happening:
 
     Attributes:
         number: The event's that it began with, counted from 1.
+        last_number: The last event's of it that is no consequence.
+        told_after: The number of what it is told after, its own or that of a later one from which more of it followed.
         seconds: When that was.
         last_seconds: When the last of it was.
         kind: The events' kind.
@@ -81,7 +103,7 @@ class Happening:
         again: bool = False,
         away: bool = False,
     ) -> None:
-        self.number = number
+        self.number = self.last_number = self.told_after = number
         self.seconds = self.last_seconds = seconds
         self.kind = kind
         self.queue = queue
@@ -90,7 +112,7 @@ class Happening:
         self.again = again
         self.away = away
         self.actors: dict[str, None] = {}
-        self.tasks = Tasks()
+        self.tasks = Tasks(again=redelivered or kind in _AGAIN)
         self.requeued = Tasks()
         self.lost = Tasks()
         self._told: tuple[tuple[object, ...], StoryLine] = ((), {"number": 0, "seconds": 0.0, "text": "", "mark": ""})
@@ -105,6 +127,25 @@ class Happening:
         self.last_seconds = row[0]
         self.queue = self.queue or row[3]
         (self.requeued if row[1] == "requeued" else self.lost).add(1, [row[5]])
+
+    @property
+    def step(self) -> int:
+        """How far on its way what it is about has come; 0 if it is not on its way, or went back on it."""
+        return 0 if self.detail == "requeue" else _STEPS.get(self.kind, 0)
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Its place among others that are told."""
+        return (self.told_after, self.step, self.number)
+
+    def follows(self, other: Happening) -> bool:
+        """Whether some of it may have come from the other."""
+        return (
+            0 < other.step < self.step
+            and other.number < self.last_number
+            and other.queue == self.queue
+            and (other.kind == "published" or other.actors == self.actors)
+        )
 
     @property
     def mark(self) -> MarkKind:
@@ -149,6 +190,18 @@ class Happening:
         }
 
 
+def in_order(happenings: Sequence[Happening]) -> list[Happening]:
+    """Return what happened in the order in which it is told: nothing before what it followed from.
+
+    A sentence may be about more than one event. Of equal steps none follows from another.
+    """
+    for each in sorted(happenings, key=lambda it: it.step):
+        if each.step > 1:
+            causes = (other.told_after for other in happenings if each.follows(other))
+            each.told_after = max((each.number, *causes))
+    return sorted(happenings, key=lambda it: it.place)
+
+
 def summed_up(happenings: Sequence[Happening]) -> list[Happening]:
     """Return what happened with all publishing in one, whoever did it, and all delivering and acknowledging."""
     sums: dict[object, Happening] = {}
@@ -163,14 +216,14 @@ def summed_up(happenings: Sequence[Happening]) -> list[Happening]:
 
 
 def without_repetition(happenings: Sequence[Happening]) -> list[Happening]:
-    """Return what happened without "finished" where "acknowledged" says it."""
-    acked: dict[tuple[str, ...], int] = {}
+    """Return what happened without "finished" where "acknowledged" says it, or "handed back" that it is no end."""
+    settled: dict[tuple[str, ...], int] = {}
     for each in happenings:
-        if each.kind == "acked":
+        if each.kind in _SETTLED:
             key = tuple(each.actors)
-            acked[key] = acked.get(key, 0) + each.tasks.count
+            settled[key] = settled.get(key, 0) + each.tasks.count
     return [
-        each for each in happenings if each.kind != "finished" or acked.get(tuple(each.actors), 0) < each.tasks.count
+        each for each in happenings if each.kind != "finished" or settled.get(tuple(each.actors), 0) < each.tasks.count
     ]
 
 

@@ -100,9 +100,7 @@ def alternative_text(frame: Frame) -> str:
         counts = f"{queue['ready']['log']} ready and {queue['unacknowledged']['log']} unacknowledged messages"
         parts.append(f"Queue {queue['name']}{f' ({kind})' if kind else ''} with {counts}{_named(queue['waiting'])}.")
     for worker in frame["workers"][:_MOST_CARDS]:
-        busy_with = worker["busy_with"]
-        at = f" with {busy_with['task']}" if busy_with else ""
-        parts.append(f"{worker['name']}, {_mode(worker)}, is {worker['state']}{at}; {worker['done']} done.")
+        parts.append(f"{worker['name']}, {_mode(worker)}, is {_doing(worker)}; {worker['done']} done.")
     hidden = len(frame["workers"]) + frame["more_workers"] - _MOST_CARDS
     if hidden > 0:
         parts.append(f"{hidden} more workers.")
@@ -116,6 +114,12 @@ def alternative_text(frame: Frame) -> str:
 def _named(chips: Sequence[Chip | Slot]) -> str:
     names = [chip["task"] for chip in chips[:_MOST_NAMED]]
     return f": {', '.join(names)}{', …' if len(chips) > len(names) else ''}" if names else ""
+
+
+def _doing(worker: WorkerCard) -> str:
+    if busy_with := worker["busy_with"]:
+        return f"{worker['state']} with {busy_with['task']}"
+    return worker["state"] + (_named(worker["slots"]) if worker["state"] == "holding" else "")
 
 
 def _mode(worker: WorkerCard) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from pika.adapters.blocking_connection import BlockingChannel
@@ -22,6 +24,7 @@ _HEARD = (
     "basic_nack",
     "basic_publish",
     "basic_qos",
+    "basic_recover",
     "basic_reject",
     "close",
     "consume",
@@ -35,6 +38,14 @@ _HEARD = (
     "tx_select",
 )
 _SIGNATURES = {name: inspect.signature(getattr(BlockingChannel, name)) for name in _HEARD}
+
+_RECOVERED = (
+    "basic_recover hands back all that the channel holds, also what its callback has not begun with, and their tags "
+    "count no more. basic_nack hands one order back."
+)
+
+#: What pika can send as the value of a queue's argument.
+_SENDABLE = (bool, int, float, str, bytes, Decimal, datetime, list, Mapping)
 
 #: The arguments of queues that RabbitMQ knows, up to 4.3; it passes over all others without a word.
 _QUEUE_ARGUMENTS = (
@@ -150,6 +161,8 @@ class Calls(list[Call]):
                 yield f"ch.{name}() ends a worker: what it holds goes back to the queue, and it gets nothing more."
             elif name in ("queue_delete", "queue_purge"):
                 yield f"{name} empties {arguments['queue']!r}: what waits there is thrown away. Leave it out."
+            elif name == "basic_recover":
+                yield _RECOVERED
             elif name in ("basic_ack", "basic_nack", "basic_reject"):
                 yield from _odd_settling(name, arguments)
 
@@ -170,6 +183,8 @@ class Calls(list[Call]):
 def _odd_consumer(arguments: Mapping[str, Any], queues: list[str]) -> Iterator[str]:
     if callable(arguments["queue"]):
         yield "basic_consume got a function as its queue: the name of the queue comes first, then the callback."
+    if arguments["exclusive"]:
+        yield "With exclusive=True nobody else may read from the queue as long as this consumer lives. Leave it out."
     yield from _other_queue("basic_consume reads from", arguments["queue"], queues)
 
 
@@ -255,6 +270,11 @@ def unsendable(arguments: Mapping[Any, Any]) -> None:
         if isinstance(value, int) and value.bit_length() > _BITS:
             raise CheckFailedError(
                 f"{name} is {shown(value)}, and the largest number that can be sent is 2**{_BITS} - 1."
+            )
+        if value is not None and not isinstance(value, _SENDABLE):
+            raise CheckFailedError(
+                f"{name} is {shown(value)}, of the type {type(value).__name__}, which pika can't send. Arguments of a "
+                f"queue are Python's own numbers, texts and truth values."
             )
         if isinstance(value, float):
             whole = f": write {value:.0f}, without a point" if value.is_integer() else ""

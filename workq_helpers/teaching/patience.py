@@ -22,9 +22,10 @@ from workq_helpers.clients import pika_private
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.teaching.function import endless_loops, written
 from workq_helpers.teaching.step import Step, Wait, frames_of, step_of
+from workq_helpers.text import worded
 from workq_helpers.waiting import wait_until
 
-__all__ = ["Effort", "Interrupted", "Stopped", "Tries", "call_with_patience", "interrupt", "undisturbed"]
+__all__ = ["AnswerError", "Effort", "Interrupted", "Tries", "call_with_patience", "interrupt", "undisturbed"]
 
 _here = threading.local()
 
@@ -67,8 +68,16 @@ class Interrupted(BaseException):
     """Ends a learner's function; not an `Exception`, so that it is not caught there."""
 
 
-class Stopped(KeyboardInterrupt):
-    """Who checks an answer has given it up: that says nothing of the answer."""
+class AnswerError(Exception):
+    """What a learner's function raised, apart from what is raised around it.
+
+    Args:
+        error: It may be anything, also what would end a program.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(worded(error))
+        self.error = error
 
 
 class Tries:
@@ -297,9 +306,8 @@ def call_with_patience(
         progress: Says what it has done so far, as `Effort` has it.
 
     Raises:
-        CheckFailedError: It does not come back.
-        Stopped: The wait for it was interrupted.
-        BaseException: Whatever it raised.
+        CheckFailedError: It does not come back, or the check itself has ended it.
+        AnswerError: It raised something.
     """
     outcome: list[object] = []
     raised: list[BaseException] = []
@@ -327,14 +335,14 @@ def call_with_patience(
         while not done.wait(0.1):
             if efforts and (trouble := efforts[0].trouble):
                 raise CheckFailedError(f"{name} {trouble}. It has to return before anything else can go on.")
-    except KeyboardInterrupt as error:
-        raise Stopped from error
     finally:
         if not done.is_set() and efforts:
             _end(efforts[0], give_up, made)
     thread.join()
-    if raised:
-        raise raised[0]
+    for error in raised:
+        if isinstance(error, CheckFailedError):
+            raise error
+        raise AnswerError(error) from error
     return outcome[0]
 
 

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from types import CodeType, FrameType
 from typing import NamedTuple
 
+from workq_helpers.teaching import pauses
+
 __all__ = ["Step", "Wait", "frames_of", "step_of"]
 
 #: Whose code waits for RabbitMQ.
@@ -64,6 +66,8 @@ class Step(NamedTuple):
                 if listens:
                     return Wait(Step(frame, frame.f_lasti)._seconds(), True)
                 return None if patient else Wait(self._seconds(), False)
+            if frame.f_globals is vars(pauses):
+                continue  # there it sleeps, though for a shorter time
             if frame.f_globals.get("__name__", "").partition(".")[0] in _PATIENT:
                 patient = True
                 listens = listens or frame.f_code.co_name in _LISTENING

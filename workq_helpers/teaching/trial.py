@@ -181,12 +181,12 @@ class Trial:
         return killed[0] if killed else ""
 
     def failed_work_is_not_done(self, callback: Callback, *, function: object = None) -> None:
-        """Have the work on one more order raise an error, and make sure that RabbitMQ is not told that it is done.
+        """Have the work on one more order raise an error, and make sure that it is done in the end.
 
         Whoever works in a way of their own, without `work`, is not disturbed.
 
         Raises:
-            CheckFailedError: It is told so, or nothing.
+            CheckFailedError: RabbitMQ is told that it is done, or nothing, or that nobody is to do it.
         """
         for worker in self.lesson.workers:
             if worker.alive:
@@ -202,12 +202,30 @@ class Trial:
         self.send(_BURNED, with_ids=True)
         self.settle()
         self.worked_before_it_acknowledged(_BURNED)
-        for run in failed:
-            if self.message(run.task).place == "in hand":
-                raise CheckFailedError(
-                    f"The work on '{run.task}' raised an error, the callback caught that, and RabbitMQ was told "
-                    f"nothing: it waits. Let the error out, or hand the order back."
-                )
+        if not failed:
+            return
+        if self.message(_BURNED).place == "waiting":  # its worker died of it, and the next one has no accident
+            self.start(callback, function=function)
+            self.settle()
+            self.no_channel_was_closed()
+            self.worked_before_it_acknowledged(_BURNED)
+        self._came_to_its_end(_BURNED)
+
+    def _came_to_its_end(self, order: str) -> None:
+        """Make sure that an order is done on which the work has failed once."""
+        place, failed = self.message(order).place, f"The work on '{order}' raised an error"
+        if place == "in hand":
+            raise CheckFailedError(
+                f"{failed}, the callback caught that, and RabbitMQ was told nothing: it waits. Let the error out, or "
+                f"hand the order back."
+            )
+        if place == "discarded" and not self.parked(order):
+            raise CheckFailedError(
+                f"{failed}, and the order was turned away: its guest gets nothing. What failed once may go well the "
+                f"next time. Let the error out, or hand the order back."
+            )
+        if place not in ("done", "discarded"):
+            raise CheckFailedError(f"{failed}. It came again, and ended up {place}. Each order should be done.")
 
     def call(self, caller: Callable[..., object], *arguments: Any, name: str, function: object = None) -> object:
         """Call the learner's function, and return what it returns.
@@ -220,7 +238,7 @@ class Trial:
 
         Raises:
             CheckFailedError: It does not come back, or has not run at all.
-            BaseException: Whatever it raised.
+            AnswerError: It raised something.
         """
         before, looked_at = len(self.calls), len(self.lesson.log)
         refused: defaultdict[str, Tries] = defaultdict(Tries)

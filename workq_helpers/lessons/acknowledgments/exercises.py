@@ -44,8 +44,8 @@ class _Oven:
         #: Orders that had been settled when the baking began.
         self.settled_too_early: list[str] = []
 
-    def bake(self, body: bytes) -> None:
-        order = body.decode()
+    def bake(self, body: bytes | str) -> None:
+        order = body if isinstance(body, str) else body.decode()
         self.begun.add(order)
         run = self._trial.runs.current()
         if run is not None and run.settled:

@@ -13,7 +13,8 @@ from workq_helpers.broker.by_hand import not_ours
 from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.lessons.durability.survivors import counts_with, is_persistent, waiting
 from workq_helpers.teaching.exercise import Exercise
-from workq_helpers.teaching.patience import Stopped
+from workq_helpers.teaching.patience import AnswerError
+from workq_helpers.teaching.pauses import short_pauses
 from workq_helpers.teaching.trial import Trial
 from workq_helpers.text import shown, worded
 
@@ -232,18 +233,17 @@ def _call(trial: Trial, answer: Callable[..., object], name: str, order: str) ->
     """Call the learner's function with a channel of its own, as another program would."""
     with trial.channel() as channel:
         try:
-            return trial.call(answer, channel, order, name=name)
-        except (CheckFailedError, Stopped):
-            raise
-        except WorkqError as error:
-            raise CheckFailedError(f"At '{order}' {name} ended in an error. {error}") from error
-        except (pika.exceptions.NackError, pika.exceptions.UnroutableError) as error:
-            raise CheckFailedError(
-                f"At '{order}' {name} raised {type(error).__name__}, and whoever called it got no answer at all. "
-                f"Catch it."
-            ) from error
-        except BaseException as error:  # whatever it does, it ends there
-            raise CheckFailedError(f"At '{order}' {name} raised {worded(error)}.") from error
+            return trial.call(short_pauses()(answer), channel, order, name=name, function=answer)
+        except AnswerError as raised:
+            raise CheckFailedError(f"At '{order}' {name} {_ended(raised.error)}") from raised.error
+
+
+def _ended(error: BaseException) -> str:
+    if isinstance(error, WorkqError):
+        return f"ended in an error. {error}"
+    if isinstance(error, pika.exceptions.NackError | pika.exceptions.UnroutableError):
+        return f"raised {type(error).__name__}, and whoever called it got no answer at all. Catch it."
+    return f"raised {worded(error)}."
 
 
 def _text(body: bytes) -> str:

@@ -12,9 +12,9 @@ from workq_helpers.lessons.fair_dispatch.queue_watch import ready_messages
 from workq_helpers.rabbitmq.errors import QueueNotFoundError
 from workq_helpers.teaching.calls import Calls, misspelled, unsendable
 from workq_helpers.teaching.exercise import Exercise
-from workq_helpers.teaching.patience import Stopped
+from workq_helpers.teaching.patience import AnswerError
 from workq_helpers.teaching.trial import QUEUE, Trial
-from workq_helpers.text import shown, worded
+from workq_helpers.text import shown
 from workq_helpers.waiting import wait_until
 
 __all__ = ["EXERCISES"]
@@ -50,13 +50,11 @@ class _Cook:
         """
         try:
             self._trial.call(self._consume, self.channel, self.cook, name="consume")
-        except (CheckFailedError, Stopped):
-            raise
-        except pika.exceptions.AMQPConnectionError as error:
-            own = "" if self._trial.calls else " It had asked nothing of the channel that it is given. Use that one."
-            raise CheckFailedError(f"consume(channel, callback) failed: {worded(error)}.{own}") from error
-        except BaseException as error:  # whatever it does, it ends there
-            raise CheckFailedError(f"consume(channel, callback) failed: {worded(error)}.") from error
+        except AnswerError as raised:
+            own = ""
+            if isinstance(raised.error, pika.exceptions.AMQPConnectionError) and not self._trial.calls:
+                own = " It had asked nothing of the channel that it is given. Use that one."
+            raise CheckFailedError(f"consume(channel, callback) failed: {raised}.{own}") from raised.error
         self._trial.no_channel_was_closed()
 
     def cook(self, ch: Any, method: Any, _properties: Any, body: bytes) -> None:
@@ -80,12 +78,10 @@ class _Cook:
                 name="What consume gave to basic_consume",
                 function=self._consume,
             )
-        except CheckFailedError:
-            raise
-        except (WorkqError, pika.exceptions.AMQPError):
-            return  # RabbitMQ ended it, and the log says why
-        except Exception as error:
-            raise CheckFailedError(f"What consume gave to basic_consume raised {worded(error)}.") from error
+        except AnswerError as raised:
+            if isinstance(raised.error, WorkqError | pika.exceptions.AMQPError):
+                return  # RabbitMQ ended it, and the log says why
+            raise CheckFailedError(f"What consume gave to basic_consume raised {raised}.") from raised.error
 
 
 def _never_comes_back() -> None:

@@ -13,7 +13,7 @@ from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.teaching.calls import Call
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.function import made_by_calling
-from workq_helpers.teaching.patience import Interrupted, Stopped
+from workq_helpers.teaching.patience import AnswerError, Interrupted
 from workq_helpers.teaching.threads import begun_since
 from workq_helpers.teaching.trial import QUEUE, Trial
 from workq_helpers.text import worded
@@ -160,6 +160,10 @@ class _Line:
                 self._over = True
                 self._end_threads(before)
 
+    def end(self) -> None:
+        """Let the threads end that cook beside a callback which does not come back."""
+        self._over = True
+
     def _count_turns(self, connection: Any) -> None:
         """Count whenever the owner comes back to pika, also from inside of the callback."""
 
@@ -186,15 +190,19 @@ class _Line:
         if made := made_by_calling(result):
             raise CheckFailedError(f"For '{order}' the callback gave back {made}: nothing has run.")
 
-    def cook(self, body: bytes) -> None:
+    def cook(self, body: bytes | str) -> None:
         """Cook an order: it is ready when the owner of the connection has been back in pika, or does not come."""
-        order = body.decode()
+        order = body if isinstance(body, str) else body.decode()
         if threading.get_ident() == self._owner:
             self.kept.append(order)
         else:
             self.beside.append(order)
             before = self._turns
-            if self.waited or not wait_until(lambda: self._turns > before, _COOKING_SECONDS, interval_seconds=0.01):
+
+            def may_go_on() -> bool:
+                return self._over or self._turns > before
+
+            if self.waited or not wait_until(may_go_on, _COOKING_SECONDS, interval_seconds=0.01):
                 self.waited.append(order)
             elif order == _LONG[0]:
                 self._cook_on()
@@ -231,13 +239,13 @@ def _keep_the_line_open(trial: Trial, callback: Any) -> str:
         if line.failed or not line.beside:
             raise
         raise CheckFailedError(f"{error} Meanwhile '{line.beside[-1]}' is cooked in another thread: {_DEAF}") from error
-    except Stopped:
-        raise
-    except BaseException as error:
+    except AnswerError as raised:
         raise CheckFailedError(
-            f"What the owner of the connection was asked to call failed: {worded(error)}. "
+            f"What the owner of the connection was asked to call failed: {raised}. "
             f"add_callback_threadsafe takes a function, and nobody calls it before the owner does."
-        ) from error
+        ) from raised.error
+    finally:
+        line.end()
     _the_thread_was_free(line)
     _each_was_acknowledged_by_itself(line)
     trial.no_channel_was_closed()

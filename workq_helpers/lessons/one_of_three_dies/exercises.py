@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -14,7 +15,8 @@ from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.one_of_three_dies.frail_node import ASK_FOR_CONFIRMS, CONFIRM, PUBLISH, FrailNode
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.function import made_by_calling
-from workq_helpers.teaching.patience import Stopped, call_with_patience
+from workq_helpers.teaching.patience import AnswerError, call_with_patience
+from workq_helpers.teaching.pauses import short_pauses
 from workq_helpers.teaching.trial import Trial
 from workq_helpers.text import shown, worded
 
@@ -37,6 +39,8 @@ _DOWN = 1
 #: Who publishes one order more often, or connects to a node that lives so many times more than it publishes there, does
 #: not come to an end.
 _MOST_SENT, _MOST_IN_VAIN = 8, 24
+#: Who knocks so often at a closed door, or for so long, goes on: some try each order a few times. In seconds.
+_PERSISTS_TIMES, _PERSISTS_SECONDS = 150, 6.0
 
 
 class _Seen(NamedTuple):
@@ -68,7 +72,7 @@ def _mend_the_clinging_publisher(trial: Trial, publish_all: Any) -> str:
         connection.channel().queue_declare(queue=_QUEUE, durable=True, arguments={"x-queue-type": "quorum"})
     with _frail_nodes(trial) as (addresses, nodes):
         try:
-            trouble = _call(publish_all, addresses, nodes)
+            trouble = _call(publish_all, addresses, nodes, lambda: _progress(nodes))
         except CheckFailedError as error:
             if any(node.seen.get(PUBLISH) for node in nodes) and not _fetch_all(trial):
                 raise CheckFailedError(f"{error} {_NOTHING_CAME}") from error
@@ -82,6 +86,7 @@ def _mend_the_clinging_publisher(trial: Trial, publish_all: Any) -> str:
         )
     found = _fetch_all(trial)
     _say_what_is_wrong(seen, found)
+    _it_does_not_give_up_in_silence(trial, publish_all)
     return (
         f"Three of five nodes died under your function, one was down all the time, and for a moment none let it in. "
         f"Each of {len(_ORDERS)} orders is in {_QUEUE}. It holds {found.total()}: an order whose confirm got lost is "
@@ -166,9 +171,41 @@ def _why_it_ended(trouble: BaseException, seen: _Seen) -> str:
     return f"{raised} That was no node's doing."
 
 
+def _it_does_not_give_up_in_silence(trial: Trial, publish_all: Any) -> None:
+    with _nodes(trial) as (upstream, node):
+        closed, began = node(comes_after=(node(),)), time.monotonic()
+
+        def progress() -> int:
+            if closed.asked > _PERSISTS_TIMES or time.monotonic() - began > _PERSISTS_SECONDS:
+                raise CheckFailedError("It goes on.")
+            return closed.asked
+
+        try:
+            trouble = _call(publish_all, [_address(upstream, closed.port)], [closed], progress)
+        except CheckFailedError:
+            return
+    if trouble is None:
+        raise CheckFailedError(
+            f"{len(_ORDERS)} orders are in {_QUEUE}. Then it was called once more, when no node let it in at all, and "
+            f"publish_all came back as if all were safe: it gives up after some attempts, in silence. Go on until each "
+            f"order is confirmed, or let an error out at the end."
+        )
+
+
 @contextlib.contextmanager
 def _frail_nodes(trial: Trial) -> Iterator[tuple[list[pika.ConnectionParameters], list[FrailNode]]]:
     """Give five addresses of the trial's RabbitMQ: three die in the middle, one is down, and the last two are late."""
+    with _nodes(trial) as (upstream, node):
+        first, down, third = node(PUBLISH, _DIES_BEFORE_ORDER), node(), node(PUBLISH, 1)
+        fourth, fifth = (node(*dies, comes_after=(first, third)) for dies in ((CONFIRM, _DIES_BEFORE_CONFIRM), ()))
+        down.die()
+        nodes = [first, down, third, fourth, fifth]
+        yield [_address(upstream, node.port) for node in nodes], nodes
+
+
+@contextlib.contextmanager
+def _nodes(trial: Trial) -> Iterator[tuple[pika.URLParameters, Callable[..., FrailNode]]]:
+    """Give the address of the trial's RabbitMQ, and what makes a node that leads there, which is closed at the end."""
     upstream = pika.URLParameters(str(trial.lesson.address))
     with contextlib.ExitStack() as stack:
 
@@ -177,11 +214,7 @@ def _frail_nodes(trial: Trial) -> Iterator[tuple[list[pika.ConnectionParameters]
             stack.callback(made.close)
             return made
 
-        first, down, third = node(PUBLISH, _DIES_BEFORE_ORDER), node(), node(PUBLISH, 1)
-        fourth, fifth = (node(*dies, comes_after=(first, third)) for dies in ((CONFIRM, _DIES_BEFORE_CONFIRM), ()))
-        down.die()
-        nodes = [first, down, third, fourth, fifth]
-        yield [_address(upstream, node.port) for node in nodes], nodes
+        yield upstream, node
 
 
 def _address(upstream: pika.URLParameters, port: int) -> pika.ConnectionParameters:
@@ -197,7 +230,10 @@ def _passed_over(nodes: Sequence[FrailNode]) -> str:
 
 
 def _call(
-    publish_all: Callable[..., object], addresses: list[pika.ConnectionParameters], nodes: Sequence[FrailNode]
+    publish_all: Callable[..., object],
+    addresses: list[pika.ConnectionParameters],
+    nodes: Sequence[FrailNode],
+    progress: Callable[[], object],
 ) -> BaseException | None:
     """Call the learner's function; return what it raised.
 
@@ -211,19 +247,18 @@ def _call(
 
     try:
         result = call_with_patience(
-            publish_all,
+            short_pauses()(publish_all),
             list(addresses),
             list(_ORDERS),
             name="publish_all",
+            about=publish_all,
             give_up=give_up,
-            progress=lambda: _progress(nodes),
+            progress=progress,
         )
     except CheckFailedError as error:
         raise CheckFailedError(f"{error} {_passed_over(nodes)}".rstrip()) from error
-    except Stopped:
-        raise
-    except BaseException as error:  # noqa: BLE001 - whatever it does, it ends there
-        return error
+    except AnswerError as raised:
+        return raised.error
     if made := made_by_calling(result):
         raise CheckFailedError(f"publish_all gave back {made}: nothing has run.")
     return None
@@ -297,10 +332,8 @@ def _count_the_votes(trial: Trial, can_confirm: Any) -> str:
         given = list(members), set(down)
         try:
             answer = trial.call(can_confirm, *given, name="can_confirm")
-        except (CheckFailedError, Stopped):
-            raise
-        except BaseException as error:  # whatever it does, it ends there
-            raise CheckFailedError(f"With {told} can_confirm raised {worded(error)}.") from error
+        except AnswerError as raised:
+            raise CheckFailedError(f"With {told} can_confirm raised {raised}.") from raised.error
         if type(answer).__name__ not in ("bool", "bool_"):  # numpy's are as good
             raise CheckFailedError(f"With {told} can_confirm returned {shown(answer)}. Return True or False.")
         if given != (members, down):

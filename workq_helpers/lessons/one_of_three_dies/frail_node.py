@@ -21,8 +21,8 @@ _HEAD = struct.Struct(">BHI")
 _METHOD = struct.Struct(">HH")
 _PROTOCOL_HEADER_LENGTH = 8
 _BODY = 3
-#: Who comes up turns so many clients away, or all for so many seconds: a right answer may pause or not.
-_TURNED_AWAY, _TURNS_AWAY_SECONDS = 10, 3.0
+#: Who comes up turns so many clients away, or all for so many seconds: a right answer may pause as it likes.
+_TURNED_AWAY, _TURNS_AWAY_SECONDS = 3, 3.0
 PUBLISH, CONFIRM, ASK_FOR_CONFIRMS = (60, 40), (60, 80), (85, 10)
 
 
@@ -49,9 +49,8 @@ class FrailNode:
         self.seen: dict[tuple[int, int], int] = {}
         #: How often each body came.
         self.bodies: Counter[bytes] = Counter()
-        #: Whether anybody has come to it, and how many clients it has let in.
-        self.asked = False
-        self.clients = 0
+        #: How many clients have come to it, and how many it has let in.
+        self.asked = self.clients = 0
         #: How many it has turned away since those died after which it comes.
         self.turned_away = 0
         self.dead = False
@@ -98,7 +97,7 @@ class FrailNode:
                     if self.dead:
                         client.shutdown(socket.SHUT_RDWR)
                         return
-                    self.asked = True
+                    self.asked += 1
                     if not self._is_up():
                         client.shutdown(socket.SHUT_RDWR)
                         continue

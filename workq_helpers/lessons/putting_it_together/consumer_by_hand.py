@@ -15,7 +15,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from workq_helpers.errors import CheckFailedError, WaitTimeoutError, WorkqError
 from workq_helpers.teaching.function import definitions_beside, name_of
-from workq_helpers.teaching.patience import Stopped
+from workq_helpers.teaching.patience import AnswerError
 from workq_helpers.teaching.trial import Trial
 from workq_helpers.text import shown, worded
 from workq_helpers.waiting import wait_until
@@ -105,10 +105,8 @@ class _Evening:
         except CheckFailedError:
             _it_handed_nothing_back(self.trial)
             raise
-        except Stopped:
-            raise
-        except BaseException as error:  # noqa: BLE001 - whatever it does, it ends there
-            self.trouble = error
+        except AnswerError as raised:
+            self.trouble = raised.error
         finally:
             self._over.set()
             guests.join()

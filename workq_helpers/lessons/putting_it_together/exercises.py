@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import io
 import itertools
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,7 +21,8 @@ from workq_helpers.lessons.putting_it_together.consumer_by_hand import judge_con
 from workq_helpers.lessons.putting_it_together.thumbnails import Album
 from workq_helpers.log.events import Event
 from workq_helpers.teaching.exercise import Exercise
-from workq_helpers.teaching.patience import Interrupted, Stopped, Tries
+from workq_helpers.teaching.patience import AnswerError, Interrupted, Tries
+from workq_helpers.teaching.pauses import short_pauses
 from workq_helpers.teaching.trial import Trial
 from workq_helpers.text import shown, worded
 
@@ -206,14 +208,24 @@ _BREAKS_BEFORE, _BREAKS_AFTER = (4, 5, 6, 10), (12, 13)
 #: More than so many of these tell that its loop does not end: attempts, confirms of one order beyond those that are
 #: wanted, and channels that were opened and not used.
 _MOST_ATTEMPTS, _MOST_CONFIRMS, _MOST_UNUSED = 400, 5, 40
+#: While no connection holds, the same for attempts to send one order, and for the seconds that pass.
+_MOST_IN_VAIN, _PERSISTS_SECONDS = 40, 6.0
+_now = time.monotonic  # the answer's own clock is ahead of it
 _CLINGS = "A channel whose connection is gone does not come back: ask open_channel for another one."
 
 
 class _ShakyLine:
-    """Connections to RabbitMQ, of which some break."""
+    """Connections to RabbitMQ, of which some break.
 
-    def __init__(self, trial: Trial) -> None:
+    Args:
+        trial: Where.
+        holds: Whether any does not break.
+    """
+
+    def __init__(self, trial: Trial, *, holds: bool = True) -> None:
         self._trial = trial
+        self._holds = holds
+        self._began = _now()
         self.attempts: list[str] = []
         self._connected = 0  # attempts
         self.confirmed: list[str] = []
@@ -245,10 +257,10 @@ class _ShakyLine:
             self.attempts.append(order)
             self._unused = 0
             self.clings = not connection.is_open
-            if (self.clings and dead.one_more()) or len(self.attempts) > _MOST_ATTEMPTS or self._goes_round:
+            if (self.clings and dead.one_more()) or len(self.attempts) > _MOST_ATTEMPTS or self._goes_on:
                 raise Interrupted
             self._connected += connection.is_open
-            if connection.is_open and self._connected in _BREAKS_BEFORE:
+            if connection.is_open and (self._connected in _BREAKS_BEFORE or not self._holds):
                 pika_private.cut(connection._impl)
             publish(*arguments, **named)
             if self._connected in _BREAKS_AFTER:
@@ -262,8 +274,11 @@ class _ShakyLine:
         return channel
 
     @property
-    def _goes_round(self) -> bool:
-        """Whether an order was confirmed again and again."""
+    def _goes_on(self) -> bool:
+        """Whether an order was confirmed again and again, or tried so often in vain."""
+        if not self._holds:
+            in_vain = self.attempts.count(self.attempts[-1])
+            return in_vain > _MOST_IN_VAIN or _now() - self._began > _PERSISTS_SECONDS
         confirmed = Counter(self.confirmed)
         return any(times - _ORDERS.count(order) > _MOST_CONFIRMS for order, times in confirmed.items())
 
@@ -303,12 +318,27 @@ def _outlast_the_outage(trial: Trial, send_all: Any) -> str:
             f"{_some(lost)} {'was' if len(lost) == 1 else 'were'} confirmed and {_are(lost)} not in {_QUEUE}: RabbitMQ "
             f"confirms what it can't route, too. Where does send_all publish to?"
         )
+    _it_does_not_give_up_in_silence(trial, send_all)
     double = [order for order in wanted if there[order] > wanted[order]]
     breaks = len(_BREAKS_BEFORE) + len(_BREAKS_AFTER)
     return (
         f"The connection broke {breaks} times, even while an order was sent again, and all {len(_ORDERS)} orders are "
         f"in {_QUEUE}. {_some(double)} {_are(double)} there more often than ordered, for it was the confirm "
         f"that got lost, and nobody could have known."
+    )
+
+
+def _it_does_not_give_up_in_silence(trial: Trial, send_all: Callable[..., object]) -> None:
+    line = _ShakyLine(trial, holds=False)
+    trial.cut()  # it may have kept a channel
+    try:
+        trial.call(short_pauses()(send_all), line.open_channel, list(_ORDERS), name="send_all", function=send_all)
+    except (CheckFailedError, AnswerError):
+        return  # it goes on, or says that it does not
+    raise CheckFailedError(
+        f"All {len(_ORDERS)} orders are in {_QUEUE}. Then it was called once more, when every connection broke, and "
+        f"send_all came back as if all were there, after {len(line.attempts)} attempts: it gives up in silence. Go on "
+        f"until each order is confirmed, or let an error out at the end."
     )
 
 
@@ -331,35 +361,40 @@ def _one_of_a_pair(line: _ShakyLine) -> str:
 
 def _send(trial: Trial, line: _ShakyLine, send_all: Callable[..., object]) -> None:
     try:
-        trial.call(send_all, line.open_channel, list(_ORDERS), name="send_all")
+        trial.call(short_pauses()(send_all), line.open_channel, list(_ORDERS), name="send_all", function=send_all)
     except CheckFailedError as error:
         raise CheckFailedError(f"{error} {_CLINGS if line.clings else ''}".rstrip()) from error
-    except Interrupted:
-        raise CheckFailedError(
-            f"send_all had tried {len(line.attempts)} times to send {len(_ORDERS)} orders, with {line.opened} "
-            f"connection{'' if line.opened == 1 else 's'}, and would have gone on. {_why_it_goes_on(line)}"
-        ) from None
-    except pika.exceptions.AMQPConnectionError as error:
-        if not line.attempts:
-            raise CheckFailedError(
-                f"send_all raised {worded(error)}, and had sent nothing by a channel of open_channel. Call that "
-                f"for a channel, and no connection of your own."
-            ) from error
-        again = "again " if line.attempts.count(line.attempts[-1]) > 1 else ""
-        raise CheckFailedError(
-            f"RabbitMQ went away while '{line.attempts[-1]}' was {again}on its way, and send_all ended with "
-            f"{type(error).__name__}. Catch that{', each time' if again else ''}, open a channel anew, and go on."
-        ) from error
-    except pika.exceptions.AMQPChannelError as error:
-        trial.no_channel_was_closed()
-        raise CheckFailedError(
-            f"send_all ended with {type(error).__name__}: it used a channel whose connection was gone. Ask "
-            f"open_channel for another one."
-        ) from error
-    except Stopped:
-        raise
-    except BaseException as error:  # whatever it does, it ends there
-        raise CheckFailedError(f"send_all raised {worded(error)}.") from error
+    except AnswerError as raised:
+        if isinstance(raised.error, pika.exceptions.AMQPChannelError):
+            trial.no_channel_was_closed()
+        raise CheckFailedError(_why_it_ended(raised.error, line)) from raised.error
+
+
+def _why_it_ended(error: BaseException, line: _ShakyLine) -> str:
+    match error:
+        case Interrupted():
+            return (
+                f"send_all had tried {len(line.attempts)} times to send {len(_ORDERS)} orders, with {line.opened} "
+                f"connection{'' if line.opened == 1 else 's'}, and would have gone on. {_why_it_goes_on(line)}"
+            )
+        case pika.exceptions.AMQPConnectionError() if not line.attempts:
+            return (
+                f"send_all raised {worded(error)}, and had sent nothing by a channel of open_channel. Call that for a "
+                f"channel, and no connection of your own."
+            )
+        case pika.exceptions.AMQPConnectionError():
+            again = "again " if line.attempts.count(line.attempts[-1]) > 1 else ""
+            return (
+                f"RabbitMQ went away while '{line.attempts[-1]}' was {again}on its way, and send_all ended with "
+                f"{type(error).__name__}. Catch that{', each time' if again else ''}, open a channel anew, and go on."
+            )
+        case pika.exceptions.AMQPChannelError():
+            return (
+                f"send_all ended with {type(error).__name__}: it used a channel whose connection was gone. Ask "
+                f"open_channel for another one."
+            )
+        case _:
+            return f"send_all raised {worded(error)}."
 
 
 def _why_it_goes_on(line: _ShakyLine) -> str:

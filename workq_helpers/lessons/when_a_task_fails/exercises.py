@@ -22,10 +22,10 @@ from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.lessons.when_a_task_fails.parking import read_death
 from workq_helpers.teaching.calls import misspelled, unsendable
 from workq_helpers.teaching.exercise import Exercise
-from workq_helpers.teaching.patience import Stopped
+from workq_helpers.teaching.patience import AnswerError
 from workq_helpers.teaching.threads import begun_since
 from workq_helpers.teaching.trial import QUEUE, Trial
-from workq_helpers.text import shown, worded
+from workq_helpers.text import shown
 from workq_helpers.waiting import wait_until
 
 __all__ = ["EXERCISES"]
@@ -294,12 +294,16 @@ class _Desk:
             except CheckFailedError:
                 if not self.killed:
                     raise
-            except Stopped:
-                raise
-            except BaseException as error:  # whatever it does, it ends there
+            except AnswerError as raised:
                 if not self.killed and self.unsent == before:
                     self._trial.no_channel_was_closed()
-                    raise CheckFailedError(f"empty_outbox raised {worded(error)}.") from error
+                    raise CheckFailedError(
+                        f"empty_outbox raised {raised}.{_tuple_of_one(raised.error)}"
+                    ) from raised.error
+            if not self.killed and _is_closed(database):
+                raise CheckFailedError(
+                    "empty_outbox closed the database. It was lent: whoever lent it goes on with it, and closes it."
+                )
             if begun_since(threads):
                 raise CheckFailedError(
                     "empty_outbox came back, and a thread that it had started was still at work. Its caller takes the "
@@ -358,6 +362,19 @@ class _Desk:
             other.execute("INSERT INTO outbox VALUES (?, ?)", ("order-late", _LATE))
             other.commit()
             self.rows["order-late"] = _LATE
+
+
+def _is_closed(database: sqlite3.Connection) -> bool:
+    try:
+        database.cursor().close()
+    except sqlite3.ProgrammingError:
+        return True
+    return False
+
+
+def _tuple_of_one(error: BaseException) -> str:
+    wrong = isinstance(error, sqlite3.ProgrammingError) and "bindings" in str(error)
+    return " execute takes its values as a tuple, and a tuple of one has a comma: (key,)." if wrong else ""
 
 
 def _why_it_goes_on(task: str, connected: bool) -> str:

@@ -362,6 +362,7 @@ var STATE_ICONS = {
   starting: "◔",
   idle: "○",
   busy: "▶︎",
+  holding: "◐",
   frozen: "❄︎",
   reconnecting: "↻",
   disconnected: "⊘",
@@ -574,7 +575,8 @@ var Flights = class {
       flights.push({ now, box, place });
     }
     const measured = flights.map((flight) => ({ ...flight, to: flight.now.chip.element.getBoundingClientRect() }));
-    for (const { now, box, place, to } of measured) fly(now, box, place, to);
+    const edge = measured.length > 0 ? rightEdgeOf(measured[0].now.chip.element) : 0;
+    for (const { now, box, place, to } of measured) fly(now, box, place, to, edge);
     this.#before.clear();
   }
   /** @param {Frame} frame */
@@ -594,8 +596,15 @@ var Flights = class {
     return { moving, shifting };
   }
 };
-function fly({ chip, place }, from, was, to) {
-  const [x, y] = [from.left - to.left, from.top - to.top];
+function rightEdgeOf(element) {
+  const { left, width } = (
+    /** @type {Element} */
+    element.closest(".workq-stage").getBoundingClientRect()
+  );
+  return left + width;
+}
+function fly({ chip, place }, from, was, to, edge) {
+  const [x, y] = [Math.min(from.left - to.left, edge - to.left - to.width), from.top - to.top];
   if (from.width === 0 || to.width === 0 || Math.abs(x) < 1 && Math.abs(y) < 1) return;
   chip.flight = chip.element.animate(
     [
@@ -1944,7 +1953,7 @@ var GhostList = class {
 function ghostsOf({ ghosts, ready, unseen }) {
   if (ghosts.count === 0) return "";
   const counted = ready.broker === null ? "" : `RabbitMQ counts ${formatCount(ready.broker)} ready. `;
-  const gone = unseen > 0 ? "" : " that are not here";
+  const gone = unseen > 0 ? "" : ` that ${ghosts.count === 1 ? "is" : "are"} not here`;
   const seen = `The log saw ${formatCount(ghosts.count)} more come in${gone}`;
   return `${counted}${seen}${ghosts.why ? `: ${ghosts.why}.` : "."}`;
 }
@@ -2463,10 +2472,12 @@ function queueRow({ name, durability, type, gone, ready, unacknowledged }) {
   const counts = [ready.broker, ready.log, unacknowledged.broker, unacknowledged.log];
   return { key: name, cells: [name, kind, ...counts.map(formatCount)] };
 }
-function workerRow({ name, state, queue, ack, prefetch_count, busy_with, slots, more, done }) {
+var worksOn = ({ state, busy_with }) => busy_with?.task ?? (state === "holding" ? "not seen" : "nothing");
+function workerRow(worker) {
+  const { name, state, queue, ack, prefetch_count, slots, more, done } = worker;
   const limit = prefetch_count ? formatCount(prefetch_count) : "no limit";
   const held = formatCount(slots.length + more);
-  return { key: name, cells: [name, state, queue, ack, limit, busy_with?.task ?? "nothing", held, formatCount(done)] };
+  return { key: name, cells: [name, state, queue, ack, limit, worksOn(worker), held, formatCount(done)] };
 }
 function lostRow(message) {
   return { key: message.key, cells: [message.task, keptAs(message), `${message.worked}×`] };

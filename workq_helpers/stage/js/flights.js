@@ -46,7 +46,8 @@ export class Flights {
     }
     // Every place is measured before the first one moves: one layout of the page is enough.
     const measured = flights.map((flight) => ({ ...flight, to: flight.now.chip.element.getBoundingClientRect() }));
-    for (const { now, box, place, to } of measured) fly(now, box, place, to);
+    const edge = measured.length > 0 ? rightEdgeOf(measured[0].now.chip.element) : 0;
+    for (const { now, box, place, to } of measured) fly(now, box, place, to, edge);
     this.#before.clear();
   }
 
@@ -72,13 +73,23 @@ export class Flights {
 }
 
 /**
+ * How far to the right a stage goes: what flies beyond it would have the panel show a scroll bar.
+ * @param {Element} element In the stage.
+ */
+function rightEdgeOf(element) {
+  const { left, width } = /** @type {Element} */ (element.closest(".workq-stage")).getBoundingClientRect();
+  return left + width;
+}
+
+/**
  * @param {Placed} now
  * @param {DOMRect} from
  * @param {string} was
  * @param {DOMRect} to
+ * @param {number} edge How far to the right it may go.
  */
-function fly({ chip, place }, from, was, to) {
-  const [x, y] = [from.left - to.left, from.top - to.top];
+function fly({ chip, place }, from, was, to, edge) {
+  const [x, y] = [Math.min(from.left - to.left, edge - to.left - to.width), from.top - to.top];
   if (from.width === 0 || to.width === 0 || (Math.abs(x) < 1 && Math.abs(y) < 1)) return;
   chip.flight = chip.element.animate(
     [

@@ -246,7 +246,7 @@ export interface WorkerCard {
   name: string;
   queue: string;
   program: string | null;
-  state: "starting" | "idle" | "busy" | "frozen" | "reconnecting" | "disconnected" | "stopping" | "stopped" | "killed" | "crashed";
+  state: "starting" | "idle" | "busy" | "holding" | "frozen" | "reconnecting" | "disconnected" | "stopping" | "stopped" | "killed" | "crashed";
   ack: "auto" | "manual";
   prefetch_count: number;
   done: number;
@@ -258,4 +258,4 @@ export interface WorkerCard {
   dropped: string;
 }
 
-export type WorkerState = "starting" | "idle" | "busy" | "frozen" | "reconnecting" | "disconnected" | "stopping" | "stopped" | "killed" | "crashed";
+export type WorkerState = "starting" | "idle" | "busy" | "holding" | "frozen" | "reconnecting" | "disconnected" | "stopping" | "stopped" | "killed" | "crashed";

@@ -41,7 +41,7 @@ export class GhostList {
 function ghostsOf({ ghosts, ready, unseen }) {
   if (ghosts.count === 0) return "";
   const counted = ready.broker === null ? "" : `RabbitMQ counts ${formatCount(ready.broker)} ready. `;
-  const gone = unseen > 0 ? "" : " that are not here"; // where RabbitMQ counts some besides, they may be those
+  const gone = unseen > 0 ? "" : ` that ${ghosts.count === 1 ? "is" : "are"} not here`; // where RabbitMQ counts some besides, they may be those
   const seen = `The log saw ${formatCount(ghosts.count)} more come in${gone}`;
   return `${counted}${seen}${ghosts.why ? `: ${ghosts.why}.` : "."}`;
 }

@@ -115,10 +115,14 @@ function queueRow({ name, durability, type, gone, ready, unacknowledged }) {
 }
 
 /** @param {WorkerCard} worker */
-function workerRow({ name, state, queue, ack, prefetch_count, busy_with, slots, more, done }) {
+const worksOn = ({ state, busy_with }) => busy_with?.task ?? (state === "holding" ? "not seen" : "nothing");
+
+/** @param {WorkerCard} worker */
+function workerRow(worker) {
+  const { name, state, queue, ack, prefetch_count, slots, more, done } = worker;
   const limit = prefetch_count ? formatCount(prefetch_count) : "no limit";
   const held = formatCount(slots.length + more);
-  return { key: name, cells: [name, state, queue, ack, limit, busy_with?.task ?? "nothing", held, formatCount(done)] };
+  return { key: name, cells: [name, state, queue, ack, limit, worksOn(worker), held, formatCount(done)] };
 }
 
 /** @param {Chip} message */

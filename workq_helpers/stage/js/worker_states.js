@@ -7,6 +7,7 @@ export const STATE_ICONS = {
   starting: "◔",
   idle: "○",
   busy: "▶\uFE0E",
+  holding: "◐",
   frozen: "❄\uFE0E",
   reconnecting: "↻",
   disconnected: "⊘",

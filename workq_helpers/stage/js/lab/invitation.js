@@ -4,7 +4,8 @@
 const INVITATION = [
   ["h3", "The stage"],
   ["p", "Here you see what RabbitMQ does: messages in their queues, workers at their tasks."],
-  ["p", "Click the first cell of the notebook and press Shift+Enter, once for each cell, until it begins."],
+  ["p", "Click the first cell of the notebook and press Shift+Enter, once for each cell."],
+  ["p", "The stage begins with the cell that says lesson.stage."],
 ];
 const INVITATION_STYLE =
   "margin: 18vh auto; max-width: 380px; padding: 20px; text-align: center; border-radius: 8px; " +

@@ -4,7 +4,9 @@ import { invitation } from "./invitation.js";
 
 /** @import { Placed } from "../types.d.ts" */
 
-const STYLE = "box-sizing: border-box; overflow: auto; padding: 0 8px; background: var(--jp-layout-color1);";
+const STYLE =
+  "box-sizing: border-box; overflow: auto; padding: 0 8px; background: var(--jp-layout-color1); " +
+  "scrollbar-gutter: stable;"; // what grows beyond the panel moves nothing aside
 
 /** @param {any} widget */
 const isNotebook = (widget) => Boolean(widget?.context?.path && widget.content?.model?.cells);

@@ -35,7 +35,8 @@
   var INVITATION = [
     ["h3", "The stage"],
     ["p", "Here you see what RabbitMQ does: messages in their queues, workers at their tasks."],
-    ["p", "Click the first cell of the notebook and press Shift+Enter, once for each cell, until it begins."]
+    ["p", "Click the first cell of the notebook and press Shift+Enter, once for each cell."],
+    ["p", "The stage begins with the cell that says lesson.stage."]
   ];
   var INVITATION_STYLE = "margin: 18vh auto; max-width: 380px; padding: 20px; text-align: center; border-radius: 8px; border: 1.5px dashed var(--jp-border-color0); color: var(--jp-ui-font-color1); font: 14px/1.5 var(--jp-ui-font-family);";
   function invitation() {
@@ -46,7 +47,7 @@
   }
 
   // workq_helpers/stage/js/lab/stage_panel.js
-  var STYLE = "box-sizing: border-box; overflow: auto; padding: 0 8px; background: var(--jp-layout-color1);";
+  var STYLE = "box-sizing: border-box; overflow: auto; padding: 0 8px; background: var(--jp-layout-color1); scrollbar-gutter: stable;";
   var isNotebook = (widget) => Boolean(widget?.context?.path && widget.content?.model?.cells);
   var showsStage = (notebook) => [...notebook.content.model.cells].some((cell) => /^lesson\.stage\b/m.test(cell.sharedModel.getSource()));
   var StagePanel = class {
