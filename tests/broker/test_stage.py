@@ -262,6 +262,14 @@ def test_a_stage_keeps_nothing_of_a_lesson_that_is_closed(broker: Broker) -> Non
         assert again.stage is stage
 
 
+def test_what_is_said_again_stands_once(lesson: Lesson, browser: Browser) -> None:
+    texts = [browser.do("replay", experiment="poison")["text"] for _ in range(3)]
+    assert "There is nothing to replay of 'poison'" in texts[0]
+    assert texts == [texts[0]] * 3
+    texts.append(browser.do("replay", experiment="another")["text"])
+    browser.shows(lambda frame: [notice["text"] for notice in frame["notices"]] == texts[2:])
+
+
 def test_nonsense_is_answered_with_a_sentence_and_changes_nothing(lesson: Lesson, browser: Browser) -> None:
     for command in ({"do": "kill", "worker": "nobody"}, {"do": "explode"}, {"do": "send", "queue": ""}):
         answer = browser.ask(command)

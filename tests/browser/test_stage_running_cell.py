@@ -45,6 +45,7 @@ _WORKERS = "root.querySelectorAll('.workq-worker').length"
 _PUBLISHED = "root.querySelector(\"[data-count='published']\").textContent"
 _READY = "root.querySelector(\"[data-count='ready-log']\").textContent"
 _MODE = "root.dataset.mode"
+_QUESTION = "root.querySelector(\"[data-do='start_over']\").textContent"
 _FORMS = "root.querySelectorAll('.workq-declare-form').length"
 
 
@@ -127,7 +128,7 @@ def test_each_control_acts_within_its_time_while_a_cell_runs(lab: Lab) -> None:
     measured = Measured(stage)
     for latest in (4, 6, 8):
         press_each_control(stage, measured, latest)
-    stage.press("start_over")
+    measured.press("start_over", _QUESTION)
     stage.press("start_over")
     expect(stage.root.locator(".workq-worker")).to_have_count(0)
     for _ in range(3):

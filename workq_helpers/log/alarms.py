@@ -90,6 +90,10 @@ class Alarms:
             else:
                 self._register.arrive(message, place, reason)
                 self._register.workers[message.worker].done += place == "done"
+            queue = self._register.queues[message.queue]
+            if place == "unknown" and queue.options is not None:  # a dead letter for which nobody knows a queue
+                self._register.letters[message] = queue.options
+                queue.gone_for_good.add(message)
 
     def _hand_back_anyway(self, messages: Iterable[Message]) -> None:
         """Take note that the connection is gone on which messages were to be handed back: so they are."""

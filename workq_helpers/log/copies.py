@@ -154,9 +154,11 @@ class Queue:
         "fresh",
         "gone_for_good",
         "held_elsewhere",
+        "lent",
         "missing",
         "oldest_last",
         "options",
+        "others",
         "published",
         "unacknowledged",
         "unseen",
@@ -166,6 +168,8 @@ class Queue:
         self.missing: dict[Message, None] = {}  # whose fate is unknown, seen here last
         self.doubted: dict[Message, None] = {}  # those of them that were settled, and the counts have not told of
         self.gone_for_good: set[Message] = set()  # those of them that it dropped, or that were settled by the counts
+        self.lent: dict[Message, None] = {}  # those of them that are there for sure, ready again or with others
+        self.others = 0  # that were there when the broker counted last, and are none of those that wait or are lent
         self.unseen = 0  # that the broker counts as ready and nobody here has seen
         self.published = 0  # that may have been published to it, as far as was seen or counted
         self.held_elsewhere = 0  # that the broker counts as unacknowledged and nobody here has
@@ -186,6 +190,11 @@ class Queue:
         return len(self.fresh) + len(self.again)
 
     @property
+    def accounted(self) -> int:
+        """How many messages are there by what is known, ready or with others; what is in hand here does not count."""
+        return self.ready + len(self.lent) + self.others
+
+    @property
     def transient(self) -> bool:
         """Whether it was declared, and not durable."""
         return self.options is not None and not self.options.durable
@@ -199,6 +208,10 @@ class Queue:
     def keeps_what_was_read(self) -> bool:
         """Whether it gives the same message to each who reads it, as a stream does."""
         return self.options is not None and self.options.type == "stream"
+
+    def one_is_known(self) -> None:
+        """Take note that a message is one of those that are there, and that nobody here had seen."""
+        self.unseen, self.others = max(0, self.unseen - 1), max(0, self.others - 1)
 
     def remove(self, message: Message) -> None:
         """Take out a message that waits."""

@@ -33,11 +33,14 @@ class DeadLetters:
         self._register = register
         self._exchanges = exchanges
 
-    def hand_on(self, message: Message, options: QueueOptions, reason: str, seconds: float) -> None:
-        """End a message that its queue hands on, and put copies into the queues that get it, where they are known."""
-        deaths = (Death(message.queue, rejected=reason == REJECTED), *message.deaths)
+    def hand_on(self, message: Message, options: QueueOptions, reason: str, seconds: float) -> list[str]:
+        """End a message that its queue hands on, and put copies into the queues that get it, where they are known.
+
+        Returns:
+            Those queues.
+        """
         targets = self.led_to(message, options)
-        onward = [target for target in targets or () if not goes_in_a_circle(deaths, target)]
+        onward = [target for target in targets or () if not goes_in_a_circle(_deaths(message, reason), target)]
         if targets and not onward:
             self._register.arrive(message, "discarded", reason + _IN_A_CIRCLE)
         elif not targets:
@@ -45,12 +48,23 @@ class DeadLetters:
         else:
             self._register.arrive(message, "dead-lettered", reason)
         for target in onward:
-            copy = self._register.copy_of(message, target)
-            # RabbitMQ takes its time off, lest it expire again.
-            copy.options = replace(message.options or PublishOptions(), ttl_seconds=None)
-            copy.deaths = deaths
+            copy = self._copy(message, target, reason)
             copy.queued_seconds = seconds
             self._register.queues[target].fresh[copy] = None
+        return onward
+
+    def may_have_gone(self, message: Message, target: str) -> Message | None:
+        """Return a copy of a message that had nowhere to go, for a queue that may have got it after all, if it may."""
+        if goes_in_a_circle(_deaths(message, message.reason), target):
+            return None
+        return self._copy(message, target, message.reason)
+
+    def _copy(self, message: Message, target: str, reason: str) -> Message:
+        copy = self._register.copy_of(message, target)
+        # RabbitMQ takes its time off, lest it expire again.
+        copy.options = replace(message.options or PublishOptions(), ttl_seconds=None)
+        copy.deaths = _deaths(message, reason)
+        return copy
 
     def led_to(self, message: Message, options: QueueOptions) -> list[str] | None:
         """Return the queues that get what a queue hands on, or ``None`` where that can't be told."""
@@ -88,6 +102,11 @@ class DeadLetters:
         else:
             self._register.leave_its_end(message)
         self._register.arrive(message, "dead-lettered", reason)
+
+
+def _deaths(message: Message, reason: str) -> tuple[Death, ...]:
+    """Return how a message came where its queue hands it on, for that reason."""
+    return Death(message.queue, rejected=reason.startswith(REJECTED)), *message.deaths
 
 
 def _keys(message: Message, options: QueueOptions) -> list[str]:

@@ -21,6 +21,7 @@ __all__ = [
     "NOT_KEPT",
     "NOT_KEPT_QUEUE",
     "REPLACED",
+    "SHARED",
     "TAKEN",
     "UNREAD",
     "Gone",
@@ -54,6 +55,11 @@ MIXED = "its queue is full, and others publish to it too: it is still there, or 
 #: Why a message may be gone though its queue has as many as before.
 REPLACED = (
     "more was published to its queue than was seen here, and as much is gone: it is still there, or was taken or purged"
+)
+
+#: Why a message may be gone where messages of others are, and some of all those are not.
+SHARED = (
+    "others' messages were in its queue too, and some of all are gone, or with others: it is one of those, or was not"
 )
 
 #: Why a message is gone that nothing else explains.

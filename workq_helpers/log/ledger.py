@@ -411,7 +411,8 @@ class Ledger:
             self._register.queues[message.queue].remove(message)
         elif message.place != "in hand":
             if message.place in ("unknown", "lost"):
-                queue.unseen = max(0, queue.unseen - 1)
+                queue.others += message in queue.lent
+                queue.one_is_known()
             elif message.place in _SETTLED and message.worker != actor:  # one client's events are in their order
                 before = Settled(message.place, message.reason, message.worker, message.delivery_tag)
                 message._settled_before = before
@@ -485,10 +486,8 @@ class Ledger:
         if adrift is not None:
             return adrift
         counted = self._register.queues[queue]
-        if counted.unseen:
-            counted.unseen -= 1
-        else:
-            counted.published += 1
+        counted.published += not counted.unseen
+        counted.one_is_known()
         message = (
             self._register.copy_of(copies[0], queue)
             if copies and known is None
@@ -678,10 +677,11 @@ class Ledger:
         queue = self._register.queues[row[3]]
         if isinstance(row[8], int):  # of what goes, others have published what was not seen yet
             queue.published += max(0, row[8] - queue.ready - queue.unseen)
+        queue.others = max(0, queue.others - queue.unseen)
         queue.unseen = 0
         if row[1] == "deleted":
-            self._queue_goes(row[3], queue)
             self._register.hands_let_go(queue, gone_in_hand(row[3]))
+            self._queue_goes(row[3], queue)
         self._register.end_all(queue, "discarded")
 
     def _queue_goes(self, name: str, queue: Queue) -> None:
@@ -725,12 +725,17 @@ class Ledger:
         if any(copy.queue == queue for copy in self._register.copies(message.mark)):
             return
         reason = f"an exchange may have routed it to '{queue}'"
+        known = self._register.queues[queue]
+        known.others = max(0, known.others - 1)  # it may be one of those that were counted
         if message.adrift:
             self._register.leave_its_end(message)
             message.queue = queue
             self._register.arrive(message, "unknown", reason)
         elif message.mark is not None:
-            self._register.arrive(self._register.copy_of(message, queue), "unknown", reason)
+            is_letter = message in self._register.letters
+            copy = (self._dead_letters.may_have_gone if is_letter else self._register.copy_of)(message, queue)
+            if copy is not None:
+                self._register.arrive(copy, "unknown", reason)
 
     def _counted(self, row: Row) -> None:
         if isinstance(row[8], Counted):

@@ -66,7 +66,7 @@ class Order:
 class _Came:
     """When messages came to a queue: those of each client in their order, and nobody sees that of several.
 
-    But where one was known to be there before another was sent. When a dead letter came, nobody saw.
+    But where one was known to be there before another was sent. When a dead letter came, or one of others, nobody saw.
     """
 
     def __init__(self) -> None:
@@ -78,13 +78,22 @@ class _Came:
         """Take in a message, with how many there were when it was known to be there."""
         insort(self._there, arrived)
         insort(self._there_of[message.publisher], arrived)
-        insort(self._came_of[message.publisher], min(arrived, math.inf if message.deaths else message.number + 1))
+        insort(
+            self._came_of[message.publisher], min(arrived, math.inf if _came_unseen(message) else message.number + 1)
+        )
 
     def of(self, message: Message) -> int:
         """Return how many of them came before another message."""
-        sent = -1 if message.deaths else message.number
+        nobody_knows = -2 if message.deliveries else -1  # of two that were delivered neither has to be the first
+        sent = nobody_knows if _came_unseen(message) else message.number
+        before = nobody_knows if message.deliveries else sent
         own, there = self._came_of[message.publisher], self._there_of[message.publisher]
-        return bisect_right(own, sent) + bisect_right(self._there, sent) - bisect_right(there, sent)
+        return bisect_right(own, sent) + bisect_right(self._there, before) - bisect_right(there, before)
+
+
+def _came_unseen(message: Message) -> bool:
+    """Whether nobody saw when a message came to its queue: a dead letter, or one that others published."""
+    return bool(message.deaths) or message.published_seconds is None
 
 
 def last_sent(messages: list[Message], count: int) -> list[Message]:

@@ -15,6 +15,7 @@ from workq_helpers.log.fates import (
     MIXED,
     NOT_KEPT,
     REPLACED,
+    SHARED,
     TAKEN,
     first_out,
     gone_in_hand,
@@ -56,25 +57,58 @@ class Reckoning:
             return
         queue.absent = False
         queue.options = counted.options or queue.options
+        held_before, mixed = queue.held_elsewhere, queue.unseen
         queue.held_elsewhere = max(0, counted.unacknowledged - queue.unacknowledged)
-        may_be_back = counted.ready - queue.ready - _others_own(queue)
-        back = _found_again(queue, may_be_back)
+        there = counted.ready + queue.held_elsewhere
+        back = _found_again(queue, min(there - queue.accounted, counted.ready - queue.ready))
         for message in back:
             self._register.leave_its_end(message)
             self._register.wait_again(message)
         self._clear_doubts(queue, counted)
-        gone = max(queue.ready - counted.ready, self.overdue(queue, seconds))
-        if gone > 0:
-            self._miss(queue, gone, seconds, counted.agreed_seconds)
+        accounted = queue.accounted
+        out = max(queue.ready + queue.unseen - counted.ready, queue.held_elsewhere - held_before)
+        missed = max(0, queue.ready - counted.ready, self.overdue(queue, seconds))
+        left, explained = self._miss(queue, missed, seconds, counted.agreed_seconds)
+        come = there - (accounted - explained)
+        if mixed or come > 0:
+            left += self._may_be_among(queue, out - missed)
+        self._account_for(queue, left, there, gone=come < 0, let_go=queue.held_elsewhere < held_before)
         unseen = max(0, counted.ready - queue.ready)
-        self._tell_of_others(queue, may_be_back > len(back))
-        queue.published += max(0, unseen - queue.unseen) + counted.unaccounted
+        queue.published += max(0, come) + counted.unaccounted
         replaced = 0 if refuses_new(queue.options) else counted.unaccounted
         full = is_full(queue.options, counted.ready)
         self._may_be_gone(queue, first_out(queue, replaced), MIXED if full else REPLACED)
         if may_be_displaced(queue.options, counted.ready, unseen):
             self._may_be_gone(queue, queue.head(queue.ready), MIXED)
         queue.unseen = max(0, counted.ready - queue.ready)
+        queue.others = max(0, there - queue.ready - len(queue.lent) - len(_in_question(queue)))
+
+    def _may_be_among(self, queue: Queue, count: int) -> list[Message]:
+        """End those of ours that may be among so many messages that left a queue, beside others'."""
+        messages = first_out(queue, max(0, count))
+        for message in messages:
+            self._register.end(message, "unknown", SHARED)
+        return messages
+
+    def _account_for(self, queue: Queue, left: list[Message], there: int, *, gone: bool, let_go: bool) -> None:
+        """Say of what left a queue, or had before, whether others have it: all of it, if nothing is gone since then."""
+        lent = [*queue.lent]
+        queue.lent.clear()
+        if gone:
+            is_sure = there <= queue.ready
+            for message in lent if not queue.held_elsewhere else [*lent, *left]:
+                message.reason = TAKEN if is_sure else ELSEWHERE_BEFORE
+            queue.gone_for_good.update((*lent, *left))
+        elif queue.held_elsewhere:
+            queue.lent.update(dict.fromkeys((*lent, *left)))
+            if let_go:
+                for message in lent:
+                    message.reason = ELSEWHERE_BEFORE
+        else:
+            queue.gone_for_good.update(left)
+            for message in lent:
+                self._register.leave_its_end(message)
+                self._register.wait_again(message)
 
     def overdue(self, queue: Queue, seconds: float) -> int:
         """Return how many messages of `queue` are past their time to live, which is looked for where there is one."""
@@ -83,11 +117,11 @@ class Reckoning:
 
     def _queue_is_gone(self, name: str, queue: Queue, agreed_seconds: float) -> None:
         reason = missing_queue(name, queue.options, self._present())
-        self._register.queue_goes(queue)
         self._exchanges.forget_queue(name)
         self._register.end_all(queue, "unknown", reason)
         self._register.hands_let_go(queue, gone_in_hand(name))
         self._doubt_what_was_answered(name, queue, agreed_seconds)
+        self._register.queue_goes(queue)
 
     def _doubt_what_was_answered(self, name: str, queue: Queue, agreed_seconds: float) -> None:
         """Doubt acks of which nothing shows that they came before a queue was gone: RabbitMQ takes any in silence.
@@ -120,31 +154,31 @@ class Reckoning:
             queue.gone_for_good.update(queue.doubted)
         queue.doubted.clear()
 
-    @staticmethod
-    def _tell_of_others(queue: Queue, may_be_there: bool) -> None:
-        """Say of what others held, and hold no more, what may have become of it; what was found again has left."""
-        held = [message for message in queue.missing if _was_with_others(message)]
-        sure = [message for message in held if message not in queue.gone_for_good]  # the others may be still there
-        if len(sure) > queue.held_elsewhere or not queue.held_elsewhere:
-            is_gone = not queue.held_elsewhere and not may_be_there
-            for message in held:
-                message.reason = TAKEN if is_gone else ELSEWHERE_BEFORE
-            queue.gone_for_good.update(held if is_gone else ())
+    def _miss(self, queue: Queue, count: int, seconds: float, agreed_seconds: float) -> tuple[list[Message], int]:
+        """Find out which messages of `queue` are gone, as far as its arguments and its order tell, and why.
 
-    def _miss(self, queue: Queue, count: int, seconds: float, agreed_seconds: float) -> None:
-        """Find out which messages of `queue` are gone, as far as its arguments and its order tell, and why."""
+        Returns:
+            Those that others may have, and how many others are gone.
+        """
         options = queue.options
+        left, explained = [], 0
         for found in pick(queue, count, seconds, self._alarms.suspicion, agreed_seconds):
             message: Message = found.message
             queue.remove(message)
             if options is not None and options.dead_letter_exchange is not None and found.by_the_queue:
-                self._dead_letters.hand_on(message, options, found.reason, seconds)
+                for target in self._dead_letters.hand_on(message, options, found.reason, seconds):
+                    self._register.queues[target].one_is_known()  # it may have been counted there
             else:
                 self._register.arrive(message, "unknown", found.reason)
-                if found.for_good:
-                    queue.gone_for_good.add(message)
                 if HELD_UP in found.reason:
                     self._alarms.held_up[message] = None
+            if found.reason.startswith((ELSEWHERE, TAKEN)):
+                left.append(message)
+            else:
+                explained += 1
+                if found.for_good:
+                    queue.gone_for_good.add(message)
+        return left, min(explained, count)
 
     def _may_be_gone(self, queue: Queue, messages: list[Message], reason: str) -> None:
         for message in messages:
@@ -155,25 +189,17 @@ class Reckoning:
         return [name for name, queue in self._register.queues.items() if name and queue.options and not queue.absent]
 
 
-def _was_with_others(message: Message) -> bool:
-    return message.reason.startswith((ELSEWHERE, ELSEWHERE_BEFORE))
-
-
-def _others_own(queue: Queue) -> int:
-    """Return how many of the unseen are none of the missing, for sure: others held all of those till now."""
-    in_question = (each for each in queue.missing if each not in queue.gone_for_good or _was_with_others(each))
-    return queue.unseen if all(message.reason == ELSEWHERE for message in in_question) else 0
+def _in_question(queue: Queue) -> list[Message]:
+    """Return what was seen in a queue, and may be there again without anybody's handing it back."""
+    return [each for each in queue.missing if each not in queue.gone_for_good and each not in queue.lent]
 
 
 def _found_again(queue: Queue, count: int) -> list[Message]:
     """Return which messages that nobody knows of are among so many more that the broker has; none if many answers fit.
 
-    All that may be are, or of what one client sent the last: it arrives in its order. What others held is not, while
-    they hold any.
+    All that may be are, or of what one client sent the last: it arrives in its order.
     """
-    may_be = [message for message in queue.missing if message not in queue.gone_for_good]
-    if queue.held_elsewhere:
-        may_be = [message for message in may_be if not _was_with_others(message)]
+    may_be = _in_question(queue)
     clients = {each.worker or each.publisher for each in may_be}
     in_order = all(message in queue.doubted for message in may_be) and len(clients) == 1
     return may_be[: max(0, count)] if count >= len(may_be) or in_order else []

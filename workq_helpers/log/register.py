@@ -154,14 +154,17 @@ class Register:
         self.letters.pop(message, None)
         queue = self.queues[message.queue]
         queue.gone_for_good.discard(message)
-        for known in (queue.missing, queue.doubted):
+        for known in (queue.missing, queue.doubted, queue.lent):
             known.pop(message, None)
 
     @staticmethod
     def queue_goes(queue: Queue) -> None:
-        """Take note that a queue is gone."""
+        """Take note that a queue is gone, and what was there with it: one that is declared later has none of it."""
         queue.absent = True
-        queue.unseen = queue.held_elsewhere = 0
+        queue.gone_for_good.update(queue.missing)
+        queue.doubted.clear()
+        queue.unseen = queue.held_elsewhere = queue.others = 0
+        queue.lent.clear()
 
     def hands_let_go(self, queue: Queue, reason: str) -> None:
         """Take note that nothing settles any more what clients hold of a queue that is gone."""

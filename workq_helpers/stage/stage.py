@@ -482,6 +482,8 @@ class Stage:
     def _notify(self, level: Literal["info", "error"], text: str) -> None:
         with self._playing:
             self._counter += 1
+            if self._notices and self._notices[-1]["text"] == text:
+                self._notices.pop()  # said again it is as new, and not more
             self._notices.append({"number": self._counter, "level": level, "text": text})
         self._log.poke()
 
