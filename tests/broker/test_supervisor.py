@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -297,6 +298,24 @@ def test_a_start_that_nobody_waits_for_is_given_up(environ: dict[str, str], poll
     while "private node" not in holder.read().get("progress", ""):
         pass
     holder.kill()
+    poll_for(is_gone(environ))
+
+
+@pytest.mark.parametrize("by", ["command", pytest.param("signal", marks=pytest.mark.nightly)])
+def test_who_waits_for_a_start_hears_that_it_was_stopped(by: str, environ: dict[str, str], poll_for: PollFor) -> None:
+    stopping: list[threading.Thread] = []
+
+    def stop(text: str) -> None:
+        if "private node" not in text or stopping:
+            return
+        supervisor = supervisor_of(environ)
+        deed = (lambda: commands.stop(environ)) if by == "command" else (lambda: os.kill(supervisor, signal.SIGTERM))
+        stopping.append(threading.Thread(target=deed))
+        stopping[0].start()
+
+    with pytest.raises(BrokerStartError, match="was stopped while it started"):
+        find_broker(stop, environ)
+    stopping[0].join()
     poll_for(is_gone(environ))
 
 

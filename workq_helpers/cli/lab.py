@@ -21,10 +21,9 @@ from workq_helpers.broker import loopback, open_files, processes
 from workq_helpers.cli import kernels
 from workq_helpers.cli.jupyter_folders import put_stand_ins, without_saving
 from workq_helpers.errors import BrokerStartError, JupyterLabError, WorkqError
-from workq_helpers.text import without_login
 from workq_helpers.waiting import wait_until
 
-__all__ = ["course_folder", "end_with_process", "lab_arguments", "open_lab"]
+__all__ = ["course_folder", "end_with_process", "jupyterlab", "lab_arguments", "open_lab"]
 
 #: The lesson that opens first, below the course's folder.
 FIRST_LESSON = "notebooks/00_start_here.ipynb"
@@ -79,28 +78,26 @@ def _import_ahead() -> None:
         importlib.import_module(_LAB_APP)
 
 
-def _imported() -> Any:
-    """Return JupyterLab's application, which makes a client for the user's proxies as it is imported.
+def jupyterlab() -> Any:
+    """Return JupyterLab's application.
 
-    Raises:
-        JupyterLabError: It can't be imported with these proxies.
+    As it is imported it makes a client for the user's proxies, to install extensions with, which the lessons have no
+    use for: where it can't make one, for a proxy by SOCKS, say, it is imported as if there were none.
     """
     try:
         return importlib.import_module(_LAB_APP).LabApp
-    except Exception as error:
-        proxies = [name for name in _PROXIES if os.environ.get(name)]
+    except Exception:
+        proxies = {name: os.environ.pop(name) for name in _PROXIES if name in os.environ}
         if not proxies:
             raise
-        without = " ".join(f"-u {name}" for name in proxies)
-        raise JupyterLabError(
-            f"JupyterLab can't be loaded with the proxies or certificates that are set ({', '.join(proxies)}): "
-            f"{type(error).__name__}, {without_login(str(error))}. The lessons need no proxy on this machine: "
-            f"`env {without} make lab`"
-        ) from error
+        try:
+            return importlib.import_module(_LAB_APP).LabApp
+        finally:
+            os.environ.update(proxies)
 
 
 def _run_jupyterlab(arguments: list[str]) -> None:
-    lab_app = _imported()
+    lab_app = jupyterlab()
     try:
         lab_app.launch_instance(arguments)
     except Exception as error:  # of any kind: settings of the user's name classes and addresses

@@ -14,11 +14,10 @@ from queue import Empty
 from typing import Any
 
 from jupyter_client.kernelspec import NATIVE_KERNEL_NAME
-from jupyterlab.labapp import LabApp
 
 from workq_helpers.broker import open_files
 from workq_helpers.cli.jupyter_folders import put_stand_ins
-from workq_helpers.cli.lab import FIRST_LESSON, lab_arguments
+from workq_helpers.cli.lab import FIRST_LESSON, jupyterlab, lab_arguments
 
 __all__ = ["main"]
 
@@ -41,7 +40,7 @@ def main() -> None:
 def _prepared(folder: Path) -> tuple[Any, str]:
     """Return the server, up to its port, and how that failed."""
     try:
-        return LabApp.initialize_server(argv=lab_arguments([], folder, os.geteuid() == 0)), ""
+        return jupyterlab().initialize_server(argv=lab_arguments([], folder, os.geteuid() == 0)), ""
     except OSError as error:
         return None, error.strerror or type(error).__name__
     except (Exception, SystemExit) as error:  # noqa: BLE001 - of any kind; its words may quote a secret of the user's
