@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workq_helpers import Broker, Lesson
-from workq_helpers.broker.broker import _virtual_host_name
+from workq_helpers.broker.virtual_hosts import _named
 from workq_helpers.classroom import commands
 from workq_helpers.classroom.classroom import Presence
 from workq_helpers.classroom.roster import read_roster
@@ -227,7 +227,7 @@ def test_the_call_that_the_stage_shows_is_one_call(task: str, queue: str) -> Non
 
 @pytest.mark.parametrize("name", [*HOSTILE, "..", "/", "", "%2e%2e", "a" * 500, "\0"])
 def test_a_lessons_name_becomes_a_tame_virtual_host(name: str) -> None:
-    assert re.fullmatch(r"workq\.[A-Za-z0-9_-]{1,60}\.\d+\.[0-9a-f]{6}", _virtual_host_name(name))
+    assert re.fullmatch(r"workq\.[A-Za-z0-9_-]{1,60}\.\d+\.[0-9a-f]{6}", _named(name))
 
 
 @given(name=st.text(min_size=1, max_size=20))
