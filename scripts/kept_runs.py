@@ -51,8 +51,13 @@ ALL_IS_OPEN = frozenset(
     }
 )
 
+#: Experiments in which the next thing is done to the nodes without a wait for a queue's new leader.
+LEADER_IS_OPEN = frozenset({"to_which_address"})
+
 #: Questions for a number that is a speed: the machine's, and of how busy it is.
 SPEEDS = frozenset({"a hundred at a time"})
+
+_NODES = "the nodes"
 
 #: So many tasks are named of those that fared otherwise.
 _NAMED = 3
@@ -135,7 +140,7 @@ def _of_nodes(name: str, before: SavedRun, after: SavedRun) -> list[Difference]:
     return [
         Difference(name, f"{what}, {deed}", kept[deed][what], again[deed][what])
         for deed in kept
-        for what in kept[deed]
+        for what in ([_NODES] if name in LEADER_IS_OPEN else kept[deed])
         if what in again[deed] and kept[deed][what] != again[deed][what]
     ]
 
@@ -152,7 +157,7 @@ def _how(cluster: ClusterCard) -> dict[str, str]:
     queues = {copy["queue"]: "stands still" for node in cluster["nodes"] for copy in node["copies"]}
     for node in cluster["nodes"]:
         queues |= {copy["queue"]: "goes on" for copy in node["copies"] if _serves(node, copy)}
-    return {"the nodes": "; ".join(f"{count} {state}" for state, count in sorted(states.items())), **queues}
+    return {_NODES: "; ".join(f"{count} {state}" for state, count in sorted(states.items())), **queues}
 
 
 def _serves(node: NodeCard, copy: QueueCopyLine) -> bool:

@@ -62,6 +62,17 @@ def test_what_became_of_the_nodes_is_compared(change: Callable[[dict[str, object
     assert found[:1] == told
 
 
+@pytest.mark.parametrize(("experiment", "is_told"), [("to_which_address", False), ("the_leader_s_node_dies", True)])
+def test_a_queue_that_stands_still_is_told_where_its_leader_is_waited_for(experiment: str, is_told: bool) -> None:
+    kept = Recording.load(KEPT / "one_of_three_dies")
+    again = copy.deepcopy(kept)
+    for part in again.runs[experiment].file["parts"]:
+        for node in part["nodes"] if isinstance(part, dict) and "nodes" in part else []:
+            for each in node["copies"]:
+                each["role"] = "follower"
+    assert bool(differences(kept, again)) == is_told
+
+
 def test_what_was_counted_is_compared_and_a_speed_only_known() -> None:
     kept = Recording.load(KEPT / "fair_dispatch")
     again = copy.deepcopy(kept)
