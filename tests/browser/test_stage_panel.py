@@ -70,6 +70,21 @@ def test_a_cell_run_again_keeps_the_panel_and_one_that_was_closed_leaves_the_sta
     works(stage, "It works beside it again.")
 
 
+def test_the_list_of_files_makes_room_for_it_where_the_window_is_a_laptop_s(lab: Lab) -> None:
+    stage = open_stage(lab, beside=False)
+    stage.notebook.show(1)
+    try:
+        for width, makes_room in ((1600, False), (1280, True)):
+            stage.notebook.resize(width, 900)
+            stage.notebook.script("() => jupyterapp.shell.expandLeft()")
+            stage.page.get_by_role("button", name="Show the stage beside the notebook").click()
+            expect(stage.page.locator(f"{PANEL} .workq-stage")).to_have_count(1)
+            assert stage.page.evaluate("() => jupyterapp.shell.leftCollapsed") == makes_room
+            closes(stage)
+    finally:
+        stage.notebook.script("() => jupyterapp.shell.collapseLeft()")
+
+
 @pytest.mark.nightly
 def test_a_reloaded_page_has_the_stage_beside_the_notebook_again(lab: Lab) -> None:
     stage = open_stage(lab)

@@ -8,6 +8,9 @@ const STYLE =
   "box-sizing: border-box; overflow: auto; padding: 0 8px; background: var(--jp-layout-color1); " +
   "scrollbar-gutter: stable;"; // what grows beyond the panel moves nothing aside
 
+/** Notebook and stage are too narrow beside the list of files where JupyterLab has less. */
+const ROOM_FOR_THREE_PIXELS = 1500;
+
 /** @param {any} widget */
 const isNotebook = (widget) => Boolean(widget?.context?.path && widget.content?.model?.cells);
 
@@ -155,6 +158,7 @@ export class StagePanel {
       this.#draw();
     });
     this.#widget = widget;
+    if (this.shell.node.clientWidth < ROOM_FOR_THREE_PIXELS) this.shell.collapseLeft();
     this.shell.add(widget, "main", { mode: "split-right", ref: notebook.id, activate: false });
     // JupyterLab saves, runs and restarts what was used last; that is to be the notebook still.
     this.shell._tracker?.remove(widget);

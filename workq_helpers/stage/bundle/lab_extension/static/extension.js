@@ -48,6 +48,7 @@
 
   // workq_helpers/stage/js/lab/stage_panel.js
   var STYLE = "box-sizing: border-box; overflow: auto; padding: 0 8px; background: var(--jp-layout-color1); scrollbar-gutter: stable;";
+  var ROOM_FOR_THREE_PIXELS = 1500;
   var isNotebook = (widget) => Boolean(widget?.context?.path && widget.content?.model?.cells);
   var showsStage = (notebook) => [...notebook.content.model.cells].some((cell) => /^lesson\.stage\b/m.test(cell.sharedModel.getSource()));
   var StagePanel = class {
@@ -179,6 +180,7 @@
         this.#draw();
       });
       this.#widget = widget;
+      if (this.shell.node.clientWidth < ROOM_FOR_THREE_PIXELS) this.shell.collapseLeft();
       this.shell.add(widget, "main", { mode: "split-right", ref: notebook.id, activate: false });
       this.shell._tracker?.remove(widget);
     }
