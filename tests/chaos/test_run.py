@@ -30,7 +30,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
     monkeypatch.setattr(time, "monotonic", made.monotonic)
-    monkeypatch.setattr(time, "sleep", made.sleep)
+    monkeypatch.setattr("workq_helpers.waiting._sleep", made.sleep)
     return made
 
 

@@ -263,7 +263,7 @@ def test_doctor_starts_the_kernel_that_a_lesson_gets(monkeypatch: pytest.MonkeyP
     command = [sys.executable, "-P", "-c", trial, str(tmp_path)]
     done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=True, timeout=120)
     assert json.loads(done.stdout.splitlines()[-1])["kernel"] == ""
-    (tmp_path / "fontTools.py").write_text("print('Cannot read my file')\nraise RuntimeError('mine')\n")
+    (tmp_path / "cycler.py").write_text("print('Cannot read my file')\nraise RuntimeError('mine')\n")
     finding, _ = doctor._tried(tmp_path)
     assert (finding.verdict, finding.found) == ("bad", "RuntimeError: mine; Cannot read my file")
     (tmp_path / "pandas.py").write_text("1 / 0\n")
