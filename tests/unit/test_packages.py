@@ -153,8 +153,8 @@ def test_doctor_looks_at_the_folder_that_serves_instead_of_the_cache(
     monkeypatch.setenv("PATH", str(programs))
     runtime = tmp_path / "run"
     for cache in ("/proc/x", "/dev/null/x"):
-        environ = {"WORKQ_BROKER": "node", "WORKQ_CACHE_DIR": cache, "WORKQ_RUNTIME_DIR": str(runtime)} | os.environ
-        found = {finding.name: finding for finding in diagnose(environ)}
+        chosen = {"WORKQ_BROKER": "node", "WORKQ_CACHE_DIR": cache, "WORKQ_RUNTIME_DIR": str(runtime)}
+        found = {finding.name: finding for finding in diagnose(os.environ | chosen)}
         assert found["private node"].verdict == "ok", found["private node"].found
 
 
