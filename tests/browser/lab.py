@@ -46,6 +46,8 @@ const outputs = index => panel().content.model.cells.get(index).outputs?.toJSON(
 
 #: JupyterLab's own, where a notebook is closed before its kernel has answered.
 _CANCELED = "Canceled future for "
+#: What one of its questions to the server ends with where Chromium has dropped it.
+_NOT_FETCHED = "Failed to fetch"
 
 
 class Tab:
@@ -84,6 +86,8 @@ class Tab:
         )
 
     def _uncaught(self, error: Error) -> None:
+        if error.message == _NOT_FETCHED and self._was_dropped():
+            return
         if not error.message.startswith(_CANCELED):
             self._fault(f"uncaught error in the page: {error}")
 
