@@ -238,8 +238,11 @@ def stop(folders: Folders) -> bool:
         BrokerStartError: The lock can't be had, or Docker could not remove a container.
     """
     try:
-        ran = ask(folders, "status") is not None
-        ask(folders, "stop", RESTART_SECONDS)
+        link = connect(folders)
+        ran = link is not None
+        if link is not None:
+            with contextlib.closing(link):
+                converse(link, {"op": "stop"}, RESTART_SECONDS)
     except BrokerUnreachableError:
         ran = _kill_supervisor(folders)
         if not ran:
