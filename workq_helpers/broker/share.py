@@ -180,7 +180,8 @@ def _start(folders: Folders, environ: Mapping[str, str], progress: Progress) -> 
     with locked(folders):
         link = connect(folders)
         if link is None:
-            sweep_under_lock(folders)
+            with contextlib.suppress(BrokerStartError):  # what Docker can't remove keeps nobody from another broker
+                sweep_under_lock(folders)
             _start_supervisor(folders, environ)
             link = connect(folders)
     return link

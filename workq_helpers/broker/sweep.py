@@ -7,7 +7,6 @@ the processes of a system that lets orphans live are ended here.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 from workq_helpers.broker.folders import Folders, remove_with_its_target
 from workq_helpers.broker.locking import locked
 from workq_helpers.broker.protocol import ask
-from workq_helpers.errors import BrokerUnreachableError, DockerUnavailableError
+from workq_helpers.errors import BrokerStartError, BrokerUnreachableError, DockerSilentError, DockerUnavailableError
 
 __all__ = ["sweep", "sweep_under_lock"]
 
@@ -46,15 +45,15 @@ def sweep_under_lock(folders: Folders) -> None:
     """Put everything away, where the lock is held and no supervisor runs.
 
     Raises:
-        BrokerStartError: Docker could not remove a container.
+        BrokerStartError: Docker could not remove a container, which the runtime folder still names.
     """
     for node in folders.nodes:
         _end_processes(node)
         remove_with_its_target(node)
+    folders.remove_socket()
     for container in folders.containers:
         _remove_container(container.name)
         container.unlink(missing_ok=True)
-    folders.remove_socket()
 
 
 def _end_processes(folder: Path) -> None:
@@ -64,7 +63,14 @@ def _end_processes(folder: Path) -> None:
 
 
 def _remove_container(name: str) -> None:
-    with contextlib.suppress(DockerUnavailableError):  # no Docker that answers, no container that runs
+    try:
         from workq_helpers.broker import removal  # noqa: PLC0415 - Docker's library, needed only where one was ours
 
         removal.remove(name, coming=True)
+    except BrokerStartError as error:
+        if isinstance(error, DockerUnavailableError) and not isinstance(error, DockerSilentError):
+            return  # no Docker, no container that runs
+        raise BrokerStartError(
+            f"RabbitMQ may still run, in the container {name}. {error} Once that is mended run `workq broker stop` "
+            f"again, or: docker rm --force --volumes {name}"
+        ) from error
