@@ -683,14 +683,14 @@ def reading_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.pinned
 @pytest.mark.usefixtures("reading_at_once")
 def test_what_a_program_says_at_once_reaches_the_broker(lesson: Lesson) -> None:
-    with spoken_at_once(lesson._running_relay()) as client:
+    with spoken_at_once(lesson._relay.running()) as client:
         assert client.recv(1) == b"\x01"  # Connection.Start
 
 
 @pytest.mark.pinned
 @pytest.mark.usefixtures("reading_at_once")
 def test_who_leaves_at_once_leaves_nothing_behind(lesson: Lesson, poll_for: Poll) -> None:
-    relay = lesson._running_relay()
+    relay = lesson._relay.running()
     port = relay.endpoint().port
     with busy(relay):
         socket.create_connection(("127.0.0.1", port)).close()

@@ -13,6 +13,7 @@ import pytest
 
 from tests.broker.course import Holder, course, node_is_possible, processes_in
 from tests.broker.slow_docker import slow_docker
+from tests.broker.walk import stays
 from tests.support import command_of, need
 from workq_helpers.broker import (
     Broker,
@@ -124,6 +125,23 @@ def test_a_second_handle_is_the_same_broker(running: dict[str, str], attached: B
         assert status.shares == 2
         assert status.phase == "up"
     assert commands.url(running).startswith(f"amqp://{attached.endpoint.username}:")
+
+
+def test_no_module_is_entered_twice_on_the_way_to_a_broker_that_runs(running: dict[str, str], attached: Broker) -> None:
+    found: list[Broker] = []
+    walked = stays(lambda: found.append(find_broker(quiet, running)))
+    found[0].close()
+    assert {"broker.broker", "broker.folders", "broker.share", "broker.protocol"} <= walked.keys()
+    assert walked == dict.fromkeys(walked, 1)
+
+
+def test_no_module_is_entered_twice_on_the_way_to_a_broker_that_starts(environ: dict[str, str]) -> None:
+    found: list[Broker] = []
+    walked = stays(lambda: found.append(find_broker(quiet, environ)))
+    found[0].close()
+    assert {"broker.broker", "broker.share", "broker.protocol", "broker.sweep", "broker.locking"} <= walked.keys()
+    handed_along = {"broker.folders", "broker.progress"}  # where things are, and what is told on the way
+    assert {name: times for name, times in walked.items() if name not in handed_along and times > 1} == {}
 
 
 def test_a_source_that_differs_from_the_running_one_is_refused(running: dict[str, str]) -> None:

@@ -16,7 +16,7 @@ from packaging.version import Version
 
 from workq_helpers.broker import protocol, removal
 from workq_helpers.broker.choice import BrokerChoice
-from workq_helpers.broker.folders import Folders, make_private, temporary_folder, why_not_writable
+from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.installations import Installation
 from workq_helpers.broker.member import members
 from workq_helpers.broker.node import NodeServer
@@ -24,6 +24,7 @@ from workq_helpers.broker.protocol import connect
 from workq_helpers.broker.share import take_share
 from workq_helpers.broker.sweep import sweep
 from workq_helpers.errors import BrokerStartError, DockerSilentError, DockerUnavailableError, InvalidArgumentError
+from workq_helpers.private_folders import make_private, temporary_folder, why_not_writable
 
 
 @pytest.fixture

@@ -21,11 +21,18 @@ import filelock
 from packaging.version import Version
 
 from workq_helpers.broker import processes
-from workq_helpers.broker.folders import is_full, is_private, make_private, reason_of, refuse_foreign, temporary_folder
 from workq_helpers.broker.installations import Installation, installation_in
 from workq_helpers.broker.locking import lock_path
 from workq_helpers.broker.server import Progress
 from workq_helpers.errors import BrokerStartError, DiskFullError, PackagesError, UnsupportedBrokerError
+from workq_helpers.private_folders import (
+    is_full,
+    is_private,
+    make_private,
+    reason_of,
+    refuse_foreign,
+    temporary_folder,
+)
 from workq_helpers.rabbitmq.versions import OLDEST_VERSION
 
 __all__ = ["PROGRAMS", "find_unpacked", "folder_for", "remove_scratch", "unpacked_installation", "why_none_runs_in"]

@@ -7,8 +7,10 @@ the processes of a system that lets orphans live are ended here.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from workq_helpers.broker.folders import Folders, remove_with_its_target
@@ -16,7 +18,7 @@ from workq_helpers.broker.locking import locked
 from workq_helpers.broker.protocol import ask
 from workq_helpers.errors import BrokerStartError, BrokerUnreachableError, DockerSilentError, DockerUnavailableError
 
-__all__ = ["sweep", "sweep_under_lock"]
+__all__ = ["sweep", "sweep_under_lock", "vacated"]
 
 
 def sweep(folders: Folders) -> None:
@@ -27,10 +29,28 @@ def sweep(folders: Folders) -> None:
     """
     if not os.path.lexists(folders.runtime):
         return
-    with locked(folders):
-        if not _answers(folders):
-            sweep_under_lock(folders)
+    with vacated(folders) as vacant:
+        if vacant:
             folders.remove_runtime()
+
+
+@contextlib.contextmanager
+def vacated(folders: Folders, *, wholly: bool = True) -> Iterator[bool]:
+    """Hold the lock, and put away what is left unless a supervisor runs; give whether none does.
+
+    Args:
+        folders: Where.
+        wholly: Whether a container that Docker can't remove is an error; it keeps nobody from another broker.
+
+    Raises:
+        As `sweep`.
+    """
+    with locked(folders):
+        vacant = not _answers(folders)
+        if vacant:
+            with contextlib.nullcontext() if wholly else contextlib.suppress(BrokerStartError):
+                sweep_under_lock(folders)
+        yield vacant
 
 
 def _answers(folders: Folders) -> bool:
