@@ -32,6 +32,7 @@ from workq_helpers.errors import (
     BrokerNotFoundError,
     BrokerStartError,
     BrokerUnreachableError,
+    DockerSilentError,
     DockerUnavailableError,
     StaleStateError,
 )
@@ -356,6 +357,39 @@ def test_a_container_that_comes_when_nobody_waits_for_it_any_more_goes(
         assert docker.made.wait(30)
         poll_for(lambda: containers_of(environ) == [])
         poll_for(is_gone(environ))
+
+
+@pytest.mark.root
+def test_a_docker_that_says_nothing_any_more_keeps_nobody_from_a_broker_that_runs(tmp_path: Path) -> None:
+    need_docker()
+    with slow_docker(tmp_path) as docker, course(**SOURCES["docker"], DOCKER_HOST=docker.host) as environ:
+        docker.go_on()
+        with find_broker(quiet, environ):
+            docker.hush()
+            status = commands.status(environ)
+            assert status is not None
+            assert status.phase == "up"
+            assert "up: RabbitMQ" in commands.logs(environ)
+            find_broker(quiet, environ).close()
+            docker.talk()
+
+
+def test_what_docker_can_not_remove_keeps_nobody_from_another_broker(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise DockerSilentError("It hangs.")
+
+    folders = Folders.from_environ(environ)
+    folders.make_runtime()
+    named = folders.runtime / "workq-rabbitmq-0123456789ab"
+    named.touch()
+    with monkeypatch.context() as silent:
+        silent.setattr(removal, "remove", fail)
+        with find_broker(quiet, environ) as broker:
+            assert accepts(broker.endpoint)
+            assert folders.containers == [named]
+            named.unlink()  # a container of that name would be waited for
 
 
 @pytest.mark.parametrize("source", [AS_A_NODE_AT_NIGHT, IN_DOCKER])

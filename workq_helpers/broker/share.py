@@ -171,7 +171,7 @@ def why_unwanted(ready: Ready, choice: BrokerChoice) -> str:
 
 def _start(folders: Folders, environ: Mapping[str, str], progress: Progress) -> None:
     progress("Looking for a RabbitMQ")
-    with vacated(folders) as vacant:
+    with vacated(folders, wholly=False) as vacant:
         if vacant:
             _start_supervisor(folders, environ)
 
