@@ -24,6 +24,7 @@ from workq_helpers.log.book import Book
 from workq_helpers.log.details import ConsumeOptions, Detail
 from workq_helpers.log.held import Held
 from workq_helpers.log.observer import Observer
+from workq_helpers.text import said
 
 __all__ = ["Consumer", "ConsumerOptions", "Host", "IncomingMessage"]
 
@@ -32,6 +33,10 @@ _FLUSH_TURNS = 100
 
 #: How long a cut waits for the broker to show that it knows of the last acknowledgments; it takes a millisecond.
 _ANSWER_SECONDS = 1.0
+
+#: With what codes the broker closes a connection that has done nothing wrong: an operator intervened, or it goes.
+_CONNECTION_FORCED = 320
+_INTERNAL_ERROR = 541
 
 T = TypeVar("T")
 
@@ -132,6 +137,7 @@ class Consumer:
         self._channel: WorkerChannel | None = None
         self._ending = ""
         self._error: BaseException | None = None
+        self._lost_by: BaseException | None = None  # by what the last connection was
         self._flush_turns = 0
         self._question: _Question | None = None
         self._end_recorded = False
@@ -201,14 +207,15 @@ class Consumer:
         """Send basic.ack, basic.nack or basic.reject; on a channel that was lost it comes too late.
 
         Raises:
-            ChannelWrongStateError: The callback itself has closed it.
+            ChannelWrongStateError: It was closed, by the callback itself or for what that had done.
         """
         self._host.hold()
 
         def send() -> None:
             if not (self._closed or self.is_open(channel)):
                 self._record("ack dropped", delivery_tag=_number(tag), detail="its channel is gone")
-                return
+                if self._ending != "crashed":
+                    return
             getattr(self._raw_of(channel), name)(tag, *arguments)
             self._send_now()
 
@@ -266,10 +273,11 @@ class Consumer:
             self.request(channel, "confirm_delivery", {"ack_nack_callback": _nothing})
             self._confirming = True
 
-    def stop_consuming(self) -> None:
+    def stop_consuming(self, consumer_tag: str | None) -> None:
         """Take no more deliveries, as a program does that ends after this."""
         self._host.hold()
-        self._host.request_stop()
+        if consumer_tag in (None, self._host.name):
+            self._host.request_stop()
 
     def call_soon(self, function: Callable[[], object]) -> None:
         """Have the owner of the connection call `function` at its next turn."""
@@ -283,7 +291,7 @@ class Consumer:
         """
         self._host.run(lambda: self._host.poll_until(lambda: answered() or not self.is_open(channel)))
         if not answered():
-            raise self._error or pika.exceptions.ChannelWrongStateError("Channel is closed.")
+            raise self._error or self._lost_by or pika.exceptions.ChannelWrongStateError("Channel is closed.")
 
     def _raw_of(self, channel: WorkerChannel) -> Channel:
         """Return pika's channel, with all sent that was asked for before.
@@ -558,13 +566,13 @@ class Consumer:
                 self._observer.connection_closed("the connection was lost", answered=False)
             self.ended()
             return
-        self._channel = None
+        self._channel, self._lost_by = None, reason
         self._record("disconnected", detail=_reason_text(reason))
         if self._question is not None:
             self._observer.connection_closed("the connection was lost", answered=False)
             self._question.close()
             return
-        if not self._life.was_ready:
+        if not self._life.was_ready or _is_its_own_fault(reason):
             self._end_as("crashed", reason)
             self.ended()
             return
@@ -607,7 +615,15 @@ class Consumer:
 def _reason_text(reason: BaseException) -> str:
     if isinstance(reason, pika.exceptions.ConnectionClosed):
         return f"{reason.reply_code} {reason.reply_text}"
-    return f"{type(reason).__name__}: {reason}" if str(reason) else type(reason).__name__
+    words = said(reason)
+    return f"{type(reason).__name__}: {words}" if words else type(reason).__name__
+
+
+def _is_its_own_fault(reason: BaseException) -> bool:
+    """Whether the broker closed a connection for what came over it, and would do so again."""
+    if not isinstance(reason, pika.exceptions.ConnectionClosedByBroker):
+        return False
+    return bool(reason.reply_code not in (_CONNECTION_FORCED, _INTERNAL_ERROR))
 
 
 def _number(tag: object) -> int | None:

@@ -47,4 +47,4 @@ def note_of(answer: str, *, late: bool) -> str:
     told = f"Noted: {answer}" if answer else "Noted"
     if late:
         return f"{told}, after the experiment. Run its section again to predict it."
-    return f"{told}. You may still change it; then run the experiment."
+    return f"{told}. You may change it until you run the experiment."
