@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from tests.properties import examples
 from workq_helpers import Broker, Lesson
 from workq_helpers.errors import WaitTimeoutError
+from workq_helpers.log.fates import ELSEWHERE
 from workq_helpers.waiting import wait_until
 
 
@@ -96,6 +97,47 @@ def test_why_a_message_is_gone_follows_from_its_queue(
     assert reason(lesson) == why
     if left:
         assert [message.task for message in lesson.ledger().missing("narrow", 9)] == ["a"], "its head goes first"
+
+
+@pytest.mark.parametrize("more", [{}, {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "hello"}])
+def test_a_limit_that_was_never_reached_is_no_reason(lesson: Lesson, channel: Any, unseen: Any, more: Any) -> None:
+    for queue, limit in (("taken", 3), ("held", 2)):
+        channel.queue_declare(queue, arguments={"x-max-length": limit, **more})
+        send(channel, "a", "b", queue=queue)
+    assert fates(lesson, "taken") == fates(lesson, "held") == {"waiting": 2}
+    unseen.basic_get("taken", auto_ack=True)
+    tag = unseen.basic_get("held")[0].delivery_tag
+    assert become(lesson, "taken", {"unknown": 1, "waiting": 1})
+    assert become(lesson, "held", {"unknown": 1, "waiting": 1})
+    told = {message.queue: message.reason for message in lesson.ledger() if message.place == "unknown"}
+    assert "taken or purged by others" in told["taken"]
+    assert told["held"] == ELSEWHERE
+    unseen.basic_nack(tag)
+    assert become(lesson, "held", {"waiting": 2})
+    assert fates(lesson) == {}
+
+
+def test_what_others_hold_of_a_full_queue_is_not_said_to_be_too_much(lesson: Lesson, channel: Any, unseen: Any) -> None:
+    channel.queue_declare("narrow", arguments={"x-max-length": 1})
+    send(channel, "a", "b", queue="narrow")
+    tag = unseen.basic_get("narrow")[0].delivery_tag
+    assert become(lesson, "narrow", {"unknown": 2})
+    assert reason(lesson) == f"over its queue's limit of 1 messages, or {ELSEWHERE}", "nobody saw which is which"
+    unseen.basic_nack(tag)
+    assert wait_until(lambda: lesson.take_stock() and lesson.ledger().unseen("narrow") == 1, 10.0)
+    assert fates(lesson, "narrow") == {"unknown": 2}
+    assert channel.basic_get("narrow")[2] == b"b"
+    assert fates(lesson, "narrow") == {"unknown": 1, "in hand": 1}
+
+
+def test_a_limit_may_be_the_reason_though_the_queue_is_not_full_any_more(
+    lesson: Lesson, channel: Any, unseen: Any
+) -> None:
+    channel.queue_declare("narrow", arguments={"x-max-length": 2})
+    send(channel, "a", "b", "c", queue="narrow")
+    channel.basic_get("narrow", auto_ack=True)
+    assert become(lesson, "narrow", {"unknown": 1, "done": 1, "waiting": 1})
+    assert reason(lesson).startswith("over its queue's limit of 2 messages, or RabbitMQ has it no more: taken")
 
 
 def test_a_queue_that_others_declared_has_its_reasons_too(lesson: Lesson, channel: Any, unseen: Any) -> None:
