@@ -20,6 +20,7 @@ __all__ = [
     "obstacle_in",
     "reason_of",
     "refuse_foreign",
+    "refuse_what_is_not_private",
     "target_of",
     "temporary_folder",
     "unusable",
@@ -68,7 +69,19 @@ def make_private(folder: Path, *, keep_mode: bool = False) -> None:
         found = refuse_foreign(folder)
         if found is not None and found.st_mode & 0o077 and not keep_mode:
             folder.chmod(0o700)
-        planted = _foreign(folder)
+    except OSError as error:
+        raise unusable(folder, error) from error
+    refuse_what_is_not_private(folder)
+
+
+def refuse_what_is_not_private(folder: Path) -> None:
+    """Raise where `folder` can't be made private, as far as can be seen without doing so; no error if there is none.
+
+    Raises:
+        BrokerStartError: It is something else, or belongs to somebody else; or something in it does.
+    """
+    try:
+        planted = None if refuse_foreign(folder) is None else _foreign(folder)
     except OSError as error:
         raise unusable(folder, error) from error
     if planted is not None:

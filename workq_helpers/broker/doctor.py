@@ -199,8 +199,12 @@ def _node(choice: BrokerChoice, folders: Folders, environ: Mapping[str, str]) ->
         if installation.supported:
             return Finding("private node", "ok", f"RabbitMQ {installation.version} in {installation.home}.")
         too_old = f"RabbitMQ {installation.version} in {installation.home} is older than {OLDEST_VERSION}. "
-    folder = folders.cache if packages.find_unpacked(folders.cache) else packages.folder_for(folders.cache)
-    if reason := packages.why_none_runs_in(folder):
+    try:
+        folder = folders.cache if packages.find_unpacked(folders.cache) else packages.folder_for(folders.cache)
+        reason = packages.why_none_runs_in(folder)
+    except BrokerStartError as error:
+        reason = str(error)
+    if reason:
         return Finding("private node", "bad" if choice.forced else "warn", f"{too_old}{reason}", works=False)
     unpacked = packages.find_unpacked(folder)
     if unpacked is not None:

@@ -12,9 +12,9 @@ import json
 import math
 import socket
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from time import monotonic  # its own: a learner's cell may put another one in its place
 from typing import Any
 
 from packaging.version import Version
@@ -151,7 +151,7 @@ def converse(link: Link, message: JsonObject, timeout: float, progress: Progress
         WaitTimeoutError: It has no answer in time.
         BrokerError: What it was asked for failed.
     """
-    deadline = time.monotonic() + timeout
+    deadline = monotonic() + timeout
     try:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # then there is nothing to receive
             link.send(message)
@@ -162,7 +162,7 @@ def converse(link: Link, message: JsonObject, timeout: float, progress: Progress
                 raise revive_error(said["error"])
             if "progress" in said:
                 progress(said["progress"], said["done"], said["total"])
-            if time.monotonic() > deadline:
+            if monotonic() > deadline:
                 raise WaitTimeoutError(
                     f"The course broker's supervisor is still busy with {message['op']!r} after {timeout:.0f} s. "
                     "See `workq broker logs`, and `workq broker stop` to begin afresh."
