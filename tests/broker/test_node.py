@@ -27,6 +27,7 @@ from workq_helpers.broker.ports import hold, is_refused
 from workq_helpers.broker.processes import at_home_in
 from workq_helpers.broker.server import silent
 from workq_helpers.errors import BrokerStartError, PortTakenError
+from workq_helpers.private_folders import Obstacle
 from workq_helpers.rabbitmq.connecting import accepts, open_connection, probe
 
 pytestmark = pytest.mark.machine
@@ -257,6 +258,17 @@ def test_a_node_that_does_not_come_up_shows_the_errors_of_its_log(
     with pytest.raises(BrokerStartError, match="no_such_setting") as caught:
         start(installation, home)
     assert max(map(len, str(caught.value).splitlines())) < 400
+
+
+def test_a_node_that_finds_no_room_says_so_first(
+    installation: Installation, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = NodeServer(installation, home / "node", os.environ)
+    monkeypatch.setattr(
+        node_module, "obstacle_in", lambda _folder: Obstacle("No space left on device", "Free some room")
+    )
+    text = str(server._failure("ended with status 1"))
+    assert f"its data in {home}/node, where nothing can be written (No space left on device). Free some room." in text
 
 
 def test_a_node_that_does_not_come_up_shows_its_log(installation: Installation, home: Path) -> None:

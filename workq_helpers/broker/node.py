@@ -21,6 +21,7 @@ from workq_helpers.broker.member import ERLANG_ARGUMENTS, Member, members
 from workq_helpers.broker.ports import LOOPBACK, hold, port_taken, taken
 from workq_helpers.broker.server import NO_BUSY_WAIT, Progress, last_words, printed, silent
 from workq_helpers.errors import BrokerError, BrokerStartError, PortTakenError
+from workq_helpers.private_folders import obstacle_in
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.features import ADVANCED_CONFIG
 from workq_helpers.waiting import wait_until
@@ -337,11 +338,18 @@ class NodeServer:
         if not self.is_running() and (held := self._held_ports(log)):
             return port_taken(f"{self._installation.version} {what}", held)
         end = "\n".join(last_words(log))
-        mend = (_NO_THREAD.search(log) and process_limit.why_too_few()) or "Run `workq doctor`."
+        mend = (_NO_THREAD.search(log) and process_limit.why_too_few()) or self._why_no_room() or "Run `workq doctor`."
         return BrokerStartError(
             f"RabbitMQ {self._installation.version} in {self._installation.home} {what}. {mend} Its log ends with:\n"
             f"{end}"
         )
+
+    def _why_no_room(self) -> str:
+        found = obstacle_in(self._folder)
+        if found is None:
+            return ""
+        mend = found.mend or "Set WORKQ_RUNTIME_DIR to a folder that you may write to"
+        return f"It keeps its data in {self._folder}, where nothing can be written ({found.reason}). {mend}."
 
     def _held_ports(self, log: str) -> str:
         """Return which of the ports another program has, or had when the node wanted it; "" for none."""
