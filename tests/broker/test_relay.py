@@ -25,10 +25,10 @@ from tests.support import is_refused
 from workq_helpers import Broker, Lesson
 from workq_helpers.broker.ports import free_ports
 from workq_helpers.clients.relay import Relay
+from workq_helpers.log.book import Book
 from workq_helpers.log.details import Handback, ProgramOptions
 from workq_helpers.log.events import Event, EventLog
 from workq_helpers.log.messages import MARK_HEADER
-from workq_helpers.log.observer import Book
 from workq_helpers.rabbitmq.endpoint import Endpoint
 
 #: The first that an AMQP client says.

@@ -14,16 +14,17 @@ import psutil
 import pytest
 from packaging.version import Version
 
-from workq_helpers.broker import protocol
+from workq_helpers.broker import protocol, removal
 from workq_helpers.broker.choice import BrokerChoice
-from workq_helpers.broker.folders import Folders, make_private, temporary_folder, why_not_writable
+from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.installations import Installation
 from workq_helpers.broker.member import members
 from workq_helpers.broker.node import NodeServer
 from workq_helpers.broker.protocol import connect
 from workq_helpers.broker.share import take_share
 from workq_helpers.broker.sweep import sweep
-from workq_helpers.errors import BrokerStartError, InvalidArgumentError
+from workq_helpers.errors import BrokerStartError, DockerSilentError, DockerUnavailableError, InvalidArgumentError
+from workq_helpers.private_folders import make_private, temporary_folder, why_not_writable
 
 
 @pytest.fixture
@@ -60,6 +61,28 @@ def test_a_supervisor_that_dies_while_it_is_asked_is_swept(folders: Folders) -> 
         thread.start()
         sweep(folders)
         thread.join()
+    assert not folders.runtime.exists()
+
+
+def test_a_container_that_docker_could_not_be_told_to_remove_stays_named(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures: list[Exception] = [DockerSilentError("It hangs."), BrokerStartError("It is busy.")]
+
+    def fail(_container: str, *, coming: bool) -> None:
+        assert coming
+        raise failures[0]
+
+    monkeypatch.setattr(removal, "remove", fail)
+    named = folders.runtime / "workq-rabbitmq-0123456789ab"
+    named.touch()
+    while failures:
+        with pytest.raises(BrokerStartError, match=rf"may still run, in the container {named.name}\. It .* rm --force"):
+            sweep(folders)
+        assert folders.containers == [named]
+        failures.pop(0)
+    failures = [DockerUnavailableError("There is none.")]  # so no container runs
+    sweep(folders)
     assert not folders.runtime.exists()
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from workq_helpers.broker.folders import Obstacle, why_not_writable
 from workq_helpers.cli import jupyter_folders
 from workq_helpers.cli.jupyter_folders import put_stand_ins, unwritable, without_saving
+from workq_helpers.private_folders import Obstacle, why_not_writable
 
 
 @pytest.fixture

@@ -20,8 +20,10 @@ from pika.spec import Basic, BasicProperties
 from workq_helpers.clients import pika_private
 from workq_helpers.clients.connection_life import ConnectionLife
 from workq_helpers.clients.worker_channel import WorkerChannel
+from workq_helpers.log.book import Book
 from workq_helpers.log.details import ConsumeOptions, Detail
-from workq_helpers.log.observer import Book, Held, Observer
+from workq_helpers.log.held import Held
+from workq_helpers.log.observer import Observer
 from workq_helpers.text import said
 
 __all__ = ["Consumer", "ConsumerOptions", "Host", "IncomingMessage"]
@@ -128,7 +130,7 @@ class Consumer:
         self._log = book.log
         self._observer = Observer(host.name, book)
         self._observer.outlives_connections = True
-        self._observer.on_confirm = self._on_confirm
+        self._observer.publications.on_confirm = self._on_confirm
         self._life = ConnectionLife(self, parameters, self._observer)
         self._pump_finish: Callable[[], None] = lambda: None
         self._channel: WorkerChannel | None = None
@@ -147,7 +149,7 @@ class Consumer:
         self._returned: list[ReturnedMessage] = []
         #: Deliveries that wait for the worker's callback.
         self.waiting: deque[IncomingMessage] = deque()
-        self._observer.on_release = self.waiting.clear
+        self._observer.deliveries.on_release = self.waiting.clear
         #: Held while a delivery changes hands, so that the log never says "finished" after "lost".
         self.lock = self._observer.lock
         #: Whether the connection is gone for good.
@@ -306,11 +308,11 @@ class Consumer:
 
     def done_with(self, delivery: IncomingMessage) -> None:
         """Take note that the callback returned; an auto-ack delivery is settled by that. Under `lock`."""
-        self._observer.at_hand.pop(delivery.held, None)
+        self._observer.deliveries.at_hand.pop(delivery.held, None)
 
     def record(self, kind: str, delivery: IncomingMessage, detail: Detail = "") -> None:
         """Record an event about a delivery."""
-        self._observer.record(kind, delivery.held, detail)
+        self._observer.deliveries.record(kind, delivery.held, detail)
 
     def cut_at_once(self, state: str, error: BaseException | None = None) -> bool:
         """Cut the TCP connection here and now, if nothing waits to be sent on it, and all that was sent has arrived.
@@ -338,7 +340,7 @@ class Consumer:
     def _cut(self, connection: pika.SelectConnection, state: str, error: BaseException | None) -> None:
         """Cut the connection; what it held is released before the broker can give it to others. Under `lock`."""
         self._ending, self._error = state, error
-        self._observer.dead = True
+        self._observer.deliveries.dead = True
         self._record_end()
         self._release_for_good()
         pika_private.cut(connection)
@@ -403,7 +405,7 @@ class Consumer:
         channel = self._channel
         assert channel is not None  # noqa: S101 - set before the consumer existed
         with self.lock:
-            held = self._observer.latest
+            held = self._observer.deliveries.latest
             if held is not None and (held.auto_ack or not self._is_cut()):
                 self.waiting.append(IncomingMessage(channel, method, properties, body, held))
 
@@ -490,7 +492,7 @@ class Consumer:
             self._send_now()
         if connection is None or not connection.is_open:
             self._end_as(state, error)
-            self._observer.dead = True  # what comes while it still says goodbye is for others
+            self._observer.deliveries.dead = True  # what comes while it still says goodbye is for others
             self._record_end()
             self._life.abandon()
         elif pika_private.unsent_bytes(connection) and self._flush_turns < _FLUSH_TURNS:
@@ -603,7 +605,7 @@ class Consumer:
         self._drop(self._acks)
         self._acks = {}
         self._observer.release(why, by_a_cut=self._is_cut())
-        self._observer.drop(why)
+        self._observer.deliveries.drop(why)
 
     def _record(self, kind: str, delivery_tag: int | None = None, detail: Detail = "") -> None:
         self._log.record(kind, self._host.name, self._options.queue, delivery_tag=delivery_tag, detail=detail)

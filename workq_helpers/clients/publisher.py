@@ -19,8 +19,9 @@ from workq_helpers.clients import pika_private
 from workq_helpers.clients.connection_life import ConnectionLife
 from workq_helpers.clients.pump import Pump
 from workq_helpers.errors import WaitTimeoutError, WorkqError
+from workq_helpers.log.book import Book
 from workq_helpers.log.messages import encode_body
-from workq_helpers.log.observer import Book, Observer
+from workq_helpers.log.observer import Observer
 from workq_helpers.text import said
 
 __all__ = ["Publisher", "PublisherOptions"]
@@ -96,8 +97,8 @@ class Publisher:
         self._tasks: Iterator[str | bytes] = iter(tasks)
         self._log = book.log
         self._observer = Observer(name, book)
-        self._observer.queue = self.queue
-        self._observer.on_confirm = self._on_confirm
+        self._observer.appearance.queue = self.queue
+        self._observer.publications.on_confirm = self._on_confirm
         self._explain = explain
         self._delivery_mode = pika.DeliveryMode.Persistent.value if options.persistent else None
         self._life = ConnectionLife(self, parameters, self._observer)

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workq_helpers.log.arrivals import Arrivals
+from workq_helpers.log.book import Book
 from workq_helpers.log.details import Binding, Counted, ExchangeOptions, QueueOptions
 from workq_helpers.log.events import Row
 from workq_helpers.log.ledger import BROKER, Ledger, LogCounts
-from workq_helpers.log.observer import Book
 
 if TYPE_CHECKING:
     from workq_helpers.rabbitmq.management import QueueCounts

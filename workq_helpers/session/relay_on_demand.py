@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 
 from workq_helpers.clients.relay import Relay
+from workq_helpers.log.book import Book
 from workq_helpers.log.details import BrokerChange
-from workq_helpers.log.observer import Book
 from workq_helpers.rabbitmq.endpoint import Endpoint
 
 __all__ = ["RelayOnDemand"]

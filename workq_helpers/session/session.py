@@ -21,11 +21,11 @@ from workq_helpers.clients.worker import Callback, Worker
 from workq_helpers.errors import BrokerError, InvalidArgumentError, QueueError, WorkqError
 from workq_helpers.forks import abandon_in_children, unless_forked
 from workq_helpers.log.arrivals import Arrivals
+from workq_helpers.log.book import Book
 from workq_helpers.log.details import BrokerChange
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.experiments import Experiments
 from workq_helpers.log.ledger import Ledger
-from workq_helpers.log.observer import Book
 from workq_helpers.log.stocktaking import STEADY_LOOKS, Stocktaking
 from workq_helpers.rabbitmq.translation import translate
 from workq_helpers.rabbitmq.url import Address, address_of
