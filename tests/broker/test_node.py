@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import resource
@@ -22,6 +23,7 @@ from workq_helpers.broker.doctor import try_node
 from workq_helpers.broker.installations import Installation, find_installations, first_supported, installation_in
 from workq_helpers.broker.node import NodeServer
 from workq_helpers.broker.packages import PROGRAMS, find_unpacked, unpacked_installation
+from workq_helpers.broker.ports import hold, is_refused
 from workq_helpers.broker.processes import at_home_in
 from workq_helpers.broker.server import silent
 from workq_helpers.errors import BrokerStartError, PortTakenError
@@ -70,6 +72,11 @@ def test_restart_and_crash_keep_data_ports_and_login(installation: Installation,
                 connection.channel().queue_declare("kept", passive=True)
         left = at_home_in(home / "node")
         left += [child for process in left for child in process.children(recursive=True)]
+        server.kill()  # what is down keeps its ports
+        assert all(map(is_refused, server._ports[:3]))
+        for port in server._ports if sys.platform == "linux" else ():
+            with pytest.raises(PortTakenError):
+                hold([port])
     finally:
         server.stop()
     assert not server.is_running()
@@ -224,6 +231,7 @@ def test_one_clash_of_ports_is_survived(
 def test_a_port_that_is_free_again_when_the_node_has_ended_counts_as_a_clash(
     installation: Installation, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(node_module, "hold", lambda _ports: contextlib.ExitStack())  # as where nothing can be held
     monkeypatch.setattr(node_module, "taken", lambda _ports: [])
     test_one_clash_of_ports_is_survived(installation, home, monkeypatch, DISTRIBUTION)
 

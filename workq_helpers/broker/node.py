@@ -18,7 +18,7 @@ from workq_helpers import rabbitmq
 from workq_helpers.broker import address_space, loopback, open_files, process_limit, processes
 from workq_helpers.broker.installations import Installation
 from workq_helpers.broker.member import ERLANG_ARGUMENTS, Member, members
-from workq_helpers.broker.ports import LOOPBACK, taken
+from workq_helpers.broker.ports import LOOPBACK, hold, port_taken, taken
 from workq_helpers.broker.server import NO_BUSY_WAIT, Progress, last_words, printed, silent
 from workq_helpers.errors import BrokerError, BrokerStartError, PortTakenError
 from workq_helpers.private_folders import obstacle_in
@@ -121,6 +121,7 @@ class NodeServer:
         self._outer_environ = environ
         self._environ: dict[str, str] = {}
         self._ports: tuple[int, ...] = ()
+        self._held = contextlib.ExitStack()  # the ports, whether it runs or not
         self._endpoint: Endpoint | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
         self._node: subprocess.Popen[bytes] | None = None
@@ -150,6 +151,7 @@ class NodeServer:
         if self._epmd is not None:
             self._end(self._epmd, grace=0.0)
             self._epmd = None
+        self._held.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def restart(self) -> None:
@@ -245,6 +247,7 @@ class NodeServer:
         member = self._member or members(1)[0]
         endpoint = self._endpoint = member.endpoint
         self._ports = (endpoint.port, member.management, member.distribution, member.epmd)
+        self._held = hold(self._ports if self._has_epmd else self._ports[:3])
         self._write_files(member)
         self._environ = self._node_environ(member)
         return endpoint
@@ -333,10 +336,7 @@ class NodeServer:
         """Return the error for a node that `what`; to be made before the log is deleted."""
         log = self.logs()[self._logged_before :]
         if not self.is_running() and (held := self._held_ports(log)):
-            return PortTakenError(
-                f"RabbitMQ {self._installation.version} {what}, because another program has {held} of {LOOPBACK}. "
-                f"Try again: a new course broker looks for other ports."
-            )
+            return port_taken(f"{self._installation.version} {what}", held)
         end = "\n".join(last_words(log))
         mend = (_NO_THREAD.search(log) and process_limit.why_too_few()) or self._why_no_room() or "Run `workq doctor`."
         return BrokerStartError(
