@@ -16,6 +16,7 @@ from workq_helpers.broker import Broker
 from workq_helpers.errors import WorkqError
 from workq_helpers.log.declarations import headers_of, queue_options_told
 from workq_helpers.log.details import Binding, ExchangeOptions, QueueOptions
+from workq_helpers.log.fates import DIRECT_REPLY
 from workq_helpers.log.ledger import Ledger
 from workq_helpers.rabbitmq.connecting import open_connection
 
@@ -27,6 +28,8 @@ __all__ = ["COUNT_INTERVAL_SECONDS", "VirtualHost"]
 
 #: How often the broker is asked for its counts while a wait depends on them, in seconds.
 COUNT_INTERVAL_SECONDS = 0.1
+
+_NOT_FOUND = 404
 
 
 class VirtualHost:
@@ -87,14 +90,21 @@ class VirtualHost:
         return open_connection(self._broker.endpoint.on(self.name))
 
     def _counts_over_amqp(self) -> Mapping[str, QueueCounts]:
+        """Return what the broker counts in each queue that the log mentions; of an exclusive one, the log's own."""
         ledger, counts = self._ledger(), {}
-        logged = ledger.queues()
+        declared, logged = ledger.declarations(), ledger.queues()
+        asked = [name for name in {**declared, **logged} if name not in ("", DIRECT_REPLY) and not ledger.absent(name)]
         with self._connect() as connection:
-            for name, options in ledger.declarations().items():
-                with contextlib.suppress(pika.exceptions.ChannelClosedByBroker):  # it is gone, or somebody's alone
-                    declared = connection.channel().queue_declare(name, passive=True)
-                    ready, held = declared.method.message_count, logged[name][1] if name in logged else 0
-                    counts[name] = rabbitmq.management.QueueCounts(ready, held, options.durable, options.type)
+            for name in asked:
+                ready, held = logged.get(name, (0, 0))
+                try:
+                    ready = connection.channel().queue_declare(name, passive=True).method.message_count
+                except pika.exceptions.ChannelClosedByBroker as error:
+                    if error.reply_code == _NOT_FOUND:
+                        continue
+                    ready += ledger.unseen(name)  # it is exclusive, or its user may not ask: what it has nobody tells
+                options = declared.get(name, QueueOptions())
+                counts[name] = rabbitmq.management.QueueCounts(ready, held, options.durable, options.type)
         return counts
 
     def _delete_declared(self) -> None:
