@@ -116,9 +116,10 @@ def refuse_foreign(folder: Path) -> os.stat_result | None:
         raise unusable(folder, error) from error
     if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
         return found
+    ours = "it is a link" if stat.S_ISLNK(found.st_mode) else "it is a file"
+    what = ours if found.st_uid == os.geteuid() else f"it belongs to user {found.st_uid}"
     raise BrokerStartError(
-        f"The folder {folder} is not a folder of yours (it belongs to user {found.st_uid}). "
-        "Set WORKQ_RUNTIME_DIR to a folder of your own."
+        f"The folder {folder} is not a folder of yours ({what}). Set WORKQ_RUNTIME_DIR to a folder of your own."
     )
 
 

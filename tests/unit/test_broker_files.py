@@ -160,7 +160,7 @@ def test_a_folder_that_is_not_ours_or_no_folder_is_refused(tmp_path: Path) -> No
     (tmp_path / "link").symlink_to(tmp_path)
     (tmp_path / "file").touch()
     for name in ("link", "file"):
-        with pytest.raises(BrokerStartError, match="WORKQ_RUNTIME_DIR"):
+        with pytest.raises(BrokerStartError, match=rf"\(it is a {name}\)\. Set WORKQ_RUNTIME_DIR"):
             make_private(tmp_path / name)
 
 
