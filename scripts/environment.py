@@ -100,7 +100,10 @@ def say(line: str) -> None:
 
 
 def refuse_what_runs_no_program() -> None:
-    """Say so where no program can be started that is in the checkout, and nothing compiled be imported."""
+    """Say so where no program can be started that is in the checkout, and nothing compiled be imported.
+
+    As `workq_helpers.mounts` has it, which can't be imported before what the course needs is there.
+    """
     if sys.platform == "linux" and os.statvfs(ROOT).f_flag & os.ST_NOEXEC:
         raise SetupError(
             f"no program may run that is in {ROOT}, whose file system is mounted noexec (`findmnt -T .` shows it); "

@@ -22,6 +22,7 @@
     │   ├── BrokerStartError            a broker of ours did not come up
     │   │   ├── PortTakenError          another program has one of its ports
     │   │   ├── DockerUnavailableError  Docker is not installed, not running or not ours to use
+    │   │   │   └── DockerSilentError   Docker is there, and gives no answer that can be used
     │   │   ├── ImageUnavailableError   the image is not here and can't be pulled
     │   │   └── PackagesError           RabbitMQ's packages can't be had or unpacked
     │   │       └── DiskFullError       no room left to unpack them
@@ -57,6 +58,7 @@ __all__ = [
     "CallbackSignatureError",
     "CheckFailedError",
     "DiskFullError",
+    "DockerSilentError",
     "DockerUnavailableError",
     "ImageUnavailableError",
     "ImpostorError",
@@ -173,6 +175,10 @@ class PortTakenError(BrokerStartError):
 
 class DockerUnavailableError(BrokerStartError):
     """Docker is not installed, does not run, or may not be used by this user."""
+
+
+class DockerSilentError(DockerUnavailableError):
+    """Docker is there and gives no answer, or none that can be used: what it runs is not known."""
 
 
 class ImageUnavailableError(BrokerStartError):

@@ -87,6 +87,7 @@ class Lesson(Session):
             self.log,
             since_seconds=self.experiments.last_began_seconds(),
             without=apart.workers | apart.publishers,
+            now_seconds=0.0 if self._closed else self.log.seconds(),
         )
 
     @property

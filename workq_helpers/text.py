@@ -25,6 +25,7 @@ __all__ = [
     "marked",
     "paragraph",
     "printable",
+    "said",
     "shown",
     "without_login",
     "worded",
@@ -76,18 +77,23 @@ def shown(value: object) -> str:
     """Return a value as Python writes it, cut if it is long; what can't be written is named by its type."""
     try:
         text = repr(value)
-    except Exception:  # noqa: BLE001 - a learner's own, or a number of thousands of digits
+    except BaseException:  # noqa: BLE001 - a learner's own, or a number of thousands of digits
         return f"a value of type {type(value).__name__}"
     return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."
 
 
+def said(value: object) -> str:
+    """Return what an error says, or what is in it; nothing where that raises, as a learner's own may."""
+    try:
+        return str(value)
+    except BaseException:  # noqa: BLE001 - something is told already
+        return ""
+
+
 def worded(error: BaseException) -> str:
     """Return an error's type and what it says, without a point at its end; many say nothing."""
-    try:
-        said = str(error).rstrip(".")
-    except Exception:  # noqa: BLE001 - a learner's own
-        said = ""
-    return f"{type(error).__name__}: {said}" if said else f"{type(error).__name__}, without a word"
+    words = said(error).rstrip(".")
+    return f"{type(error).__name__}: {words}" if words else f"{type(error).__name__}, without a word"
 
 
 def each_once(names: Iterable[str]) -> list[str]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from time import monotonic, sleep  # their own: a learner's cell may put others in their place
 from typing import TypeVar
 
 __all__ = ["wait_until"]
 
 T = TypeVar("T")
-
-_sleep = time.sleep  # a learner's cell may put another one in its place
 
 #: How long to wait before asking again, in seconds.
 _INTERVAL_SECONDS = 0.02
@@ -34,10 +32,10 @@ def wait_until(
     Returns:
         The first answer that will do, or the last one, which does not.
     """
-    deadline = time.monotonic() + timeout_seconds
+    deadline = monotonic() + timeout_seconds
     while not accept(answer := condition()):
-        left = deadline - time.monotonic()
+        left = deadline - monotonic()
         if left <= 0:
             break
-        _sleep(min(interval_seconds, left))
+        sleep(min(interval_seconds, left))
     return answer

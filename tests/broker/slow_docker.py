@@ -1,4 +1,4 @@
-"""A Docker that takes long to make a container, so that whoever asked for it may die in between."""
+"""A Docker that takes long to make a container, or to say anything: whoever asked may die in between, or ask on."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class SlowDocker:
     def __init__(self, path: Path) -> None:
         self.host = f"unix://{path}"
         self.asked, self.looked, self.made = threading.Event(), threading.Event(), threading.Event()
-        self._may_go_on = threading.Event()
+        self._may_go_on, self._talks = threading.Event(), threading.Event()
+        self._talks.set()
         self._connected: list[tuple[threading.Thread, socket.socket]] = []
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
@@ -42,9 +43,18 @@ class SlowDocker:
         """Hand on what was held back, to the Docker that does it."""
         self._may_go_on.set()
 
+    def hush(self) -> None:
+        """Take every question from now on and answer none, until `talk`."""
+        self._talks.clear()
+
+    def talk(self) -> None:
+        """Answer again."""
+        self._talks.set()
+
     def close(self) -> None:
         """End every connection."""
         self.go_on()
+        self.talk()
         _shut_down(self._listener)
         self._listening.join()
         self._listener.close()
@@ -75,6 +85,7 @@ class SlowDocker:
                     creating.set()
                     self.asked.set()
                     self._may_go_on.wait()
+                self._talks.wait()
                 docker.sendall(data)
             if creating.is_set():
                 self.made.wait()  # Docker may forget what it has not begun when its client hangs up

@@ -117,7 +117,7 @@ import errno, multiprocessing, socket, time
 from workq_helpers.broker.ports import free_ports
 from workq_helpers.clients.relay import Relay
 from workq_helpers.log.events import EventLog
-from workq_helpers.log.observer import Book
+from workq_helpers.log.book import Book
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.waiting import wait_until
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import resource
@@ -22,9 +23,11 @@ from workq_helpers.broker.doctor import try_node
 from workq_helpers.broker.installations import Installation, find_installations, first_supported, installation_in
 from workq_helpers.broker.node import NodeServer
 from workq_helpers.broker.packages import PROGRAMS, find_unpacked, unpacked_installation
+from workq_helpers.broker.ports import hold, is_refused
 from workq_helpers.broker.processes import at_home_in
 from workq_helpers.broker.server import silent
 from workq_helpers.errors import BrokerStartError, PortTakenError
+from workq_helpers.private_folders import Obstacle
 from workq_helpers.rabbitmq.connecting import accepts, open_connection, probe
 
 pytestmark = pytest.mark.machine
@@ -69,6 +72,11 @@ def test_restart_and_crash_keep_data_ports_and_login(installation: Installation,
                 connection.channel().queue_declare("kept", passive=True)
         left = at_home_in(home / "node")
         left += [child for process in left for child in process.children(recursive=True)]
+        server.kill()  # what is down keeps its ports
+        assert all(map(is_refused, server._ports[:3]))
+        for port in server._ports if sys.platform == "linux" else ():
+            with pytest.raises(PortTakenError):
+                hold([port])
     finally:
         server.stop()
     assert not server.is_running()
@@ -223,6 +231,7 @@ def test_one_clash_of_ports_is_survived(
 def test_a_port_that_is_free_again_when_the_node_has_ended_counts_as_a_clash(
     installation: Installation, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(node_module, "hold", lambda _ports: contextlib.ExitStack())  # as where nothing can be held
     monkeypatch.setattr(node_module, "taken", lambda _ports: [])
     test_one_clash_of_ports_is_survived(installation, home, monkeypatch, DISTRIBUTION)
 
@@ -248,6 +257,17 @@ def test_a_node_that_does_not_come_up_shows_the_errors_of_its_log(
     with pytest.raises(BrokerStartError, match="no_such_setting") as caught:
         start(installation, home)
     assert max(map(len, str(caught.value).splitlines())) < 400
+
+
+def test_a_node_that_finds_no_room_says_so_first(
+    installation: Installation, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = NodeServer(installation, home / "node", os.environ)
+    monkeypatch.setattr(
+        node_module, "obstacle_in", lambda _folder: Obstacle("No space left on device", "Free some room")
+    )
+    text = str(server._failure("ended with status 1"))
+    assert f"its data in {home}/node, where nothing can be written (No space left on device). Free some room." in text
 
 
 def test_a_node_that_does_not_come_up_shows_its_log(installation: Installation, home: Path) -> None:

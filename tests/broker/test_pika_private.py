@@ -14,7 +14,8 @@ from workq_helpers import Lesson
 from workq_helpers.broker.ports import LOOPBACK, free_ports
 from workq_helpers.clients import pika_private
 from workq_helpers.clients.observed_connection import HurryingConnection
-from workq_helpers.log.observer import Book, Observer
+from workq_helpers.log.book import Book
+from workq_helpers.log.observer import Observer
 
 
 @pytest.fixture

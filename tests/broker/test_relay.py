@@ -25,10 +25,10 @@ from tests.support import is_refused
 from workq_helpers import Broker, Lesson
 from workq_helpers.broker.ports import free_ports
 from workq_helpers.clients.relay import Relay
+from workq_helpers.log.book import Book
 from workq_helpers.log.details import Handback, ProgramOptions
 from workq_helpers.log.events import Event, EventLog
 from workq_helpers.log.messages import MARK_HEADER
-from workq_helpers.log.observer import Book
 from workq_helpers.rabbitmq.endpoint import Endpoint
 
 #: The first that an AMQP client says.
@@ -683,14 +683,14 @@ def reading_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.pinned
 @pytest.mark.usefixtures("reading_at_once")
 def test_what_a_program_says_at_once_reaches_the_broker(lesson: Lesson) -> None:
-    with spoken_at_once(lesson._running_relay()) as client:
+    with spoken_at_once(lesson._relay.running()) as client:
         assert client.recv(1) == b"\x01"  # Connection.Start
 
 
 @pytest.mark.pinned
 @pytest.mark.usefixtures("reading_at_once")
 def test_who_leaves_at_once_leaves_nothing_behind(lesson: Lesson, poll_for: Poll) -> None:
-    relay = lesson._running_relay()
+    relay = lesson._relay.running()
     port = relay.endpoint().port
     with busy(relay):
         socket.create_connection(("127.0.0.1", port)).close()

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import hypothesis.strategies as st
 import pika
 import pytest
-from hypothesis import given, settings
 
-from tests.properties import examples
 from workq_helpers import Broker, Lesson
 from workq_helpers.errors import WaitTimeoutError
+from workq_helpers.log.fates import ELSEWHERE
 from workq_helpers.waiting import wait_until
 
 
@@ -96,6 +93,47 @@ def test_why_a_message_is_gone_follows_from_its_queue(
     assert reason(lesson) == why
     if left:
         assert [message.task for message in lesson.ledger().missing("narrow", 9)] == ["a"], "its head goes first"
+
+
+@pytest.mark.parametrize("more", [{}, {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "hello"}])
+def test_a_limit_that_was_never_reached_is_no_reason(lesson: Lesson, channel: Any, unseen: Any, more: Any) -> None:
+    for queue, limit in (("taken", 3), ("held", 2)):
+        channel.queue_declare(queue, arguments={"x-max-length": limit, **more})
+        send(channel, "a", "b", queue=queue)
+    assert fates(lesson, "taken") == fates(lesson, "held") == {"waiting": 2}
+    unseen.basic_get("taken", auto_ack=True)
+    tag = unseen.basic_get("held")[0].delivery_tag
+    assert become(lesson, "taken", {"unknown": 1, "waiting": 1})
+    assert become(lesson, "held", {"unknown": 1, "waiting": 1})
+    told = {message.queue: message.reason for message in lesson.ledger() if message.place == "unknown"}
+    assert "taken or purged by others" in told["taken"]
+    assert told["held"] == ELSEWHERE
+    unseen.basic_nack(tag)
+    assert become(lesson, "held", {"waiting": 2})
+    assert fates(lesson) == {}
+
+
+def test_what_others_hold_of_a_full_queue_is_not_said_to_be_too_much(lesson: Lesson, channel: Any, unseen: Any) -> None:
+    channel.queue_declare("narrow", arguments={"x-max-length": 1})
+    send(channel, "a", "b", queue="narrow")
+    tag = unseen.basic_get("narrow")[0].delivery_tag
+    assert become(lesson, "narrow", {"unknown": 2})
+    assert reason(lesson) == f"over its queue's limit of 1 messages, or {ELSEWHERE}", "nobody saw which is which"
+    unseen.basic_nack(tag)
+    assert wait_until(lambda: lesson.take_stock() and lesson.ledger().unseen("narrow") == 1, 10.0)
+    assert fates(lesson, "narrow") == {"unknown": 2}
+    assert channel.basic_get("narrow")[2] == b"b"
+    assert fates(lesson, "narrow") == {"unknown": 1, "in hand": 1}
+
+
+def test_a_limit_may_be_the_reason_though_the_queue_is_not_full_any_more(
+    lesson: Lesson, channel: Any, unseen: Any
+) -> None:
+    channel.queue_declare("narrow", arguments={"x-max-length": 2})
+    send(channel, "a", "b", "c", queue="narrow")
+    channel.basic_get("narrow", auto_ack=True)
+    assert become(lesson, "narrow", {"unknown": 1, "done": 1, "waiting": 1})
+    assert reason(lesson).startswith("over its queue's limit of 2 messages, or RabbitMQ has it no more: taken")
 
 
 def test_a_queue_that_others_declared_has_its_reasons_too(lesson: Lesson, channel: Any, unseen: Any) -> None:
@@ -398,164 +436,3 @@ def test_idle_is_when_log_and_broker_agree(lesson: Lesson, channel: Any, unseen:
     send(unseen, "x")
     lesson.wait_until_idle(10)
     assert lesson.ledger().pending("hello") + lesson.ledger().unseen("hello") == 1
-
-
-# -- any program
-
-QUEUES = {
-    "plain": {},
-    "short": {"x-max-length": 2},
-    "brief": {"x-message-ttl": 1, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "plain"},
-    "dying": {"x-dead-letter-exchange": "dead"},
-    "lost": {"x-max-length": 1, "x-dead-letter-exchange": "nowhere"},
-    "round": {"x-message-ttl": 1, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "round"},
-    "left": {},
-    "right": {"x-max-length": 1, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "left"},
-    "theirs": {"x-max-length": 1, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "plain"},
-}
-DEEDS = st.lists(
-    st.tuples(
-        st.sampled_from(["publish", "publish", "fanout", "copy", "headers", "misspell", "get", "get", "ack", "nack",
-                         "discard", "close", "purge",
-                         "other publish", "other take", "other hold", "other purge", "other delete"]),
-        st.sampled_from(sorted(QUEUES)),
-    ),
-    min_size=1, max_size=14,
-)  # fmt: skip
-
-
-class Program:
-    """Does what is drawn, with a channel that is seen and one that is not, and keeps its own book of what is done."""
-
-    def __init__(self, lesson: Lesson) -> None:
-        self.lesson = lesson
-        self.connection = lesson.connect()
-        self.seen = self.connection.channel()
-        self.other = pika.BlockingConnection(lesson.broker.connection_parameters(lesson.virtual_host))
-        self.unseen = self.other.channel()
-        self.held: list[tuple[Any, str, str]] = []
-        self.acked: Counter[tuple[str, str]] = Counter()  # while their queue was there
-        self.deleted: set[str] = set()
-        self.count = 0
-        for name, kind in (("logs", "fanout"), ("dead", "direct")):
-            self.seen.exchange_declare(name, kind)
-        for queue, arguments in QUEUES.items():
-            (self.unseen if queue == "theirs" else self.seen).queue_declare(queue, arguments=arguments)
-        for queue in ("left", "right"):
-            self.seen.queue_bind(queue, "logs")
-        self.seen.queue_bind("plain", "dead", "dying")
-        for queue in ("plain", "right", "dying"):
-            self.seen.queue_bind(queue, "amq.headers", arguments={"x-match": "any", "for": queue, "hot": True})
-
-    def do(self, deed: str, queue: str) -> None:
-        self.count += 1
-        who, _, what = deed.rpartition(" ")
-        channel = self.unseen if who else self.seen
-        getattr(self, f"_{what}")(channel, queue)
-
-    def _publish(self, channel: Any, queue: str) -> None:
-        channel.basic_publish("", queue, f"Task {self.count}".encode())
-
-    def _fanout(self, channel: Any, _queue: str) -> None:
-        self.seen.basic_publish("logs", "", f"Task {self.count}".encode())
-
-    def _copy(self, channel: Any, queue: str) -> None:
-        properties = pika.BasicProperties(headers={"CC": [queue, "left"], "BCC": ["dying"]})
-        channel.basic_publish("", "plain", f"Task {self.count}".encode(), properties)
-
-    def _headers(self, channel: Any, queue: str) -> None:
-        properties = pika.BasicProperties(headers={"for": queue, "hot": self.count % 2 == 0})
-        channel.basic_publish("amq.headers", "", f"Task {self.count}".encode(), properties)
-
-    def _misspell(self, channel: Any, queue: str) -> None:
-        self._publish(channel, f"{queue}s")
-
-    def _get(self, channel: Any, queue: str) -> None:
-        if not self._is_there(queue):
-            return
-        method, _, body = channel.basic_get(queue)
-        if method is not None:
-            self.held.append((method, queue, body.decode()))
-
-    def _settle(self, how: Callable[[int], object]) -> tuple[str, str]:
-        if not self.held:
-            return "", ""
-        method, *settled = self.held.pop(0)
-        how(method.delivery_tag)
-        return settled[0], settled[1]
-
-    def _ack(self, channel: Any, _queue: str) -> None:
-        queue, task = self._settle(channel.basic_ack)
-        if queue and queue not in self.deleted:
-            self.acked[queue, task] += 1
-
-    def _nack(self, channel: Any, _queue: str) -> None:
-        self._settle(channel.basic_nack)
-
-    def _discard(self, channel: Any, _queue: str) -> None:
-        self._settle(lambda tag: channel.basic_reject(tag, requeue=False))
-
-    def _close(self, channel: Any, _queue: str) -> None:
-        channel.close()
-        self.held.clear()
-        self.seen = self.connection.channel()
-
-    def _purge(self, channel: Any, queue: str) -> None:
-        if self._is_there(queue):
-            channel.queue_purge(queue)
-
-    def _take(self, channel: Any, queue: str) -> None:
-        if self._is_there(queue):
-            channel.basic_get(queue, auto_ack=True)
-
-    def _hold(self, channel: Any, queue: str) -> None:
-        if self._is_there(queue):
-            channel.basic_get(queue)
-
-    def _delete(self, channel: Any, queue: str) -> None:
-        channel.queue_delete(queue)
-        self.deleted.add(queue)
-
-    def _is_there(self, queue: str) -> bool:
-        return self.ready(queue) is not None
-
-    def ready(self, queue: str) -> int | None:
-        channel = self.other.channel()
-        try:
-            return int(channel.queue_declare(queue, passive=True).method.message_count)
-        except pika.exceptions.ChannelClosedByBroker:
-            return None
-
-    def differences(self) -> dict[str, tuple[int | None, int | None]]:
-        """What the broker and the log count in each queue in which they differ; ``None`` where there is no queue.
-
-        Of one that others made and deleted the log may never have heard.
-        """
-        ledger = self.lesson.ledger()
-        known = [queue for queue in QUEUES if queue in ledger.queues() or self.ready(queue)]
-        counted = {queue: self.ready(queue) for queue in known}
-        logged = {
-            queue: None if ledger.absent(queue) else ledger.pending(queue) + ledger.unseen(queue) for queue in known
-        }
-        return {queue: (counted[queue], logged[queue]) for queue in known if counted[queue] != logged[queue]}
-
-    def close(self) -> None:
-        self.connection.close()
-        self.other.close()
-
-
-@settings(max_examples=examples(24))
-@given(deeds=DEEDS)
-def test_at_rest_what_waits_is_what_the_broker_counts(broker: Broker, deeds: list[tuple[str, str]]) -> None:
-    with Lesson("any-program", broker) as lesson, contextlib.closing(Program(lesson)) as program:
-        for deed, queue in deeds:
-            program.do(deed, queue)
-        # What expires does so after a moment, and the counts lag a little: at rest they agree, and stay so.
-        assert wait_until(lambda: lesson.take_stock() and not program.differences(), 10.0), program.differences()
-        ledger = lesson.ledger()
-        assert not any(ledger.pending(name) for name in ledger.queues().keys() - QUEUES.keys())
-        done = Counter((message.queue, message.task) for message in ledger if message.place == "done")
-        assert done <= program.acked, "counts never make a message done"
-        assert {queue for queue, _ in program.acked - done} <= program.deleted, "what came first can't be told then"
-        in_hand = Counter((message.queue, message.task) for message in ledger if message.place == "in hand")
-        assert in_hand == Counter((queue, task) for _, queue, task in program.held if queue not in program.deleted)

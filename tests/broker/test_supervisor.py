@@ -13,6 +13,7 @@ import pytest
 
 from tests.broker.course import Holder, course, node_is_possible, processes_in
 from tests.broker.slow_docker import slow_docker
+from tests.broker.walk import stays
 from tests.support import command_of, need
 from workq_helpers.broker import (
     Broker,
@@ -31,6 +32,7 @@ from workq_helpers.errors import (
     BrokerNotFoundError,
     BrokerStartError,
     BrokerUnreachableError,
+    DockerSilentError,
     DockerUnavailableError,
     StaleStateError,
 )
@@ -123,6 +125,23 @@ def test_a_second_handle_is_the_same_broker(running: dict[str, str], attached: B
         assert status.shares == 2
         assert status.phase == "up"
     assert commands.url(running).startswith(f"amqp://{attached.endpoint.username}:")
+
+
+def test_no_module_is_entered_twice_on_the_way_to_a_broker_that_runs(running: dict[str, str], attached: Broker) -> None:
+    found: list[Broker] = []
+    walked = stays(lambda: found.append(find_broker(quiet, running)))
+    found[0].close()
+    assert {"broker.broker", "broker.folders", "broker.share", "broker.protocol"} <= walked.keys()
+    assert walked == dict.fromkeys(walked, 1)
+
+
+def test_no_module_is_entered_twice_on_the_way_to_a_broker_that_starts(environ: dict[str, str]) -> None:
+    found: list[Broker] = []
+    walked = stays(lambda: found.append(find_broker(quiet, environ)))
+    found[0].close()
+    assert {"broker.broker", "broker.share", "broker.protocol", "broker.sweep", "broker.locking"} <= walked.keys()
+    handed_along = {"broker.folders", "broker.progress"}  # where things are, and what is told on the way
+    assert {name: times for name, times in walked.items() if name not in handed_along and times > 1} == {}
 
 
 def test_a_source_that_differs_from_the_running_one_is_refused(running: dict[str, str]) -> None:
@@ -338,6 +357,39 @@ def test_a_container_that_comes_when_nobody_waits_for_it_any_more_goes(
         assert docker.made.wait(30)
         poll_for(lambda: containers_of(environ) == [])
         poll_for(is_gone(environ))
+
+
+@pytest.mark.root
+def test_a_docker_that_says_nothing_any_more_keeps_nobody_from_a_broker_that_runs(tmp_path: Path) -> None:
+    need_docker()
+    with slow_docker(tmp_path) as docker, course(**SOURCES["docker"], DOCKER_HOST=docker.host) as environ:
+        docker.go_on()
+        with find_broker(quiet, environ):
+            docker.hush()
+            status = commands.status(environ)
+            assert status is not None
+            assert status.phase == "up"
+            assert "up: RabbitMQ" in commands.logs(environ)
+            find_broker(quiet, environ).close()
+            docker.talk()
+
+
+def test_what_docker_can_not_remove_keeps_nobody_from_another_broker(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise DockerSilentError("It hangs.")
+
+    folders = Folders.from_environ(environ)
+    folders.make_runtime()
+    named = folders.runtime / "workq-rabbitmq-0123456789ab"
+    named.touch()
+    with monkeypatch.context() as silent:
+        silent.setattr(removal, "remove", fail)
+        with find_broker(quiet, environ) as broker:
+            assert accepts(broker.endpoint)
+            assert folders.containers == [named]
+            named.unlink()  # a container of that name would be waited for
 
 
 @pytest.mark.parametrize("source", [AS_A_NODE_AT_NIGHT, IN_DOCKER])

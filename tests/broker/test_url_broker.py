@@ -227,6 +227,34 @@ def test_without_management_a_lesson_works_and_says_what_it_can_not_see(
             connection.channel().queue_delete("quorum in use")
 
 
+def test_without_management_no_queue_is_said_to_be_gone_that_is_there(broker: Broker, learner: tuple[str, str]) -> None:
+    with (
+        broker_by_url(broker, *learner, "learners-own", WORKQ_MANAGEMENT_URL="http://127.0.0.1:1") as found,
+        Lesson("unmanaged", found) as lesson,
+        open_connection(found.endpoint.on("learners-own")) as unseen,
+        lesson.connect() as connection,
+    ):
+        unseen.channel().queue_declare("theirs", auto_delete=True)
+        unseen.channel().queue_declare("theirs alone", exclusive=True)
+        channel = connection.channel()
+        channel.queue_declare("ours alone", exclusive=True)
+        for queue in ("theirs", "theirs alone", "ours alone", "nowhere"):
+            channel.basic_publish("", queue, b"a")
+        channel.queue_declare("ours alone", passive=True)
+        assert lesson.take_stock(60.0)
+        assert {message.queue: message.place for message in lesson.ledger()} == {
+            "theirs": "waiting",
+            "theirs alone": "waiting",
+            "ours alone": "waiting",
+            "nowhere": "unknown",
+        }
+        unseen.channel().queue_delete("theirs")
+        connection.close()
+        assert lesson.take_stock(60.0)
+        places = {message.queue: message.place for message in lesson.ledger()}
+        assert places == {"theirs": "unknown", "theirs alone": "waiting", "ours alone": "unknown", "nowhere": "unknown"}
+
+
 def untag(broker: Broker, name: str, password: str) -> None:
     login = (broker.endpoint.username, broker.endpoint.password)
     with httpx.Client(base_url=broker.endpoint.management_url or "", auth=login) as client:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 from collections.abc import Callable
@@ -548,6 +549,43 @@ def test_what_escapes_the_thread_that_does_the_io_ends_the_worker(
     gate.set()
 
 
+class SilentError(Exception):
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+    __repr__ = __str__
+
+
+@pytest.mark.pinned
+@pytest.mark.parametrize("kind", [SilentError, SystemExit, KeyboardInterrupt, GeneratorExit])
+@pytest.mark.parametrize("where", ["callback", "loop", "loop while it works"])
+def test_nothing_that_is_raised_leaves_a_worker_that_looks_alive(
+    lesson: Lesson, poll_for: Any, kind: type[BaseException], where: str
+) -> None:
+    gate = threading.Event()
+
+    def fail() -> None:
+        raise kind
+
+    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        if where == "callback":
+            fail()
+        ch.connection.add_callback_threadsafe(fail)
+        if where == "loop while it works":
+            gate.wait(10)
+
+    worker = lesson.start_worker(callback, "hello", name="w")
+    lesson.start_publisher(["task"], "hello").wait()
+    poll_for(lambda: not worker.alive)
+    gate.set()
+    assert worker.state == "crashed"
+    (told,) = events(lesson, "failed" if where == "callback" else "crashed")
+    assert told.detail.startswith(kind.__name__)
+    assert kind.__name__ in worker.console.text
+    poll_for(lambda: lesson.queue_counts()["hello"].ready == 1)
+    assert [message.place for message in lesson.ledger()] == ["waiting"]
+
+
 @pytest.mark.pinned
 def test_kill_waits_for_nobody(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
     worker = lesson.start_worker(lambda *_: None, "hello")
@@ -610,6 +648,82 @@ def test_a_request_that_the_broker_refuses_raises_in_the_callback(lesson: Lesson
     poll_for(lambda: not worker.alive)
     assert isinstance(caught[0], pika.exceptions.ChannelClosedByBroker)
     assert caught[0].reply_code == 404
+    poll_for(lambda: lesson.queue_counts()["hello"].ready == 1)
+
+
+@pytest.mark.pinned
+@pytest.mark.parametrize(
+    "what",
+    [
+        lambda ch: ch.basic_qos(prefetch_size=5),
+        lambda ch: ch.basic_recover(requeue=False),
+        lambda ch: ch.stop_consuming("another's"),
+        lambda ch: ch.basic_qos(prefetch_count=7),
+        lambda ch: ch.basic_recover(requeue=True),
+        lambda ch: ch.connection.sleep(-1),
+        lambda ch: ch.connection.sleep("1"),
+        lambda ch: ch.connection.process_data_events(-1),
+        lambda ch: ch.connection.process_data_events("1"),
+    ],
+)
+def test_it_answers_and_raises_what_pikas_does(lesson: Lesson, poll_for: Any, what: Callable[[Any], Any]) -> None:
+    def outcome(channel: Any) -> tuple[Any, ...]:
+        try:
+            return (what(channel), channel.is_open)
+        except (Exception, AssertionError) as error:  # noqa: BLE001 - whatever pika raises is what the test is about
+            return type(error), str(error), channel.is_open
+
+    pikas, ours = list[Any](), list[Any]()
+    with pika.BlockingConnection(lesson.broker.connection_parameters(lesson.virtual_host)) as plain:
+        pikas.append(outcome(plain.channel()))
+        if plain.is_closed:
+            plain.close = lambda: None  # type: ignore[method-assign]
+    told = threading.Event()
+
+    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        if not told.is_set():
+            ours.append(outcome(ch))
+            told.set()
+
+    worker = lesson.start_worker(callback, "hello")
+    lesson.start_publisher(["task"], "hello").wait()
+    assert told.wait(10)
+    assert ours == pikas
+    is_open = ours[0][-1]
+    poll_for(lambda: worker.state == "idle" if is_open else worker.state == "crashed")
+
+
+@pytest.mark.pinned
+def test_a_connection_that_the_broker_closed_for_what_came_over_it_is_not_opened_again(
+    lesson: Lesson, poll_for: Any
+) -> None:
+    too_long = pika.BasicProperties(headers={"a": "x" * 200_000})  # more than a frame may have
+    worker = lesson.start_worker(lambda ch, *_: ch.basic_publish("", "next", b"", too_long), "hello")
+    lesson.start_publisher(["task"], "hello").wait()
+    poll_for(lambda: not worker.alive)
+    assert worker.state == "crashed"
+    assert "501" in events(lesson, "crashed")[-1].detail
+    assert not events(lesson, "reconnecting")
+    assert [message.place for message in lesson.ledger() if message.queue == "hello"] == ["waiting"]
+    poll_for(lambda: lesson.queue_counts()["hello"].ready == 1)
+
+
+@pytest.mark.pinned
+def test_an_ack_after_the_broker_closed_the_channel_raises(lesson: Lesson, poll_for: Any) -> None:
+    caught: list[Exception] = []
+
+    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        with contextlib.suppress(pika.exceptions.ChannelClosedByBroker):
+            ch.queue_declare("nowhere", passive=True)
+        caught.append(raised_by(lambda ch: ch.basic_ack(method.delivery_tag), ch))
+
+    worker = lesson.start_worker(callback, "hello")
+    lesson.start_publisher(["task"], "hello").wait()
+    poll_for(lambda: not worker.alive and caught)
+    assert [(type(error), str(error)) for error in caught] == [
+        (pika.exceptions.ChannelWrongStateError, "Channel is closed.")
+    ]
+    assert worker.state == "crashed"
     poll_for(lambda: lesson.queue_counts()["hello"].ready == 1)
 
 

@@ -188,14 +188,15 @@ class Lab:
             shutil.copytree(source.parent / beside, self.server.root / beside, dirs_exist_ok=True)
         return source.name
 
-    def open(self, path: str) -> Notebook:
+    def open(self, path: str, **options: Any) -> Notebook:
         """Open a notebook: the first in the tab that is there, each other one as a second person would.
 
         Args:
             path: Its path below the server's root.
+            **options: Of the second person's `Tab`.
         """
         if self._opened:
-            tab = Tab(self._browser, self.server, f"{self.name}-{len(self._tabs)}")
+            tab = Tab(self._browser, self.server, f"{self.name}-{len(self._tabs)}", **options)
             self._tabs.append(tab)
             notebook = Notebook(self.server, tab, path)
             notebook.load()

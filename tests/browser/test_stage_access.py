@@ -260,3 +260,22 @@ def test_nothing_moves_for_who_wants_no_movement(lab: Lab, motion: Literal["redu
     stage.expect_end_count("done", 5)
     animated = stage.page.evaluate("() => window.workqAnimated")
     assert bool(animated) == (motion == "no-preference")
+
+
+def test_keyboard_and_finger_reach_each_of_many_workers(lab: Lab) -> None:
+    stage = open_stage(lab, before_stage='lesson.start_workers(20, callback, queue="hello")\n')
+    expect(stage.root).to_have_attribute("data-density", "mass")
+    expect(stage.broker).to_contain_text("up")
+    kill = stage.worker("worker-20").locator("[data-do='kill']")
+    stage.worker("worker-20").locator("[data-do='stop']").focus()
+    stage.page.keyboard.press("Tab")
+    expect(kill).to_be_focused()
+    assert kill.evaluate("button => button.checkVisibility({opacityProperty: true})")
+    stage.page.keyboard.press("Enter")
+    stage.expect_worker("worker-20", "killed")
+    stage.notebook.save()
+    touched = Stage(lab.open(stage.notebook.path, has_touch=True, is_mobile=True))
+    touched.expect_alive()
+    touched.worker("worker-19").locator("[data-do='kill']").tap()
+    touched.expect_worker("worker-19", "killed")
+    touched.screenshot("stage-touched")

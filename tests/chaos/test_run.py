@@ -30,7 +30,8 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
     monkeypatch.setattr(time, "monotonic", made.monotonic)
-    monkeypatch.setattr("workq_helpers.waiting._sleep", made.sleep)
+    monkeypatch.setattr("workq_helpers.waiting.monotonic", made.monotonic)
+    monkeypatch.setattr("workq_helpers.waiting.sleep", made.sleep)
     return made
 
 

@@ -123,6 +123,23 @@ describe("the other side", () => {
     assert.equal(told(), 0);
   });
 
+  test("what was pressed shows so at once, until one sees what became of it", () => {
+    const view = openView(frames.tutorial());
+    const kill = view.$('[data-worker="worker-1"] [data-do="kill"]');
+    const pressed = () => kill.hasAttribute("data-pressed");
+    kill.click();
+    assert.ok(pressed());
+    view.show(frames.tutorial());
+    assert.ok(pressed());
+    view.model.answer({ id: view.model.sent[0].id, taken: true });
+    assert.ok(pressed());
+    view.show(frames.tutorial());
+    assert.ok(!pressed());
+    kill.click();
+    view.page.pass(5);
+    assert.ok(!pressed(), "nobody took it");
+  });
+
   test("the newest notice is first", () => {
     const view = openView(frames.killed());
     const notices = view.$$(".workq-notice");

@@ -17,13 +17,14 @@ from tests.broker.course import course, node_is_possible
 from tests.support import need
 from workq_helpers.broker import commands, find_broker
 from workq_helpers.broker.container import ContainerServer
-from workq_helpers.broker.folders import Folders, make_private
+from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.locking import locked
 from workq_helpers.broker.packages import find_unpacked
 from workq_helpers.broker.protocol import connect
 from workq_helpers.broker.sweep import sweep
 from workq_helpers.classroom.teachers_file import Access, TeachersFile
 from workq_helpers.errors import BrokerStartError
+from workq_helpers.private_folders import make_private
 
 ROOT = Path(__file__).parents[2]
 SOMEBODY_ELSE = 65_534

@@ -9,21 +9,24 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 from packaging.version import Version
 
-from workq_helpers.broker import protocol
+from workq_helpers.broker import folders as folders_module
+from workq_helpers.broker import protocol, removal
 from workq_helpers.broker.choice import BrokerChoice
-from workq_helpers.broker.folders import Folders, make_private, temporary_folder, why_not_writable
+from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.installations import Installation
 from workq_helpers.broker.member import members
 from workq_helpers.broker.node import NodeServer
 from workq_helpers.broker.protocol import connect
 from workq_helpers.broker.share import take_share
 from workq_helpers.broker.sweep import sweep
-from workq_helpers.errors import BrokerStartError, InvalidArgumentError
+from workq_helpers.errors import BrokerStartError, DockerSilentError, DockerUnavailableError, InvalidArgumentError
+from workq_helpers.private_folders import make_private, temporary_folder, why_not_writable
 
 
 @pytest.fixture
@@ -60,6 +63,28 @@ def test_a_supervisor_that_dies_while_it_is_asked_is_swept(folders: Folders) -> 
         thread.start()
         sweep(folders)
         thread.join()
+    assert not folders.runtime.exists()
+
+
+def test_a_container_that_docker_could_not_be_told_to_remove_stays_named(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures: list[Exception] = [DockerSilentError("It hangs."), BrokerStartError("It is busy.")]
+
+    def fail(_container: str, *, coming: bool) -> None:
+        assert coming
+        raise failures[0]
+
+    monkeypatch.setattr(removal, "remove", fail)
+    named = folders.runtime / "workq-rabbitmq-0123456789ab"
+    named.touch()
+    while failures:
+        with pytest.raises(BrokerStartError, match=rf"may still run, in the container {named.name}\. It .* rm --force"):
+            sweep(folders)
+        assert folders.containers == [named]
+        failures.pop(0)
+    failures = [DockerUnavailableError("There is none.")]  # so no container runs
+    sweep(folders)
     assert not folders.runtime.exists()
 
 
@@ -180,6 +205,16 @@ def test_the_runtime_folder_is_the_sessions_where_there_is_one_to_use(session: P
         assert Folders.from_environ({"XDG_RUNTIME_DIR": none}).runtime == usual
     session.chmod(0o777)
     assert Folders.from_environ({"XDG_RUNTIME_DIR": str(session)}).runtime == usual
+
+
+def test_on_macos_the_runtime_folder_is_where_the_system_keeps_such(
+    session: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    theirs = SimpleNamespace(user_runtime_path=lambda name, appauthor: Path("/Users/ada/Caches") / name)
+    monkeypatch.setattr(folders_module, "_platformdirs", lambda: theirs)
+    environ = {"XDG_RUNTIME_DIR": str(session), "WORKQ_CACHE_DIR": "/cache"}
+    assert Folders.from_environ(environ).runtime == Path("/Users/ada/Caches/workq")
 
 
 def test_without_any_place_for_temporary_files_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

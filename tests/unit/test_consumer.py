@@ -14,9 +14,9 @@ from workq_helpers.clients.consumer import Consumer, ConsumerOptions
 from workq_helpers.clients.worker import Worker
 from workq_helpers.clients.worker_channel import WorkerChannel
 from workq_helpers.errors import WorkqError
+from workq_helpers.log.book import Book
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.messages import MARK_HEADER
-from workq_helpers.log.observer import Book
 
 
 def deliver(consumer: Consumer, tag: int) -> None:

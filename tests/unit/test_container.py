@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +17,8 @@ import docker.errors
 import pytest
 import requests.exceptions
 
-from workq_helpers.broker import container, docker_engine
+from tests.odd_docker import HANG_UP, SAY_NOTHING, answer, odd_docker
+from workq_helpers.broker import container, diagnose, docker_engine, removal
 from workq_helpers.broker.container import ContainerServer
 from workq_helpers.broker.ports import free_ports
 from workq_helpers.broker.removal import leftovers, remove
@@ -130,6 +133,94 @@ def test_docker_hangs(no_socket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         text = why_not_started()
     assert f"does not answer in time (at unix://{no_socket}, which DOCKER_HOST names)" in text
     assert "systemctl restart docker" in text
+
+
+IMAGE_QUESTION = "/images/"
+FULL = "mkdir /var/lib/docker/overlay2/x: no space left on device"
+
+
+@pytest.mark.parametrize("question", ["/version ", IMAGE_QUESTION])
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (SAY_NOTHING, "Docker takes connections and does not answer in time (at {at})"),
+        (HANG_UP, "Docker hung up before it had answered, as it does while it stops or starts (at {at})"),
+        (answer({"Id": "x"})[:-3], "Docker hung up before it had answered, as it does while it stops or starts"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "({at}): what answers there does not answer as Docker does"),
+        (answer("<html>Welcome</html>"), "({at}): what answers there does not answer as Docker does"),
+        (answer([]), "({at}): what answers there does not answer as Docker does"),
+    ],
+)
+def test_a_docker_that_gives_no_answer_or_an_odd_one_is_a_sentence_and_the_doctor_says_so(
+    no_socket: Path, monkeypatch: pytest.MonkeyPatch, question: str, said: bytes | None, words: str
+) -> None:
+    monkeypatch.setattr(docker_engine, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(container, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setenv("WORKQ_BROKER", "docker")
+    with odd_docker(no_socket, {question: said}):
+        text = why_not_started()
+        found = next(each for each in diagnose(os.environ) if each.name == "Docker")
+    assert words.format(at=f"unix://{no_socket}, which DOCKER_HOST names") in text
+    assert (found.verdict, found.found) == ("bad", text)
+
+
+@pytest.mark.parametrize("said", [answer({}, 201), answer("oops", 201), HANG_UP])
+def test_what_docker_may_have_made_all_the_same_is_looked_for_and_the_reason_told(
+    no_socket: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    monkeypatch.setattr(removal, "COMING_SECONDS", 0.0)
+    with odd_docker(no_socket, {IMAGE_QUESTION: answer({"Id": "x"}), "/containers/create": said}) as docker:
+        text = why_not_started()
+    assert "does not answer as Docker does" in text or "hung up before it had answered" in text
+    assert re.search(r"GET /\S*/containers/workq-rabbitmq-\w+/json ", docker.asked[-1])
+
+
+def test_a_pull_of_which_docker_says_nothing_ends(no_socket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker_engine, "PULL_SECONDS", 0.2)
+    answers = {"/images/create": SAY_NOTHING, IMAGE_QUESTION: answer({"message": "No such image"}, 404)}
+    with odd_docker(no_socket, answers), pytest.raises(ImageUnavailableError) as caught:
+        ContainerServer(IMAGE).start()
+    assert "can't be pulled: Docker takes connections and does not answer in time. Look at" in str(caught.value)
+    for thread in threading.enumerate():
+        if thread.name == "Docker's pull":
+            thread.join()
+
+
+def test_a_name_that_no_image_can_have_is_told(no_socket: Path) -> None:
+    answers = {IMAGE_QUESTION: answer({"message": "invalid reference format"}, 400)}
+    with odd_docker(no_socket, answers), pytest.raises(ImageUnavailableError) as caught:
+        ContainerServer("Bad:Name:x").start()
+    assert "'Bad:Name:x' is not on this machine and can't be pulled: invalid reference format. Look" in str(
+        caught.value
+    )
+
+
+def test_a_mistake_of_ours_among_questions_to_docker_keeps_its_traceback() -> None:
+    with pytest.raises(KeyError), docker_engine.translated("do something"):
+        raise KeyError("Id")
+
+
+def test_a_full_disk_of_dockers_is_told_as_such(no_socket: Path) -> None:
+    answers = {IMAGE_QUESTION: answer({"Id": "x"}), "/containers/create": answer({"message": FULL}, 500)}
+    with odd_docker(no_socket, answers), pytest.raises(BrokerStartError) as caught:
+        ContainerServer(IMAGE).start()
+    assert f"{FULL}. Docker's disk is full: `docker system df` shows of what" in str(caught.value)
+    assert "Or set WORKQ_BROKER=node" in str(caught.value)
+
+
+def test_a_container_of_which_docker_says_nothing_counts_neither_as_up_nor_as_down(
+    no_socket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(container, "LOOK_SECONDS", 0.2)
+    server = ContainerServer(IMAGE)
+    server._container = SimpleNamespace(_container=object())  # type: ignore[assignment]  # one was made
+    assert server.is_running() is False  # there is no Docker that could run it
+    with odd_docker(no_socket, {"/containers/": SAY_NOTHING}):
+        assert server.is_running() is None
+        assert server.logs() == ""
+    no_socket.unlink()
+    with odd_docker(no_socket, {"/containers/": answer({"message": "no such container"}, 404)}):
+        assert server.is_running() is False
 
 
 def test_docker_is_not_for_this_user(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,7 +345,7 @@ def test_an_image_without_a_tag_is_the_latest() -> None:
     [
         {"error": "manifest unknown"},
         docker.errors.APIError("500 Server Error", explanation="manifest unknown"),
-        requests.exceptions.ReadTimeout("manifest unknown"),
+        requests.exceptions.ConnectionError("manifest unknown"),
     ],
 )
 def test_an_image_that_can_not_be_pulled(line: Any) -> None:
@@ -264,6 +355,19 @@ def test_an_image_that_can_not_be_pulled(line: Any) -> None:
     assert "'rabbitmq:nope'" in text
     assert "manifest unknown" in text
     assert "WORKQ_RABBITMQ_IMAGE" in text
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (requests.exceptions.ReadTimeout("pool"), "Docker takes connections and does not answer in time. Look at"),
+        ({"error": FULL}, f"{FULL}. Docker's disk is full: `docker system df` shows of what"),
+    ],
+)
+def test_what_is_wrong_with_neither_name_nor_network_of_an_image_is_told(line: Any, words: str) -> None:
+    with pytest.raises(ImageUnavailableError) as caught:
+        pull(FakeDocker(line), IMAGE)
+    assert words in str(caught.value)
 
 
 def test_the_last_words_of_a_rabbitmq_that_could_not_boot() -> None:

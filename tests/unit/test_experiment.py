@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +15,8 @@ from workq_helpers.errors import CheckFailedError
 from workq_helpers.log.details import BrokerChange, ConsumeOptions, Detail
 from workq_helpers.log.events import Event, EventLog
 from workq_helpers.pictures.timeline import timeline
-from workq_helpers.teaching.experiment import guests, own_events
+from workq_helpers.teaching.experiment import guests, only_played, own_events
+from workq_helpers.teaching.observation import was_run
 
 pytestmark = pytest.mark.pinned  # of the course alone
 
@@ -55,6 +58,19 @@ def log_with(story: Story, *plays: tuple[int, list[Deed]]) -> EventLog:
         if position < len(events):
             log.record(*events[position][1:])
     return log
+
+
+def test_an_answer_after_play_alone_comes_before_the_experiment() -> None:
+    played = EventLog()
+    for kind, actor, mark, detail in [*COMES, *SENDS, *takes("worker-9")]:
+        played.record(kind, actor, "hello", mark, "Play.", detail=detail)
+    assert only_played(played)
+    lesson = SimpleNamespace(log=played)
+    assert not was_run(lambda _: "all is done", lesson)  # type: ignore[arg-type]
+    lesson.log = log_with(ROUND_ROBIN, (begins(ROUND_ROBIN), SENDS))
+    assert was_run(lambda _: "all is done", lesson)  # type: ignore[arg-type]
+    lesson.log = EventLog()
+    assert was_run(lambda _: "none was sent", lesson)  # type: ignore[arg-type]
 
 
 def begins(story: Story) -> int:

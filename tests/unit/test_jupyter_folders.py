@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from workq_helpers.broker.folders import Obstacle, why_not_writable
 from workq_helpers.cli import jupyter_folders
 from workq_helpers.cli.jupyter_folders import put_stand_ins, unwritable, without_saving
+from workq_helpers.private_folders import Obstacle, why_not_writable
 
 
 @pytest.fixture
@@ -51,6 +51,14 @@ def test_stand_ins_are_named_in_the_environment_and_can_be_written(closed: Path,
     assert all(not why_not_writable(Path(environ[variable])) for variable in named)
     assert environ["JUPYTER_PATH"].startswith("/opt/jupyter:")
     assert stand_in.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(("system", "folder"), [("linux", ".cache/matplotlib"), ("darwin", ".matplotlib")])
+def test_matplotlibs_folder_is_where_the_system_has_it(
+    closed: Path, monkeypatch: pytest.MonkeyPatch, system: str, folder: str
+) -> None:
+    monkeypatch.setattr("sys.platform", system)
+    assert unwritable({"HOME": str(closed)})["MPLCONFIGDIR"][0] == closed / folder
 
 
 def test_what_the_user_has_named_elsewhere_is_kept(closed: Path, tmp_path: Path) -> None:

@@ -129,6 +129,17 @@ ROW = {"name": "hello", "messages_ready": 3, "messages_unacknowledged": 1, "dura
 HELLO = {"hello": QueueCounts(3, 1, durable=True, type="quorum")}
 
 
+def test_what_is_refused_for_want_of_room_says_so() -> None:
+    failed = answer("500 Internal Server Error", {"error": "failed_to_start_vhost_on_nodes"})
+    nodes = answer("200 OK", [{"disk_free_alarm": True, "mem_alarm": False}, []])
+    with listening(in_turn(failed, nodes)) as port:
+        text = refusal(port, ManagementError)
+    assert "500 failed_to_start_vhost_on_nodes" in text
+    assert "RabbitMQ is short of disk space: free some on its machine" in text
+    with listening(in_turn(failed, answer("403 Forbidden", {}))) as port:
+        assert "See the broker's log" in refusal(port, ManagementError)
+
+
 def test_a_connection_that_the_broker_had_closed_is_tried_once_more() -> None:
     with listening(in_turn(b"", answer("200 OK", [ROW]))) as port, at(port) as api:
         assert api.queue_counts("course") == HELLO

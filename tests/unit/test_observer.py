@@ -7,10 +7,11 @@ import pytest
 from pika.amqp_object import Method
 from pika.spec import Basic, BasicProperties, Channel, Connection, Queue
 
+from workq_helpers.log.book import Book
 from workq_helpers.log.details import Counted
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.ledger import Ledger
-from workq_helpers.log.observer import Book, Observer
+from workq_helpers.log.observer import Observer
 
 
 def test_what_comes_when_the_connection_has_ended_is_no_delivery() -> None:
@@ -25,7 +26,7 @@ def test_what_comes_when_the_connection_has_ended_is_no_delivery() -> None:
     observer.received_message(1, Basic.Deliver("tag", 2, False, "", "hello"), BasicProperties(), b"Second.")
     assert [event.kind for event in log] == before
     assert before[-2:] == ["delivered", "requeued"]
-    assert observer.latest is None
+    assert observer.deliveries.latest is None
 
 
 class Client:
@@ -113,7 +114,7 @@ def test_an_answer_by_direct_reply_to_is_known_again_though_there_is_no_queue() 
     asking.received_message(1, Basic.Deliver("tag", 1, False, "", ""), BasicProperties(headers=headers), b"heard")
     held = asking.came_to(1, 1)
     assert held is not None
-    asking.record("finished", held)
+    asking.deliveries.record("finished", held)
     ledger = Ledger()
     ledger.catch_up(log)
     assert [(message.task, message.place) for message in ledger] == [("heard", "done"), ("unheard", "unknown")]
@@ -160,9 +161,9 @@ def test_a_task_that_bears_no_mark_is_the_same_while_its_first_worker_has_begun_
         worker.sent(1, Basic.Consume(queue="hello", consumer_tag="tag"))
         delivery = Basic.Deliver("tag", 1, redelivered, "", "hello")
         worker.received_message(1, delivery, BasicProperties(), b"Stew.")
-        assert worker.latest is not None
+        assert worker.deliveries.latest is not None
         for kind in ("started", "finished"):
-            worker.record(kind, worker.latest)
+            worker.deliveries.record(kind, worker.deliveries.latest)
     assert len({event.mark for event in log}) == 1
 
 

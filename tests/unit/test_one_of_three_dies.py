@@ -145,6 +145,31 @@ def test_a_cell_that_kills_says_when_run_twice_what_is_down(deed: Any) -> None:
         deed(LiveNodes(cluster_with(("node-1", "node-3"))), "orders")
 
 
+def test_an_experiment_into_which_a_node_was_started_by_hand_teaches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = cluster_with(())
+    cluster.kill = cluster.start = lambda _: None
+    nodes = LiveNodes(cluster)
+    nodes.addresses = lambda _first=None: []  # type: ignore[method-assign]
+
+    def wait_for(confirms: int, _timeout: float) -> bool:
+        if confirms > 100 and meddling:
+            nodes.start("node-1")
+        return True
+
+    load = SimpleNamespace(wait_for=wait_for, confirms=[None] * 100, sent=100, stop=lambda: None)
+    load.outage = lambda *_, **__: outage(9, NONE)
+    monkeypatch.setattr(live_nodes, "Load", lambda *_: load)
+    meddling = True
+    told = nodes.kill_two("orders")
+    assert ("meanwhile", "node-1 was started") in told.rows()
+    with pytest.raises(CheckFailedError, match="node-1 was started in the middle of this experiment"):
+        nodes.outage("two")
+    meddling = False
+    nodes.start("node-1")  # beside it
+    assert nodes.kill_two("orders").besides == ""
+    assert nodes.outage("two").confirmed_after == 9
+
+
 @pytest.mark.parametrize(
     ("down", "leader"),
     [((), "node-1"), (("node-3",), "node-1"), (("node-1",), ""), (("node-2", "node-3"), "")],

@@ -12,7 +12,7 @@ from workq_helpers.errors import InvalidArgumentError
 @pytest.fixture
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     naps: list[float] = []
-    monkeypatch.setattr("workq_helpers.clients.pace._sleep", naps.append)
+    monkeypatch.setattr("workq_helpers.clients.pace.sleep", naps.append)
     return naps
 
 

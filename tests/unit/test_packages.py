@@ -13,12 +13,13 @@ import filelock
 import pytest
 from packaging.version import Version
 
+from workq_helpers import private_folders
 from workq_helpers.broker import packages
 from workq_helpers.broker.doctor import diagnose
 from workq_helpers.broker.installations import Installation
 from workq_helpers.broker.packages import find_unpacked, unpacked_installation
 from workq_helpers.broker.server import silent
-from workq_helpers.errors import DiskFullError, PackagesError, UnsupportedBrokerError
+from workq_helpers.errors import BrokerStartError, DiskFullError, PackagesError, UnsupportedBrokerError
 
 pytestmark = pytest.mark.pinned  # of the course alone
 
@@ -156,6 +157,44 @@ def test_doctor_looks_at_the_folder_that_serves_instead_of_the_cache(
         chosen = {"WORKQ_BROKER": "node", "WORKQ_CACHE_DIR": cache, "WORKQ_RUNTIME_DIR": str(runtime)}
         found = {finding.name: finding for finding in diagnose(os.environ | chosen)}
         assert found["private node"].verdict == "ok", found["private node"].found
+
+
+@pytest.mark.parametrize(
+    ("where", "serves"),
+    [("new/cache", False), ("there", False), ("file", True), ("file/cache", True), ("planted", True)],
+)
+def test_what_doctor_looks_at_is_what_a_start_uses(
+    where: str, serves: bool, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for folder in ("there", "planted"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "file").touch()
+    planted = tmp_path / "planted"
+    monkeypatch.setattr(private_folders, "_foreign", lambda folder: "theirs" if folder == planted else None)
+    before = {*tmp_path.iterdir()}
+    folder = packages.folder_for(tmp_path / where)
+    assert {*tmp_path.iterdir()} == before
+    assert folder == (packages._substitute() if serves else tmp_path / where)
+    packed_erlang(programs, "exit 3")
+    with pytest.raises(PackagesError, match="erlexec failed"):
+        unpack(programs, tmp_path / where)
+    assert (folder / "lock").exists()
+
+
+def test_a_link_in_the_place_of_the_cache_is_refused_and_doctor_says_so(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there").mkdir()
+    cache = tmp_path / "link"
+    cache.symlink_to(tmp_path / "there")
+    monkeypatch.setenv("PATH", str(programs))
+    with pytest.raises(BrokerStartError, match="is not a folder of yours"):
+        unpack(programs, cache)
+    chosen = {"WORKQ_BROKER": "node", "WORKQ_CACHE_DIR": str(cache), "WORKQ_RUNTIME_DIR": str(tmp_path / "run")}
+    found = {finding.name: finding for finding in diagnose(os.environ | chosen)}
+    assert found["private node"].verdict == "bad"
+    assert "is not a folder of yours" in found["private node"].found
 
 
 def test_a_server_in_a_cache_that_can_only_be_read_is_not_fetched_again(

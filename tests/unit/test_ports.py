@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from workq_helpers.broker import ports
-from workq_helpers.broker.ports import free_ports, is_refused, taken
+from workq_helpers.broker.ports import free_ports, hold, is_refused, taken
+from workq_helpers.errors import PortTakenError
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have one range, which is not asked for")
@@ -46,6 +47,29 @@ def test_a_port_is_not_taken_by_what_was_closed() -> None:
             accepted.close()  # first, so that this end waits a minute for what may still be on its way
         port = server.getsockname()[1]
     assert taken([port]) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody could listen beside who holds a port")
+def test_a_port_that_is_held_is_refused_and_nobodys_but_his_who_listens_there_again_and_again() -> None:
+    (port,) = free_ports(1)
+    with hold([port]):
+        for _ in range(3):
+            assert is_refused(port)
+            with pytest.raises(PortTakenError, match=f"another program has port {port} of 127"):
+                hold([port])
+            with (
+                socket.create_server(("127.0.0.1", port)),  # which reuses addresses, as Erlang does
+                socket.create_connection(("127.0.0.1", port)),
+            ):
+                assert taken([port]) == [port]
+    hold([port]).close()
+
+
+def test_elsewhere_than_on_linux_no_port_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    (port,) = free_ports(1)
+    with hold([port]), socket.socket() as server:
+        server.bind(("127.0.0.1", port))  # as who does not reuse addresses
 
 
 def test_a_port_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

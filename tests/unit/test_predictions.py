@@ -162,6 +162,17 @@ def test_a_reason_that_comes_later_changes_nothing_about_when_the_answer_was_giv
     assert predict(after, "kitchen", answer=SECOND, why="now I know").answer == (1, "now I know", True)
 
 
+def test_what_came_too_late_is_asked_again_where_the_experiment_is_to_be_run_again() -> None:
+    over, again = Experiment(run=True, happened=0), Experiment()
+    predict(over, "kitchen", answer=FIRST)
+    assert buttons_of(predict(over, "kitchen"))[0].value == 0
+    buttons, _, noted = buttons_of(predict(again, "kitchen"))
+    assert buttons.value is None
+    assert noted.value == "Choose one before you run the experiment."
+    predict(over, "kitchen", answer=FIRST)
+    assert predict(again, "kitchen", answer=FIRST).answer == (0, "", False)
+
+
 def test_the_form_takes_the_answer_down() -> None:
     form = predict(Experiment(), "kitchen")
     buttons, reason, noted = buttons_of(form)

@@ -11,8 +11,8 @@ import pytest
 from tests.fake_servers import amqp_server, listening
 from workq_helpers.clients.publisher import Publisher, PublisherOptions
 from workq_helpers.errors import WorkqError
+from workq_helpers.log.book import Book
 from workq_helpers.log.events import EventLog
-from workq_helpers.log.observer import Book
 
 
 def make_publisher(tasks: Iterator[str] | list[str], **more: Any) -> tuple[Publisher, EventLog]:

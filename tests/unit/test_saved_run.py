@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import random
 import re
 from pathlib import Path
@@ -239,13 +241,24 @@ def test_other_pages_are_told(text: str) -> None:
         unpacked(text)
 
 
-def test_files_that_cannot_be_read_or_written_are_told(tmp_path: Path) -> None:
+def write_some(path: Path, text: str, encoding: str) -> None:
+    path.write_bytes(text[:1].encode(encoding))
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_files_that_cannot_be_read_or_written_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "picture.json").write_bytes(b"\x89PNG\xff")
     for name, why in {"none.json": "No such file", "picture.json": "it is not text"}.items():
         with pytest.raises(RunFileError, match=why):
             saving.load(tmp_path / name)
     with pytest.raises(RunFileError, match="can't be written"):
         saving.save(saved(MadeUpRun(1)), tmp_path / "no" / "run.html")
+    full = tmp_path / "full.json"
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "write_text", write_some)
+        with pytest.raises(RunFileError, match=r"No space left on device\. Free some room"):
+            saving.save(saved(MadeUpRun(1)), full)
+    assert not full.exists()
     with pytest.raises(InvalidArgumentError, match=r"not as 'run\.gif'"):
         saving.save(saved(MadeUpRun(1)), "run.gif")
 

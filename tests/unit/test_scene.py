@@ -313,6 +313,18 @@ def test_after_a_pause_three_frames_go_at_once_and_then_ten_a_second() -> None:
         assert others == pytest.approx([first + number / 10 for number in range(1, 10)])
 
 
+def test_what_comes_of_a_press_need_not_wait_for_the_frames_before_it() -> None:
+    frame, pace = picture_of(EventLog()), FramePace()
+    for _ in range(12):
+        pace.sent(frame, 100.0)
+    assert pace.wait_seconds(100.0) > 0.5
+    pace.pressed(100.0)
+    for _ in range(3):
+        assert pace.wait_seconds(100.0) == 0
+        pace.sent(frame, 100.0)
+    assert pace.wait_seconds(100.0) == pytest.approx(0.1)
+
+
 def resting(log: EventLog) -> list[str]:
     """Which queues rest, whether the rows come at once or one by one."""
     scene = Scene(1.0)
@@ -365,7 +377,9 @@ def test_workers_that_ended_make_room_for_those_that_work() -> None:
         ("up", BrokerCounts(0, False, 0), "down"),
         ("restarting", BrokerCounts(0, True, -1), "stopping"),
         ("restarting", BrokerCounts(9, False, 9), "down"),
-        ("restarting", BrokerCounts(9, True, 9), "coming back"),
+        ("restarting", BrokerCounts(9, True, 9, {}, 5), "coming back"),
+        ("restarting", BrokerCounts(9, True, 9, {}, -1), "stopping"),  # back from what was before
+        ("restarting", BrokerCounts(9, False, -1), "stopping"),  # silent since before
         ("crashing", BrokerCounts(0, None, 0), "stopping"),
         ("stopping", BrokerCounts(0, True, 0), "stopping"),
         ("down", BrokerCounts(0, False, 0), "down"),
@@ -393,6 +407,11 @@ def test_a_broker_that_lets_clients_in_again_is_not_down_though_its_management_a
     back = (told, cut_off, (3.0, "connected", "w", MANUAL))
     assert state(*back) == "coming back"
     assert state(*back, (3.1, "disconnected", "w", "")) == "down"
+    # Told again while its management API is not back yet from the time before.
+    again = (4.0, "broker", "lesson", BrokerChange.RESTARTING)
+    assert state(*back, again) == "stopping"
+    assert state(*back, again, (4.1, "connected", "v", MANUAL)) == "stopping"
+    assert state(*back, again, (4.2, "disconnected", "w", "")) == "down"
     # One that nothing was done to, and whose counts alone can't be had.
     assert state((1.0, "connected", "w", MANUAL)) == "down"
     assert state((3.0, "confirmed", "p", "")) == "up"
@@ -776,7 +795,9 @@ class World(RuleBasedStateMachine):
         assert [shown["name"] for shown in picture["queues"]] == list(self.QUEUES)
         assert [shown["name"] for shown in picture["workers"]] == self.order
         # What is over is forgotten: a lesson may see millions.
-        assert len(self.scene.ledger._deliveries) == sum(map(len, self.held.values())) + len(self.settled_at_work)
+        assert len(self.scene.ledger._in_hand._deliveries) == sum(map(len, self.held.values())) + len(
+            self.settled_at_work
+        )
         for shown in picture["workers"]:
             name = shown["name"]
             held = [{**self.facts[what], "phase": phase} for what, phase in self.held[name].values()]

@@ -37,6 +37,28 @@ def test_of_a_program_what_it_held_is_drawn_and_no_work() -> None:
     assert [text.get_text() for text in legend.get_texts()] == ["delivered to a program, not acknowledged yet"]
 
 
+def test_a_callback_that_is_still_at_work_is_drawn_up_to_now() -> None:
+    log = EventLog()
+    log.record("connected", "w", "hello", detail=ConsumeOptions(prefetch_count=1))
+    for mark in ("m", "n"):
+        log.record("published", "sender", "hello", mark, "Soup.")
+    log.record("delivered", "w", "hello", "m", "Soup.", 1)
+    log.record("started", "w", "hello", "m", "Soup.", 1)
+    begun = log.seconds()
+    picture = timeline(log, now_seconds=begun + 3)
+    (bar,) = [each for axes in picture.figure.axes for each in axes.patches if each.get_linestyle() == ":"]
+    assert bar.get_width() == pytest.approx(3, abs=0.1)
+    assert "callback at work so far" in labels(picture)
+    log.record("finished", "w", "hello", "m", "Soup.", 1)
+    assert "callback at work so far" not in labels(timeline(log, now_seconds=begun + 300))
+    _, right = timeline(log, now_seconds=begun + 300).figure.axes[0].get_xlim()
+    assert right < 100, "what was forgotten may be in hand for hours"
+
+
+def labels(picture: Picture) -> list[str]:
+    return [text.get_text() for legend in picture.figure.legends for text in legend.get_texts()]
+
+
 def test_a_notebook_gets_words_a_picture_and_both_together() -> None:
     picture = timeline(kitchen())
     bundle = picture._repr_mimebundle_()

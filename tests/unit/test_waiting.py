@@ -12,8 +12,8 @@ from workq_helpers.waiting import wait_until
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock that goes on only while somebody sleeps; the list holds how long."""
     slept: list[float] = []
-    monkeypatch.setattr("workq_helpers.waiting._sleep", slept.append)
-    monkeypatch.setattr(time, "monotonic", lambda: sum(slept))
+    monkeypatch.setattr("workq_helpers.waiting.sleep", slept.append)
+    monkeypatch.setattr("workq_helpers.waiting.monotonic", lambda: sum(slept))
     return slept
 
 
@@ -43,3 +43,14 @@ def test_what_will_do_is_for_the_caller_to_say(clock: list[float]) -> None:
 def test_an_error_of_the_condition_is_the_callers() -> None:
     with pytest.raises(ZeroDivisionError):
         wait_until(lambda: 1 / 0, 1.0)
+
+
+def test_a_cell_may_put_another_clock_and_another_sleep_into_the_place_of_pythons(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells: list[str] = []
+    monkeypatch.setattr(time, "sleep", lambda _seconds: cells.append("slept"))
+    monkeypatch.setattr(time, "monotonic", lambda: cells.append("looked at"))
+    assert not wait_until(lambda: False, 1.0, interval_seconds=0.4)
+    assert sum(clock) == pytest.approx(1.0)
+    assert cells == []

@@ -14,8 +14,9 @@ from pika import callback, frame, spec
 from tests.properties import examples
 from workq_helpers.clients.observed_connection import ObservedConnection
 from workq_helpers.clients.whole_message import whole_message
+from workq_helpers.log.book import Book
 from workq_helpers.log.events import EventLog
-from workq_helpers.log.observer import Book, Observer
+from workq_helpers.log.observer import Observer
 
 short = st.text(max_size=20)
 some_properties = st.builds(

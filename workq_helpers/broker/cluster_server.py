@@ -51,8 +51,8 @@ class Machine(Protocol):
     def rabbitmqctl(self, arguments: Sequence[str]) -> str:
         """Run rabbitmqctl where it runs, and return what it printed."""
 
-    def is_running(self) -> bool:
-        """Return whether its process or container runs."""
+    def is_running(self) -> bool | None:
+        """Return whether its process or container runs, ``None`` where nobody can tell."""
 
     def logs(self) -> str:
         """Return its log so far."""

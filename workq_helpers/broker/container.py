@@ -18,6 +18,7 @@ import requests.exceptions
 
 from workq_helpers import rabbitmq
 from workq_helpers.broker.docker_engine import (
+    ANSWER_SECONDS,
     DOCKER_ERRORS,
     DockerContainer,
     client,
@@ -29,11 +30,12 @@ from workq_helpers.broker.docker_engine import (
 )
 from workq_helpers.broker.member import ERLANG_ARGUMENTS, Member
 from workq_helpers.broker.ports import LOOPBACK, free_ports, is_refused
-from workq_helpers.broker.removal import FOLDER_LABEL, SUPERVISOR_LABEL, owner, remove, remove_lost
+from workq_helpers.broker.removal import FOLDER_LABEL, SUPERVISOR_LABEL, find, owner, remove, remove_lost
 from workq_helpers.broker.server import NO_BUSY_WAIT, Progress, last_words, printed, silent
 from workq_helpers.errors import (
     BrokerError,
     BrokerStartError,
+    DockerSilentError,
     PortTakenError,
 )
 from workq_helpers.rabbitmq.endpoint import Endpoint
@@ -46,6 +48,9 @@ __all__ = ["ContainerServer", "NetworkContainer"]
 BOOT_SECONDS = 120.0
 #: How long RabbitMQ may take to stop gracefully before Docker kills it, in seconds.
 STOP_SECONDS = 30
+#: How long Docker may take to say how a container is, in seconds: who asks says nothing meanwhile, and counts as dead
+#: after `SILENCE_SECONDS`.
+LOOK_SECONDS = 3.0
 #: How often to ask whether it accepts, in seconds: often enough not to add to the time of a boot.
 POLL_SECONDS = 0.02
 #: How long ports may take to lead to a RabbitMQ that is up, in seconds: where Docker runs in a machine of its own, what
@@ -212,26 +217,33 @@ class ContainerServer:
             status, output = self._wrapped().exec_run(["rabbitmqctl", "--quiet", *arguments])
         return printed(arguments, status, output)
 
-    def is_running(self) -> bool:
-        """Return whether the container runs."""
-        container = self._container
-        if container is None or container._container is None:
-            return False
+    def is_running(self) -> bool | None:
+        """Return whether the container runs, ``None`` where Docker does not say."""
         try:
-            return _state(container._container)["Running"] is True
-        except DOCKER_ERRORS:
+            with self._looked_at() as container:
+                return container is not None and container.attrs["State"]["Running"] is True
+        except DockerSilentError:
+            return None
+        except BrokerError:
             return False
 
     def logs(self) -> str:
         """Return what RabbitMQ logged so far, or ``""`` where nothing can be had."""
-        container = self._container
-        if container is None or container._container is None:
-            return ""
         try:
-            text: str = container._container.logs().decode(errors="replace")
-        except DOCKER_ERRORS:
+            with self._looked_at() as container:
+                text = b"" if container is None else container.logs()
+        except BrokerError:
             return ""
-        return text.replace(self._password, "…")
+        return text.decode(errors="replace").replace(self._password, "…")
+
+    @contextlib.contextmanager
+    def _looked_at(self) -> Iterator[Any]:
+        """Give the container as it is, ``None`` if there is none, for a question that Docker has to answer soon."""
+        if self._container is None or self._container._container is None:
+            yield None
+            return
+        with translated("look at RabbitMQ's container"), client(LOOK_SECONDS) as engine:
+            yield find(engine, self.name)
 
     # -- how it does it ---------------------------------------------------------------------------------
 
@@ -250,7 +262,7 @@ class ContainerServer:
     def _pull(self, progress: Progress) -> None:
         # Ryuk would listen beyond loopback; removing what is left behind is the supervisor's job, and its heirs'.
         testcontainers_config.ryuk_disabled = True
-        with client() as docker_client:
+        with client(ANSWER_SECONDS) as docker_client:
             pull_if_missing(docker_client, full_name(self.image), progress)
 
     def _create(self) -> Endpoint:
@@ -353,7 +365,7 @@ class ContainerServer:
                 state = _state(self._wrapped())
                 if not state["Running"]:
                     raise self._did_not_start(f"ended with exit status {state['ExitCode']}")
-                if first and _UP in self._wrapped().logs(tail=_LINES_BEHIND_UP):
+                if first and _UP in _last_lines(self._wrapped()):
                     return self._is_reached(endpoint)
             return False
 
@@ -507,6 +519,15 @@ def _state(container: Any) -> dict[str, Any]:
     container.reload()
     state: dict[str, Any] = container.attrs["State"]
     return state
+
+
+def _last_lines(container: Any) -> bytes:
+    """Return the end of its log; nothing where Docker keeps none that can be read, as with another logging driver."""
+    try:
+        lines: bytes = container.logs(tail=_LINES_BEHIND_UP)
+    except DOCKER_ERRORS:
+        return b""
+    return lines
 
 
 @contextlib.contextmanager

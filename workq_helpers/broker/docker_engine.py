@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import http
+import http.client
 import os
+import queue
 import shutil
 import socket
-from collections.abc import Iterator
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import docker
 import docker.constants
 import docker.errors
 import docker.utils
 import requests.exceptions
+import urllib3.exceptions
 
 from workq_helpers.broker import docker_socket
 from workq_helpers.broker.server import Progress
-from workq_helpers.errors import BrokerStartError, DockerUnavailableError, ImageUnavailableError
+from workq_helpers.errors import (
+    BrokerStartError,
+    DockerSilentError,
+    DockerUnavailableError,
+    ImageUnavailableError,
+)
 from workq_helpers.text import without_login
 
 try:
@@ -31,6 +43,7 @@ except (ValueError, OSError) as odd_setting:  # it reads its settings as it is i
     ) from odd_setting
 
 __all__ = [
+    "ANSWER_SECONDS",
     "DOCKER_ERRORS",
     "DockerContainer",
     "client",
@@ -46,16 +59,41 @@ __all__ = [
 #: What Docker's library reads of the environment beside the address.
 _SETTINGS = ("DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 
-#: How long Docker may take to say which one it is, in seconds; it does so at once, or hangs.
+#: How long Docker may take to say which one it is or what it has, in seconds; it does so at once, or hangs.
 ANSWER_SECONDS = 15.0
+#: How long for what it makes, starts, stops or removes, in seconds.
+DEED_SECONDS = float(docker.constants.DEFAULT_TIMEOUT_SECONDS)
+
+#: How long it may say nothing of a download, in seconds; it tells of every bit of one that goes on.
+PULL_SECONDS = 120.0
 
 #: What Docker's library raises.
 DOCKER_ERRORS = (docker.errors.DockerException, requests.exceptions.RequestException)
+#: What is behind it where Docker gives no answer, and what that means.
+_NO_ANSWERS = (
+    (
+        (requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError),
+        "takes connections and does not answer in time",
+    ),
+    ((requests.exceptions.ConnectTimeout, TimeoutError), "takes no connection in time"),
+    (
+        (ConnectionResetError, BrokenPipeError, http.client.IncompleteRead),
+        "hung up before it had answered, as it does while it stops or starts",
+    ),
+)
+#: What is behind it where what answers is no Docker.
+_STRANGE = (http.client.BadStatusLine, ValueError, LookupError, TypeError, AttributeError)
+
+_WITHOUT_DOCKER = "WORKQ_BROKER=node to do without Docker"
+_FULL = "Docker's disk is full: `docker system df` shows of what, `docker system prune` makes room. Or set"
 
 
 @contextlib.contextmanager
-def client() -> Iterator[docker.DockerClient]:
+def client(seconds: float = DEED_SECONDS) -> Iterator[docker.DockerClient]:
     """A client for the Docker that `docker` itself would use, closed at the end.
+
+    Args:
+        seconds: How long it may take to answer what it is asked.
 
     Raises:
         DockerUnavailableError: Docker can't be asked.
@@ -63,8 +101,8 @@ def client() -> Iterator[docker.DockerClient]:
     docker_socket.adopt(os.environ)  # testcontainers knows nothing of DOCKER_CONTEXT, nor of a context's certificates
     try:
         _knock()
-        found = DockerClient(timeout=ANSWER_SECONDS).client
-        found.api.timeout = docker.constants.DEFAULT_TIMEOUT_SECONDS  # for what it is asked next
+        found = DockerClient(timeout=min(seconds, ANSWER_SECONDS)).client
+        found.api.timeout = seconds  # for what it is asked next
     except Exception as error:  # what Docker's settings may hold, its library meets with exceptions of any kind
         raise _unavailable(error) from error
     try:
@@ -115,19 +153,38 @@ def translated(deed: str) -> Iterator[None]:
     try:
         yield
     except docker.errors.APIError as error:
-        raise BrokerStartError(
-            f"Docker could not {deed}: {error.explanation or error}. See what `docker info` says, or set "
-            f"WORKQ_BROKER=node to do without Docker."
-        ) from error
-    except DOCKER_ERRORS as error:
-        raise _unavailable(error) from error
+        reason = str(error.explanation or error).rstrip(".")
+        mend = _FULL if _is_of_a_full_disk(reason) else "See what `docker info` says, or set"
+        raise BrokerStartError(f"Docker could not {deed}: {reason}. {mend} {_WITHOUT_DOCKER}.") from error
+    except Exception as error:
+        strange = not isinstance(error, DOCKER_ERRORS)
+        if strange and not _is_of_the_library(error):
+            raise
+        raise _unavailable(error, strange) from error
 
 
-def _unavailable(error: BaseException) -> DockerUnavailableError:
+def _is_of_a_full_disk(reason: str) -> bool:
+    return "no space left on device" in reason.lower()
+
+
+def _is_of_the_library(error: BaseException) -> bool:
+    """Return whether Docker's library failed by itself, as it does where what answers is no Docker it knows."""
+    frames = traceback.walk_tb(error.__traceback__)
+    module = [str(frame.f_globals.get("__name__")) for frame, _ in frames][-1]
+    return module.partition(".")[0] in ("docker", "testcontainers")
+
+
+def _unavailable(error: BaseException, strange: bool = False) -> DockerUnavailableError:
+    """Return what to raise in the place of an error of Docker's library.
+
+    Args:
+        error: Which.
+        strange: Whether the library could make nothing of what it was answered.
+    """
     other_way = "Or set WORKQ_BROKER=node to do without Docker."
     kinds = {type(cause) for cause in _causes(error)}
     if PermissionError in kinds:
-        return DockerUnavailableError(
+        return DockerSilentError(
             f"Docker runs, but you may not use it: permission denied on its socket. Join its group with "
             f"`sudo usermod -aG docker $USER` and log in again. {other_way}"
         )
@@ -141,17 +198,29 @@ def _unavailable(error: BaseException) -> DockerUnavailableError:
         return DockerUnavailableError(
             f"Docker does not run{asked_for}. Start Docker Desktop, or `sudo systemctl start docker`. {other_way}"
         )
-    if requests.exceptions.ReadTimeout in kinds:
-        return DockerUnavailableError(
-            f"Docker takes connections and does not answer in time{_where('at ')}. Wait until it is up, or restart it: "
+    if said := _nothing_usable(error):
+        return DockerSilentError(
+            f"Docker {said}{_where('at ')}. Wait until it is up, or restart it: "
             f"Docker Desktop, or `sudo systemctl restart docker`. {other_way}"
         )
     settings = ", ".join(f"{name}={os.environ[name]}" for name in _SETTINGS if os.environ.get(name))
     among = f" with {settings}" if settings else ""
-    return DockerUnavailableError(
-        f"Docker can't be used{_where('')}{among}: {without_login(str(error)).rstrip('.')}. See what `docker info` "
-        f"says. {other_way}"
+    return DockerSilentError(
+        f"Docker can't be used{_where('')}{among}: {_words(error, strange)}. See what `docker info` says. {other_way}"
     )
+
+
+def _nothing_usable(error: BaseException) -> str:
+    """Return what Docker does in the place of answering, ``""`` where it does answer."""
+    return next((what for kinds, what in _NO_ANSWERS if any(isinstance(each, kinds) for each in _causes(error))), "")
+
+
+def _words(error: BaseException, strange: bool) -> str:
+    words = without_login(str(error)).rstrip(".")
+    behind = any(isinstance(each, _STRANGE) for each in list(_causes(error))[1:])
+    if strange or behind or isinstance(error, requests.exceptions.JSONDecodeError):
+        return f"what answers there does not answer as Docker does ({words or type(error).__name__})"
+    return words
 
 
 def _where(what: str) -> str:
@@ -180,7 +249,7 @@ def has_image(image: str) -> bool:
     Raises:
         DockerUnavailableError: Docker can't be asked.
     """
-    with translated("look for an image"), client() as found:
+    with translated("look for an image"), client(ANSWER_SECONDS) as found:
         return _is_here(found, full_name(image))
 
 
@@ -194,6 +263,10 @@ def _is_here(found: docker.DockerClient, image: str) -> bool:
         found.images.get(image)
     except docker.errors.ImageNotFound:
         return False
+    except docker.errors.APIError as error:
+        if error.status_code != http.HTTPStatus.BAD_REQUEST:
+            raise
+        raise _no_image(image, str(error.explanation)) from error  # its name is none
     return True
 
 
@@ -210,10 +283,11 @@ def pull_if_missing(found: docker.DockerClient, image: str, progress: Progress) 
 def _pull(found: docker.DockerClient, image: str, progress: Progress) -> None:
     """Pull an image, telling how many bytes of its layers are here."""
     repository, tag = docker.utils.parse_repository_tag(image)
+    found.api.timeout = DEED_SECONDS
     progress(f"Pulling the image {image}")
     layers: dict[str, tuple[int, int]] = {}
     try:
-        for line in found.api.pull(repository, tag=tag or "latest", stream=True, decode=True):
+        for line in _said_soon(lambda: found.api.pull(repository, tag=tag or "latest", stream=True, decode=True)):
             if "error" in line:
                 raise _no_image(image, line["error"])
             size = line.get("progressDetail") or {}
@@ -225,12 +299,44 @@ def _pull(found: docker.DockerClient, image: str, progress: Progress) -> None:
                 done, total = (sum(column) for column in zip(*layers.values(), strict=True))
                 progress(f"Pulling the image {image}", done, total)
     except DOCKER_ERRORS as error:
-        raise _no_image(image, getattr(error, "explanation", None) or str(error)) from error
+        silence = _nothing_usable(error)
+        reason = f"Docker {silence}" if silence else getattr(error, "explanation", None) or str(error)
+        raise _no_image(image, reason) from error
+
+
+def _said_soon(ask: Callable[[], Iterable[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+    """Yield what Docker says bit by bit, for which its library would wait for ever.
+
+    Raises:
+        requests.exceptions.ReadTimeout: It says nothing for `PULL_SECONDS`.
+    """
+    said: queue.SimpleQueue[dict[str, Any] | Exception | None] = queue.SimpleQueue()
+
+    def listen() -> None:
+        end: Exception | None = None
+        try:
+            for each in ask():
+                said.put(each)
+        except Exception as error:  # noqa: BLE001 - it belongs to whoever asked
+            end = error
+        said.put(end)
+
+    threading.Thread(target=listen, name="Docker's pull", daemon=True).start()
+    while True:
+        try:
+            each = said.get(timeout=PULL_SECONDS)
+        except queue.Empty:
+            raise requests.exceptions.ReadTimeout(f"nothing was said for {PULL_SECONDS:.0f} s") from None
+        if each is None:
+            return
+        if isinstance(each, Exception):
+            raise each
+        yield each
 
 
 def _no_image(image: str, reason: str) -> ImageUnavailableError:
+    mend = _FULL if _is_of_a_full_disk(reason) else "Look at its name and at the network,"
     return ImageUnavailableError(
-        f"The image {image!r} is not on this machine and can't be pulled: {reason}. Look at its name and at "
-        "the network, set WORKQ_RABBITMQ_IMAGE to an image that is here (see `docker images`), or set "
-        "WORKQ_BROKER=node to do without Docker."
+        f"The image {image!r} is not on this machine and can't be pulled: {reason.rstrip('.')}. {mend} set "
+        f"WORKQ_RABBITMQ_IMAGE to an image that is here (see `docker images`), or set {_WITHOUT_DOCKER}."
     )

@@ -12,13 +12,14 @@ from typing import Literal
 
 from workq_helpers.broker import address_space, commands, docker_socket, packages
 from workq_helpers.broker.choice import DEFAULT_IMAGE, BrokerChoice
-from workq_helpers.broker.folders import Folders, why_not_writable
+from workq_helpers.broker.folders import Folders
 from workq_helpers.broker.installations import find_installations, first_supported
 from workq_helpers.broker.node import NodeServer, why_no_data_in, why_none_runs
 from workq_helpers.broker.protocol import Status
 from workq_helpers.broker.server import silent
 from workq_helpers.errors import BrokerError, BrokerStartError, InvalidArgumentError, ManagementUnavailableError
 from workq_helpers.hidden import ENVIRON
+from workq_helpers.private_folders import why_not_writable
 from workq_helpers.rabbitmq.connecting import probe
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.features import Features
@@ -198,8 +199,12 @@ def _node(choice: BrokerChoice, folders: Folders, environ: Mapping[str, str]) ->
         if installation.supported:
             return Finding("private node", "ok", f"RabbitMQ {installation.version} in {installation.home}.")
         too_old = f"RabbitMQ {installation.version} in {installation.home} is older than {OLDEST_VERSION}. "
-    folder = folders.cache if packages.find_unpacked(folders.cache) else packages.folder_for(folders.cache)
-    if reason := packages.why_none_runs_in(folder):
+    try:
+        folder = folders.cache if packages.find_unpacked(folders.cache) else packages.folder_for(folders.cache)
+        reason = packages.why_none_runs_in(folder)
+    except BrokerStartError as error:
+        reason = str(error)
+    if reason:
         return Finding("private node", "bad" if choice.forced else "warn", f"{too_old}{reason}", works=False)
     unpacked = packages.find_unpacked(folder)
     if unpacked is not None:

@@ -10,9 +10,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from workq_helpers.broker.folders import Folders, make_private, temporary_folder, unusable
+from workq_helpers.broker.folders import Folders
 from workq_helpers.errors import BrokerStartError
 from workq_helpers.interrupts import deferred
+from workq_helpers.private_folders import make_private, temporary_folder, unusable
 
 __all__ = ["LOCK_SECONDS", "lock_path", "locked"]
 

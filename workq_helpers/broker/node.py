@@ -18,9 +18,10 @@ from workq_helpers import rabbitmq
 from workq_helpers.broker import address_space, loopback, open_files, process_limit, processes
 from workq_helpers.broker.installations import Installation
 from workq_helpers.broker.member import ERLANG_ARGUMENTS, Member, members
-from workq_helpers.broker.ports import LOOPBACK, taken
+from workq_helpers.broker.ports import LOOPBACK, hold, port_taken, taken
 from workq_helpers.broker.server import NO_BUSY_WAIT, Progress, last_words, printed, silent
 from workq_helpers.errors import BrokerError, BrokerStartError, PortTakenError
+from workq_helpers.private_folders import obstacle_in
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.features import ADVANCED_CONFIG
 from workq_helpers.waiting import wait_until
@@ -120,6 +121,7 @@ class NodeServer:
         self._outer_environ = environ
         self._environ: dict[str, str] = {}
         self._ports: tuple[int, ...] = ()
+        self._held = contextlib.ExitStack()  # the ports, whether it runs or not
         self._endpoint: Endpoint | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
         self._node: subprocess.Popen[bytes] | None = None
@@ -149,6 +151,7 @@ class NodeServer:
         if self._epmd is not None:
             self._end(self._epmd, grace=0.0)
             self._epmd = None
+        self._held.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def restart(self) -> None:
@@ -244,6 +247,7 @@ class NodeServer:
         member = self._member or members(1)[0]
         endpoint = self._endpoint = member.endpoint
         self._ports = (endpoint.port, member.management, member.distribution, member.epmd)
+        self._held = hold(self._ports if self._has_epmd else self._ports[:3])
         self._write_files(member)
         self._environ = self._node_environ(member)
         return endpoint
@@ -332,16 +336,20 @@ class NodeServer:
         """Return the error for a node that `what`; to be made before the log is deleted."""
         log = self.logs()[self._logged_before :]
         if not self.is_running() and (held := self._held_ports(log)):
-            return PortTakenError(
-                f"RabbitMQ {self._installation.version} {what}, because another program has {held} of {LOOPBACK}. "
-                f"Try again: a new course broker looks for other ports."
-            )
+            return port_taken(f"{self._installation.version} {what}", held)
         end = "\n".join(last_words(log))
-        mend = (_NO_THREAD.search(log) and process_limit.why_too_few()) or "Run `workq doctor`."
+        mend = (_NO_THREAD.search(log) and process_limit.why_too_few()) or self._why_no_room() or "Run `workq doctor`."
         return BrokerStartError(
             f"RabbitMQ {self._installation.version} in {self._installation.home} {what}. {mend} Its log ends with:\n"
             f"{end}"
         )
+
+    def _why_no_room(self) -> str:
+        found = obstacle_in(self._folder)
+        if found is None:
+            return ""
+        mend = found.mend or "Set WORKQ_RUNTIME_DIR to a folder that you may write to"
+        return f"It keeps its data in {self._folder}, where nothing can be written ({found.reason}). {mend}."
 
     def _held_ports(self, log: str) -> str:
         """Return which of the ports another program has, or had when the node wanted it; "" for none."""

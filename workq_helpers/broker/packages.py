@@ -10,7 +10,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -21,11 +20,20 @@ import filelock
 from packaging.version import Version
 
 from workq_helpers.broker import processes
-from workq_helpers.broker.folders import is_full, is_private, make_private, reason_of, refuse_foreign, temporary_folder
 from workq_helpers.broker.installations import Installation, installation_in
 from workq_helpers.broker.locking import lock_path
 from workq_helpers.broker.server import Progress
 from workq_helpers.errors import BrokerStartError, DiskFullError, PackagesError, UnsupportedBrokerError
+from workq_helpers.mounts import is_noexec
+from workq_helpers.private_folders import (
+    is_full,
+    is_private,
+    make_private,
+    reason_of,
+    refuse_foreign,
+    refuse_what_is_not_private,
+    temporary_folder,
+)
 from workq_helpers.rabbitmq.versions import OLDEST_VERSION
 
 __all__ = ["PROGRAMS", "find_unpacked", "folder_for", "remove_scratch", "unpacked_installation", "why_none_runs_in"]
@@ -69,7 +77,7 @@ def unpacked_installation(cache: Path, environ: Mapping[str, str], progress: Pro
         PackagesError: This is no Debian or Ubuntu, the network is missing, or a package is broken.
         UnsupportedBrokerError: The distribution's RabbitMQ is too old.
     """
-    folder = _usable(cache)
+    folder = _choose(cache, _make_ours)
     if folder != cache and (there := find_unpacked(cache)):  # where nothing can be written, nobody is changing it
         return there
     try:
@@ -80,15 +88,18 @@ def unpacked_installation(cache: Path, environ: Mapping[str, str], progress: Pro
 
 
 def folder_for(cache: Path) -> Path:
-    """Return where a server would be unpacked: in the user's cache, or in what serves instead, making neither."""
-    there = next(each for each in (cache, *cache.parents) if os.path.lexists(each))
-    return cache if os.path.isdir(there) and os.access(there, os.W_OK) else _substitute()  # noqa: PTH112 - False for what is closed
+    """Return where a server would be unpacked: in the user's cache, or in what serves instead, making neither.
+
+    Raises:
+        BrokerStartError: Neither can be used.
+    """
+    return _choose(cache, refuse_what_is_not_private)
 
 
 def why_none_runs_in(cache: Path) -> str:
     """Return in a sentence why no server would run that is unpacked in a folder, ``""`` if it would."""
     there = next(each for each in (cache, *cache.parents) if os.path.isdir(each))  # noqa: PTH112 - False for what is closed
-    if sys.platform != "linux" or not os.statvfs(there).f_flag & os.ST_NOEXEC:
+    if not is_noexec(there):
         return ""
     return (
         f"No program may run that is in {cache} (its file system is mounted noexec), where RabbitMQ would be "
@@ -134,16 +145,17 @@ def find_unpacked(cache: Path) -> Installation | None:
     return None
 
 
-def _usable(cache: Path) -> Path:
-    """Return the cache, or a folder that is as good where the home folder can't be written."""
+def _choose(cache: Path, prepare: Callable[[Path], object]) -> Path:
+    """Return the cache, or a folder that is as good where that can't be prepared, which raises, or not be written."""
     try:
-        _make_ours(cache)
-        if os.access(cache, os.W_OK):
+        prepare(cache)
+        there = next(each for each in (cache, *cache.parents) if os.path.lexists(each))
+        if os.path.isdir(there) and os.access(there, os.W_OK):  # noqa: PTH112 - False for what is closed
             return cache
     except BrokerStartError:
         if os.path.islink(cache):  # noqa: PTH114
             raise
-    _make_ours(_substitute())
+    prepare(_substitute())
     return _substitute()
 
 

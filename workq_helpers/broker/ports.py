@@ -1,4 +1,4 @@
-"""Free ports on this machine's loopback address."""
+"""Ports on this machine's loopback address: free ones, and how they stay ours."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import contextlib
 import errno
 import random
 import socket
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["LOOPBACK", "free_ports", "is_refused", "taken"]
+from workq_helpers.errors import PortTakenError
+
+__all__ = ["LOOPBACK", "free_ports", "hold", "is_refused", "port_taken", "taken"]
 
 LOOPBACK = "127.0.0.1"
 
@@ -32,6 +35,34 @@ def free_ports(count: int) -> tuple[int, ...]:
     """
     with contextlib.ExitStack() as stack:
         return tuple(_free_port(stack.enter_context(socket.socket())) for _ in range(count))
+
+
+def hold(ports: Iterable[int]) -> contextlib.ExitStack:
+    """Keep ports for a program of ours until what is returned is closed, also while it is down.
+
+    They are held by sockets that never listen: nobody else is given such a port, and whoever connects is refused. Linux
+    lets a program listen beside one if both reuse addresses, as Erlang does; other systems don't, and nothing is held.
+
+    Raises:
+        PortTakenError: Another program has one.
+    """
+    with contextlib.ExitStack() as held:
+        for port in ports if sys.platform == "linux" else ():
+            sock = held.enter_context(socket.socket())
+            try:
+                sock.bind((LOOPBACK, port))
+            except OSError as error:
+                raise port_taken("can't be started", f"port {port}") from error
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # from now on: nobody else had it
+        return held.pop_all()
+
+
+def port_taken(what: str, held: str) -> PortTakenError:
+    """Return the error for a RabbitMQ that `what`, since another program has what it needs."""
+    return PortTakenError(
+        f"RabbitMQ {what}, because another program has {held} of {LOOPBACK}. "
+        "Try again: a new course broker looks for other ports."
+    )
 
 
 def taken(ports: Iterable[int]) -> list[int]:

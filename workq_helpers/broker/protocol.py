@@ -9,19 +9,22 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
+import math
 import socket
 import threading
-import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from time import monotonic  # its own: a learner's cell may put another one in its place
 from typing import Any
 
 from packaging.version import Version
 
 from workq_helpers import errors
 from workq_helpers.broker import process_limit
-from workq_helpers.broker.folders import Folders
+from workq_helpers.broker.folders import SOCKET, Folders
 from workq_helpers.broker.server import Progress, silent
 from workq_helpers.errors import BrokerError, BrokerStartError, BrokerUnreachableError, WaitTimeoutError, WorkqError
+from workq_helpers.private_folders import refuse_foreign, target_of
 from workq_helpers.rabbitmq.endpoint import Endpoint
 
 __all__ = [
@@ -33,6 +36,7 @@ __all__ = [
     "Ready",
     "Status",
     "ask",
+    "attach",
     "connect",
     "converse",
     "describe_error",
@@ -118,7 +122,9 @@ def connect(folders: Folders) -> Link | None:
         BrokerStartError: The folder it would be in belongs to somebody else, who could be the supervisor then.
         BrokerUnreachableError: It accepts no more, because it hangs.
     """
-    path = folders.own_socket()
+    path = target_of(folders.runtime / SOCKET)
+    for folder in {folders.runtime, path.parent}:
+        refuse_foreign(folder)
     sock = socket.socket(socket.AF_UNIX)
     sock.settimeout(SILENCE_SECONDS)
     try:
@@ -145,7 +151,7 @@ def converse(link: Link, message: JsonObject, timeout: float, progress: Progress
         WaitTimeoutError: It has no answer in time.
         BrokerError: What it was asked for failed.
     """
-    deadline = time.monotonic() + timeout
+    deadline = monotonic() + timeout
     try:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # then there is nothing to receive
             link.send(message)
@@ -156,7 +162,7 @@ def converse(link: Link, message: JsonObject, timeout: float, progress: Progress
                 raise revive_error(said["error"])
             if "progress" in said:
                 progress(said["progress"], said["done"], said["total"])
-            if time.monotonic() > deadline:
+            if monotonic() > deadline:
                 raise WaitTimeoutError(
                     f"The course broker's supervisor is still busy with {message['op']!r} after {timeout:.0f} s. "
                     "See `workq broker logs`, and `workq broker stop` to begin afresh."
@@ -181,6 +187,34 @@ def ask(folders: Folders, operation: str, timeout: float = ANSWER_SECONDS, **fie
         return None
     with contextlib.closing(link):
         return converse(link, {"op": operation, **fields}, timeout)
+
+
+def attach(folders: Folders, start: Callable[[], None], progress: Progress) -> tuple[Link, Ready] | None:
+    """Return a share in the broker, which lasts as long as the connection; ``None`` if its supervisor was just ending.
+
+    Args:
+        folders: Where the supervisor is.
+        start: Called if there is none, and returns once there is one.
+        progress: Told what is being waited for.
+
+    Raises:
+        BrokerUnreachableError: The supervisor hangs.
+        BrokerError: It could not start a broker.
+    """
+    link = connect(folders)
+    if link is None:
+        start()
+        link = connect(folders)
+    if link is None:
+        return None
+    with contextlib.ExitStack() as unless_shared:
+        unless_shared.callback(link.close)
+        said = converse(link, {"op": "share"}, math.inf, progress)
+        if said is None:
+            return None
+        ready = Ready.from_json(said["answer"])
+        unless_shared.pop_all()
+    return link, ready
 
 
 def _hangs() -> BrokerUnreachableError:

@@ -9,12 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import docker
 import docker.errors
 
-from workq_helpers.broker.docker_engine import DOCKER_ERRORS, client, ignored, is_local, translated
+from workq_helpers.broker.docker_engine import (
+    ANSWER_SECONDS,
+    client,
+    ignored,
+    is_local,
+    translated,
+)
+from workq_helpers.errors import BrokerError
 from workq_helpers.waiting import wait_until
 
-__all__ = ["FOLDER_LABEL", "SUPERVISOR_LABEL", "leftovers", "owner", "remove", "remove_lost"]
+__all__ = ["FOLDER_LABEL", "SUPERVISOR_LABEL", "find", "leftovers", "owner", "remove", "remove_lost"]
 
 log = logging.getLogger(__name__)
 
@@ -43,16 +51,18 @@ def remove(container: str, *, coming: bool = False) -> None:
         BrokerStartError: Docker could not remove it, however often it was asked.
     """
     with translated("remove a container"), client() as engine:
-
-        def find() -> Any:
-            try:
-                return engine.containers.get(container)
-            except docker.errors.NotFound:
-                return None
-
-        found = wait_until(find, COMING_SECONDS if coming else 0.0, interval_seconds=_AGAIN_SECONDS)
+        patience = COMING_SECONDS if coming else 0.0
+        found = wait_until(lambda: find(engine, container), patience, interval_seconds=_AGAIN_SECONDS)
         if found:
             _insist(lambda: found.remove(force=True, v=True))
+
+
+def find(engine: docker.DockerClient, container: str) -> Any:
+    """Return a container as it is now, by its name or id; ``None`` if there is none."""
+    try:
+        return engine.containers.get(container)
+    except docker.errors.NotFound:
+        return None
 
 
 def _insist(removal: Callable[[], None]) -> None:
@@ -85,7 +95,8 @@ def remove_lost(of: str, *, but: str) -> None:
         return  # machines with one name may share a Docker somewhere else
     from workq_helpers.broker import processes  # noqa: PLC0415 - psutil takes a while; RabbitMQ boots meanwhile
 
-    with contextlib.suppress(*DOCKER_ERRORS), client() as engine:
+    # A lesson that begins must not wait for what can as well be done before the next.
+    with contextlib.suppress(BrokerError), translated("list containers"), client(ANSWER_SECONDS) as engine:
         for each in engine.containers.list(all=True, filters={"label": f"{FOLDER_LABEL}={of}"}, ignore_removed=True):
             # A folder of the same name, in a mount namespace of its own, may have a supervisor too.
             if each.name != but and not processes.is_supervisor(_supervisor_of(each)):
@@ -103,6 +114,6 @@ def leftovers() -> dict[str, int]:
     Raises:
         DockerUnavailableError: Docker can't be asked.
     """
-    with translated("list containers"), client() as engine:
+    with translated("list containers"), client(ANSWER_SECONDS) as engine:
         found = engine.containers.list(all=True, filters={"label": SUPERVISOR_LABEL}, ignore_removed=True)
         return {each.name: _supervisor_of(each) for each in found}

@@ -103,8 +103,8 @@ class Server(Protocol):
             BrokerError: It ended with another status than 0; the message has what it printed.
         """
 
-    def is_running(self) -> bool:
-        """Return whether its process or container runs."""
+    def is_running(self) -> bool | None:
+        """Return whether its process or container runs, ``None`` where nobody can tell."""
 
     def logs(self) -> str:
         """Return its log so far, without credentials; ``""`` where there is none."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import math
 import os
 import subprocess
 import sys
@@ -17,14 +16,14 @@ from typing import Any
 
 from workq_helpers.broker import loopback, process_limit
 from workq_helpers.broker.choice import BrokerChoice
-from workq_helpers.broker.folders import Folders, unusable
-from workq_helpers.broker.locking import locked
-from workq_helpers.broker.protocol import ANSWER_SECONDS, GONE, Link, Ready, ask, connect, converse
+from workq_helpers.broker.folders import Folders
+from workq_helpers.broker.protocol import ANSWER_SECONDS, GONE, Link, Ready, ask, attach, connect, converse
 from workq_helpers.broker.server import Progress, silent
-from workq_helpers.broker.sweep import sweep, sweep_under_lock
+from workq_helpers.broker.sweep import sweep, vacated
 from workq_helpers.errors import BrokerStartError, BrokerUnreachableError, WorkqError
 from workq_helpers.forks import abandon_in_children, unless_forked
 from workq_helpers.hidden import Environment
+from workq_helpers.private_folders import unusable
 
 __all__ = ["RESTART_SECONDS", "Share", "stop", "take_share", "why_unwanted"]
 
@@ -141,19 +140,14 @@ def take_share(
     if reason := loopback.why_unreachable():
         raise BrokerStartError(reason)
     for _ in range(ATTEMPTS):
-        link = connect(folders) or _start(folders, environ, progress)
-        if link is None:
-            continue  # its supervisor has ended already
-        with contextlib.ExitStack() as unless_shared:
-            unless_shared.callback(link.close)
-            said = converse(link, {"op": "share"}, math.inf, progress)
-            if said is None:
-                continue  # its supervisor was just ending
-            ready = Ready.from_json(said["answer"])
-            if unwanted := why_unwanted(ready, choice):
-                raise BrokerStartError(unwanted)
-            unless_shared.pop_all()
-            return Share(link, ready, folders)
+        attached = attach(folders, lambda: _start(folders, environ, progress), progress)
+        if attached is None:
+            continue  # its supervisor was just ending
+        link, ready = attached
+        if unwanted := why_unwanted(ready, choice):
+            link.close()
+            raise BrokerStartError(unwanted)
+        return Share(link, ready, folders)
     raise BrokerStartError(
         f"The supervisor of the course broker ended {ATTEMPTS} times before it said why. "
         f"The last lines of its log are:\n{_tail(folders.log)}"
@@ -175,15 +169,11 @@ def why_unwanted(ready: Ready, choice: BrokerChoice) -> str:
     )
 
 
-def _start(folders: Folders, environ: Mapping[str, str], progress: Progress) -> Link | None:
+def _start(folders: Folders, environ: Mapping[str, str], progress: Progress) -> None:
     progress("Looking for a RabbitMQ")
-    with locked(folders):
-        link = connect(folders)
-        if link is None:
-            sweep_under_lock(folders)
+    with vacated(folders, wholly=False) as vacant:
+        if vacant:
             _start_supervisor(folders, environ)
-            link = connect(folders)
-    return link
 
 
 def _start_supervisor(folders: Folders, environ: Mapping[str, str]) -> None:

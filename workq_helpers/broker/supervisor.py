@@ -302,8 +302,12 @@ class Supervisor:
         while not over.wait(BEAT_SECONDS):
             link.send({})
 
+    def _runs(self, ready: Ready) -> bool:
+        return self._accepts(ready) or self._started().is_running() is True
+
     def _accepts(self, ready: Ready) -> bool:
-        return self._started().is_running() and rabbitmq.connecting.accepts(ready.endpoint)
+        # Whoever lets this login in is the broker, whatever Docker says of it, or does not say.
+        return rabbitmq.connecting.accepts(ready.endpoint)
 
     def _revive(self, link: Link) -> None:
         """Return once the broker accepts again: started again if it has died, waited for if it is only slow.
@@ -314,7 +318,7 @@ class Supervisor:
 
         def has_settled() -> bool:
             link.send({})
-            return not server.is_running() or self._accepts(ready)
+            return self._accepts(ready) or server.is_running() is False
 
         wait_until(has_settled, SLOW_SECONDS, interval_seconds=BEAT_SECONDS)
         # If it runs and still does not accept, the one who asked will see that better than we can say it.
@@ -340,7 +344,7 @@ class Supervisor:
         ready, server = self._ready, self._server
         endpoint = ready.endpoint if ready else None
         return Status(
-            phase="starting" if ready is None else "up" if self._started().is_running() else "down",
+            phase="starting" if ready is None else "up" if self._runs(ready) else "down",
             description=server.description if server else "",
             version=str(ready.version) if ready else "",
             address=endpoint.place if endpoint else "",

@@ -10,14 +10,15 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from workq_helpers.broker.folders import Folders, remove_with_its_target
 from workq_helpers.broker.locking import locked
 from workq_helpers.broker.protocol import ask
-from workq_helpers.errors import BrokerUnreachableError, DockerUnavailableError
+from workq_helpers.errors import BrokerStartError, BrokerUnreachableError, DockerSilentError, DockerUnavailableError
 
-__all__ = ["sweep", "sweep_under_lock"]
+__all__ = ["sweep", "sweep_under_lock", "vacated"]
 
 
 def sweep(folders: Folders) -> None:
@@ -28,10 +29,28 @@ def sweep(folders: Folders) -> None:
     """
     if not os.path.lexists(folders.runtime):
         return
-    with locked(folders):
-        if not _answers(folders):
-            sweep_under_lock(folders)
+    with vacated(folders) as vacant:
+        if vacant:
             folders.remove_runtime()
+
+
+@contextlib.contextmanager
+def vacated(folders: Folders, *, wholly: bool = True) -> Iterator[bool]:
+    """Hold the lock, and put away what is left unless a supervisor runs; give whether none does.
+
+    Args:
+        folders: Where.
+        wholly: Whether a container that Docker can't remove is an error; it keeps nobody from another broker.
+
+    Raises:
+        As `sweep`.
+    """
+    with locked(folders):
+        vacant = not _answers(folders)
+        if vacant:
+            with contextlib.nullcontext() if wholly else contextlib.suppress(BrokerStartError):
+                sweep_under_lock(folders)
+        yield vacant
 
 
 def _answers(folders: Folders) -> bool:
@@ -46,15 +65,15 @@ def sweep_under_lock(folders: Folders) -> None:
     """Put everything away, where the lock is held and no supervisor runs.
 
     Raises:
-        BrokerStartError: Docker could not remove a container.
+        BrokerStartError: Docker could not remove a container, which the runtime folder still names.
     """
     for node in folders.nodes:
         _end_processes(node)
         remove_with_its_target(node)
+    folders.remove_socket()
     for container in folders.containers:
         _remove_container(container.name)
         container.unlink(missing_ok=True)
-    folders.remove_socket()
 
 
 def _end_processes(folder: Path) -> None:
@@ -64,7 +83,14 @@ def _end_processes(folder: Path) -> None:
 
 
 def _remove_container(name: str) -> None:
-    with contextlib.suppress(DockerUnavailableError):  # no Docker that answers, no container that runs
+    try:
         from workq_helpers.broker import removal  # noqa: PLC0415 - Docker's library, needed only where one was ours
 
         removal.remove(name, coming=True)
+    except BrokerStartError as error:
+        if isinstance(error, DockerUnavailableError) and not isinstance(error, DockerSilentError):
+            return  # no Docker, no container that runs
+        raise BrokerStartError(
+            f"RabbitMQ may still run, in the container {name}. {error} Once that is mended run `workq broker stop` "
+            f"again, or: docker rm --force --volumes {name}"
+        ) from error

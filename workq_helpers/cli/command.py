@@ -8,6 +8,7 @@ import sys
 from workq_helpers.cli import streams
 from workq_helpers.errors import ImpostorError
 from workq_helpers.impostors import explain_failed_import, refuse_impostors
+from workq_helpers.mounts import is_noexec
 
 __all__ = ["main"]
 
@@ -53,7 +54,7 @@ def _sentence(error: Exception) -> str:
 
 def _of_an_import(error: ImportError) -> str:
     folder = os.path.dirname(error.path or "")  # noqa: PTH120 - pathlib may be what can't be imported
-    if folder and sys.platform == "linux" and os.statvfs(folder).f_flag & os.ST_NOEXEC:
+    if folder and is_noexec(folder):
         return (
             f"{error.path} can't be imported, because its file system is mounted noexec (`findmnt -T {folder}` shows "
             "it). Put the course into a folder on another."

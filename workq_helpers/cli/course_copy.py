@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from workq_helpers.broker.folders import is_full, reason_of
 from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.private_files import staged_file
+from workq_helpers.private_folders import is_full, reason_of
 
 __all__ = ["MANIFEST", "Copied", "copy_course", "shipped_lessons"]
 

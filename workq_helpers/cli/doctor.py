@@ -29,7 +29,6 @@ from workq_helpers.broker import (
     processes,
     try_node,
 )
-from workq_helpers.broker.folders import obstacle_in
 from workq_helpers.broker.ports import LOOPBACK
 from workq_helpers.cli.jupyter_folders import unwritable, without_saving
 from workq_helpers.cli.lab import FIRST_LESSON, course_folder
@@ -37,6 +36,7 @@ from workq_helpers.cli.python_settings import PYTHON_SETTINGS
 from workq_helpers.clients.pace import seconds_per_dot
 from workq_helpers.errors import BrokerStartError, WorkqError
 from workq_helpers.impostors import INSTALLED, PACKAGES_FOLDERS, file_names, find_impostors, sentence
+from workq_helpers.private_folders import obstacle_in
 from workq_helpers.teaching.progress import data_folder
 
 __all__ = ["examine"]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from jupyter_core import paths
 
-from workq_helpers.broker.folders import Obstacle, make_private, obstacle_in
 from workq_helpers.errors import BrokerStartError
+from workq_helpers.private_folders import Obstacle, make_private, obstacle_in
 
 __all__ = ["put_stand_ins", "unwritable", "without_saving"]
 

@@ -22,8 +22,11 @@ from workq_helpers.clients import pika_private
 from workq_helpers.clients.connection_life import ConnectionLife
 from workq_helpers.clients.pace import WorkerKilled
 from workq_helpers.clients.worker_channel import WorkerChannel
+from workq_helpers.log.book import Book
 from workq_helpers.log.details import ConsumeOptions, Detail
-from workq_helpers.log.observer import Book, Held, Observer
+from workq_helpers.log.held import Held
+from workq_helpers.log.observer import Observer
+from workq_helpers.text import said
 
 __all__ = ["Consumer", "ConsumerOptions", "Host", "IncomingMessage"]
 
@@ -32,6 +35,9 @@ _FLUSH_TURNS = 100
 
 #: How long a cut waits for the broker to show that it knows of the last acknowledgments; it takes a millisecond.
 _ANSWER_SECONDS = 1.0
+
+#: With what the broker closes a connection that has done nothing wrong: an operator intervened, or it goes.
+_CONNECTION_FORCED = 320
 
 T = TypeVar("T")
 
@@ -126,12 +132,13 @@ class Consumer:
         self._log = book.log
         self._observer = Observer(host.name, book)
         self._observer.outlives_connections = True
-        self._observer.on_confirm = self._on_confirm
+        self._observer.publications.on_confirm = self._on_confirm
         self._life = ConnectionLife(self, parameters, self._observer)
         self._pump_finish: Callable[[], None] = lambda: None
         self._channel: WorkerChannel | None = None
         self._ending = ""
         self._error: BaseException | None = None
+        self._lost_by: BaseException | None = None  # by what the last connection was
         self._flush_turns = 0
         self._question: _Question | None = None
         self._end_recorded = False
@@ -144,7 +151,7 @@ class Consumer:
         self._returned: list[ReturnedMessage] = []
         #: Deliveries that wait for the worker's callback.
         self.waiting: deque[IncomingMessage] = deque()
-        self._observer.on_release = self.waiting.clear
+        self._observer.deliveries.on_release = self.waiting.clear
         #: Held while a delivery changes hands, so that the log never says "finished" after "lost".
         self.lock = self._observer.lock
         #: Whether the connection is gone for good.
@@ -201,14 +208,15 @@ class Consumer:
         """Send basic.ack, basic.nack or basic.reject; on a channel that was lost it comes too late.
 
         Raises:
-            ChannelWrongStateError: The callback itself has closed it.
+            ChannelWrongStateError: It was closed, by the callback itself or for what that had done.
         """
         self._host.hold()
 
         def send() -> None:
             if not (self._closed or self.is_open(channel)):
                 self._record("ack dropped", delivery_tag=_number(tag), detail="its channel is gone")
-                return
+                if self._ending != "crashed":
+                    return
             getattr(self._raw_of(channel), name)(tag, *arguments)
             self._send_now()
 
@@ -266,10 +274,11 @@ class Consumer:
             self.request(channel, "confirm_delivery", {"ack_nack_callback": _nothing})
             self._confirming = True
 
-    def stop_consuming(self) -> None:
+    def stop_consuming(self, consumer_tag: str | None) -> None:
         """Take no more deliveries, as a program does that ends after this."""
         self._host.hold()
-        self._host.request_stop()
+        if consumer_tag in (None, self._host.name):
+            self._host.request_stop()
 
     def call_soon(self, function: Callable[[], object]) -> None:
         """Have the owner of the connection call `function` at its next turn."""
@@ -283,7 +292,7 @@ class Consumer:
         """
         self._host.run(lambda: self._host.poll_until(lambda: answered() or not self.is_open(channel)))
         if not answered():
-            raise self._error or pika.exceptions.ChannelWrongStateError("Channel is closed.")
+            raise self._error or self._lost_by or pika.exceptions.ChannelWrongStateError("Channel is closed.")
 
     def _raw_of(self, channel: WorkerChannel) -> Channel:
         """Return pika's channel, with all sent that was asked for before.
@@ -301,11 +310,11 @@ class Consumer:
 
     def done_with(self, delivery: IncomingMessage) -> None:
         """Take note that the callback returned; an auto-ack delivery is settled by that. Under `lock`."""
-        self._observer.at_hand.pop(delivery.held, None)
+        self._observer.deliveries.at_hand.pop(delivery.held, None)
 
     def record(self, kind: str, delivery: IncomingMessage, detail: Detail = "") -> None:
         """Record an event about a delivery."""
-        self._observer.record(kind, delivery.held, detail)
+        self._observer.deliveries.record(kind, delivery.held, detail)
 
     def cut_at_once(self, state: str, error: BaseException | None = None) -> bool:
         """Cut the TCP connection here and now, if nothing waits to be sent on it, and all that was sent has arrived.
@@ -333,7 +342,7 @@ class Consumer:
     def _cut(self, connection: pika.SelectConnection, state: str, error: BaseException | None) -> None:
         """Cut the connection; what it held is released before the broker can give it to others. Under `lock`."""
         self._ending, self._error = state, error
-        self._observer.dead = True
+        self._observer.deliveries.dead = True
         self._record_end()
         self._release_for_good()
         pika_private.cut(connection)
@@ -398,7 +407,7 @@ class Consumer:
         channel = self._channel
         assert channel is not None  # noqa: S101 - set before the consumer existed
         with self.lock:
-            held = self._observer.latest
+            held = self._observer.deliveries.latest
             if held is not None and (held.auto_ack or not self._is_cut()):
                 self.waiting.append(IncomingMessage(channel, method, properties, body, held))
 
@@ -485,7 +494,7 @@ class Consumer:
             self._send_now()
         if connection is None or not connection.is_open:
             self._end_as(state, error)
-            self._observer.dead = True  # what comes while it still says goodbye is for others
+            self._observer.deliveries.dead = True  # what comes while it still says goodbye is for others
             self._record_end()
             self._life.abandon()
         elif pika_private.unsent_bytes(connection) and self._flush_turns < _FLUSH_TURNS:
@@ -558,13 +567,13 @@ class Consumer:
                 self._observer.connection_closed("the connection was lost", answered=False)
             self.ended()
             return
-        self._channel = None
+        self._channel, self._lost_by = None, reason
         self._record("disconnected", detail=_reason_text(reason))
         if self._question is not None:
             self._observer.connection_closed("the connection was lost", answered=False)
             self._question.close()
             return
-        if not self._life.was_ready:
+        if not self._life.was_ready or _is_its_own_fault(reason):
             self._end_as("crashed", reason)
             self.ended()
             return
@@ -598,7 +607,7 @@ class Consumer:
         self._drop(self._acks)
         self._acks = {}
         self._observer.release(why, by_a_cut=self._is_cut())
-        self._observer.drop(why)
+        self._observer.deliveries.drop(why)
 
     def _record(self, kind: str, delivery_tag: int | None = None, detail: Detail = "") -> None:
         self._log.record(kind, self._host.name, self._options.queue, delivery_tag=delivery_tag, detail=detail)
@@ -607,7 +616,15 @@ class Consumer:
 def _reason_text(reason: BaseException) -> str:
     if isinstance(reason, pika.exceptions.ConnectionClosed):
         return f"{reason.reply_code} {reason.reply_text}"
-    return f"{type(reason).__name__}: {reason}" if str(reason) else type(reason).__name__
+    words = said(reason)
+    return f"{type(reason).__name__}: {words}" if words else type(reason).__name__
+
+
+def _is_its_own_fault(reason: BaseException) -> bool:
+    """Whether the broker closed a connection for what came over it, and would do so again."""
+    if not isinstance(reason, pika.exceptions.ConnectionClosedByBroker):
+        return False
+    return bool(reason.reply_code != _CONNECTION_FORCED)
 
 
 def _number(tag: object) -> int | None:

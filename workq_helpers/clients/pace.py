@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-import time
 from collections.abc import Callable, Iterator
+from time import monotonic, sleep  # their own: a learner's cell may put others in their place
 from typing import Literal
 
 from workq_helpers.hidden import ENVIRON
@@ -15,7 +15,6 @@ from workq_helpers.settings import seconds_of
 __all__ = ["Pace", "WorkerKilled", "overhear", "overhear_others", "pause", "seconds_per_dot", "work"]
 
 _here = threading.local()
-_sleep = time.sleep  # a learner's cell may put another one in its place
 
 Tell = Callable[[Literal["begins", "over"], float], object]
 TellOf = Callable[[bytes | str, Literal["begins", "over"], float], object]
@@ -60,7 +59,7 @@ def pause(seconds: float, task: bytes | str | None = None) -> None:
         tell = _nothing if pace is not None or task is None else functools.partial(_tell_listeners, task)
     tell("begins", seconds)
     if pace is None:
-        _sleep(seconds)
+        sleep(seconds)
     else:
         pace.rest(seconds)
     tell("over", seconds)
@@ -158,17 +157,17 @@ class Pace:
         Raises:
             WorkerKilled: The worker was killed, before or meanwhile.
         """
-        deadline = time.monotonic() + seconds
+        deadline = monotonic() + seconds
         with self._changed:
             while True:
                 if self._killed:
                     raise WorkerKilled
                 if self._frozen:
-                    began = time.monotonic()
+                    began = monotonic()
                     self._changed.wait()
-                    deadline += time.monotonic() - began
+                    deadline += monotonic() - began
                     continue
-                remaining = deadline - time.monotonic()
+                remaining = deadline - monotonic()
                 if remaining <= 0:
                     return
                 self._changed.wait(remaining)

@@ -19,8 +19,10 @@ from workq_helpers.clients import pika_private
 from workq_helpers.clients.connection_life import ConnectionLife
 from workq_helpers.clients.pump import Pump
 from workq_helpers.errors import WaitTimeoutError, WorkqError
+from workq_helpers.log.book import Book
 from workq_helpers.log.messages import encode_body
-from workq_helpers.log.observer import Book, Observer
+from workq_helpers.log.observer import Observer
+from workq_helpers.text import said
 
 __all__ = ["Publisher", "PublisherOptions"]
 
@@ -95,8 +97,8 @@ class Publisher:
         self._tasks: Iterator[str | bytes] = iter(tasks)
         self._log = book.log
         self._observer = Observer(name, book)
-        self._observer.queue = self.queue
-        self._observer.on_confirm = self._on_confirm
+        self._observer.appearance.queue = self.queue
+        self._observer.publications.on_confirm = self._on_confirm
         self._explain = explain
         self._delivery_mode = pika.DeliveryMode.Persistent.value if options.persistent else None
         self._life = ConnectionLife(self, parameters, self._observer)
@@ -112,7 +114,7 @@ class Publisher:
         self._next_due = 0.0
         self._phase = "starting"
         self._error: BaseException | None = None
-        self._task_error: Exception | None = None
+        self._task_error: BaseException | None = None
         self._changed = threading.Condition()
         self._pump = Pump(name, self)
 
@@ -210,7 +212,7 @@ class Publisher:
                     return
             # An iterable that gave less than was asked for has no more.
             self._exhausted = wanted > 0
-        except Exception as error:  # noqa: BLE001 - the learner's iterable may raise anything
+        except BaseException as error:  # noqa: BLE001 - the learner's iterable may raise anything
             # What came before the error is still published; wait() raises it as it is.
             self._task_error = error
             self._exhausted = True
@@ -382,7 +384,7 @@ class Publisher:
             return
         kind = "crashed" if state == "crashed" else "stopped"
         error = self._error or self._task_error
-        detail = f"{type(error).__name__}: {error}" if error else state
+        detail = f"{type(error).__name__}: {said(error)}" if error else state
         self._log.record(kind, self.name, self.queue, detail=detail)
         self._set_phase(state)
         self._pump.finish()

@@ -192,7 +192,7 @@ class Pump:
                     if self._job.has_work():
                         # The helper brought more just now: the next poll must look, not wait.
                         self.call(_nothing)
-        except Exception as error:  # noqa: BLE001 - as for `_guarded`
+        except BaseException as error:  # noqa: BLE001 - as for `_guarded`
             self._fail(error)
         finally:
             self._over = True
@@ -201,7 +201,7 @@ class Pump:
             self._helper.join()
             self._loop.close()
             self._ended = True
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(BaseException):
                 self._job.over()
 
     def _poll(self) -> None:
@@ -216,10 +216,10 @@ class Pump:
         """Call `function`; a thread that died of what it raises would leave its job looking alive."""
         try:
             function()
-        except Exception as error:  # noqa: BLE001 - whatever it was, the job ends by it and says so
+        except BaseException as error:  # noqa: BLE001 - whatever it was, the job ends by it and says so
             self._fail(error)
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         """Have the job see to its end, which may take a few turns; what fails at that ends here."""
         if self._failed:
             self.finish()
@@ -227,7 +227,7 @@ class Pump:
         self._failed = True
         try:
             self._job.failed(error)
-        except Exception:  # noqa: BLE001 - nothing is left to be told
+        except BaseException:  # noqa: BLE001 - nothing is left to be told
             self.finish()
 
     def _work_without_baton(self) -> None:

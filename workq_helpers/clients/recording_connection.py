@@ -14,7 +14,8 @@ from pika.spec import Basic, BasicProperties
 
 from workq_helpers.clients import pika_private
 from workq_helpers.clients.observed_connection import ObservedConnection
-from workq_helpers.log.observer import Book, Observer
+from workq_helpers.log.book import Book
+from workq_helpers.log.observer import Observer
 from workq_helpers.rabbitmq.connecting import quiet_pika
 from workq_helpers.rabbitmq.translation import translate
 from workq_helpers.text import worded
@@ -161,7 +162,7 @@ class RecordingChannel(BlockingChannel):
             with self._coming_to(method):
                 pass
         left = self._recording.observer.at_hand_of(self.channel_number, consumer_tag)
-        self._recording.observer.drop("its consumer was canceled before the notebook came to it", left)
+        self._recording.observer.deliveries.drop("its consumer was canceled before the notebook came to it", left)
         return returned
 
     def plain(self, queue: str) -> contextlib.AbstractContextManager[None]:
@@ -190,9 +191,9 @@ class RecordingChannel(BlockingChannel):
         try:
             yield
         except BaseException as error:
-            observer.record("failed", held, worded(error))
+            observer.deliveries.record("failed", held, worded(error))
             raise
-        observer.record("finished", held)
+        observer.deliveries.record("finished", held)
 
     @property
     def _recording(self) -> RecordingConnection:

@@ -24,7 +24,7 @@ from workq_helpers.broker.ports import LOOPBACK
 from workq_helpers.clients.door import Door
 from workq_helpers.clients.relayed_client import RelayedClient, Side
 from workq_helpers.forks import abandon_in_children, let_go
-from workq_helpers.log.observer import Book
+from workq_helpers.log.book import Book
 from workq_helpers.rabbitmq.connecting import PROTOCOL_HEADER, tls_context
 from workq_helpers.rabbitmq.endpoint import Endpoint
 

@@ -10,9 +10,10 @@ from pika.amqp_object import Method
 from pika.spec import Basic, BasicProperties, Channel, Connection
 
 from workq_helpers.clients.frame_reader import Content, FrameReader, Read, UnreadableError
+from workq_helpers.log.book import Book
 from workq_helpers.log.details import CloseReason, ProgramOptions
 from workq_helpers.log.messages import MARK_HEADER
-from workq_helpers.log.observer import Book, Observer
+from workq_helpers.log.observer import Observer
 from workq_helpers.text import printable
 
 __all__ = ["RelayedClient", "Side"]
@@ -159,7 +160,7 @@ class RelayedClient:
             observer.received_message(number, method, properties, body, size)
 
     def _record(self, kind: str, detail: str = "") -> None:
-        queue = "" if self._observer is None else self._observer.queue
+        queue = "" if self._observer is None else self._observer.appearance.queue
         self._book.log.record(kind, self.name, queue, detail=detail)
 
 

@@ -24,7 +24,7 @@ from workq_helpers.errors import (
     WorkerStartError,
     WorkqError,
 )
-from workq_helpers.log.observer import Book
+from workq_helpers.log.book import Book
 from workq_helpers.text import worded
 
 __all__ = ["Callback", "Worker"]

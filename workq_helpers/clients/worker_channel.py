@@ -46,15 +46,20 @@ class Sender(Protocol):
     def turn_confirms_on(self, channel: WorkerChannel) -> None:
         """Wait for confirms from now on."""
 
-    def stop_consuming(self) -> None:
+    def stop_consuming(self, consumer_tag: str | None) -> None:
         """Have the worker stop when the callback returns."""
 
     def call_soon(self, function: Callable[[], object]) -> None:
         """Have the thread that looks after the connection call `function`."""
 
 
-def _request(name: str) -> Callable[..., Any]:
-    """Return a method of pika's own signature, which asks the broker and waits for the answer."""
+def _request(name: str, *, tells: bool = True) -> Callable[..., Any]:
+    """Return a method of pika's own signature, which asks the broker and waits for the answer.
+
+    Args:
+        name: What pika calls it.
+        tells: Whether pika's returns the answer.
+    """
     theirs = getattr(BlockingChannel, name)
     signature = inspect.signature(theirs)
 
@@ -62,7 +67,8 @@ def _request(name: str) -> Callable[..., Any]:
     def ask(self: WorkerChannel, *arguments: Any, **more: Any) -> Any:
         given = dict(signature.bind(self, *arguments, **more).arguments)
         del given["self"]
-        return self._consumer.request(self, name, given)
+        answer = self._consumer.request(self, name, given)
+        return answer if tells else None
 
     return ask
 
@@ -73,8 +79,8 @@ class WorkerChannel:
     What is called is sent at once and in that order, and what pika would raise is raised here.
     """
 
-    basic_qos = _request("basic_qos")
-    basic_recover = _request("basic_recover")
+    basic_qos = _request("basic_qos", tells=False)
+    basic_recover = _request("basic_recover", tells=False)
     exchange_bind = _request("exchange_bind")
     exchange_declare = _request("exchange_declare")
     exchange_delete = _request("exchange_delete")
@@ -135,9 +141,9 @@ class WorkerChannel:
         """Fetch one message."""
         return self._consumer.get(self, queue, auto_ack)
 
-    def stop_consuming(self, consumer_tag: str | None = None) -> None:  # noqa: ARG002 - pika's signature
-        """Have the worker stop when the callback returns."""
-        self._consumer.stop_consuming()
+    def stop_consuming(self, consumer_tag: str | None = None) -> None:
+        """Have the worker stop when the callback returns; with the tag of another consumer nothing happens."""
+        self._consumer.stop_consuming(consumer_tag)
 
     def close(self, reply_code: int = 0, reply_text: str = "Normal shutdown") -> None:
         """Close it: what it holds goes back to the queue at once, and the worker stops when the callback returns."""
@@ -187,10 +193,14 @@ class WorkerConnection:
 
     def process_data_events(self, time_limit: float | None = 0) -> None:
         """Wait for a while: another thread looks after heartbeats and whatever else comes."""
+        if time_limit is not None and time_limit < 0:  # by the same exception as pika, here and in `sleep`
+            raise ValueError(f"call_later: delay must be non-negative, but got {time_limit!r}")
         pace.pause(time_limit or 0)
 
     def sleep(self, duration: float) -> None:
         """Sleep: another thread looks after heartbeats and whatever else comes."""
+        if not duration >= 0:
+            raise AssertionError(duration)
         pace.pause(duration)
 
     def __getattr__(self, name: str) -> NoReturn:

@@ -155,6 +155,7 @@ class Queue:
         "gone_for_good",
         "held_elsewhere",
         "lent",
+        "letters",
         "missing",
         "oldest_last",
         "options",
@@ -172,6 +173,7 @@ class Queue:
         self.others = 0  # that were there when the broker counted last, and are none of those that wait or are lent
         self.unseen = 0  # that the broker counts as ready and nobody here has seen
         self.published = 0  # that may have been published to it, as far as was seen or counted
+        self.letters = 0  # that other queues handed on to it, as far as is known
         self.held_elsewhere = 0  # that the broker counts as unacknowledged and nobody here has
         self.fetched: dict[Delivery, None] = {}  # with basic.get, and not settled
         self.answered: dict[Message, float] = {}  # those acknowledged since it was last seen to be there, and when

@@ -64,6 +64,7 @@ class DeadLetters:
         # RabbitMQ takes its time off, lest it expire again.
         copy.options = replace(message.options or PublishOptions(), ttl_seconds=None)
         copy.deaths = _deaths(message, reason)
+        self._register.queues[target].letters += 1
         return copy
 
     def led_to(self, message: Message, options: QueueOptions) -> list[str] | None:

@@ -61,7 +61,8 @@ class Experiments:
         if generation != self._log.generation:
             known = ", ".join(repr(each) for each, (at, _) in self._spans.items() if at == self._log.generation)
             raise InvalidArgumentError(
-                f"There is nothing to replay of {name!r}: run its experiment, then compare(lesson, {name!r})."
+                f"There is nothing to replay of {name!r} in this recording, which began when the lesson was opened or "
+                "started over last. Run the cells of its section again, from the first on to its comparison."
                 + (f" What can be replayed: {known}." if known else "")
             )
         return span

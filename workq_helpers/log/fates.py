@@ -88,12 +88,16 @@ class Gone(NamedTuple):
         reason: What may have become of it, in words.
         by_the_queue: Whether its queue dropped it, or handed it on as a dead letter.
         for_good: Whether a later count that is higher says nothing of it.
+        with_others: Whether others have it or took it, since nothing else explains that it is gone.
+        held_up: Whether the broker may not have read it yet, for want of memory or disk.
     """
 
     message: Message
     reason: str
-    by_the_queue: bool
-    for_good: bool
+    by_the_queue: bool = False
+    for_good: bool = False
+    with_others: bool = False
+    held_up: bool = False
 
 
 class Suspicion:
@@ -165,24 +169,35 @@ def pick(queue: Queue, count: int, seconds: float, suspicion: Suspicion, agreed_
     in_flight = {message: why for message in reversed(waiting) if (why := suspicion.falls_on(message))}
     refuses = refuses_new(options)
     not_taken = dict.fromkeys(m for m in reversed(waiting) if not m.confirmed and m.deliveries == 0) if refuses else {}
-    limit = _limit(options)
+    limit = _limit(options) if _was_ever_full(queue) else ""
+    is_full = not (options and options.max_length) or queue.ready - count >= options.max_length
+    held, new_with_others = queue.held_elsewhere, max(0, queue.held_elsewhere - len(queue.lent))
 
     def gone(message: Message, elsewhere: bool, doubt: str) -> Gone:
-        full = bool(limit) and (not refuses or message in not_taken)
-        causes = [*dropped.get(message, ()), *([limit] if full else ())]
-        by_the_queue = not doubt and (message in dropped or (full and _hands_on_what_is_too_much(options)))
+        too_much = (
+            bool(limit) and (not refuses or message in not_taken) and not (elsewhere and count <= new_with_others)
+        )
+        causes = [*dropped.get(message, ()), *([limit] if too_much else ())]
+        by_the_queue = not doubt and (message in dropped or (too_much and _hands_on_what_is_too_much(options)))
         if message in in_flight:
             causes.append(in_flight[message])
             by_the_queue = False
-        taken = not causes and not elsewhere
-        reason = ", or ".join(causes or [TAKEN if taken else ELSEWHERE])
-        return Gone(message, reason + doubt, by_the_queue, bool(by_the_queue or doubt or (taken and not held)))
+        with_others = not causes
+        if with_others:
+            causes.append(ELSEWHERE if elsewhere else TAKEN)
+        elif new_with_others and (too_much or message in dropped):
+            causes.append(ELSEWHERE)
+            by_the_queue &= message in dropped
+        elif too_much and not is_full:
+            causes.append(TAKEN)
+        for_good = by_the_queue or bool(doubt) or (too_much and bool(new_with_others)) or (with_others and not held)
+        held_up = in_flight.get(message) == HELD_UP
+        return Gone(message, ", or ".join(causes) + doubt, by_the_queue, for_good, with_others, held_up)
 
-    held = queue.held_elsewhere
     found = [gone(message, False, "") for message in itertools.islice(dropped, count)]
     back_later = min(count - len(found), len(held_back))
     if back_later:
-        found += [Gone(message, _HELD_BACK, by_the_queue=False, for_good=False) for message in held_back]
+        found += [Gone(message, _HELD_BACK) for message in held_back]
     left = count - min(count, len(dropped)) - back_later
     heads = [message for message in without(held_back, in_turn) if message not in dropped]
     tails = [message for message in dict.fromkeys([*in_flight, *not_taken]) if message not in dropped]
@@ -209,6 +224,12 @@ def _suspects(
     leave = order.first if drops_its_head else order.taken
     between = leave(without([*first, *last], heads), taken)
     return [(first, held, True), (between, taken, False), (last, from_tail, False)]
+
+
+def _was_ever_full(queue: Queue) -> bool:
+    """Whether so many messages came to a queue, as far as is known, that it may have had more than its limit."""
+    limit = queue.options.max_length if queue.options else None
+    return limit is None or queue.published + queue.letters > limit
 
 
 def _one_of(number: int, of: int) -> str:

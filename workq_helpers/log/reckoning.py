@@ -8,9 +8,7 @@ from workq_helpers.log.dead_letters import DeadLetters
 from workq_helpers.log.details import Counted
 from workq_helpers.log.exchanges import Exchanges
 from workq_helpers.log.fates import (
-    ELSEWHERE,
     ELSEWHERE_BEFORE,
-    HELD_UP,
     MAY_BE_KEPT,
     MIXED,
     NOT_KEPT,
@@ -170,15 +168,16 @@ class Reckoning:
                     self._register.queues[target].one_is_known()  # it may have been counted there
             else:
                 self._register.arrive(message, "unknown", found.reason)
-                if HELD_UP in found.reason:
+                if found.held_up:
                     self._alarms.held_up[message] = None
-            if found.reason.startswith((ELSEWHERE, TAKEN)):
+            if found.with_others:
                 left.append(message)
             else:
                 explained += 1
                 if found.for_good:
                     queue.gone_for_good.add(message)
-        return left, min(explained, count)
+        new_with_others = max(0, queue.held_elsewhere - len(queue.lent) - len(left))
+        return left, min(explained, max(0, count - new_with_others))
 
     def _may_be_gone(self, queue: Queue, messages: list[Message], reason: str) -> None:
         for message in messages:

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workq_helpers.log.arrivals import Arrivals
+from workq_helpers.log.book import Book
 from workq_helpers.log.details import Binding, Counted, ExchangeOptions, QueueOptions
 from workq_helpers.log.events import Row
 from workq_helpers.log.ledger import BROKER, Ledger, LogCounts
-from workq_helpers.log.observer import Book
 
 if TYPE_CHECKING:
     from workq_helpers.rabbitmq.management import QueueCounts
@@ -38,7 +38,7 @@ class Stocktaking:
     Args:
         book: The log, and who writes to it.
         ledger: Returns where the messages are, as the log has it now.
-        ask: Asks the broker for its counts.
+        ask_counts: Asks the broker for its counts.
         ask_routes: Asks it for its exchanges, and for its bindings, each with the queue that it leads to.
         arrivals: What came into its queues, by its statistics.
         ask_options: Asks it how a queue was declared.
@@ -49,7 +49,7 @@ class Stocktaking:
         self,
         book: Book,
         ledger: Callable[[], Ledger],
-        ask: Callable[[], Counts],
+        ask_counts: Callable[[], Counts],
         ask_routes: Callable[[], list[tuple[str, Binding | ExchangeOptions]]],
         arrivals: Arrivals,
         ask_options: Callable[[str], QueueOptions | None],
@@ -59,18 +59,25 @@ class Stocktaking:
         self._book = book
         self._log = book.log
         self._ledger = ledger
-        self._ask = ask
+        self._ask_counts = ask_counts
         self._ask_routes = ask_routes
         self._arrivals = arrivals
         self._ask_options = ask_options
         self._steady_looks = steady_looks
+        #: What the broker counted when it was asked last.
+        self.counts: Counts = {}
         self._before: tuple[int, Counts] | None = None
         self._looks = 0
+
+    def ask(self) -> None:
+        """Ask the broker for its counts, and compare nothing yet."""
+        self.counts = self._ask_counts()
 
     def look(self) -> bool:
         """Ask the broker once; return whether log and broker agree as far as they ever will."""
         events = len(self._log)
-        return self.compare(events, self._ask())
+        self.ask()
+        return self.compare(events, self.counts)
 
     def compare(self, events: int, counts: Counts) -> bool:
         """Compare the log with counts, as `look` does.

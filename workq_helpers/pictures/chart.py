@@ -14,7 +14,7 @@ from workq_helpers.log.details import ProgramOptions
 from workq_helpers.log.events import EventLog
 from workq_helpers.pictures.style import one_line
 
-__all__ = ["MOST_NAMED", "MOST_ROWS", "Chart", "counted", "rows_of", "word"]
+__all__ = ["MOST_NAMED", "MOST_ROWS", "Chart", "at_work", "counted", "rows_of", "word"]
 
 #: So many workers get a row; the others are counted below.
 MOST_ROWS = 20
@@ -41,8 +41,17 @@ class Chart(NamedTuple):
     span: float
 
     @classmethod
-    def of(cls, log: EventLog, since_seconds: float = 0.0, without: Collection[str] = ()) -> Chart:
-        """Return what to draw of a log; what was over by some second is left out, and so are some workers."""
+    def of(
+        cls,
+        log: EventLog,
+        since_seconds: float = 0.0,
+        without: Collection[str] = (),
+        now_seconds: float = 0.0,
+    ) -> Chart:
+        """Return what to draw of a log; what was over by some second is left out, and so are some workers.
+
+        It ends with the last event, or now where a callback is still at work.
+        """
         everything = tables.events(log)
         events = everything[(everything["seconds"] >= since_seconds) & ~everything["actor"].isin(without)]
         deliveries = tables.deliveries(log)
@@ -57,6 +66,8 @@ class Chart(NamedTuple):
         # Nothing of theirs comes later, whatever else the log has.
         own = events[events["actor"].isin(about["worker"]) | (events["kind"] == "published")]
         end = float(own["seconds"].iloc[-1]) if len(own) else begin
+        if any(at_work(row) for row in rows_of(deliveries)):
+            end = max(end, now_seconds)
         span = max(end - begin, 1e-6)
         for column in ("delivered_seconds", "started_seconds", "finished_seconds", "settled_seconds"):
             deliveries[column] -= begin
@@ -125,6 +136,12 @@ def _seen(events: pd.DataFrame, deliveries: pd.DataFrame, about: pd.DataFrame) -
 def rows_of(table: pd.DataFrame) -> Iterator[Any]:
     """Yield the rows of a table."""
     return table.itertuples(index=False)
+
+
+def at_work(delivery: Any) -> bool:
+    """Whether the callback has begun with a delivery, and nothing has come of it so far."""
+    begun, over = pd.notna(delivery.started_seconds), pd.notna(delivery.finished_seconds)
+    return bool(begun and not over and delivery.outcome == "in hand")
 
 
 def _how(auto_ack: object, prefetch_count: object) -> str:

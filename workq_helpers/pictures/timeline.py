@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 
 from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.log.events import EventLog
-from workq_helpers.pictures.chart import Chart, counted, rows_of, word
+from workq_helpers.pictures.chart import Chart, at_work, counted, rows_of, word
 from workq_helpers.pictures.palette import (
     BAND,
     BLUE,
@@ -52,6 +52,7 @@ _DONE = Look("callback at work", *BLUE)
 _LOOKS = {
     "acked": _DONE,
     "auto-acked": _DONE,
+    "at work": Look("callback at work so far", BLUE.face, BLUE.edge, line=":"),
     "in hand": Look("not acknowledged so far", PAPER, BLUE.edge, line="--"),
     "requeued": Look("cut short, message requeued", *ORANGE, hatch="////"),
     "finished": Look("finished after the message went back", *ORANGE, hatch="oo"),
@@ -65,7 +66,9 @@ _LOOKS = {
 _ENDS = {"killed": ("X", 9.0), "crashed": ("X", 9.0), "stopped": ("|", 9.0)}
 
 
-def timeline(log: EventLog, *, since_seconds: float = 0.0, without: Collection[str] = ()) -> Picture:
+def timeline(
+    log: EventLog, *, since_seconds: float = 0.0, without: Collection[str] = (), now_seconds: float = 0.0
+) -> Picture:
     """Draw what each worker did and when.
 
     A row a worker, on a band from its connecting to its end. A bar is a callback at work, with its task. A
@@ -77,11 +80,13 @@ def timeline(log: EventLog, *, since_seconds: float = 0.0, without: Collection[s
         log: The log to draw.
         since_seconds: What was over by then is left out, in seconds of the log.
         without: Workers and publishers that are left out.
+        now_seconds: Up to when a callback is drawn that is still at work, in seconds of the log; up to the last event
+            by default.
 
     Returns:
         The picture; time runs from the first task, in seconds.
     """
-    chart = Chart.of(log, since_seconds, without)
+    chart = Chart.of(log, since_seconds, without, now_seconds)
     with mpl.rc_context(STYLE):
         return Picture(_draw([("", chart)]), chart.describe())
 
@@ -301,7 +306,7 @@ def _draw_tasks(
         if pd.notna(finished) and settled > finished:
             held.append(_Held(finished, settled, "dotted", each.outcome))
         outlived = each.outcome == "requeued" and pd.notna(finished) and finished >= settled
-        look = _LOOKS["finished" if outlived else each.outcome]
+        look = _LOOKS["finished" if outlived else "at work" if at_work(each) else each.outcome]
         axes.add_patch(
             Rectangle(
                 (each.started_seconds, row - 0.12 - _BAR / 2),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -31,6 +32,8 @@ __all__ = ["Management", "QueueCounts", "path_of"]
 _CONNECT_SECONDS = 2.0
 _ANSWER_SECONDS = 10.0  # deleting a virtual host full of queues takes seconds
 
+#: What `/api/nodes` has of alarms, and of what there is too little then.
+_ALARMS = {"disk_free_alarm": "disk space", "mem_alarm": "memory"}
 _LONGEST_REASON = 200  # some are Erlang's whole state
 
 #: The only listing that is current: all others come from statistics that are up to 8 s old.
@@ -313,10 +316,20 @@ class Management:
             return ManagementUnavailableError(
                 f"What answers at {self._url} is not RabbitMQ's management API ({code}). {_WITHOUT_IT}"
             )
+        mend = self._shortage() or "See the broker's log, for example with `workq broker logs`."
         return ManagementError(
             f"The management API at {self._url} answered {code} {reason} to {answer.request.method} "
-            f"{answer.request.url.path}. See the broker's log, for example with `workq broker logs`."
+            f"{answer.request.url.path}. {mend}"
         )
+
+    def _shortage(self) -> str:
+        """Return of what the broker has too little, for which it refuses much and says why nowhere else."""
+        with contextlib.suppress(httpx.TransportError):
+            answer = self._request("GET", "/api/nodes", {"columns": ",".join(_ALARMS)}, None)
+            rows = answer.json() if answer.is_success and _is_json(answer) else []
+            if short := [of for alarm, of in _ALARMS.items() if any(row and row.get(alarm) for row in rows)]:
+                return f"RabbitMQ is short of {' and '.join(short)}: free some on its machine, and try again."
+        return ""
 
 
 def _client(endpoint: Endpoint, url: str) -> httpx.Client:

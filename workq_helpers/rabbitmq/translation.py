@@ -27,7 +27,7 @@ from workq_helpers.rabbitmq.errors import (
     QueueNotFoundError,
     TransientQueuesDeniedError,
 )
-from workq_helpers.text import did_you_mean
+from workq_helpers.text import did_you_mean, said
 
 __all__ = ["certificate_advice", "reason_of", "translate"]
 
@@ -297,7 +297,7 @@ def reason_of(error: BaseException) -> str:
         return "it did not answer in time"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return " ".join(str(argument) for argument in error.args) or type(error).__name__
+    return " ".join(map(said, error.args)) or type(error).__name__
 
 
 def _named_queue(text: str) -> str | None:

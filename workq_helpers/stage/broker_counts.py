@@ -151,5 +151,6 @@ class BrokerWatch:
         since = before.since_seconds if before.reachable == reachable else now
         if len(self._answers) >= _MOST_ANSWERS:
             self._answers = self._answers[_MOST_ANSWERS // 2 :]
-        self._answers.append(BrokerCounts(now, reachable, since, counts))
+        silent = before.silent_seconds if reachable or before.reachable is False else now
+        self._answers.append(BrokerCounts(now, reachable, since, counts, silent))
         self._changed()

@@ -15,12 +15,12 @@ FRAME_SECONDS = 0.1
 FRAME_BYTES_A_SECOND = 800_000
 
 
-#: So many may go at once after a pause: what was pressed, who begins to do it, and what comes of that.
+#: So many may go at once after a pause, or a press: what was pressed, who begins to do it, and what comes of that.
 FRAMES_AT_ONCE = 3
 
 
 class FramePace:
-    """Lets ten frames a second go, and after a pause some at once."""
+    """Lets ten frames a second go, and some at once after a pause, and when something was pressed."""
 
     def __init__(self) -> None:
         self._due_seconds = 0.0
@@ -29,6 +29,10 @@ class FramePace:
         """Take note of a frame, and when it was begun, on a monotonic clock."""
         self._due_seconds = max(self._due_seconds, at_seconds - (FRAMES_AT_ONCE - 1) * FRAME_SECONDS)
         self._due_seconds += frame_seconds(frame)
+
+    def pressed(self, at_seconds: float) -> None:
+        """Take note that the learner did something: what comes of that need not wait for what went before."""
+        self._due_seconds = min(self._due_seconds, at_seconds - (FRAMES_AT_ONCE - 1) * FRAME_SECONDS)
 
     def wait_seconds(self, now_seconds: float) -> float:
         """Return how long the next one has to wait."""

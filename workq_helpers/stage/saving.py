@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 
 from workq_helpers.errors import InvalidArgumentError, RunFileError
+from workq_helpers.private_folders import is_full, reason_of
 from workq_helpers.stage.run_page import page, unpacked
 from workq_helpers.stage.saved_run import MOST_BYTES, SavedRun
 
@@ -34,13 +37,21 @@ def write(file: Path, text: str) -> Path:
     """Write a text, and return the file.
 
     Raises:
-        RunFileError: It can't be written.
+        RunFileError: It can't be written; one that was not there before is not there.
     """
+    was_there = os.path.lexists(file)
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
-        reason = f"{file} can't be written: {error.strerror}"
-        raise RunFileError(f"{reason}. Choose a folder that you may write to.") from error
+        if not was_there:
+            with contextlib.suppress(OSError):
+                file.unlink()
+        mend = (
+            "Free some room, or choose a folder on another disk."
+            if is_full(error)
+            else "Choose a folder that you may write to."
+        )
+        raise RunFileError(f"{file} can't be written: {reason_of(error, file.parent)}. {mend}") from error
     return file
 
 

@@ -93,12 +93,14 @@ class BrokerCounts(NamedTuple):
         reachable: Whether it answered at all; ``None`` where there is none to ask.
         since_seconds: Since when it has been so.
         counts: For each queue its ready and unacknowledged messages, or nothing.
+        silent_seconds: When it ceased to answer last.
     """
 
     seconds: float = 0.0
     reachable: bool | None = None
     since_seconds: float = 0.0
     counts: Mapping[str, tuple[int, int]] = {}
+    silent_seconds: float = -1.0
 
 
 class _Worker:
@@ -302,14 +304,16 @@ class Scene:
         if told is BrokerChange.STOPPING:
             return "stopping"
         silent = answer.reachable is False
-        if silent and self._answered_seconds <= max(answer.since_seconds, self._cut_off_seconds):
-            return "down"
         if told is BrokerChange.UP:
-            return "up"
-        if silent:
-            return "coming back"  # clients are let in; its management API takes longer
-        # It was told to restart or made to crash, and answers: still, or again.
-        return "coming back" if answer.reachable and answer.since_seconds > at_seconds else "stopping"
+            gone = silent and self._answered_seconds <= max(answer.since_seconds, self._cut_off_seconds)
+            return "down" if gone else "up"
+        # It was told to restart or made to crash. What fell silent before that, or answers as before, tells nothing.
+        away_seconds = max(answer.since_seconds if silent else answer.silent_seconds, self._cut_off_seconds)
+        if away_seconds <= at_seconds:
+            return "stopping"
+        # Clients are let in earlier than its management API.
+        answers = self._answered_seconds > away_seconds or (answer.reachable and answer.since_seconds > away_seconds)
+        return "coming back" if answers else "down"
 
     def _publishers_shown(self) -> PublisherColumn:
         active: list[PublisherLine] = [

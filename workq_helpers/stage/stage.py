@@ -86,6 +86,7 @@ class Stage:
         self._notices: deque[Notice] = deque(maxlen=_KEPT_NOTICES)
         self._counter = 0
         self._controls: list[str] = []
+        self._pressed = threading.Event()
         self._closed = ""
         self._open(lesson)
 
@@ -279,6 +280,7 @@ class Stage:
     def _end(self, timeout: float) -> None:
         self._broker.stop()
         self._ending.set()
+        self._pressed.set()
         self._log.poke()
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout)
@@ -295,8 +297,10 @@ class Stage:
             version = self._version()
             self._send_frame()
             pace.sent(self._widget.frame, began)
-            # The rest of the frame's time, whatever happens; then until something does.
-            ending.wait(pace.wait_seconds(time.monotonic()))
+            # The rest of the frame's time, unless something is pressed; then until something happens.
+            if self._pressed.wait(pace.wait_seconds(time.monotonic())):
+                self._pressed.clear()
+                pace.pressed(time.monotonic())
             if not self._replaying() and not self._wait_for_change(version, ending):
                 self._still.update(self._widget.frame)
         self._send_replies()
@@ -449,6 +453,7 @@ class Stage:
         with self._playing:
             self._counter += 1
             self._calls.append({"number": self._counter, "code": call.code})
+        self._pressed.set()
         self._log.poke()
         try:
             result: Any = call.run(self._lesson)

@@ -52,6 +52,9 @@ class AnswerForm(Generic[Q, A]):
         self.asked = asked
         self._lesson = lesson
         self._answers = answers
+        if self.answer is not None and self.answer.late and not self._is_over():
+            # It came too late for an experiment that is to be run again: now there is something to predict.
+            del answers[asked.name]
 
     @property
     def answer(self) -> A | None:

@@ -14,7 +14,7 @@ from workq_helpers.log.details import BrokerChange, ConsumeOptions
 from workq_helpers.log.events import Event
 from workq_helpers.log.ledger import Ledger
 
-__all__ = ["Guests", "guests", "own_events"]
+__all__ = ["Guests", "guests", "only_played", "own_events"]
 
 _AGAIN = "Run the cells again from the one that opens the lesson: it begins anew."
 
@@ -46,6 +46,18 @@ def guests(events: Iterable[Event]) -> Guests:
     own_messages = {mark for mark, actor in sent.items() if actor not in started} or set(sent)
     messages = frozenset(sent.keys() - own_messages)
     return Guests(frozenset(workers - own_workers), frozenset(sent[mark] for mark in messages), messages)
+
+
+def only_played(events: Iterable[Event]) -> bool:
+    """Whether tasks were sent, and all of them from the stage: the cells of the experiment are still to be run."""
+    started: set[str] = set()
+    senders: set[str] = set()
+    for event in events:
+        if event.kind == "played":
+            started.add(event.actor)
+        elif event.kind == "published":
+            senders.add(event.actor)
+    return bool(senders) and senders <= started
 
 
 def own_events(events: Sequence[Event], *, outages: bool = False) -> list[Event]:

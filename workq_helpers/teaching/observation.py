@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from workq_helpers.errors import CheckFailedError, WorkqError
+from workq_helpers.teaching.experiment import only_played
 
 if TYPE_CHECKING:
     from workq_helpers.session import Session
@@ -32,7 +33,7 @@ def observe(how: Callable[[Session], T], lesson: Session) -> tuple[T | None, str
 def was_run(how: Callable[[Session], object], lesson: Session) -> bool:
     """Whether an experiment has been run already: an answer that is given then is late."""
     try:
-        return observe(how, lesson)[0] is not None
+        return observe(how, lesson)[0] is not None and not only_played(lesson.log or ())
     except WorkqError:  # a form outlives its lesson, and the broker may be down: no answer is lost for that
         return False
 
@@ -47,4 +48,4 @@ def note_of(answer: str, *, late: bool) -> str:
     told = f"Noted: {answer}" if answer else "Noted"
     if late:
         return f"{told}, after the experiment. Run its section again to predict it."
-    return f"{told}. You may still change it; then run the experiment."
+    return f"{told}. You may change it until you run the experiment."

@@ -400,6 +400,8 @@
   var Commands = class {
     /** @type {Map<string, Sent>} Commands without a receipt. */
     #unheard = /* @__PURE__ */ new Map();
+    /** @type {Set<Element>} Controls whose commands were taken, until that can be seen. */
+    #taken = /* @__PURE__ */ new Set();
     #prefix = Math.random().toString(36).slice(2, 10);
     // several views share one model: whose answer is it?
     #serial = 0;
@@ -422,16 +424,17 @@
     }
     /**
      * @param {Command} command
-     * @param {Element} [control] What was pressed, which shows that its command waits.
+     * @param {Element} [control] What was pressed, which shows so at once, and that its command waits.
      */
     send(command, control) {
       const id = this.#newId();
       const { timers } = this.ui;
+      if (control) setAttribute(control, "data-pressed", true);
       this.#unheard.set(id, {
         control,
         timers: [
           timers.after(WAITING_SECONDS, () => this.#tellWaiting(control)),
-          timers.after(UNHEARD_SECONDS, () => this.#tellUnheard())
+          timers.after(UNHEARD_SECONDS, () => this.#tellUnheard(control))
         ]
       });
       const during = this.ui.frame?.during;
@@ -460,6 +463,11 @@
       if (id === this.#asked) this.#explained(message);
       else if (message.ok === false && message.text) this.notices.refuse(message.text);
     }
+    /** A frame was drawn, in which one sees what became of what was pressed. */
+    drawn() {
+      for (const control of this.#taken) setAttribute(control, "data-pressed", null);
+      this.#taken.clear();
+    }
     /** @param {Answer} message */
     #explained({ ok, code, text }) {
       if (ok && code) this.python.explain(code);
@@ -471,8 +479,11 @@
       if (control) setAttribute(control, "data-waiting", true);
       this.notices.tell(WAITING);
     }
-    #tellUnheard() {
-      if (!this.ui.frame?.during) this.notices.tell(UNHEARD);
+    /** @param {Element | undefined} control */
+    #tellUnheard(control) {
+      if (this.ui.frame?.during) return;
+      if (control) setAttribute(control, "data-pressed", null);
+      this.notices.tell(UNHEARD);
     }
     /** @param {string} id */
     #heard(id) {
@@ -482,7 +493,10 @@
       this.#unheard.delete(id);
       const { control } = sent;
       const others = [...this.#unheard.values()];
-      if (control && others.every((one) => one.control !== control)) setAttribute(control, "data-waiting", null);
+      if (control && others.every((one) => one.control !== control)) {
+        setAttribute(control, "data-waiting", null);
+        this.#taken.add(control);
+      }
       if (others.length > 0) return;
       this.notices.withdraw(WAITING);
       this.notices.withdraw(UNHEARD);
@@ -2153,7 +2167,10 @@
     const { state } = frame.broker;
     if (state !== "up" && state !== "coming back") return `RabbitMQ is ${state}: nothing moves.`;
     if (queue.ready.log === 0) {
-      return queue.unacknowledged.log ? "Nothing waits here: the workers hold the rest." : "Nothing waits here.";
+      if (queue.ghosts.count + queue.unseen > 0 && queue.ready.broker) return "The log knows of none that waits here.";
+      if (!queue.unacknowledged.log) return "Nothing waits here.";
+      const consumed = frame.workers.some((worker) => worker.queue === queue.name);
+      return `Nothing waits here: ${consumed ? "the workers hold the rest" : "all is in hand"}.`;
     }
     const [they, them] = queue.ready.log === 1 ? ["It waits", "it"] : ["They wait", "them"];
     const takers = frame.workers.filter((worker) => worker.queue === queue.name && !hasEnded(worker));
@@ -3332,6 +3349,7 @@
       setAttribute(root, "data-during", frame.during ? "true" : null);
       for (const part of this.#parts()) part.draw(frame);
       ui.buttons.draw(frame);
+      this.commands.drawn();
       this.flights.start();
       this.summary.tell(frame.summary, frame.story);
       setAttribute(root, "data-number", frame.number);

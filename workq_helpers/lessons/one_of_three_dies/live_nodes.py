@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pika
@@ -52,6 +52,7 @@ class LiveNodes(Nodes):
         self._diary = Diary(EventLog() if log is None else log)
         self._known: dict[str, QueueMembers] = {}
         self._closed = threading.Event()
+        self._by_hand: list[str] = []  # what was done beside the experiments, when it was begun and when it was done
 
     # -- what they are
 
@@ -125,15 +126,24 @@ class LiveNodes(Nodes):
     def kill(self, name: str) -> None:
         """Kill a node, as a power cut would."""
         self.picture()  # a saved run shows what it takes away
-        with self._diary.doing("node killed", [name], f"killed {name}"):
+        with self._noted(f"{name} was killed"), self._diary.doing("node killed", [name], f"killed {name}"):
             self._cluster.kill(name)
         self.picture()
 
     def start(self, name: str) -> None:
         """Start a node that is down."""
-        with self._diary.doing("node started", [name], f"started {name}", f"starting {name} …"):
+        doing = self._diary.doing("node started", [name], f"started {name}", f"starting {name} …")
+        with self._noted(f"{name} was started"), doing:
             self._cluster.start(name)
         self.picture()
+
+    @contextlib.contextmanager
+    def _noted(self, deed: str) -> Iterator[None]:
+        self._by_hand.append(deed)
+        try:
+            yield
+        finally:
+            self._by_hand.append(deed)
 
     def bring_back(self) -> None:
         """Start what is down, let those meet that are cut off, and return when all is as it was."""
@@ -169,6 +179,7 @@ class LiveNodes(Nodes):
     def _under_load(
         self, kind: str, deed: str, queue: str, names: Sequence[str], do: Callable[[str], None], first: str
     ) -> Outage:
+        by_hand = len(self._by_hand)
         self._need_all("run the cell again")
         self.picture()  # so that it is known where the queues were
         load = Load(self.addresses(first), queue)
@@ -192,6 +203,7 @@ class LiveNodes(Nodes):
             load.stop()
         self._diary.sum_up(len(load.confirms))
         outage = load.outage(deed, names, before=before, sent=sent, waited_seconds=waited)
+        outage.besides = " and ".join(dict.fromkeys(self._by_hand[by_hand:]))
         outage.count_orders = lambda: self._count(queue, load)
         self.outages[kind] = outage
         return outage

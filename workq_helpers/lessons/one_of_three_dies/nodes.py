@@ -30,11 +30,17 @@ class Nodes:
             kind: One of `KINDS`.
 
         Raises:
-            CheckFailedError: It has not been done since the nodes were opened.
+            CheckFailedError: It has not been done since the nodes were opened, or something else was done meanwhile.
         """
         if kind not in self.outages:
             raise CheckFailedError(f"{_DEEDS[kind]} yet. Run the cells from the section's top.")
-        return self.outages[kind]
+        outage = self.outages[kind]
+        if outage.besides:
+            raise CheckFailedError(
+                f"{outage.besides} in the middle of this experiment. Run the cells from the section's top: it begins "
+                "anew."
+            )
+        return outage
 
     def counted(self, kind: str) -> Count:
         """Return how many orders were found after a deed.

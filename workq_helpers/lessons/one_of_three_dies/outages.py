@@ -62,6 +62,9 @@ class Outage(_Table):
         refused: How often RabbitMQ refused an order with a nack.
         handed_back: How often RabbitMQ handed an order back.
         connections: How many connections the publisher made.
+        counted: What was found in the queue, once somebody has counted.
+        count_orders: Counts it.
+        besides: What was done to nodes meanwhile that is no part of it, in a sentence; ``""`` for nothing.
     """
 
     deed: str
@@ -77,6 +80,7 @@ class Outage(_Table):
     connections: int
     counted: Count | None = None
     count_orders: Callable[[], Count] | None = field(default=None, compare=False)
+    besides: str = ""
 
     def rows(self) -> Sequence[tuple[str, str]]:
         """Return the table's rows."""
@@ -86,6 +90,7 @@ class Outage(_Table):
             pause = f"{self.pause_seconds:.2f} s"
         return (
             ("what happened", f"{self.deed} {named(self.nodes)}"),
+            *([("meanwhile", self.besides)] if self.besides else []),
             ("orders confirmed before", str(self.confirmed_before)),
             ("orders confirmed meanwhile", str(self.confirmed_meanwhile)),
             ("orders confirmed afterwards", str(self.confirmed_after)),

@@ -27,6 +27,8 @@ const UNHEARD =
 export class Commands {
   /** @type {Map<string, Sent>} Commands without a receipt. */
   #unheard = new Map();
+  /** @type {Set<Element>} Controls whose commands were taken, until that can be seen. */
+  #taken = new Set();
   #prefix = Math.random().toString(36).slice(2, 10); // several views share one model: whose answer is it?
   #serial = 0;
   /** @type {string | null} The id of the last question for code. */
@@ -50,16 +52,17 @@ export class Commands {
 
   /**
    * @param {Command} command
-   * @param {Element} [control] What was pressed, which shows that its command waits.
+   * @param {Element} [control] What was pressed, which shows so at once, and that its command waits.
    */
   send(command, control) {
     const id = this.#newId();
     const { timers } = this.ui;
+    if (control) setAttribute(control, "data-pressed", true);
     this.#unheard.set(id, {
       control,
       timers: [
         timers.after(WAITING_SECONDS, () => this.#tellWaiting(control)),
-        timers.after(UNHEARD_SECONDS, () => this.#tellUnheard()),
+        timers.after(UNHEARD_SECONDS, () => this.#tellUnheard(control)),
       ],
     });
     const during = this.ui.frame?.during;
@@ -91,6 +94,12 @@ export class Commands {
     else if (message.ok === false && message.text) this.notices.refuse(message.text);
   }
 
+  /** A frame was drawn, in which one sees what became of what was pressed. */
+  drawn() {
+    for (const control of this.#taken) setAttribute(control, "data-pressed", null);
+    this.#taken.clear();
+  }
+
   /** @param {Answer} message */
   #explained({ ok, code, text }) {
     if (ok && code) this.python.explain(code);
@@ -104,8 +113,11 @@ export class Commands {
     this.notices.tell(WAITING);
   }
 
-  #tellUnheard() {
-    if (!this.ui.frame?.during) this.notices.tell(UNHEARD);
+  /** @param {Element | undefined} control */
+  #tellUnheard(control) {
+    if (this.ui.frame?.during) return;
+    if (control) setAttribute(control, "data-pressed", null);
+    this.notices.tell(UNHEARD);
   }
 
   /** @param {string} id */
@@ -116,7 +128,10 @@ export class Commands {
     this.#unheard.delete(id);
     const { control } = sent;
     const others = [...this.#unheard.values()];
-    if (control && others.every((one) => one.control !== control)) setAttribute(control, "data-waiting", null);
+    if (control && others.every((one) => one.control !== control)) {
+      setAttribute(control, "data-waiting", null);
+      this.#taken.add(control);
+    }
     if (others.length > 0) return;
     this.notices.withdraw(WAITING);
     this.notices.withdraw(UNHEARD);

@@ -170,6 +170,7 @@ export class View {
     setAttribute(root, "data-during", frame.during ? "true" : null);
     for (const part of this.#parts()) part.draw(frame);
     ui.buttons.draw(frame);
+    this.commands.drawn();
     this.flights.start();
     this.summary.tell(frame.summary, frame.story);
     setAttribute(root, "data-number", frame.number);

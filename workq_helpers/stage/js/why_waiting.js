@@ -17,7 +17,10 @@ export function whyWaiting(frame, queue) {
   const { state } = frame.broker;
   if (state !== "up" && state !== "coming back") return `RabbitMQ is ${state}: nothing moves.`;
   if (queue.ready.log === 0) {
-    return queue.unacknowledged.log ? "Nothing waits here: the workers hold the rest." : "Nothing waits here.";
+    if (queue.ghosts.count + queue.unseen > 0 && queue.ready.broker) return "The log knows of none that waits here.";
+    if (!queue.unacknowledged.log) return "Nothing waits here.";
+    const consumed = frame.workers.some((worker) => worker.queue === queue.name);
+    return `Nothing waits here: ${consumed ? "the workers hold the rest" : "all is in hand"}.`;
   }
   const [they, them] = queue.ready.log === 1 ? ["It waits", "it"] : ["They wait", "them"];
   const takers = frame.workers.filter((worker) => worker.queue === queue.name && !hasEnded(worker));

@@ -8,82 +8,48 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import pika.exceptions
-
-from workq_helpers import rabbitmq
 from workq_helpers.broker import Broker, find_broker
 from workq_helpers.clients.consumer import ConsumerOptions
 from workq_helpers.clients.program import Program
 from workq_helpers.clients.publisher import Publisher, PublisherOptions
 from workq_helpers.clients.recording_connection import ACTOR, RecordingConnection
-from workq_helpers.clients.relay import Relay
 from workq_helpers.clients.schedule import limited, seconds_between
 from workq_helpers.clients.worker import Callback, Worker
-from workq_helpers.errors import (
-    BrokerError,
-    InvalidArgumentError,
-    QueueError,
-    UnknownWorkerError,
-    WaitTimeoutError,
-    WorkqError,
-)
+from workq_helpers.errors import BrokerError, InvalidArgumentError, QueueError, WorkqError
 from workq_helpers.forks import abandon_in_children, unless_forked
 from workq_helpers.log.arrivals import Arrivals
-from workq_helpers.log.declarations import headers_of, queue_options_told
-from workq_helpers.log.details import Binding, BrokerChange, ExchangeOptions, QueueOptions
+from workq_helpers.log.book import Book
+from workq_helpers.log.details import BrokerChange
 from workq_helpers.log.events import EventLog
 from workq_helpers.log.experiments import Experiments
 from workq_helpers.log.ledger import Ledger
-from workq_helpers.log.observer import Book
-from workq_helpers.log.stocktaking import STEADY_LOOKS, Stocktaking, disagreements
-from workq_helpers.rabbitmq.connecting import open_connection
+from workq_helpers.log.stocktaking import STEADY_LOOKS, Stocktaking
 from workq_helpers.rabbitmq.translation import translate
 from workq_helpers.rabbitmq.url import Address, address_of
+from workq_helpers.session.idleness import Idleness
+from workq_helpers.session.nodes import Nodes
+from workq_helpers.session.relay_on_demand import RelayOnDemand
+from workq_helpers.session.virtual_host import COUNT_INTERVAL_SECONDS, VirtualHost
+from workq_helpers.session.workers import Workers, end_all
 from workq_helpers.text import printable
 from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
     from workq_helpers.rabbitmq.management import QueueCounts
 
-__all__ = ["Nodes", "Session"]
-
-#: How long workers may take to begin to consume, in seconds.
-_START_TIMEOUT_SECONDS = 60.0
-
-#: How often the broker is asked for its counts while a wait depends on them, in seconds.
-_COUNT_INTERVAL_SECONDS = 0.1
+__all__ = ["Session"]
 
 #: How often the counts of a broker that we did not set up must be the same: its quorum queues report every 5 s.
 _LOOKS_AT_OTHERS = 60
-
-#: A message that was delivered so often and is still there goes round in a circle.
-_OFTEN = 5
 
 #: How long messages that ended workers held may take to come back to their queues, in seconds.
 _REQUEUE_SECONDS = 10.0
 
 _open_sessions: dict[str, Session] = {}
 _opening = threading.RLock()
-
-
-class Nodes(Protocol):
-    """The nodes of a cluster beside the broker.
-
-    Attributes:
-        why_not: Why none of them can be killed and started; ``""`` where they can.
-    """
-
-    why_not: str
-
-    def kill(self, name: str) -> None:
-        """Kill a node."""
-
-    def start(self, name: str) -> None:
-        """Start a node that is down."""
 
 
 class Session:
@@ -120,15 +86,12 @@ class Session:
             self.is_shown = False
             self._book = Book(self.log)
             self._ledger = Ledger()
-            self._arrivals = Arrivals(lambda: self.broker.published(self.virtual_host))
             self._ledger_lock = threading.Lock()
             self._connections: list[RecordingConnection] = []
-            self._workers: list[Worker] = []
+            self._workers = Workers(self._new_worker)
             self._publishers: list[Publisher] = []
+            self._publisher_numbers = itertools.count(1)
             self._programs: list[Program] = []
-            self._relay: Relay | None = None
-            self._relay_lock = threading.Lock()
-            self._names = {"worker": itertools.count(1), "publisher": itertools.count(1)}
             self._owns_broker = broker is None
             #: The broker the lesson runs on.
             self.broker = find_broker(_say) if broker is None else broker
@@ -138,6 +101,9 @@ class Session:
             except BaseException:
                 self._release_broker()
                 raise
+            self._virtual_host = VirtualHost(self.broker, self.virtual_host, self.ledger)
+            self._arrivals = Arrivals(self._virtual_host.published)
+            self._relay = RelayOnDemand(self.broker.endpoint.on(self.virtual_host), self._book, self._is_taken)
             if self.broker.unmanaged:
                 _say(_without_management(self.broker.unmanaged, self.virtual_host))
             self.broker.subscribe(self._record_broker)
@@ -169,7 +135,7 @@ class Session:
     @property
     def workers(self) -> list[Worker]:
         """Every worker the lesson has started, in order, the ended ones too."""
-        return list(self._workers)
+        return list(self._workers.all)
 
     def start_worker(
         self,
@@ -197,8 +163,9 @@ class Session:
             QueueNotFoundError: There is no such queue.
             WorkerStartError: It could not begin to consume.
         """
+        self._check_open()
         options = ConsumerOptions(queue, auto_ack, prefetch_count, arguments)
-        return self._start_workers([self._new_worker(callback, options, name)])[0]
+        return self._workers.start([name], callback, options)[0]
 
     def start_workers(
         self,
@@ -225,8 +192,9 @@ class Session:
         """
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise InvalidArgumentError(f"count is {count!r}. Pass how many workers to start, 1 or more.")
+        self._check_open()
         options = ConsumerOptions(queue, auto_ack, prefetch_count, arguments)
-        return self._start_workers([self._new_worker(callback, options, None) for _ in range(count)])
+        return self._workers.start([None] * count, callback, options)
 
     def worker(self, name: str) -> Worker:
         """Return the worker of that name, the latest if there were several.
@@ -234,11 +202,7 @@ class Session:
         Raises:
             UnknownWorkerError: There is none.
         """
-        for worker in reversed(self._workers):
-            if worker.name == name:
-                return worker
-        known = ", ".join(worker.name for worker in self._workers) or "none yet"
-        raise UnknownWorkerError(f"There is no worker named {name!r} in this lesson. Its workers: {known}.")
+        return self._workers.named(name)
 
     def stop(self, name: str) -> None:
         """Stop a worker politely: it finishes the task in hand. Or ask a program to end, by SIGTERM."""
@@ -254,7 +218,7 @@ class Session:
         Raises:
             WaitTimeoutError: One is frozen, or its task takes longer.
         """
-        stopping = list(self._workers if workers is None else workers)
+        stopping = list(self._workers.all if workers is None else workers)
         for worker in stopping:
             if worker.state != "frozen":
                 worker.request_stop()
@@ -276,16 +240,7 @@ class Session:
     def _worker_or_program(self, name: str) -> Worker | Program:
         return next((program for program in self._programs if program.name == name), None) or self.worker(name)
 
-    def _new_worker(self, callback: Callback, options: ConsumerOptions, name: str | None) -> Worker:
-        self._check_open()
-        if name is None:
-            name = self._free_name("worker", {worker.name for worker in self._workers})
-        elif not isinstance(name, str) or not name or name in (ACTOR, "lesson") or printable(name) != name:
-            raise InvalidArgumentError(f'{name!r} is no name for a worker. Use a short text, such as "worker-1".')
-        elif any(worker.name == name and worker.alive for worker in self._workers):
-            raise InvalidArgumentError(
-                f"There is a live worker named {name!r} already. Choose another name, or stop that one first."
-            )
+    def _new_worker(self, name: str, callback: Callback, options: ConsumerOptions) -> Worker:
         return Worker(
             name,
             callback,
@@ -295,32 +250,12 @@ class Session:
             explain=self._explainer(options.queue),
         )
 
-    def _free_name(self, kind: str, taken: set[str]) -> str:
-        return next(name for number in self._names[kind] if (name := f"{kind}-{number}") not in taken)
-
     def _explainer(self, queue: str) -> Callable[[BaseException], WorkqError]:
         def explain(error: BaseException) -> WorkqError:
             known = self.ledger().declarations()
             return translate(error, endpoint=self.broker.endpoint, queue=queue, known_queues=known)
 
         return explain
-
-    def _start_workers(self, workers: list[Worker]) -> list[Worker]:
-        try:
-            # Connections open all at once; they consume one after another, so that RabbitMQ's round robin
-            # goes through them in the order of their names.
-            for worker in workers:
-                worker.launch()
-            for worker in workers:
-                worker.wait_until_prepared(_START_TIMEOUT_SECONDS)
-            for worker in workers:
-                worker.consume()
-                worker.wait_until_consuming(_START_TIMEOUT_SECONDS)
-        except BaseException:
-            _end_all(workers)
-            raise
-        self._workers += workers
-        return workers
 
     # -- publishers -----------------------------------------------------------------------------------
 
@@ -374,7 +309,7 @@ class Session:
             key, exchange, seconds_between(interval_seconds, rate), persistent, confirm, mandatory
         )
         publisher = Publisher(
-            name or self._free_name("publisher", {known.name for known in self._publishers}),
+            name or self._free_publisher_name(),
             limited(tasks, count),
             options,
             parameters=self.broker.connection_parameters(self.virtual_host),
@@ -384,6 +319,10 @@ class Session:
         publisher.launch()
         self._publishers.append(publisher)
         return publisher
+
+    def _free_publisher_name(self) -> str:
+        taken = {publisher.name for publisher in self._publishers}
+        return next(name for number in self._publisher_numbers if (name := f"publisher-{number}") not in taken)
 
     # -- programs -------------------------------------------------------------------------------------
 
@@ -408,7 +347,7 @@ class Session:
         self._check_open()
         count = 1 + sum(known.path.name == Path(path).name for known in self._programs)
         name = f"{Path(path).name} {count}"
-        relay = self._running_relay()
+        relay = self._relay.running()
 
         def tell(status: int | None) -> None:
             relay.program_ended(name, status)
@@ -428,17 +367,11 @@ class Session:
         It leads through the relay, so the log and the stage show what the program does.
         """
         self._check_open()
-        return Address(address_of(self._running_relay().endpoint()))
-
-    def _running_relay(self) -> Relay:
-        with self._relay_lock:
-            if self._relay is None:
-                self._relay = Relay(self.broker.endpoint.on(self.virtual_host), self._book, self._is_taken)
-            return self._relay
+        return Address(address_of(self._relay.running().endpoint()))
 
     def _is_taken(self, name: str) -> bool:
         """Whether a name in the log is a worker's, a publisher's or the notebook's."""
-        others = {known.name for known in self._workers} | {known.name for known in self._publishers}
+        others = {known.name for known in self._workers.all} | {known.name for known in self._publishers}
         return name in (ACTOR, "lesson") or name in others
 
     # -- queues ---------------------------------------------------------------------------------------
@@ -450,20 +383,7 @@ class Session:
         unacknowledged: that count is the log's own.
         """
         self._check_open()
-        if self.broker.unmanaged:
-            return self._counts_over_amqp()
-        return self.broker.queue_counts(self.virtual_host)
-
-    def _counts_over_amqp(self) -> Mapping[str, QueueCounts]:
-        ledger, counts = self.ledger(), {}
-        logged = ledger.queues()
-        with open_connection(self.broker.endpoint.on(self.virtual_host)) as connection:
-            for name, options in ledger.declarations().items():
-                with contextlib.suppress(pika.exceptions.ChannelClosedByBroker):  # it is gone, or somebody's alone
-                    declared = connection.channel().queue_declare(name, passive=True)
-                    ready, held = declared.method.message_count, logged[name][1] if name in logged else 0
-                    counts[name] = rabbitmq.management.QueueCounts(ready, held, options.durable, options.type)
-        return counts
+        return self._virtual_host.queue_counts()
 
     def purge(self, queue: str) -> int:
         """Empty a queue of its ready messages; return how many went.
@@ -486,8 +406,8 @@ class Session:
         declared = self.ledger().declarations()
         self._publishers.clear()
         self._programs.clear()
-        self._workers.clear()
-        self._names = {"worker": itertools.count(1), "publisher": itertools.count(1)}
+        self._workers.forget()
+        self._publisher_numbers = itertools.count(1)
         self._empty_queues(declared)
         with self._ledger_lock:
             self.log.clear()
@@ -515,7 +435,7 @@ class Session:
             counts = self.queue_counts()
             return not any(queue in counts and any(counts[queue][:2]) for queue in declared)
 
-        wait_until(is_empty, _REQUEUE_SECONDS, interval_seconds=_COUNT_INTERVAL_SECONDS)
+        wait_until(is_empty, _REQUEUE_SECONDS, interval_seconds=COUNT_INTERVAL_SECONDS)
 
     # -- waiting --------------------------------------------------------------------------------------
 
@@ -533,69 +453,15 @@ class Session:
             WaitTimeoutError: Something still went on, or log and broker differ; the message says what, or in what.
         """
         self._check_open()
-        stock, counts = self._stocktaking(), self.queue_counts()
-
-        def is_idle() -> bool:
-            nonlocal counts
-            if not self._seems_idle():
-                return False
-            events, counts = len(self.log), self.queue_counts()
-            return stock.compare(events, counts) and self._nothing_left(counts)
-
-        if not wait_until(is_idle, timeout, interval_seconds=_COUNT_INTERVAL_SECONDS):
-            raise WaitTimeoutError(
-                f"Not idle after {timeout} seconds: {self._what_goes_on(counts)}. "
-                f"Wait longer with wait_until_idle(timeout=...)."
-            )
-
-    def _seems_idle(self) -> bool:
-        return not any(publisher.alive for publisher in self._publishers) and not any(
-            worker.in_hand or worker.leaving or worker.state in ("starting", "reconnecting")
-            for worker in self._workers
-            if worker.alive and worker.state != "frozen"
-        )
-
-    def _nothing_left(self, counts: Mapping[str, QueueCounts]) -> bool:
-        """Whether log and broker agree, and no worker would still take a message."""
-        ledger = self.ledger()
-        return (
-            self._seems_idle()
-            and not ledger.held_up()
-            and not disagreements(ledger, counts)
-            and not any(ledger.pending(queue) + ledger.unseen(queue) for queue in self._consumed_queues())
-        )
-
-    def _consumed_queues(self) -> set[str]:
-        """Return the queues from which some worker would still take a message."""
-        ledger = self.ledger()
-        return {
-            worker.queue
-            for worker in self._workers
-            if worker.alive
-            and worker.state != "frozen"
-            and (worker.auto_ack or not worker.prefetch_count or ledger.in_hand(worker.name) < worker.prefetch_count)
-        }
-
-    def _what_goes_on(self, counts: Mapping[str, QueueCounts]) -> str:
-        busy = [f"{publisher.name} is {publisher.state}" for publisher in self._publishers if publisher.alive]
-        busy += [
-            f"{worker.name} is {worker.state} with {worker.in_hand} in hand"
-            for worker in self._workers
-            if worker.alive and (worker.in_hand or worker.leaving or worker.state == "reconnecting")
-        ]
-        ledger = self.ledger()
-        again = max(ledger, key=lambda message: message.deliveries, default=None)
-        if again is not None and again.deliveries >= _OFTEN and again.place in ("waiting", "in hand"):
-            busy.append(f"'{again.task}' was delivered {again.deliveries} times and always came back")
-        if held_up := ledger.held_up():
-            why = "RabbitMQ takes no messages, for want of memory or disk"
-            busy.append(f"{why}, and {held_up} that were published are on their way")
-        pending = sum(ledger.pending(queue) for queue in self._consumed_queues())
-        if pending:
-            busy.append(f"{pending} messages have not been delivered")
-        return ", ".join(busy + disagreements(ledger, counts)) or "something happened at each look"
+        Idleness(self._workers.all, self._publishers, self.ledger).wait(timeout, self._stocktaking())
 
     # -- the log and the broker -----------------------------------------------------------------------
+
+    def ledger(self) -> Ledger:
+        """Return where every message is now, as the log has it."""
+        with self._ledger_lock:
+            self._ledger.catch_up(self.log)
+            return self._ledger
 
     def take_stock(self, timeout: float = 10.0) -> bool:
         """Hold the log against the broker's own counts; what differs, while nothing goes on, becomes events.
@@ -617,7 +483,7 @@ class Session:
             return agree, agree or len(self.log) != events
 
         with contextlib.suppress(BrokerError):
-            return wait_until(looked, timeout, accept=lambda seen: seen[1], interval_seconds=_COUNT_INTERVAL_SECONDS)[0]
+            return wait_until(looked, timeout, accept=lambda seen: seen[1], interval_seconds=COUNT_INTERVAL_SECONDS)[0]
         return False
 
     def compare_counts(self) -> Callable[[int, Mapping[str, QueueCounts]], bool]:
@@ -627,43 +493,9 @@ class Session:
     def _stocktaking(self) -> Stocktaking:
         looks = STEADY_LOOKS if self.broker.ours else _LOOKS_AT_OTHERS
         self._arrivals.ask_anew()
-        asks = self.queue_counts, self._routes, self._arrivals, self._queue_options
+        there = self._virtual_host
+        asks = self.queue_counts, there.routes, self._arrivals, there.queue_options
         return Stocktaking(self._book, self.ledger, *asks, steady_looks=looks)
-
-    def _queue_options(self, queue: str) -> QueueOptions | None:
-        told = {} if self.broker.unmanaged else self.broker.queue_declaration(self.virtual_host, queue)
-        options = queue_options_told(told) if told else self.ledger().declared(queue)
-        if options is None or options.type != "quorum":
-            return options
-        features = self.broker.features
-        return replace(
-            options,
-            in_order=not features.quorum_priorities,
-            takes_turns=features.quorum_priorities_take_turns,
-            unlimited=features.quorum_delivery_limit is None,
-            free_nacks=not features.nack_counts_as_return,
-        )
-
-    def _routes(self) -> list[tuple[str, Binding | ExchangeOptions]]:
-        """Return the exchanges, and the bindings with the queues that they lead to, as the broker has them."""
-        told: list[tuple[str, Binding | ExchangeOptions]] = []
-        if self.broker.unmanaged:
-            return told  # nobody tells of those that others made
-        for exchange in self.broker.routes(self.virtual_host).exchanges:
-            told.append(("", ExchangeOptions(exchange.name, exchange.type, exchange.durable, exchange.alternate)))
-            for each in exchange.bindings:
-                queue, further = (each.destination, "") if each.kind == "queue" else ("", each.destination)
-                arguments = headers_of(dict(each.arguments))
-                told.append((queue, Binding(exchange.name, each.routing_key, further, arguments)))
-        return told
-
-    # -- what happened --------------------------------------------------------------------------------
-
-    def ledger(self) -> Ledger:
-        """Return where every message is now, as the log has it."""
-        with self._ledger_lock:
-            self._ledger.catch_up(self.log)
-            return self._ledger
 
     # -- the end --------------------------------------------------------------------------------------
 
@@ -685,45 +517,21 @@ class Session:
     def abandon(self) -> None:
         """Leave everything to the parent in a forked child, the relay's thread too: it gets one of its own."""
         self._inherited = True
-        self._relay = None
-        self._relay_lock = threading.Lock()  # another thread of the parent may have held it
+        self._relay.abandon()
         _open_sessions.pop(self.name, None)
 
     def _end(self) -> None:
         self.broker.unsubscribe(self._record_broker)
         self._end_everybody()
-        with self._relay_lock:
-            if self._relay is not None:
-                self._relay.close()
+        self._relay.close()
         for connection in self._connections:
             # The broker may have closed it, or be gone: then there is nothing left to close.
             with contextlib.suppress(Exception):
                 connection.end()
         try:
-            if self.broker.unmanaged:
-                self._delete_declared()
-            self.broker.delete_virtual_host(self.virtual_host)
-        except WorkqError:
-            # It is gone, or will be removed when our share in the broker ends.
-            logging.getLogger(__name__).debug("virtual host %s not removed", self.virtual_host, exc_info=True)
+            self._virtual_host.remove()
         finally:
             self._release_broker()
-
-    def _delete_declared(self) -> None:
-        """Delete what the lesson declared in a virtual host that others may use, unless somebody needs it."""
-        for name, options in self.ledger().declarations().items():
-            with (
-                contextlib.suppress(pika.exceptions.ConnectionClosedByBroker, pika.exceptions.ChannelClosedByBroker),
-                open_connection(self.broker.endpoint.on(self.virtual_host)) as connection,
-            ):
-                channel = connection.channel()
-                if options.type == "classic":
-                    channel.queue_delete(name, if_unused=True, if_empty=True)
-                    continue
-                # Of the others RabbitMQ takes no such conditions, and closes the connection for one.
-                told = channel.queue_declare(name, passive=True).method
-                if not told.message_count and not told.consumer_count:
-                    channel.queue_delete(name)
 
     def __enter__(self) -> Self:
         return self
@@ -732,18 +540,14 @@ class Session:
         self.close()
 
     def _end_everybody(self) -> None:
-        _end_all([*self._publishers, *self._workers])
+        end_all([*self._publishers, *self._workers.all])
         for program in self._programs:
             program.end()
 
     def _record_broker(self, change: str) -> None:
         told = BrokerChange(change)
         self.log.record("broker", "lesson", detail=told)
-        with self._relay_lock:
-            if self._relay is not None and told is BrokerChange.UP:
-                self._relay.broker_is_back()
-            elif self._relay is not None and (told.is_outage or told is BrokerChange.STOPPING):
-                self._relay.broker_goes()
+        self._relay.learn_of(told)
 
     def _release_broker(self) -> None:
         if self._owns_broker:
@@ -758,24 +562,12 @@ class Session:
     def __repr__(self) -> str:
         if self._closed:
             return f"<{type(self).__name__} {self.name!r}: closed>"
-        alive = sum(worker.alive for worker in self._workers)
+        alive = sum(worker.alive for worker in self._workers.all)
         return f"<{type(self).__name__} {self.name!r} on {self.broker.describe()}, {alive} workers>"
 
 
 #: What a connection of the notebook's has that pika would have otherwise.
 _CONNECTION = {"heartbeat": 0, "blocked_connection_timeout": 30.0}
-
-
-def _end_all(members: Iterable[Worker | Publisher]) -> None:
-    """End workers as a crash would and publishers politely, all of them at once."""
-    started = [member for member in members if member.alive]
-    for member in started:
-        if isinstance(member, Worker):
-            member.request_kill()
-        else:
-            member.request_stop()
-    for member in started:
-        member.join(5.0)
 
 
 def _keep_pika_out_of_cells() -> None:
