@@ -113,9 +113,8 @@ def test_the_solution_passes(name: str, broker: Broker, progress: CourseProgress
 
 @pytest.mark.parametrize(("name", "code"), list(all_right()))
 def test_an_unusual_right_answer_passes(name: str, code: str, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
-    if (
-        "threading" in code or "futures" in code
-    ):  # its work is not heard, so it must last until its worker is killed, as a learner's does
+    # Its work must last until its worker is killed, as a learner's does.
+    if "threading" in code or "futures" in code:
         monkeypatch.setenv("WORKQ_SECONDS_PER_DOT", "0.25")
     verdict = tried(name, code, broker)
     assert verdict.passed, verdict
