@@ -16,7 +16,7 @@ from workq_helpers.lessons.one_of_three_dies.frail_node import ASK_FOR_CONFIRMS,
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.function import made_by_calling
 from workq_helpers.teaching.patience import AnswerError, call_with_patience
-from workq_helpers.teaching.pauses import short_pauses
+from workq_helpers.teaching.pauses import with_short_pauses
 from workq_helpers.teaching.trial import Trial
 from workq_helpers.text import shown, worded
 
@@ -260,7 +260,7 @@ def _call(
 
     try:
         result = call_with_patience(
-            short_pauses()(publish_all),
+            with_short_pauses(publish_all),
             list(addresses),
             list(_ORDERS),
             name="publish_all",

@@ -237,8 +237,9 @@ class _Desk:
         self._in_this_run: Counter[str] = Counter()
         #: Why a run did not come to an end; empty if each did.
         self.endless = ""
-        #: The tasks that the program had tried to send.
+        #: The tasks that the program had tried to send, and those of them that were not persistent.
         self.tried: set[str] = set()
+        self.transient: list[str] = []
         self.killed = False
         #: What the program was to send when it was killed, and when its connection was gone.
         self.killed_at, self.unsent = _Sent("", ""), _Sent("", "")
@@ -320,6 +321,8 @@ class _Desk:
                 self.endless = _why_it_goes_on(task, channel.connection.is_open)
                 self._die(channel, database)
             self.tried.add(task)
+            if getattr(given.get("properties"), "delivery_mode", None) != pika.DeliveryMode.Persistent.value:
+                self.transient.append(task)
             if self.attempts == _KILLED_BEFORE:
                 self._end(channel, database)
                 self.killed_at, self.stood = this, this in self._rows()  # now, for the program may have locked them
@@ -442,6 +445,11 @@ def _judge(sent: list[_Sent], desk: _Desk, left: list[str]) -> None:
         raise CheckFailedError(
             f"The program was killed after one publish, and {len(often)} orders came twice. What was sent has to leave "
             f"the outbox at once: commit after each."
+        )
+    if desk.transient:
+        raise CheckFailedError(
+            f"All came to the queue, and '{desk.transient[0]}' is not persistent: it left the outbox, and the next "
+            f"restart of RabbitMQ loses it. Send it with delivery_mode=2."
         )
 
 
