@@ -14,7 +14,9 @@ from nbclient import NotebookClient
 
 __all__ = ["Player"]
 
-CELL_SECONDS = 120
+#: How long a cell may take, in seconds: on a broker of somebody else a dead letter that must not be lost is tried
+#: again after three minutes.
+CELL_SECONDS = 300
 
 
 class Player(NotebookClient):

@@ -33,7 +33,7 @@ SERVER = [
     "/usr/lib/rabbitmq/bin/rabbitmq-server",
 ]
 UP_SECONDS = 300.0
-LESSONS_SECONDS = 900.0
+LESSONS_SECONDS = 2400.0
 SECONDS_PER_DOT = "0.05"
 
 #: What a lesson says where RabbitMQ is to be restarted; a command follows.

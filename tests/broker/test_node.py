@@ -79,7 +79,6 @@ def test_restart_and_crash_keep_data_ports_and_login(installation: Installation,
                 hold([port])
     finally:
         server.stop()
-    hold(server._ports).close()
     assert not server.is_running()
     assert not accepts(endpoint)
     psutil.wait_procs(left, timeout=10)

@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -172,6 +173,26 @@ def test_what_docker_may_have_made_all_the_same_is_looked_for_and_the_reason_tol
         text = why_not_started()
     assert "does not answer as Docker does" in text or "hung up before it had answered" in text
     assert re.search(r"GET /\S*/containers/workq-rabbitmq-\w+/json ", docker.asked[-1])
+
+
+def test_a_pull_of_which_docker_says_nothing_ends(no_socket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker_engine, "PULL_SECONDS", 0.2)
+    answers = {"/images/create": SAY_NOTHING, IMAGE_QUESTION: answer({"message": "No such image"}, 404)}
+    with odd_docker(no_socket, answers), pytest.raises(ImageUnavailableError) as caught:
+        ContainerServer(IMAGE).start()
+    assert "can't be pulled: Docker takes connections and does not answer in time. Look at" in str(caught.value)
+    for thread in threading.enumerate():
+        if thread.name == "Docker's pull":
+            thread.join()
+
+
+def test_a_name_that_no_image_can_have_is_told(no_socket: Path) -> None:
+    answers = {IMAGE_QUESTION: answer({"message": "invalid reference format"}, 400)}
+    with odd_docker(no_socket, answers), pytest.raises(ImageUnavailableError) as caught:
+        ContainerServer("Bad:Name:x").start()
+    assert "'Bad:Name:x' is not on this machine and can't be pulled: invalid reference format. Look" in str(
+        caught.value
+    )
 
 
 def test_a_mistake_of_ours_among_questions_to_docker_keeps_its_traceback() -> None:

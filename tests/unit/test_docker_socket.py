@@ -67,9 +67,11 @@ def test_by_itself_it_is_the_usual_socket(home: Path, environ: dict[str, str]) -
 def test_the_context_that_was_chosen_names_the_socket(home: Path, environ: dict[str, str]) -> None:
     make_context(home, "colima", {"Host": f"unix://{home}/c.sock"})
     use(home, "colima")
+    assert f"no socket at {home}/c.sock, which the Docker context 'colima' names" in why_unavailable(environ)
     with listening(home / "default.sock"):
         told = why_unavailable(environ)
-        assert f"no socket at {home}/c.sock, which the Docker context 'colima' names" in told
+        assert f"does not run at unix://{home}/c.sock, which the Docker context 'colima' names; there is a" in told
+        assert f"export DOCKER_HOST=unix://{home}/default.sock" in told
     with listening(home / "c.sock"):
         assert why_unavailable(environ) == ""
 

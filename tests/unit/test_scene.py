@@ -795,7 +795,9 @@ class World(RuleBasedStateMachine):
         assert [shown["name"] for shown in picture["queues"]] == list(self.QUEUES)
         assert [shown["name"] for shown in picture["workers"]] == self.order
         # What is over is forgotten: a lesson may see millions.
-        assert len(self.scene.ledger._deliveries) == sum(map(len, self.held.values())) + len(self.settled_at_work)
+        assert len(self.scene.ledger._in_hand._deliveries) == sum(map(len, self.held.values())) + len(
+            self.settled_at_work
+        )
         for shown in picture["workers"]:
             name = shown["name"]
             held = [{**self.facts[what], "phase": phase} for what, phase in self.held[name].values()]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import http
 import http.client
 import os
+import queue
 import shutil
 import socket
+import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import docker
 import docker.constants
@@ -59,6 +63,9 @@ _SETTINGS = ("DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 ANSWER_SECONDS = 15.0
 #: How long for what it makes, starts, stops or removes, in seconds.
 DEED_SECONDS = float(docker.constants.DEFAULT_TIMEOUT_SECONDS)
+
+#: How long it may say nothing of a download, in seconds; it tells of every bit of one that goes on.
+PULL_SECONDS = 120.0
 
 #: What Docker's library raises.
 DOCKER_ERRORS = (docker.errors.DockerException, requests.exceptions.RequestException)
@@ -256,6 +263,10 @@ def _is_here(found: docker.DockerClient, image: str) -> bool:
         found.images.get(image)
     except docker.errors.ImageNotFound:
         return False
+    except docker.errors.APIError as error:
+        if error.status_code != http.HTTPStatus.BAD_REQUEST:
+            raise
+        raise _no_image(image, str(error.explanation)) from error  # its name is none
     return True
 
 
@@ -276,7 +287,7 @@ def _pull(found: docker.DockerClient, image: str, progress: Progress) -> None:
     progress(f"Pulling the image {image}")
     layers: dict[str, tuple[int, int]] = {}
     try:
-        for line in found.api.pull(repository, tag=tag or "latest", stream=True, decode=True):
+        for line in _said_soon(lambda: found.api.pull(repository, tag=tag or "latest", stream=True, decode=True)):
             if "error" in line:
                 raise _no_image(image, line["error"])
             size = line.get("progressDetail") or {}
@@ -291,6 +302,36 @@ def _pull(found: docker.DockerClient, image: str, progress: Progress) -> None:
         silence = _nothing_usable(error)
         reason = f"Docker {silence}" if silence else getattr(error, "explanation", None) or str(error)
         raise _no_image(image, reason) from error
+
+
+def _said_soon(ask: Callable[[], Iterable[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+    """Yield what Docker says bit by bit, for which its library would wait for ever.
+
+    Raises:
+        requests.exceptions.ReadTimeout: It says nothing for `PULL_SECONDS`.
+    """
+    said: queue.SimpleQueue[dict[str, Any] | Exception | None] = queue.SimpleQueue()
+
+    def listen() -> None:
+        end: Exception | None = None
+        try:
+            for each in ask():
+                said.put(each)
+        except Exception as error:  # noqa: BLE001 - it belongs to whoever asked
+            end = error
+        said.put(end)
+
+    threading.Thread(target=listen, name="Docker's pull", daemon=True).start()
+    while True:
+        try:
+            each = said.get(timeout=PULL_SECONDS)
+        except queue.Empty:
+            raise requests.exceptions.ReadTimeout(f"nothing was said for {PULL_SECONDS:.0f} s") from None
+        if each is None:
+            return
+        if isinstance(each, Exception):
+            raise each
+        yield each
 
 
 def _no_image(image: str, reason: str) -> ImageUnavailableError:

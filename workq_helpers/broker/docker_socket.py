@@ -216,6 +216,7 @@ def _json(file: Path) -> dict[str, Any]:
 def _other_sockets(environ: Mapping[str, str]) -> list[Path]:
     runtime = environ.get("XDG_RUNTIME_DIR")
     return [
+        Path(_DEFAULT_SOCKET),
         *(_home(environ) / path for path in _HOME_SOCKETS),
         *(Path(runtime) / path for path in _RUNTIME_SOCKETS if runtime),
     ]

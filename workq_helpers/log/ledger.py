@@ -7,45 +7,30 @@ and the queue. What is known of a queue and nobody saw happen comes as an event 
 from __future__ import annotations
 
 import itertools
-import math
-from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from workq_helpers.log.alarms import Alarms
-from workq_helpers.log.copies import ENDS, PLACES, Delivery, Message, Place, Queue, Settled
-from workq_helpers.log.dead_letters import REJECTED, DeadLetters
+from workq_helpers.log.copies import ENDS, PLACES, Delivery, Message, Place
+from workq_helpers.log.dead_letters import DeadLetters
 from workq_helpers.log.details import (
     Binding,
     BrokerChange,
-    CloseReason,
     ConsumeOptions,
     Counted,
     ExchangeOptions,
-    FetchOptions,
-    Handback,
-    PublishOptions,
     QueueOptions,
-    UnderWay,
 )
 from workq_helpers.log.events import EventLog, Row
 from workq_helpers.log.exchanges import Exchanges
-from workq_helpers.log.fates import (
-    DIRECT_REPLY,
-    MAY_BE_KEPT,
-    NOT_KEPT,
-    NOT_KEPT_QUEUE,
-    UNREAD,
-    gone_in_hand,
-    may_be_displaced,
-)
+from workq_helpers.log.fates import gone_in_hand, may_be_displaced
+from workq_helpers.log.in_hand import InHand
+from workq_helpers.log.outages import Outages
 from workq_helpers.log.reckoning import Reckoning
-from workq_helpers.log.register import MAY_BE_IN_A_QUEUE, Register
+from workq_helpers.log.register import Register
+from workq_helpers.log.routing import NO_QUEUES, Routing
 
 __all__ = ["BROKER", "ENDS", "PLACES", "Delivery", "Ledger", "LogCounts", "Message", "Place", "WorkerCounts"]
-
-#: Where a delivery that was settled went.
-_SETTLED = ("done", "discarded", "dead-lettered")
 
 
 class LogCounts(NamedTuple):
@@ -76,32 +61,6 @@ class WorkerCounts(NamedTuple):
     done: int
 
 
-class _Outage:
-    """The broker's absence that is under way, if one is.
-
-    Attributes:
-        going: Whether it is asked to go and nobody whom it cut off is back yet.
-        asked: How many messages were published before it was asked to go; it had those.
-        before: How many were before it went, perhaps; those after are the next broker's.
-        cut_off: Who lost the connection by it, and how many messages were published before they first did.
-        back: Who of those connected again, to the next broker or to the one that had not gone yet.
-        declared: The queues that were declared since, and so are there.
-    """
-
-    __slots__ = ("asked", "back", "before", "cut_off", "declared", "going")
-
-    def __init__(self, going: bool = False, asked: int = 0) -> None:
-        self.going = going
-        self.asked = self.before = asked
-        self.cut_off: dict[str, int] = {}
-        self.back: set[str] = set()
-        self.declared: set[Queue] = set()
-
-    def had(self, message: Message) -> bool:
-        """Whether a message was sent to the broker that went, for sure."""
-        return message.number < max(self.asked, self.cut_off.get(message.publisher, 0))
-
-
 class Ledger:
     """An incremental fold over a log's rows: feed it new rows, ask it where the messages are.
 
@@ -118,29 +77,26 @@ class Ledger:
         self._dead_letters = DeadLetters(self._register, self._exchanges)
         self._alarms = Alarms(self._register)
         self._reckoning = Reckoning(self._register, self._exchanges, self._dead_letters, self._alarms)
-        self._deliveries: dict[_Key, Delivery] = {}
-        self._sent_by: defaultdict[str, list[Message]] = defaultdict(list)  # by client, since its last goodbye
-        self._adrift: list[Message] = []  # what exchanges took, when no queue was known that gets it
-        self._newest: list[Message] = []
-        self._last_delivery: Delivery
-        self._outage = _Outage()
+        self._routing = Routing(self._register, self._exchanges, self._dead_letters, self._alarms)
+        self._outages = Outages(self._register, self._exchanges)
+        self._in_hand = InHand(self._register, self._dead_letters, self._alarms, self._outages)
         self._handlers: dict[str, Callable[[Row], None]] = {
-            "published": self._published,
-            "confirmed": self._confirmed,
+            "published": self._routing.published,
+            "confirmed": self._routing.confirmed,
             "dead-lettered": lambda row: self._dead_letters.arrived(row[3], row[4], str(row[8])),
-            "returned": self._went_back,
-            "refused": self._went_back,
-            "delivered": self._delivered,
-            "started": self._started,
-            "finished": self._finished,
-            "failed": self._failed,
-            "acked": self._acked,
-            "nacked": self._nacked,
-            "rejected": self._nacked,
-            "requeued": self._requeued,
-            "lost": self._lost,
-            "unknown": self._unknown,
-            "ack dropped": self._ack_dropped,
+            "returned": self._routing.went_back,
+            "refused": self._routing.went_back,
+            "delivered": self._in_hand.delivered,
+            "started": self._in_hand.started,
+            "finished": self._in_hand.finished,
+            "failed": self._in_hand.failed,
+            "acked": self._in_hand.acked,
+            "nacked": self._in_hand.nacked,
+            "rejected": self._in_hand.nacked,
+            "requeued": self._in_hand.requeued,
+            "lost": self._in_hand.lost,
+            "unknown": self._in_hand.unknown,
+            "ack dropped": self._in_hand.ack_dropped,
             "starting": self._connected,
             "connected": self._connected,
             "disconnected": self._disconnected,
@@ -150,7 +106,7 @@ class Ledger:
             "hung up": lambda row: self._alarms.left(row[2]),
             "killed": lambda row: self._alarms.left(row[2]),
             "crashed": lambda row: self._alarms.left(row[2]),
-            "under way": self._was_under_way,
+            "under way": self._routing.was_under_way,
             "declared": self._declared,
             "purged": self._emptied,
             "deleted": self._emptied,
@@ -201,7 +157,7 @@ class Ledger:
         return {
             name: LogCounts(queue.ready, queue.unacknowledged)
             for name, queue in self._register.queues.items()
-            if name not in _NO_QUEUES or queue.ready or queue.unacknowledged
+            if name not in NO_QUEUES or queue.ready or queue.unacknowledged
         }
 
     def unseen(self, queue: str) -> int:
@@ -239,7 +195,7 @@ class Ledger:
     def published_to(self, queue: str) -> int:
         """Return how many messages may have been published to `queue`, as far as was seen, or counted by the broker."""
         known = self._register.queues.get(queue)
-        return len(self._adrift) + (known.published if known else 0)
+        return len(self._routing.adrift) + (known.published if known else 0)
 
     def routes(self) -> list[tuple[str, Binding | ExchangeOptions]]:
         """Return each exchange that is known, and each binding with the queue that it leads to."""
@@ -251,7 +207,7 @@ class Ledger:
 
     def has_adrift(self) -> bool:
         """Whether an exchange took a message, or may have, and no queue is known that got it."""
-        return bool(self._register.letters) or any(message.adrift for message in self._adrift)
+        return bool(self._register.letters) or any(message.adrift for message in self._routing.adrift)
 
     def workers(self) -> dict[str, WorkerCounts]:
         """Return the counts of every worker the log mentions."""
@@ -314,12 +270,12 @@ class Ledger:
     @property
     def newest(self) -> list[Message]:
         """The copies of the message that was published last."""
-        return self._newest
+        return self._routing.newest
 
     @property
     def last_delivered(self) -> Message:
         """The message delivered last."""
-        return self._last_delivery.message
+        return self._in_hand.last.message
 
     def __iter__(self) -> Iterator[Message]:
         """Iterate over all messages in the order in which the log first mentions them."""
@@ -328,340 +284,22 @@ class Ledger:
     def __len__(self) -> int:
         return len(self._register.messages)
 
-    # -- publishing
-
-    def _published(self, row: Row) -> None:
-        options = row[8] if isinstance(row[8], PublishOptions) else None
-        if options is not None and options.ttl_seconds is not None:
-            self._register.brief = True
-        if options is None or not (options.exchange or options.further_keys):
-            message = self._enter(self._register.new(row[4], row[5], row[3]), row, options)
-            self._newest = [message]
-            if options is not None and row[3] in _NO_QUEUES and message.place == "waiting":
-                self._register.end(message, "unknown", _NO_QUEUES[row[3]])
-            self._alarms.hold_up(row[2], self._newest)
-            return
-        named = dict.fromkeys((row[3], *options.further_keys))
-        queues = self._routed(options) if options.exchange else [name for name in named if name]
-        first = self._enter(self._register.new(row[4], row[5], queues[0] if queues else ""), row, options)
-        self._newest = [first]
-        for queue in queues[1:] if queues else ():
-            self._newest.append(self._enter(self._register.copy_of(first, queue), row, options))
-        if not queues:
-            self._adrift.append(first)
-            self._register.end(first, "unknown", _adrift_reason(options.exchange, queues))
-        self._alarms.hold_up(row[2], self._newest)
-
-    def _routed(self, options: PublishOptions) -> list[str] | None:
-        """Return the queues that a message goes to that was published so, or ``None`` where that can't be told."""
-        return self._exchanges.route(options.exchange, options.routing_keys, options.headers)
-
-    def _enter(self, message: Message, row: Row, options: PublishOptions | None) -> Message:
-        """Put a message that was just published into its queue."""
-        message.publisher, message.options = row[2], options
-        message.published_seconds = message.queued_seconds = row[0]
-        queue = self._register.queues[message.queue]
-        queue.published += 1
-        queue.fresh[message] = None
-        self._sent_by[row[2]].append(message)
-        if queue.absent:
-            self._register.end(message, "lost", _came_too_late(message))
-        return message
-
-    def _confirmed(self, row: Row) -> None:
-        first = self._register.by_mark.get(row[4] or "")
-        if first is not None:
-            first.confirmed = True
-            first.arrived = len(self._register.messages)
-            for sibling in first._siblings or ():
-                sibling.confirmed, sibling.arrived = True, first.arrived
-            if self._alarms.held_up:
-                self._alarms.let_in(self._register.copies(row[4]), row[0])
-
-    def _went_back(self, row: Row) -> None:
-        copies = self._register.copies(row[4])
-        kind: Place = "returned" if row[1] == "returned" else "refused"
-        reason = str(row[8])
-        if kind == "refused" and len(copies) > 1 and not isinstance(row[8], CloseReason | str):
-            kind = "unknown"
-        for message in copies:
-            if message.place == "waiting":
-                self._register.end(message, kind, reason)
-            elif message.adrift or message.reason == _came_too_late(message):
-                self._register.leave_its_end(message)
-                self._register.arrive(message, kind, reason)
-
-    # -- delivering
-
-    def _delivered(self, row: Row) -> None:
-        _, _, actor, queue_name, mark, _, tag, redelivered, detail = row
-        queue = self._register.queues[queue_name]
-        worker = self._register.workers[actor]
-        queue.absent = False
-        key = _key(row)
-        if key in self._deliveries:
-            self._requeued(row)
-        message = self._register.by_mark.get(mark) if mark is not None else None
-        if message is None or message.place != "waiting" or message.queue != queue_name:
-            if (overtaken := self._overtaken(row)) is not None:
-                self._came_late(key, Delivery(overtaken, queue, worker))
-                return
-            message = self._find(row)
-        if message.place == "waiting":
-            self._register.queues[message.queue].remove(message)
-        elif message.place != "in hand":
-            if message.place in ("unknown", "lost"):
-                queue.others += message in queue.lent
-                queue.one_is_known()
-            elif message.place in _SETTLED and message.worker != actor:  # one client's events are in their order
-                before = Settled(message.place, message.reason, message.worker, message.delivery_tag)
-                message._settled_before = before
-            self._register.leave_its_end(message)
-        elif message._delivery is not None:
-            self._register.settle(message._delivery)
-        delivery = Delivery(message, queue, worker)
-        message.queue = queue_name
-        message.place = "in hand"
-        message.reason = ""
-        message.worker = actor
-        message.delivery_tag = tag
-        message.started = False
-        message.redelivered = redelivered
-        message.deliveries += 1
-        message.arrived = -1  # before all that was not delivered yet
-        message._delivery = delivery
-        self._deliveries[key] = self._last_delivery = delivery
-        worker.delivered += 1
-        worker.slots[delivery] = None
-        worker.unfinished += 1
-        if queue.answered:
-            queue.answered.clear()  # it is there, and what came before has arrived
-        fetched = isinstance(detail, FetchOptions)
-        if isinstance(detail, (ConsumeOptions, FetchOptions)) and detail.auto_ack:
-            delivery.auto_ack = True
-        if delivery.auto_ack:
-            queue.auto_acked = True
-        else:
-            queue.unacknowledged += 1
-            if fetched:
-                queue.fetched[delivery] = None
-        if fetched and delivery.auto_ack:  # nobody else has it, and no callback follows
-            self._register.complete(delivery)
-            self._forget_settled(key, delivery)
-
-    def _overtaken(self, row: Row) -> Message | None:
-        """Return the message of a first delivery that is read after its redelivery to another, or ``None``."""
-        _, _, _, queue, mark, _, _, redelivered, _ = row
-        known = next((copy for copy in self._register.copies(mark) if copy.queue == queue), None)
-        if known is None or redelivered or not known.redelivered or known.place in MAY_BE_IN_A_QUEUE:
-            return None
-        twins = (each for each in self._register.twins.get(mark or "", ()) if each.queue == queue)
-        return None if any(each.place in MAY_BE_IN_A_QUEUE for each in twins) else known
-
-    def _came_late(self, key: _Key, delivery: Delivery) -> None:
-        """Take note of a delivery that was over for the broker when its worker read it."""
-        delivery.settled = True
-        delivery.message.deliveries += 1
-        self._deliveries[key] = self._last_delivery = delivery
-        delivery.worker.delivered += 1
-        delivery.worker.unfinished += 1
-
-    def _find(self, row: Row) -> Message:
-        """Find the copy of a delivery that is not simply the waiting one of its mark."""
-        _, _, _, queue, mark, task, _, redelivered, _ = row
-        copies = self._register.copies(mark)
-        known = next((copy for copy in reversed(copies) if copy.queue == queue), None)
-        keeps = self._register.queues[queue].keeps_what_was_read
-        if known is not None and (known.place in MAY_BE_IN_A_QUEUE or redelivered or keeps):
-            return known
-        older = self._register.nameless[queue, task] if mark is None else self._register.twins.get(mark, deque())
-        for message in [each for each in older if each.queue == queue]:
-            older.remove(message)
-            if message.place in MAY_BE_IN_A_QUEUE:
-                return message
-        # What was given up for a restart may still be delivered before the broker goes, or was sent to the next one.
-        if known is not None and known.place == "lost" and (self._outage.going or known.reason in _BY_A_RESTART):
-            return known
-        adrift = next((copy for copy in copies if copy.adrift), None)
-        if adrift is not None:
-            return adrift
-        counted = self._register.queues[queue]
-        counted.published += not counted.unseen
-        counted.one_is_known()
-        message = (
-            self._register.copy_of(copies[0], queue)
-            if copies and known is None
-            else self._register.new(mark, task, queue)
-        )
-        counted.fresh[message] = None
-        return message
-
-    def _started(self, row: Row) -> None:
-        delivery = self._deliveries.get(_key(row))
-        if delivery is not None:
-            delivery.started = True
-            delivery.started_seconds = row[0]
-            delivery.worker.busy_with = delivery
-            delivery.message.worked += 1
-            if delivery.message._delivery is delivery:
-                delivery.message.started = True
-
-    def _finished(self, row: Row) -> None:
-        key = _key(row)
-        delivery = self._deliveries.get(key)
-        if delivery is not None:
-            self._register.over(delivery)
-            if delivery.auto_ack and not delivery.settled:
-                self._register.complete(delivery)
-            self._forget_settled(key, delivery)
-
-    def _failed(self, row: Row) -> None:
-        key = _key(row)
-        delivery = self._deliveries.get(key)
-        if delivery is not None:
-            self._register.over(delivery)
-            if delivery.auto_ack and not delivery.settled:
-                self._register.settle(delivery)
-                self._register.arrive(delivery.message, "lost")
-            self._forget_settled(key, delivery)
-
-    # -- settling
-
-    def _acked(self, row: Row) -> None:
-        key = _key(row)
-        delivery = self._deliveries.get(key)
-        if delivery is None:
-            return
-        if not delivery.settled:
-            if delivery in delivery.queue.fetched:
-                delivery.queue.answered[delivery.message] = row[0]
-            self._register.complete(delivery)
-        self._forget_settled(key, delivery)
-
-    def _nacked(self, row: Row) -> None:
-        key = _key(row)
-        delivery = self._deliveries.get(key)
-        if delivery is not None and not delivery.settled:
-            self._register.settle(delivery)
-            if row[8] is not Handback.DISCARD:
-                delivery.message.nacks += row[1] == "nacked"
-                self._goes_back(delivery.message)
-            elif delivery.queue.options is not None and delivery.queue.options.dead_letter_exchange is not None:
-                self._dead_letters.hand_on(delivery.message, delivery.queue.options, REJECTED, row[0])
-            else:
-                self._register.arrive(delivery.message, "discarded")
-            self._forget_settled(key, delivery)
-
-    def _requeued(self, row: Row) -> None:
-        delivery = self._deliveries.pop(_key(row), None)
-        if delivery is not None:
-            self._register.over(delivery)
-            if not delivery.settled:
-                self._register.settle(delivery)
-                self._goes_back(delivery.message)
-
-    def _goes_back(self, message: Message) -> None:
-        """Have a message that was delivered wait again, unless that delivery was of no account."""
-        if not self._register.was_settled_before(message):
-            self._register.wait_again(message)
-
-    def _lost(self, row: Row) -> None:
-        delivery = self._deliveries.pop(_key(row), None)
-        if delivery is not None:
-            self._register.over(delivery)
-            if not delivery.settled:
-                self._register.settle(delivery)
-                self._register.arrive(delivery.message, "lost", str(row[8]))
-
-    def _unknown(self, row: Row) -> None:
-        delivery = self._deliveries.get(_key(row))
-        if delivery is not None and not delivery.settled:
-            del self._deliveries[_key(row)]
-            self._register.over(delivery)
-            self._register.settle(delivery)
-            if not self._register.was_settled_before(delivery.message):
-                self._register.arrive(delivery.message, "unknown", str(row[8]))
-        elif row[6] is not None:
-            self._doubt(row)
-        else:
-            for message in self._register.copies(row[4]):
-                if message.place == "waiting":
-                    self._register.end(message, "unknown", str(row[8]))
-
-    def _doubt(self, row: Row) -> None:
-        """Take note that the broker may not know what was settled, or does not yet."""
-        for message in self._register.copies(row[4]):
-            # Its connection ended during the alarm.
-            if message in self._register.unread and message.was_last_delivered(row):
-                del self._register.unread[message]
-                message.reason = str(row[8])
-        if row[8] == UNREAD:
-            self._alarms.hand_back_later(row)
-        for message in self._unsettle(row):
-            if row[8] == UNREAD:
-                self._register.unread[message] = message.place, message.reason
-            self._register.arrive(message, "unknown", str(row[8]))
-            self._register.may_come_back(message)
-
-    def _ack_dropped(self, row: Row) -> None:
-        """Take back what was settled on a channel that the broker had closed by then."""
-        for message in self._unsettle(row):
-            self._register.wait_again(message)
-
-    def _unsettle(self, row: Row) -> Iterator[Message]:
-        """Yield the message that a client settled, and that is not for sure; it needs another place."""
-        for message in self._register.copies(row[4]):
-            before = message._settled_before
-            if before is not None and (before.worker, before.delivery_tag, message.queue) == (row[2], row[6], row[3]):
-                message._settled_before = None
-                self._register.workers[row[2]].done -= before.place == "done"
-            elif (
-                (message.place in _SETTLED or message in self._register.letters)
-                and message.deliveries
-                and message.was_last_delivered(row)
-            ):
-                self._register.workers[row[2]].done -= message.place == "done"
-                self._register.leave_its_end(message)
-                if not self._register.was_settled_before(message):
-                    yield message
-
-    def _forget_settled(self, key: _Key, delivery: Delivery) -> None:
-        if delivery.settled and not delivery.started:
-            self._register.over(delivery)  # settled without a callback, as the notebook itself does after basic_get
-        if delivery.settled and delivery.over:
-            del self._deliveries[key]
-            if delivery.message._delivery is delivery:
-                delivery.message._delivery = None  # of all that were ever done, none is kept
-
     # -- workers, queues and the broker
 
     def _connected(self, row: Row) -> None:
         if isinstance(row[8], ConsumeOptions):  # publishers connect too
             self._register.workers[row[2]].auto_ack = row[8].auto_ack
             self._register.queues[row[3]].auto_acked |= row[8].auto_ack
-        if row[1] == "connected" and row[2] in self._outage.cut_off:
-            self._outage.going = False
-            self._outage.back.add(row[2])
-
-    def _was_under_way(self, row: Row) -> None:
-        if isinstance(row[8], UnderWay):
-            self._alarms.suspicion.were_under_way(row[8].marks)
-            for message in itertools.chain.from_iterable(map(self._register.copies, row[8].marks)):
-                message.arrived = message.arrived if message.deliveries else math.inf
+        if row[1] == "connected":
+            self._outages.connected(row[2])
 
     def _said_goodbye(self, row: Row) -> None:
-        """Take note that what a client has sent is where it belongs, but for what was under way."""
-        for message in self._sent_by.pop(row[2], ()):
-            if message.place == "waiting" and not self._alarms.suspicion.falls_on(message):
-                message.arrived = min(message.arrived, len(self._register.messages))
+        self._routing.said_goodbye(row[2])
         self._alarms.left(row[2])
 
     def _disconnected(self, row: Row) -> None:
         self._alarms.left(row[2])
-        if self._outage.going or row[2] in self._outage.back:
-            self._outage.going = True
-            self._outage.cut_off.setdefault(row[2], len(self._register.messages))
-            self._outage.before = len(self._register.messages)
+        self._outages.disconnected(row[2])
 
     def _declared(self, row: Row) -> None:
         """Learn how a queue is declared, unless the broker told more of it: no client's declaration has its policy."""
@@ -671,7 +309,7 @@ class Ledger:
             queue.options = asked
         queue.asked = asked
         queue.absent = False
-        self._outage.declared.add(queue)
+        self._outages.declared(queue)
 
     def _emptied(self, row: Row) -> None:
         queue = self._register.queues[row[3]]
@@ -681,17 +319,14 @@ class Ledger:
         queue.unseen = 0
         if row[1] == "deleted":
             self._register.hands_let_go(queue, gone_in_hand(row[3]))
-            self._queue_goes(row[3], queue)
+            self._register.queue_goes(queue)
+            self._exchanges.forget_queue(row[3])
         self._register.end_all(queue, "discarded")
-
-    def _queue_goes(self, name: str, queue: Queue) -> None:
-        self._register.queue_goes(queue)
-        self._exchanges.forget_queue(name)
 
     def _exchange_declared(self, row: Row) -> None:
         if isinstance(row[8], ExchangeOptions):
             self._exchanges.declare(row[8])
-            self._route_again(row)
+            self._route_again(row[2])
 
     def _exchange_deleted(self, row: Row) -> None:
         if isinstance(row[8], ExchangeOptions):
@@ -706,106 +341,31 @@ class Ledger:
         if not isinstance(row[8], Binding):
             return
         self._exchanges.bind(row[3], row[8])
-        self._route_again(row)
+        self._route_again(row[2])
 
-    def _route_again(self, row: Row) -> None:
-        """Look where messages may be that nobody could place, now that the broker tells of exchanges and bindings."""
-        if row[2] != BROKER:
-            return
-        for message in self._adrift:
-            if message.options is not None:
-                for queue in self._routed(message.options) or ():
-                    self._may_be_in(message, queue)
-        for message, options in self._register.letters.items():
-            for queue in self._dead_letters.led_to(message, options) or ():
-                self._may_be_in(message, queue)
-
-    def _may_be_in(self, message: Message, queue: str) -> None:
-        """Take note that a message may be in a queue too, until the counts or a delivery tell."""
-        if any(copy.queue == queue for copy in self._register.copies(message.mark)):
-            return
-        reason = f"an exchange may have routed it to '{queue}'"
-        known = self._register.queues[queue]
-        known.others = max(0, known.others - 1)  # it may be one of those that were counted
-        if message.adrift:
-            self._register.leave_its_end(message)
-            message.queue = queue
-            self._register.arrive(message, "unknown", reason)
-        elif message.mark is not None:
-            is_letter = message in self._register.letters
-            copy = (self._dead_letters.may_have_gone if is_letter else self._register.copy_of)(message, queue)
-            if copy is not None:
-                self._register.arrive(copy, "unknown", reason)
+    def _route_again(self, teller: str) -> None:
+        """Look where messages may be that nobody could place, if the broker told of an exchange or a binding."""
+        if teller == BROKER:
+            self._routing.route_again()
 
     def _counted(self, row: Row) -> None:
         if isinstance(row[8], Counted):
             self._reckoning.take_in(row[3], row[8], row[0])
 
     def _broker(self, row: Row) -> None:
-        """Forget, as the broker does, the queues and the messages that do not outlive it."""
         change = row[8]
-        if isinstance(change, BrokerChange) and change.is_alarm:
-            if change is BrokerChange.BLOCKED:
-                self._alarms.begin()
-            else:
-                self._alarms.end(row[0])
-        elif isinstance(change, BrokerChange) and change.is_outage:
+        if not isinstance(change, BrokerChange):
+            return
+        if change is BrokerChange.BLOCKED:
+            self._alarms.begin()
+        elif change.is_alarm:
+            self._alarms.end(row[0])
+        elif change.is_outage:
             self._alarms.broker_went()
-            self._outage = _Outage(going=True, asked=len(self._register.messages))
-            self._exchanges.forget_transient()
-            for name, queue in self._register.queues.items():
-                if queue.transient:
-                    self._queue_goes(name, queue)
-                    self._register.end_all(queue, "lost", NOT_KEPT_QUEUE)
+            self._outages.begin()
         elif change is BrokerChange.UP:
-            if self._outage.going:  # nobody whom it cut off has told since which of them it is
-                self._outage.before = len(self._register.messages)
-            for name, queue in self._register.queues.items():
-                if queue.keeps_some or (queue.transient and queue not in self._outage.declared):
-                    self._forget_what_was_not_kept(name, queue)
-            self._outage = _Outage()
+            self._outages.end()
 
-    def _forget_what_was_not_kept(self, name: str, queue: Queue) -> None:
-        """Forget what `queue` had in memory alone when the broker went, what workers held of it included."""
-        for delivery in self._register.held_of(queue):
-            if self._was_not_kept(delivery.message, queue):
-                self._register.settle(delivery)
-                self._register.arrive(delivery.message, "lost", NOT_KEPT_QUEUE if queue.transient else NOT_KEPT)
-        for message in [*queue.again, *queue.fresh]:
-            if self._was_not_kept(message, queue):
-                self._register.end(message, "lost", NOT_KEPT_QUEUE if queue.transient else NOT_KEPT)
-            elif message.persistent is False and message.number < self._outage.before:
-                self._register.end(message, "unknown", MAY_BE_KEPT)
-                self._register.may_come_back(message)
-        if queue.transient:
-            self._queue_goes(name, queue)
-
-    def _was_not_kept(self, message: Message, queue: Queue) -> bool:
-        return queue.transient or (message.persistent is False and self._outage.had(message))
-
-
-#: A delivery, by its worker, its tag, its message's mark and its queue.
-_Key = tuple[str, int | None, str | None, str]
 
 #: Who counts queues and tells of bindings.
 BROKER = "broker"
-
-_NAMELESS = "it was sent to the default exchange with an empty routing key, and no queue has an empty name"
-_STRAIGHT = "sent straight to the channel of who had asked for it (direct reply-to), and not seen there yet"
-_NO_QUEUES = {"": _NAMELESS, DIRECT_REPLY: _STRAIGHT}
-_BY_A_RESTART = (NOT_KEPT, NOT_KEPT_QUEUE)
-
-
-def _key(row: Row) -> _Key:
-    # The mark keeps a callback that outlives its connection from speaking for the new one's same tag.
-    return row[2], row[6], row[4], row[3]
-
-
-def _came_too_late(message: Message) -> str:
-    return f"the queue '{message.queue}' was gone when it was published"
-
-
-def _adrift_reason(exchange: str, queues: list[str] | None) -> str:
-    if queues is None:
-        return f"the exchange '{exchange}' took it, and nobody here saw where that leads"
-    return f"the exchange '{exchange}' took it, and no binding for it was seen here"

@@ -16,6 +16,7 @@ import pandas as pd
 
 from workq_helpers.log.details import ConsumeOptions, Detail
 from workq_helpers.log.events import KINDS, EventLog, Row
+from workq_helpers.log.in_hand import key_of
 from workq_helpers.log.ledger import Delivery, Ledger, LogCounts, Message
 from workq_helpers.log.trace import Trace
 from workq_helpers.text import printable
@@ -291,8 +292,7 @@ class _Story(Ledger):
             if row[1] == "delivered":
                 self._tell_delivered(row)
             elif row[1] in _ABOUT_A_DELIVERY:
-                key = row[2], row[6], row[4], row[3]
-                delivery = self._deliveries.get(key)
+                key, delivery = key_of(row), self._in_hand.delivery_of(row)
                 outlived = row[1] == "finished" and key in self._gone and not (delivery and delivery.started)
                 if outlived:
                     self._gone.pop(key).finished = row[0]
@@ -306,7 +306,7 @@ class _Story(Ledger):
 
     def _tell_delivered(self, row: Row) -> None:
         super().update((row,))
-        delivery = self._last_delivery
+        delivery = self._in_hand.last
         message = delivery.message
         told = _Told(row, message)
         self.deliveries.append(told)
