@@ -8,7 +8,7 @@ import sqlite3
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,12 +20,11 @@ from workq_helpers.clients import pika_private
 from workq_helpers.clients.pace import WorkerKilled
 from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.lessons.when_a_task_fails.parking import read_death
-from workq_helpers.teaching.calls import misspelled, unsendable
+from workq_helpers.teaching.calls import misspelled, sendable
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.patience import AnswerError
 from workq_helpers.teaching.threads import begun_since
 from workq_helpers.teaching.trial import QUEUE, Trial
-from workq_helpers.text import shown
 from workq_helpers.waiting import wait_until
 
 __all__ = ["EXERCISES"]
@@ -39,12 +38,7 @@ _TOO_OFTEN = 30
 
 
 def _three_chances(trial: Trial, arguments: Any) -> str:
-    if not isinstance(arguments, Mapping):
-        raise CheckFailedError(
-            f"arguments is {shown(arguments)}. It must be a dict, with the names of arguments as keys."
-        )
-    arguments = dict(arguments)
-    unsendable(arguments)
+    arguments = sendable(arguments)
     try:
         return _given_up_in_time(trial, arguments)
     except CheckFailedError as error:
