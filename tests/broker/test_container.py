@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import docker
 import docker.errors
@@ -17,7 +18,7 @@ from packaging.version import Version
 from testcontainers.core.config import testcontainers_config
 
 from tests.support import need
-from workq_helpers.broker import container, docker_engine, docker_socket, removal
+from workq_helpers.broker import container, docker_engine, docker_socket, removal, try_container
 from workq_helpers.broker.choice import DEFAULT_IMAGE
 from workq_helpers.broker.container import ContainerServer
 from workq_helpers.broker.ports import free_ports
@@ -180,6 +181,21 @@ def test_an_image_that_is_nowhere() -> None:
     with pytest.raises(ImageUnavailableError, match=r"'workq-no-such-image:0'.*WORKQ_RABBITMQ_IMAGE"):
         server.start()
     assert nothing_left(server)
+
+
+def test_doctor_starts_a_container_and_ends_it(
+    client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WORKQ_BROKER", "docker")
+    monkeypatch.setenv("WORKQ_RABBITMQ_IMAGE", IMAGE)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    finding = try_container()
+    assert finding is not None
+    assert finding.verdict == "ok"
+    assert "the broker's own counts: yes" in finding.found
+    ours = client.containers.list(all=True, filters={"label": removal.FOLDER_LABEL}, ignore_removed=True)
+    assert [each.name for each in ours if str(tmp_path) in each.labels[removal.FOLDER_LABEL]] == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_interrupted_start_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

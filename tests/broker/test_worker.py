@@ -818,3 +818,18 @@ def test_what_a_killed_worker_had_acknowledged_is_done_and_does_not_come_back(
         ledger = lesson.ledger()
         unknown = [message for message in ledger if (message.queue, message.place) == (queue, "unknown")]
         assert (ledger.missing_count(queue), ledger.unseen(queue)) == (len(unknown), 0)
+
+
+def test_what_a_thread_has_left_to_a_killed_worker_ends_with_it(lesson: Lesson) -> None:
+    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        def acknowledge() -> None:
+            worker.request_kill()
+            ch.basic_ack(delivery_tag=method.delivery_tag)
+
+        ch.connection.add_callback_threadsafe(acknowledge)
+
+    worker = lesson.start_worker(callback, "hello")
+    lesson.start_publisher(["task"], "hello").wait()
+    assert worker.join(30)
+    assert worker.state == "killed"
+    assert [event.kind for event in lesson.log if event.actor == worker.name][-2:] == ["killed", "requeued"]

@@ -26,13 +26,14 @@ from pika.exceptions import AMQPError
 
 from tests.chaos.plan import Moment, Plan, make_plan
 from tests.chaos.verdict import DRAIN, Counts, Seen
-from workq_helpers import Broker, WorkqError, find_broker, session
+from workq_helpers import Broker, WorkqError, find_broker
 from workq_helpers import broker as brokers
 from workq_helpers.clients.recording_connection import RecordingConnection
 from workq_helpers.log.book import Book
 from workq_helpers.log.details import BrokerChange, ConsumeOptions
 from workq_helpers.log.events import EventLog, Row
 from workq_helpers.log.ledger import Ledger
+from workq_helpers.session import session
 from workq_helpers.waiting import wait_until
 
 __all__ = ["execute_in_a_kernel"]

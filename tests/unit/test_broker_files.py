@@ -9,11 +9,13 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 from packaging.version import Version
 
+from workq_helpers.broker import folders as folders_module
 from workq_helpers.broker import protocol, removal
 from workq_helpers.broker.choice import BrokerChoice
 from workq_helpers.broker.folders import Folders
@@ -203,6 +205,16 @@ def test_the_runtime_folder_is_the_sessions_where_there_is_one_to_use(session: P
         assert Folders.from_environ({"XDG_RUNTIME_DIR": none}).runtime == usual
     session.chmod(0o777)
     assert Folders.from_environ({"XDG_RUNTIME_DIR": str(session)}).runtime == usual
+
+
+def test_on_macos_the_runtime_folder_is_where_the_system_keeps_such(
+    session: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    theirs = SimpleNamespace(user_runtime_path=lambda name, appauthor: Path("/Users/ada/Caches") / name)
+    monkeypatch.setattr(folders_module, "_platformdirs", lambda: theirs)
+    environ = {"XDG_RUNTIME_DIR": str(session), "WORKQ_CACHE_DIR": "/cache"}
+    assert Folders.from_environ(environ).runtime == Path("/Users/ada/Caches/workq")
 
 
 def test_without_any_place_for_temporary_files_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

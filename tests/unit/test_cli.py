@@ -452,7 +452,18 @@ def test_doctor_tries_a_node_if_it_is_asked_to(
     monkeypatch.setattr(doctor, "diagnose", lambda **_: [])
     monkeypatch.setattr(doctor, "_tried", lambda _folder: [Finding("Kernel", "ok", "started")])
     monkeypatch.setattr(doctor, "try_node", lambda: Finding("private node, tried", "ok", "up in 5.0 s"))
-    assert ("up in 5.0 s" in workq("doctor", *arguments).output) is tried
+    monkeypatch.setattr(doctor, "try_container", lambda: Finding("Docker, tried", "ok", "up in 6.0 s"))
+    output = workq("doctor", *arguments).output
+    assert ("up in 5.0 s" in output, "up in 6.0 s" in output) == (tried, tried)
+
+
+def test_doctor_says_why_a_container_did_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise BrokerStartError("Docker's disk is full.")
+
+    monkeypatch.setattr(doctor, "try_container", fail)
+    assert doctor._tried_container("") == [Finding("Docker, tried", "bad", "Docker's disk is full.")]
+    assert doctor._tried_container("no loopback") == []
 
 
 def test_doctor_names_a_package_out_of_range(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,3 +106,13 @@ def test_the_tail_is_what_was_written_last_by_a_moment() -> None:
     assert console.tail(2, until_seconds=3.5) == ["line 2", "line 3"]
     assert console.tail(9, until_seconds=-1) == []
     assert console.writes == 6
+
+
+def test_the_threads_that_are_meant_print_where_they_are_listened_to(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console()
+    with console.capture_others(lambda thread: thread is not threading.main_thread()):
+        in_thread(lambda: print("mine"))
+        print("everybody's")
+    in_thread(lambda: print("everybody's, too"))
+    assert console.lines == ["mine"]
+    assert capsys.readouterr().out == "everybody's\neverybody's, too\n"

@@ -18,7 +18,7 @@ import pytest
 import requests.exceptions
 
 from tests.odd_docker import HANG_UP, SAY_NOTHING, answer, odd_docker
-from workq_helpers.broker import container, diagnose, docker_engine, removal
+from workq_helpers.broker import container, diagnose, docker_engine, removal, try_container
 from workq_helpers.broker.container import ContainerServer
 from workq_helpers.broker.ports import free_ports
 from workq_helpers.broker.removal import leftovers, remove
@@ -206,6 +206,17 @@ def test_a_full_disk_of_dockers_is_told_as_such(no_socket: Path) -> None:
         ContainerServer(IMAGE).start()
     assert f"{FULL}. Docker's disk is full: `docker system df` shows of what" in str(caught.value)
     assert "Or set WORKQ_BROKER=node" in str(caught.value)
+
+
+def test_doctor_tries_what_docker_only_says_when_it_is_told_to_do_something(
+    no_socket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WORKQ_BROKER_URL", raising=False)
+    monkeypatch.setenv("WORKQ_BROKER", "docker")
+    assert try_container() is None  # there is no Docker
+    answers = {IMAGE_QUESTION: answer({"Id": "x"}), "/containers/create": answer({"message": FULL}, 500)}
+    with odd_docker(no_socket, answers), pytest.raises(BrokerStartError, match="Docker's disk is full"):
+        try_container()
 
 
 def test_a_container_of_which_docker_says_nothing_counts_neither_as_up_nor_as_down(

@@ -53,6 +53,14 @@ def test_stand_ins_are_named_in_the_environment_and_can_be_written(closed: Path,
     assert stand_in.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.parametrize(("system", "folder"), [("linux", ".cache/matplotlib"), ("darwin", ".matplotlib")])
+def test_matplotlibs_folder_is_where_the_system_has_it(
+    closed: Path, monkeypatch: pytest.MonkeyPatch, system: str, folder: str
+) -> None:
+    monkeypatch.setattr("sys.platform", system)
+    assert unwritable({"HOME": str(closed)})["MPLCONFIGDIR"][0] == closed / folder
+
+
 def test_what_the_user_has_named_elsewhere_is_kept(closed: Path, tmp_path: Path) -> None:
     environ = {"HOME": str(closed), "IPYTHONDIR": str(tmp_path / "mine")}
     put_stand_ins(environ)

@@ -65,6 +65,13 @@ def test_a_port_that_is_held_is_refused_and_nobodys_but_his_who_listens_there_ag
     hold([port]).close()
 
 
+def test_elsewhere_than_on_linux_no_port_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    (port,) = free_ports(1)
+    with hold([port]), socket.socket() as server:
+        server.bind(("127.0.0.1", port))  # as who does not reuse addresses
+
+
 def test_a_port_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ports, "_ANSWER_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as server, socket.create_connection(server.getsockname()):

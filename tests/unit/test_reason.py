@@ -25,13 +25,6 @@ def test_where_nobody_got_anything_there_is_nothing_to_see(log: EventLog, capsys
     assert capsys.readouterr().out == ""
 
 
-def test_of_what_a_cell_took_by_itself_there_is_nothing_to_see() -> None:
-    log = EventLog()
-    log.record("published", "notebook", "hello", "m", "Soup.")
-    log.record("delivered", "notebook", "hello", "m", "Soup.", 1)
-    assert Reason(log).html() == ""
-
-
 def test_what_was_before_the_experiment_is_left_out() -> None:
     log = round_robin(4, 2)
     assert Reason(log, log.seconds()).html() == ""

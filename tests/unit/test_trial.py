@@ -53,7 +53,7 @@ class IdleTrial(Trial):
     """One in which all has happened that its log tells."""
 
     def __init__(self, log: EventLog) -> None:
-        self.runs, self.calls, self._given = Runs(), Calls(), []
+        self.runs, self.calls, self._given, self.found = Runs(), Calls(), [], ""
         workers = [SimpleNamespace(name="worker-1", current_task=None)]
         self.lesson: Any = SimpleNamespace(log=log, workers=workers, wait_until_idle=lambda timeout: None)
 

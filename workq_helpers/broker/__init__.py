@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from workq_helpers.broker.broker import Broker, find_broker
     from workq_helpers.broker.cluster import Cluster, start_cluster
     from workq_helpers.broker.commands import logs, start, status, stop, url
-    from workq_helpers.broker.doctor import Finding, diagnose, try_node
+    from workq_helpers.broker.doctor import Finding, diagnose, try_container, try_node
     from workq_helpers.broker.protocol import Status
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "start_cluster",
     "status",
     "stop",
+    "try_container",
     "try_node",
     "url",
 ]
@@ -39,7 +40,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "broker": ["Broker", "find_broker"],
         "cluster": ["Cluster", "start_cluster"],
         "commands": ["logs", "start", "status", "stop", "url"],
-        "doctor": ["Finding", "diagnose", "try_node"],
+        "doctor": ["Finding", "diagnose", "try_container", "try_node"],
         "protocol": ["Status"],
     },
 )

@@ -1,7 +1,8 @@
-"""`diagnose`: what there is to run RabbitMQ with, for `workq doctor`; `try_node`: whether a private node runs."""
+"""`diagnose`: what there is to run RabbitMQ with, for `workq doctor`; `try_container`, `try_node`: whether it runs."""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import time
@@ -17,8 +18,9 @@ from workq_helpers.broker.installations import find_installations, first_support
 from workq_helpers.broker.node import NodeServer, why_no_data_in, why_none_runs
 from workq_helpers.broker.protocol import Status
 from workq_helpers.broker.server import silent
+from workq_helpers.broker.share import take_share
 from workq_helpers.errors import BrokerError, BrokerStartError, InvalidArgumentError, ManagementUnavailableError
-from workq_helpers.hidden import ENVIRON
+from workq_helpers.hidden import ENVIRON, Environment
 from workq_helpers.private_folders import why_not_writable
 from workq_helpers.rabbitmq.connecting import probe
 from workq_helpers.rabbitmq.endpoint import Endpoint
@@ -27,7 +29,7 @@ from workq_helpers.rabbitmq.management import Management
 from workq_helpers.rabbitmq.url import BROKER_URL, MANAGEMENT_URL, endpoint_from_url
 from workq_helpers.rabbitmq.versions import OLDEST_VERSION
 
-__all__ = ["Finding", "diagnose", "try_node"]
+__all__ = ["Finding", "diagnose", "try_container", "try_node"]
 
 Verdict = Literal["ok", "warn", "bad"]
 
@@ -76,6 +78,31 @@ def diagnose(environ: Mapping[str, str] = ENVIRON, unreachable: str = "") -> lis
         found = "None, wherever it might come from: what is said of the course broker keeps a lesson from it."
         return [*state, *_unneeded(candidates), Finding("will be used", "bad", found)]
     return [*state, *_unneeded(candidates), _decision(choice, running, candidates)]
+
+
+def try_container(environ: Mapping[str, str] = ENVIRON) -> Finding | None:
+    """Start a RabbitMQ in Docker and end it, as a lesson does, and say how long that took.
+
+    Returns:
+        ``None`` where Docker is not to be used, can't be, or would have to download its image first.
+
+    Raises:
+        BrokerError: It did not start; the message says why.
+    """
+    choice = BrokerChoice.from_environ(environ)
+    docker = None if choice.uses_url else _docker(choice, environ)
+    if docker is None or docker.verdict != "ok":
+        return None
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="workq-") as folder:  # away from the course broker
+        own = Environment(environ) | {"WORKQ_BROKER": "docker", "WORKQ_RUNTIME_DIR": str(Path(folder) / "run")}
+        with contextlib.closing(take_share(Folders.from_environ(own), replace(choice, forced="docker"), own)) as share:
+            up = time.monotonic()
+            told = _walked(share.ready.endpoint)
+            stopping = time.monotonic()
+            share.stop()
+    times = f"up in {up - begun:.1f} s, ended in {time.monotonic() - stopping:.1f} s"
+    return Finding("Docker, tried", told.verdict, f"{times}. {told.found}", told.mend)
 
 
 def try_node(environ: Mapping[str, str] = ENVIRON) -> Finding:

@@ -12,7 +12,7 @@ import json
 import math
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from time import monotonic  # its own: a learner's cell may put another one in its place
 from typing import Any
@@ -71,22 +71,26 @@ class Link:
         self._sending = threading.Lock()
 
     def send(self, message: JsonObject) -> None:
-        """Send one message; raises OSError when the other end is gone."""
+        """Send one message.
+
+        Raises:
+            BrokerUnreachableError: The other end takes nothing in, in the time that the socket allows.
+            OSError: It is gone.
+        """
         line = json.dumps(message).encode() + b"\n"
-        with self._sending:
+        with self._sending, _translated():
             self.socket.sendall(line)
 
     def receive(self) -> JsonObject | None:
         """Return the next message, ``None`` once the other end is gone, however it went.
 
         Raises:
-            TimeoutError: Nothing came in the time that the socket allows.
+            BrokerUnreachableError: Nothing came in the time that the socket allows.
         """
         while b"\n" not in self._received:
             try:
-                received = self.socket.recv(65_536)
-            except TimeoutError:
-                raise
+                with _translated():
+                    received = self.socket.recv(65_536)
             except OSError:
                 return None  # closed, by the other end or by another thread of ours
             if not received:
@@ -152,25 +156,20 @@ def converse(link: Link, message: JsonObject, timeout: float, progress: Progress
         BrokerError: What it was asked for failed.
     """
     deadline = monotonic() + timeout
-    try:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # then there is nothing to receive
-            link.send(message)
-        while (said := link.receive()) is not None:
-            if "answer" in said:
-                return said
-            if "error" in said:
-                raise revive_error(said["error"])
-            if "progress" in said:
-                progress(said["progress"], said["done"], said["total"])
-            if monotonic() > deadline:
-                raise WaitTimeoutError(
-                    f"The course broker's supervisor is still busy with {message['op']!r} after {timeout:.0f} s. "
-                    "See `workq broker logs`, and `workq broker stop` to begin afresh."
-                )
-    except WorkqError:
-        raise
-    except TimeoutError as error:
-        raise _hangs() from error
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # then there is nothing to receive
+        link.send(message)
+    while (said := link.receive()) is not None:
+        if "answer" in said:
+            return said
+        if "error" in said:
+            raise revive_error(said["error"])
+        if "progress" in said:
+            progress(said["progress"], said["done"], said["total"])
+        if monotonic() > deadline:
+            raise WaitTimeoutError(
+                f"The course broker's supervisor is still busy with {message['op']!r} after {timeout:.0f} s. "
+                "See `workq broker logs`, and `workq broker stop` to begin afresh."
+            )
     return None
 
 
@@ -215,6 +214,14 @@ def attach(folders: Folders, start: Callable[[], None], progress: Progress) -> t
         ready = Ready.from_json(said["answer"])
         unless_shared.pop_all()
     return link, ready
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise _hangs() from error
 
 
 def _hangs() -> BrokerUnreachableError:

@@ -27,6 +27,7 @@ from workq_helpers.broker import (
     open_files,
     process_limit,
     processes,
+    try_container,
     try_node,
 )
 from workq_helpers.broker.ports import LOOPBACK
@@ -54,7 +55,8 @@ def examine(try_a_node: bool = False) -> list[Finding]:
     """Look at this machine and try what can be tried; what will be used as RabbitMQ comes last.
 
     Args:
-        try_a_node: Whether to start and end a private node, which may download RabbitMQ's packages first.
+        try_a_node: Whether to start and end a private node, which may download RabbitMQ's packages first; and one in
+            Docker, where there is an image of it.
     """
     unreachable = loopback.why_unreachable()
     looked_at = [
@@ -68,7 +70,8 @@ def examine(try_a_node: bool = False) -> list[Finding]:
         *_started(course_folder(Path.cwd()), unreachable),
         _port(_JUPYTERLAB_PORT),
     ]
-    return [*looked_at, *([_tried_node(unreachable)] if try_a_node else []), *_brokers(unreachable)]
+    tried = [*_tried_container(unreachable), _tried_node(unreachable)] if try_a_node else []
+    return [*looked_at, *tried, *_brokers(unreachable)]
 
 
 def _python() -> Finding:
@@ -214,6 +217,16 @@ def _trial(folder: Path, variables: Mapping[str, str]) -> dict[str, Any]:
             return told
         failure = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
     return {"lab": failure, "kernel": failure}
+
+
+def _tried_container(unreachable: str) -> list[Finding]:
+    if unreachable:
+        return []
+    try:
+        found = try_container()
+    except WorkqError as error:
+        return [Finding("Docker, tried", "bad", str(error))]
+    return [found] if found else []
 
 
 def _tried_node(unreachable: str) -> Finding:

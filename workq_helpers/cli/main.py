@@ -79,7 +79,7 @@ def lab(end_with_process: int | None, jupyterlab_options: tuple[str, ...]) -> No
 
 
 @main.command()
-@click.option("--try", "try_a_node", is_flag=True, help="Start a private node too, and end it again.")
+@click.option("--try", "try_a_node", is_flag=True, help="Start RabbitMQ too, privately and in Docker, and end it.")
 def doctor(try_a_node: bool) -> None:
     """Say what was found and how to mend what is wrong.
 

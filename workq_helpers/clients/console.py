@@ -26,6 +26,9 @@ KEPT_LINES = 10_000
 
 _here = threading.local()
 
+#: What has those threads print into it that have no console, while somebody listens to them.
+_listening: list[tuple[Callable[[threading.Thread], bool], Console]] = []
+
 
 class Console:
     """The last lines of what a worker printed.
@@ -84,6 +87,21 @@ class Console:
         finally:
             _here.console = None
 
+    @contextlib.contextmanager
+    def capture_others(self, among: Callable[[threading.Thread], bool]) -> Iterator[None]:
+        """Send what other threads print here, for as long as the context lasts.
+
+        Args:
+            among: Says of a thread that has no console whether it is meant.
+        """
+        _route_standard_streams()
+        listener = among, self
+        _listening.append(listener)
+        try:
+            yield
+        finally:
+            _listening.remove(listener)
+
     def __repr__(self) -> str:
         return printable(self.text, lines=True)
 
@@ -102,7 +120,7 @@ class _Router:
         IPython puts its own `write` here while a cell runs, and keeps for ever what comes to it. That is for what the
         cell prints, so a captured thread never gets it.
         """
-        console: Console | None = getattr(_here, "console", None)
+        console = _console()
         if console is not None:
             return console.write
         return self._stream.write if self._write is None else self._write
@@ -116,11 +134,19 @@ class _Router:
             self.write(line)
 
     def flush(self) -> None:
-        if getattr(_here, "console", None) is None:
+        if _console() is None:
             self._stream.flush()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def _console() -> Console | None:
+    """Return where this thread prints; ``None`` if it prints where it always did."""
+    own: Console | None = getattr(_here, "console", None)
+    if own is not None or not _listening:
+        return own
+    return next((console for among, console in list(_listening) if among(threading.current_thread())), None)
 
 
 _routing = threading.Lock()

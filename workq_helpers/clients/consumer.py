@@ -6,6 +6,7 @@ call them.
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -19,6 +20,7 @@ from pika.spec import Basic, BasicProperties
 
 from workq_helpers.clients import pika_private
 from workq_helpers.clients.connection_life import ConnectionLife
+from workq_helpers.clients.pace import WorkerKilled
 from workq_helpers.clients.worker_channel import WorkerChannel
 from workq_helpers.log.book import Book
 from workq_helpers.log.details import ConsumeOptions, Detail
@@ -630,7 +632,8 @@ def _number(tag: object) -> int | None:
 
 
 def _call(function: Callable[[], object]) -> None:
-    function()
+    with contextlib.suppress(WorkerKilled):  # outside of a callback there is nothing to unwind
+        function()
 
 
 def _nothing(_frame: Any) -> None:

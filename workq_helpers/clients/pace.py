@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections.abc import Callable, Iterator
 from time import monotonic, sleep  # their own: a learner's cell may put others in their place
@@ -11,11 +12,15 @@ from typing import Literal
 from workq_helpers.hidden import ENVIRON
 from workq_helpers.settings import seconds_of
 
-__all__ = ["Pace", "WorkerKilled", "overhear", "pause", "seconds_per_dot", "work"]
+__all__ = ["Pace", "WorkerKilled", "overhear", "overhear_others", "pause", "seconds_per_dot", "work"]
 
 _here = threading.local()
 
 Tell = Callable[[Literal["begins", "over"], float], object]
+TellOf = Callable[[bytes | str, Literal["begins", "over"], float], object]
+
+#: Who hears of work in threads that are no worker's.
+_listeners: list[TellOf] = []
 
 
 class WorkerKilled(BaseException):
@@ -38,13 +43,20 @@ def work(body: bytes | str) -> None:
         body: The message body, as a callback gets it. ``WORKQ_SECONDS_PER_DOT`` scales the second.
     """
     dots = body.count(b".") if isinstance(body, bytes) else body.count(".")
-    pause(dots * seconds_per_dot())
+    pause(dots * seconds_per_dot(), body)
 
 
-def pause(seconds: float) -> None:
-    """Sleep, as a worker's callback may: frozen with its worker, and ended with it."""
+def pause(seconds: float, task: bytes | str | None = None) -> None:
+    """Sleep, as a worker's callback may: frozen with its worker, and ended with it.
+
+    Args:
+        seconds: How long.
+        task: What it works on, if it works.
+    """
     pace: Pace | None = getattr(_here, "pace", None)
-    tell: Tell = getattr(_here, "tell", _nothing)
+    tell: Tell | None = getattr(_here, "tell", None)
+    if tell is None:
+        tell = _nothing if pace is not None or task is None else functools.partial(_tell_listeners, task)
     tell("begins", seconds)
     if pace is None:
         sleep(seconds)
@@ -64,7 +76,26 @@ def overhear(tell: Tell) -> Iterator[None]:
     try:
         yield
     finally:
-        _here.tell = _nothing
+        _here.tell = None
+
+
+@contextlib.contextmanager
+def overhear_others(tell: TellOf) -> Iterator[None]:
+    """Tell of the work in threads that are no worker's, as it begins and when it is over.
+
+    Args:
+        tell: Called in that thread with the body, and then as `overhear` has it.
+    """
+    _listeners.append(tell)
+    try:
+        yield
+    finally:
+        _listeners.remove(tell)
+
+
+def _tell_listeners(task: bytes | str, what: Literal["begins", "over"], seconds: float) -> None:
+    for tell in list(_listeners):
+        tell(task, what, seconds)
 
 
 def _nothing(_what: str, _seconds: float) -> None:

@@ -16,7 +16,7 @@ from workq_helpers.clients.worker_channel import WorkerChannel
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.text import shown
 
-__all__ = ["Call", "Calls", "misspelled", "unsendable"]
+__all__ = ["Call", "Calls", "misspelled", "sendable"]
 
 _HEARD = (
     "basic_ack",
@@ -256,12 +256,16 @@ def misspelled(arguments: Mapping[Any, Any]) -> Iterator[str]:
             yield f"RabbitMQ knows no {name!r} and passes over it without a word. Did you mean {near[0]!r}?"
 
 
-def unsendable(arguments: Mapping[Any, Any]) -> None:
-    """Make sure that pika can send the arguments of a queue, and that numbers are whole and not too large.
+def sendable(arguments: object) -> dict[str, Any]:
+    """Return the arguments of a queue, if pika can send them, and numbers are whole and not too large.
 
     Raises:
         CheckFailedError: It can't; the message names what is odd.
     """
+    if not isinstance(arguments, Mapping):
+        raise CheckFailedError(
+            f"arguments is {shown(arguments)}. It must be a dict, with the names of arguments as keys."
+        )
     for name, value in arguments.items():
         if not isinstance(name, str):
             raise CheckFailedError(
@@ -279,6 +283,7 @@ def unsendable(arguments: Mapping[Any, Any]) -> None:
         if isinstance(value, float):
             whole = f": write {value:.0f}, without a point" if value.is_integer() else ""
             raise CheckFailedError(f"{name} is {value!r}, a float, and RabbitMQ takes whole numbers alone{whole}.")
+    return dict(arguments)
 
 
 def _odd_settling(name: str, arguments: Mapping[str, Any]) -> Iterator[str]:

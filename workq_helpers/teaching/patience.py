@@ -102,13 +102,22 @@ class Effort:
         function: What is called.
         seconds: How long it may work, beside what it may wait.
         progress: Says what it has done so far; after any change it may wait again.
+        alone: Whether nobody else is at work, who could give it what it waits for.
+        thread: One that the call has left behind, if that is meant, and not the call.
     """
 
-    def __init__(self, function: object, seconds: float = 0.0, progress: Callable[[], object] = lambda: None) -> None:
-        self.thread = threading.get_ident()
+    def __init__(
+        self,
+        function: object,
+        seconds: float = 0.0,
+        progress: Callable[[], object] = lambda: None,
+        alone: Callable[[], bool] = lambda: False,
+        thread: int | None = None,
+    ) -> None:
+        self.thread = thread or threading.get_ident()
         self._code: CodeType | None = getattr(written(function), "__code__", None)
         self._work = seconds
-        self._progress = progress
+        self._progress, self._alone = progress, alone
         self._done: object = None
         #: When it got something done, in seconds from its beginning; since then how long it waited by itself, in
         #: whatever says an end.
@@ -116,12 +125,14 @@ class Effort:
         #: Where it was when somebody looked, since when, and when that was.
         self._step: Step | None = None
         self._step_began = self._looked_at = 0.0
-        self._loops = endless_loops(function)
+        self._loops = endless_loops(function) if thread is None else []  # a thread may serve for ever
         self._lost_at: float | None = None
         #: What counts of the time that it takes, and how long it took when somebody asked last.
         self._counted = self._asked_at = 0.0
         self._began = time.monotonic()
-        self._clock = time.pthread_getcpuclockid(self.thread) if hasattr(time, "pthread_getcpuclockid") else None
+        # Of a thread that may have ended nobody can ask for its clock.
+        has_clock = thread is None and hasattr(time, "pthread_getcpuclockid")
+        self._clock = time.pthread_getcpuclockid(self.thread) if has_clock else None
         self._spent = self._processor_seconds()
         self._ending = threading.Lock()
         self._undisturbed = self._is_ours = False
@@ -174,6 +185,11 @@ class Effort:
                 put_off, self._put_off = self._put_off, None
             if put_off is not None:
                 raise put_off
+
+    @property
+    def file(self) -> str:
+        """The file that the function is in; empty if that can't be told."""
+        return self._code.co_filename if self._code else ""
 
     @property
     def seconds(self) -> float:
@@ -240,7 +256,8 @@ class Effort:
         if wait.is_for_pika:
             return self._idle >= self._work + max(_IDLE_SECONDS_IN_PIKA, 2 * (wait.seconds or 0.0))
         if wait.seconds is None:
-            return self._looked_at - self._step_began >= self._work + _IDLE_SECONDS
+            waited = self._looked_at - self._step_began - _IDLE_SECONDS
+            return waited >= self._work or (waited >= 0.0 and wait.is_for_others and self._alone())
         return self._idle >= self._work + max(_IDLE_SECONDS_IN_PIECES, 2 * wait.seconds)
 
     def _processor_seconds(self) -> float:
@@ -260,8 +277,7 @@ class Effort:
 
     def _own_frames(self) -> Iterator[FrameType]:
         """Yield the frames that are in the function's own file, from the innermost."""
-        file = self._code.co_filename if self._code else None
-        return (frame for frame in frames_of(self.thread) if frame.f_code.co_filename == file)
+        return (frame for frame in frames_of(self.thread) if frame.f_code.co_filename == self.file)
 
 
 def interrupt(effort: Effort, error: type[BaseException] = Interrupted) -> bool:

@@ -7,7 +7,6 @@ from typing import NamedTuple
 from IPython import display
 
 from workq_helpers import pictures
-from workq_helpers.log.details import ProgramOptions
 from workq_helpers.log.events import EventLog
 
 __all__ = ["Reason"]
@@ -23,11 +22,8 @@ class Reason(NamedTuple):
     since_seconds: float = 0.0
 
     def html(self) -> str:
-        """Return the timeline for a notebook; ``""`` where nobody whom it could show got anything."""
-        kinds = {event.kind for event in self.log if event.seconds >= self.since_seconds}
-        programs = any(isinstance(event.detail, ProgramOptions) for event in self.log)
-        # Of what a cell took by itself nobody sees when it works on it.
-        if ("delivered" if programs else "started") not in kinds:
+        """Return the timeline for a notebook; ``""`` where no worker got anything."""
+        if all(event.kind != "delivered" or event.seconds < self.since_seconds for event in self.log):
             return ""
         picture = pictures.timeline.timeline(self.log, since_seconds=self.since_seconds)
         return f'<p class="workq-reason">{picture.html(_WIDTH)}</p>'

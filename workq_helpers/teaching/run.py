@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from workq_helpers.clients import pace
 from workq_helpers.teaching.calls import Call, Calls
 from workq_helpers.teaching.function import made_by_calling
 from workq_helpers.teaching.patience import Effort
-from workq_helpers.teaching.threads import begun_since
+from workq_helpers.teaching.threads import at_work_in, begun_since, waits_for_a_job
 
 if TYPE_CHECKING:
     from workq_helpers.clients.worker import Callback
@@ -34,23 +35,33 @@ class Run:
         task: The text of the message.
         tag: The delivery tag.
         function: The learner's function.
+        alone: Whether nobody else is at work.
     """
 
-    def __init__(self, task: str, tag: int, function: object) -> None:
+    def __init__(self, task: str, tag: int, function: object, alone: Callable[[], bool] = lambda: False) -> None:
         self.task = task
         self.tag = tag
         self.dots = task.count(".")
-        # Whoever sleeps in a way of their own sleeps for real seconds.
         self._steps = 0
-        self.effort = Effort(function, self.dots * max(1.0, pace.seconds_per_dot()), lambda: self._steps)
+        # Whoever sleeps in a way of their own sleeps for real seconds.
+        self._effort = functools.partial(
+            Effort, function, self.dots * max(1.0, pace.seconds_per_dot()), lambda: self._steps, alone
+        )
+        self.effort = self._effort()
         #: Which method settled it; empty if none has.
         self.settled = ""
         #: Whether `work` was begun at all.
         self.began = False
         #: What the function gave back, if that shows that it has not run.
         self.made = ""
-        #: Threads that the function has started and left behind: it may work and acknowledge there.
+        #: Threads that the function has left behind: it may work and acknowledge there.
         self.threads: list[threading.Thread] = []
+        self._left_to: dict[threading.Thread, Effort] = {}
+        #: Threads, wherever they come from, that `work` on it now.
+        self.at_work: set[threading.Thread] = set()
+        #: Whether any did.
+        self.worked_in_a_thread = False
+        self._older = set(threading.enumerate())
         self._unfinished = 0
         self._heard_seconds = 0.0
         self._heard_before = 0.0
@@ -65,7 +76,20 @@ class Run:
     @property
     def goes_on(self) -> bool:
         """Whether its work goes on, in the callback or in a thread of its own."""
-        return not self.over or any(thread.is_alive() for thread in self.threads)
+        threads = (thread for thread in self.threads if not waits_for_a_job(thread.ident))
+        return not self.over or any(thread.is_alive() for thread in (*self.at_work, *threads))
+
+    def dies_with_it(self, thread: threading.Thread) -> bool:
+        """Whether a thread may die as its worker does: it is this run's alone, or one of a pool."""
+        return thread not in self._older or thread.name.startswith("ThreadPoolExecutor-")
+
+    @property
+    def trouble_in_a_thread(self) -> str:
+        """Say why nothing comes of it, if it was left to a thread that waits for what never comes."""
+        if self.settled or not self.over or self.at_work:
+            return ""
+        efforts = (effort for thread, effort in self._left_to.items() if thread.is_alive())
+        return next((effort.trouble for effort in efforts if not waits_for_a_job(effort.thread)), "")
 
     @property
     def heard_seconds(self) -> float:
@@ -95,6 +119,7 @@ class Run:
         """Take note that the callback has come to its end."""
         self._seconds = self.effort.seconds
         self.made = made_by_calling(result)
+        self._left_to = {thread: self._effort(thread=thread.ident) for thread in self.threads if thread.ident}
         self.effort.end()
 
     @property
@@ -141,14 +166,51 @@ class Runs(list[Run]):
     def __init__(self) -> None:
         super().__init__()
         self.too_early: list[int] = []
+        self._before = threading.enumerate()
+        #: What is called when the work on a run begins.
+        self._accidents: dict[Run, Callable[[Run], object]] = {}
 
     def current(self) -> Run | None:
         """Return the run that this thread is in; ``None`` if it is in none."""
-        here = threading.get_ident()
-        return next((run for run in reversed(self) if run.effort.thread == here and not run.over), None)
+        return next((run for run in reversed(self) if self.is_in(run)), None)
+
+    def is_in(self, run: Run) -> bool:
+        """Whether this thread is in the callback of a run."""
+        return run.effort.thread == threading.get_ident() and not run.over
+
+    def hear(self, body: bytes | str, what: Literal["begins", "over"], seconds: float) -> None:
+        """Take note of work in a thread which is no worker's: on the last run with that task that waits for it."""
+        task = body if isinstance(body, str) else body.decode(errors="replace")
+        here = threading.current_thread()
+        meant = [run for run in reversed(self) if run.task == task]
+        run = next((run for run in meant if here in run.at_work), None)
+        if what == "over" and run is not None:
+            run.hear(what, seconds)
+            run.at_work.discard(here)
+        elif what == "begins" and meant:
+            free = [run for run in meant if not (run.settled or run.at_work)] or meant
+            run = next((run for run in free if not run.began), free[0])
+            run.hear(what, seconds)
+            run.at_work.add(here)
+            run.worked_in_a_thread = True
+            try:
+                self._accidents.get(run, _nothing)(run)
+            except BaseException:
+                run.at_work.discard(here)
+                raise
+
+    def _nobody_but(self, mine: Run) -> bool:
+        """Whether nobody else is at work, in another callback or in a thread of the learner's."""
+        begun = {thread.ident for thread in begun_since(self._before) if not waits_for_a_job(thread.ident)}
+        others = (at_work_in(mine.effort.file) | begun) - {
+            mine.effort.thread,
+            threading.get_ident(),
+            threading.main_thread().ident,
+        }
+        return not (others or mine.at_work or any(run.goes_on for run in self if run is not mine))
 
     def watched(
-        self, callback: Callback, function: object, calls: Calls, at_work: Callable[[], object] | None
+        self, callback: Callback, function: object, calls: Calls, at_work: Callable[[Run], object] | None
     ) -> Callback:
         """Return a callback that does the same, and whose calls are noted.
 
@@ -156,8 +218,9 @@ class Runs(list[Run]):
             callback: The callback.
             function: The learner's own function in it.
             calls: Where it is noted what its channel is called for.
-            at_work: Called whenever it begins to `work`.
+            at_work: Called with the run whenever it begins to `work`.
         """
+        accident = at_work or _nothing
         mine: dict[int, Run] = {}
 
         def settled(call: Call) -> None:
@@ -171,24 +234,28 @@ class Runs(list[Run]):
                     run.settle(call.name)
 
         def watched_callback(ch: Any, method: Any, properties: Any, body: bytes) -> object:
-            run = Run(body.decode(errors="replace"), method.delivery_tag, function)
+            run = Run(body.decode(errors="replace"), method.delivery_tag, function, lambda: self._nobody_but(run))
             self.append(run)
+            self._accidents[run] = accident
             mine[run.tag] = run
             calls.listen(ch, settled)
 
             def hear(what: Literal["begins", "over"], seconds: float) -> None:
                 run.hear(what, seconds)
-                if what == "begins" and at_work is not None:
-                    at_work()
+                if what == "begins":
+                    accident(run)
 
             result: object = None
-            others = threading.enumerate()
             try:
                 with pace.overhear(hear):
                     result = callback(ch, method, properties, body)
                 return result
             finally:
-                run.threads = begun_since(others)
+                run.threads = begun_since(self._before)
                 run.end(result)
 
         return watched_callback
+
+
+def _nothing(_run: Run) -> None:
+    """Let it work."""

@@ -38,10 +38,12 @@ class Wait(NamedTuple):
     Attributes:
         seconds: How long, not a number if it waits for some time; ``None`` if it says no end.
         is_for_pika: Whether it has pika wait for whatever comes.
+        is_for_others: Whether only another thread can end it.
     """
 
     seconds: float | None
     is_for_pika: bool
+    is_for_others: bool = False
 
 
 class Step(NamedTuple):
@@ -65,7 +67,7 @@ class Step(NamedTuple):
             if frame.f_code.co_filename == code.co_filename:
                 if listens:
                     return Wait(Step(frame, frame.f_lasti)._seconds(), True)
-                return None if patient else Wait(self._seconds(), False)
+                return None if patient else self._wait_by_itself()
             if frame.f_globals is vars(pauses):
                 continue  # there it sleeps, though for a shorter time
             if frame.f_globals.get("__name__", "").partition(".")[0] in _PATIENT:
@@ -73,16 +75,19 @@ class Step(NamedTuple):
                 listens = listens or frame.f_code.co_name in _LISTENING
         return None
 
+    def _wait_by_itself(self) -> Wait:
+        seconds, call = self._seconds(), self._call()
+        return Wait(seconds, False, seconds is None and call is not None and _name(call) == "acquire")
+
     def _seconds(self) -> float | None:
         """Return for how many seconds it waits there, not a number if it waits for some; ``None`` if it says none."""
         call = self._call()
-        name = "" if call is None else getattr(call.func, "attr", getattr(call.func, "id", ""))
         given = [] if call is None else [*call.args, *(each.value for each in call.keywords)]
-        if not given or name not in _WAITING:
+        if call is None or not given or _name(call) not in _WAITING:
             return None
         seconds = self._value(given[-1])
         if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-            return math.nan if name == "sleep" else None
+            return math.nan if _name(call) == "sleep" else None
         return float(seconds) if seconds >= 0 else None  # Python's locks wait for -1 seconds where they wait for ever
 
     def _call(self) -> ast.Call | None:
@@ -120,6 +125,10 @@ def step_of(thread: int) -> Step | None:
     """Return where a thread is; ``None`` if it has ended."""
     frame = sys._current_frames().get(thread)
     return None if frame is None else Step(frame, frame.f_lasti)
+
+
+def _name(call: ast.Call) -> str:
+    return str(getattr(call.func, "attr", getattr(call.func, "id", "")))
 
 
 def _outwards(frame: FrameType | None) -> Iterator[FrameType]:

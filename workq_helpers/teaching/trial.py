@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 import time
 import uuid
 from collections import Counter, defaultdict
@@ -14,13 +15,14 @@ from pika.spec import BasicProperties
 
 from workq_helpers.broker import find_broker
 from workq_helpers.clients import pace, pika_private
+from workq_helpers.clients.console import Console
 from workq_helpers.errors import CheckFailedError, WaitTimeoutError
 from workq_helpers.session import Session
 from workq_helpers.teaching.calls import Calls
 from workq_helpers.teaching.function import clues_in, made_by_calling
 from workq_helpers.teaching.patience import Tries, call_with_patience, interrupt, undisturbed
 from workq_helpers.teaching.run import Run, Runs
-from workq_helpers.teaching.threads import overhear_deaths
+from workq_helpers.teaching.threads import is_unnamed, overhear_deaths
 from workq_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -77,13 +79,17 @@ class Trial:
         self.calls = Calls()
         #: What its callback did with each delivery.
         self.runs = Runs()
+        #: What its threads printed.
+        self._console = Console()
         #: What ended threads that it had started.
         self.raised: list[str] = []
+        #: What is wrong already, so that nothing more has to be waited for; empty if nothing is.
+        self.found = ""
         #: How often a message may be delivered.
         self.most_deliveries = _MANY_DELIVERIES
         #: The queues that the answer has to do with.
         self.queues = {QUEUE}
-        self._overhearing = overhear_deaths(self.raised)
+        self._overhearing = contextlib.ExitStack()
         self._given: list[RecordingConnection] = []
         try:
             self.lesson = Session(f"exercise {name}", broker or self._own_broker)
@@ -94,7 +100,9 @@ class Trial:
     def __enter__(self) -> Trial:
         with self.lesson.connect() as connection:
             connection.channel().queue_declare(queue=QUEUE, durable=True)
-        self._overhearing.__enter__()
+        self._overhearing.enter_context(overhear_deaths(self.raised))
+        self._overhearing.enter_context(self._console.capture_others(is_unnamed))
+        self._overhearing.enter_context(pace.overhear_others(self.runs.hear))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -102,7 +110,7 @@ class Trial:
             self._end_callbacks()
             self.lesson.close()
         finally:
-            self._overhearing.__exit__(None, None, None)
+            self._overhearing.close()
             self._release()
 
     def _release(self) -> None:
@@ -124,7 +132,7 @@ class Trial:
         callback: Callback,
         *,
         prefetch_count: int = 0,
-        at_work: Callable[[], object] | None = None,
+        at_work: Callable[[Run], object] | None = None,
         function: object = None,
     ) -> Worker:
         """Start a worker with the learner's callback.
@@ -132,7 +140,7 @@ class Trial:
         Args:
             callback: Called as pika calls it.
             prefetch_count: How many orders it may hold.
-            at_work: Called in its thread whenever it begins to `work`.
+            at_work: Called with the run whenever the `work` on one begins, in the thread that works.
             function: The learner's own function, if `callback` only passes on to it.
         """
         return self.lesson.start_worker(
@@ -157,10 +165,12 @@ class Trial:
         before = len(self.runs)
         killed: list[str] = []
 
-        def accident() -> None:
+        def accident(run: Run | None = None) -> None:
             if not killed:
                 killed.append(worker.name)
                 worker.request_kill()
+                if run is not None and run.dies_with_it(threading.current_thread()):
+                    raise pace.WorkerKilled
 
         worker = self.start(callback, at_work=accident, function=function)
         self.send(*orders, with_ids=with_ids)
@@ -183,7 +193,7 @@ class Trial:
     def failed_work_is_not_done(self, callback: Callback, *, function: object = None) -> None:
         """Have the work on one more order raise an error, and make sure that it is done in the end.
 
-        Whoever works in a way of their own, without `work`, is not disturbed.
+        Whoever works in a way of their own, without `work` or in a thread, is not disturbed.
 
         Raises:
             CheckFailedError: RabbitMQ is told that it is done, or nothing, or that nobody is to do it.
@@ -193,9 +203,9 @@ class Trial:
                 worker.stop()
         failed: list[Run] = []
 
-        def accident() -> None:
-            if not failed:
-                failed.extend(run for run in [self.runs.current()] if run is not None)
+        def accident(run: Run) -> None:
+            if not failed and self.runs.is_in(run):  # an error in a thread would reach nobody
+                failed.append(run)
                 raise _WorkFailedError("the pan burned")
 
         self.start(callback, at_work=accident, function=function)
@@ -366,12 +376,19 @@ class Trial:
         """Say whether no callback works on what it has not settled.
 
         Raises:
-            CheckFailedError: One does not come back.
+            CheckFailedError: One does not come back, or something is wrong already.
         """
+        if self.found:
+            raise CheckFailedError(self.found)
         for run in self.runs:
             if trouble := run.effort.trouble:
                 raise CheckFailedError(
                     f"With '{run.task}' the callback {trouble}. It has to return before its worker gets anything else."
+                )
+            if trouble := run.trouble_in_a_thread:
+                raise CheckFailedError(
+                    f"'{run.task}' was left to a thread, which {trouble}. It is nobody's, until that thread has worked "
+                    f"and acknowledged it."
                 )
             if run.goes_on_and_on:
                 raise CheckFailedError(
@@ -476,8 +493,9 @@ class Trial:
         )
 
     def said(self, pattern: str) -> list[re.Match[str]]:
-        """Return what the workers printed that matches a pattern, line by line."""
-        lines = [line for worker in self.lesson.workers for line in worker.console.lines]
+        """Return what the workers and their threads printed that matches a pattern, line by line."""
+        consoles = [*(worker.console for worker in self.lesson.workers), self._console]
+        lines = [line for console in consoles for line in console.lines]
         return [match for line in lines if (match := re.search(pattern, line))]
 
     def clues(self, answer: object) -> list[str]:
@@ -494,12 +512,12 @@ class Trial:
         for run in self.runs:
             if run.task not in tasks or run.settled != "basic_ack" or run.worked_before:
                 continue
-            if run.worked:
+            if run.worked and not run.worked_in_a_thread:
                 raise CheckFailedError(
                     f"'{run.task}' was acknowledged before the work. If its worker dies in between, nobody does it. "
                     f"Acknowledge what is done, not what is about to be done."
                 )
-            if run.threads:
+            if run.threads or run.worked_in_a_thread:
                 raise CheckFailedError(
                     f"'{run.task}' was acknowledged before the work, which was left to a thread. If its worker dies in "
                     f"between, nobody does it. Acknowledge where the work has come to its end."

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from workq_helpers.clients.pace import work
 from workq_helpers.errors import CheckFailedError
-from workq_helpers.lessons.acknowledgments.keys import IDENTITY, Delivery, Plate, not_carried
+from workq_helpers.lessons.acknowledgments.keys import COUNT, DELIVERY_TAG, IDENTITY, Delivery, Plate, not_carried
 from workq_helpers.teaching.another_program import Memory, as_another_program
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.trial import Shared, Trial
@@ -50,6 +50,11 @@ class _Oven:
         run = self._trial.runs.current()
         if run is not None and run.settled:
             self.settled_too_early.append(order)
+        if self.baked.count(order) >= sum(run.task == order for run in self._trial.runs):
+            self._trial.found = (
+                f"'{order}' was baked, and then once more, for one guest. What was baked is acknowledged, and baked no "
+                f"more."
+            )
         work(body)
         if order == _BREAD and not self._failed:
             self._failed = True
@@ -97,13 +102,6 @@ def _nothing_is_forgotten(trial: Trial, oven: _Oven) -> None:
         raise CheckFailedError(
             f"'{early[0]}' was acknowledged before it was baked. Who dies or fails after that has an "
             f"order that RabbitMQ has forgotten. First the baking, then the acknowledgment."
-        )
-    came = Counter(run.task for run in trial.runs)
-    twice = next((order for order in _ORDERS if oven.baked.count(order) > came[order]), None)
-    if twice is not None:
-        raise CheckFailedError(
-            f"'{twice}' was baked {oven.baked.count(twice)} times, for one guest. What was baked is acknowledged, and "
-            f"baked no more."
         )
     for order in _ORDERS:
         place = trial.message(order).place
@@ -262,9 +260,11 @@ def _first_three(kitchen: _Kitchen) -> None:
             f"Acknowledge last."
         )
     missing = Counter({"Soup..": 1, "Tea.": 2}) - served
-    if missing and kitchen.known_by:
+    one_of_two = served["Tea."] == 1 and served["Soup.."]
+    # What is another number for each delivery has not made two of them one.
+    if missing and kitchen.known_by and not (one_of_two and kitchen.known_by in (COUNT, DELIVERY_TAG)):
         _took_it_for_another(kitchen, next(iter(missing)))
-    if served["Tea."] == 1 and served["Soup.."]:
+    if one_of_two:
         raise CheckFailedError(
             "Two guests ordered 'Tea.', and one plate of it was served. Equal orders are not the same order: "
             "what tells one message from another with the same body?"

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 from workq_helpers.text import shown
 
-__all__ = ["IDENTITY", "Delivery", "Plate", "not_carried"]
+__all__ = ["COUNT", "DELIVERY_TAG", "IDENTITY", "Delivery", "Plate", "not_carried"]
 
+DELIVERY_TAG = "the delivery tag, and delivery tags begin at 1 again on every channel"
+COUNT = "a count of what was served before"
 IDENTITY = "the identity of an object, as id() tells it: another object may have the same one later"
 
 #: What is not so near to a clock is no time: soon after a machine was booted, its clocks show small numbers.
@@ -102,8 +104,8 @@ def _is_count(plate: Plate) -> bool:
 _KINDS: dict[str, Callable[[Plate], bool]] = {
     IDENTITY: _is_identity,
     "the consumer tag, which is the worker's": _is_consumer_tag,
-    "the delivery tag, and delivery tags begin at 1 again on every channel": _is_delivery_tag,
-    "a count of what was served before": _is_count,
+    DELIVERY_TAG: _is_delivery_tag,
+    COUNT: _is_count,
     "the redelivered flag, which is the same for many": _is_flag,
     "a new name for each delivery": _is_new_name,
     "the time, which is another one when an order comes again": _is_time,

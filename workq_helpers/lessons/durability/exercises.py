@@ -14,7 +14,7 @@ from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.lessons.durability.survivors import counts_with, is_persistent, waiting
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.patience import AnswerError
-from workq_helpers.teaching.pauses import short_pauses
+from workq_helpers.teaching.pauses import with_short_pauses
 from workq_helpers.teaching.trial import Trial
 from workq_helpers.text import shown, worded
 
@@ -233,7 +233,7 @@ def _call(trial: Trial, answer: Callable[..., object], name: str, order: str) ->
     """Call the learner's function with a channel of its own, as another program would."""
     with trial.channel() as channel:
         try:
-            return trial.call(short_pauses()(answer), channel, order, name=name, function=answer)
+            return trial.call(with_short_pauses(answer), channel, order, name=name, function=answer)
         except AnswerError as raised:
             raise CheckFailedError(f"At '{order}' {name} {_ended(raised.error)}") from raised.error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import pika.exceptions
@@ -10,11 +10,10 @@ import pika.exceptions
 from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.lessons.fair_dispatch.queue_watch import ready_messages
 from workq_helpers.rabbitmq.errors import QueueNotFoundError
-from workq_helpers.teaching.calls import Calls, misspelled, unsendable
+from workq_helpers.teaching.calls import Calls, misspelled, sendable
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.patience import AnswerError
 from workq_helpers.teaching.trial import QUEUE, Trial
-from workq_helpers.text import shown
 from workq_helpers.waiting import wait_until
 
 __all__ = ["EXERCISES"]
@@ -204,12 +203,7 @@ _TAKEN_FOR_ANOTHER = {
 
 
 def _keep_the_overflow(trial: Trial, arguments: Any) -> str:
-    if not isinstance(arguments, Mapping):
-        raise CheckFailedError(
-            f"arguments is {shown(arguments)}. It must be a dict, with the names of arguments as keys."
-        )
-    arguments = dict(arguments)
-    unsendable(arguments)
+    arguments = sendable(arguments)
     try:
         return _what_left_was_kept(trial, arguments)
     except QueueNotFoundError as error:

@@ -16,7 +16,7 @@ from workq_helpers.lessons.one_of_three_dies.frail_node import ASK_FOR_CONFIRMS,
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.function import made_by_calling
 from workq_helpers.teaching.patience import AnswerError, call_with_patience
-from workq_helpers.teaching.pauses import short_pauses
+from workq_helpers.teaching.pauses import with_short_pauses
 from workq_helpers.teaching.trial import Trial
 from workq_helpers.text import shown, worded
 
@@ -95,16 +95,7 @@ def _mend_the_clinging_publisher(trial: Trial, publish_all: Any) -> str:
 
 
 def _say_what_is_wrong(seen: _Seen, found: Counter[str]) -> None:
-    if seen.asked and not any(seen.asked):
-        raise CheckFailedError(
-            "publish_all never asked for confirms, so it can't know which orders are safe. Call "
-            "channel.confirm_delivery() on each new channel."
-        )
-    if not all(seen.asked):
-        raise CheckFailedError(
-            "publish_all asked for confirms on its first channel, and published on another one where nothing is "
-            "confirmed. Call channel.confirm_delivery() on each new channel."
-        )
+    _it_asked_for_confirms(seen.asked)
     if seen.trouble is not None:
         raise CheckFailedError(_why_it_ended(seen.trouble, seen))
     if not any(seen.reached):
@@ -112,6 +103,24 @@ def _say_what_is_wrong(seen: _Seen, found: Counter[str]) -> None:
     strange = next((body for body in found if body not in _ORDERS), None)
     if strange is not None:
         raise CheckFailedError(f"There is {strange!r} in {_QUEUE}, which nobody ordered. Send each order as it is.")
+    _none_is_missing(seen, found)
+    _none_was_sent_again_and_again(found)
+
+
+def _it_asked_for_confirms(asked: Sequence[bool]) -> None:
+    if asked and not any(asked):
+        raise CheckFailedError(
+            "publish_all never asked for confirms, so it can't know which orders are safe. Call "
+            "channel.confirm_delivery() on each new channel."
+        )
+    if not all(asked):
+        raise CheckFailedError(
+            "publish_all asked for confirms on its first channel, and published on another one where nothing is "
+            "confirmed. Call channel.confirm_delivery() on each new channel."
+        )
+
+
+def _none_is_missing(seen: _Seen, found: Counter[str]) -> None:
     wanted = Counter(_ORDERS)
     missing = [order for order in wanted if order not in found]
     if not found:
@@ -143,6 +152,10 @@ def _say_what_is_wrong(seen: _Seen, found: Counter[str]) -> None:
             f"'{few}' was ordered {wanted[few]} times and is there {found[few]} time. Equal orders are not the same "
             f"order: what keeps one of each, as a set or a dict does, loses the others."
         )
+
+
+def _none_was_sent_again_and_again(found: Counter[str]) -> None:
+    wanted = Counter(_ORDERS)
     again = [order for order, copies in found.items() if copies > wanted[order]]
     if len(again) > 2 or any(found[order] > wanted[order] + 1 for order in again):
         raise CheckFailedError(
@@ -247,7 +260,7 @@ def _call(
 
     try:
         result = call_with_patience(
-            short_pauses()(publish_all),
+            with_short_pauses(publish_all),
             list(addresses),
             list(_ORDERS),
             name="publish_all",

@@ -22,7 +22,7 @@ from workq_helpers.lessons.putting_it_together.thumbnails import Album
 from workq_helpers.log.events import Event
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.patience import AnswerError, Interrupted, Tries
-from workq_helpers.teaching.pauses import short_pauses
+from workq_helpers.teaching.pauses import with_short_pauses
 from workq_helpers.teaching.trial import Trial
 from workq_helpers.text import shown, worded
 
@@ -209,7 +209,7 @@ _BREAKS_BEFORE, _BREAKS_AFTER = (4, 5, 6, 10), (12, 13)
 #: wanted, and channels that were opened and not used.
 _MOST_ATTEMPTS, _MOST_CONFIRMS, _MOST_UNUSED = 400, 5, 40
 #: While no connection holds, the same for attempts to send one order, and for the seconds that pass.
-_MOST_IN_VAIN, _PERSISTS_SECONDS = 40, 6.0
+_MOST_IN_VAIN, _PERSISTS_SECONDS = 40, 12.0
 _now = time.monotonic  # the answer's own clock is ahead of it
 _CLINGS = "A channel whose connection is gone does not come back: ask open_channel for another one."
 
@@ -236,6 +236,8 @@ class _ShakyLine:
         self._unused = 0
         #: Whether it clings to a channel whose connection is gone.
         self.clings = False
+        #: Orders that were sent and are not persistent.
+        self.transient: list[str] = []
 
     def open_channel(self) -> BlockingChannel:
         """Connect, and return a channel in confirm mode."""
@@ -249,12 +251,15 @@ class _ShakyLine:
         dead = Tries()
 
         def shaky(*arguments: Any, **named: Any) -> None:
-            body = signature.bind(channel, *arguments, **named).arguments["body"]
+            given = signature.bind(channel, *arguments, **named).arguments
+            body = given["body"]
             order = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
             if self._unconfirmed not in ("", order):
                 self.given_up.add(self._unconfirmed)
             self._unconfirmed = order
             self.attempts.append(order)
+            if getattr(given.get("properties"), "delivery_mode", None) != pika.DeliveryMode.Persistent.value:
+                self.transient.append(order)
             self._unused = 0
             self.clings = not connection.is_open
             if (self.clings and dead.one_more()) or len(self.attempts) > _MOST_ATTEMPTS or self._goes_on:
@@ -318,6 +323,11 @@ def _outlast_the_outage(trial: Trial, send_all: Any) -> str:
             f"{_some(lost)} {'was' if len(lost) == 1 else 'were'} confirmed and {_are(lost)} not in {_QUEUE}: RabbitMQ "
             f"confirms what it can't route, too. Where does send_all publish to?"
         )
+    if line.transient:
+        raise CheckFailedError(
+            f"All {len(_ORDERS)} orders are in {_QUEUE}, and '{line.transient[0]}' was sent without "
+            f"properties=persistent: the next restart of RabbitMQ would lose what outlasted these breaks."
+        )
     _it_does_not_give_up_in_silence(trial, send_all)
     double = [order for order in wanted if there[order] > wanted[order]]
     breaks = len(_BREAKS_BEFORE) + len(_BREAKS_AFTER)
@@ -332,7 +342,7 @@ def _it_does_not_give_up_in_silence(trial: Trial, send_all: Callable[..., object
     line = _ShakyLine(trial, holds=False)
     trial.cut()  # it may have kept a channel
     try:
-        trial.call(short_pauses()(send_all), line.open_channel, list(_ORDERS), name="send_all", function=send_all)
+        trial.call(with_short_pauses(send_all), line.open_channel, list(_ORDERS), name="send_all", function=send_all)
     except (CheckFailedError, AnswerError):
         return  # it goes on, or says that it does not
     raise CheckFailedError(
@@ -361,7 +371,7 @@ def _one_of_a_pair(line: _ShakyLine) -> str:
 
 def _send(trial: Trial, line: _ShakyLine, send_all: Callable[..., object]) -> None:
     try:
-        trial.call(short_pauses()(send_all), line.open_channel, list(_ORDERS), name="send_all", function=send_all)
+        trial.call(with_short_pauses(send_all), line.open_channel, list(_ORDERS), name="send_all", function=send_all)
     except CheckFailedError as error:
         raise CheckFailedError(f"{error} {_CLINGS if line.clings else ''}".rstrip()) from error
     except AnswerError as raised:

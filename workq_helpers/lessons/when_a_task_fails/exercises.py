@@ -8,7 +8,7 @@ import sqlite3
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,12 +20,11 @@ from workq_helpers.clients import pika_private
 from workq_helpers.clients.pace import WorkerKilled
 from workq_helpers.errors import CheckFailedError, WorkqError
 from workq_helpers.lessons.when_a_task_fails.parking import read_death
-from workq_helpers.teaching.calls import misspelled, unsendable
+from workq_helpers.teaching.calls import misspelled, sendable
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.patience import AnswerError
 from workq_helpers.teaching.threads import begun_since
 from workq_helpers.teaching.trial import QUEUE, Trial
-from workq_helpers.text import shown
 from workq_helpers.waiting import wait_until
 
 __all__ = ["EXERCISES"]
@@ -39,12 +38,7 @@ _TOO_OFTEN = 30
 
 
 def _three_chances(trial: Trial, arguments: Any) -> str:
-    if not isinstance(arguments, Mapping):
-        raise CheckFailedError(
-            f"arguments is {shown(arguments)}. It must be a dict, with the names of arguments as keys."
-        )
-    arguments = dict(arguments)
-    unsendable(arguments)
+    arguments = sendable(arguments)
     try:
         return _given_up_in_time(trial, arguments)
     except CheckFailedError as error:
@@ -243,8 +237,9 @@ class _Desk:
         self._in_this_run: Counter[str] = Counter()
         #: Why a run did not come to an end; empty if each did.
         self.endless = ""
-        #: The tasks that the program had tried to send.
+        #: The tasks that the program had tried to send, and those of them that were not persistent.
         self.tried: set[str] = set()
+        self.transient: list[str] = []
         self.killed = False
         #: What the program was to send when it was killed, and when its connection was gone.
         self.killed_at, self.unsent = _Sent("", ""), _Sent("", "")
@@ -326,6 +321,8 @@ class _Desk:
                 self.endless = _why_it_goes_on(task, channel.connection.is_open)
                 self._die(channel, database)
             self.tried.add(task)
+            if getattr(given.get("properties"), "delivery_mode", None) != pika.DeliveryMode.Persistent.value:
+                self.transient.append(task)
             if self.attempts == _KILLED_BEFORE:
                 self._end(channel, database)
                 self.killed_at, self.stood = this, this in self._rows()  # now, for the program may have locked them
@@ -448,6 +445,11 @@ def _judge(sent: list[_Sent], desk: _Desk, left: list[str]) -> None:
         raise CheckFailedError(
             f"The program was killed after one publish, and {len(often)} orders came twice. What was sent has to leave "
             f"the outbox at once: commit after each."
+        )
+    if desk.transient:
+        raise CheckFailedError(
+            f"All came to the queue, and '{desk.transient[0]}' is not persistent: it left the outbox, and the next "
+            f"restart of RabbitMQ loses it. Send it with delivery_mode=2."
         )
 
 
