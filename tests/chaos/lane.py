@@ -82,9 +82,9 @@ def _run(broker: Broker, seed: int, restarts: int = 0) -> dict[str, Any]:
     finally:
         faulthandler.cancel_dump_traceback_later()
     seen, wrong = trial.seen, list(trial.wrong)
-    if wrong and (kept := os.environ.get("CHAOS_LOGS")):
-        Path(kept, f"{seed}.log").write_text("".join(f"{row}\n" for row in seen.rows))
     found, fooled = (0, []) if wrong else _tempt_the_judge(plan, trial.seen)
+    if (wrong or fooled) and (kept := os.environ.get("CHAOS_LOGS")):
+        Path(kept, f"{seed}.log").write_text("".join(f"{row}\n" for row in seen.rows))
     return {
         "seed": seed,
         "wrong": wrong + fooled,
