@@ -46,8 +46,8 @@ const outputs = index => panel().content.model.cells.get(index).outputs?.toJSON(
 
 #: JupyterLab's own, where a notebook is closed before its kernel has answered.
 _CANCELED = "Canceled future for "
-#: What one of its questions to the server ends with where Chromium has dropped it.
-_NOT_FETCHED = "Failed to fetch"
+#: What one of its questions to the server ends with, or a part of JupyterLab itself, where Chromium has dropped it.
+_NOT_FETCHED = re.compile(r"Failed to fetch|Loading chunk \S+ failed")
 
 
 class Tab:
@@ -86,7 +86,7 @@ class Tab:
         )
 
     def _uncaught(self, error: Error) -> None:
-        if error.message == _NOT_FETCHED and self._was_dropped():
+        if _NOT_FETCHED.match(error.message) and self._was_dropped():
             return
         if not error.message.startswith(_CANCELED):
             self._fault(f"uncaught error in the page: {error}")
