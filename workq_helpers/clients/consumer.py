@@ -36,8 +36,10 @@ _FLUSH_TURNS = 100
 #: How long a cut waits for the broker to show that it knows of the last acknowledgments; it takes a millisecond.
 _ANSWER_SECONDS = 1.0
 
-#: With what the broker closes a connection that has done nothing wrong: an operator intervened, or it goes.
+#: With what the broker closes a connection that has done nothing wrong: an operator intervened, or it goes; or a queue
+#: is not there again yet after an outage, as on RabbitMQ 3.10.
 _CONNECTION_FORCED = 320
+_INTERNAL_ERROR = 541
 
 T = TypeVar("T")
 
@@ -624,7 +626,7 @@ def _is_its_own_fault(reason: BaseException) -> bool:
     """Whether the broker closed a connection for what came over it, and would do so again."""
     if not isinstance(reason, pika.exceptions.ConnectionClosedByBroker):
         return False
-    return bool(reason.reply_code != _CONNECTION_FORCED)
+    return bool(reason.reply_code not in (_CONNECTION_FORCED, _INTERNAL_ERROR))
 
 
 def _number(tag: object) -> int | None:
