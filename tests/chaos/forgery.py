@@ -11,6 +11,7 @@ from typing import NamedTuple
 from tests.chaos.books import could_be_unknown
 from tests.chaos.plan import Plan
 from tests.chaos.verdict import DRAIN, QueueVerdict, Seen, flagged
+from workq_helpers.log.details import ConsumeOptions
 from workq_helpers.log.events import Event, Row
 
 __all__ = ["FORGERIES", "Forgery", "forge"]
@@ -119,13 +120,13 @@ def _unconfirm(case: _Case) -> Forgery | None:
 def _unlog(case: _Case) -> Forgery | None:
     """A worker gets a message that the log never mentions again, and then another."""
     found: list[int] = []
-    last: dict[str, int] = {}
+    last: dict[str, list[int]] = {}  # of each worker's connection, the latest delivery if there was one
     for number, event in enumerate(case.events):
-        if event.kind == "connected":
-            last.pop(event.actor, None)
-        elif event.kind == "delivered" and event.actor != DRAIN:
-            found += [last[event.actor]] if event.actor in last else []
-            last[event.actor] = number
+        if event.kind == "connected" and isinstance(event.detail, ConsumeOptions):
+            last[event.actor] = []
+        elif event.kind == "delivered" and event.actor in last:
+            found += last[event.actor]
+            last[event.actor] = [number]
     number = case.any_of(found)
     if number is None:
         return None

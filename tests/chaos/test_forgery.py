@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 
 from tests.chaos.books import Books
@@ -64,6 +65,19 @@ def test_the_judge_sees_every_forgery_and_nothing_in_the_true_log() -> None:
         for text, falsified in forged:
             assert judge(PLAN, falsified), text
     assert judge(PLAN, seen) == []  # a forgery leaves the true log alone
+
+
+def test_only_what_a_worker_got_is_left_out_of_a_workers_log() -> None:
+    seen = a_run_that_went_well()
+    log = EventLog()
+    for mark, tag in (("e", 1), ("f", 2)):
+        log.record("delivered", "the kernel's notebook", "q1", mark, "T", tag)
+    rows = [*seen.rows[: seen.quiet], *log.rows(), *seen.rows[seen.quiet :]]
+    taken = {"e", "f"}
+    for seed in range(20):
+        for text, falsified in forge(PLAN, dataclasses.replace(seen, rows=rows), seed):
+            if text == "a worker's log leaves a delivery out":
+                assert taken <= {row[4] for row in falsified.rows}
 
 
 def test_a_forgery_is_repeatable() -> None:
