@@ -10,6 +10,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pika
+import pytest
 from hypothesis import given, settings
 from pika.exceptions import AMQPError, ChannelClosedByBroker, ConnectionClosedByBroker
 
@@ -339,7 +340,7 @@ class Program:
                 got = connection.channel().consume(queue, auto_ack=True, inactivity_timeout=0.1)
                 found.extend(body.decode() for _, _, body in itertools.takewhile(lambda each: each[0] is not None, got))
                 return True
-            return False  # with RabbitMQ 3.10, while a queue comes back after an outage
+            return False  # while a queue comes back after an outage
 
         assert not self._is_there(queue) or wait_until(is_drained, 30.0)
         return found
@@ -396,4 +397,6 @@ def test_after_an_outage_too(
     broker: Broker, before: list[tuple[str, str]], outage: str, after: list[tuple[str, str]]
 ) -> None:
     need(broker.ours, "only a broker that the course started is restarted by tests")
+    if broker.version.major < 4:
+        pytest.skip("after a crash a quorum queue of RabbitMQ 3.10 may let nobody consume for half a minute and more")
     run(broker, [*before, (outage, ""), *after])
