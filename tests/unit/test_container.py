@@ -17,7 +17,7 @@ import docker.errors
 import pytest
 import requests.exceptions
 
-from tests.odd_docker import HANG_UP, SAY_NOTHING, answer, odd_docker
+from tests.fake_docker import HANG_UP, SAY_NOTHING, answer, odd_docker
 from workq_helpers.broker import container, diagnose, docker_engine, removal, try_container
 from workq_helpers.broker.container import ContainerServer
 from workq_helpers.broker.ports import free_ports
