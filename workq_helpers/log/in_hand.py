@@ -253,12 +253,10 @@ class InHand:
     def unknown(self, row: Row) -> None:
         """Learn that nobody knows of a delivery, of what was settled, or of a message that waits."""
         delivery = self._deliveries.get(key_of(row))
-        if delivery is not None and not delivery.settled:
-            del self._deliveries[key_of(row)]
-            self._register.over(delivery)
-            self._register.settle(delivery)
-            if not self._register.was_settled_before(delivery.message):
-                self._register.arrive(delivery.message, "unknown", str(row[8]))
+        message = None if delivery is None or delivery.settled else self._taken_away(row)
+        if message is not None:
+            if not self._register.was_settled_before(message):
+                self._register.arrive(message, "unknown", str(row[8]))
         elif row[6] is not None:
             self._doubt(row)
         else:
