@@ -111,11 +111,14 @@ def _in_docker(site: _Site, _progress: Progress) -> Server:
 def _containers(
     site: _Site, members: Sequence[Member], progress: Progress
 ) -> tuple[Sequence[Machine], Callable[[], None]]:
-    from workq_helpers.broker.container import ContainerServer, NetworkContainer  # noqa: PLC0415 - Docker's library
+    from workq_helpers.broker.container import ContainerServer  # noqa: PLC0415 - Docker's library
+    from workq_helpers.broker.network_container import NetworkContainer  # noqa: PLC0415 - Docker's library
 
     network = NetworkContainer(site.image, members, site.folders.runtime)
     network.start(progress)
-    made = [ContainerServer(site.image, runtime=site.folders.runtime, member=each, network=network) for each in members]
+    made = [
+        ContainerServer(site.image, runtime=site.folders.runtime, member=each, network=network.name) for each in members
+    ]
     return made, network.stop
 
 
