@@ -36,11 +36,6 @@ _FLUSH_TURNS = 100
 #: How long a cut waits for the broker to show that it knows of the last acknowledgments; it takes a millisecond.
 _ANSWER_SECONDS = 1.0
 
-#: With what the broker closes a connection that has done nothing wrong: an operator intervened, or it goes; or a queue
-#: is not there again yet after an outage, as on RabbitMQ 3.10.
-_CONNECTION_FORCED = 320
-_INTERNAL_ERROR = 541
-
 T = TypeVar("T")
 
 
@@ -575,7 +570,7 @@ class Consumer:
             self._observer.connection_closed("the connection was lost", answered=False)
             self._question.close()
             return
-        if not self._life.was_ready or _is_its_own_fault(reason):
+        if not self._life.was_ready or self._life.is_refused:
             self._end_as("crashed", reason)
             self.ended()
             return
@@ -620,13 +615,6 @@ def _reason_text(reason: BaseException) -> str:
         return f"{reason.reply_code} {reason.reply_text}"
     words = said(reason)
     return f"{type(reason).__name__}: {words}" if words else type(reason).__name__
-
-
-def _is_its_own_fault(reason: BaseException) -> bool:
-    """Whether the broker closed a connection for what came over it, and would do so again."""
-    if not isinstance(reason, pika.exceptions.ConnectionClosedByBroker):
-        return False
-    return bool(reason.reply_code not in (_CONNECTION_FORCED, _INTERNAL_ERROR))
 
 
 def _number(tag: object) -> int | None:
