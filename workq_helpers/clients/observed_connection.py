@@ -1,8 +1,9 @@
 """`ObservedConnection`: pika's own connection, which tells an observer of every AMQP method that passes.
 
 All of pika goes through two methods of its connection, which are private and overridden here and nowhere else, as are
-the one that gets the bytes and the one that learns of their end; ``tests/broker/test_pika_private.py`` holds them to what is said here.
-`pika.BlockingConnection` is made of such a connection too; workers and publishers have one that hurries.
+the one that gets the bytes and the one that learns of their end; ``tests/broker/test_pika_private.py`` holds them to
+what is said here. `pika.BlockingConnection` is made of such a connection too; workers and publishers have one that
+hurries.
 """
 
 from __future__ import annotations
