@@ -100,6 +100,11 @@ def test_406_says_which_argument_differs_and_how() -> None:
             ("refused the login of user 'anna'. Correct the login in WORKQ_BROKER_URL",),
         ),
         (
+            pika.exceptions.ProbableAuthenticationError("StreamLostError: ('Transport indicated EOF',)"),
+            BrokerUnreachableError,
+            ("hung up in the middle of the greeting", "WORKQ_BROKER_URL"),
+        ),
+        (
             pika.exceptions.ProbableAccessDeniedError(
                 "ConnectionClosedByBroker: (530) 'NOT_ALLOWED - vhost course not found'"
             ),

@@ -31,11 +31,6 @@ from workq_helpers.text import said
 
 __all__ = ["Consumer", "ConsumerOptions", "Host", "IncomingMessage"]
 
-#: With what the broker closes a connection that has done nothing wrong: an operator intervened, or it goes; or a queue
-#: is not there again yet after an outage, as on RabbitMQ 3.10.
-_CONNECTION_FORCED = 320
-_INTERNAL_ERROR = 541
-
 
 class ConsumerOptions(NamedTuple):
     """What a worker asks of the broker, in pika's own words.
@@ -313,7 +308,7 @@ class Consumer:
             return
         self._record("disconnected", detail=_reason_text(reason))
         dying = self._last_words.are_awaited
-        if not dying and (not self._life.was_ready or _is_its_own_fault(reason)):
+        if not dying and (not self._life.was_ready or self._life.is_refused):
             self._end_as("crashed", reason)
             self.ended()
             return
@@ -372,10 +367,3 @@ def _reason_text(reason: BaseException) -> str:
         return f"{reason.reply_code} {reason.reply_text}"
     words = said(reason)
     return f"{type(reason).__name__}: {words}" if words else type(reason).__name__
-
-
-def _is_its_own_fault(reason: BaseException) -> bool:
-    """Whether the broker closed a connection for what came over it, and would do so again."""
-    if not isinstance(reason, pika.exceptions.ConnectionClosedByBroker):
-        return False
-    return bool(reason.reply_code not in (_CONNECTION_FORCED, _INTERNAL_ERROR))

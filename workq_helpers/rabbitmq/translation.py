@@ -31,6 +31,9 @@ from workq_helpers.text import did_you_mean, said
 
 __all__ = ["certificate_advice", "reason_of", "translate"]
 
+#: What pika makes of an end in the middle of the greeting, whatever it was.
+_PROBABLE = pika.exceptions.ProbableAuthenticationError, pika.exceptions.ProbableAccessDeniedError
+
 #: What OpenSSL says of a certificate that is for another time (X509_V_ERR_CERT_NOT_YET_VALID, …_HAS_EXPIRED).
 _ANOTHER_TIME = (9, 10)
 
@@ -81,6 +84,8 @@ def _translated(
         return error
     if isinstance(error, pika.exceptions.ChannelClosed):
         return _channel_closed(error.reply_code, error.reply_text, queue, known_queues)
+    if isinstance(error, _PROBABLE) and "StreamLostError" in reason_of(error):  # RabbitMQ says it when it refuses
+        return _unreachable("it hung up in the middle of the greeting, as one that stops does", endpoint)
     if isinstance(error, pika.exceptions.ProbableAuthenticationError | pika.exceptions.AuthenticationError):
         return _login_refused(endpoint)
     if isinstance(error, pika.exceptions.ProbableAccessDeniedError):
