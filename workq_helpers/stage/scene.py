@@ -27,6 +27,7 @@ from workq_helpers.stage.frame import (
 )
 from workq_helpers.stage.narration import Narration, count_alike
 from workq_helpers.stage.resting import RestingQueues
+from workq_helpers.text import shortened
 
 __all__ = ["BrokerCounts", "Scene"]
 
@@ -180,7 +181,7 @@ class Scene:
             for name in names
         ]
         for shown in workers:
-            shown["console"] = [_cut(line, width) for line in console(shown["name"], lines, seconds)]
+            shown["console"] = [shortened(line, width) for line in console(shown["name"], lines, seconds)]
         moment: Moment = {
             "broker_state": self._broker_state(answer),
             "publishers": self._publishers_shown(),
@@ -345,10 +346,6 @@ def _chip(message: Message) -> Chip:
         "worked": message.worked,
         "back_from": message.worker if message.place == "waiting" else "",
     }
-
-
-def _cut(line: str, width: int) -> str:
-    return line if len(line) <= width else line[: width - 1] + "…"
 
 
 def _phase(delivery: Delivery) -> Phase:
