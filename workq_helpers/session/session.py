@@ -18,7 +18,7 @@ from workq_helpers.clients.publisher import Publisher, PublisherOptions
 from workq_helpers.clients.recording_connection import ACTOR, RecordingConnection
 from workq_helpers.clients.schedule import limited, seconds_between
 from workq_helpers.clients.worker import Callback, Worker
-from workq_helpers.errors import BrokerError, InvalidArgumentError, QueueError, WorkqError
+from workq_helpers.errors import BrokerError, InvalidArgumentError, WorkqError
 from workq_helpers.forks import abandon_in_children, unless_forked
 from workq_helpers.log.arrivals import Arrivals
 from workq_helpers.log.book import Book
@@ -27,6 +27,7 @@ from workq_helpers.log.events import EventLog
 from workq_helpers.log.experiments import Experiments
 from workq_helpers.log.ledger import Ledger
 from workq_helpers.log.stocktaking import STEADY_LOOKS, Stocktaking
+from workq_helpers.rabbitmq.errors import ChannelRefusedError, QueueNotFoundError
 from workq_helpers.rabbitmq.translation import translate
 from workq_helpers.rabbitmq.url import Address, address_of
 from workq_helpers.session.idleness import Idleness
@@ -47,6 +48,9 @@ _LOOKS_AT_OTHERS = 60
 
 #: How long messages that ended workers held may take to come back to their queues, in seconds.
 _REQUEUE_SECONDS = 10.0
+
+#: With what RabbitMQ refuses an exclusive queue to all connections but its own.
+_RESOURCE_LOCKED = 405
 
 _open_sessions: dict[str, Session] = {}
 _opening = threading.RLock()
@@ -398,7 +402,10 @@ class Session:
         """End every worker, publisher and program, empty every queue and begin a new log; the queues stay declared.
 
         A stream, which RabbitMQ can't empty, is deleted. Connections that the notebook itself holds stay open, and keep
-        what they have not acknowledged.
+        what they have not acknowledged, and what is in their exclusive queues.
+
+        Raises:
+            ChannelRefusedError: The user may not empty a queue; the log stays as it is then.
         """
         self._check_open()
         self._end_everybody()
@@ -426,16 +433,32 @@ class Session:
                     channel.queue_delete(queue)
 
     def _empty_queues(self, declared: Iterable[str]) -> None:
-        """Purge until nothing is left: what a worker held comes back a moment after it has gone."""
+        """Purge until nothing comes back any more: what a worker held does so a moment after it has gone."""
+        kept = {queue: counts.unacknowledged for queue, counts in self.ledger().queues().items()}
+        seen: list[Mapping[str, int]] = []
 
         def is_empty() -> bool:
-            for queue in declared:
-                with contextlib.suppress(QueueError):  # somebody else deleted it: it is empty enough
-                    self.purge(queue)
+            emptied = [queue for queue in declared if self._is_emptied(queue)]
             counts = self.queue_counts()
-            return not any(queue in counts and any(counts[queue][:2]) for queue in declared)
+            known = [queue for queue in emptied if queue in counts]
+            seen.append({queue: counts[queue].unacknowledged for queue in known})
+            with_others = seen[-STEADY_LOOKS:] == [seen[-1]] * STEADY_LOOKS  # they keep what they hold
+            is_back = with_others or all(held <= kept.get(queue, 0) for queue, held in seen[-1].items())
+            return is_back and not any(counts[queue].ready for queue in known)
 
         wait_until(is_empty, _REQUEUE_SECONDS, interval_seconds=COUNT_INTERVAL_SECONDS)
+
+    def _is_emptied(self, queue: str) -> bool:
+        """Empty a queue of its ready messages; return whether it is there, and not its connection's alone."""
+        try:
+            self.purge(queue)
+        except ChannelRefusedError as error:
+            if error.reply_code == _RESOURCE_LOCKED:
+                return False
+            raise
+        except QueueNotFoundError:  # somebody else deleted it: it is empty enough
+            return False
+        return True
 
     # -- waiting --------------------------------------------------------------------------------------
 
@@ -491,7 +514,8 @@ class Session:
         return self._stocktaking().compare
 
     def _stocktaking(self) -> Stocktaking:
-        looks = STEADY_LOOKS if self.broker.ours else _LOOKS_AT_OTHERS
+        # What AMQP itself tells, without the management API, is never late.
+        looks = STEADY_LOOKS if self.broker.ours or self.broker.unmanaged else _LOOKS_AT_OTHERS
         self._arrivals.ask_anew()
         there = self._virtual_host
         asks = self.queue_counts, there.routes, self._arrivals, there.queue_options
