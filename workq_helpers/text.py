@@ -26,6 +26,7 @@ __all__ = [
     "paragraph",
     "printable",
     "said",
+    "shortened",
     "shown",
     "without_login",
     "worded",
@@ -94,6 +95,11 @@ def worded(error: BaseException) -> str:
     """Return an error's type and what it says, without a point at its end; many say nothing."""
     words = said(error).rstrip(".")
     return f"{type(error).__name__}: {words}" if words else f"{type(error).__name__}, without a word"
+
+
+def shortened(text: str, length: int) -> str:
+    """Return a text of so many characters at most, which ends with an ellipsis where that is not all of it."""
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def each_once(names: Iterable[str]) -> list[str]:

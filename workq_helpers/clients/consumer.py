@@ -174,12 +174,9 @@ class Consumer:
         )
         channel.add_on_cancel_callback(self._on_cancelled)
         if self._options.prefetch_count:
-            channel.basic_qos(prefetch_count=self._options.prefetch_count, callback=self._on_qos)
+            channel.basic_qos(prefetch_count=self._options.prefetch_count, callback=lambda _frame: self._prepared())
         else:
             self._prepared()
-
-    def _on_qos(self, _frame: Any) -> None:
-        self._prepared()
 
     def _prepared(self) -> None:
         if self._life.was_ready:

@@ -14,7 +14,7 @@ from workq_helpers.log.book import Book
 from workq_helpers.log.details import CloseReason, ProgramOptions
 from workq_helpers.log.messages import MARK_HEADER
 from workq_helpers.log.observer import Observer
-from workq_helpers.text import printable
+from workq_helpers.text import printable, shortened
 
 __all__ = ["RelayedClient", "Side"]
 
@@ -168,7 +168,7 @@ def _name(properties: dict[str, object], program: str, port: int) -> str:
     """Return how a program is called: as it calls its connection, as the lesson does, or by its client library."""
     given = properties.get("connection_name") or program or f"{properties.get('product') or 'connection'} {port}"
     text = printable(given.decode("utf-8", "replace") if isinstance(given, bytes) else str(given))
-    return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
+    return shortened(text, _LONGEST_NAME)
 
 
 def _as_text(method: Method) -> None:

@@ -11,7 +11,7 @@ from pika.spec import BasicProperties
 
 from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.log.unmarked import UnmarkedMessages
-from workq_helpers.text import printable
+from workq_helpers.text import printable, shortened
 
 __all__ = ["MARK_HEADER", "Marks", "encode_body", "is_persistent", "is_shortened", "task_text"]
 
@@ -32,7 +32,7 @@ def task_text(body: bytes) -> str:
     """
     # Cut as bytes first (at most four a character), so that a body of a megabyte is not decoded for 60 characters.
     text = printable(body[: 4 * (TASK_TEXT_LENGTH + 1)].decode("utf-8", "replace"))
-    return text if len(text) <= TASK_TEXT_LENGTH else text[: TASK_TEXT_LENGTH - 1] + "…"
+    return shortened(text, TASK_TEXT_LENGTH)
 
 
 def is_shortened(task: str) -> bool:
