@@ -345,6 +345,33 @@ def test_a_program_and_the_lessons_own_worker_share_a_queue(lesson: Lesson, work
     assert len(lesson.ledger()) == 2
 
 
+def test_what_a_program_itself_writes_into_the_header_of_the_marks_is_no_mark(lesson: Lesson, poll_for: Poll) -> None:
+    odd: list[Any] = [".", "", 7, None, "nonsense", ["x"], {"a": 1}]
+    seen = list[Any]()
+    with connected(lesson.address, connection_name="odd one") as connection:
+        channel = connection.channel()
+        for value in odd:
+            channel.basic_publish(
+                "", "hello", f"Task {value}".encode(), pika.BasicProperties(headers={MARK_HEADER: value})
+            )
+        for value in odd[:3]:
+            method, properties, _ = channel.basic_get("hello")
+            assert method is not None
+            assert properties is not None
+            assert properties.headers == {MARK_HEADER: value}
+            channel.basic_ack(method.delivery_tag)
+
+    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        seen.append(properties.headers[MARK_HEADER])
+        ch.basic_ack(method.delivery_tag)
+
+    lesson.start_worker(callback, "hello")
+    lesson.wait_until_idle()
+    assert seen == odd[3:]
+    assert fates(lesson) == {f"Task {value}": "done" for value in odd}
+    assert len(lesson.ledger()) == len(odd)
+
+
 def test_what_comes_under_auto_ack_is_unknown_from_then_on(lesson: Lesson) -> None:
     publish(lesson, "a")
     with connected(lesson.address, connection_name="eater") as connection:
