@@ -526,6 +526,8 @@ class Session:
 
     def _record_broker(self, change: str) -> None:
         told = BrokerChange(change)
+        if told in (BrokerChange.CRASHING, BrokerChange.DOWN):
+            self._book.marks.unmarked.crashed()
         self.log.record("broker", "lesson", detail=told)
         self._relay.learn_of(told)
 
