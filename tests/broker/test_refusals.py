@@ -13,19 +13,15 @@ import pika.data
 import pika.exceptions
 import pytest
 
+from tests.logs import events
 from workq_helpers import Broker, Lesson
 from workq_helpers.clients import pika_private
-from workq_helpers.log.events import Event
 from workq_helpers.rabbitmq.errors import UnreadableMessageError
 
 Poll = Callable[..., None]
 
 EVERYTHING = {"configure": ".*", "write": ".*", "read": ".*"}
 USER = "somebody"
-
-
-def events(lesson: Lesson, *kinds: str) -> list[Event]:
-    return [event for event in lesson.log if event.kind in kinds]
 
 
 # -- refused

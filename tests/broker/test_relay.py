@@ -21,13 +21,14 @@ import pytest
 import trustme
 from pika import frame, spec
 
+from tests.logs import events, fates
 from tests.support import is_refused
 from workq_helpers import Broker, Lesson
 from workq_helpers.broker.ports import free_ports
 from workq_helpers.clients.relay import Relay
 from workq_helpers.log.book import Book
 from workq_helpers.log.details import Handback, ProgramOptions
-from workq_helpers.log.events import Event, EventLog
+from workq_helpers.log.events import EventLog
 from workq_helpers.log.messages import MARK_HEADER
 from workq_helpers.rabbitmq.endpoint import Endpoint
 
@@ -43,14 +44,6 @@ Poll = Callable[..., None]
 
 def story(lesson: Lesson, *kinds: str) -> list[tuple[str, str, str]]:
     return [(event.kind, event.actor, event.task) for event in lesson.log if event.kind in kinds]
-
-
-def events(lesson: Lesson, kind: str) -> list[Event]:
-    return [event for event in lesson.log if event.kind == kind]
-
-
-def fates(lesson: Lesson) -> dict[str, str]:
-    return {message.task: message.place for message in lesson.ledger()}
 
 
 @contextlib.contextmanager
