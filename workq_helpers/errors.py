@@ -13,6 +13,7 @@
     │   ├── BrokerNotFoundError         no RabbitMQ to use, and none that could be started
     │   ├── BrokerUnreachableError      nothing answers at the address
     │   ├── ConnectionLostError         an open connection ended; also pika's AMQPConnectionError
+    │   ├── UnreadableMessageError      a message came that pika can't read; also pika's StreamLostError
     │   ├── LoginRefusedError           wrong user name or password
     │   ├── VirtualHostRefusedError     the virtual host is missing or closed to the user
     │   ├── UnsupportedBrokerError      too old, or not a RabbitMQ

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 __all__ = [
     "Code",
     "Sentence",
+    "decoded",
     "did_you_mean",
     "each_once",
     "isolated",
@@ -26,6 +27,7 @@ __all__ = [
     "paragraph",
     "printable",
     "said",
+    "shortened",
     "shown",
     "without_login",
     "worded",
@@ -90,10 +92,20 @@ def said(value: object) -> str:
         return ""
 
 
+def decoded(body: bytes | str) -> str:
+    """Return the text of a body, also where somebody has decoded it already."""
+    return body if isinstance(body, str) else body.decode(errors="replace")
+
+
 def worded(error: BaseException) -> str:
     """Return an error's type and what it says, without a point at its end; many say nothing."""
     words = said(error).rstrip(".")
     return f"{type(error).__name__}: {words}" if words else f"{type(error).__name__}, without a word"
+
+
+def shortened(text: str, length: int) -> str:
+    """Return a text of so many characters at most, which ends with an ellipsis where that is not all of it."""
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def each_once(names: Iterable[str]) -> list[str]:

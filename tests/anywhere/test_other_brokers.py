@@ -53,11 +53,11 @@ Environ = dict[str, str]
 @contextmanager
 def rabbitmq(files: dict[str, str], **kind: Any) -> Iterator[Environ]:
     """Run a RabbitMQ as somebody else would, and give the variables that lead to it."""
-    from workq_helpers.broker import container
+    from workq_helpers.broker.filled_container import FilledContainer
 
     amqp, management = free_ports(2)
     endpoint = Endpoint("127.0.0.1", amqp, USERNAME, PASSWORD, f"http://127.0.0.1:{management}", **kind)
-    running = container._Container(
+    running = FilledContainer(
         IMAGE,
         {"/etc/rabbitmq/enabled_plugins": "[rabbitmq_management].\n"}
         | {f"/etc/rabbitmq/{name}": text for name, text in files.items()},

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import docker
 import docker.errors
@@ -18,6 +20,7 @@ from packaging.version import Version
 from testcontainers.core.config import testcontainers_config
 
 from tests.support import need
+from workq_helpers import Lesson, find_broker
 from workq_helpers.broker import container, docker_engine, docker_socket, removal, try_container
 from workq_helpers.broker.choice import DEFAULT_IMAGE
 from workq_helpers.broker.container import ContainerServer
@@ -31,6 +34,8 @@ from workq_helpers.rabbitmq.errors import TransientQueuesDeniedError
 from workq_helpers.rabbitmq.features import ADVANCED_CONFIG, Features
 from workq_helpers.rabbitmq.management import Management
 from workq_helpers.rabbitmq.translation import translate
+from workq_helpers.rabbitmq.url import address_of
+from workq_helpers.waiting import wait_until
 
 IMAGE = os.environ.get("WORKQ_RABBITMQ_IMAGE") or DEFAULT_IMAGE
 
@@ -128,6 +133,8 @@ def test_a_broker_that_denies_transient_queues_after_one_clash_of_ports(monkeypa
     try:
         assert offers == []
         check_denial(endpoint)
+        if probe(endpoint) >= Version("4.3"):
+            check_that_a_denied_worker_ends(endpoint)
     finally:
         server.stop()
 
@@ -149,6 +156,30 @@ def check_denial(endpoint: Endpoint) -> None:
     assert "durable=True" in str(error)
     if features.version >= Version("4.3"):
         assert not features.transient_queues
+
+
+def check_that_a_denied_worker_ends(endpoint: Endpoint) -> None:
+    """Whatever the callback makes of it, and whoever of its threads has asked."""
+
+    def declare(ch: Any, *_: Any) -> None:
+        with contextlib.suppress(pika.exceptions.AMQPError):
+            ch.queue_declare("fleeting")
+
+    def leave_it_to_another(ch: Any, method: Any, *_: Any) -> None:
+        ch.connection.add_callback_threadsafe(lambda: ch.queue_declare("fleeting"))
+
+    environ = {"WORKQ_BROKER_URL": address_of(endpoint), "WORKQ_MANAGEMENT_URL": endpoint.management_url or ""}
+    with find_broker(environ=environ) as broker, Lesson("denied", broker) as lesson:
+        with lesson.connect() as connection:
+            connection.channel().queue_declare("hello", durable=True)
+        for callback in (declare, leave_it_to_another):
+            worker = lesson.start_worker(callback, "hello")
+            lesson.start_publisher("a", "hello").wait()
+            assert wait_until(lambda worker=worker: not worker.alive, 30.0)
+            assert worker.state == "crashed"
+            assert "transient_nonexcl_queues" in worker.console.text
+            lesson.purge("hello")
+        assert not [event for event in lesson.log if event.kind == "reconnecting"]
 
 
 def nothing_left(server: ContainerServer) -> bool:

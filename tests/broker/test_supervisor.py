@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from tests.broker.course import Holder, course, node_is_possible, processes_in
-from tests.broker.slow_docker import slow_docker
 from tests.broker.walk import stays
+from tests.fake_docker import slow_docker
 from tests.support import command_of, need
 from workq_helpers.broker import (
     Broker,
@@ -345,7 +345,10 @@ def test_a_container_that_comes_when_nobody_waits_for_it_any_more_goes(
 ) -> None:
     """Docker makes what it was asked for, though whoever asked is dead."""
     need_docker()
-    with slow_docker(tmp_path) as docker, course(**SOURCES["docker"], DOCKER_HOST=docker.host) as environ:
+    with (
+        slow_docker(tmp_path) as docker,
+        course(**SOURCES["docker"], DOCKER_HOST=docker.host) as environ,
+    ):
         holder = Holder(environ)
         assert docker.asked.wait(30)
         if killed == "users":
@@ -362,7 +365,10 @@ def test_a_container_that_comes_when_nobody_waits_for_it_any_more_goes(
 @pytest.mark.root
 def test_a_docker_that_says_nothing_any_more_keeps_nobody_from_a_broker_that_runs(tmp_path: Path) -> None:
     need_docker()
-    with slow_docker(tmp_path) as docker, course(**SOURCES["docker"], DOCKER_HOST=docker.host) as environ:
+    with (
+        slow_docker(tmp_path) as docker,
+        course(**SOURCES["docker"], DOCKER_HOST=docker.host) as environ,
+    ):
         docker.go_on()
         with find_broker(quiet, environ):
             docker.hush()

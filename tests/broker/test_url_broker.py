@@ -15,7 +15,9 @@ import pytest
 from tests.support import need
 from workq_helpers import Broker, Lesson, find_broker
 from workq_helpers.errors import BrokerNotOursError, WaitTimeoutError
+from workq_helpers.log.stocktaking import STEADY_LOOKS
 from workq_helpers.rabbitmq.connecting import open_connection
+from workq_helpers.rabbitmq.errors import ChannelRefusedError
 
 
 def broker_by_url(broker: Broker, username: str, password: str, virtual_host: str = "/", **variables: str) -> Broker:
@@ -227,6 +229,69 @@ def test_without_management_a_lesson_works_and_says_what_it_can_not_see(
             connection.channel().queue_delete("quorum in use")
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have who waits for what does not come do so for longer than a test takes."""
+    monkeypatch.setattr("workq_helpers.session.emptying._REQUEUE_SECONDS", 3600.0)
+
+
+@pytest.mark.parametrize("management", [True, False])
+def test_a_queue_that_its_user_may_not_empty_is_named_at_once(
+    broker: Broker, learner: tuple[str, str], management: bool, patient: None
+) -> None:
+    nowhere = {} if management else {"WORKQ_MANAGEMENT_URL": "http://127.0.0.1:1"}
+    with (
+        broker_by_url(broker, *learner, "learners-own", **nowhere) as found,
+        Lesson("not-to-be-read", found) as lesson,
+    ):
+        with lesson.connect() as connection:
+            connection.channel().queue_declare("hello", durable=True)
+            connection.channel().basic_publish("", "hello", b"a")
+        permit(broker, learner[0], "learners-own", read="")
+        with pytest.raises(ChannelRefusedError, match=r"access to queue 'hello'.*no permission"):
+            lesson.start_over()
+        assert [message.task for message in lesson.ledger()] == ["a"]
+        permit(broker, learner[0], "learners-own", read=".*")
+        lesson.start_over()
+        assert lesson.purge("hello") == 0
+
+
+def test_starting_over_waits_for_nobody_who_keeps_what_it_has(broker: Broker, patient: None) -> None:
+    with Lesson("kept", broker) as lesson, open_connection(broker.endpoint.on(lesson.virtual_host)) as unseen:
+        channel = lesson.connect().channel()
+        channel.queue_declare("hello", durable=True)
+        channel.queue_declare("ours alone", exclusive=True)
+        for queue in ("hello", "hello", "hello", "ours alone"):
+            channel.basic_publish("", queue, b"a")
+        channel.queue_declare("hello", passive=True)
+        channel.basic_get("hello")
+        unseen.channel().basic_get("hello")
+        lesson.start_over()
+        assert lesson.take_stock()
+        assert (lesson.ledger().unseen("hello"), lesson.ledger().unseen("ours alone")) == (0, 1)
+        assert lesson.queue_counts()["hello"].unacknowledged == 2
+
+
+def test_without_management_stock_is_taken_soon(
+    broker: Broker, learner: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        broker_by_url(broker, *learner, "learners-own", WORKQ_MANAGEMENT_URL="http://127.0.0.1:1") as found,
+        Lesson("unmanaged", found) as lesson,
+        lesson.connect() as connection,
+        open_connection(found.endpoint.on("learners-own")) as unseen,
+    ):
+        connection.channel().queue_declare("hello", durable=True)
+        connection.channel().basic_publish("", "hello", b"a")
+        unseen.channel().queue_purge("hello")
+        looks = []
+        count = lesson._virtual_host._counts_over_amqp
+        monkeypatch.setattr(lesson._virtual_host, "_counts_over_amqp", lambda: (looks.append(1), count())[1])
+        assert lesson.take_stock(60.0)
+        assert len(looks) < 2 * STEADY_LOOKS
+        assert [message.place for message in lesson.ledger()] == ["unknown"]
+
+
 def test_without_management_no_queue_is_said_to_be_gone_that_is_there(broker: Broker, learner: tuple[str, str]) -> None:
     with (
         broker_by_url(broker, *learner, "learners-own", WORKQ_MANAGEMENT_URL="http://127.0.0.1:1") as found,
@@ -253,6 +318,13 @@ def test_without_management_no_queue_is_said_to_be_gone_that_is_there(broker: Br
         assert lesson.take_stock(60.0)
         places = {message.queue: message.place for message in lesson.ledger()}
         assert places == {"theirs": "unknown", "theirs alone": "waiting", "ours alone": "unknown", "nowhere": "unknown"}
+
+
+def permit(broker: Broker, name: str, host: str, read: str) -> None:
+    login = (broker.endpoint.username, broker.endpoint.password)
+    with httpx.Client(base_url=broker.endpoint.management_url or "", auth=login) as client:
+        permissions = {"configure": ".*", "write": ".*", "read": read}
+        client.put(f"/api/permissions/{host}/{name}", json=permissions).raise_for_status()
 
 
 def untag(broker: Broker, name: str, password: str) -> None:

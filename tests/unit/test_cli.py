@@ -587,7 +587,7 @@ from workq_helpers import broker
 from workq_helpers.cli import doctor, lab
 from workq_helpers.errors import BrokerStartError
 
-for finding in doctor.examine(try_a_node=True):
+for finding in doctor.examine(try_sources=True):
     print(finding.verdict, finding.name, finding.found, sep="|")
 for open_it in (broker.find_broker, lambda: lab.open_lab([], print)):
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pika
 import pytest
@@ -12,7 +13,6 @@ from pika.spec import Basic, BasicProperties
 from tests.fake_servers import amqp_server, listening
 from workq_helpers.clients.consumer import Consumer, ConsumerOptions
 from workq_helpers.clients.worker import Worker
-from workq_helpers.clients.worker_channel import WorkerChannel
 from workq_helpers.errors import WorkqError
 from workq_helpers.log.book import Book
 from workq_helpers.log.events import EventLog
@@ -20,16 +20,20 @@ from workq_helpers.log.messages import MARK_HEADER
 
 
 def deliver(consumer: Consumer, tag: int) -> None:
-    method, properties = Basic.Deliver("w", tag), BasicProperties(headers={MARK_HEADER: f"m{tag}"})
+    method, properties = Basic.Deliver("w", tag), BasicProperties(headers={MARK_HEADER: f"0000000a-{tag}"})
     consumer._observer.received_message(1, method, properties, b"T")
-    consumer._on_message(None, method, properties, b"T")  # type: ignore[arg-type]
+    raw: Any = consumer._life.channel
+    on_message = raw.basic_consume.call_args.args[1]
+    on_message(raw, method, properties, b"T")
 
 
 def consuming(log: EventLog, auto_ack: bool, connection: Any) -> Consumer:
-    host: Any = SimpleNamespace(name="w", ended=lambda *_: None)
+    host: Any = SimpleNamespace(name="w", prepared=lambda: None, ended=lambda *_: None)
     consumer = Consumer(host, ConsumerOptions("q", auto_ack), pika.ConnectionParameters(), Book(log))
-    consumer._channel = WorkerChannel(consumer, 1)
-    consumer._life.connection = connection
+    raw = Mock(channel_number=1, connection=connection)
+    consumer._life.connection, consumer._life.channel = connection, raw
+    consumer.channel_opened(raw)
+    consumer.consume()
     consumer._observer.sent(1, Basic.Consume(queue="q", consumer_tag="w", no_ack=auto_ack))
     return consumer
 
@@ -41,14 +45,18 @@ def test_who_is_killed_while_it_says_goodbye_gets_nothing_more() -> None:
     consumer.cut("killed")
     deliver(consumer, 2)
     consumer.ended()
-    assert [f"{event.kind} {event.mark}" for event in log] == ["delivered m1", "killed None", "requeued m1"]
+    assert [f"{event.kind} {event.mark}" for event in log] == [
+        "delivered 0000000a-1",
+        "killed None",
+        "requeued 0000000a-1",
+    ]
 
 
 @pytest.mark.parametrize(
     ("auto_ack", "expected"),
     [
-        (False, ["delivered m1", "killed None", "requeued m1"]),
-        (True, ["delivered m1", "killed None", "lost m1", "delivered m2", "lost m2"]),
+        (False, ["delivered 0000000a-1", "killed None", "requeued 0000000a-1"]),
+        (True, ["delivered 0000000a-1", "killed None", "lost 0000000a-1", "delivered 0000000a-2", "lost 0000000a-2"]),
     ],
 )
 def test_a_killed_worker_gets_nothing_but_what_nobody_else_will_get(auto_ack: bool, expected: list[str]) -> None:

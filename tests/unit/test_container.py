@@ -17,8 +17,8 @@ import docker.errors
 import pytest
 import requests.exceptions
 
-from tests.odd_docker import HANG_UP, SAY_NOTHING, answer, odd_docker
-from workq_helpers.broker import container, diagnose, docker_engine, removal, try_container
+from tests.fake_docker import HANG_UP, SAY_NOTHING, answer, odd_docker
+from workq_helpers.broker import container, diagnose, docker_engine, own_container, removal, try_container
 from workq_helpers.broker.container import ContainerServer
 from workq_helpers.broker.ports import free_ports
 from workq_helpers.broker.removal import leftovers, remove
@@ -155,7 +155,7 @@ def test_a_docker_that_gives_no_answer_or_an_odd_one_is_a_sentence_and_the_docto
     no_socket: Path, monkeypatch: pytest.MonkeyPatch, question: str, said: bytes | None, words: str
 ) -> None:
     monkeypatch.setattr(docker_engine, "ANSWER_SECONDS", 0.2)
-    monkeypatch.setattr(container, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(own_container, "ANSWER_SECONDS", 0.2)
     monkeypatch.setenv("WORKQ_BROKER", "docker")
     with odd_docker(no_socket, {question: said}):
         text = why_not_started()
@@ -222,9 +222,9 @@ def test_doctor_tries_what_docker_only_says_when_it_is_told_to_do_something(
 def test_a_container_of_which_docker_says_nothing_counts_neither_as_up_nor_as_down(
     no_socket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(container, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(own_container, "LOOK_SECONDS", 0.2)
     server = ContainerServer(IMAGE)
-    server._container = SimpleNamespace(_container=object())  # type: ignore[assignment]  # one was made
+    server._own._container = SimpleNamespace(_container=object())  # type: ignore[assignment]  # one was made
     assert server.is_running() is False  # there is no Docker that could run it
     with odd_docker(no_socket, {"/containers/": SAY_NOTHING}):
         assert server.is_running() is None
@@ -279,7 +279,7 @@ def test_a_rabbitmq_that_runs_where_its_ports_lead_nowhere_is_told_apart_from_no
     )
     server = ContainerServer(IMAGE)
     monkeypatch.setattr(container, "REACH_SECONDS", 0.1)
-    monkeypatch.setattr(server, "_wrapped", lambda: container_of_docker)
+    monkeypatch.setattr(server._own, "handle", lambda: container_of_docker)
     monkeypatch.setattr(connecting, "accepts", lambda _endpoint: False)
     [port] = free_ports(1)
     endpoint = Endpoint("127.0.0.1", port, "ada", "secret")

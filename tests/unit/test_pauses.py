@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import datetime
 import queue
+import select
+import selectors
 import threading
 import time
 from collections.abc import Callable
@@ -73,6 +76,47 @@ def answer():
     began = time.monotonic()
     assert with_short_pauses(cell(text))() >= 600
     assert time.monotonic() - began < 100
+
+
+@pytest.mark.parametrize(
+    "pause",
+    [
+        "import select, time\ndef pause(): select.select([], [], [], 600)",
+        "from select import select as wait\ndef pause(): wait((), (), (), 600)",
+        "import asyncio\ndef pause(): asyncio.run(asyncio.sleep(600))",
+        "import asyncio\nfrom asyncio import sleep\nasync def nap(): await sleep(600)\ndef pause(): asyncio.run(nap())",
+        "import threading\ndef pause():\n    with (c := threading.Condition()): c.wait(600)",
+        "import threading\ndef pause():\n    with (c := threading.Condition()): c.wait_for(lambda: False, 600)",
+        "import threading\ndef pause(): threading.Semaphore(0).acquire(timeout=600)",
+        "import queue\ndef pause():\n    try: queue.Queue().get(timeout=600)\n    except queue.Empty: pass",
+    ],
+)
+@pytest.mark.parametrize(
+    "clock",
+    [
+        "time.time()",
+        "time.monotonic_ns() / 1e9",
+        "datetime.datetime.now().timestamp()",
+        "now(datetime.UTC).timestamp()",
+    ],
+)
+def test_a_pause_is_short_however_it_is_taken(pause: str, clock: str) -> None:
+    text = f"""
+import datetime, time
+from datetime import datetime as dt
+now = lambda zone: dt.now(zone)
+{pause}
+def answer():
+    began = {clock}
+    pause()
+    return {clock} - began
+"""
+    own = time.time, datetime.datetime, select.select, threading.Condition.wait, selectors.DefaultSelector.select
+    began = time.monotonic()
+    assert 599 <= with_short_pauses(cell(text))() < 700
+    assert time.monotonic() - began < 100
+    now = time.time, datetime.datetime, select.select, threading.Condition.wait, selectors.DefaultSelector.select
+    assert own == now
 
 
 def test_who_waits_for_a_thread_waits_as_long_as_it_says() -> None:

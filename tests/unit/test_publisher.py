@@ -80,7 +80,8 @@ def test_a_goodbye_without_an_answer_is_no_end_as_long_as_a_confirm_is_missing()
     publisher._observer.received(0, pika.spec.Connection.Blocked("disk"))
     publisher._on_blocked(None, None)
     publisher._close_when_settled()  # who is blocked waits for no confirm
-    publisher._life._on_closed(None, pika.exceptions.StreamLostError("gone"))
+    lost: Any = SimpleNamespace(closed_with=None, failed_by=None)
+    publisher._life._on_closed(lost, pika.exceptions.StreamLostError("gone"))
     assert publisher.state == "reconnecting"
     publisher._life.channel = channel
     publisher._begin()

@@ -78,6 +78,11 @@ def test_406_says_which_argument_differs_and_how() -> None:
             ("405", "Another connection"),
         ),
         (
+            pika.exceptions.ChannelClosedByBroker(403, "ACCESS_REFUSED - queue 'hello' in vhost 'a' in exclusive use"),
+            ChannelRefusedError,
+            ("403", "only while there is no other", "without exclusive=True"),
+        ),
+        (
             pika.exceptions.ChannelClosedByBroker(403, "ACCESS_REFUSED - reserved prefix 'amq.*'"),
             ChannelRefusedError,
             ("403", "another name"),
@@ -98,6 +103,11 @@ def test_406_says_which_argument_differs_and_how() -> None:
             pika.exceptions.ProbableAuthenticationError("ConnectionClosedByBroker: (403) 'ACCESS_REFUSED'"),
             LoginRefusedError,
             ("refused the login of user 'anna'. Correct the login in WORKQ_BROKER_URL",),
+        ),
+        (
+            pika.exceptions.ProbableAuthenticationError("StreamLostError: ('Transport indicated EOF',)"),
+            BrokerUnreachableError,
+            ("hung up in the middle of the greeting", "WORKQ_BROKER_URL"),
         ),
         (
             pika.exceptions.ProbableAccessDeniedError(

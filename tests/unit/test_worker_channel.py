@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+from unittest.mock import Mock
 
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
@@ -29,6 +30,6 @@ def test_recorded_signatures_are_pikas(name: str) -> None:
 
 
 def test_what_a_workers_channel_lacks_is_said_with_the_next_step() -> None:
-    channel = WorkerChannel(None, 1)  # type: ignore[arg-type]
+    channel = WorkerChannel(Mock())
     with pytest.raises(AttributeError, match=r"no 'flow'.*lesson\.connect\(\)"):
         channel.flow(True)

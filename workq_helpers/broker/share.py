@@ -27,6 +27,8 @@ from workq_helpers.private_folders import unusable
 
 __all__ = ["RESTART_SECONDS", "Share", "stop", "take_share", "why_unwanted"]
 
+#: How many lines of the supervisor's log an error shows.
+_TOLD_LINES = 15
 #: How often a start is tried when the supervisor it found was just ending.
 ATTEMPTS = 4
 #: How long a restart or crash may take, in seconds: stopping, and booting after a crash.
@@ -212,9 +214,9 @@ def _start_supervisor(folders: Folders, environ: Mapping[str, str]) -> None:
         ) from error
 
 
-def _tail(path: Path, lines: int = 15) -> str:
+def _tail(path: Path) -> str:
     try:
-        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+        return "\n".join(path.read_text(errors="replace").splitlines()[-_TOLD_LINES:])
     except OSError:
         return "(there is none)"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from workq_helpers.broker import docker_socket
@@ -65,56 +66,86 @@ def start_server(
     raise _not_found(failures) from failures[-1][1]
 
 
+@dataclass(frozen=True)
+class _Site:
+    """Where a server is to be started.
+
+    Attributes:
+        folders: Where its data and the unpacked packages go.
+        environ: The environment variables.
+        image: What a container is started from.
+    """
+
+    folders: Folders
+    environ: Mapping[str, str]
+    image: str
+
+
 def _makers(choice: BrokerChoice, folders: Folders, environ: Mapping[str, str]) -> Iterator[tuple[str, Maker]]:
-    # What a source needs is imported where it is tried: a boot waits for every import before it.
-    def container(_progress: Progress) -> Server:
-        reason = docker_socket.why_unavailable(environ)
-        if reason:
-            raise DockerUnavailableError(reason)
-        from workq_helpers.broker.container import ContainerServer, NetworkContainer  # noqa: PLC0415 - Docker's library
-
-        image = choice.image or DEFAULT_IMAGE
-        if not folders.cluster:
-            return ContainerServer(image, runtime=folders.runtime)
-
-        def make(members: Sequence[Member], progress: Progress) -> tuple[Sequence[Machine], Callable[[], None]]:
-            network = NetworkContainer(image, members, folders.runtime)
-            network.start(progress)
-            made = [ContainerServer(image, runtime=folders.runtime, member=each, network=network) for each in members]
-            return made, network.stop
-
-        return ClusterServer("docker", f"Docker ({image})", make, image)
-
-    def unpacked(progress: Progress) -> Server:
-        from workq_helpers.broker import packages  # noqa: PLC0415 - psutil
-
-        return node(packages.unpacked_installation(folders.cache, environ, progress), progress)
-
-    def node(installation: Installation, _progress: Progress) -> Server:
-        if not installation.supported:
-            raise UnsupportedBrokerError(
-                f"RabbitMQ {installation.version} in {installation.home} is too old: "
-                f"the course needs {OLDEST_VERSION} or later. Upgrade it or remove it."
-            )
-        from workq_helpers.broker.node import NodeServer  # noqa: PLC0415 - psutil
-
-        if not folders.cluster:
-            return NodeServer(installation, folders.make_node_path(), environ)
-
-        def make(members: Sequence[Member], _progress: Progress) -> tuple[Sequence[Machine], Callable[[], None]]:
-            return [NodeServer(installation, folders.make_node_path(), environ, each) for each in members], lambda: None
-
-        return ClusterServer("node", f"private nodes ({installation.origin})", make)
-
+    site = _Site(folders, environ, choice.image or DEFAULT_IMAGE)
     if choice.allows("docker"):
-        yield "Docker", container
+        yield "Docker", partial(_in_docker, site)
     if choice.allows("node"):
         installed = find_installations(environ)
         first = [each for each in installed if each.supported][:1]
         for installation in first or installed:
-            yield f"The server in {installation.home}", partial(node, installation)
+            yield f"The server in {installation.home}", partial(_installed, site, installation)
         if not first:
-            yield "RabbitMQ's packages", unpacked
+            yield "RabbitMQ's packages", partial(_unpacked, site)
+
+
+# What a source needs is imported where it is tried: a boot waits for every import before it.
+
+
+def _in_docker(site: _Site, _progress: Progress) -> Server:
+    reason = docker_socket.why_unavailable(site.environ)
+    if reason:
+        raise DockerUnavailableError(reason)
+    from workq_helpers.broker.container import ContainerServer  # noqa: PLC0415 - Docker's library
+
+    if site.folders.cluster:
+        return ClusterServer("docker", f"Docker ({site.image})", partial(_containers, site), site.image)
+    return ContainerServer(site.image, runtime=site.folders.runtime)
+
+
+def _containers(
+    site: _Site, members: Sequence[Member], progress: Progress
+) -> tuple[Sequence[Machine], Callable[[], None]]:
+    from workq_helpers.broker.container import ContainerServer  # noqa: PLC0415 - Docker's library
+    from workq_helpers.broker.network_container import NetworkContainer  # noqa: PLC0415 - Docker's library
+
+    network = NetworkContainer(site.image, members, site.folders.runtime)
+    network.start(progress)
+    made = [
+        ContainerServer(site.image, runtime=site.folders.runtime, member=each, network=network.name) for each in members
+    ]
+    return made, network.stop
+
+
+def _unpacked(site: _Site, progress: Progress) -> Server:
+    from workq_helpers.broker import packages  # noqa: PLC0415 - psutil
+
+    return _installed(site, packages.unpacked_installation(site.folders.cache, site.environ, progress), progress)
+
+
+def _installed(site: _Site, installation: Installation, _progress: Progress) -> Server:
+    if not installation.supported:
+        raise UnsupportedBrokerError(
+            f"RabbitMQ {installation.version} in {installation.home} is too old: "
+            f"the course needs {OLDEST_VERSION} or later. Upgrade it or remove it."
+        )
+    from workq_helpers.broker.node import NodeServer  # noqa: PLC0415 - psutil
+
+    def private_node(member: Member | None = None) -> NodeServer:
+        return NodeServer(installation, site.folders.make_node_path(), site.environ, member)
+
+    if site.folders.cluster:
+        return ClusterServer(
+            "node",
+            f"private nodes ({installation.origin})",
+            lambda members, _progress: ([private_node(each) for each in members], lambda: None),
+        )
+    return private_node()
 
 
 def _not_found(failures: list[tuple[str, BrokerStartError | UnsupportedBrokerError]]) -> BrokerNotFoundError:

@@ -51,11 +51,11 @@ _JUPYTERLAB_PORT = 8888
 _TRIAL_SECONDS = 200.0
 
 
-def examine(try_a_node: bool = False) -> list[Finding]:
+def examine(try_sources: bool = False) -> list[Finding]:
     """Look at this machine and try what can be tried; what will be used as RabbitMQ comes last.
 
     Args:
-        try_a_node: Whether to start and end a private node, which may download RabbitMQ's packages first; and one in
+        try_sources: Whether to start and end a private node, which may download RabbitMQ's packages first; and one in
             Docker, where there is an image of it.
     """
     unreachable = loopback.why_unreachable()
@@ -70,7 +70,7 @@ def examine(try_a_node: bool = False) -> list[Finding]:
         *_started(course_folder(Path.cwd()), unreachable),
         _port(_JUPYTERLAB_PORT),
     ]
-    tried = [*_tried_container(unreachable), _tried_node(unreachable)] if try_a_node else []
+    tried = [*_tried_container(unreachable), _tried_node(unreachable)] if try_sources else []
     return [*looked_at, *tried, *_brokers(unreachable)]
 
 

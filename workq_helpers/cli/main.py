@@ -79,15 +79,15 @@ def lab(end_with_process: int | None, jupyterlab_options: tuple[str, ...]) -> No
 
 
 @main.command()
-@click.option("--try", "try_a_node", is_flag=True, help="Start RabbitMQ too, privately and in Docker, and end it.")
-def doctor(try_a_node: bool) -> None:
+@click.option("--try", "try_sources", is_flag=True, help="Start RabbitMQ too, privately and in Docker, and end it.")
+def doctor(try_sources: bool) -> None:
     """Say what was found and how to mend what is wrong.
 
     It looks at Python, the packages and the lessons, starts a kernel and imports in it what a lesson imports, prepares
     JupyterLab, asks Docker and a broker that runs, and says which RabbitMQ will be used. What it prints may be shown to
     anybody. The exit status is 0 if the lessons will run, 1 if something keeps them from it.
     """
-    findings = cli.doctor.examine(try_a_node)
+    findings = cli.doctor.examine(try_sources)
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
         _show(finding, width)

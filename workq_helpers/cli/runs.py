@@ -10,7 +10,7 @@ from workq_helpers.stage import saving
 from workq_helpers.stage.run_diff import Compared, compare
 from workq_helpers.stage.run_page import html_table, page
 from workq_helpers.stage.saved_run import SavedRun, TaskRow
-from workq_helpers.text import printable
+from workq_helpers.text import printable, shortened
 
 __all__ = ["runs"]
 
@@ -53,15 +53,14 @@ def diff(first: Path, second: Path, file: Path | None) -> None:
 
 def _lines(before: SavedRun, after: SavedRun, compared: list[Compared]) -> list[str]:
     names = [f"{run.file['lesson']}, RabbitMQ {run.file['rabbitmq']}" for run in (before, after)]
-    rows = [tuple(map(_cut, cells)) for cells in ((_HEAD[0], *names), *map(_cells, compared))]
+    rows = [
+        tuple(shortened(cell, _MOST_CHARACTERS) for cell in cells)
+        for cells in ((_HEAD[0], *names), *map(_cells, compared))
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     marks = ["", *map(_mark, compared)]
     cells = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows)
     return ["  ".join([*row, mark]).rstrip() for row, mark in zip(cells, marks, strict=True)]
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 1]}…"
 
 
 def _cells(compared: Compared) -> tuple[str, str, str]:

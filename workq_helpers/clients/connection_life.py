@@ -7,16 +7,25 @@ from typing import Any, Protocol
 
 import pika
 import pika.exceptions
+from pika import spec
 from pika.adapters.select_connection import IOLoop
 from pika.channel import Channel
 
-from workq_helpers.clients.observed_connection import HurryingConnection
+from workq_helpers.clients.observed_connection import HurryingConnection, ObservedConnection
 from workq_helpers.log.observer import Observer
 
 __all__ = ["Client", "ConnectionLife"]
 
 #: Pauses between attempts to reconnect, in seconds; the last one repeats.
 _RECONNECT_PAUSES_SECONDS = (0.1, 0.2, 0.5, 1.0)
+
+#: With what the broker closes a connection that has done nothing wrong: an operator intervened, or it goes.
+_CONNECTION_FORCED = 320
+#: With what it does so too where a queue is not there again yet after an outage, as on RabbitMQ 3.10.
+_INTERNAL_ERROR = 541
+#: With what it refuses a virtual host; one that is not up yet, or has too many connections, may be had later.
+_NOT_ALLOWED = 530
+_FOR_NOW = (" is down", "limit")
 
 
 class Client(Protocol):
@@ -35,7 +44,7 @@ class Client(Protocol):
         """Learn that the connection is gone, and decide whether to `ConnectionLife.open_again`."""
 
     def could_not_open(self, error: BaseException) -> None:
-        """Learn that the very first connection could not be opened."""
+        """Learn that the very first connection could not be opened, or a later one never will be."""
 
     def ended(self) -> None:
         """Learn that it has left, and nothing is open."""
@@ -56,6 +65,9 @@ class ConnectionLife:
         self.channel: Channel | None = None
         #: Whether its client ever had what it needs.
         self.was_ready = False
+        self._is_ready = False  # whether it has so on this connection
+        #: Whether what ended the last connection would end the next one too.
+        self.is_refused = False
 
     @property
     def is_open(self) -> bool:
@@ -69,7 +81,7 @@ class ConnectionLife:
 
     def ready(self) -> None:
         """Take note that the client has what it needs: from now on a lost connection is opened again."""
-        self.was_ready = True
+        self.was_ready = self._is_ready = True
         self._attempts = 0
 
     def open_again(self) -> None:
@@ -104,6 +116,7 @@ class ConnectionLife:
         if self._client.is_leaving():
             self._client.ended()
             return
+        self._is_ready = False
         self.connection = self._make(
             self._parameters,
             on_open_callback=self._on_open,
@@ -120,16 +133,33 @@ class ConnectionLife:
         channel.add_on_close_callback(lambda _channel, reason: self._client.channel_closed(reason))
         self._client.channel_opened(channel)
 
-    def _on_open_error(self, _connection: Any, error: BaseException | str) -> None:
+    def _on_open_error(self, connection: ObservedConnection, error: BaseException | str) -> None:
         self.connection = None
+        self.is_refused = self._is_final(connection)
         if self._client.is_leaving():
             self._client.ended()
-        elif self.was_ready:
+        elif self.was_ready and not self.is_refused:
             self.open_again()
         else:
             failure = error if isinstance(error, BaseException) else pika.exceptions.AMQPConnectionError(error)
             self._client.could_not_open(failure)
 
-    def _on_closed(self, _connection: Any, reason: BaseException) -> None:
+    def _on_closed(self, connection: ObservedConnection, reason: BaseException) -> None:
         self.connection = self.channel = None
+        self.is_refused = self._is_final(connection)
         self._client.connection_closed(reason)
+
+    def _is_final(self, connection: ObservedConnection) -> bool:
+        """Whether what ended a connection would end the next one too."""
+        closed = connection.closed_with
+        if closed is None:
+            return connection.failed_by is not None
+        if closed.reply_code == _INTERNAL_ERROR:
+            return self._is_ready and _names_a_method(closed)
+        if closed.reply_code == _NOT_ALLOWED:
+            return not any(words in closed.reply_text for words in _FOR_NOW)
+        return bool(closed.reply_code != _CONNECTION_FORCED)
+
+
+def _names_a_method(closed: spec.Connection.Close) -> bool:
+    return bool(closed.class_id)

@@ -10,6 +10,8 @@ from pika import frame, spec
 from pika.amqp_object import Method
 from pika.spec import Basic, BasicProperties
 
+from workq_helpers.clients.odd_header import readable_header
+
 __all__ = ["KEPT_BODY_BYTES", "Content", "FrameReader", "Read", "UnreadableError"]
 
 #: How much of a body is kept; the rest is only counted, however large it is.
@@ -127,6 +129,8 @@ class FrameReader:
         try:
             decoded = frame.decode_frame(data)[1]
         except Exception as error:
+            if (found := readable_header(data)) is not None:  # what can't be read of it may be to its program
+                return self._header(found[0])
             # pika raises whatever its decoders stumble over: struct.error, KeyError, UnicodeDecodeError and more.
             raise UnreadableError(f"{type(error).__name__}: {error}") from error
         if isinstance(decoded, frame.Method):
@@ -134,12 +138,15 @@ class FrameReader:
                 self._coming[decoded.channel_number] = _Coming(decoded.method)
                 return None
             return Read(decoded.channel_number, decoded.method, None)
-        if isinstance(decoded, frame.Header) and decoded.channel_number in self._coming:
-            coming = self._coming[decoded.channel_number]
-            coming.properties = decoded.properties
-            coming.size = coming.missing = decoded.body_size
-            return self._if_whole(decoded.channel_number)
-        return None
+        return self._header(decoded) if isinstance(decoded, frame.Header) else None
+
+    def _header(self, header: frame.Header) -> Read | None:
+        coming = self._coming.get(header.channel_number)
+        if coming is None:
+            return None
+        coming.properties = header.properties
+        coming.size = coming.missing = header.body_size
+        return self._if_whole(header.channel_number)
 
     def _more_of_the_body(self, buffer: bytes, at: int) -> tuple[int, Read | None]:
         piece = buffer[at : at + self._body_left - 1]

@@ -1,8 +1,9 @@
 """`ObservedConnection`: pika's own connection, which tells an observer of every AMQP method that passes.
 
-All of pika goes through two methods of its connection, which are private and overridden here and nowhere else, as is
-the one that gets the bytes; ``tests/broker/test_pika_private.py`` holds them to what is said here.
-`pika.BlockingConnection` is made of such a connection too; workers and publishers have one that hurries.
+All of pika goes through two methods of its connection, which are private and overridden here and nowhere else, as are
+the one that gets the bytes and the one that learns of their end; ``tests/broker/test_pika_private.py`` holds them to
+what is said here. `pika.BlockingConnection` is made of such a connection too; workers and publishers have one that
+hurries.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ import pika
 import pika.exceptions
 from pika import frame
 from pika.amqp_object import Method
-from pika.spec import Basic, BasicProperties, Channel
+from pika.spec import Basic, BasicProperties, Channel, Connection
 
 from workq_helpers.clients import pika_private
+from workq_helpers.clients.odd_header import readable_header
 from workq_helpers.clients.whole_message import whole_message
 from workq_helpers.forks import abandon_in_children
 from workq_helpers.log.messages import Marks
 from workq_helpers.log.observer import Observer
+from workq_helpers.rabbitmq.errors import UnreadableMessageError
 
 __all__ = ["HurryingConnection", "ObservedConnection"]
 
@@ -36,13 +39,14 @@ def _first_frame(buffer: bytes, at: int) -> bytes:
 class _PartialMessage:
     """A message that is coming in, frame by frame."""
 
-    __slots__ = ("fragments", "header", "method", "missing")
+    __slots__ = ("complaint", "fragments", "header", "method", "missing")
 
     def __init__(self, method: Any) -> None:
         self.method = method
         self.header: Any = None
         self.missing = 0
         self.fragments: list[bytes] = []
+        self.complaint = ""  # what pika can't read in its header
 
 
 class ObservedConnection(pika.SelectConnection):
@@ -61,6 +65,10 @@ class ObservedConnection(pika.SelectConnection):
     def __init__(self, *arguments: Any, **more: Any) -> None:
         self._incoming: dict[int, _PartialMessage] = {}
         self._outgoing: list[bytes] | None = None  # the frames of a method that is being sent, until it was told of
+        #: With what the broker closed it, if it did.
+        self.closed_with: Connection.Close | None = None
+        #: What was raised while something was read: pika takes it for the end of the stream.
+        self.failed_by: Exception | None = None
         self.observer.opened()
         super().__init__(*arguments, **more)
         abandon_in_children(self)
@@ -114,14 +122,32 @@ class ObservedConnection(pika.SelectConnection):
                     at = end
                     self._tell_and_pass_on(number, method, properties, body)
                     continue
-                used, frame_value = frame.decode_frame(_first_frame(buffer, at))
+                used, frame_value = self._decode(_first_frame(buffer, at))
                 if frame_value is None:
                     break
                 self.bytes_received += used
                 at += used
                 self._process_frame(frame_value)
+        except Exception as error:
+            self.failed_by = error
+            raise
         finally:  # an interrupt may come out of what is told
             self._frame_buffer = buffer[at:]
+
+    def _decode(self, data: bytes) -> tuple[int, Any]:
+        """Decode a frame as pika does, and of a header that it can't read what can be: the message's end tells."""
+        try:
+            return frame.decode_frame(data)
+        except Exception:
+            found = readable_header(data)
+            if found is None or found[0].channel_number not in self._incoming:
+                raise
+            self._incoming[found[0].channel_number].complaint = found[1]
+            return len(data), found[0]
+
+    def _on_stream_terminated(self, error: Exception | None) -> None:
+        unreadable = isinstance(self.failed_by, UnreadableMessageError)
+        super()._on_stream_terminated(self.failed_by if unreadable else error)
 
     def _process_frame(self, frame_value: Any) -> None:
         kind = type(frame_value)
@@ -134,6 +160,8 @@ class ObservedConnection(pika.SelectConnection):
             if type(method) in _WITH_CONTENT:
                 self._incoming[frame_value.channel_number] = _PartialMessage(frame_value)
                 return
+            if isinstance(method, Connection.Close):
+                self.closed_with = method
             self.observer.received(frame_value.channel_number, method)
         super()._process_frame(frame_value)
         if kind is frame.Method and isinstance(frame_value.method, Channel.CloseOk):
@@ -151,6 +179,9 @@ class ObservedConnection(pika.SelectConnection):
             del self._incoming[number]
             fragments = message.fragments
             body = fragments[0] if len(fragments) == 1 else b"".join(fragments)
+            if message.complaint:
+                self.observer.received_message(number, message.method.method, message.header.properties, body)
+                raise UnreadableMessageError(message.method.method.routing_key, message.complaint)
             self._tell_and_pass_on(number, message.method.method, message.header.properties, body)
 
     def _tell_and_pass_on(self, number: int, method: Any, properties: BasicProperties, body: bytes) -> None:

@@ -369,6 +369,9 @@ class Publisher:
         if over:
             self._end("crashed" if self._error or self._task_error else "stopped" if self._leaving else "finished")
             return
+        if self._life.is_refused:
+            self.could_not_open(reason)
+            return
         self._closing = False
         self._log.record("reconnecting", self.name, self.queue)
         self._set_phase("reconnecting")

@@ -49,7 +49,10 @@ def whole_message(buffer: bytes, at: int) -> WholeMessage | None:
         return None
     if not buffer[header - 1] == buffer[body - 1] == buffer[end - 1] == FRAME_END:
         return None
-    properties = _properties(buffer, header + _HEADER.size, flags)
+    try:
+        properties = _properties(buffer, header + _HEADER.size, flags)
+    except Exception:  # noqa: BLE001 - pika raises whatever it stumbles over
+        return None
     return channel, _deliver(buffer, at + _METHOD.size), properties, buffer[body + _BODY.size : end - 1], end
 
 

@@ -5,52 +5,16 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 import pika.exceptions
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.spec import BasicProperties
 
 from workq_helpers.clients import pace
+from workq_helpers.clients.shared_channel import SharedChannel
 
-__all__ = ["Sender", "WorkerChannel", "WorkerConnection"]
-
-
-class Sender(Protocol):
-    """A `Consumer`, as far as its channel needs one."""
-
-    def is_open(self, channel: WorkerChannel) -> bool:
-        """Whether the channel can be used."""
-
-    def is_connected(self, channel: WorkerChannel) -> bool:
-        """Whether the channel's connection can be used."""
-
-    def close(self, channel: WorkerChannel, *reply: Any) -> None:
-        """Close the channel, and have the worker stop when the callback returns."""
-
-    def ack(self, channel: WorkerChannel, tag: int, multiple: bool) -> None:
-        """Acknowledge one delivery or several."""
-
-    def settle(self, channel: WorkerChannel, name: str, tag: int, *arguments: Any) -> None:
-        """Hand one delivery or several back, by pika's method of that name."""
-
-    def publish(self, channel: WorkerChannel, *arguments: Any) -> None:
-        """Send a message."""
-
-    def request(self, channel: WorkerChannel, name: str, arguments: dict[str, Any]) -> Any:
-        """Ask the broker by pika's method of that name, and return its answer."""
-
-    def get(self, channel: WorkerChannel, queue: str, auto_ack: bool) -> tuple[Any, Any, Any]:
-        """Fetch one message."""
-
-    def turn_confirms_on(self, channel: WorkerChannel) -> None:
-        """Wait for confirms from now on."""
-
-    def stop_consuming(self, consumer_tag: str | None) -> None:
-        """Have the worker stop when the callback returns."""
-
-    def call_soon(self, function: Callable[[], object]) -> None:
-        """Have the thread that looks after the connection call `function`."""
+__all__ = ["WorkerChannel", "WorkerConnection"]
 
 
 def _request(name: str, *, tells: bool = True) -> Callable[..., Any]:
@@ -67,7 +31,7 @@ def _request(name: str, *, tells: bool = True) -> Callable[..., Any]:
     def ask(self: WorkerChannel, *arguments: Any, **more: Any) -> Any:
         given = dict(signature.bind(self, *arguments, **more).arguments)
         del given["self"]
-        answer = self._consumer.request(self, name, given)
+        answer = self._shared.request(name, given)
         return answer if tells else None
 
     return ask
@@ -94,16 +58,16 @@ class WorkerChannel:
     tx_rollback = _request("tx_rollback")
     tx_select = _request("tx_select")
 
-    def __init__(self, consumer: Sender, channel_number: int) -> None:
-        self._consumer = consumer
-        self.channel_number = channel_number
+    def __init__(self, shared: SharedChannel) -> None:
+        self._shared = shared
+        self.channel_number = shared.number
         #: The connection, as far as a callback needs it.
-        self.connection = WorkerConnection(consumer, self)
+        self.connection = WorkerConnection(shared)
 
     @property
     def is_open(self) -> bool:
         """Whether it can be used."""
-        return self._consumer.is_open(self)
+        return self._shared.is_open
 
     @property
     def is_closed(self) -> bool:
@@ -112,15 +76,15 @@ class WorkerChannel:
 
     def basic_ack(self, delivery_tag: int = 0, multiple: bool = False) -> None:
         """Acknowledge one delivery, or with `multiple` every delivery up to it."""
-        self._consumer.ack(self, delivery_tag, multiple)
+        self._shared.ack(delivery_tag, multiple)
 
     def basic_nack(self, delivery_tag: int = 0, multiple: bool = False, requeue: bool = True) -> None:
         """Hand one delivery or several back, to be requeued or discarded."""
-        self._consumer.settle(self, "basic_nack", delivery_tag, multiple, requeue)
+        self._shared.settle("basic_nack", delivery_tag, multiple, requeue)
 
     def basic_reject(self, delivery_tag: int = 0, requeue: bool = True) -> None:
         """Hand one delivery back, to be requeued or discarded."""
-        self._consumer.settle(self, "basic_reject", delivery_tag, requeue)
+        self._shared.settle("basic_reject", delivery_tag, requeue)
 
     def basic_publish(
         self,
@@ -131,23 +95,23 @@ class WorkerChannel:
         mandatory: bool = False,
     ) -> None:
         """Publish a message on the worker's own channel, for example the next task of a chain."""
-        self._consumer.publish(self, exchange, routing_key, body, properties, mandatory)
+        self._shared.publish(exchange, routing_key, body, properties, mandatory)
 
     def confirm_delivery(self) -> None:
         """Turn publisher confirms on: `basic_publish` waits for them from now on."""
-        self._consumer.turn_confirms_on(self)
+        self._shared.turn_confirms_on()
 
     def basic_get(self, queue: str, auto_ack: bool = False) -> Any:
         """Fetch one message."""
-        return self._consumer.get(self, queue, auto_ack)
+        return self._shared.get(queue, auto_ack)
 
     def stop_consuming(self, consumer_tag: str | None = None) -> None:
         """Have the worker stop when the callback returns; with the tag of another consumer nothing happens."""
-        self._consumer.stop_consuming(consumer_tag)
+        self._shared.stop_consuming(consumer_tag)
 
     def close(self, reply_code: int = 0, reply_text: str = "Normal shutdown") -> None:
         """Close it: what it holds goes back to the queue at once, and the worker stops when the callback returns."""
-        self._consumer.close(self, reply_code, reply_text)
+        self._shared.close(reply_code, reply_text)
 
     def __getattr__(self, name: str) -> NoReturn:
         raise AttributeError(
@@ -162,15 +126,14 @@ class WorkerChannel:
 class WorkerConnection:
     """What a callback needs of pika's connection."""
 
-    def __init__(self, consumer: Sender, channel: WorkerChannel) -> None:
-        self._consumer = consumer
-        self._channel = channel
+    def __init__(self, shared: SharedChannel) -> None:
+        self._shared = shared
         self._closed = False
 
     @property
     def is_open(self) -> bool:
         """Whether it can be used."""
-        return not self._closed and self._consumer.is_connected(self._channel)
+        return not self._closed and self._shared.is_connected
 
     @property
     def is_closed(self) -> bool:
@@ -183,13 +146,13 @@ class WorkerConnection:
             raise pika.exceptions.ConnectionWrongStateError(
                 f"BlockingConnection.close({reply_code}, {reply_text!r}) called on closed connection."
             )
-        if self._channel.is_open:
-            self._channel.close(reply_code, reply_text)
+        if self._shared.is_open:
+            self._shared.close(reply_code, reply_text)
         self._closed = True
 
     def add_callback_threadsafe(self, callback: Callable[[], object]) -> None:
         """Have the thread that looks after the connection call `callback` soon; any thread may call this."""
-        self._consumer.call_soon(callback)
+        self._shared.call_soon(callback)
 
     def process_data_events(self, time_limit: float | None = 0) -> None:
         """Wait for a while: another thread looks after heartbeats and whatever else comes."""

@@ -178,26 +178,20 @@ class InHand:
             if delivery.message._delivery is delivery:
                 delivery.message.started = True
 
-    def finished(self, row: Row) -> None:
-        """Learn that it has returned."""
+    def ended(self, row: Row) -> None:
+        """Learn that it has returned or raised, which is all that becomes of a delivery under auto-ack."""
         key = key_of(row)
         delivery = self._deliveries.get(key)
-        if delivery is not None:
-            self._register.over(delivery)
-            if delivery.auto_ack and not delivery.settled:
+        if delivery is None:
+            return
+        self._register.over(delivery)
+        if delivery.auto_ack and not delivery.settled:
+            if row[1] == "finished":
                 self._register.complete(delivery)
-            self._forget_settled(key, delivery)
-
-    def failed(self, row: Row) -> None:
-        """Learn that it has raised."""
-        key = key_of(row)
-        delivery = self._deliveries.get(key)
-        if delivery is not None:
-            self._register.over(delivery)
-            if delivery.auto_ack and not delivery.settled:
+            else:
                 self._register.settle(delivery)
                 self._register.arrive(delivery.message, "lost")
-            self._forget_settled(key, delivery)
+        self._forget_settled(key, delivery)
 
     # -- settling
 
@@ -230,36 +224,39 @@ class InHand:
 
     def requeued(self, row: Row) -> None:
         """Learn that a delivery went back to its queue."""
+        message = self._taken_away(row)
+        if message is not None:
+            self._goes_back(message)
+
+    def lost(self, row: Row) -> None:
+        """Learn that a delivery is nobody's."""
+        message = self._taken_away(row)
+        if message is not None:
+            self._register.arrive(message, "lost", str(row[8]))
+
+    def _taken_away(self, row: Row) -> Message | None:
+        """End a delivery that its client did not settle, and return its message; ``None`` if that was settled."""
         delivery = self._deliveries.pop(key_of(row), None)
-        if delivery is not None:
-            self._register.over(delivery)
-            if not delivery.settled:
-                self._register.settle(delivery)
-                self._goes_back(delivery.message)
+        if delivery is None:
+            return None
+        self._register.over(delivery)
+        if delivery.settled:
+            return None
+        self._register.settle(delivery)
+        return delivery.message
 
     def _goes_back(self, message: Message) -> None:
         """Have a message that was delivered wait again, unless that delivery was of no account."""
         if not self._register.was_settled_before(message):
             self._register.wait_again(message)
 
-    def lost(self, row: Row) -> None:
-        """Learn that a delivery is nobody's."""
-        delivery = self._deliveries.pop(key_of(row), None)
-        if delivery is not None:
-            self._register.over(delivery)
-            if not delivery.settled:
-                self._register.settle(delivery)
-                self._register.arrive(delivery.message, "lost", str(row[8]))
-
     def unknown(self, row: Row) -> None:
         """Learn that nobody knows of a delivery, of what was settled, or of a message that waits."""
         delivery = self._deliveries.get(key_of(row))
-        if delivery is not None and not delivery.settled:
-            del self._deliveries[key_of(row)]
-            self._register.over(delivery)
-            self._register.settle(delivery)
-            if not self._register.was_settled_before(delivery.message):
-                self._register.arrive(delivery.message, "unknown", str(row[8]))
+        message = None if delivery is None or delivery.settled else self._taken_away(row)
+        if message is not None:
+            if not self._register.was_settled_before(message):
+                self._register.arrive(message, "unknown", str(row[8]))
         elif row[6] is not None:
             self._doubt(row)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import secrets
 from typing import Any
 
@@ -11,9 +12,9 @@ from pika.spec import BasicProperties
 
 from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.log.unmarked import UnmarkedMessages
-from workq_helpers.text import printable
+from workq_helpers.text import printable, shortened
 
-__all__ = ["MARK_HEADER", "Marks", "encode_body", "is_persistent", "is_shortened", "task_text"]
+__all__ = ["MARK_HEADER", "Marks", "encode_body", "is_persistent", "is_shortened", "mark_of", "task_text"]
 
 #: Longest text of a body that the log keeps.
 TASK_TEXT_LENGTH = 60
@@ -24,6 +25,9 @@ MARK_HEADER = "x-workq-mark"
 #: Begins the mark of a message that has no other headers.
 _ALONE = "."
 
+#: Any mark, of this lesson or another one; whatever else is in the header is its sender's own.
+_MARK = re.compile(r"\.?([0-9a-f]{8}-[0-9]+)")
+
 
 def task_text(body: bytes) -> str:
     """Return a body as short text on one line.
@@ -32,7 +36,7 @@ def task_text(body: bytes) -> str:
     """
     # Cut as bytes first (at most four a character), so that a body of a megabyte is not decoded for 60 characters.
     text = printable(body[: 4 * (TASK_TEXT_LENGTH + 1)].decode("utf-8", "replace"))
-    return text if len(text) <= TASK_TEXT_LENGTH else text[: TASK_TEXT_LENGTH - 1] + "…"
+    return shortened(text, TASK_TEXT_LENGTH)
 
 
 def is_shortened(task: str) -> bool:
@@ -62,6 +66,13 @@ def encode_body(task: object) -> bytes:
         f"A task must be text or bytes, not {task!r} ({type(task).__name__}). "
         f"Send its text instead, for example str(task) or json.dumps(task)."
     )
+
+
+def mark_of(properties: BasicProperties) -> str | None:
+    """Return the mark that a message bears, or ``None`` if there is none."""
+    told = (properties.headers or {}).get(MARK_HEADER)
+    found = _MARK.fullmatch(told) if isinstance(told, str) else None
+    return found and found[1]
 
 
 class Marks:
@@ -99,11 +110,9 @@ class Marks:
     @staticmethod
     def take_off(properties: BasicProperties) -> str | None:
         """Take the mark off `properties` and return it, or ``None`` if there is none."""
-        headers = properties.headers
-        if not headers or not isinstance(headers.get(MARK_HEADER), str):
-            return None
-        mark = str(headers.pop(MARK_HEADER))
-        if mark.startswith(_ALONE):
-            mark = mark[1:]
-            properties.headers = headers or None
+        mark = mark_of(properties)
+        if mark is not None:
+            headers = properties.headers
+            if headers.pop(MARK_HEADER).startswith(_ALONE):
+                properties.headers = headers or None
         return mark

@@ -36,6 +36,7 @@ from workq_helpers.pictures.palette import (
 )
 from workq_helpers.pictures.picture import Picture
 from workq_helpers.pictures.style import STYLE, WIDTH, Look, drawable, one_line
+from workq_helpers.text import shortened
 
 __all__ = ["bar_names", "timeline", "timelines"]
 
@@ -221,8 +222,16 @@ def _label(axes: Axes, row: float, name: str, note: str, tally: str) -> None:
     """Name a row on its left and count on its right."""
     place = axes.get_yaxis_transform()
     up = 0.11 if note else 0.0
-    short = name if len(name) <= 24 else name[:23] + "…"
-    axes.text(-0.015, row - up, drawable(short), transform=place, ha="right", va="center", fontsize=9.5, color=INK)
+    axes.text(
+        -0.015,
+        row - up,
+        drawable(shortened(name, 24)),
+        transform=place,
+        ha="right",
+        va="center",
+        fontsize=9.5,
+        color=INK,
+    )
     if note:
         axes.text(-0.015, row + 0.14, note, transform=place, ha="right", va="center", fontsize=7.5, color=MUTED)
     if tally:

@@ -15,11 +15,32 @@ __all__ = [
     "QueueMismatchError",
     "QueueNotFoundError",
     "TransientQueuesDeniedError",
+    "UnreadableMessageError",
 ]
 
 
 class ConnectionLostError(BrokerError, pika.exceptions.AMQPConnectionError):
     """A connection that was open ended without our doing."""
+
+
+class UnreadableMessageError(BrokerError, pika.exceptions.StreamLostError):
+    """A message came that pika can't read, for which it drops the connection.
+
+    Args:
+        routing_key: The message's.
+        complaint: What pika can't read.
+    """
+
+    def __init__(self, routing_key: str, complaint: str) -> None:
+        self._of = routing_key, complaint
+        super().__init__(
+            f"A message with the routing key {routing_key!r} came that pika can't read: {complaint}. pika drops the "
+            "connection for it, and would each time that the message is delivered. Empty its queue with "
+            "channel.queue_purge(), or take it with a client that can read it; and have its sender write another value."
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._of
 
 
 class _ClosedByBrokerError(QueueError):

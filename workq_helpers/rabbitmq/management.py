@@ -25,7 +25,7 @@ from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.proxies import proxy_for
 from workq_helpers.rabbitmq.routes import Routes, routes_of
 from workq_helpers.rabbitmq.translation import certificate_advice
-from workq_helpers.text import without_login
+from workq_helpers.text import shortened, without_login
 
 __all__ = ["Management", "QueueCounts", "path_of"]
 
@@ -422,5 +422,5 @@ def _reason(answer: httpx.Response) -> str:
     body = answer.json() if _is_json(answer) else None
     if isinstance(body, dict):
         words = " ".join(str(body.get("reason") or body.get("error") or answer.reason_phrase).split())
-        return words if len(words) <= _LONGEST_REASON else f"{words[:_LONGEST_REASON]}…"
+        return shortened(words, _LONGEST_REASON)
     return answer.reason_phrase

@@ -18,7 +18,7 @@ from workq_helpers.clients.publisher import Publisher, PublisherOptions
 from workq_helpers.clients.recording_connection import ACTOR, RecordingConnection
 from workq_helpers.clients.schedule import limited, seconds_between
 from workq_helpers.clients.worker import Callback, Worker
-from workq_helpers.errors import BrokerError, InvalidArgumentError, QueueError, WorkqError
+from workq_helpers.errors import BrokerError, InvalidArgumentError, WorkqError
 from workq_helpers.forks import abandon_in_children, unless_forked
 from workq_helpers.log.arrivals import Arrivals
 from workq_helpers.log.book import Book
@@ -29,6 +29,7 @@ from workq_helpers.log.ledger import Ledger
 from workq_helpers.log.stocktaking import STEADY_LOOKS, Stocktaking
 from workq_helpers.rabbitmq.translation import translate
 from workq_helpers.rabbitmq.url import Address, address_of
+from workq_helpers.session.emptying import Emptying
 from workq_helpers.session.idleness import Idleness
 from workq_helpers.session.nodes import Nodes
 from workq_helpers.session.relay_on_demand import RelayOnDemand
@@ -44,9 +45,6 @@ __all__ = ["Session"]
 
 #: How often the counts of a broker that we did not set up must be the same: its quorum queues report every 5 s.
 _LOOKS_AT_OTHERS = 60
-
-#: How long messages that ended workers held may take to come back to their queues, in seconds.
-_REQUEUE_SECONDS = 10.0
 
 _open_sessions: dict[str, Session] = {}
 _opening = threading.RLock()
@@ -102,6 +100,7 @@ class Session:
                 self._release_broker()
                 raise
             self._virtual_host = VirtualHost(self.broker, self.virtual_host, self.ledger)
+            self._emptying = Emptying(self.connect, self.queue_counts, self.ledger)
             self._arrivals = Arrivals(self._virtual_host.published)
             self._relay = RelayOnDemand(self.broker.endpoint.on(self.virtual_host), self._book, self._is_taken)
             if self.broker.unmanaged:
@@ -391,24 +390,24 @@ class Session:
         Raises:
             QueueNotFoundError: There is no such queue.
         """
-        with self.connect() as connection:
-            return int(connection.channel().queue_purge(queue).method.message_count)
+        return self._emptying.purge(queue)
 
     def start_over(self) -> None:
         """End every worker, publisher and program, empty every queue and begin a new log; the queues stay declared.
 
         A stream, which RabbitMQ can't empty, is deleted. Connections that the notebook itself holds stay open, and keep
-        what they have not acknowledged.
+        what they have not acknowledged, and what is in their exclusive queues.
+
+        Raises:
+            ChannelRefusedError: The user may not empty a queue; the log stays as it is then.
         """
         self._check_open()
         self._end_everybody()
-        self._delete_streams()
-        declared = self.ledger().declarations()
+        declared = self._emptying.empty()
         self._publishers.clear()
         self._programs.clear()
         self._workers.forget()
         self._publisher_numbers = itertools.count(1)
-        self._empty_queues(declared)
         with self._ledger_lock:
             self.log.clear()
             self._book.begin_again()
@@ -416,26 +415,6 @@ class Session:
             self._ledger = Ledger()
         for queue, options in declared.items():
             self.log.record("declared", "lesson", queue, detail=options)
-
-    def _delete_streams(self) -> None:
-        streams = [queue for queue, options in self.ledger().declarations().items() if options.type == "stream"]
-        if streams:
-            with self.connect() as connection:
-                channel = connection.channel()
-                for queue in streams:
-                    channel.queue_delete(queue)
-
-    def _empty_queues(self, declared: Iterable[str]) -> None:
-        """Purge until nothing is left: what a worker held comes back a moment after it has gone."""
-
-        def is_empty() -> bool:
-            for queue in declared:
-                with contextlib.suppress(QueueError):  # somebody else deleted it: it is empty enough
-                    self.purge(queue)
-            counts = self.queue_counts()
-            return not any(queue in counts and any(counts[queue][:2]) for queue in declared)
-
-        wait_until(is_empty, _REQUEUE_SECONDS, interval_seconds=COUNT_INTERVAL_SECONDS)
 
     # -- waiting --------------------------------------------------------------------------------------
 
@@ -491,7 +470,8 @@ class Session:
         return self._stocktaking().compare
 
     def _stocktaking(self) -> Stocktaking:
-        looks = STEADY_LOOKS if self.broker.ours else _LOOKS_AT_OTHERS
+        # What AMQP itself tells, without the management API, is never late.
+        looks = STEADY_LOOKS if self.broker.ours or self.broker.unmanaged else _LOOKS_AT_OTHERS
         self._arrivals.ask_anew()
         there = self._virtual_host
         asks = self.queue_counts, there.routes, self._arrivals, there.queue_options

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, NamedTuple, cast
+from typing import NamedTuple, cast
 
-from workq_helpers.log.details import BrokerChange, ClusterSeen, ConsumeOptions, ProgramOptions
+from workq_helpers.log.details import BrokerChange, ClusterSeen
 from workq_helpers.log.events import Row, Rows
 from workq_helpers.log.ledger import ENDS, Delivery, Ledger, LogCounts, Message, WorkerCounts
 from workq_helpers.log.messages import is_shortened
+from workq_helpers.stage.actors import CHANGES, Actors, Fetching, SeenWorker
 from workq_helpers.stage.frame import (
     BrokerState,
     Chip,
@@ -23,12 +24,10 @@ from workq_helpers.stage.frame import (
     QueueCard,
     Work,
     WorkerCard,
-    WorkerState,
 )
 from workq_helpers.stage.narration import Narration, count_alike
 from workq_helpers.stage.resting import RestingQueues
-from workq_helpers.stage.sentences import name_of
-from workq_helpers.text import each_once
+from workq_helpers.text import shortened
 
 __all__ = ["BrokerCounts", "Scene"]
 
@@ -41,7 +40,6 @@ MOST_SLOTS = 8
 MOST_PUBLISHERS = 4
 MOST_ENDED = 12
 MOST_LOST = 24
-MOST_DROPPED = 4
 MOST_NODES = 7
 MOST_COPIES = 12
 CONSOLE_LINES = 6
@@ -57,29 +55,11 @@ CROWD_CONSOLE_WIDTH = 60
 ConsoleTail = Callable[[str, int, float], list[str]]
 
 
-#: What an event says about the state of the worker or publisher it is from.
-_STATES: Final[Mapping[str, WorkerState]] = {
-    "starting": "starting",
-    "connected": "idle",
-    "disconnected": "reconnecting",
-    "reconnecting": "reconnecting",
-    "hung up": "disconnected",
-    "stopping": "stopping",
-    "stopped": "stopped",
-    "killed": "killed",
-    "crashed": "crashed",
-}
-_ENDED = ("stopped", "killed", "crashed")
-_ENDING = ("stopping", "disconnected", *_ENDED)  # who is stopped closes its channel first; a program loses its own
-
 #: Kinds that only a broker which is there brings about.
 _ANSWERS = frozenset({"connected", "delivered", "confirmed", "returned"})
 
 #: Kinds that change an actor or the broker; all others are the ledger's alone.
-_TELLING = frozenset(_STATES) | {
-    *("frozen", "thawed", "blocked", "unblocked", "broker", "cluster", "declared", "requeued", "lost")
-}
-
+_TELLING = CHANGES | {"broker", "cluster", "declared"}
 
 _EMPTY = LogCounts(0, 0)
 _NOTHING = WorkerCounts(0, 0, 0, 0)
@@ -103,46 +83,6 @@ class BrokerCounts(NamedTuple):
     silent_seconds: float = -1.0
 
 
-class _Worker:
-    """What is known of one worker besides its messages."""
-
-    __slots__ = ("back", "frozen_since", "hung", "lost", "prefetch_count", "program", "queue", "state")
-
-    def __init__(self, state: WorkerState = "starting") -> None:
-        self.queue = ""
-        self.state: WorkerState = state
-        self.program: str | None = None
-        self.prefetch_count = 0
-        self.frozen_since: float | None = None
-        self.hung: list[tuple[float, float]] = []  # spans that it was frozen for
-        self.back: list[str] = []  # the tasks that went back to the queue when it ended, and those that were lost
-        self.lost: list[str] = []
-
-    @property
-    def dropped(self) -> str:
-        """Say what it held when it ended and what became of that."""
-        ends = {"gave back": self.back, "lost": self.lost}
-        return "; ".join(f"{how} {_listed(tasks)}" for how, tasks in ends.items() if tasks)
-
-
-class _Fetching(_Worker):
-    """Whoever holds what it fetched with basic_get, such as the notebook: it does not consume, and nothing ends it."""
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        super().__init__("idle")
-        self.program = ""
-
-
-class _Publisher:
-    __slots__ = ("blocked", "state")
-
-    def __init__(self) -> None:
-        self.state = "starting"
-        self.blocked = False
-
-
 class Scene:
     """A fold over the log's rows, and the picture of where it stands.
 
@@ -160,8 +100,7 @@ class Scene:
         self._ends: dict[str, EndList] | None = None  # as they were drawn last, until there is another row
         self._queues: dict[str, None] = {}
         self._resting = RestingQueues()
-        self._workers: dict[str, _Worker] = {}
-        self._publishers: dict[str, _Publisher] = {}
+        self._actors = Actors()
         self._broker = (BrokerChange.UP, 0.0)
         self._cluster: ClusterSeen | None = None
         self._answered_seconds = self._cut_off_seconds = -1.0  # when it last answered, and lost a client
@@ -206,7 +145,7 @@ class Scene:
 
     def _learn(self, rows: Iterable[Row]) -> None:
         for row in rows:
-            kind, actor, detail = row[1], row[2], row[8]
+            kind, detail = row[1], row[8]
             if kind == "disconnected":
                 self._cut_off_seconds = row[0]
             if kind == "broker" and isinstance(detail, BrokerChange):
@@ -214,46 +153,8 @@ class Scene:
                     self._broker = (detail, row[0])
             elif kind == "cluster":
                 self._cluster = detail if isinstance(detail, ClusterSeen) else self._cluster
-            elif kind == "declared":
+            elif kind == "declared" or (self._actors.learn(row) and kind in ("starting", "connected")):
                 self._queues.setdefault(row[3])
-            elif actor in self._workers or isinstance(detail, ConsumeOptions):
-                self._learn_of_worker(row)
-            else:
-                self._learn_of_publisher(row)
-
-    def _learn_of_worker(self, row: Row) -> None:
-        seconds, kind, actor, queue = row[:4]
-        if kind == "starting":
-            self._workers.pop(actor, None)  # another worker of an ended one's name takes the last place
-        worker = self._workers.setdefault(actor, _Worker())
-        self._publishers.pop(actor, None)  # a program that published before it consumed
-        worker.queue = queue
-        worker.state = _STATES.get(kind, worker.state)
-        if isinstance(row[8], ProgramOptions):
-            worker.program = row[8].program
-        if kind in ("starting", "connected"):
-            worker.back, worker.lost = [], []
-            worker.prefetch_count = row[8].prefetch_count if isinstance(row[8], ConsumeOptions) else 0
-            self._queues.setdefault(queue)
-        elif kind == "frozen":
-            worker.frozen_since = seconds
-        elif kind in ("requeued", "lost") and worker.state in _ENDING:
-            (worker.back if kind == "requeued" else worker.lost).append(row[5])
-        if worker.frozen_since is not None and (kind == "thawed" or kind in _ENDED):
-            worker.hung.append((worker.frozen_since, seconds))
-            worker.frozen_since = None
-
-    def _learn_of_publisher(self, row: Row) -> None:
-        kind, actor = row[1], row[2]
-        if kind == "connected":
-            self._publishers.setdefault(actor, _Publisher())
-        publisher = self._publishers.get(actor)
-        if publisher is None:
-            return
-        publisher.state = "publishing" if kind == "connected" else _STATES.get(kind, publisher.state)
-        publisher.blocked = kind == "blocked" or (publisher.blocked and kind != "unblocked")
-        if kind in _ENDED or kind == "hung up":
-            del self._publishers[actor]
 
     # -- showing --------------------------------------------------------------------------------------
 
@@ -271,7 +172,7 @@ class Scene:
         resting = {name for name in every if self._rests(name)}
         queues = _first(every, resting)
         counts = self.ledger.workers()
-        names = self._worker_names(counts)
+        names = self._actors.shown([name for name, held in counts.items() if held.in_hand], MOST_WORKERS)
         crowd = len(names) > CROWD
         most_slots = CROWD_SLOTS if crowd else MOST_SLOTS
         lines, width = (CROWD_CONSOLE_LINES, CROWD_CONSOLE_WIDTH) if crowd else (CONSOLE_LINES, CONSOLE_WIDTH)
@@ -280,7 +181,7 @@ class Scene:
             for name in names
         ]
         for shown in workers:
-            shown["console"] = [_cut(line, width) for line in console(shown["name"], lines, seconds)]
+            shown["console"] = [shortened(line, width) for line in console(shown["name"], lines, seconds)]
         moment: Moment = {
             "broker_state": self._broker_state(answer),
             "publishers": self._publishers_shown(),
@@ -288,7 +189,7 @@ class Scene:
             "resting": [name for name in queues if name in resting],
             "more_queues": len(every) - len(queues),
             "workers": workers,
-            "more_workers": max(0, len(self._workers) - len(workers)),
+            "more_workers": max(0, len(self._actors.workers) - len(workers)),
             "ends": self._ends_shown(),
             "cluster": _cluster_card(self._cluster),
             "story": self.narration.latest(seconds),
@@ -322,7 +223,7 @@ class Scene:
                 "state": "blocked" if publisher.blocked else publisher.state,
                 "published": self._published[name],
             }
-            for name, publisher in self._publishers.items()
+            for name, publisher in self._actors.publishers.items()
         ]
         return {
             "published": self._counted["published"],
@@ -342,7 +243,7 @@ class Scene:
         return (
             name in self._resting
             and not self.ledger.missing_count(name)
-            and all(worker.queue != name or worker.state in _ENDED for worker in self._workers.values())
+            and all(worker.queue != name or worker.has_ended for worker in self._actors.workers.values())
         )
 
     def _queue(self, name: str, logged: LogCounts, answer: BrokerCounts) -> QueueCard:
@@ -372,67 +273,40 @@ class Scene:
             "why": "; ".join(why),
         }
 
-    def _worker_names(self, counts: Mapping[str, WorkerCounts]) -> list[str]:
-        """Return whom to show, in the order in which they started: who may still work, then who ended last."""
-        if len(self._workers) <= MOST_WORKERS:
-            # The notebook too, where it holds what it has fetched itself.
-            others = [name for name, held in counts.items() if held.in_hand and name not in self._workers]
-            return [*self._workers, *others][:MOST_WORKERS]
-        ended = [name for name, worker in self._workers.items() if worker.state in _ENDED]
-        alive = [name for name in self._workers if self._workers[name].state not in _ENDED]
-        shown = {*alive[:MOST_WORKERS], *ended[::-1][: max(0, MOST_WORKERS - len(alive))]}
-        return [name for name in self._workers if name in shown]
-
     def _worker(self, name: str, counts: WorkerCounts, seconds: float, *, most_slots: int, running: bool) -> WorkerCard:
-        worker = self._workers.get(name) or _Fetching()
+        worker = self._actors.workers.get(name) or Fetching()
         auto_ack = self.ledger.auto_ack(name)
         slots = self.ledger.slots(name, most_slots)
-        busy_with = self.ledger.busy_with(name) if worker.state not in _ENDED else None
+        busy_with = None if worker.has_ended else self.ledger.busy_with(name)
         limit = 0 if auto_ack else worker.prefetch_count
         return {
             "name": name,
             "queue": worker.queue,
             "program": worker.program,
-            "state": self._worker_state(worker, busy_with, counts.in_hand),
+            "state": worker.state_at_work(busy_with is not None, counts.in_hand),
             "ack": "auto" if auto_ack else "manual",
             "prefetch_count": limit,
             "done": counts.done,
             "slots": [{**_chip(each.message), "phase": _phase(each)} for each in slots],
             "more": counts.in_hand - len(slots),
-            "free": self._free(worker, limit, counts.in_hand),
+            "free": worker.free(limit, counts.in_hand),
             "busy_with": self._work(busy_with, worker, seconds, running) if busy_with else None,
             "console": [],
-            "dropped": worker.dropped if worker.state in _ENDED else "",
+            "dropped": worker.dropped if worker.has_ended else "",
         }
 
-    def _free(self, worker: _Worker, limit: int, in_hand: int) -> int | None:
-        if worker.state in _ENDED or isinstance(worker, _Fetching):
-            return 0
-        return max(0, limit - in_hand) if limit else None
-
-    def _worker_state(self, worker: _Worker, busy_with: Delivery | None, in_hand: int) -> WorkerState:
-        if worker.frozen_since is not None:
-            return "frozen"
-        if worker.state != "idle":
-            return worker.state
-        if busy_with:
-            return "busy"
-        return "holding" if in_hand and worker.program is not None else "idle"
-
-    def _work(self, delivery: Delivery, worker: _Worker, seconds: float, running: bool) -> Work:
+    def _work(self, delivery: Delivery, worker: SeenWorker, seconds: float, running: bool) -> Work:
         chip = _chip(delivery.message)
         began = delivery.started_seconds
-        spans = worker.hung if worker.frozen_since is None else [*worker.hung, (worker.frozen_since, seconds)]
-        hung = sum(max(0.0, min(end, seconds) - max(begin, began)) for begin, end in spans)
         # Dots that the log's short text does not hold are not known.
         dots = 0 if is_shortened(delivery.message.task) else chip["dots"]
         return {
             "key": chip["key"],
             "task": chip["task"],
             "dots": chip["dots"],
-            "elapsed_seconds": round(max(0.0, seconds - began - hung), 3),
+            "elapsed_seconds": round(max(0.0, seconds - began - worker.hung_seconds(began, seconds)), 3),
             "work_seconds": round(dots * self._seconds_per_dot, 3),
-            "running": running and worker.frozen_since is None,
+            "running": running and not worker.is_frozen,
             "settled": delivery.settled,
         }
 
@@ -472,15 +346,6 @@ def _chip(message: Message) -> Chip:
         "worked": message.worked,
         "back_from": message.worker if message.place == "waiting" else "",
     }
-
-
-def _cut(line: str, width: int) -> str:
-    return line if len(line) <= width else line[: width - 1] + "…"
-
-
-def _listed(tasks: list[str]) -> str:
-    shown = ", ".join(each_once(map(name_of, tasks[:MOST_DROPPED])))
-    return shown if len(tasks) <= MOST_DROPPED else f"{shown} and {len(tasks) - MOST_DROPPED} more"
 
 
 def _phase(delivery: Delivery) -> Phase:

@@ -9,7 +9,7 @@ from typing import Final
 from workq_helpers.log.details import BrokerChange
 from workq_helpers.log.events import Row
 from workq_helpers.stage.frame import MarkKind, StoryLine
-from workq_helpers.text import each_once, isolated, printable
+from workq_helpers.text import each_once, isolated, printable, shortened
 
 __all__ = ["Happening", "Tasks", "in_order", "name_of", "summed_up", "without_repetition"]
 
@@ -337,7 +337,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Happening], str]]] = {
 
 
 def _because(it: Happening) -> str:
-    return f" ({_cut(printable(it.detail), _LONGEST_REASON)})" if it.detail else ""
+    return f" ({shortened(printable(it.detail), _LONGEST_REASON)})" if it.detail else ""
 
 
 def _queue(it: Happening) -> str:
@@ -354,7 +354,7 @@ def name_of(task: str) -> str:
 
 
 def _name(text: str) -> str:
-    return isolated(_cut(printable(text), _LONGEST_NAME))
+    return isolated(shortened(printable(text), _LONGEST_NAME))
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -363,7 +363,3 @@ def _listed(names: Sequence[str]) -> str:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"

@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from workq_helpers.pictures.palette import BAND, BLUE, FAINT, INK, MUTED, ORANGE, PAPER, RED
 from workq_helpers.stage.frame import Chip, Frame, PublisherColumn, QueueCard, QueueCount, Slot, WorkerCard
+from workq_helpers.text import shortened
 
 __all__ = ["HIDDEN_BESIDE_A_LIVE_STAGE", "Still", "alternative_text", "draw"]
 
@@ -234,9 +235,7 @@ class _Pen:
 
 
 def _label(chip: Chip) -> str:
-    whole: str = chip["task"]
-    task = whole if len(whole) <= 24 else whole[:23] + "…"
-    return task + (" · redelivered" if chip["redelivered"] else "")
+    return shortened(chip["task"], 24) + (" · redelivered" if chip["redelivered"] else "")
 
 
 @cache

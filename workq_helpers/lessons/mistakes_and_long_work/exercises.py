@@ -14,9 +14,9 @@ from workq_helpers.teaching.calls import Call
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.function import made_by_calling
 from workq_helpers.teaching.patience import AnswerError, Interrupted
-from workq_helpers.teaching.threads import begun_since
+from workq_helpers.teaching.threads import begun_since, waits_for_a_job
 from workq_helpers.teaching.trial import QUEUE, Trial
-from workq_helpers.text import worded
+from workq_helpers.text import decoded, worded
 from workq_helpers.waiting import wait_until
 
 __all__ = ["EXERCISES"]
@@ -92,6 +92,8 @@ def _is_done_before_it_is_acknowledged(trial: Trial, callback: Callable[..., obj
 # -- keep the line open
 
 _LONG = ("Stew....", "Roast....")
+#: What burns the first time that it is cooked.
+_BURNS = "Rice...."
 
 #: How long an order cooks while nobody comes back to pika, and how long an acknowledgment may take, in seconds.
 _COOKING_SECONDS = 3.0
@@ -104,13 +106,19 @@ _DEAF = "who waits for a thread, as join does, is as deaf as who works. Start it
 _LONGER_SECONDS = 0.5
 
 
+class _BurnedError(Exception):
+    """What ends the cooking that is to fail."""
+
+
 class _Settled(NamedTuple):
     """An acknowledgment, as the callback asked pika for it: of the order that it names, or of one before that, too."""
 
     order: str
     named: str
+    how: str
     by_the_owner: bool
     cooked: bool
+    requeued: bool
 
 
 class _Line:
@@ -133,6 +141,9 @@ class _Line:
         self.beside: list[str] = []
         self.waited: list[str] = []
         self.settled: list[_Settled] = []
+        #: What had ended threads when nothing had burned yet.
+        self.raised: list[str] = []
+        self.burned = False
 
     def serve(self) -> None:
         """Let the callback have what comes, until all is acknowledged or nothing more can be."""
@@ -152,6 +163,9 @@ class _Line:
                 wait_until(acknowledged, _ACK_SECONDS, interval_seconds=0.0)
                 connection.process_data_events(time_limit=_PUMP_SECONDS)
                 channel.queue_declare(queue=QUEUE, passive=True)  # a complaint meets the next call
+                self.raised = list(self._trial.raised)
+                if not self.raised and all(self.is_done(order) for order in _LONG):
+                    self._let_it_burn(connection, before)
             except CheckFailedError:
                 raise
             except (WorkqError, pika.exceptions.AMQPError):
@@ -159,6 +173,32 @@ class _Line:
             finally:
                 self._over = True
                 self._end_threads(before)
+
+    def _let_it_burn(self, connection: Any, before: list[threading.Thread]) -> None:
+        """Let the callback have an order whose cooking fails once, until it is acknowledged or nobody is at it."""
+        self._trial.send(_BURNS)
+
+        def is_over() -> bool:
+            # Before pika has its turn: what a thread asked of the owner as it ended is heard in this one.
+            ended = self.burned and all(waits_for_a_job(thread.ident) for thread in begun_since(before))
+            connection.process_data_events(time_limit=_PUMP_SECONDS)
+            told = self.of(_BURNS)
+            return any(not each.requeued for each in told) or (ended and not told)
+
+        try:
+            wait_until(is_over, _ACK_SECONDS, interval_seconds=0.0)
+        except (CheckFailedError, Interrupted):
+            raise
+        except Exception:  # noqa: BLE001 - it let the error out where it ends the program, and RabbitMQ has the order
+            return
+
+    def is_done(self, order: str) -> bool:
+        """Whether an order was cooked, and then acknowledged by the thread that may."""
+        return any(each.how == "basic_ack" and each.cooked and each.by_the_owner for each in self.of(order))
+
+    def of(self, order: str) -> list[_Settled]:
+        """Return what RabbitMQ was told of an order."""
+        return [each for each in self.settled if each.order == order]
 
     def end(self) -> None:
         """Let the threads end that cook beside a callback which does not come back."""
@@ -185,6 +225,8 @@ class _Line:
         except Interrupted:  # it does not come back
             raise
         except BaseException as error:
+            if order == _BURNS and self.burned:
+                raise  # and so its program ends
             self.failed = True
             raise CheckFailedError(f"At '{order}' the callback raised {worded(error)}.") from error
         if made := made_by_calling(result):
@@ -192,7 +234,10 @@ class _Line:
 
     def cook(self, body: bytes | str) -> None:
         """Cook an order: it is ready when the owner of the connection has been back in pika, or does not come."""
-        order = body if isinstance(body, str) else body.decode()
+        order = decoded(body)
+        if order == _BURNS and not self.burned:
+            self.burned = True
+            raise _BurnedError("the pan burned")
         if threading.get_ident() == self._owner:
             self.kept.append(order)
         else:
@@ -217,8 +262,12 @@ class _Line:
             return True
         by_the_owner = threading.get_ident() == self._owner
         named = self._orders.get(call.arguments["delivery_tag"], "an order")
+        requeued = bool(call.arguments.get("requeue"))
         before = self._held_before(named) if call.arguments.get("multiple") else []
-        self.settled += [_Settled(order, named, by_the_owner, order in self.cooked) for order in (*before, named)]
+        self.settled += [
+            _Settled(order, named, call.name, by_the_owner, order in self.cooked, requeued)
+            for order in (*before, named)
+        ]
         return by_the_owner
 
     def _held_before(self, named: str) -> list[str]:
@@ -249,8 +298,9 @@ def _keep_the_line_open(trial: Trial, callback: Any) -> str:
     _the_thread_was_free(line)
     _each_was_acknowledged_by_itself(line)
     trial.no_channel_was_closed()
+    _what_burned_is_not_done(line)
     _the_owner_acknowledged(line)
-    if trial.raised:
+    if line.raised:
         settled = len({each.order for each in line.settled})
         raise CheckFailedError(
             f"Of {len(_LONG)} orders {settled} were cooked and settled, and a thread ended in an error."
@@ -258,7 +308,7 @@ def _keep_the_line_open(trial: Trial, callback: Any) -> str:
     missing = [order for order in _LONG if order not in line.cooked]
     if missing:
         raise CheckFailedError(f"'{missing[0]}' was never cooked: nobody called cook(body) for it.")
-    _each_is_done(trial)
+    _each_is_done(trial, line)
     return (
         f"{len(_LONG)} orders were cooked beside the thread that owns the connection, which was back in pika "
         f"meanwhile, and acknowledged them when they were ready."
@@ -288,7 +338,7 @@ def _each_was_acknowledged_by_itself(line: _Line) -> None:
 
 def _the_owner_acknowledged(line: _Line) -> None:
     for each in line.settled:
-        if not each.cooked:
+        if not each.cooked and each.order != _BURNS:
             raise CheckFailedError(
                 f"'{each.order}' was acknowledged before it was cooked. If this program dies in between, nobody cooks "
                 f"it. The acknowledgment belongs behind the cooking."
@@ -301,13 +351,30 @@ def _the_owner_acknowledged(line: _Line) -> None:
             )
 
 
-def _each_is_done(trial: Trial) -> None:
+def _what_burned_is_not_done(line: _Line) -> None:
+    for each in line.of(_BURNS):
+        if each.how == "basic_ack" and not each.cooked:
+            raise CheckFailedError(
+                f"{len(_LONG)} orders were cooked beside the owner's thread and acknowledged. Then the cooking of "
+                f"'{_BURNS}' raised an error in its thread, and it was acknowledged all the same: its guest gets "
+                f"nothing. A thread that ended may have failed. Acknowledge what was cooked; basic_nack hands back "
+                f"what was not."
+            )
+        if each.how != "basic_ack" and not each.requeued:
+            raise CheckFailedError(
+                f"The cooking of '{_BURNS}' raised an error in its thread, and the order was turned away: its guest "
+                f"gets nothing. What failed once may go well the next time. Hand it back with basic_nack."
+            )
+
+
+def _each_is_done(trial: Trial, line: _Line) -> None:
+    back = next((each.order for each in line.settled if each.order in _LONG and each.requeued), "")
     for order in _LONG:
         message = trial.message(order)
         if message.place == "discarded":
             raise CheckFailedError(f"'{order}' was cooked and turned away. Acknowledge what is done.")
-        if any(call.name == "basic_nack" or call.name == "basic_reject" for call in trial.calls):
-            raise CheckFailedError(f"'{order}' was cooked and handed back. Acknowledge what is done.")
+        if back:
+            raise CheckFailedError(f"'{back}' was cooked and handed back. Acknowledge what is done.")
         if message.place != "done":
             raise CheckFailedError(
                 f"'{order}' was cooked, and no acknowledgment of it came within {_ACK_SECONDS:.0f} s: who asks the "
