@@ -384,7 +384,7 @@ def test_what_others_swapped_between_two_looks_is_not_said_to_be_with_them(
     assert become(lesson, "hello", {"unknown": 1, "waiting": 1})
     assert unseen.basic_get("hello")[2] == b"b"
     unseen.basic_nack(tag)
-    assert ready(unseen, "hello") == 1
+    assert wait_until(lambda: ready(unseen, "hello") == 1, 10.0)
     assert become(lesson, "hello", {"unknown": 1, "waiting": 1})
     assert "it, or another one in its place since" in reason(lesson), "the counts are the same"
 
