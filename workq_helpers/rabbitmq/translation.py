@@ -185,6 +185,11 @@ def _advice(text: str) -> str:
             "The worker kept a message longer than the broker waits for an acknowledgment. The message is "
             "ready again; do shorter tasks, or raise consumer_timeout."
         )
+    if "in exclusive use" in text:
+        return (
+            "A consumer can have a queue to itself only while there is no other: cancel the other one, or consume "
+            "without exclusive=True."
+        )
     if "exclusive" in text:
         return "Another connection holds that queue for itself: close it, or use another queue name."
     if text.startswith("ACCESS_REFUSED"):
