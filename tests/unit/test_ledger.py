@@ -227,9 +227,7 @@ def test_a_delivery_that_is_read_after_its_redelivery_is_no_message_more() -> No
 
 @pytest.mark.parametrize("order", ["read, back, settled", "read, settled, back"])
 @pytest.mark.parametrize(("settled", "place"), [("acked", "done"), ("rejected", "discarded"), ("nacked", "waiting")])
-def test_who_got_it_last_has_it_whenever_a_redelivery_to_another_is_read(
-    settled: str, place: str, order: str
-) -> None:
+def test_who_got_it_last_has_it_whenever_a_redelivery_to_another_is_read(settled: str, place: str, order: str) -> None:
     log = published()
     consume(log, "delivered nacked", "u", tag=4)
     log.record("delivered", "w", "hello", "m", "T", 1, True)

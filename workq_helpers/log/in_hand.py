@@ -227,10 +227,10 @@ class InHand:
             self._forget_settled(key, delivery)
 
     def _may_have_been_last(self, delivery: Delivery, row: Row, place: Place) -> None:
-        """Find out, where a client settles what another seems to have got since, which of them RabbitMQ sent it to last.
+        """Find out, where a client settles what another seems to have got since, which of them got it last.
 
-        Each client reads at its own pace, and both deliveries were redeliveries. Who settles it has a channel, or hears
-        soon that it has none; what the other one's end gave back went to this one, then.
+        Each client reads at its own pace, and both deliveries were redeliveries. Who settles it has a channel, or
+        hears soon that it has none; what the other one's end gave back went to this one, then.
         """
         message = delivery.message
         if not delivery.overtaken_at or delivery.overtaken_at != message.deliveries:
