@@ -9,6 +9,7 @@ import pytest
 
 from workq_helpers.errors import CheckFailedError, InvalidArgumentError
 from workq_helpers.lessons import CHAPTERS
+from workq_helpers.pictures.palette import DRAWN
 from workq_helpers.teaching.chapter import Chapter
 from workq_helpers.teaching.drawing import Drawing
 
@@ -34,6 +35,7 @@ def test_a_drawing_stands_beside_what_came_of_it(chapter: Chapter) -> None:
     chapter.draw(lesson, "evening", answer="121")
     lesson.run = True
     told = chapter.drawn(lesson, "evening")
+    assert told._repr_mimebundle_()["text/html"].count(f'class="{DRAWN}"') == 6  # its bars follow a dark theme
     assert told.right == 2
     assert [row[1:] for row in told.rows()] == [
         ("worker-1", "worker-1", "✔"),

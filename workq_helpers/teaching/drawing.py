@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import ipywidgets
 
 from workq_helpers.errors import InvalidArgumentError
-from workq_helpers.pictures.palette import BLUE, INK
+from workq_helpers.pictures.palette import BLUE, DRAWN, INK
 from workq_helpers.teaching import widgets
 from workq_helpers.teaching.answer_form import AnswerForm
 from workq_helpers.teaching.observation import note_of
@@ -215,7 +215,8 @@ def _lanes(drawing: Drawing, workers: Mapping[str, str]) -> str:
     for worker in drawing.workers:
         mine = [task for task in drawing.tasks if workers.get(task) == worker]
         bars = "".join(
-            f'<span style="{_BAR}; width: {_DOT_EMS * task.count(".")}em">{html.escape(task.rstrip("."))}</span>'
+            f'<span class="{DRAWN}" style="{_BAR}; width: {_DOT_EMS * task.count(".")}em">'
+            f"{html.escape(task.rstrip('.'))}</span>"
             for task in mine
         )
         name = f'<span style="{_IN_A_LANE}; width: 6em">{html.escape(worker)}</span>'
