@@ -33,7 +33,6 @@ from workq_helpers.errors import (
     BrokerNotFoundError,
     BrokerStartError,
     BrokerUnreachableError,
-    DockerSilentError,
     DockerUnavailableError,
     StaleStateError,
 )
@@ -414,7 +413,7 @@ def test_what_docker_can_not_remove_keeps_nobody_from_another_broker(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise DockerSilentError("It hangs.")
+        raise BrokerStartError("RabbitMQ may still run.")
 
     folders = Folders.from_environ(environ)
     folders.make_runtime()
