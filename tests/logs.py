@@ -1,11 +1,14 @@
-"""Logs as tests want them, without a broker."""
+"""Logs as tests want them, without a broker, and what they ask of a lesson's."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from workq_helpers import Lesson
 from workq_helpers.log.details import ConsumeOptions
 from workq_helpers.log.events import EventLog
 
-__all__ = ["round_robin"]
+__all__ = ["events", "fates", "round_robin"]
 
 _MANUAL = ConsumeOptions()
 
@@ -24,3 +27,13 @@ def round_robin(
         for kind in ("delivered", "started", "acked", "finished"):
             log.record(kind, worker, "hello", mark, task, tag)
     return log
+
+
+def events(lesson: Lesson, *kinds: str) -> list[Any]:
+    """Return a lesson's events of some kinds."""
+    return [event for event in lesson.log if event.kind in kinds]
+
+
+def fates(lesson: Lesson) -> dict[str, str]:
+    """Return where each task of a lesson is."""
+    return {message.task: message.place for message in lesson.ledger()}

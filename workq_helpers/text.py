@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 __all__ = [
     "Code",
     "Sentence",
+    "decoded",
     "did_you_mean",
     "each_once",
     "isolated",
@@ -89,6 +90,11 @@ def said(value: object) -> str:
         return str(value)
     except BaseException:  # noqa: BLE001 - something is told already
         return ""
+
+
+def decoded(body: bytes | str) -> str:
+    """Return the text of a body, also where somebody has decoded it already."""
+    return body if isinstance(body, str) else body.decode(errors="replace")
 
 
 def worded(error: BaseException) -> str:

@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 
-from workq_helpers.broker import commands
+from workq_helpers.broker import Broker, commands
 
-__all__ = ["Holder", "course", "node_is_possible", "processes_in"]
+__all__ = ["Holder", "admin", "course", "node_is_possible", "processes_in"]
 
 _HOLD = """
 import json, sys
@@ -119,3 +120,10 @@ def node_is_possible() -> bool:
     from workq_helpers.broker.packages import PROGRAMS
 
     return bool(find_installations(os.environ)) or all(shutil.which(program) for program in PROGRAMS)
+
+
+def admin(broker: Broker, method: str, path: str, **body: object) -> None:
+    """Ask a broker's management API for something as its administrator."""
+    login = (broker.endpoint.username, broker.endpoint.password)
+    url = f"{broker.endpoint.management_url}/api/{path}"
+    httpx.request(method, url, auth=login, json=body, trust_env=False).raise_for_status()

@@ -3,10 +3,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.broker.course import course, node_is_possible
+from tests.broker.course import admin, course, node_is_possible
 from tests.support import need
 from workq_helpers.broker import Broker, commands, find_broker
 from workq_helpers.errors import (
@@ -35,12 +34,6 @@ def broker() -> Iterator[Broker]:
         for host in ("lent", "%2F"):
             admin(broker, "PUT", f"permissions/{host}/{GUEST}", configure=".*", write=".*", read=".*")
         yield broker
-
-
-def admin(broker: Broker, method: str, path: str, **body: str) -> None:
-    login = (broker.endpoint.username, broker.endpoint.password)
-    url = f"{broker.endpoint.management_url}/api/{path}"
-    httpx.request(method, url, auth=login, json=body, trust_env=False).raise_for_status()
 
 
 def named(broker: Broker, login: str = "", virtual_host: str = "", port: int = 0) -> dict[str, str]:

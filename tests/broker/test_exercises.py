@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import linecache
+import logging
 import re
 import threading
 from collections.abc import Iterator
@@ -142,6 +143,18 @@ def test_there_are_wrong_answers_enough_and_each_has_its_own_message(name: str) 
     assert len(right_answers(EXERCISES[name].source)) >= 2
     assert len({wrong.message for wrong in known}) == len(known)
     assert any(wrong.code.strip() == EXERCISES[name].read().exercise.strip() for wrong in known)
+
+
+def test_an_answer_that_logs_shows_nothing_of_pikas_log(
+    broker: Broker, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.root, "handlers", [])
+    solution = EXERCISES["outlast the outage"].read().solution
+    logs = "import logging\nlogging.basicConfig(level=logging.INFO)\nlogging.info('Here it begins.')\n"
+    assert tried("outlast the outage", logs + solution, broker).passed
+    said = capfd.readouterr().err
+    assert said.strip() == "INFO:root:Here it begins."
+    assert logging.getLogger("pika").propagate
 
 
 def test_without_a_broker_of_its_own_an_exercise_finds_one(broker: Broker) -> None:

@@ -13,25 +13,17 @@ import pika.exceptions
 import pytest
 from packaging.version import Version
 
+from tests.logs import events, fates
 from workq_helpers import Lesson
 from workq_helpers.clients import pika_private
 from workq_helpers.errors import WorkqError
 from workq_helpers.lessons.mistakes_and_long_work.ack_timeout import declare_impatient_queue
-from workq_helpers.log.events import Event
 from workq_helpers.log.messages import MARK_HEADER
 from workq_helpers.waiting import wait_until
 
 
-def fates(lesson: Lesson) -> dict[str, str]:
-    return {message.task: message.place for message in lesson.ledger()}
-
-
 def reasons(lesson: Lesson) -> dict[str, str]:
     return {message.task: message.reason for message in lesson.ledger()}
-
-
-def events(lesson: Lesson, *kinds: str) -> list[Event]:
-    return [event for event in lesson.log if event.kind in kinds]
 
 
 def send(lesson: Lesson, *tasks: str, queue: str = "hello") -> None:

@@ -6,12 +6,9 @@ from typing import Any
 import pika
 import pytest
 
+from tests.logs import events
 from workq_helpers import Lesson
 from workq_helpers.errors import InvalidArgumentError, WaitTimeoutError
-
-
-def of_kind(lesson: Lesson, kind: str) -> list[Any]:
-    return [event for event in lesson.log if event.kind == kind]
 
 
 def fetch(lesson: Lesson, queue: str = "hello") -> list[tuple[bytes, Any]]:
@@ -30,8 +27,8 @@ def test_an_iterable_is_published_in_order_each_with_a_mark_that_nobody_sees(les
     fetched = fetch(lesson)
     assert [body.decode() for body, _ in fetched] == ["one.", "two..", "drei…"]
     assert all((properties.message_id, properties.headers) == (None, None) for _, properties in fetched)
-    delivered = [event.mark for event in of_kind(lesson, "delivered")]
-    assert [event.mark for event in of_kind(lesson, "published")] == delivered
+    delivered = [event.mark for event in events(lesson, "delivered")]
+    assert [event.mark for event in events(lesson, "published")] == delivered
     assert len(set(delivered)) == 3
     assert [properties.delivery_mode for _, properties in fetched] == [None, None, None]
     assert repr(publisher) == "<Publisher publisher-1: finished, 3 published>"
@@ -40,7 +37,7 @@ def test_an_iterable_is_published_in_order_each_with_a_mark_that_nobody_sees(les
 def test_persistent_messages_say_so(lesson: Lesson) -> None:
     lesson.start_publisher(["one"], "hello", persistent=True).wait()
     assert [properties.delivery_mode for _, properties in fetch(lesson)] == [2]
-    assert [str(event.detail) for event in of_kind(lesson, "published")] == ["persistent"]
+    assert [str(event.detail) for event in events(lesson, "published")] == ["persistent"]
 
 
 def test_a_single_text_is_sent_count_times(lesson: Lesson) -> None:
@@ -63,17 +60,17 @@ def test_confirms_are_events_of_their_own(lesson: Lesson) -> None:
     publisher = lesson.start_publisher([str(number) for number in range(50)], "hello", confirm=True)
     publisher.wait()
     assert (publisher.published, publisher.confirmed, publisher.refused) == (50, 50, 0)
-    published = {event.mark for event in of_kind(lesson, "published")}
-    assert {event.mark for event in of_kind(lesson, "confirmed")} == published
+    published = {event.mark for event in events(lesson, "published")}
+    assert {event.mark for event in events(lesson, "confirmed")} == published
 
 
 def test_mandatory_messages_that_go_nowhere_are_returned(lesson: Lesson) -> None:
     publisher = lesson.start_publisher(["lost"], "nowhere", mandatory=True, confirm=True)
     publisher.wait()
     assert publisher.returned == 1
-    (event,) = of_kind(lesson, "returned")
+    (event,) = events(lesson, "returned")
     assert (event.task, str(event.detail)) == ("lost", "312 NO_ROUTE")
-    assert event.mark == of_kind(lesson, "published")[0].mark
+    assert event.mark == events(lesson, "published")[0].mark
 
 
 def test_a_queue_that_refuses_answers_with_nack(lesson: Lesson) -> None:
@@ -84,19 +81,19 @@ def test_a_queue_that_refuses_answers_with_nack(lesson: Lesson) -> None:
     publisher = lesson.start_publisher(["fits", "too many"], "small", confirm=True)
     publisher.wait()
     assert (publisher.confirmed, publisher.refused) == (1, 1)
-    assert [event.task for event in of_kind(lesson, "refused")] == ["too many"]
+    assert [event.task for event in events(lesson, "refused")] == ["too many"]
 
 
 def test_an_interval_keeps_tasks_apart(lesson: Lesson) -> None:
     lesson.start_publisher(["one", "two", "three"], "hello", interval_seconds=0.1).wait()
-    times = [event.seconds for event in of_kind(lesson, "published")]
+    times = [event.seconds for event in events(lesson, "published")]
     # A timer may be late on a busy machine, and never early.
     assert times[2] - times[0] >= 0.15
 
 
 def test_a_rate_keeps_tasks_apart(lesson: Lesson) -> None:
     lesson.start_publisher("task", "hello", rate=100, count=30).wait()
-    times = [event.seconds for event in of_kind(lesson, "published")]
+    times = [event.seconds for event in events(lesson, "published")]
     assert len(times) == 30
     assert times[-1] - times[0] >= 0.15
 
@@ -162,8 +159,8 @@ def test_plain_pika_publishes_are_seen_too(lesson: Lesson) -> None:
         ("confirmed", "back"),
     ]
     fetch(lesson)
-    ids = [event.mark for event in of_kind(lesson, "delivered")]
-    assert ids == [event.mark for event in of_kind(lesson, "published")][:2]
+    ids = [event.mark for event in events(lesson, "delivered")]
+    assert ids == [event.mark for event in events(lesson, "published")][:2]
 
 
 def test_plain_pika_deliveries_are_seen_too(lesson: Lesson) -> None:

@@ -21,13 +21,14 @@ import pytest
 import trustme
 from pika import frame, spec
 
+from tests.logs import events, fates
 from tests.support import is_refused
 from workq_helpers import Broker, Lesson
 from workq_helpers.broker.ports import free_ports
 from workq_helpers.clients.relay import Relay
 from workq_helpers.log.book import Book
 from workq_helpers.log.details import Handback, ProgramOptions
-from workq_helpers.log.events import Event, EventLog
+from workq_helpers.log.events import EventLog
 from workq_helpers.log.messages import MARK_HEADER
 from workq_helpers.rabbitmq.endpoint import Endpoint
 
@@ -43,14 +44,6 @@ Poll = Callable[..., None]
 
 def story(lesson: Lesson, *kinds: str) -> list[tuple[str, str, str]]:
     return [(event.kind, event.actor, event.task) for event in lesson.log if event.kind in kinds]
-
-
-def events(lesson: Lesson, kind: str) -> list[Event]:
-    return [event for event in lesson.log if event.kind == kind]
-
-
-def fates(lesson: Lesson) -> dict[str, str]:
-    return {message.task: message.place for message in lesson.ledger()}
 
 
 @contextlib.contextmanager
@@ -343,6 +336,33 @@ def test_a_program_and_the_lessons_own_worker_share_a_queue(lesson: Lesson, work
         assert isinstance((properties.headers or {})[MARK_HEADER], str)  # bytes pass as they are
     assert fates(lesson) == {"to the worker": "done", "to the program": "done"}
     assert len(lesson.ledger()) == 2
+
+
+def test_what_a_program_itself_writes_into_the_header_of_the_marks_is_no_mark(lesson: Lesson, poll_for: Poll) -> None:
+    odd: list[Any] = [".", "", 7, None, "nonsense", ["x"], {"a": 1}]
+    seen = list[Any]()
+    with connected(lesson.address, connection_name="odd one") as connection:
+        channel = connection.channel()
+        for value in odd:
+            channel.basic_publish(
+                "", "hello", f"Task {value}".encode(), pika.BasicProperties(headers={MARK_HEADER: value})
+            )
+        for value in odd[:3]:
+            method, properties, _ = channel.basic_get("hello")
+            assert method is not None
+            assert properties is not None
+            assert properties.headers == {MARK_HEADER: value}
+            channel.basic_ack(method.delivery_tag)
+
+    def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+        seen.append(properties.headers[MARK_HEADER])
+        ch.basic_ack(method.delivery_tag)
+
+    lesson.start_worker(callback, "hello")
+    lesson.wait_until_idle()
+    assert seen == odd[3:]
+    assert fates(lesson) == {f"Task {value}": "done" for value in odd}
+    assert len(lesson.ledger()) == len(odd)
 
 
 def test_what_comes_under_auto_ack_is_unknown_from_then_on(lesson: Lesson) -> None:

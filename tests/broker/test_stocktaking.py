@@ -349,7 +349,7 @@ def test_a_delivery_limit_ends_what_comes_back_too_often(lesson: Lesson, channel
     [
         (lambda other: other.queue_purge("hello"), "taken or purged by others"),
         (lambda other: [other.basic_get("hello", auto_ack=True) for _ in range(2)], "taken or purged by others"),
-        (lambda other: [other.basic_get("hello") for _ in range(2)], "sent it to a client"),
+        (lambda other: [other.basic_get("hello") for _ in range(2)], "to a client that has not read it"),
         (lambda other: other.queue_delete("hello"), "the queue 'hello' is gone, and nobody here saw who deleted it"),
     ],
 )
@@ -374,6 +374,19 @@ def test_what_others_held_is_found_again_when_it_comes_back(lesson: Lesson, chan
     assert "some of those were handed back or taken since" in reason(lesson), "which, the counts don't tell"
     unseen.connection.close()
     assert become(lesson, "hello", {"waiting": 2})
+
+
+def test_what_others_swapped_between_two_looks_is_not_said_to_be_with_them(
+    lesson: Lesson, channel: Any, unseen: Any
+) -> None:
+    send(channel, "a", "b")
+    tag = unseen.basic_get("hello")[0].delivery_tag
+    assert become(lesson, "hello", {"unknown": 1, "waiting": 1})
+    assert unseen.basic_get("hello")[2] == b"b"
+    unseen.basic_nack(tag)
+    assert wait_until(lambda: ready(unseen, "hello") == 1, 10.0)
+    assert become(lesson, "hello", {"unknown": 1, "waiting": 1})
+    assert "it, or another one in its place since" in reason(lesson), "the counts are the same"
 
 
 def test_an_exclusive_queue_goes_with_its_connection(lesson: Lesson) -> None:

@@ -232,7 +232,7 @@ def test_without_management_a_lesson_works_and_says_what_it_can_not_see(
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have who waits for what does not come do so for longer than a test takes."""
-    monkeypatch.setattr("workq_helpers.session.session._REQUEUE_SECONDS", 3600.0)
+    monkeypatch.setattr("workq_helpers.session.emptying._REQUEUE_SECONDS", 3600.0)
 
 
 @pytest.mark.parametrize("management", [True, False])

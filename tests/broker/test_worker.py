@@ -11,6 +11,7 @@ import pika
 import pika.exceptions
 import pytest
 
+from tests.logs import events
 from workq_helpers import Lesson, work
 from workq_helpers.errors import CallbackSignatureError, InvalidArgumentError, UnknownWorkerError, WaitTimeoutError
 from workq_helpers.rabbitmq.errors import QueueNotFoundError
@@ -18,10 +19,6 @@ from workq_helpers.rabbitmq.errors import QueueNotFoundError
 
 def kinds(lesson: Lesson, actor: str) -> list[str]:
     return [event.kind for event in lesson.log if event.actor == actor]
-
-
-def events(lesson: Lesson, kind: str) -> list[Any]:
-    return [event for event in lesson.log if event.kind == kind]
 
 
 def test_every_step_of_a_task_is_an_event_in_order(lesson: Lesson, work_and_ack: Any) -> None:

@@ -44,6 +44,15 @@ const outputs = index => panel().content.model.cells.get(index).outputs?.toJSON(
 """
 
 
+# Ends what JupyterLab asks or tells meanwhile, and starts a kernel where there is none. All at once: a dialog that is
+# looked for first and pressed afterwards may be gone by then, and not every dialog has a button to accept it.
+_ASK_AGAIN = """() => {
+    for (const dialog of document.querySelectorAll(".jp-Dialog")) {
+        [...dialog.querySelectorAll("button.jp-Dialog-button")].at(-1)?.click();
+    }
+    if (!session().session) session().changeKernel({name: 'python3'}).catch(() => null);
+}"""
+
 #: JupyterLab's own, where a notebook is closed before its kernel has answered.
 _CANCELED = "Canceled future for "
 #: What one of its questions to the server ends with, or a part of JupyterLab itself, where Chromium has dropped it.
@@ -283,12 +292,8 @@ class Notebook:
                 KERNEL_SECONDS,
             )
         )
-        if not heard and self.page.locator(".jp-Dialog").count():
-            self.dismiss()
         if not heard:
-            self.script(
-                "() => { if (!session().session) session().changeKernel({name: 'python3'}).catch(() => null); }"
-            )
+            self.script(_ASK_AGAIN)
         return heard
 
     def save(self) -> None:

@@ -7,13 +7,16 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from queue import Empty
 from typing import Any, Self
 
-from jupyter_client.manager import KernelManager
 from jupyter_core.utils import ensure_event_loop
+
+from tests.kernels import manager_in
 
 __all__ = ["CellFailedError", "Kernel"]
 
@@ -34,7 +37,8 @@ class Kernel:
     """
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
-        self._manager = KernelManager()
+        self._folder = tempfile.TemporaryDirectory()
+        self._manager = manager_in(Path(self._folder.name))
         self._manager.start_kernel(env=dict(environ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self._client = self._manager.blocking_client()
         self._client.start_channels()
@@ -115,6 +119,7 @@ class Kernel:
             self._manager.shutdown_kernel(now=True)  # takes its connection file away, and its zombie
         self._manager.cleanup_resources()
         self._manager.context.destroy(linger=0)
+        self._folder.cleanup()
         ensure_event_loop().close()
 
     # -- what it says

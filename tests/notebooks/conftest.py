@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import re
+import subprocess
 import tempfile
 import textwrap
 from collections import defaultdict
@@ -17,8 +18,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager, RunningKernel
 from nbval.plugin import IPyNbCell, IPyNbFile
 
+from tests.kernels import manager_in
 from workq_helpers import Broker, find_broker
 from workq_helpers.errors import BrokerNotFoundError
 from workq_helpers.lessons import CHAPTERS
@@ -30,6 +33,8 @@ FILTERS = Path(__file__).with_name("output_filters.cfg")
 
 #: So quick that nobody waits, and so slow that a worker on a busy machine is there before another has done eight tasks.
 SECONDS_PER_DOT = "0.05"
+#: A kernel imports for a second, on a busy machine for many.
+KERNEL_TIMEOUT_SECONDS = 60
 #: Three nodes that boot at once on two busy processors take a while.
 CELL_TIMEOUT_SECONDS = 200
 
@@ -62,7 +67,6 @@ class Notebooks(pytest.File):
 
     def collect(self) -> Iterator[pytest.Collector]:
         options = self.config.option
-        options.nbval_current_env = True
         options.nbval_sanitize_with = str(FILTERS)
         options.nbval_cell_timeout = CELL_TIMEOUT_SECONDS
         paths = sorted(NOTEBOOKS.glob("*.ipynb"))
@@ -70,6 +74,32 @@ class Notebooks(pytest.File):
             raise self.CollectError(f"there is no notebook in {NOTEBOOKS}")
         for path in paths:
             yield Notebook.from_parent(self, path=path)
+
+
+class Kernel(RunningKernel):  # type: ignore[misc]  # nbval is not typed
+    """What nbval runs the cells of a notebook in, with this environment's Python.
+
+    Args:
+        folder: Where its own files go.
+        notebooks: Where it runs.
+    """
+
+    def __init__(self, folder: Path, notebooks: Path) -> None:
+        self.km = manager_in(folder, kernel_name=CURRENT_ENV_KERNEL_NAME, kernel_spec_manager=NbvalKernelspecManager())
+        self.km.start_kernel(stderr=subprocess.DEVNULL, cwd=str(notebooks))
+        self.kc = self.km.client()
+        self.kc.start_channels()
+        try:
+            self.kc.wait_for_ready(timeout=KERNEL_TIMEOUT_SECONDS)
+            self._ensure_iopub_up()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Shut it down as JupyterLab does, so that it puts away what it has made."""
+        self.km.shutdown_kernel()
+        self.kc.stop_channels()
 
 
 class Notebook(IPyNbFile):  # type: ignore[misc]  # nbval is not typed
@@ -128,13 +158,14 @@ class Notebook(IPyNbFile):  # type: ignore[misc]  # nbval is not typed
         self.data = tempfile.TemporaryDirectory()
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("WORKQ_SECONDS_PER_DOT", SECONDS_PER_DOT)
-            patch.setenv("WORKQ_DATA_DIR", self.data.name)
-            super().setup()
+            patch.setenv("WORKQ_DATA_DIR", str(Path(self.data.name) / "data"))
+            self.kernel = Kernel(Path(self.data.name), NOTEBOOKS)
+        self.setup_sanitize_files()
 
     def teardown(self) -> None:
         try:
             if self.kernel is not None:
-                super().teardown()
+                self.kernel.stop()
         finally:
             if self.broker is not None:
                 self.broker.close()

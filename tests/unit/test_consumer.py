@@ -20,7 +20,7 @@ from workq_helpers.log.messages import MARK_HEADER
 
 
 def deliver(consumer: Consumer, tag: int) -> None:
-    method, properties = Basic.Deliver("w", tag), BasicProperties(headers={MARK_HEADER: f"m{tag}"})
+    method, properties = Basic.Deliver("w", tag), BasicProperties(headers={MARK_HEADER: f"0000000a-{tag}"})
     consumer._observer.received_message(1, method, properties, b"T")
     raw: Any = consumer._life.channel
     on_message = raw.basic_consume.call_args.args[1]
@@ -45,14 +45,18 @@ def test_who_is_killed_while_it_says_goodbye_gets_nothing_more() -> None:
     consumer.cut("killed")
     deliver(consumer, 2)
     consumer.ended()
-    assert [f"{event.kind} {event.mark}" for event in log] == ["delivered m1", "killed None", "requeued m1"]
+    assert [f"{event.kind} {event.mark}" for event in log] == [
+        "delivered 0000000a-1",
+        "killed None",
+        "requeued 0000000a-1",
+    ]
 
 
 @pytest.mark.parametrize(
     ("auto_ack", "expected"),
     [
-        (False, ["delivered m1", "killed None", "requeued m1"]),
-        (True, ["delivered m1", "killed None", "lost m1", "delivered m2", "lost m2"]),
+        (False, ["delivered 0000000a-1", "killed None", "requeued 0000000a-1"]),
+        (True, ["delivered 0000000a-1", "killed None", "lost 0000000a-1", "delivered 0000000a-2", "lost 0000000a-2"]),
     ],
 )
 def test_a_killed_worker_gets_nothing_but_what_nobody_else_will_get(auto_ack: bool, expected: list[str]) -> None:

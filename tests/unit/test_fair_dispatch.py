@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.chapters import PREDICTIONS, check
+from tests.chapters import HandMadeLog
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.fair_dispatch import CHAPTER
 from workq_helpers.log.details import ConsumeOptions
-from workq_helpers.log.events import EventLog
 from workq_helpers.teaching.estimate import Counted
 
 pytestmark = pytest.mark.pinned  # of the course alone
@@ -19,11 +18,11 @@ ESTIMATES = {each.name: each for each in CHAPTER.estimates}
 ORDERS = ("Roast 1....", "Tea 2.", "Roast 3....", "Tea 4.")
 
 
-class Kitchen:
+class Kitchen(HandMadeLog):
     """Writes a log."""
 
     def __init__(self) -> None:
-        self.log = EventLog()
+        super().__init__()
         self.workers: list[Any] = []
         self._tags: dict[str, int] = {}
 
@@ -52,17 +51,6 @@ class Kitchen:
             for kind in ("started", "acked", "finished"):
                 self.log.record(kind, worker, queue, task, task, self._tags[worker])
         return self
-
-    def says(self, name: str) -> str:
-        return check(self.log, name).saw
-
-    def lacks(self, name: str) -> str:
-        with pytest.raises(CheckFailedError) as caught:
-            check(self.log, name)
-        return str(caught.value)
-
-    def seen(self, name: str) -> tuple[int | None, str]:
-        return PREDICTIONS[name].observe(self)  # type: ignore[arg-type]
 
 
 def two(prefetch_count: int = 0, auto_ack: bool = False) -> Kitchen:

@@ -225,6 +225,30 @@ def test_a_delivery_that_is_read_after_its_redelivery_is_no_message_more() -> No
         assert (ledger.in_hand("v"), ledger.unfinished("v"), ledger.pending("hello")) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("order", ["read, back, settled", "read, settled, back"])
+@pytest.mark.parametrize(("settled", "place"), [("acked", "done"), ("rejected", "discarded"), ("nacked", "waiting")])
+def test_who_got_it_last_has_it_whenever_a_redelivery_to_another_is_read(settled: str, place: str, order: str) -> None:
+    log = published()
+    consume(log, "delivered nacked", "u", tag=4)
+    log.record("delivered", "w", "hello", "m", "T", 1, True)
+    steps = {
+        "read": lambda: log.record("delivered", "v", "hello", "m", "T", 83, True),
+        "back": lambda: log.record("requeued", "v", "hello", "m", "T", 83, True),
+        "settled": lambda: log.record(
+            settled, "w", "hello", "m", "T", 1, detail=Handback.DISCARD if settled == "rejected" else ""
+        ),
+    }
+    for step in order.split(", "):
+        steps[step]()
+    ledger = ledger_of(log)
+    assert [(each.place, each.worker) for each in ledger if each.place != "waiting"] == (
+        [(place, "w")] if place != "waiting" else []
+    )
+    assert places_of(log) == {"T": place}
+    assert ledger.queues()["hello"] == LogCounts(int(place == "waiting"), 0)
+    assert [ledger.in_hand(worker) for worker in "uvw"] == [0, 0, 0]
+
+
 @pytest.mark.parametrize("end", ["requeued", "acked finished unknown", "acked finished unknown requeued", "unknown"])
 @pytest.mark.parametrize("settled", ["acked", "rejected"])
 def test_a_redelivery_that_is_read_after_the_next_one_was_settled_changes_nothing(settled: str, end: str) -> None:

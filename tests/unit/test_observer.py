@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +30,11 @@ def test_what_comes_when_the_connection_has_ended_is_no_delivery() -> None:
     assert observer.deliveries.latest is None
 
 
+def mark_for(task: str) -> str:
+    """Return a mark as the log makes them."""
+    return f"{zlib.crc32(task.encode()):08x}-1"
+
+
 class Client:
     """A client with one consumer, and what the log says of its tasks."""
 
@@ -46,7 +52,7 @@ class Client:
         for task in tasks:
             self.tags += 1
             delivery = Basic.Deliver("tag", self.tags, False, "", "hello")
-            headers = {**(headers or {}), "x-workq-mark": task}
+            headers = {**(headers or {}), "x-workq-mark": mark_for(task)}
             self.observer.received_message(1, delivery, BasicProperties(headers=headers), task.encode())
 
     def sends(self, *methods: Method) -> None:
@@ -94,7 +100,7 @@ def test_whose_message_is_sent_with_the_properties_of_a_dead_letter_did_not_die_
     client = Client(prefetch_count=0)
     headers = {"x-death": deaths}
     publish = Basic.Publish(routing_key="hello")
-    client.observer.published(1, publish, BasicProperties(headers=headers), b"again", "again")
+    client.observer.published(1, publish, BasicProperties(headers=headers), b"again", mark_for("again"))
     client.gets("again", headers=headers)
     assert client.fates() == "i"
     client.sends(Basic.Reject(1, requeue=False))
@@ -109,8 +115,8 @@ def test_an_answer_by_direct_reply_to_is_known_again_though_there_is_no_queue() 
     asking.sent(1, Basic.Consume(queue="amq.rabbitmq.reply-to", consumer_tag="tag", no_ack=True))
     publish = Basic.Publish(routing_key="amq.rabbitmq.reply-to.g1h2")
     for task in ("heard", "unheard"):
-        answering.published(1, publish, BasicProperties(), task.encode(), task)
-    headers = {"x-workq-mark": "heard"}
+        answering.published(1, publish, BasicProperties(), task.encode(), mark_for(task))
+    headers = {"x-workq-mark": mark_for("heard")}
     asking.received_message(1, Basic.Deliver("tag", 1, False, "", ""), BasicProperties(headers=headers), b"heard")
     held = asking.came_to(1, 1)
     assert held is not None

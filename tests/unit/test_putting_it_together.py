@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.chapters import PREDICTIONS, check
+from tests.chapters import HandMadeLog, check
 from workq_helpers.errors import CheckFailedError
 from workq_helpers.lessons.putting_it_together.program_reports import program_reports, read_program_reports
 from workq_helpers.lessons.putting_it_together.task_stories import TaskStories, read_task_stories, task_stories
 from workq_helpers.log.details import BrokerChange, ConsumeOptions
-from workq_helpers.log.events import EventLog
 from workq_helpers.rabbitmq.management import QueueCounts
 
 pytestmark = pytest.mark.pinned  # of the course alone
@@ -20,11 +19,11 @@ pytestmark = pytest.mark.pinned  # of the course alone
 FAIR = ConsumeOptions(prefetch_count=1)
 
 
-class Kitchen:
+class Kitchen(HandMadeLog):
     """A lesson made by hand: its log, its programs, and what the broker counts."""
 
     def __init__(self) -> None:
-        self.log = EventLog()
+        super().__init__()
         self.programs: list[Any] = []
         self.publishers: list[Any] = []
         self.broker = SimpleNamespace(restartable=True)
@@ -76,14 +75,6 @@ class Kitchen:
 
     def says(self, name: str) -> str:
         return check(self, name).saw  # type: ignore[arg-type]
-
-    def lacks(self, name: str) -> str:
-        with pytest.raises(CheckFailedError) as caught:
-            self.says(name)
-        return str(caught.value)
-
-    def seen(self, name: str) -> tuple[int | None, str]:
-        return PREDICTIONS[name].observe(self)  # type: ignore[arg-type]
 
 
 def storm() -> Kitchen:

@@ -78,6 +78,11 @@ def test_406_says_which_argument_differs_and_how() -> None:
             ("405", "Another connection"),
         ),
         (
+            pika.exceptions.ChannelClosedByBroker(403, "ACCESS_REFUSED - queue 'hello' in vhost 'a' in exclusive use"),
+            ChannelRefusedError,
+            ("403", "only while there is no other", "without exclusive=True"),
+        ),
+        (
             pika.exceptions.ChannelClosedByBroker(403, "ACCESS_REFUSED - reserved prefix 'amq.*'"),
             ChannelRefusedError,
             ("403", "another name"),

@@ -96,6 +96,18 @@ def test_what_was_answered_comes_again_until_the_answer_is_known_to_have_arrived
     assert messages._alike == {}
 
 
+def test_what_was_settled_comes_again_after_a_crash_alone(messages: UnmarkedMessages) -> None:
+    messages.published("a", "q", SOUP)
+    messages.settled(messages.delivered("q", SOUP, False), "q", SOUP)
+    messages.crashed()
+    assert messages.delivered("q", SOUP, True) == "a"
+    messages.settled("a", "q", SOUP)
+    messages.published("b", "q", SOUP)
+    assert messages.delivered("q", SOUP, True) == "b"
+    messages.settled("b", "q", SOUP)
+    assert messages.delivered("q", SOUP, False) == "new 1"  # another one, that nobody saw published
+
+
 def test_each_queue_gets_the_copies_of_an_exchange(messages: UnmarkedMessages) -> None:
     messages.published("a", "", SOUP)
     messages.published("b", "", SOUP)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.chapters import PREDICTIONS, check
+from tests.chapters import HandMadeLog
 from workq_helpers.errors import CheckFailedError, WaitTimeoutError
 from workq_helpers.lessons.when_a_task_fails.accidents import Accident
 from workq_helpers.lessons.when_a_task_fails.databases import Database
@@ -16,16 +16,15 @@ from workq_helpers.lessons.when_a_task_fails.delivered import delivery_rate, wai
 from workq_helpers.lessons.when_a_task_fails.parking import read_death
 from workq_helpers.lessons.when_a_task_fails.retries import retry_table
 from workq_helpers.log.details import ConsumeOptions, Handback, PublishOptions, QueueOptions
-from workq_helpers.log.events import EventLog
 
 pytestmark = pytest.mark.pinned  # of the course alone
 
 
-class Kitchen:
+class Kitchen(HandMadeLog):
     """Writes a log; every worker consumes from "hello" unless told otherwise."""
 
     def __init__(self) -> None:
-        self.log = EventLog()
+        super().__init__()
         self._tags: dict[str, int] = {}
 
     def come(self, *names: str, queue: str = "hello", prefetch_count: int = 1) -> Kitchen:
@@ -64,17 +63,6 @@ class Kitchen:
         """Have a dead letter fetched from where it went."""
         self.log.record("dead-lettered", "notebook", queue, task, task, detail=reason)
         return self.deliver("notebook", task, queue=to)
-
-    def says(self, name: str) -> str:
-        return check(self.log, name).saw
-
-    def lacks(self, name: str) -> str:
-        with pytest.raises(CheckFailedError) as caught:
-            check(self.log, name)
-        return str(caught.value)
-
-    def seen(self, name: str) -> tuple[int | None, str]:
-        return PREDICTIONS[name].observe(self)  # type: ignore[arg-type]
 
 
 # -- the poison message

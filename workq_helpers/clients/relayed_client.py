@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Literal
 
 from pika.amqp_object import Method
-from pika.spec import Basic, BasicProperties, Channel, Connection
+from pika.spec import Basic, Channel, Connection
 
 from workq_helpers.clients.frame_reader import Content, FrameReader, Read, UnreadableError
 from workq_helpers.log.book import Book
 from workq_helpers.log.details import CloseReason, ProgramOptions
-from workq_helpers.log.messages import MARK_HEADER
+from workq_helpers.log.messages import mark_of
 from workq_helpers.log.observer import Observer
 from workq_helpers.text import printable, shortened
 
@@ -154,7 +154,8 @@ class RelayedClient:
     def _tell_of_message(self, observer: Observer, number: int, method: Method, content: Content) -> None:
         properties, body, size = content
         if isinstance(method, Basic.Publish):
-            mark = _mark_of(properties) or observer.next_mark()
+            # A message that it got may be published again with the headers that it came with.
+            mark = mark_of(properties) or observer.next_mark()
             observer.published(number, method, properties, body, mark, size)
         else:
             observer.received_message(number, method, properties, body, size)
@@ -176,9 +177,3 @@ def _as_text(method: Method) -> None:
     for field, value in vars(method).items():
         if isinstance(value, bytes):
             setattr(method, field, value.decode("utf-8", "replace"))
-
-
-def _mark_of(properties: BasicProperties) -> str | None:
-    """Return the mark of a message that a program got and publishes again with the headers that it came with."""
-    mark = (properties.headers or {}).get(MARK_HEADER)
-    return mark.removeprefix(".") if isinstance(mark, str) else None

@@ -261,9 +261,21 @@ class Delivery:
         started_seconds: When, in the log's seconds.
         settled: Whether it was acknowledged, put back or given up.
         over: Whether the callback has returned, or never will.
+        overtaken_at: How many deliveries its message had when one to another client took its place, before it was
+            settled; else 0.
     """
 
-    __slots__ = ("auto_ack", "message", "over", "queue", "settled", "started", "started_seconds", "worker")
+    __slots__ = (
+        "auto_ack",
+        "message",
+        "over",
+        "overtaken_at",
+        "queue",
+        "settled",
+        "started",
+        "started_seconds",
+        "worker",
+    )
 
     def __init__(self, message: Message, queue: Queue, worker: Worker) -> None:
         self.message = message
@@ -274,3 +286,4 @@ class Delivery:
         self.started_seconds = 0.0
         self.settled = False
         self.over = False
+        self.overtaken_at = 0

@@ -66,7 +66,10 @@ SHARED = (
 TAKEN = "RabbitMQ has it no more: taken or purged by others, or sent to a consumer that has not read it"
 
 #: Why a message is gone that others hold, and why once some of those that they held are not theirs any more.
-ELSEWHERE = "RabbitMQ has sent it to a client that has not read it, or that nobody here observes"
+ELSEWHERE = (
+    "RabbitMQ has sent it, or another one in its place since, to a client that has not read it, or that nobody here "
+    "observes"
+)
 ELSEWHERE_BEFORE = (
     "RabbitMQ may have sent it to a client that had not read it, or that nobody here observes; some of those were "
     "handed back or taken since, and nothing that was seen tells which"

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from workq_helpers.log.alarms import Alarms
-from workq_helpers.log.copies import Delivery, Message, Queue, Settled
+from workq_helpers.log.copies import Delivery, Message, Place, Queue, Settled
 from workq_helpers.log.dead_letters import REJECTED, DeadLetters
 from workq_helpers.log.details import ConsumeOptions, FetchOptions, Handback
 from workq_helpers.log.events import Row
@@ -91,6 +91,7 @@ class InHand:
             self._register.queues[message.queue].remove(message)
         elif message.place == "in hand":
             if message._delivery is not None:
+                message._delivery.overtaken_at = message.deliveries + 1
                 self._register.settle(message._delivery)
         else:
             if message.place in ("unknown", "lost"):
@@ -201,6 +202,7 @@ class InHand:
         delivery = self._deliveries.get(key)
         if delivery is None:
             return
+        self._may_have_been_last(delivery, row, "done")
         if not delivery.settled:
             if delivery in delivery.queue.fetched:
                 delivery.queue.answered[delivery.message] = row[0]
@@ -211,6 +213,8 @@ class InHand:
         """Learn that it handed one back, or threw it away."""
         key = key_of(row)
         delivery = self._deliveries.get(key)
+        if delivery is not None and row[8] is Handback.DISCARD:
+            self._may_have_been_last(delivery, row, "discarded")
         if delivery is not None and not delivery.settled:
             self._register.settle(delivery)
             if row[8] is not Handback.DISCARD:
@@ -221,6 +225,26 @@ class InHand:
             else:
                 self._register.arrive(delivery.message, "discarded")
             self._forget_settled(key, delivery)
+
+    def _may_have_been_last(self, delivery: Delivery, row: Row, place: Place) -> None:
+        """Find out, where a client settles what another seems to have got since, which of them got it last.
+
+        Each client reads at its own pace, and both deliveries were redeliveries. Who settles it has a channel, or
+        hears soon that it has none; what the other one's end gave back went to this one, then.
+        """
+        message = delivery.message
+        if not delivery.overtaken_at or delivery.overtaken_at != message.deliveries:
+            return
+        if message.place == "waiting":
+            delivery.queue.remove(message)
+            delivery.overtaken_at = 0
+            delivery.settled = False
+            delivery.worker.slots[delivery] = None
+            delivery.queue.unacknowledged += 1
+            message.place, message.worker, message.delivery_tag = "in hand", row[2], row[6]
+        elif message.place == "in hand":
+            message._settled_before = Settled(place, "", row[2], row[6])
+            delivery.worker.done += place == "done"
 
     def requeued(self, row: Row) -> None:
         """Learn that a delivery went back to its queue."""

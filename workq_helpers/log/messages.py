@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import secrets
 from typing import Any
 
@@ -13,7 +14,7 @@ from workq_helpers.errors import InvalidArgumentError
 from workq_helpers.log.unmarked import UnmarkedMessages
 from workq_helpers.text import printable, shortened
 
-__all__ = ["MARK_HEADER", "Marks", "encode_body", "is_persistent", "is_shortened", "task_text"]
+__all__ = ["MARK_HEADER", "Marks", "encode_body", "is_persistent", "is_shortened", "mark_of", "task_text"]
 
 #: Longest text of a body that the log keeps.
 TASK_TEXT_LENGTH = 60
@@ -23,6 +24,9 @@ MARK_HEADER = "x-workq-mark"
 
 #: Begins the mark of a message that has no other headers.
 _ALONE = "."
+
+#: Any mark, of this lesson or another one; whatever else is in the header is its sender's own.
+_MARK = re.compile(r"\.?([0-9a-f]{8}-[0-9]+)")
 
 
 def task_text(body: bytes) -> str:
@@ -64,6 +68,13 @@ def encode_body(task: object) -> bytes:
     )
 
 
+def mark_of(properties: BasicProperties) -> str | None:
+    """Return the mark that a message bears, or ``None`` if there is none."""
+    told = (properties.headers or {}).get(MARK_HEADER)
+    found = _MARK.fullmatch(told) if isinstance(told, str) else None
+    return found and found[1]
+
+
 class Marks:
     """Marks messages, so that the log knows each again wherever it turns up.
 
@@ -99,11 +110,9 @@ class Marks:
     @staticmethod
     def take_off(properties: BasicProperties) -> str | None:
         """Take the mark off `properties` and return it, or ``None`` if there is none."""
-        headers = properties.headers
-        if not headers or not isinstance(headers.get(MARK_HEADER), str):
-            return None
-        mark = str(headers.pop(MARK_HEADER))
-        if mark.startswith(_ALONE):
-            mark = mark[1:]
-            properties.headers = headers or None
+        mark = mark_of(properties)
+        if mark is not None:
+            headers = properties.headers
+            if headers.pop(MARK_HEADER).startswith(_ALONE):
+                properties.headers = headers or None
         return mark

@@ -23,7 +23,7 @@ from workq_helpers.log.deliveries import Deliveries
 from workq_helpers.log.details import CloseReason, ProgramOptions
 from workq_helpers.log.held import Held
 from workq_helpers.log.in_flight import Sent
-from workq_helpers.log.messages import MARK_HEADER, task_text
+from workq_helpers.log.messages import mark_of, task_text
 from workq_helpers.log.publications import Publications, queue_of
 from workq_helpers.log.published import Published
 from workq_helpers.log.settling import takes_away
@@ -154,7 +154,7 @@ class Observer:
         self._trace.add(self.client, "sent", method, task)
         again, self._next_mark, self._again = self._again, "", False
         size = len(body) if size < 0 else size
-        like = fingerprint(body, size) if self._program and MARK_HEADER not in (properties.headers or ()) else None
+        like = fingerprint(body, size) if self._program and mark_of(properties) is None else None
         told = Published(queue_of(method), mark, task, method.exchange, properties, size, like)
         options = publish_options(method, properties, again)
         if properties.headers and DEATHS_HEADER in properties.headers:

@@ -14,6 +14,9 @@ __all__ = ["UnmarkedMessages", "fingerprint"]
 #: How long a digest is, and the size beside it.
 _DIGEST_BYTES, _SIZE_BYTES = 16, 8
 
+#: How many messages are remembered that were settled last: a crash of RabbitMQ may undo what it had not written.
+_KEPT_SETTLED = 1_000
+
 _NONE: OrderedDict[str, Any] = OrderedDict()
 _NOBODY = object()
 
@@ -82,6 +85,12 @@ class UnmarkedMessages:
         self._lock = threading.Lock()
         self._alike: dict[tuple[str, bytes], _Alike] = {}
         self._routed: dict[bytes, list[str]] = {}
+        self._settled: OrderedDict[tuple[str, bytes], str] = OrderedDict()
+        self._crashed = False
+
+    def crashed(self) -> None:
+        """Learn that RabbitMQ crashes: what was acknowledged a moment ago may come again."""
+        self._crashed = True
 
     def published(self, mark: str, queue: str, body: bytes) -> None:
         """Learn that a message was published.
@@ -121,7 +130,10 @@ class UnmarkedMessages:
                 self._forget_empty(queue, body)
                 return late  # whoever has got it since keeps it
             # After a restart RabbitMQ may flag as new what comes again (seen with basic.get on 3.10.8 and 4.3.6).
-            mark = mark or late or self._first(alike.back) or self._new_mark()
+            mark = mark or late or self._first(alike.back)
+            if mark is None and redelivered and self._crashed:
+                mark = self._settled.pop((queue, body), None)
+            mark = mark or self._new_mark()
             if redelivered and again is None:
                 alike.put("overtaken", mark)
             alike.back.pop(mark, None)
@@ -142,6 +154,9 @@ class UnmarkedMessages:
             alike = self._alike.get((queue, body))
             if alike is not None and alike.let_go(mark, holder):
                 self._forget_empty(queue, body)
+                self._settled[queue, body] = mark
+                if len(self._settled) > _KEPT_SETTLED:
+                    self._settled.popitem(last=False)
 
     def turned_away(self, mark: str, queue: str, body: bytes, holder: object = None) -> None:
         """Learn that a delivered message was turned away, and may come again as a dead letter, if that arrives."""

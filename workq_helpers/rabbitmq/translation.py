@@ -90,44 +90,12 @@ def _translated(
         return _login_refused(endpoint)
     if isinstance(error, pika.exceptions.ProbableAccessDeniedError):
         return _virtual_host_refused(reason_of(error), endpoint)
-    if isinstance(error, pika.exceptions.NoFreeChannels):
-        return QueueError(
-            f"This connection to RabbitMQ{_at(endpoint)} has as many channels open as it may have. Close one with "
-            "channel.close(), or open another connection, for example with lesson.connect()."
-        )
     if isinstance(error, pika.exceptions.ConnectionClosed):
         return _connection_closed(error.reply_code, error.reply_text, endpoint, queue)
-    if isinstance(error, pika.exceptions.IncompatibleProtocolError):
-        return UnsupportedBrokerError(
-            f"What listens{_at(endpoint)} hung up at AMQP's first words, as what is no RabbitMQ does, and one "
-            f"that expects TLS. {_look(endpoint)}"
-        )
-    if isinstance(error, pika.exceptions.AMQPHeartbeatTimeout):
-        return ConnectionLostError(
-            f"The connection to RabbitMQ{_at(endpoint)} was dropped: no heartbeat came for too long, as where "
-            "a machine sleeps, the network fails, or a callback keeps the connection's own thread busy. Open a new "
-            "connection."
-        )
-    if isinstance(error, pika.exceptions.ConnectionBlockedTimeout):
-        return ConnectionLostError(
-            f"RabbitMQ{_at(endpoint)} blocks publishers for want of memory or disk, for longer than this "
-            "connection waits. Free some of either on the broker's machine, then open a new connection."
-        )
-    if isinstance(error, pika.exceptions.ConnectionWrongStateError):
-        return ConnectionLostError(
-            f"This connection to RabbitMQ{_at(endpoint)} is closed already. Open a new one, for example "
-            "with lesson.connect()."
-        )
-    if isinstance(error, pika.exceptions.StreamLostError):
-        return ConnectionLostError(
-            f"The connection to RabbitMQ{_at(endpoint)} was lost: {reason_of(error)}. The broker stopped, or "
-            "the connection was cut. When the broker is up again, open a new connection."
-        )
-    if isinstance(error, pika.exceptions.AMQPChannelError):
-        return QueueError(
-            f"RabbitMQ{_at(endpoint)} did not do what was asked on this channel: {type(error).__name__}: "
-            f"{reason_of(error)}. Go on with a new channel: connection.channel()."
-        )
+    for kind, ours, sentence in _SENTENCES:
+        if isinstance(error, kind):
+            words = {"at": _at(endpoint), "kind": type(error).__name__, "reason": reason_of(error)}
+            return ours(sentence.format(**words, look=_look(endpoint)))
     if isinstance(error, connection_workflow.AMQPConnectorStackTimeout):
         return _unreachable("it accepts connections and did not finish the greeting in time", endpoint)
     if isinstance(error, ssl.SSLError):
@@ -135,6 +103,51 @@ def _translated(
     if isinstance(error, OSError | UnicodeError):
         return _unreachable(reason_of(error), endpoint)
     return None
+
+
+#: What pika raises, what we raise in its place, and what that says; the first that fits counts.
+_SENTENCES: tuple[tuple[type[BaseException], type[WorkqError], str], ...] = (
+    (
+        pika.exceptions.NoFreeChannels,
+        QueueError,
+        "This connection to RabbitMQ{at} has as many channels open as it may have. Close one with channel.close(), or "
+        "open another connection, for example with lesson.connect().",
+    ),
+    (
+        pika.exceptions.IncompatibleProtocolError,
+        UnsupportedBrokerError,
+        "What listens{at} hung up at AMQP's first words, as what is no RabbitMQ does, and one that expects TLS. {look}",
+    ),
+    (
+        pika.exceptions.AMQPHeartbeatTimeout,
+        ConnectionLostError,
+        "The connection to RabbitMQ{at} was dropped: no heartbeat came for too long, as where a machine sleeps, the "
+        "network fails, or a callback keeps the connection's own thread busy. Open a new connection.",
+    ),
+    (
+        pika.exceptions.ConnectionBlockedTimeout,
+        ConnectionLostError,
+        "RabbitMQ{at} blocks publishers for want of memory or disk, for longer than this connection waits. Free some "
+        "of either on the broker's machine, then open a new connection.",
+    ),
+    (
+        pika.exceptions.ConnectionWrongStateError,
+        ConnectionLostError,
+        "This connection to RabbitMQ{at} is closed already. Open a new one, for example with lesson.connect().",
+    ),
+    (
+        pika.exceptions.StreamLostError,
+        ConnectionLostError,
+        "The connection to RabbitMQ{at} was lost: {reason}. The broker stopped, or the connection was cut. When the "
+        "broker is up again, open a new connection.",
+    ),
+    (
+        pika.exceptions.AMQPChannelError,
+        QueueError,
+        "RabbitMQ{at} did not do what was asked on this channel: {kind}: {reason}. Go on with a new channel: "
+        "connection.channel().",
+    ),
+)
 
 
 def _channel_closed(code: int, text: str, queue: str | None, known_queues: Iterable[str]) -> WorkqError:
@@ -171,6 +184,11 @@ def _advice(text: str) -> str:
         return (
             "The worker kept a message longer than the broker waits for an acknowledgment. The message is "
             "ready again; do shorter tasks, or raise consumer_timeout."
+        )
+    if "in exclusive use" in text:
+        return (
+            "A consumer can have a queue to itself only while there is no other: cancel the other one, or consume "
+            "without exclusive=True."
         )
     if "exclusive" in text:
         return "Another connection holds that queue for itself: close it, or use another queue name."

@@ -27,9 +27,9 @@ from workq_helpers.log.events import EventLog
 from workq_helpers.log.experiments import Experiments
 from workq_helpers.log.ledger import Ledger
 from workq_helpers.log.stocktaking import STEADY_LOOKS, Stocktaking
-from workq_helpers.rabbitmq.errors import ChannelRefusedError, QueueNotFoundError
 from workq_helpers.rabbitmq.translation import translate
 from workq_helpers.rabbitmq.url import Address, address_of
+from workq_helpers.session.emptying import Emptying
 from workq_helpers.session.idleness import Idleness
 from workq_helpers.session.nodes import Nodes
 from workq_helpers.session.relay_on_demand import RelayOnDemand
@@ -45,12 +45,6 @@ __all__ = ["Session"]
 
 #: How often the counts of a broker that we did not set up must be the same: its quorum queues report every 5 s.
 _LOOKS_AT_OTHERS = 60
-
-#: How long messages that ended workers held may take to come back to their queues, in seconds.
-_REQUEUE_SECONDS = 10.0
-
-#: With what RabbitMQ refuses an exclusive queue to all connections but its own.
-_RESOURCE_LOCKED = 405
 
 _open_sessions: dict[str, Session] = {}
 _opening = threading.RLock()
@@ -106,6 +100,7 @@ class Session:
                 self._release_broker()
                 raise
             self._virtual_host = VirtualHost(self.broker, self.virtual_host, self.ledger)
+            self._emptying = Emptying(self.connect, self.queue_counts, self.ledger)
             self._arrivals = Arrivals(self._virtual_host.published)
             self._relay = RelayOnDemand(self.broker.endpoint.on(self.virtual_host), self._book, self._is_taken)
             if self.broker.unmanaged:
@@ -395,8 +390,7 @@ class Session:
         Raises:
             QueueNotFoundError: There is no such queue.
         """
-        with self.connect() as connection:
-            return int(connection.channel().queue_purge(queue).method.message_count)
+        return self._emptying.purge(queue)
 
     def start_over(self) -> None:
         """End every worker, publisher and program, empty every queue and begin a new log; the queues stay declared.
@@ -409,13 +403,11 @@ class Session:
         """
         self._check_open()
         self._end_everybody()
-        self._delete_streams()
-        declared = self.ledger().declarations()
+        declared = self._emptying.empty()
         self._publishers.clear()
         self._programs.clear()
         self._workers.forget()
         self._publisher_numbers = itertools.count(1)
-        self._empty_queues(declared)
         with self._ledger_lock:
             self.log.clear()
             self._book.begin_again()
@@ -423,42 +415,6 @@ class Session:
             self._ledger = Ledger()
         for queue, options in declared.items():
             self.log.record("declared", "lesson", queue, detail=options)
-
-    def _delete_streams(self) -> None:
-        streams = [queue for queue, options in self.ledger().declarations().items() if options.type == "stream"]
-        if streams:
-            with self.connect() as connection:
-                channel = connection.channel()
-                for queue in streams:
-                    channel.queue_delete(queue)
-
-    def _empty_queues(self, declared: Iterable[str]) -> None:
-        """Purge until nothing comes back any more: what a worker held does so a moment after it has gone."""
-        kept = {queue: counts.unacknowledged for queue, counts in self.ledger().queues().items()}
-        seen: list[Mapping[str, int]] = []
-
-        def is_empty() -> bool:
-            emptied = [queue for queue in declared if self._is_emptied(queue)]
-            counts = self.queue_counts()
-            known = [queue for queue in emptied if queue in counts]
-            seen.append({queue: counts[queue].unacknowledged for queue in known})
-            with_others = seen[-STEADY_LOOKS:] == [seen[-1]] * STEADY_LOOKS  # they keep what they hold
-            is_back = with_others or all(held <= kept.get(queue, 0) for queue, held in seen[-1].items())
-            return is_back and not any(counts[queue].ready for queue in known)
-
-        wait_until(is_empty, _REQUEUE_SECONDS, interval_seconds=COUNT_INTERVAL_SECONDS)
-
-    def _is_emptied(self, queue: str) -> bool:
-        """Empty a queue of its ready messages; return whether it is there, and not its connection's alone."""
-        try:
-            self.purge(queue)
-        except ChannelRefusedError as error:
-            if error.reply_code == _RESOURCE_LOCKED:
-                return False
-            raise
-        except QueueNotFoundError:  # somebody else deleted it: it is empty enough
-            return False
-        return True
 
     # -- waiting --------------------------------------------------------------------------------------
 
@@ -570,6 +526,8 @@ class Session:
 
     def _record_broker(self, change: str) -> None:
         told = BrokerChange(change)
+        if told in (BrokerChange.CRASHING, BrokerChange.DOWN):
+            self._book.marks.unmarked.crashed()
         self.log.record("broker", "lesson", detail=told)
         self._relay.learn_of(told)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Exercise", "Hint", "OpenExercise", "Verdict"]
 
+
+#: Whose log tells of connections.
+_LIBRARIES = ("pika", "httpx", "httpcore")
 
 #: How many clues are told at once: the first explain the most.
 _CLUES = 2
@@ -138,10 +143,11 @@ class OpenExercise:
         answer = answers[0]
         if known.parameters:
             look_at(answer, known.hands_in, known.parameters)
-        with Trial(known.name, self._broker) as trial:
+        with _only_their_own_log(), Trial(known.name, self._broker) as trial:
             try:
                 saw = known.judge(trial, answer)
                 trial.nothing_was_emptied()
+                trial.the_owner_settled()
             except CheckFailedError as diagnosis:
                 self._reason = Reason(trial.lesson.log.copy())
                 raise CheckFailedError(" ".join([str(diagnosis), *trial.clues(answer)[:_CLUES]])) from diagnosis
@@ -168,3 +174,17 @@ class OpenExercise:
             f"Exercise {self.exercise.name!r}: check({self.exercise.hands_in}) tries your answer, hint() gives the "
             f"next hint, solution() shows a way."
         )
+
+
+@contextlib.contextmanager
+def _only_their_own_log() -> Iterator[None]:
+    """Keep what libraries say of a check's connections from the log that an answer writes: the verdict says it."""
+    logs = [logging.getLogger(name) for name in _LIBRARIES]
+    before = [log.propagate for log in logs]
+    for log in logs:
+        log.propagate = False
+    try:
+        yield
+    finally:
+        for log, propagated in zip(logs, before, strict=True):
+            log.propagate = propagated

@@ -122,6 +122,8 @@ class Effort:
         #: When it got something done, in seconds from its beginning; since then how long it waited by itself, in
         #: whatever says an end.
         self._done_at = self._idle = 0.0
+        #: How often it has tried to connect, since it was let in or got something done.
+        self._knocks = 0
         #: Where it was when somebody looked, since when, and when that was.
         self._step: Step | None = None
         self._step_began = self._looked_at = 0.0
@@ -214,6 +216,8 @@ class Effort:
             self.got_on()
         if self._has_been_lost():
             return f"is in a loop that nothing leaves: it still runs{self._where()}, and does not come back"
+        if self._knocks > _MOST_TRIES:
+            return f"has tried to connect {self._knocks} times in vain{self._where()}, and does not come back"
         wait = self._look()
         if wait is not None and (wait.seconds or 0.0) > self._work + _WAIT_SECONDS:
             return f"waits for {wait.seconds:,.0f} s{self._where()}"
@@ -227,11 +231,16 @@ class Effort:
     def got_on(self) -> bool:
         """Take note that it has got something done: from now on it may wait again; return whether it was not ours."""
         self._done_at = self._counted
-        self.try_something()
+        self._do_not_only_wait()
+        self._knocks = 0
         return not self._is_ours
 
-    def try_something(self) -> None:
-        """Take note that it does not only wait: who tries again and again in vain pauses in between."""
+    def knock(self) -> None:
+        """Take note that it tries to connect: who does so again and again in vain pauses in between."""
+        self._do_not_only_wait()
+        self._knocks += 1
+
+    def _do_not_only_wait(self) -> None:
         self._step_began, self._idle = self._counted, 0.0
 
     def _look(self) -> Wait | None:
@@ -390,7 +399,7 @@ def _connections_made_or_not(made: weakref.WeakSet[pika.BlockingConnection]) -> 
             make(connection, *arguments, **named)
             return
         with here.undisturbed(ours=False):
-            here.try_something()
+            here.knock()
             make(connection, *arguments, **named)
             if here.got_on():
                 made.add(connection)

@@ -13,6 +13,7 @@ from workq_helpers.teaching.calls import Call, Calls
 from workq_helpers.teaching.function import made_by_calling
 from workq_helpers.teaching.patience import Effort
 from workq_helpers.teaching.threads import at_work_in, begun_since, waits_for_a_job
+from workq_helpers.text import decoded
 
 if TYPE_CHECKING:
     from workq_helpers.clients.worker import Callback
@@ -161,11 +162,13 @@ class Runs(list[Run]):
 
     Attributes:
         too_early: The tags that were acknowledged when no callback had begun with their deliveries.
+        elsewhere: The tasks that a thread settled which is none of their worker's.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.too_early: list[int] = []
+        self.elsewhere: list[str] = []
         self._before = threading.enumerate()
         #: What is called when the work on a run begins.
         self._accidents: dict[Run, Callable[[Run], object]] = {}
@@ -180,7 +183,7 @@ class Runs(list[Run]):
 
     def hear(self, body: bytes | str, what: Literal["begins", "over"], seconds: float) -> None:
         """Take note of work in a thread which is no worker's: on the last run with that task that waits for it."""
-        task = body if isinstance(body, str) else body.decode(errors="replace")
+        task = decoded(body)
         here = threading.current_thread()
         meant = [run for run in reversed(self) if run.task == task]
         run = next((run for run in meant if here in run.at_work), None)
@@ -222,6 +225,7 @@ class Runs(list[Run]):
         """
         accident = at_work or _nothing
         mine: dict[int, Run] = {}
+        owner = ""
 
         def settled(call: Call) -> None:
             if call.name not in _SETTLING:
@@ -230,10 +234,14 @@ class Runs(list[Run]):
             if call.name == "basic_ack" and isinstance(tag, int) and tag and tag not in mine:
                 self.too_early.append(tag)
             for run in list(mine.values()):
+                if run.tag == tag and not threading.current_thread().name.startswith(owner):
+                    self.elsewhere.append(run.task)
                 if run.tag == tag or (multiple and isinstance(tag, int) and (not tag or run.tag <= tag)):
                     run.settle(call.name)
 
         def watched_callback(ch: Any, method: Any, properties: Any, body: bytes) -> object:
+            nonlocal owner
+            owner = threading.current_thread().name  # its connection's I/O thread has more of a name
             run = Run(body.decode(errors="replace"), method.delivery_tag, function, lambda: self._nobody_but(run))
             self.append(run)
             self._accidents[run] = accident

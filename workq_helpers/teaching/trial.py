@@ -193,7 +193,8 @@ class Trial:
     def failed_work_is_not_done(self, callback: Callback, *, function: object = None) -> None:
         """Have the work on one more order raise an error, and make sure that it is done in the end.
 
-        Whoever works in a way of their own, without `work` or in a thread, is not disturbed.
+        Whoever works in a way of their own, without `work`, is not disturbed. A thread may end of the error in silence:
+        RabbitMQ still has the order, until its connection ends.
 
         Raises:
             CheckFailedError: RabbitMQ is told that it is done, or nothing, or that nobody is to do it.
@@ -204,13 +205,18 @@ class Trial:
         failed: list[Run] = []
 
         def accident(run: Run) -> None:
-            if not failed and self.runs.is_in(run):  # an error in a thread would reach nobody
+            if not failed:
                 failed.append(run)
                 raise _WorkFailedError("the pan burned")
 
         self.start(callback, at_work=accident, function=function)
         self.send(_BURNED, with_ids=True)
         self.settle()
+        if any(run.worked_in_a_thread and run.settled == "basic_ack" for run in failed):
+            raise CheckFailedError(
+                f"The work on '{_BURNED}' raised an error in its thread, and the order was acknowledged all the same. "
+                f"A thread that ended may have failed: see whether it has, or acknowledge at its end."
+            )
         self.worked_before_it_acknowledged(_BURNED)
         if not failed:
             return
@@ -219,6 +225,8 @@ class Trial:
             self.settle()
             self.no_channel_was_closed()
             self.worked_before_it_acknowledged(_BURNED)
+        if self.message(_BURNED).place == "in hand" and failed[0].worked_in_a_thread:
+            return
         self._came_to_its_end(_BURNED)
 
     def _came_to_its_end(self, order: str) -> None:
@@ -452,6 +460,19 @@ class Trial:
         for call in self.calls.named("queue_delete"):
             if call["queue"] in self.queues and not call["if_empty"]:
                 raise CheckFailedError(f"{call['queue']} was deleted by queue_delete, with all that waited in it.")
+
+    def the_owner_settled(self) -> None:
+        """Make sure that nothing was settled in a thread of the learner's, which plain pika does not allow.
+
+        Raises:
+            CheckFailedError: Something was.
+        """
+        if self.runs.elsewhere:
+            raise CheckFailedError(
+                f"'{self.runs.elsewhere[0]}' was settled from a thread that your code started. A worker of the course "
+                f"can take that, and a program can't: pika allows it only in the thread that owns the connection. Ask "
+                f"the owner: ch.connection.add_callback_threadsafe(...) takes a function that it calls there."
+            )
 
     def message(self, task: str) -> Message:
         """Return the message with that task, as it was sent to the workers.

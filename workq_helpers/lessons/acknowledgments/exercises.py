@@ -11,7 +11,7 @@ from workq_helpers.lessons.acknowledgments.keys import COUNT, DELIVERY_TAG, IDEN
 from workq_helpers.teaching.another_program import Memory, as_another_program
 from workq_helpers.teaching.exercise import Exercise
 from workq_helpers.teaching.trial import Shared, Trial
-from workq_helpers.text import shown
+from workq_helpers.text import decoded, shown
 
 if TYPE_CHECKING:
     from workq_helpers.clients.worker import Callback
@@ -45,7 +45,7 @@ class _Oven:
         self.settled_too_early: list[str] = []
 
     def bake(self, body: bytes | str) -> None:
-        order = body if isinstance(body, str) else body.decode()
+        order = decoded(body)
         self.begun.add(order)
         run = self._trial.runs.current()
         if run is not None and run.settled:

@@ -116,7 +116,7 @@ def _carried(properties: pika.BasicProperties) -> str:
     carried = (
         f"{name}={value!r}" for name, value in vars(properties).items() if value is not None and name != "headers"
     )
-    return ", ".join(carried) or "no properties at all"
+    return ", ".join(carried) or "nothing that says so"
 
 
 def _nothing_else_ends_them(trial: Trial) -> None:

@@ -69,7 +69,7 @@ class _Cook:
 
         def cooked() -> bool:
             self.connection.process_data_events(time_limit=_PUMP_SECONDS)
-            return finished()
+            return finished() or self.channel.is_closed
 
         try:
             self._trial.call(

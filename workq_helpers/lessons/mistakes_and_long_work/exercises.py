@@ -16,7 +16,7 @@ from workq_helpers.teaching.function import made_by_calling
 from workq_helpers.teaching.patience import AnswerError, Interrupted
 from workq_helpers.teaching.threads import begun_since, waits_for_a_job
 from workq_helpers.teaching.trial import QUEUE, Trial
-from workq_helpers.text import worded
+from workq_helpers.text import decoded, worded
 from workq_helpers.waiting import wait_until
 
 __all__ = ["EXERCISES"]
@@ -234,7 +234,7 @@ class _Line:
 
     def cook(self, body: bytes | str) -> None:
         """Cook an order: it is ready when the owner of the connection has been back in pika, or does not come."""
-        order = body if isinstance(body, str) else body.decode()
+        order = decoded(body)
         if order == _BURNS and not self.burned:
             self.burned = True
             raise _BurnedError("the pan burned")
