@@ -152,6 +152,8 @@ class SlowDocker(_Listener):
             if creating.is_set():
                 self.made.set()
             _send(client, data)
+        with contextlib.suppress(OSError):
+            client.shutdown(socket.SHUT_WR)  # what a command in a container prints ends so
 
 
 def _shut_down(sock: socket.socket) -> None:

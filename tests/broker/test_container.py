@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import math
 import os
 import socket
 from collections.abc import Iterator
@@ -204,6 +206,32 @@ def test_a_rabbitmq_that_does_not_boot_shows_the_end_of_its_log() -> None:
     assert type(caught.value) is BrokerStartError
     assert "no_such_key" in str(caught.value)
     assert str(caught.value).endswith("Error during startup: {error,failed_to_prepare_configuration}")
+    assert nothing_left(server)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("ENV PATH=/usr/bin:/bin\nENTRYPOINT sleep 600", "has no RabbitMQ in it: there is no command rabbitmqctl"),
+        ("ENTRYPOINT sleep 600", "runs no RabbitMQ, but .*sleep 600"),
+        ("ENV RABBITMQ_NODE_PORT=5673", "is up, and nothing there listens at port 5672, only at .*5673"),
+        ("ENV RABBITMQ_CONFIG_FILES=/no RABBITMQ_CONFIG_FILE=/no/such", "refuses the login that the course put into"),
+    ],
+    ids=["no RabbitMQ", "another program", "another port", "another configuration"],
+)
+def test_what_runs_on_and_is_no_rabbitmq_of_the_course_is_told_by_what_it_is(
+    client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch, lines: str, words: str
+) -> None:
+    monkeypatch.setattr(container, "REACH_SECONDS", 1.0)
+    monkeypatch.setattr(container, "BOOT_SECONDS", math.inf)
+    image, _ = client.images.build(fileobj=io.BytesIO(f"FROM {IMAGE}\n{lines}\n".encode()), rm=True)
+    server = ContainerServer(str(image.id))
+    try:
+        with pytest.raises(BrokerStartError, match=words) as caught:
+            server.start()
+    finally:
+        client.images.remove(image.id, force=True)
+    assert "WORKQ_RABBITMQ_IMAGE" in str(caught.value)
     assert nothing_left(server)
 
 

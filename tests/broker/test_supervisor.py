@@ -24,6 +24,7 @@ from workq_helpers.broker import (
     find_broker,
     protocol,
     removal,
+    share,
 )
 from workq_helpers.broker.choice import DEFAULT_IMAGE
 from workq_helpers.broker.folders import Folders
@@ -32,7 +33,6 @@ from workq_helpers.errors import (
     BrokerNotFoundError,
     BrokerStartError,
     BrokerUnreachableError,
-    DockerSilentError,
     DockerUnavailableError,
     StaleStateError,
 )
@@ -380,11 +380,40 @@ def test_a_docker_that_says_nothing_any_more_keeps_nobody_from_a_broker_that_run
             docker.talk()
 
 
+@pytest.mark.root
+def test_who_stops_a_broker_hears_once_that_docker_says_nothing_and_what_may_still_run(
+    poll_for: PollFor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept: list[Folders] = []
+
+    def note(folders: Folders) -> None:
+        if threading.current_thread() is threading.main_thread() and not folders.cluster:
+            swept.append(folders)
+
+    need_docker()
+    with (
+        slow_docker(tmp_path) as docker,
+        course(**SOURCES["docker"], DOCKER_HOST=docker.host) as environ,
+    ):
+        docker.go_on()
+        with find_broker(quiet, environ):
+            docker.hush()
+            monkeypatch.setattr(share, "sweep", note)
+            with pytest.raises(BrokerStartError, match=r"may still run, in the container workq-rabbitmq-.* Docker "):
+                commands.stop(environ)
+            monkeypatch.undo()
+            assert not swept  # Docker would be asked once more
+            docker.talk()
+        commands.stop(environ)
+        poll_for(is_gone(environ))
+        assert containers_of(environ) == []
+
+
 def test_what_docker_can_not_remove_keeps_nobody_from_another_broker(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise DockerSilentError("It hangs.")
+        raise BrokerStartError("RabbitMQ may still run.")
 
     folders = Folders.from_environ(environ)
     folders.make_runtime()

@@ -71,11 +71,10 @@ def test_a_container_that_docker_could_not_be_told_to_remove_stays_named(
 ) -> None:
     failures: list[Exception] = [DockerSilentError("It hangs."), BrokerStartError("It is busy.")]
 
-    def fail(_container: str, *, coming: bool) -> None:
-        assert coming
+    def fail(_seconds: float) -> None:
         raise failures[0]
 
-    monkeypatch.setattr(removal, "remove", fail)
+    monkeypatch.setattr(removal, "client", fail)
     named = folders.runtime / "workq-rabbitmq-0123456789ab"
     named.touch()
     while failures:

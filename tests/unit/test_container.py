@@ -275,6 +275,7 @@ def test_a_rabbitmq_that_runs_where_its_ports_lead_nowhere_is_told_apart_from_no
     container_of_docker = SimpleNamespace(
         attrs={"State": {"Running": True}},
         reload=lambda: None,
+        exec_run=lambda _command: (0, b""),
         logs=lambda tail: b"completed with 4 plugins\nServer startup complete; 4 plugins started.\n"[-40 * tail :],
     )
     server = ContainerServer(IMAGE)

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 # A boot waits for what is imported here, and not for pika and psutil, which are imported while RabbitMQ boots.
+import docker.errors
 import requests.exceptions
 
 from workq_helpers import rabbitmq
+from workq_helpers.broker.choice import DEFAULT_IMAGE
 from workq_helpers.broker.docker_engine import DOCKER_ERRORS, ignored, translated
 from workq_helpers.broker.member import ERLANG_ARGUMENTS, Member
 from workq_helpers.broker.own_container import OwnContainer
 from workq_helpers.broker.ports import LOOPBACK, free_ports, is_refused
 from workq_helpers.broker.server import NO_BUSY_WAIT, Progress, last_words, printed, silent
-from workq_helpers.errors import BrokerError, BrokerStartError, DockerSilentError, PortTakenError
+from workq_helpers.errors import (
+    BrokerError,
+    BrokerStartError,
+    DockerSilentError,
+    LoginRefusedError,
+    PortTakenError,
+)
 from workq_helpers.rabbitmq.endpoint import Endpoint
 from workq_helpers.rabbitmq.features import ADVANCED_CONFIG
 from workq_helpers.waiting import wait_until
@@ -36,6 +45,9 @@ POLL_SECONDS = 0.02
 REACH_SECONDS = 15.0
 #: How many times in between it is not asked whether the container still runs, which costs Docker more.
 _LOOKS_PER_STATE = 20
+#: How many times its programs are looked at before there must be one of RabbitMQ's or Erlang's: what begins such an
+#: image may prepare something first.
+_LOOKS_UNTIL_RABBITMQ = 20
 
 #: AMQP and the management API must listen on the container's network, or Docker could not publish them. Erlang's
 #: distribution and its epmd need nobody outside; by themselves they would listen there too, and an image that was made
@@ -51,6 +63,16 @@ ENVIRONMENT = {
 _AMQP, _MANAGEMENT = "5672/tcp", "15672/tcp"
 #: What RabbitMQ logs when it is up, and among how many of the last lines.
 _UP, _LINES_BEHIND_UP = b"Server startup complete", 10
+#: What is in the command of each program by which RabbitMQ comes up.
+_PROGRAMS = ("rabbitmq", "beam")
+#: How many times the login is refused before it counts: what hangs up as it boots looks like that, too.
+_REFUSALS = 3
+#: Where RabbitMQ looks for what we tell it.
+_CONFIGURATION = "/etc/rabbitmq"
+#: How Linux lists a socket that listens, in /proc/net/tcp: the local port, and the state.
+_LISTENER = re.compile(rb"^ *\d+: [0-9A-F]+:([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} 0A ", re.MULTILINE)
+#: What our question for a command ends with, and no shell by itself.
+_NO_SUCH_COMMAND = 77
 
 
 class ContainerServer:
@@ -230,7 +252,7 @@ class ContainerServer:
             endpoint,
             # Fixed ports, because those that Docker chooses change when a container is started again.
             {} if self._network else {_AMQP: endpoint.port, _MANAGEMENT: management},
-            files={f"/etc/rabbitmq/{name}": text for name, text in files.items()},
+            files={f"{_CONFIGURATION}/{name}": text for name, text in files.items()},
             cookie=self._member.cookie if self._member else "",
             env=ENVIRONMENT | (_member_environment(self._member) if self._member else {}),
             **({"network_mode": f"container:{self._network}"} if self._network else {"hostname": "workq"}),
@@ -262,33 +284,83 @@ class ContainerServer:
         self._wait_until_it_accepts(endpoint)
 
     def _wait_until_it_accepts(self, endpoint: Endpoint, first: bool = False) -> None:
-        looks = itertools.count(1)
+        polls, looks, refusals = itertools.count(1), itertools.count(1), itertools.count(1)
 
         def look() -> bool:
             if rabbitmq.connecting.accepts(endpoint):
                 return True
-            if next(looks) % _LOOKS_PER_STATE == 0:
+            if next(polls) % _LOOKS_PER_STATE == 0:
                 state = _state(self._own.handle())
                 if not state["Running"]:
                     raise self._did_not_start(f"ended with exit status {state['ExitCode']}")
-                if first and _UP in _last_lines(self._own.handle()):
-                    return self._is_reached(endpoint)
+                if first:
+                    self._require_rabbitmq(next(looks))
+                    self._require_login(endpoint, refusals)
+                    if _UP in _last_lines(self._own.handle()):
+                        return self._is_reached(endpoint)
             return False
 
         if not wait_until(look, BOOT_SECONDS, interval_seconds=POLL_SECONDS):
             raise self._did_not_start(f"accepted no login for {BOOT_SECONDS:.0f} s")
+
+    def _require_rabbitmq(self, look: int) -> None:
+        """Raise if what runs in the container can't become a RabbitMQ: there is none in it, or nobody starts it.
+
+        Args:
+            look: How many times this was asked, with this one.
+        """
+        container = self._own.handle()
+        if look == 1 and (without := _has_no_rabbitmqctl(container)):
+            raise self._is_no_rabbitmq(f"has no RabbitMQ in it: {without}")
+        if look == _LOOKS_UNTIL_RABBITMQ:
+            programs = _programs(container)
+            if programs and not any(name in each for each in programs for name in _PROGRAMS):
+                raise self._is_no_rabbitmq(f"runs no RabbitMQ, but {', '.join(map(repr, programs))}")
+
+    def _is_no_rabbitmq(self, what: str) -> BrokerStartError:
+        return BrokerStartError(
+            f"A container of the image {self.image!r} {what}. Set WORKQ_RABBITMQ_IMAGE to an image of RabbitMQ, such "
+            f"as {DEFAULT_IMAGE}, or WORKQ_BROKER=node to do without Docker."
+        )
 
     def _is_reached(self, endpoint: Endpoint) -> bool:
         """Say whether a RabbitMQ that is up accepts, and raise if its port leads nowhere here."""
         if wait_until(lambda: rabbitmq.connecting.accepts(endpoint), REACH_SECONDS, interval_seconds=POLL_SECONDS):
             return True
         if not is_refused(endpoint.port):
+            self._require_listener()
             return False
         raise BrokerStartError(
             f"RabbitMQ runs in a container of the image {self.image!r}, but {endpoint.place} does not lead to it: "
             f"Docker publishes its ports at {LOOPBACK} of where it runs itself, and that is not here. Set "
             "WORKQ_BROKER=node to do without Docker, or WORKQ_BROKER_URL to a RabbitMQ that is reached from here."
         )
+
+    def _require_login(self, endpoint: Endpoint, refusals: Iterator[int]) -> None:
+        """Raise if RabbitMQ refuses the login that it was given, again and again."""
+        try:
+            rabbitmq.connecting.probe(endpoint)
+        except LoginRefusedError as error:
+            if next(refusals) == _REFUSALS:
+                raise BrokerStartError(
+                    f"RabbitMQ in a container of the image {self.image!r} refuses the login that the course put into "
+                    f"{_CONFIGURATION}: it reads its configuration elsewhere. Set WORKQ_RABBITMQ_IMAGE to another "
+                    f"image, such as {DEFAULT_IMAGE}, or WORKQ_BROKER=node to do without Docker."
+                ) from error
+        except BrokerError:
+            pass  # it boots
+
+    def _require_listener(self) -> None:
+        """Raise if nothing in the container listens at AMQP's port, although RabbitMQ is up."""
+        port = int(_AMQP.partition("/")[0])
+        listening = _listening(self._own.handle())
+        if listening and port not in listening:
+            others = ", ".join(map(str, sorted(listening)))
+            raise BrokerStartError(
+                f"RabbitMQ in a container of the image {self.image!r} is up, and nothing there listens at port {port}, "
+                f"only at {others}: the image sets another port for AMQP. Set WORKQ_RABBITMQ_IMAGE to another image, "
+                f"such as {DEFAULT_IMAGE}, or WORKQ_BROKER=node to do without Docker."
+            )
 
     def _did_not_start(self, what: str) -> BrokerStartError:
         end = "\n".join(f"  {line}" for line in last_words(self.logs())) or "  (it logged nothing)"
@@ -335,3 +407,34 @@ def _last_lines(container: Any) -> bytes:
     except DOCKER_ERRORS:
         return b""
     return lines
+
+
+def _has_no_rabbitmqctl(container: Any) -> str:
+    """Say in a few words that the container lacks the command that lessons run in it; ``""`` where it may have it."""
+    try:
+        status, output = container.exec_run(["sh", "-c", f"command -v rabbitmqctl || exit {_NO_SUCH_COMMAND}"])
+    except docker.errors.APIError as error:
+        said = str(error.explanation)
+        return "not even a shell" if "executable file not found" in said else ""
+    if status == _NO_SUCH_COMMAND:
+        return "there is no command rabbitmqctl"
+    return "not even a shell" if status and b"executable file not found" in output else ""
+
+
+def _programs(container: Any) -> list[str]:
+    """Return the commands of the programs that run in it; none where Docker does not say."""
+    try:
+        told = container.top(ps_args="-eo pid,args")
+    except DOCKER_ERRORS:
+        return []
+    command = [title.upper() for title in told["Titles"]].index("COMMAND")
+    return [each[command] for each in told["Processes"] or []]
+
+
+def _listening(container: Any) -> set[int]:
+    """Return the ports at which something in it listens; none where it can't be asked."""
+    try:
+        _, output = container.exec_run(["sh", "-c", "cat /proc/net/tcp /proc/net/tcp6"])
+    except DOCKER_ERRORS:
+        return set()
+    return {int(port, 16) for port in _LISTENER.findall(output)}

@@ -44,6 +44,7 @@ except (ValueError, OSError) as odd_setting:  # it reads its settings as it is i
 
 __all__ = [
     "ANSWER_SECONDS",
+    "DEED_SECONDS",
     "DOCKER_ERRORS",
     "DockerContainer",
     "client",

@@ -14,12 +14,13 @@ import docker.errors
 
 from workq_helpers.broker.docker_engine import (
     ANSWER_SECONDS,
+    DEED_SECONDS,
     client,
     ignored,
     is_local,
     translated,
 )
-from workq_helpers.errors import BrokerError
+from workq_helpers.errors import BrokerError, BrokerStartError, DockerSilentError, DockerUnavailableError
 from workq_helpers.waiting import wait_until
 
 __all__ = ["FOLDER_LABEL", "SUPERVISOR_LABEL", "find", "leftovers", "owner", "remove", "remove_lost"]
@@ -47,14 +48,25 @@ def remove(container: str, *, coming: bool = False) -> None:
         coming: Whether Docker may still be making it, for somebody who died: then it is waited for.
 
     Raises:
-        DockerUnavailableError: Docker can't be asked.
-        BrokerStartError: Docker could not remove it, however often it was asked.
+        DockerUnavailableError: Docker does not run.
+        BrokerStartError: Docker says nothing, or could not remove it, however often it was asked.
     """
-    with translated("remove a container"), client() as engine:
-        patience = COMING_SECONDS if coming else 0.0
-        found = wait_until(lambda: find(engine, container), patience, interval_seconds=_AGAIN_SECONDS)
-        if found:
-            _insist(lambda: found.remove(force=True, v=True))
+    try:
+        with translated("remove a container"), client(ANSWER_SECONDS) as engine:
+            patience = COMING_SECONDS if coming else 0.0
+            found = wait_until(lambda: find(engine, container), patience, interval_seconds=_AGAIN_SECONDS)
+            engine.api.timeout = DEED_SECONDS
+            if found:
+                with ignored(404), ignored(409):  # it is gone, or does not run
+                    found.kill()  # podman would ask it to stop first, and wait for ten seconds
+                _insist(lambda: found.remove(force=True, v=True))
+    except BrokerStartError as error:
+        if isinstance(error, DockerUnavailableError) and not isinstance(error, DockerSilentError):
+            raise  # no Docker, no container that runs
+        raise BrokerStartError(
+            f"RabbitMQ may still run, in the container {container}. {error} Once that is mended run `workq broker "
+            f"stop` again, or: docker rm --force --volumes {container}"
+        ) from error
 
 
 def find(engine: docker.DockerClient, container: str) -> Any:

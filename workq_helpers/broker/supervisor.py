@@ -81,6 +81,8 @@ class Supervisor:
         self._changed = threading.Condition()
         self._waiting: set[Link] = set()  # for an answer
         self._shares: set[Link] = set()
+        self._stoppers: set[Link] = set()  # wait for the end, or hear what is left
+        self._left: BrokerError | None = None  # why something could not be put away
         self._steps: list[JsonObject] = []
         self._pinned = False
         self._expected = True  # whoever started it, until they come or it is up
@@ -95,7 +97,7 @@ class Supervisor:
         while not given_up and not self._worker.submit(self._put_away).result():
             self._wait_until_unused()
         with self._changed:
-            self._changed.wait_for(lambda: not self._waiting, FAREWELL_SECONDS)
+            self._changed.wait_for(lambda: not (self._waiting or (self._left and self._stoppers)), FAREWELL_SECONDS)
         if given_up:
             self._die()
 
@@ -194,6 +196,9 @@ class Supervisor:
                 self._folders.remove_runtime()
             except (BrokerError, OSError) as error:
                 _log.error("%s", error, exc_info=error)  # what is left is found by whoever sweeps next
+                if isinstance(error, BrokerError):
+                    with self._changing():
+                        self._left = error
         return True
 
     # -- connections
@@ -221,6 +226,7 @@ class Supervisor:
     def _has_answer(self, link: Link) -> None:
         with self._changing():
             self._waiting.discard(link)
+            self._stoppers.discard(link)
 
     def _share(self, link: Link) -> None:
         with self._changed:
@@ -296,11 +302,15 @@ class Supervisor:
             self._pinned = True
 
     def _stop_for(self, link: Link) -> None:
-        self._has_answer(link)
+        with self._changing():
+            self._waiting.discard(link)
+            self._stoppers.add(link)
         self.stop()
-        over = threading.Event()  # never set: there is no answer but the end of the connection, and of this process
-        while not over.wait(BEAT_SECONDS):
+        while self._left is None:  # there is no other answer but the end of the connection, and of this process
+            with self._changed:
+                self._changed.wait_for(lambda: self._left is not None, BEAT_SECONDS)
             link.send({})
+        raise self._left
 
     def _runs(self, ready: Ready) -> bool:
         return self._accepts(ready) or self._started().is_running() is True

@@ -16,7 +16,7 @@ from pathlib import Path
 from workq_helpers.broker.folders import Folders, remove_with_its_target
 from workq_helpers.broker.locking import locked
 from workq_helpers.broker.protocol import ask
-from workq_helpers.errors import BrokerStartError, BrokerUnreachableError, DockerSilentError, DockerUnavailableError
+from workq_helpers.errors import BrokerStartError, BrokerUnreachableError, DockerUnavailableError
 
 __all__ = ["sweep", "sweep_under_lock", "vacated"]
 
@@ -83,14 +83,7 @@ def _end_processes(folder: Path) -> None:
 
 
 def _remove_container(name: str) -> None:
-    try:
+    with contextlib.suppress(DockerUnavailableError):  # no Docker, no container that runs
         from workq_helpers.broker import removal  # noqa: PLC0415 - Docker's library, needed only where one was ours
 
         removal.remove(name, coming=True)
-    except BrokerStartError as error:
-        if isinstance(error, DockerUnavailableError) and not isinstance(error, DockerSilentError):
-            return  # no Docker, no container that runs
-        raise BrokerStartError(
-            f"RabbitMQ may still run, in the container {name}. {error} Once that is mended run `workq broker stop` "
-            f"again, or: docker rm --force --volumes {name}"
-        ) from error
