@@ -249,6 +249,22 @@ def test_who_got_it_last_has_it_whenever_a_redelivery_to_another_is_read(settled
     assert [ledger.in_hand(worker) for worker in "uvw"] == [0, 0, 0]
 
 
+@pytest.mark.parametrize("end", ["acked", "requeued"])
+def test_the_counts_tell_who_got_it_last_where_a_redelivery_to_another_is_read_late(end: str) -> None:
+    log = published()
+    log.record("delivered", "w", "hello", "m", "T", 1, True)
+    log.record("delivered", "v", "hello", "m", "T", 83, True)
+    consume(log, "started finished")
+    log.record("requeued", "v", "hello", "m", "T", 83, True)
+    assert places_of(log) == {"T": "waiting"}
+    log.record("counted", "broker", "hello", detail=Counted(0, 1))
+    ledger = ledger_of(log)
+    assert places_of(log) == {"T": "in hand"}
+    assert (ledger.in_hand("w"), ledger.held_elsewhere("hello"), ledger.queues()["hello"]) == (1, 0, LogCounts(0, 1))
+    consume(log, end)
+    assert places_of(log) == {"T": "done" if end == "acked" else "waiting"}
+
+
 @pytest.mark.parametrize("end", ["requeued", "acked finished unknown", "acked finished unknown requeued", "unknown"])
 @pytest.mark.parametrize("settled", ["acked", "rejected"])
 def test_a_redelivery_that_is_read_after_the_next_one_was_settled_changes_nothing(settled: str, end: str) -> None:

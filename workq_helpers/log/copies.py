@@ -10,7 +10,19 @@ from typing import Literal, NamedTuple, get_args
 from workq_helpers.log.details import PublishOptions, QueueOptions
 from workq_helpers.log.events import Row
 
-__all__ = ["ENDS", "PLACES", "Death", "Delivery", "Message", "Place", "Queue", "Settled", "Worker", "goes_in_a_circle"]
+__all__ = [
+    "ENDS",
+    "PLACES",
+    "Death",
+    "Delivery",
+    "Holder",
+    "Message",
+    "Place",
+    "Queue",
+    "Settled",
+    "Worker",
+    "goes_in_a_circle",
+]
 
 #: Where a message can be: in its queue, with a worker, at one of six ends, or where nobody can tell.
 Place = Literal["waiting", "in hand", "done", "lost", "returned", "refused", "discarded", "dead-lettered", "unknown"]
@@ -261,21 +273,9 @@ class Delivery:
         started_seconds: When, in the log's seconds.
         settled: Whether it was acknowledged, put back or given up.
         over: Whether the callback has returned, or never will.
-        overtaken_at: How many deliveries its message had when one to another client took its place, before it was
-            settled; else 0.
     """
 
-    __slots__ = (
-        "auto_ack",
-        "message",
-        "over",
-        "overtaken_at",
-        "queue",
-        "settled",
-        "started",
-        "started_seconds",
-        "worker",
-    )
+    __slots__ = ("auto_ack", "message", "over", "queue", "settled", "started", "started_seconds", "worker")
 
     def __init__(self, message: Message, queue: Queue, worker: Worker) -> None:
         self.message = message
@@ -286,4 +286,17 @@ class Delivery:
         self.started_seconds = 0.0
         self.settled = False
         self.over = False
-        self.overtaken_at = 0
+
+
+class Holder(NamedTuple):
+    """Who seems to have a message.
+
+    Attributes:
+        delivery: The delivery.
+        client: To whom.
+        delivery_tag: Its number.
+    """
+
+    delivery: Delivery
+    client: str
+    delivery_tag: int | None

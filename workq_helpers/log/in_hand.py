@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from workq_helpers.log.alarms import Alarms
-from workq_helpers.log.copies import Delivery, Message, Place, Queue, Settled
+from workq_helpers.log.copies import Delivery, Holder, Message, Place, Queue, Settled
 from workq_helpers.log.dead_letters import REJECTED, DeadLetters
 from workq_helpers.log.details import ConsumeOptions, FetchOptions, Handback
 from workq_helpers.log.events import Row
@@ -87,11 +87,14 @@ class InHand:
 
     def _leave_its_place(self, message: Message, queue: Queue, client: str) -> None:
         """Take a message from where it was before it was delivered to a client."""
+        overtaken = self._register.overtaken
+        overtaken.pop(message, None)
         if message.place == "waiting":
             self._register.queues[message.queue].remove(message)
         elif message.place == "in hand":
             if message._delivery is not None:
-                message._delivery.overtaken_at = message.deliveries + 1
+                if not message._delivery.auto_ack and message.worker != client:
+                    overtaken[message] = Holder(message._delivery, message.worker, message.delivery_tag)
                 self._register.settle(message._delivery)
         else:
             if message.place in ("unknown", "lost"):
@@ -233,18 +236,14 @@ class InHand:
         hears soon that it has none; what the other one's end gave back went to this one, then.
         """
         message = delivery.message
-        if not delivery.overtaken_at or delivery.overtaken_at != message.deliveries:
+        if not self._register.is_overtaken(delivery):
             return
         if message.place == "waiting":
-            delivery.queue.remove(message)
-            delivery.overtaken_at = 0
-            delivery.settled = False
-            delivery.worker.slots[delivery] = None
-            delivery.queue.unacknowledged += 1
-            message.place, message.worker, message.delivery_tag = "in hand", row[2], row[6]
+            self._register.hold_again(message)
         elif message.place == "in hand":
             message._settled_before = Settled(place, "", row[2], row[6])
             delivery.worker.done += place == "done"
+            del self._register.overtaken[message]
 
     def requeued(self, row: Row) -> None:
         """Learn that a delivery went back to its queue."""
@@ -265,6 +264,8 @@ class InHand:
             return None
         self._register.over(delivery)
         if delivery.settled:
+            if self._register.is_overtaken(delivery):
+                del self._register.overtaken[delivery.message]
             return None
         self._register.settle(delivery)
         return delivery.message
@@ -328,7 +329,7 @@ class InHand:
     def _forget_settled(self, key: Key, delivery: Delivery) -> None:
         if delivery.settled and not delivery.started:
             self._register.over(delivery)  # settled without a callback, as the notebook itself does after basic_get
-        if delivery.settled and delivery.over:
+        if delivery.settled and delivery.over and not self._register.is_overtaken(delivery):
             del self._deliveries[key]
             if delivery.message._delivery is delivery:
                 delivery.message._delivery = None  # of all that were ever done, none is kept

@@ -55,6 +55,7 @@ class Reckoning:
             return
         queue.absent = False
         queue.options = counted.options or queue.options
+        self._hold_again(queue, counted)
         held_before, mixed = queue.held_elsewhere, queue.unseen
         queue.held_elsewhere = max(0, counted.unacknowledged - queue.unacknowledged)
         there = counted.ready + queue.held_elsewhere
@@ -80,6 +81,13 @@ class Reckoning:
             self._may_be_gone(queue, queue.head(queue.ready), MIXED)
         queue.unseen = max(0, counted.ready - queue.ready)
         queue.others = max(0, there - queue.ready - len(queue.lent) - len(_in_question(queue)))
+
+    def _hold_again(self, queue: Queue, counted: Counted) -> None:
+        """Give back to clients what the broker counts as theirs and the log has in the queue."""
+        for message in [each for each in self._register.overtaken if each.place == "waiting"]:
+            is_held = counted.unacknowledged > queue.unacknowledged and counted.ready < queue.ready
+            if is_held and self._register.queues[message.queue] is queue:
+                self._register.hold_again(message)
 
     def _may_be_among(self, queue: Queue, count: int) -> list[Message]:
         """End those of ours that may be among so many messages that left a queue, beside others'."""

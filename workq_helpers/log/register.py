@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from typing import Final
 
-from workq_helpers.log.copies import ENDS, Delivery, Message, Place, Queue, Worker
+from workq_helpers.log.copies import ENDS, Delivery, Holder, Message, Place, Queue, Worker
 from workq_helpers.log.details import QueueOptions
 
 __all__ = ["MAY_BE_IN_A_QUEUE", "Register"]
@@ -32,6 +32,7 @@ class Register:
         unread: What was settled during an alarm, and how each would end.
         brief: Whether a message was published that may not wait for ever.
         letters: What queues handed on when no queue was known that gets it, and how those queues are declared.
+        overtaken: Who seemed to have a message when another client read a delivery of it, and may have got it last.
     """
 
     def __init__(self) -> None:
@@ -46,6 +47,7 @@ class Register:
         self.unread: dict[Message, tuple[Place, str]] = {}
         self.brief = False
         self.letters: dict[Message, QueueOptions] = {}
+        self.overtaken: dict[Message, Holder] = {}
 
     def new(self, mark: str | None, task: str, queue: str) -> Message:
         """Make a message that the log has not mentioned before."""
@@ -110,6 +112,21 @@ class Register:
         if not delivery.auto_ack:
             delivery.queue.unacknowledged -= 1
             delivery.queue.fetched.pop(delivery, None)
+
+    def is_overtaken(self, delivery: Delivery) -> bool:
+        """Whether another client read a delivery of its message when this one seemed to be the last."""
+        holder = self.overtaken.get(delivery.message)
+        return holder is not None and holder.delivery is delivery
+
+    def hold_again(self, message: Message) -> None:
+        """Give a waiting message back to who was overtaken: the other delivery was the one before."""
+        delivery, message.worker, message.delivery_tag = self.overtaken.pop(message)
+        self.queues[message.queue].remove(message)
+        message.place = "in hand"
+        message._delivery = delivery
+        delivery.settled = False
+        delivery.worker.slots[delivery] = None
+        delivery.queue.unacknowledged += 1
 
     def over(self, delivery: Delivery) -> None:
         """Take note that the callback of a delivery has returned, or never will."""
