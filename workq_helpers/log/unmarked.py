@@ -131,10 +131,9 @@ class UnmarkedMessages:
                 return late  # whoever has got it since keeps it
             # After a restart RabbitMQ may flag as new what comes again (seen with basic.get on 3.10.8 and 4.3.6).
             mark = mark or late or self._first(alike.back)
-            if mark is None and redelivered and self._crashed:
-                mark = self._settled.pop((queue, body), None)
-            mark = mark or self._new_mark()
-            if redelivered and again is None:
+            undone = self._settled.pop((queue, body), None) if mark is None and redelivered and self._crashed else None
+            mark = mark or undone or self._new_mark()
+            if redelivered and again is None and undone is None:
                 alike.put("overtaken", mark)
             alike.back.pop(mark, None)
             alike.dead.pop(mark, None)
