@@ -249,6 +249,17 @@ def test_who_got_it_last_has_it_whenever_a_redelivery_to_another_is_read(settled
     assert [ledger.in_hand(worker) for worker in "uvw"] == [0, 0, 0]
 
 
+def test_of_two_of_one_mark_the_one_that_waits_is_delivered_again() -> None:
+    log = published()
+    log.record("unknown", "p", "hello", "m", "T", detail="its confirm never came")
+    log.record("published", "p", "hello", "m", "T")
+    consume(log, "delivered acked", tag=1)
+    consume(log, "delivered rejected", tag=2)
+    log.record("delivered", "w", "hello", "m", "T", 3, True)
+    log.record("rejected", "w", "hello", "m", "T", 3, True)
+    assert [message.place for message in ledger_of(log)] == ["waiting", "done"]
+
+
 @pytest.mark.parametrize("end", ["acked", "requeued"])
 def test_the_counts_tell_who_got_it_last_where_a_redelivery_to_another_is_read_late(end: str) -> None:
     log = published()

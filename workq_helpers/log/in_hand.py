@@ -147,9 +147,14 @@ class InHand:
         copies = self._register.copies(mark)
         known = next((copy for copy in reversed(copies) if copy.queue == queue), None)
         keeps = self._register.queues[queue].keeps_what_was_read
-        if known is not None and (known.place in MAY_BE_IN_A_QUEUE or redelivered or keeps):
+        if known is not None and known.place in MAY_BE_IN_A_QUEUE:
             return known
         older = self._register.nameless[queue, task] if mark is None else self._register.twins.get(mark, deque())
+        if known is not None and (redelivered or keeps):  # it comes again, unless one waits that was sent before it
+            twin = next((each for each in older if each.queue == queue and each.place == "waiting"), None)
+            if twin is not None:
+                older.remove(twin)
+            return twin or known
         for message in [each for each in older if each.queue == queue]:
             older.remove(message)
             if message.place in MAY_BE_IN_A_QUEUE:
