@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pika.exceptions import AMQPError
 
 from tests.chapters import PREDICTIONS, check
 from workq_helpers.broker.cluster import QueueMembers
@@ -143,6 +144,28 @@ def cluster_with(down: tuple[str, ...]) -> Any:
 def test_a_cell_that_kills_says_when_run_twice_what_is_down(deed: Any) -> None:
     with pytest.raises(CheckFailedError, match=r"node-1 is down and node-3 is down\. Call bring_back\(\) first"):
         deed(LiveNodes(cluster_with(("node-1", "node-3"))), "orders")
+
+
+def test_nothing_is_missing_that_nobody_could_look_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_nodes, "_SETTLE_SECONDS", 0.0)
+    load: Any = SimpleNamespace(name="load", confirmed={1, 2})
+    nodes, copies = LiveNodes(cluster_with(())), dict[str, int]()
+    answers: list[Any] = [AMQPError("541"), {"load-1": 1}, AMQPError("541"), {"load-2": 2}]
+
+    def fetch(_queue: str) -> dict[str, int]:
+        answer = answers.pop(0)
+        if isinstance(answer, AMQPError):
+            raise answer
+        return answer  # type: ignore[no-any-return]
+
+    nodes._fetch = fetch  # type: ignore[method-assign]
+    for _ in range(2):
+        with pytest.raises(
+            CheckFailedError, match=r"give out what is in orders yet.*541.*run this cell again"
+        ):
+            nodes._count("orders", load, copies)
+        told = nodes._count("orders", load, copies)
+    assert (told.confirmed, told.found, told.missing) == (2, 2, 0), "what an earlier cell fetched counts too"
 
 
 def test_an_experiment_into_which_a_node_was_started_by_hand_teaches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -204,7 +204,8 @@ class LiveNodes(Nodes):
         self._diary.sum_up(len(load.confirms))
         outage = load.outage(deed, names, before=before, sent=sent, waited_seconds=waited)
         outage.besides = " and ".join(dict.fromkeys(self._by_hand[by_hand:]))
-        outage.count_orders = lambda: self._count(queue, load)
+        copies: dict[str, int] = {}
+        outage.count_orders = lambda: self._count(queue, load, copies)
         self.outages[kind] = outage
         return outage
 
@@ -214,16 +215,23 @@ class LiveNodes(Nodes):
             states = " and ".join(f"{node.name} is {node.state}" for node in away)
             raise CheckFailedError(f"{states}. Call bring_back() first, and {then}.")
 
-    def _count(self, queue: str, load: Load) -> Count:
-        """Fetch all from a queue; for that it needs its leader, or the node with its only copy."""
+    def _count(self, queue: str, load: Load, copies: dict[str, int]) -> Count:
+        """Fetch all from a queue, beside what was fetched before; it needs its leader, or the node with its only copy.
+
+        Raises:
+            CheckFailedError: A node is away, or the queue does not give out what it has.
+        """
         self._need_all("count then")
         confirmed = load.confirmed
-        copies: dict[str, int] = {}
+        failures: list[pika.exceptions.AMQPError] = []
 
         def fetch() -> bool:
             # A queue whose nodes are only just back may not answer at first, or answer that it is empty.
-            with contextlib.suppress(pika.exceptions.AMQPError):
+            failures.clear()
+            try:
                 copies.update(self._fetch(queue))
+            except pika.exceptions.AMQPError as failure:
+                failures.append(failure)
             return confirmed <= orders()
 
         def orders() -> set[int]:
@@ -233,7 +241,11 @@ class LiveNodes(Nodes):
             # What an earlier load left is no copy of this one's.
             return {message_id: order for message_id, order in copies.items() if message_id.startswith(f"{load.name}-")}
 
-        wait_until(fetch, _SETTLE_SECONDS, interval_seconds=_FETCH_AGAIN_SECONDS)
+        if not wait_until(fetch, _SETTLE_SECONDS, interval_seconds=_FETCH_AGAIN_SECONDS) and failures:
+            raise CheckFailedError(
+                f"RabbitMQ does not give out what is in {queue} yet, so nobody can say what is missing: {failures[0]}. "
+                "The nodes have only just come back: run this cell again in some moments."
+            )
         found = orders()
         return Count(len(confirmed), len(found), len(confirmed - found), len(ours()) - len(found))
 
