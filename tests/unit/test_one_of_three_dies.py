@@ -160,9 +160,7 @@ def test_nothing_is_missing_that_nobody_could_look_for(monkeypatch: pytest.Monke
 
     nodes._fetch = fetch  # type: ignore[method-assign]
     for _ in range(2):
-        with pytest.raises(
-            CheckFailedError, match=r"give out what is in orders yet.*541.*run this cell again"
-        ):
+        with pytest.raises(CheckFailedError, match=r"give out what is in orders yet.*541.*run this cell again"):
             nodes._count("orders", load, copies)
         told = nodes._count("orders", load, copies)
     assert (told.confirmed, told.found, told.missing) == (2, 2, 0), "what an earlier cell fetched counts too"

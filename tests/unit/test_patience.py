@@ -206,7 +206,7 @@ def test_who_waits_in_pieces_or_for_whatever_comes_is_told(body: str, monkeypatc
 
 
 def test_who_tries_to_connect_again_and_again_may_pause_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "_IDLE_SECONDS_IN_PIECES", 0.6)
+    monkeypatch.setattr(patience, "_IDLE_SECONDS_IN_PIECES", 2.0)
 
     def refuse(*_: object) -> None:
         raise pika.exceptions.AMQPConnectionError
@@ -217,7 +217,7 @@ def test_who_tries_to_connect_again_and_again_may_pause_in_between(monkeypatch: 
         with contextlib.suppress(pika.exceptions.AMQPConnectionError):
             pika.BlockingConnection()
 
-    called(defined("for _ in range(8): connect(); time.sleep(0.2)", connect=connect, time=time))
+    called(defined("for _ in range(12): connect(); time.sleep(0.2)", connect=connect, time=time))
 
 
 def test_no_interrupt_comes_while_a_connection_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
