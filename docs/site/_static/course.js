@@ -1368,8 +1368,9 @@
     /** @param {object | null} notebook */
     open(notebook) {
       this.notebook = notebook;
-      this.el.append(this.note, this.back, this.root);
+      this.el.append(this.note, this.back);
       if (this.panel) this.#join();
+      else this.el.append(this.root);
     }
     close() {
       this.ui.timers.cancel(this.#timer);
@@ -1386,7 +1387,7 @@
       setHidden(this.note, where === "cell");
       setHidden(this.back, where !== "cell");
     }
-    /** Joins the panel as soon as the cell is on the page. */
+    /** Joins the panel as soon as the cell is on the page; until then the view is nowhere, for another may be beside. */
     #join() {
       if (this.notebook) {
         this.panel?.join(this);
@@ -1396,8 +1397,8 @@
         this.#timer = this.ui.timers.after(LOOK_SECONDS, () => this.#join());
         return;
       }
-      if (!this.panel?.isBeside(this.el)) return;
-      this.panel.join(this);
+      if (this.panel?.isBeside(this.el)) this.panel.join(this);
+      else this.el.append(this.root);
     }
     #stay() {
       this.panel?.leave(this);

@@ -1232,8 +1232,9 @@ var Place = class {
   /** @param {object | null} notebook */
   open(notebook) {
     this.notebook = notebook;
-    this.el.append(this.note, this.back, this.root);
+    this.el.append(this.note, this.back);
     if (this.panel) this.#join();
+    else this.el.append(this.root);
   }
   close() {
     this.ui.timers.cancel(this.#timer);
@@ -1250,7 +1251,7 @@ var Place = class {
     setHidden(this.note, where === "cell");
     setHidden(this.back, where !== "cell");
   }
-  /** Joins the panel as soon as the cell is on the page. */
+  /** Joins the panel as soon as the cell is on the page; until then the view is nowhere, for another may be beside. */
   #join() {
     if (this.notebook) {
       this.panel?.join(this);
@@ -1260,8 +1261,8 @@ var Place = class {
       this.#timer = this.ui.timers.after(LOOK_SECONDS, () => this.#join());
       return;
     }
-    if (!this.panel?.isBeside(this.el)) return;
-    this.panel.join(this);
+    if (this.panel?.isBeside(this.el)) this.panel.join(this);
+    else this.el.append(this.root);
   }
   #stay() {
     this.panel?.leave(this);

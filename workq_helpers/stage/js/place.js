@@ -40,8 +40,9 @@ export class Place {
   /** @param {object | null} notebook */
   open(notebook) {
     this.notebook = notebook;
-    this.el.append(this.note, this.back, this.root);
+    this.el.append(this.note, this.back);
     if (this.panel) this.#join();
+    else this.el.append(this.root);
   }
 
   close() {
@@ -61,7 +62,7 @@ export class Place {
     setHidden(this.back, where !== "cell");
   }
 
-  /** Joins the panel as soon as the cell is on the page. */
+  /** Joins the panel as soon as the cell is on the page; until then the view is nowhere, for another may be beside. */
   #join() {
     if (this.notebook) {
       this.panel?.join(this);
@@ -71,8 +72,8 @@ export class Place {
       this.#timer = this.ui.timers.after(LOOK_SECONDS, () => this.#join());
       return;
     }
-    if (!this.panel?.isBeside(this.el)) return; // as in a view of its own that the learner has made of the output
-    this.panel.join(this);
+    if (this.panel?.isBeside(this.el)) this.panel.join(this);
+    else this.el.append(this.root); // as in a view of its own that the learner has made of the output
   }
 
   #stay() {
